@@ -1,0 +1,83 @@
+"""Async client for container registries (Registry HTTP API v2, OCI distribution).
+
+Reads image tars as ``docker save`` and OCI tools write them, and pushes them; lists, describes and
+deletes what a registry holds.
+"""
+
+from .archive.image_archive import ArchiveImage, ImageArchive
+from .archive.inspection import (
+    extract_original_tags,
+    get_primary_tag,
+    get_tar_manifest,
+    inspect_docker_tar,
+    validate_docker_tar,
+)
+from .client import RegistryClient
+from .exceptions import *  # noqa: F403 - the whole tree, as its own __all__ names it
+from .exceptions import __all__ as _exceptions
+from .functions import (
+    check_registry_connectivity,
+    delete_image,
+    delete_image_by_digest,
+    get_image_info,
+    get_manifest,
+    list_repositories,
+    list_tags,
+    push_docker_tar,
+    push_docker_tar_with_all_original_tags,
+    push_docker_tar_with_original_tags,
+)
+from .http.credentials import Credentials
+from .models import (
+    BlobInfo,
+    ImageConfig,
+    ImageInspect,
+    LayerInfo,
+    ManifestInfo,
+    RegistryConfig,
+)
+from .push.encoding import CompressionPolicy
+from .push.engine import PushedImage
+from .push.ledger import BlobLedger, MemoryLedger
+from .push.progress import BlobProgress, BlobState
+from .reference import Reference, parse_reference, parse_repository_tag
+from .retry import RetryPolicy
+
+__all__ = [
+    "ArchiveImage",
+    "BlobInfo",
+    "BlobLedger",
+    "BlobProgress",
+    "BlobState",
+    "CompressionPolicy",
+    "Credentials",
+    "ImageArchive",
+    "ImageConfig",
+    "ImageInspect",
+    "LayerInfo",
+    "ManifestInfo",
+    "MemoryLedger",
+    "PushedImage",
+    "Reference",
+    "RegistryClient",
+    "RegistryConfig",
+    "RetryPolicy",
+    "check_registry_connectivity",
+    "delete_image",
+    "delete_image_by_digest",
+    "extract_original_tags",
+    "get_image_info",
+    "get_manifest",
+    "get_primary_tag",
+    "get_tar_manifest",
+    "inspect_docker_tar",
+    "list_repositories",
+    "list_tags",
+    "parse_reference",
+    "parse_repository_tag",
+    "push_docker_tar",
+    "push_docker_tar_with_all_original_tags",
+    "push_docker_tar_with_original_tags",
+    "validate_docker_tar",
+]
+__all__ += _exceptions

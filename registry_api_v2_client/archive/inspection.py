@@ -1,0 +1,150 @@
+"""What an image tar holds: plain functions on a path, no registry involved."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from ..exceptions import SourceUnreadableError, TarReadError
+from ..media_types import DOCKER
+from ..models import ImageConfig, ImageInspect, LayerInfo
+from ..reference import parse_repository_tag
+from .image_archive import MAX_JSON, ArchiveImage, ImageArchive, Layer
+from .tar_index import TarIndex
+
+
+def validate_docker_tar(tar_path: str | Path) -> bool:
+    """Whether the file is an image tar whose manifest, configs and layers are all there.
+
+    Layers are not read; their digests are verified when they are pushed.
+
+    Raises:
+        ValidationError: the file does not exist, is not a file, or cannot be read.
+    """
+    try:
+        ImageArchive(tar_path).close()
+    except SourceUnreadableError:
+        raise
+    except TarReadError:
+        return False
+    return True
+
+
+def get_tar_manifest(tar_path: str | Path) -> list[dict[str, Any]]:
+    """The tar's ``manifest.json``: one object per image with Config, RepoTags and Layers.
+
+    Raises:
+        ValidationError: the file does not exist or cannot be read.
+        TarReadError: not an image tar, or an OCI layout without ``manifest.json``.
+    """
+    with ImageArchive(tar_path) as archive, TarIndex(archive.path) as index:
+        member = index.find("manifest.json")
+        if not member:
+            raise TarReadError(f"{tar_path} is an OCI image layout; it has no manifest.json")
+        manifest: list[dict[str, Any]] = json.loads(index.read(member, MAX_JSON))
+        return manifest
+
+
+def extract_original_tags(tar_path: str | Path) -> list[str]:
+    """The tags that the images had where they were saved, each once, in the tar's order.
+
+    From manifest.json's RepoTags, else from the older ``repositories`` file.
+
+    Raises:
+        ValidationError: the file does not exist or cannot be read.
+        TarReadError: not an image tar.
+    """
+    with ImageArchive(tar_path) as archive:
+        return list(dict.fromkeys(tag for image in archive.images for tag in image.tags))
+
+
+def get_primary_tag(tar_path: str | Path) -> tuple[str, str] | None:
+    """The first original tag as ``(repository, tag)``, or None where the tar has none."""
+    tags = extract_original_tags(tar_path)
+    return parse_repository_tag(tags[0]) if tags else None
+
+
+def inspect_docker_tar(tar_path: str | Path) -> ImageInspect:
+    """Describe the first image in the tar.
+
+    Raises:
+        ValidationError: the file does not exist or cannot be read.
+        TarReadError: not an image tar, or its config has fields of the wrong type.
+    """
+    with ImageArchive(tar_path) as archive:
+        image = archive.images[0]
+    try:
+        return _inspect(image)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise TarReadError(f"the image config in {tar_path}: {field}: {first['msg']}") from error
+
+
+def _inspect(image: ArchiveImage) -> ImageInspect:
+    document = image.config_document
+    size = len(image.config) + sum(layer.size for layer in image.layers)
+    config = _image_config(document)
+    history = _layer_history(document)
+    layers = [
+        _layer_info(layer, history[position] if len(history) == len(image.layers) else {})
+        for position, layer in enumerate(image.layers)
+    ]
+    return ImageInspect(
+        id=image.config_digest,
+        repo_tags=list(image.tags),
+        parent=document.get("parent"),
+        comment=document.get("comment") or "",
+        created=config.created,
+        config=config,
+        layers=layers,
+        size=size,
+        virtual_size=size,
+        architecture=config.architecture,
+        os=config.os,
+        author=document.get("author") or "",
+        rootfs_type=_section(document, "rootfs").get("type") or "layers",
+        rootfs_layers=config.diff_ids,
+    )
+
+
+def _image_config(document: Mapping[str, Any]) -> ImageConfig:
+    runtime = _section(document, "config")
+    return ImageConfig(
+        architecture=document.get("architecture") or "",
+        os=document.get("os") or "",
+        created=document.get("created"),
+        cmd=runtime.get("Cmd") or [],
+        entrypoint=runtime.get("Entrypoint") or [],
+        env=runtime.get("Env") or [],
+        user=runtime.get("User") or "",
+        working_dir=runtime.get("WorkingDir") or None,
+        exposed_ports=runtime.get("ExposedPorts") or {},
+        labels=runtime.get("Labels") or {},
+        diff_ids=_section(document, "rootfs").get("diff_ids") or [],
+    )
+
+
+def _layer_info(layer: Layer, history: Mapping[str, Any]) -> LayerInfo:
+    return LayerInfo(
+        digest=layer.digest or layer.diff_id or "",
+        size=layer.size,
+        media_type=DOCKER.layers.get(layer.compression, "application/zstd"),
+        created=history.get("created"),
+        created_by=history.get("created_by"),
+    )
+
+
+def _layer_history(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """History entries that made a layer, base first."""
+    history = document.get("history")
+    if not isinstance(history, list):
+        return []
+    return [entry for entry in history if isinstance(entry, dict) and not entry.get("empty_layer")]
+
+
+def _section(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    section = document.get(name)
+    return section if isinstance(section, dict) else {}

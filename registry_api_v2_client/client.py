@@ -1,0 +1,149 @@
+"""A client for any number of registries: one HTTP session, one push engine."""
+
+import asyncio
+import ipaddress
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from yarl import URL
+
+from .archive.image_archive import ArchiveImage, ImageArchive
+from .exceptions import ValidationError
+from .http.credentials import Credentials, CredentialStore
+from .http.registry import Registry
+from .http.transport import Transport
+from .push.encoding import CompressionPolicy
+from .push.engine import ImagePusher, PushedImage, Target
+from .push.ledger import BlobLedger
+from .push.progress import OnProgress, ignore_progress
+from .reference import DOCKER_HUB, DOCKER_HUB_API, Reference
+
+
+class RegistryClient:
+    """Talks to registries and pushes images to them.
+
+    Create it inside a running event loop and use it as an async context manager, or close it.
+
+    Args:
+        credentials: by registry host; hosts not named here use docker's ``config.json``.
+        timeout: seconds without any progress after which a request fails.
+        plain_http_hosts: hosts that are spoken to without TLS, besides loopback ones.
+        max_uploads: blobs sent at the same time.
+        ledger: what is known of blobs beyond this client.
+
+    Raises:
+        CredentialsError: docker's ``config.json`` cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        credentials: Mapping[str, Credentials] | None = None,
+        timeout: float = 60.0,
+        plain_http_hosts: Collection[str] = (),
+        max_uploads: int = 8,
+        ledger: BlobLedger | None = None,
+    ) -> None:
+        self._plain_http_hosts = frozenset(host.lower() for host in plain_http_hosts)
+        self._transport = Transport(CredentialStore.default(credentials), timeout=timeout)
+        self._pusher = ImagePusher(ledger=ledger, max_uploads=max_uploads)
+
+    def registry(self, host: str) -> Registry:
+        """The registry at ``host[:port]`` or at a URL, which then says whether to use TLS.
+
+        Raises:
+            ValidationError: neither a host nor an http(s) URL.
+        """
+        try:
+            url = URL(host if "://" in host else registry_url(host, self._plain_http_hosts))
+        except ValueError as error:
+            raise ValidationError(f"{host!r} is not a registry's host or URL") from error
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ValidationError(f"{host!r} is not a registry's host or URL")
+        return Registry(self._transport, url.with_user(None).with_query(None).with_fragment(None))
+
+    async def push(
+        self,
+        tar_path: str | Path,
+        references: Sequence[Reference],
+        *,
+        image: str | None = None,
+        compression: CompressionPolicy = CompressionPolicy.GZIP,
+        image_uploads: int = 3,
+        on_progress: OnProgress = ignore_progress,
+    ) -> PushedImage:
+        """Push an image from a tar under each of the references.
+
+        ``image`` chooses one of several in the tar, by its tag there.
+
+        Raises:
+            SourceUnreadableError, TarReadError: what is wrong with the tar.
+            ValidationError: no such image in the tar, or several and none chosen.
+            RegistryError: a registry failed, after the retries that can help.
+        """
+        targets = self.targets(references)
+        with await asyncio.to_thread(ImageArchive, tar_path) as archive:
+            return await self.push_image(
+                archive.select(image),
+                targets,
+                compression=compression,
+                image_uploads=image_uploads,
+                on_progress=on_progress,
+            )
+
+    async def push_image(
+        self,
+        image: ArchiveImage,
+        targets: Sequence[Target],
+        *,
+        compression: CompressionPolicy = CompressionPolicy.GZIP,
+        image_uploads: int = 3,
+        on_progress: OnProgress = ignore_progress,
+    ) -> PushedImage:
+        """Push an image of an open archive; as ``push`` otherwise."""
+        return await self._pusher.push(
+            image,
+            targets,
+            compression=compression,
+            image_uploads=image_uploads,
+            on_progress=on_progress,
+        )
+
+    async def close(self) -> None:
+        self._pusher.close()
+        await self._transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def targets(self, references: Sequence[Reference]) -> list[Target]:
+        """One target for each repository, with all its tags."""
+        tags: dict[tuple[str, str], list[str]] = {}
+        for reference in references:
+            if reference.digest:
+                raise ValidationError(f"{reference}: an image is pushed to a tag, not to a digest")
+            tags.setdefault((reference.registry, reference.repository), []).append(reference.tag)
+        return [
+            Target(self.registry(host), repository, tuple(dict.fromkeys(names)))
+            for (host, repository), names in tags.items()
+        ]
+
+
+def registry_url(host: str, plain_http_hosts: Collection[str] = ()) -> str:
+    """Where the API of a registry host is: HTTPS, but for loopback and the hosts named."""
+    plain = host in plain_http_hosts or _is_loopback(host)
+    return f"{'http' if plain else 'https'}://{DOCKER_HUB_API if host == DOCKER_HUB else host}"
+
+
+def _is_loopback(host: str) -> bool:
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False

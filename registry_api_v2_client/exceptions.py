@@ -1,0 +1,218 @@
+"""Everything that can go wrong in this library, as one tree.
+
+::
+
+    RegistryError
+    ├── ValidationError                 what the caller passed in is wrong
+    │   ├── InvalidReferenceError       not a registry/repository:tag
+    │   └── SourceUnreadableError       the image tar is missing or cannot be read
+    ├── TarReadError                    the image tar is malformed
+    │   └── ArchiveDigestError          a member's bytes are not what its digest says
+    ├── RegistryUnavailableError        no answer: refused, reset, timed out        (retry helps)
+    ├── TLSError                        the registry's certificate is not trusted
+    ├── CredentialsError                credentials cannot be read or the token server refused
+    └── ResponseError                   the registry answered with an error
+        ├── UnauthorizedError           401
+        ├── TokenExpiredError           401 in mid-upload; a new token is at hand      (retry helps)
+        ├── DeniedError                 403
+        ├── NameUnknownError            404, repository
+        ├── ManifestUnknownError        404, manifest or tag
+        ├── BlobUnknownError            404, blob
+        ├── UploadUnknownError          404, upload session                         (retry helps)
+        ├── DigestMismatchError         the registry stored something else          (retry helps)
+        ├── UnsupportedError            405: the registry has this operation switched off
+        ├── RateLimitedError            429, with the delay asked for               (retry helps)
+        ├── ServerError                 5xx, with the delay asked for if any        (retry helps)
+        └── ProtocolError               an answer that the specification does not allow
+
+Each class has a ``kind``, a stable word that ends up in a job's ``error_kind``, and ``retryable``:
+whether the same request can succeed later with nothing changed on this side.
+"""
+
+from typing import ClassVar
+
+__all__ = [
+    "ArchiveDigestError",
+    "BlobUnknownError",
+    "CredentialsError",
+    "DeniedError",
+    "DigestMismatchError",
+    "InvalidReferenceError",
+    "ManifestUnknownError",
+    "NameUnknownError",
+    "ProtocolError",
+    "RateLimitedError",
+    "RegistryError",
+    "RegistryUnavailableError",
+    "ResponseError",
+    "ServerError",
+    "SourceUnreadableError",
+    "TLSError",
+    "TarReadError",
+    "TokenExpiredError",
+    "UnauthorizedError",
+    "UnsupportedError",
+    "UploadUnknownError",
+    "ValidationError",
+]
+
+
+class RegistryError(Exception):
+    """Root of every error that this library raises."""
+
+    kind: ClassVar[str] = "registry_error"
+    retryable: ClassVar[bool] = False
+
+    retry_after: float | None = None
+    """Seconds that the registry asked to wait before the next try, if it did."""
+
+
+class ValidationError(RegistryError):
+    """What the caller passed in is wrong; the message says what and how to mend it."""
+
+    kind = "invalid_input"
+
+
+class InvalidReferenceError(ValidationError):
+    """Not an image reference of the form ``[registry/]repository[:tag]``."""
+
+    kind = "invalid_reference"
+
+
+class SourceUnreadableError(ValidationError):
+    """The image tar does not exist, is no regular file, or may not be read."""
+
+    kind = "source_unreadable"
+
+
+class TarReadError(RegistryError):
+    """The image tar is malformed: truncated, not a tar, or without what its manifest names."""
+
+    kind = "invalid_archive"
+
+
+class ArchiveDigestError(TarReadError):
+    """A member of the image tar does not have the digest that the archive claims for it."""
+
+    kind = "archive_digest_mismatch"
+
+
+class RegistryUnavailableError(RegistryError):
+    """The registry gave no answer: connection refused or reset, name not found, or timed out."""
+
+    kind = "registry_unavailable"
+    retryable = True
+
+
+class TLSError(RegistryError):
+    """The registry's TLS certificate is not trusted, or it does not speak TLS at all."""
+
+    kind = "tls"
+
+
+class CredentialsError(RegistryError):
+    """Credentials cannot be read, or the token server did not give a token for them."""
+
+    kind = "unauthorized"
+
+
+class ResponseError(RegistryError):
+    """The registry answered with an error.
+
+    Attributes:
+        status: HTTP status.
+        code: the registry's own code, for instance ``BLOB_UPLOAD_INVALID``, or ``None``.
+            Source: OCI distribution specification, "Error Codes".
+    """
+
+    kind = "registry_rejected"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.retry_after = retry_after
+
+
+class UnauthorizedError(ResponseError):
+    """401: no credentials, or wrong ones."""
+
+    kind = "unauthorized"
+
+
+class TokenExpiredError(ResponseError):
+    """401 for a stream that cannot be sent a second time; a new token has been fetched since."""
+
+    kind = "unauthorized"
+    retryable = True
+
+
+class DeniedError(ResponseError):
+    """403: the credentials are good, but not for this."""
+
+    kind = "denied"
+
+
+class NameUnknownError(ResponseError):
+    """404: no such repository."""
+
+    kind = "name_unknown"
+
+
+class ManifestUnknownError(ResponseError):
+    """404: no such tag or manifest in that repository."""
+
+    kind = "manifest_unknown"
+
+
+class BlobUnknownError(ResponseError):
+    """404: no such blob in that repository."""
+
+    kind = "blob_unknown"
+
+
+class UploadUnknownError(ResponseError):
+    """404: the upload session is gone; a new one can be started."""
+
+    kind = "upload_unknown"
+    retryable = True
+
+
+class DigestMismatchError(ResponseError):
+    """The registry says that the bytes which arrived have another digest."""
+
+    kind = "digest_mismatch"
+    retryable = True
+
+
+class UnsupportedError(ResponseError):
+    """405: the registry has this operation switched off (deletes, usually)."""
+
+    kind = "unsupported"
+
+
+class RateLimitedError(ResponseError):
+    """429: too many requests."""
+
+    kind = "rate_limited"
+    retryable = True
+
+
+class ServerError(ResponseError):
+    """5xx: the registry failed."""
+
+    kind = "registry_unavailable"
+    retryable = True
+
+
+class ProtocolError(ResponseError):
+    """The registry's answer is one that the specification does not allow."""
+
+    kind = "protocol"

@@ -1,0 +1,244 @@
+"""The library's functions: one call, one job done, with a client of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from .archive.image_archive import ArchiveImage, ImageArchive
+from .client import RegistryClient
+from .exceptions import RegistryUnavailableError, ResponseError, ValidationError
+from .http.registry import Registry
+from .push.encoding import CompressionPolicy
+from .push.engine import Target
+from .push.progress import OnProgress, ignore_progress
+from .reference import check_repository, check_tag, parse_repository_tag, strip_registry
+
+DEFAULT_TIMEOUT = 30.0
+PUSH_TIMEOUT = 300.0
+
+
+async def check_registry_connectivity(registry_url: str, timeout: float = DEFAULT_TIMEOUT) -> bool:
+    """Whether a registry answers at the URL; one that asks for a login does.
+
+    Raises:
+        ValidationError: not a URL.
+        TLSError: it answers, but its certificate is not trusted.
+    """
+    async with _registry(registry_url, timeout) as registry:
+        try:
+            await registry.ping()
+        except (RegistryUnavailableError, ResponseError):
+            return False
+        return True
+
+
+async def push_docker_tar(
+    tar_path: str | Path,
+    registry_url: str,
+    repository: str | None = None,
+    tag: str | None = None,
+    timeout: float = PUSH_TIMEOUT,
+    *,
+    compression: CompressionPolicy | str = CompressionPolicy.GZIP,
+    on_progress: OnProgress = ignore_progress,
+) -> str:
+    """Push the image of a tar, and return its manifest's digest.
+
+    Args:
+        tar_path: ``docker save`` or OCI layout, compressed or not.
+        registry_url: ``http://localhost:15000``; a bare host is HTTPS unless it is loopback.
+        repository: where to; without it, where the tar's first original tag says.
+        tag: without it the original tag if ``repository`` is not given either, else ``latest``.
+        timeout: seconds without any progress after which the push fails.
+        compression: ``gzip`` compresses layers that are not yet compressed, ``keep`` does not.
+
+    Raises:
+        ValidationError: a bad name, a tar that does not exist, or one with several images.
+        TarReadError: the tar is malformed, or its bytes are not what its digests say.
+        RegistryError: the registry refused or failed; the subclass says why.
+    """
+    policy = _policy(compression)
+    async with RegistryClient(timeout=timeout) as client:
+        with await asyncio.to_thread(ImageArchive, tar_path) as archive:
+            image = archive.images[0] if repository is None else archive.select()
+            repository, tag = _destination(image, repository, tag)
+            target = Target(client.registry(registry_url), repository, (tag,))
+            pushed = await client.push_image(
+                image, [target], compression=policy, on_progress=on_progress
+            )
+            return pushed.digest
+
+
+async def push_docker_tar_with_original_tags(
+    tar_path: str | Path, registry_url: str, timeout: float = PUSH_TIMEOUT
+) -> str:
+    """Push the first image under its first original tag; the tag's own registry is dropped.
+
+    Raises:
+        ValidationError: the tar has no original tags; else as ``push_docker_tar``.
+    """
+    return await push_docker_tar(tar_path, registry_url, timeout=timeout)
+
+
+async def push_docker_tar_with_all_original_tags(
+    tar_path: str | Path, registry_url: str, timeout: float = PUSH_TIMEOUT
+) -> list[str]:
+    """Push every image of the tar under all its original tags.
+
+    Returns:
+        One digest for each tag, in the tar's order.
+
+    Raises:
+        ValidationError: the tar has no original tags; else as ``push_docker_tar``.
+    """
+    digests: list[str] = []
+    async with RegistryClient(timeout=timeout) as client:
+        registry = client.registry(registry_url)
+        with await asyncio.to_thread(ImageArchive, tar_path) as archive:
+            for image in archive.images:
+                targets = [
+                    Target(registry, repository, (tag,))
+                    for repository, tag in map(_split_original, image.tags)
+                ]
+                if targets:
+                    pushed = await client.push_image(image, targets)
+                    digests += [pushed.digest] * len(targets)
+    if not digests:
+        raise ValidationError(f"{tar_path} has no original tags; name repository and tag")
+    return digests
+
+
+async def list_repositories(registry_url: str, timeout: float = DEFAULT_TIMEOUT) -> list[str]:
+    """All repositories of a registry.
+
+    Raises:
+        RegistryError: the registry failed, or has its catalog switched off.
+    """
+    async with _registry(registry_url, timeout) as registry:
+        return await registry.repositories()
+
+
+async def list_tags(
+    registry_url: str, repository: str, timeout: float = DEFAULT_TIMEOUT
+) -> list[str]:
+    """All tags of a repository.
+
+    Raises:
+        NameUnknownError: there is no such repository.
+    """
+    async with _registry(registry_url, timeout) as registry:
+        return await registry.tags(check_repository(repository))
+
+
+async def get_manifest(
+    registry_url: str, repository: str, reference: str, timeout: float = DEFAULT_TIMEOUT
+) -> dict[str, Any]:
+    """The manifest under a tag or digest, with the registry's ``digest`` of it added.
+
+    Raises:
+        ManifestUnknownError: there is no such image.
+    """
+    async with _registry(registry_url, timeout) as registry:
+        return await _manifest(registry, check_repository(repository), reference)
+
+
+async def get_image_info(
+    registry_url: str, repository: str, reference: str, timeout: float = DEFAULT_TIMEOUT
+) -> dict[str, Any]:
+    """What a registry knows of an image.
+
+    Returns:
+        ``repository``, ``tag``, ``digest``, ``architecture``, ``os``, ``created``, ``size`` (bytes
+        of config and layers as stored there), ``layers`` (descriptors), ``layer_count``, ``config``
+        and ``manifest`` (documents).
+
+    Raises:
+        ManifestUnknownError: there is no such image.
+        ValidationError: it is an index of several platforms; ask for one of its digests.
+    """
+    async with _registry(registry_url, timeout) as registry:
+        manifest = await _manifest(registry, check_repository(repository), reference)
+        descriptor, layers = manifest.get("config"), manifest.get("layers")
+        if not isinstance(descriptor, dict) or not isinstance(layers, list):
+            raise ValidationError(
+                f"{repository}:{reference} is not a single image but {manifest.get('mediaType')}"
+            )
+        config = await registry.json_blob(repository, str(descriptor.get("digest")))
+    size = sum(int(part.get("size", 0)) for part in (descriptor, *layers))
+    return {
+        "repository": repository,
+        "tag": reference,
+        "digest": manifest["digest"],
+        "architecture": config.get("architecture"),
+        "os": config.get("os"),
+        "created": config.get("created"),
+        "size": size,
+        "layers": layers,
+        "layer_count": len(layers),
+        "config": config,
+        "manifest": manifest,
+    }
+
+
+async def delete_image(
+    registry_url: str, repository: str, tag: str, timeout: float = DEFAULT_TIMEOUT
+) -> bool:
+    """Delete the image that a tag stands for, with all its tags; False where there is none.
+
+    Raises:
+        UnsupportedError: deletes are switched off at this registry.
+    """
+    async with _registry(registry_url, timeout) as registry:
+        digest = await registry.manifest_digest(check_repository(repository), check_tag(tag))
+        return digest is not None and await registry.delete_manifest(repository, digest)
+
+
+async def delete_image_by_digest(
+    registry_url: str, repository: str, digest: str, timeout: float = DEFAULT_TIMEOUT
+) -> bool:
+    """Delete the manifest of that digest, with all its tags; False where there is none.
+
+    Raises:
+        UnsupportedError: deletes are switched off at this registry.
+    """
+    async with _registry(registry_url, timeout) as registry:
+        return await registry.delete_manifest(check_repository(repository), digest)
+
+
+@asynccontextmanager
+async def _registry(registry_url: str, timeout: float) -> AsyncIterator[Registry]:
+    async with RegistryClient(timeout=timeout) as client:
+        yield client.registry(registry_url)
+
+
+async def _manifest(registry: Registry, repository: str, reference: str) -> dict[str, Any]:
+    manifest = await registry.manifest(repository, reference)
+    return {**manifest.document(), "digest": manifest.digest}
+
+
+def _destination(image: ArchiveImage, repository: str | None, tag: str | None) -> tuple[str, str]:
+    if repository is None:
+        if not image.tags:
+            raise ValidationError(
+                f"{image.archive.path} has no original tags; name repository and tag"
+            )
+        repository, original = _split_original(image.tags[0])
+        tag = tag or original
+    return check_repository(repository), check_tag(tag or "latest")
+
+
+def _split_original(name: str) -> tuple[str, str]:
+    repository, tag = parse_repository_tag(name)
+    return check_repository(strip_registry(repository), name), check_tag(tag, name)
+
+
+def _policy(compression: str) -> CompressionPolicy:
+    try:
+        return CompressionPolicy(compression)
+    except ValueError as error:
+        known = ", ".join(CompressionPolicy)
+        raise ValidationError(
+            f"unknown compression {compression!r}; choose one of {known}"
+        ) from error

@@ -1,0 +1,118 @@
+"""The one boundary where answers and aiohttp's exceptions become this library's errors."""
+
+import json
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+from yarl import URL
+
+from ..exceptions import (
+    BlobUnknownError,
+    DeniedError,
+    DigestMismatchError,
+    ManifestUnknownError,
+    NameUnknownError,
+    ProtocolError,
+    RateLimitedError,
+    RegistryUnavailableError,
+    ResponseError,
+    ServerError,
+    TLSError,
+    UnauthorizedError,
+    UnsupportedError,
+    UploadUnknownError,
+)
+
+# https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
+_BY_CODE: dict[str, type[ResponseError]] = {
+    "BLOB_UNKNOWN": BlobUnknownError,
+    "BLOB_UPLOAD_UNKNOWN": UploadUnknownError,
+    "BLOB_UPLOAD_INVALID": UploadUnknownError,
+    "DENIED": DeniedError,
+    "DIGEST_INVALID": DigestMismatchError,
+    "MANIFEST_UNKNOWN": ManifestUnknownError,
+    "NAME_UNKNOWN": NameUnknownError,
+    "TOOMANYREQUESTS": RateLimitedError,
+    "UNAUTHORIZED": UnauthorizedError,
+    "UNSUPPORTED": UnsupportedError,
+}
+_BY_STATUS: dict[int, type[ResponseError]] = {
+    401: UnauthorizedError,
+    403: DeniedError,
+    404: NameUnknownError,
+    405: UnsupportedError,
+    429: RateLimitedError,
+}
+_LONGEST_MESSAGE = 300
+
+
+def error_of(what: str, status: int, headers: Mapping[str, str], body: bytes) -> ResponseError:
+    """The error for an answer; ``what`` names registry and operation."""
+    code, message = _first_error(body)
+    kind = _BY_CODE.get(code or "") or _BY_STATUS.get(status)
+    # A status of 5xx or 429 says more than a code: some registries send UNKNOWN or DENIED along.
+    if status >= 500:
+        kind = ServerError
+    elif status == 429:
+        kind = RateLimitedError
+    details = " ".join(filter(None, (str(status), code, message)))
+    return (kind or (ProtocolError if status < 400 else ResponseError))(
+        f"{what}: {details}", status=status, code=code, retry_after=_retry_after(headers)
+    )
+
+
+@contextmanager
+def translated(url: URL) -> Iterator[None]:
+    """Turn what aiohttp raises for a request to ``url`` into this library's errors."""
+    where = f"{url.scheme}://{url.host_port_subcomponent}"
+    try:
+        yield
+    except (aiohttp.ClientSSLError, ssl.SSLError) as error:
+        raise TLSError(
+            f"{where}: {_reason(error)}; if this registry speaks plain HTTP or has a certificate "
+            "of its own, that must be configured"
+        ) from error
+    except TimeoutError as error:
+        raise RegistryUnavailableError(f"{where} did not answer in time") from error
+    except (aiohttp.InvalidURL, aiohttp.TooManyRedirects) as error:
+        raise ProtocolError(f"{where} sent an unusable address", status=0) from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise RegistryUnavailableError(f"{where} cannot be reached: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """One line that says why, without the URL, whose query may carry a signature."""
+    inner = error.__cause__ or error
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror
+    if isinstance(inner, aiohttp.ServerDisconnectedError):
+        return "it closed the connection"
+    return type(inner).__name__
+
+
+def _first_error(body: bytes) -> tuple[str | None, str | None]:
+    """Code and message of the first error in the body; proxies in between send HTML instead."""
+    try:
+        first = json.loads(body)["errors"][0]
+        code, message = first.get("code"), first.get("message")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None, None
+    return (
+        code if isinstance(code, str) else None,
+        " ".join(message.split())[:_LONGEST_MESSAGE] if isinstance(message, str) else None,
+    )
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from now. Source: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after"""
+    value = headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,62 @@
+"""Media types of manifests, configs and layers, and how they relate.
+
+Sources: https://github.com/opencontainers/image-spec/blob/main/media-types.md and
+https://distribution.github.io/distribution/spec/manifest-v2-2/
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+OCTET_STREAM = "application/octet-stream"
+
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_MANIFEST_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+
+IMAGE_MANIFESTS = frozenset({DOCKER_MANIFEST, OCI_MANIFEST})
+ANY_MANIFEST = (OCI_MANIFEST, DOCKER_MANIFEST, OCI_INDEX, DOCKER_MANIFEST_LIST)
+
+
+class Compression(StrEnum):
+    """How a layer's tar is stored."""
+
+    NONE = "none"
+    GZIP = "gzip"
+    ZSTD = "zstd"
+
+
+_MAGIC = {b"\x1f\x8b": Compression.GZIP, b"\x28\xb5\x2f\xfd": Compression.ZSTD}
+
+
+def sniff_compression(head: bytes) -> Compression:
+    """Tell a layer's compression by its first bytes."""
+    return next((c for magic, c in _MAGIC.items() if head.startswith(magic)), Compression.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestFormat:
+    """One family of media types; a manifest and all it names are of the same family."""
+
+    manifest: str
+    config: str
+    layers: dict[Compression, str]
+
+
+DOCKER = ManifestFormat(
+    manifest=DOCKER_MANIFEST,
+    config="application/vnd.docker.container.image.v1+json",
+    layers={
+        Compression.NONE: "application/vnd.docker.image.rootfs.diff.tar",
+        Compression.GZIP: "application/vnd.docker.image.rootfs.diff.tar.gzip",
+    },
+)
+OCI = ManifestFormat(
+    manifest=OCI_MANIFEST,
+    config="application/vnd.oci.image.config.v1+json",
+    layers={
+        Compression.NONE: "application/vnd.oci.image.layer.v1.tar",
+        Compression.GZIP: "application/vnd.oci.image.layer.v1.tar+gzip",
+        Compression.ZSTD: "application/vnd.oci.image.layer.v1.tar+zstd",
+    },
+)

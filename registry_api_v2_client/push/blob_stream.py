@@ -1,0 +1,162 @@
+"""One pass over a blob: read, verify, encode, hash and hand out, block by block.
+
+Reading, hashing and compressing happen on threads; several blocks are compressed at the same time
+and come out in order. Memory is a few blocks, whatever the size of the blob.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+from ..archive.tar_index import Member, MemberReader
+from ..digests import sha256
+from ..exceptions import ArchiveDigestError
+from .blocks import BlockPool
+from .encoding import BLOCK_SIZE, Encoder
+
+T = TypeVar("T")
+
+_SEND_SIZE = 256 << 10
+"""Bytes handed to the socket at a time: progress and time-outs are judged between two of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    buffer: bytearray
+    length: int
+    content: bytes
+    checksum: int
+
+
+def encode_small(
+    reader: MemberReader, member: Member, digest: str | None, encoder: Encoder
+) -> bytes:
+    """All of a blob of at most BLOCK_SIZE bytes, encoded. Blocking.
+
+    Raises:
+        ArchiveDigestError: its bytes do not have the ``digest`` claimed for them.
+        TarReadError: the tar ends early.
+    """
+    with reader:
+        buffer = bytearray(member.size)
+        reader.readinto(memoryview(buffer))
+    _verify(member, digest, sha256(buffer))
+    content, checksum = encoder.encode(memoryview(buffer)) if buffer else (b"", 0)
+    encoder.add(checksum, len(buffer))
+    return encoder.header + content + encoder.trailer()
+
+
+def hash_member(reader: MemberReader) -> str:
+    """Digest of a member's stored bytes. Blocking."""
+    buffer, digest = bytearray(BLOCK_SIZE), hashlib.sha256()
+    with reader, memoryview(buffer) as view:
+        while count := reader.readinto(view):
+            digest.update(view[:count])
+    return f"sha256:{digest.hexdigest()}"
+
+
+class BlobStream:
+    """A blob's encoded bytes, to iterate over once inside ``async with``.
+
+    ``digest`` and ``size`` are those of the encoded bytes, known after the last of them.
+    ``on_sent`` is told the source bytes behind what has been handed out.
+    """
+
+    def __init__(
+        self,
+        reader: MemberReader,
+        member: Member,
+        digest: str | None,
+        encoder: Encoder,
+        pool: BlockPool,
+        on_sent: Callable[[int], None],
+    ) -> None:
+        self.size = 0
+        self._reader = reader
+        self._member = member
+        self._claim = digest
+        self._encoder = encoder
+        self._pool = pool
+        self._buffers = pool.borrow()
+        self._on_sent = on_sent
+        self._source_hash = hashlib.sha256()
+        self._hash = hashlib.sha256()
+        self._blocks: asyncio.Queue[asyncio.Future[_Block] | None] = asyncio.Queue()
+        self._on_threads: set[asyncio.Future[Any]] = set()
+        self._feeder: asyncio.Task[None] | None = None
+
+    @property
+    def digest(self) -> str:
+        return f"sha256:{self._hash.hexdigest()}"
+
+    async def __aenter__(self) -> Self:
+        self._feeder = asyncio.create_task(self._feed())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._feeder:
+            self._feeder.cancel()
+            # A thread cannot be interrupted: the file and the buffers are its own until it ends.
+            await asyncio.wait({self._feeder, *self._on_threads})
+        self._buffers.close()
+        self._reader.close()
+
+    async def __aiter__(self) -> AsyncIterator[memoryview]:
+        prefix = self._encoder.header
+        while started := await self._blocks.get():
+            block = await started
+            self._encoder.add(block.checksum, block.length)
+            async for piece in self._hand_out(prefix + block.content if prefix else block.content):
+                yield piece
+            prefix = b""
+            # Only now: what waits to be sent must not outgrow the buffers.
+            self._buffers.give_back(block.buffer)
+            self._on_sent(block.length)
+        if self._feeder:
+            await self._feeder
+        async for piece in self._hand_out(prefix + self._encoder.trailer()):
+            yield piece
+
+    async def _hand_out(self, content: bytes) -> AsyncIterator[memoryview]:
+        """Hand out in pieces, and hash meanwhile."""
+        self.size += len(content)
+        hashing = self._start(self._hash.update, content)
+        view = memoryview(content)
+        for start in range(0, len(content), _SEND_SIZE):
+            yield view[start : start + _SEND_SIZE]
+        await hashing
+
+    async def _feed(self) -> None:
+        """Read in order; start to encode each block as soon as it is read."""
+        left = self._member.size
+        try:
+            while left:
+                buffer = await self._buffers.take()
+                length = await asyncio.shield(self._start(self._read, buffer))
+                left -= length
+                self._blocks.put_nowait(self._start(self._encode, buffer, length))
+            _verify(self._member, self._claim, f"sha256:{self._source_hash.hexdigest()}")
+        finally:
+            self._blocks.put_nowait(None)
+
+    def _start(self, work: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        future = self._pool.start(work, *args)
+        self._on_threads.add(future)
+        future.add_done_callback(self._on_threads.discard)
+        return future
+
+    def _read(self, buffer: bytearray) -> int:
+        view = memoryview(buffer)
+        length = self._reader.readinto(view)
+        self._source_hash.update(view[:length])
+        return length
+
+    def _encode(self, buffer: bytearray, length: int) -> _Block:
+        return _Block(buffer, length, *self._encoder.encode(memoryview(buffer)[:length]))
+
+
+def _verify(member: Member, claim: str | None, actual: str) -> None:
+    if claim and claim != actual:
+        raise ArchiveDigestError(f"{member.name} has digest {actual}, but the archive says {claim}")

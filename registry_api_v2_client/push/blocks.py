@@ -1,0 +1,70 @@
+"""The threads and buffers that all uploads of a process share, so that neither can pile up."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from .encoding import BLOCK_SIZE
+
+T = TypeVar("T")
+
+_DEPTH = 4
+"""Blocks that one upload reads ahead at most."""
+
+
+class BlockPool:
+    """Threads that read, compress and hash, and a bounded number of block buffers."""
+
+    def __init__(self) -> None:
+        cores = os.cpu_count() or 1
+        # One thread more than cores: the one that reads may wait for the disk.
+        self._threads = ThreadPoolExecutor(cores + 1, thread_name_prefix="blocks")
+        self._spare = 2 * cores
+
+    def start(self, work: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        """Start blocking work on a thread."""
+        return asyncio.wrap_future(self._threads.submit(work, *args))
+
+    def borrow(self) -> "Buffers":
+        """Buffers for one upload: one of its own, more as long as the pool has spare ones.
+
+        An upload that waits for a slow registry thus holds up no other.
+        """
+        return Buffers(self)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def take_spare(self) -> bool:
+        if not self._spare:
+            return False
+        self._spare -= 1
+        return True
+
+    def return_spare(self, count: int) -> None:
+        self._spare += count
+
+
+class Buffers:
+    """One upload's buffers, for one task; ``give_back`` each when its bytes are done with."""
+
+    def __init__(self, pool: BlockPool) -> None:
+        self._pool = pool
+        self._free: asyncio.Queue[bytearray] = asyncio.Queue()
+        self._free.put_nowait(bytearray(BLOCK_SIZE))
+        self._spare = 0
+
+    async def take(self) -> bytearray:
+        if self._free.empty() and self._spare < _DEPTH - 1 and self._pool.take_spare():
+            self._spare += 1
+            return bytearray(BLOCK_SIZE)
+        return await self._free.get()
+
+    def give_back(self, buffer: bytearray) -> None:
+        self._free.put_nowait(buffer)
+
+    def close(self) -> None:
+        self._pool.return_spare(self._spare)
+        self._spare = 0

@@ -1,0 +1,103 @@
+"""How a layer's bytes are sent: as they are, or compressed in independent blocks.
+
+A block of gzip is raw deflate ended by a sync flush, so blocks can be compressed in parallel and
+written one after the other as one standard gzip member (as pigz does). Output depends on nothing
+but the input: no name, no time, no thread count.
+
+Source: https://www.rfc-editor.org/rfc/rfc1952 and https://www.rfc-editor.org/rfc/rfc1951
+"""
+
+from enum import StrEnum
+from typing import Protocol
+
+from isal import isal_zlib
+
+from ..media_types import Compression
+
+BLOCK_SIZE = 1 << 20
+"""Bytes read, compressed and hashed at a time; the compressed bytes depend on it."""
+
+_GZIP_LEVEL = 2
+_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+_DEFLATE_END = b"\x03\x00"
+
+
+class CompressionPolicy(StrEnum):
+    """What happens to layers that the archive holds uncompressed."""
+
+    GZIP = "gzip"
+    KEEP = "keep"
+
+
+class Encoder(Protocol):
+    """Turns blocks into what is sent. ``encode`` may run in parallel; the rest is in order."""
+
+    name: str
+    """Names encoder and version: the same name and input give the same bytes."""
+
+    header: bytes
+
+    def encode(self, block: memoryview) -> tuple[bytes, int]:
+        """The block as sent, and its checksum for ``add``."""
+
+    def add(self, checksum: int, length: int) -> None:
+        """Account for a block of ``length`` source bytes, in order."""
+
+    def trailer(self) -> bytes:
+        """What follows the last block."""
+
+
+class AsIs:
+    """Sends the bytes as they are."""
+
+    name = "as-is"
+    header = b""
+
+    def encode(self, block: memoryview) -> tuple[bytes, int]:
+        return bytes(block), 0
+
+    def add(self, checksum: int, length: int) -> None:
+        return None
+
+    def trailer(self) -> bytes:
+        return b""
+
+
+class Gzip:
+    """One gzip member by ISA-L."""
+
+    name = f"gzip-isal{_GZIP_LEVEL}-{BLOCK_SIZE >> 10}k"
+    header = _GZIP_HEADER
+
+    def __init__(self) -> None:
+        self._checksum = 0
+        self._length = 0
+
+    def encode(self, block: memoryview) -> tuple[bytes, int]:
+        deflate = isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS)
+        content = deflate.compress(block) + deflate.flush(isal_zlib.Z_SYNC_FLUSH)
+        return content, isal_zlib.crc32(block)
+
+    def add(self, checksum: int, length: int) -> None:
+        self._checksum = isal_zlib.crc32_combine(self._checksum, checksum, length)
+        self._length += length
+
+    def trailer(self) -> bytes:
+        length = self._length & 0xFFFFFFFF
+        return _DEFLATE_END + self._checksum.to_bytes(4, "little") + length.to_bytes(4, "little")
+
+
+_ENCODERS: dict[CompressionPolicy, type[Encoder]] = {
+    CompressionPolicy.GZIP: Gzip,
+    CompressionPolicy.KEEP: AsIs,
+}
+
+
+def encoder_for(policy: CompressionPolicy, stored: Compression) -> type[Encoder]:
+    """The encoder for a layer; one that is compressed already is never compressed again."""
+    return _ENCODERS[policy] if stored is Compression.NONE else AsIs
+
+
+def compression_of(encoder: type[Encoder], stored: Compression) -> Compression:
+    """How the layer is compressed once encoded."""
+    return Compression.GZIP if encoder is Gzip else stored

@@ -1,0 +1,65 @@
+"""Where a blob's bytes come from: a layer in the archive, or bytes at hand."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..archive.image_archive import ImageArchive
+from ..archive.tar_index import Member
+from ..digests import sha256
+from .blob_stream import BlobStream, encode_small
+from .blocks import BlockPool
+from .encoding import BLOCK_SIZE, AsIs, Encoder
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSource:
+    """A layer: ``digest`` is that of its stored bytes, ``encoder`` what they are sent through."""
+
+    archive: ImageArchive
+    member: Member
+    digest: str
+    encoder: type[Encoder]
+    media_type: str
+
+    @property
+    def size(self) -> int:
+        return self.member.size
+
+    @property
+    def small(self) -> bool:
+        """Whether to send it in one request, from memory."""
+        return self.member.size <= BLOCK_SIZE
+
+    def read(self) -> bytes:
+        """The encoded bytes of a small layer. Blocking."""
+        reader = self.archive.open(self.member)
+        return encode_small(reader, self.member, self.digest, self.encoder())
+
+    def stream(self, pool: BlockPool, on_sent: Callable[[int], None]) -> BlobStream:
+        """The encoded bytes in blocks. Blocking where the archive is compressed."""
+        reader = self.archive.open(self.member)
+        return BlobStream(reader, self.member, self.digest, self.encoder(), pool, on_sent)
+
+
+@dataclass(frozen=True, slots=True)
+class BytesSource:
+    """A blob that is in memory: a config."""
+
+    content: bytes
+    media_type: str
+    small = True
+    encoder: type[Encoder] = AsIs
+
+    @property
+    def digest(self) -> str:
+        return sha256(self.content)
+
+    @property
+    def size(self) -> int:
+        return len(self.content)
+
+    def read(self) -> bytes:
+        return self.content
+
+
+BlobSource = LayerSource | BytesSource

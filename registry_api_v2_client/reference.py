@@ -1,0 +1,142 @@
+"""Image references: ``registry/repository:tag@digest`` by docker's rules.
+
+Grammar: https://github.com/distribution/reference/blob/main/reference.go
+"""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Self
+
+from .exceptions import InvalidReferenceError
+
+DEFAULT_TAG = "latest"
+DOCKER_HUB = "docker.io"
+DOCKER_HUB_API = "registry-1.docker.io"
+"""Docker Hub's references say docker.io; its registry API is at another host."""
+
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_HOST = re.compile(
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
+)
+_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+_MAX_NAME = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Where an image goes or comes from.
+
+    ``registry`` is ``host[:port]``, ``repository`` the path below it without a leading slash.
+    """
+
+    registry: str
+    repository: str
+    tag: str = DEFAULT_TAG
+    digest: str | None = None
+
+    @property
+    def name(self) -> str:
+        """``registry/repository``, without tag."""
+        return f"{self.registry}/{self.repository}"
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.digest}" if self.digest else f"{self.name}:{self.tag}"
+
+    def on_registry(self, registry: str) -> Self:
+        """The same repository and tag on another registry host."""
+        return replace(self, registry=parse_registry_host(registry))
+
+
+def parse_reference(text: str) -> Reference:
+    """Read ``[registry/]repository[:tag][@digest]``.
+
+    The first component is a registry host if it contains a dot or a colon or is ``localhost``;
+    otherwise the reference is on Docker Hub, as for ``docker push``. A bare ``app:1`` is refused:
+    it would be Docker Hub's own ``library/app``, and is nearly always ``host:port`` without the
+    repository.
+
+    Raises:
+        InvalidReferenceError: naming the part that is wrong.
+    """
+    name, at, digest = text.partition("@")
+    if at and not _DIGEST.fullmatch(digest):
+        raise InvalidReferenceError(f"{text!r}: {digest!r} is not a sha256:… digest")
+    name, tag = _split_tag(name)
+    if tag is not None:
+        check_tag(tag, text)
+    if "/" not in name:
+        raise InvalidReferenceError(
+            f"{text!r} names no repository on a registry; write registry/repository:tag, "
+            f"e.g. {text or 'localhost:5000'}/app:1"
+        )
+    registry, repository = _split_registry(name)
+    check_repository(repository, text)
+    return Reference(parse_registry_host(registry), repository, tag or DEFAULT_TAG, digest or None)
+
+
+def parse_repository_tag(text: str) -> tuple[str, str]:
+    """Split ``localhost:5000/app:1`` into ``("localhost:5000/app", "1")``.
+
+    No tag, or an empty one, is ``latest``; the port of a registry is not a tag.
+    """
+    name, tag = _split_tag(text)
+    return name, tag or DEFAULT_TAG
+
+
+def strip_registry(name: str) -> str:
+    """``localhost:5000/team/app`` is ``team/app`` on whatever registry it is pushed to."""
+    host, slash, rest = name.partition("/")
+    return rest if slash and _is_registry_host(host) else name
+
+
+def parse_registry_host(text: str) -> str:
+    """``host[:port]``, lower case.
+
+    Raises:
+        InvalidReferenceError: for anything else, a URL for instance.
+    """
+    port = text.rpartition(":")[2] if _HOST.fullmatch(text) and ":" in text else ""
+    if not _HOST.fullmatch(text) or (port.isdigit() and int(port) > 65535):
+        raise InvalidReferenceError(f"{text!r} is not a registry host; write host or host:port")
+    return text.lower()
+
+
+def check_repository(repository: str, text: str | None = None) -> str:
+    """Return ``repository`` if it is a legal repository path, else raise InvalidReferenceError."""
+    if not _REPOSITORY.fullmatch(repository) or len(repository) > _MAX_NAME:
+        raise InvalidReferenceError(
+            f"{text or repository!r}: {repository!r} is not a repository name; use lower-case "
+            f"letters, digits and . _ - between them, at most {_MAX_NAME} characters"
+        )
+    return repository
+
+
+def check_tag(tag: str, text: str | None = None) -> str:
+    """Return ``tag`` if it is a legal tag, else raise InvalidReferenceError."""
+    if not _TAG.fullmatch(tag):
+        raise InvalidReferenceError(
+            f"{text or tag!r}: {tag!r} is not a tag; use letters, digits and . _ -, "
+            "at most 128 characters"
+        )
+    return tag
+
+
+def _split_tag(name: str) -> tuple[str, str | None]:
+    head, colon, tag = name.rpartition(":")
+    if not colon or "/" in tag:
+        return name, None
+    return head, tag
+
+
+def _split_registry(name: str) -> tuple[str, str]:
+    host, _, rest = name.partition("/")
+    if not _is_registry_host(host):
+        return DOCKER_HUB, name
+    # Docker Hub keeps its official images under library/.
+    return host, f"library/{rest}" if host == DOCKER_HUB and "/" not in rest else rest
+
+
+def _is_registry_host(component: str) -> bool:
+    return "." in component or ":" in component or component == "localhost"

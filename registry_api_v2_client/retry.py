@@ -1,0 +1,55 @@
+"""When to try again, and how long to wait; shared by blob uploads and jobs."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from .exceptions import RegistryError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Exponential backoff with full jitter.
+
+    Before try ``n + 1`` (the first try is 1) wait a random time between zero and
+    ``min(maximum, base * 2 ** (n - 1))`` seconds; at least as long as the registry asked for
+    (Retry-After), and not at all if that is longer than ``patience``.
+
+    Source: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
+    """
+
+    attempts: int = 3
+    base: float = 0.5
+    maximum: float = 30.0
+    patience: float = 30.0
+
+    def delay(
+        self,
+        attempt: int,
+        error: RegistryError,
+        jitter: Callable[[], float] = random.random,
+    ) -> float | None:
+        """Seconds to wait after failed try number ``attempt``, or None to give up."""
+        asked = error.retry_after or 0.0
+        if attempt >= self.attempts or not error.retryable or asked > self.patience:
+            return None
+        backoff = jitter() * min(self.maximum, self.base * 2.0 ** min(attempt - 1, 32))
+        return max(backoff, asked)
+
+
+async def retrying(policy: RetryPolicy, step: Callable[[], Awaitable[T]]) -> T:
+    """Run ``step`` again while the policy says that it can help."""
+    for attempt in itertools.count(1):
+        try:
+            return await step()
+        except RegistryError as error:
+            delay = policy.delay(attempt, error)
+            if delay is None:
+                raise
+        await asyncio.sleep(delay)
+    raise AssertionError("unreachable")
