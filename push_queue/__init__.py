@@ -1,0 +1,69 @@
+"""What producers and workers of the push queue share: jobs, their states in Redis, settings."""
+
+from push_queue.changes import Changes
+from push_queue.connection import arq_options, connect, redis_settings
+from push_queue.errors import (
+    InvalidJobError,
+    InvalidSettingsError,
+    QueueError,
+    RedisRefusedError,
+    RedisUnavailableError,
+    UnknownJobError,
+    WaitTimeoutError,
+)
+from push_queue.ids import new_job_id
+from push_queue.keys import Keys
+from push_queue.models import (
+    FINAL_STATES,
+    Attempt,
+    BlobStatus,
+    Compression,
+    JobState,
+    JobStatus,
+    Outcome,
+    PushJob,
+    Signal,
+    TargetResult,
+    WorkerInfo,
+    make_job,
+)
+from push_queue.redis_errors import redis_errors
+from push_queue.settings import RegistryCredentials, Settings, child_environment, load_settings
+from push_queue.store import Claim, JobStore
+from push_queue.workers import WorkerRegistry
+
+__all__ = [
+    "FINAL_STATES",
+    "Attempt",
+    "BlobStatus",
+    "Changes",
+    "Claim",
+    "Compression",
+    "InvalidJobError",
+    "InvalidSettingsError",
+    "JobState",
+    "JobStatus",
+    "JobStore",
+    "Keys",
+    "Outcome",
+    "PushJob",
+    "QueueError",
+    "RedisRefusedError",
+    "RedisUnavailableError",
+    "RegistryCredentials",
+    "Settings",
+    "Signal",
+    "TargetResult",
+    "UnknownJobError",
+    "WaitTimeoutError",
+    "WorkerInfo",
+    "WorkerRegistry",
+    "arq_options",
+    "child_environment",
+    "connect",
+    "load_settings",
+    "make_job",
+    "new_job_id",
+    "redis_errors",
+    "redis_settings",
+]

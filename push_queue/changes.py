@@ -1,0 +1,73 @@
+"""Hearing of jobs as they change, by pub/sub."""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from redis.asyncio import Redis
+
+from push_queue.keys import Keys
+from push_queue.redis_errors import address_of, redis_errors
+
+CONFIRM_SECONDS = 10.0
+
+
+class Changes:
+    """A subscription to jobs, or to all of them when none is named.
+
+    Enter it before reading a status, so that nothing falls between. Messages are hints: they may
+    be lost while Redis is away, so read the status again now and then as well.
+    """
+
+    def __init__(self, redis: Redis, keys: Keys, job_ids: tuple[str, ...] = ()) -> None:
+        self._pubsub = redis.pubsub()
+        self._address = address_of(redis)
+        self._prefix = keys.progress("")
+        self._job_ids = job_ids
+
+    async def __aenter__(self) -> Self:
+        try:
+            with redis_errors(self._address):
+                await self._subscribe()
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._close()
+
+    async def next(self, timeout: float) -> str | None:
+        """The id of the next job that changed.
+
+        None when ``timeout`` seconds brought nothing, or when the connection had to be made anew
+        and messages may be missing: both are the time to read the status.
+        """
+        with redis_errors(self._address):
+            message = await self._pubsub.get_message(timeout=timeout)
+        if message is None or message["type"] not in self._pubsub.PUBLISH_MESSAGE_TYPES:
+            return None
+        channel: bytes = message["channel"]
+        return channel.decode().removeprefix(self._prefix)
+
+    async def _subscribe(self) -> None:
+        if self._job_ids:
+            await self._pubsub.subscribe(*(self._prefix + job_id for job_id in self._job_ids))
+        else:
+            await self._pubsub.psubscribe(f"{self._prefix}*")
+        # Until Redis confirms it, a change that another connection makes could still be missed.
+        unconfirmed = len(set(self._job_ids)) or 1
+        async with asyncio.timeout(CONFIRM_SECONDS):
+            while unconfirmed:
+                message = await self._pubsub.get_message(timeout=CONFIRM_SECONDS)
+                if message and message["type"] in ("subscribe", "psubscribe"):
+                    unconfirmed -= 1
+
+    async def _close(self) -> None:
+        with redis_errors(self._address):
+            await self._pubsub.aclose()  # type: ignore[no-untyped-call]

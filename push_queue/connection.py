@@ -1,0 +1,77 @@
+"""The one place that turns settings into a connection to Redis."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from arq.connections import ArqRedis, RedisSettings, create_pool
+from redis.asyncio.retry import Retry
+from redis.backoff import EqualJitterBackoff, NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from push_queue import codec
+from push_queue.keys import Keys
+from push_queue.redis_errors import redis_errors
+from push_queue.settings import Settings
+
+CONNECT_SECONDS = 2.5
+"""Most that a first connection may take."""
+
+# A restart of Redis is ridden out. Connecting takes some 5 s of attempts, and a command in flight
+# connects anew before each of its own, so a command gives up after half a minute.
+_RETRIES, _BACKOFF_BASE, _BACKOFF_CAP = 6, 0.1, 2.0
+
+# A queued job must not vanish because no worker came for a while, so arq's record outlives it.
+_JOB_RECORD_MS = 10 * 365 * 24 * 3600 * 1000
+
+
+def redis_settings(settings: Settings) -> RedisSettings:
+    """For arq's ``Worker``: retries the first connection as well as every command."""
+    address = settings.redis_address
+    tls: dict[str, Any] = {"ssl_check_hostname": True, **dict(address.tls_options)}
+    if isinstance(tls["ssl_check_hostname"], str):
+        tls["ssl_check_hostname"] = tls["ssl_check_hostname"].lower() in {"1", "true", "yes"}
+    return RedisSettings(
+        host=address.host,
+        port=address.port,
+        unix_socket_path=address.socket_path,
+        database=address.database,
+        username=address.username,
+        password=address.password,
+        ssl=address.tls,
+        conn_timeout=2,
+        conn_retries=10,
+        retry=_durable(),
+        retry_on_error=[RedisConnectionError, RedisTimeoutError],
+        **tls,
+    )
+
+
+def arq_options() -> dict[str, Any]:
+    """What producers' connections and arq's ``Worker`` must agree on, apart from the queue name."""
+    return {
+        "job_serializer": codec.dumps,
+        "job_deserializer": codec.loads,
+        "expires_extra_ms": _JOB_RECORD_MS,
+    }
+
+
+async def connect(settings: Settings) -> ArqRedis:
+    """Connect, or fail within :data:`CONNECT_SECONDS`; later commands ride out a short restart.
+
+    Raises:
+        RedisUnavailableError: nobody answers there.
+        RedisRefusedError: the server does not want us.
+    """
+    keys = Keys(settings.namespace)
+    first = replace(redis_settings(settings), conn_retries=0, retry=Retry(NoBackoff(), 0))
+    with redis_errors(settings.redis_address):
+        async with asyncio.timeout(CONNECT_SECONDS):
+            redis = await create_pool(first, default_queue_name=keys.queue, **arq_options())
+    redis.set_retry(_durable())
+    return redis
+
+
+def _durable() -> Retry:
+    return Retry(EqualJitterBackoff(cap=_BACKOFF_CAP, base=_BACKOFF_BASE), _RETRIES)

@@ -1,0 +1,64 @@
+"""What can go wrong between a caller and the queue.
+
+::
+
+    QueueError
+    ├── InvalidSettingsError      a setting has an unusable value
+    ├── InvalidJobError           the job asked for cannot exist
+    ├── UnknownJobError           no job has this id
+    ├── WaitTimeoutError          the job did not finish in the time given
+    └── RedisUnavailableError     Redis cannot be reached
+        └── RedisRefusedError     Redis was reached and will not do what is asked
+
+Each message is one line that names the thing and says what to do. Redis addresses appear in them
+without credentials.
+"""
+
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
+
+class QueueError(Exception):
+    """Root of everything raised by ``push_queue`` and ``producer``."""
+
+
+class InvalidSettingsError(QueueError):
+    """A setting has an unusable value; the message names its environment variable."""
+
+
+class InvalidJobError(QueueError):
+    """A job was asked for that cannot exist, such as one without a target."""
+
+
+class UnknownJobError(QueueError):
+    """No job has this id: it was never enqueued, or it finished and expired."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"no job {job_id!r}: check the id with `push-queue list` (finished jobs expire)"
+        )
+        self.job_id = job_id
+
+
+class WaitTimeoutError(QueueError):
+    """The job did not finish in the time given; it goes on."""
+
+
+class RedisUnavailableError(QueueError):
+    """Redis cannot be reached."""
+
+
+class RedisRefusedError(RedisUnavailableError):
+    """Redis was reached and will not do what is asked: credentials, memory, read-only replica."""
+
+
+def summarize(error: ValidationError, name: Callable[[str], str] = str) -> str:
+    """What pydantic found wrong, on one line and without the values, which may be secret.
+
+    ``name`` turns a field's path (``registry_auth.localhost``) into what the user calls it.
+    """
+    return "; ".join(
+        f"{name('.'.join(map(str, item['loc'])))}: {item['msg'].removeprefix('Value error, ')}"
+        for item in error.errors(include_url=False, include_context=False, include_input=False)
+    )

@@ -1,0 +1,81 @@
+"""Every Redis key of the queue, by name.
+
+With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a decoder:
+
+======================== ====== =====================================================
+``push:job:{id}``          hash   one field per status item
+``push:job:{id}:blobs``    hash   digest → ``done/size how``
+``push:job:{id}:attempts`` list   one JSON object per attempt, oldest first
+``push:jobs``              zset   ids by sequence
+``push:jobs:{state}``      zset   ids in that state, by sequence
+``push:finished``          zset   ids of finished jobs by the Unix time they expire
+``push:seq``               string last sequence number given out
+``push:events``            stream every state change, capped
+``push:progress:{id}``     pubsub every state change and progress of a job, JSON
+``push:worker:{id}``       hash   a live worker; expires when it stops reporting
+``push:workers``           zset   ids of workers by the Unix time their hash expires
+``push:queue``             zset   arq's queue
+======================== ====== =====================================================
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Builds the keys of one namespace."""
+
+    namespace: str = "push"
+
+    def job(self, job_id: str) -> str:
+        return f"{self.namespace}:job:{job_id}"
+
+    def blobs(self, job_id: str) -> str:
+        return f"{self.namespace}:job:{job_id}:blobs"
+
+    def attempts(self, job_id: str) -> str:
+        return f"{self.namespace}:job:{job_id}:attempts"
+
+    @property
+    def jobs(self) -> str:
+        return f"{self.namespace}:jobs"
+
+    def jobs_in(self, state: str) -> str:
+        return f"{self.namespace}:jobs:{state}"
+
+    @property
+    def finished(self) -> str:
+        return f"{self.namespace}:finished"
+
+    @property
+    def sequence(self) -> str:
+        return f"{self.namespace}:seq"
+
+    @property
+    def events(self) -> str:
+        return f"{self.namespace}:events"
+
+    def progress(self, job_id: str) -> str:
+        """Pub/sub channel of one job; ``progress("*")`` is the pattern of all."""
+        return f"{self.namespace}:progress:{job_id}"
+
+    def worker(self, worker_id: str) -> str:
+        return f"{self.namespace}:worker:{worker_id}"
+
+    @property
+    def workers(self) -> str:
+        return f"{self.namespace}:workers"
+
+    @property
+    def queue(self) -> str:
+        """The name of arq's queue, which is its key as well."""
+        return f"{self.namespace}:queue"
+
+    def arq_job_id(self, job_id: str, generation: int) -> str:
+        """What arq calls one run series of a job.
+
+        arq's own keys (``arq:job:…``) are common to a whole Redis database, so the namespace is
+        part of it. The generation keeps a job that is enqueued again apart from the record that
+        arq may just be deleting.
+        """
+        return f"{self.namespace}:{job_id}:{generation}"

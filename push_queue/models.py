@@ -1,0 +1,194 @@
+"""A job, and what becomes of it."""
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
+
+from push_queue.errors import InvalidJobError, summarize
+from push_queue.ids import JOB_ID
+
+JobId = Annotated[str, StringConstraints(pattern=f"^{JOB_ID.pattern}$")]
+Target = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+LabelValue = Annotated[str, StringConstraints(max_length=1024)]
+Compression = Literal["gzip", "keep"]
+
+
+class JobState(StrEnum):
+    """``queued → running → succeeded | failed | cancelled``; ``running → retrying → running``."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Whether the job stays as it is unless someone enqueues it again."""
+        return self in FINAL_STATES
+
+
+FINAL_STATES = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
+
+
+class Signal(StrEnum):
+    """What a worker hears when it reports on the job that it runs."""
+
+    CONTINUE = "continue"
+    CANCEL = "cancel"
+    """The user asked for it: stop, then ``mark_cancelled``."""
+    LOST = "lost"
+    """The job is no longer this worker's: stop and write nothing more."""
+
+
+class Outcome(StrEnum):
+    """How one attempt ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    RELEASED = "released"
+    """Handed back by a worker that was stopped; uses up no attempt."""
+    LOST = "lost"
+    """The worker went away without a word."""
+
+
+class PushJob(BaseModel):
+    """One image tar to push, as it goes over the wire. Holds no credentials."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: JobId
+    source: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    """Absolute path of the archive, as the worker sees it."""
+    targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=64)]
+    """``registry/repository:tag``, each once."""
+    image: Target | None = None
+    """Which image of an archive that holds several: one of its RepoTags."""
+    compression: Compression = "gzip"
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    labels: Annotated[dict[Label, LabelValue], Field(max_length=32)] = {}
+
+    @field_validator("source")
+    @classmethod
+    def _check_source(cls, value: str) -> str:
+        if not PurePosixPath(value).is_absolute():
+            raise ValueError("must be an absolute path, since workers resolve it elsewhere")
+        if "\0" in value:
+            raise ValueError("must not contain NUL")
+        return value
+
+    @field_validator("targets")
+    @classmethod
+    def _check_targets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("must not name a target twice")
+        return value
+
+
+class TargetResult(BaseModel):
+    """What a target holds now: the digest of the manifest pushed there."""
+
+    model_config = ConfigDict(frozen=True)
+
+    target: str
+    digest: str
+
+
+class BlobStatus(BaseModel):
+    """How far one blob is. ``how`` is empty until it is there."""
+
+    model_config = ConfigDict(frozen=True)
+
+    digest: str
+    size: NonNegativeInt
+    """Bytes to move, as far as known."""
+    done: NonNegativeInt
+    how: Literal["", "uploaded", "mounted", "exists", "waited"] = ""
+
+
+class Attempt(BaseModel):
+    """One run of a job by one worker. Numbers start at 1, again after ``requeue``."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    number: int
+    worker: str
+    started_at: datetime
+    finished_at: datetime
+    outcome: Outcome
+    error: str | None = None
+    error_kind: str | None = None
+
+
+class JobStatus(PushJob):
+    """A job and how far it is. Fields of later versions are ignored when read."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    state: JobState
+    sequence: int
+    """Place in the order of enqueueing; grows."""
+    generation: NonNegativeInt = 0
+    """How often the finished job was enqueued again."""
+    attempt: NonNegativeInt = 0
+    bytes_total: NonNegativeInt = 0
+    bytes_done: NonNegativeInt = 0
+    blobs_total: NonNegativeInt = 0
+    blobs_done: NonNegativeInt = 0
+    digest: str | None = None
+    results: tuple[TargetResult, ...] = ()
+    error: str | None = None
+    """Of the last attempt that failed; one line."""
+    error_kind: str | None = None
+    worker: str | None = None
+    enqueued_at: datetime
+    started_at: datetime | None = None
+    """Of the latest attempt."""
+    finished_at: datetime | None = None
+    next_attempt_at: datetime | None = None
+    cancel_requested: bool = False
+
+    @property
+    def job(self) -> PushJob:
+        """The job alone, without its status."""
+        return PushJob(**self.model_dump(include=set(PushJob.model_fields)))
+
+
+class WorkerInfo(BaseModel):
+    """A worker, as it reports itself."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    host: str
+    pid: int
+    version: str
+    started_at: datetime
+    running: NonNegativeInt = 0
+    """Jobs at this moment."""
+
+
+def make_job(**fields: object) -> PushJob:
+    """Build a job from what a user gave.
+
+    Raises:
+        InvalidJobError: naming the field that cannot be used.
+    """
+    try:
+        return PushJob.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidJobError(f"invalid job: {summarize(error)}") from None

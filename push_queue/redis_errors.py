@@ -1,0 +1,76 @@
+"""The boundary at which redis-py's exceptions become ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis.asyncio import Redis
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    ChildDeadlockedError,
+    MaxConnectionsError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
+
+from push_queue.errors import RedisRefusedError, RedisUnavailableError
+from push_queue.redis_url import RedisAddress
+
+# First match wins: redis-py derives some refusals from its ConnectionError.
+_REFUSALS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    (
+        (AuthenticationError, AuthorizationError),
+        "refuses the credentials; check user and password in PUSH_QUEUE_REDIS_URL",
+    ),
+    ((NoPermissionError,), "does not permit what the queue needs; check the user's ACL"),
+    ((ReadOnlyError,), "is a read-only replica; point PUSH_QUEUE_REDIS_URL at the primary"),
+    ((OutOfMemoryError,), "is out of memory; raise its maxmemory or let finished jobs expire"),
+    ((BusyLoadingError,), "is still loading its data; try again in a moment"),
+    ((MaxConnectionsError,), "has no connection left; raise its maxclients"),
+)
+
+
+@contextmanager
+def redis_errors(address: object) -> Iterator[None]:
+    """Turn whatever redis-py raises inside into a :class:`RedisUnavailableError` of ours.
+
+    ``address`` names the server in the message; it must print without the password.
+    """
+    try:
+        yield
+    except (RedisError, RedisClusterException, ChildDeadlockedError, OSError) as error:
+        # OSError covers the built-in TimeoutError and ConnectionError.
+        raise translate(error, address) from error
+
+
+def address_of(redis: Redis) -> RedisAddress:
+    """Where a client is connected to, without the credentials."""
+    options = redis.connection_pool.connection_kwargs
+    return RedisAddress(
+        host=options.get("host", "localhost"),
+        port=options.get("port", 6379),
+        socket_path=options.get("path"),
+    )
+
+
+def translate(error: Exception, address: object) -> RedisUnavailableError:
+    """The one-line error for the user."""
+    for kinds, advice in _REFUSALS:
+        if isinstance(error, kinds):
+            return RedisRefusedError(f"Redis at {address} {advice}")
+    if isinstance(error, ResponseError):
+        return RedisRefusedError(f"Redis at {address} answers: {_one_line(error)}")
+    return RedisUnavailableError(
+        f"cannot reach Redis at {address} ({_one_line(error)}); "
+        "start it, or set PUSH_QUEUE_REDIS_URL"
+    )
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text.rstrip(".")

@@ -1,0 +1,72 @@
+"""The address of a Redis server, read from a URL."""
+
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"})
+
+
+@dataclass(frozen=True, slots=True)
+class RedisAddress:
+    """Where a Redis server listens. ``str()`` and ``repr()`` never show the password."""
+
+    host: str = "localhost"
+    port: int = 6379
+    socket_path: str | None = None
+    database: int = 0
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: bool = False
+    tls_options: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        if self.socket_path:
+            return self.socket_path
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def parse_redis_url(url: str) -> RedisAddress:
+    """Read ``redis://``, ``rediss://`` and ``unix://`` URLs, percent-decoding every part.
+
+    The database is the path (``redis://host/1``) or ``?db=1``; ``rediss://`` also takes
+    ``ssl_ca_certs``, ``ssl_certfile``, ``ssl_keyfile`` and ``ssl_check_hostname`` as query.
+
+    Raises:
+        ValueError: the URL cannot be used; the message does not repeat it.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError("the URL must start with redis://, rediss:// or unix://")
+    if parts.scheme == "unix" and not parts.path:
+        raise ValueError("a unix:// URL needs the path of a socket, such as unix:///run/redis.sock")
+    query = dict(parse_qsl(parts.query))
+    database = query.pop("db", "" if parts.scheme == "unix" else parts.path.strip("/"))
+    allowed = TLS_OPTIONS if parts.scheme == "rediss" else frozenset()
+    if unknown := sorted(query.keys() - allowed):
+        raise ValueError(f"unknown option {unknown[0]!r} in the URL")
+    return RedisAddress(
+        host=unquote(parts.hostname or "localhost"),
+        port=_port(parts),
+        socket_path=unquote(parts.path) if parts.scheme == "unix" else None,
+        database=_database(unquote(database)),
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+        tls=parts.scheme == "rediss",
+        tls_options=tuple(sorted(query.items())),
+    )
+
+
+def _port(parts: SplitResult) -> int:
+    try:
+        return parts.port or 6379
+    except ValueError:
+        raise ValueError("the port in the URL must be a number from 1 to 65535") from None
+
+
+def _database(text: str) -> int:
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("the database in the URL must be a number, such as /0")
+    return int(text)

@@ -1,0 +1,16 @@
+-- Cancel a job: at once when it waits, by its worker when it runs, not at all when it is final.
+--
+-- Result  the state it is in now; false when there is no such job
+local record = read('state', 'sequence', 'attempt')
+if not record.state or is_final(record.state) then
+  return record.state or false
+end
+if record.state == 'running' then
+  redis.call('HSET', job, 'cancel_requested', 1)
+  return 'running'
+end
+redis.call('HSET', job, 'state', 'cancelled', 'finished_at', now)
+redis.call('HDEL', job, 'next_attempt_at')
+move(record, 'cancelled')
+announce('cancelled', record.attempt)
+return 'cancelled'

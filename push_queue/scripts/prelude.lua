@@ -1,0 +1,59 @@
+-- What every script starts with.
+--
+-- KEYS  1 push:job:{id}   2 push:job:{id}:blobs   3 push:job:{id}:attempts
+--       4 push:jobs       5 push:finished         6 push:events       7 push:seq
+--       8.. push:jobs:{state}: queued, running, retrying, succeeded, failed, cancelled
+-- ARGV  1 job id          2 push:progress:{id}    3 now, ISO 8601
+--       4 now, Unix time  5 seconds to keep finished jobs
+--       6.. the script's own
+local job, blobs, attempts = KEYS[1], KEYS[2], KEYS[3]
+local all, finished, events, sequence_key = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local in_state = {
+  queued = KEYS[8], running = KEYS[9], retrying = KEYS[10],
+  succeeded = KEYS[11], failed = KEYS[12], cancelled = KEYS[13],
+}
+local id, channel, now, now_unix, keep = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+
+local EVENTS_KEPT = 10000
+local ATTEMPTS_KEPT = 100
+
+local function is_final(state)
+  return state == 'succeeded' or state == 'failed' or state == 'cancelled'
+end
+
+-- The named fields of the job as a table; a field that is not there is absent.
+local function read(...)
+  local names, values, record = {...}, redis.call('HMGET', job, ...), {}
+  for i, name in ipairs(names) do
+    record[name] = values[i] or nil
+  end
+  return record
+end
+
+local function announce(state, attempt)
+  redis.call('XADD', events, 'MAXLEN', '~', EVENTS_KEPT, '*',
+    'id', id, 'state', state, 'attempt', attempt, 'at', now)
+  redis.call('PUBLISH', channel,
+    cjson.encode({id = id, state = state, attempt = tonumber(attempt)}))
+end
+
+-- Take the job from one state's index to another's; final jobs begin to expire.
+local function move(record, state)
+  redis.call('ZREM', in_state[record.state], id)
+  redis.call('ZADD', in_state[state], record.sequence, id)
+  if is_final(state) then
+    redis.call('ZADD', finished, now_unix + keep, id)
+    for _, key in ipairs({job, blobs, attempts}) do
+      redis.call('EXPIRE', key, keep)
+    end
+  end
+end
+
+-- Write down how the attempt under way ended. `record` needs attempt, worker and started_at.
+local function close_attempt(record, outcome, error, error_kind)
+  redis.call('RPUSH', attempts, cjson.encode({
+    number = tonumber(record.attempt), worker = record.worker,
+    started_at = record.started_at, finished_at = now,
+    outcome = outcome, error = error, error_kind = error_kind,
+  }))
+end

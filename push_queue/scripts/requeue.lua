@@ -1,0 +1,25 @@
+-- Enqueue a final job again, as a new generation; others stay as they are.
+--
+-- Result  the hash as field, value, …; empty when there is no such job
+local record = read('state', 'sequence', 'generation')
+if not record.state or not is_final(record.state) then
+  return redis.call('HGETALL', job)
+end
+
+local stale = {'digest', 'error', 'error_kind', 'worker', 'started_at', 'finished_at',
+  'bytes_done', 'bytes_total', 'blobs_done', 'blobs_total'}
+for _, field in ipairs(redis.call('HKEYS', job)) do
+  if string.sub(field, 1, 7) == 'result:' then
+    table.insert(stale, field)
+  end
+end
+redis.call('HDEL', job, unpack(stale))
+redis.call('HSET', job, 'state', 'queued', 'generation', record.generation + 1, 'attempt', 0,
+  'enqueued_at', now)
+redis.call('PERSIST', job)
+redis.call('PERSIST', attempts)
+redis.call('UNLINK', blobs)
+redis.call('ZREM', finished, id)
+move(record, 'queued')
+announce('queued', 0)
+return redis.call('HGETALL', job)

@@ -1,0 +1,166 @@
+"""Settings, the same for producers and workers; the only place that reads the environment."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    Field,
+    PositiveInt,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from push_queue.errors import InvalidSettingsError, summarize
+from push_queue.redis_url import RedisAddress, parse_redis_url
+
+ENV_PREFIX = "PUSH_QUEUE_"
+REDIS_URL_VARIABLES = (f"{ENV_PREFIX}REDIS_URL", "REDIS_URL")
+REDIS_URL_NAMES = " or ".join(REDIS_URL_VARIABLES)
+SECRETS_FOLDER = Path("/run/secrets")
+WEEK_SECONDS = 7 * 24 * 3600
+
+Namespace = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+
+class RegistryCredentials(BaseModel):
+    """What to sign in to one registry with."""
+
+    username: str
+    password: SecretStr
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; ``PUSH_QUEUE_<NAME>`` in the environment.
+
+    Sources, first wins: arguments, environment, ``.env``, files in ``/run/secrets``. Build it with
+    :func:`load_settings`, whose errors are readable.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        populate_by_name=True,
+    )
+
+    redis_url: SecretStr = Field(
+        default=SecretStr("redis://localhost:6379/0"),
+        validation_alias=AliasChoices(*REDIS_URL_VARIABLES),
+    )
+    namespace: Namespace = "push"
+
+    max_jobs: PositiveInt = 10
+    """Jobs that one worker runs at once."""
+    max_uploads: PositiveInt = 8
+    """Blob streams of one worker."""
+    job_uploads: PositiveInt = 3
+    """Blob streams of one job."""
+    lease_seconds: PositiveInt = 15
+    shutdown_grace_seconds: PositiveInt = 20
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    retry_base_seconds: Annotated[float, Field(gt=0)] = 1.0
+    retry_max_seconds: Annotated[float, Field(gt=0)] = 300.0
+    keep_finished_seconds: PositiveInt = WEEK_SECONDS
+
+    registry_timeout_seconds: PositiveInt = 60
+    """A registry that moves no byte for so long has failed."""
+    plain_http_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    registry_auth: dict[str, RegistryCredentials] = {}
+
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        sources = (init_settings, env_settings, dotenv_settings)
+        # pydantic-settings warns about a folder of secrets that is not there.
+        if not SECRETS_FOLDER.is_dir():
+            return sources
+        return (*sources, SecretsSettingsSource(settings_cls, secrets_dir=SECRETS_FOLDER))
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, value: SecretStr) -> SecretStr:
+        parse_redis_url(value.get_secret_value())
+        return value
+
+    @field_validator("plain_http_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(host for item in value.split(",") if (host := item.strip()))
+
+    @field_validator("log_level", "log_format", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @property
+    def redis_address(self) -> RedisAddress:
+        """Where Redis is; prints without the password."""
+        return parse_redis_url(self.redis_url.get_secret_value())
+
+    @property
+    def redis_configured(self) -> bool:
+        """Whether anyone named a Redis, or the default address is just assumed."""
+        return "redis_url" in self.model_fields_set
+
+
+def load_settings(*, redis_url: str | None = None, namespace: str | None = None) -> Settings:
+    """Read the settings; arguments that are given win over every source.
+
+    Raises:
+        InvalidSettingsError: naming the variable, without its value.
+    """
+    arguments = {"redis_url": redis_url, "namespace": namespace}
+    given: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise InvalidSettingsError(summarize(error, _variable)) from None
+    except SettingsError as error:
+        raise InvalidSettingsError(_name_undecodable(error)) from None
+
+
+def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a process of ours that must see these settings: ``{"REDIS_URL": …}``."""
+    return {**os.environ, **{f"{ENV_PREFIX}{name}": value for name, value in changes.items()}}
+
+
+def _variable(location: str) -> str:
+    """The variable behind a field, then the place inside its value, if any."""
+    name, *inside = location.split(".", 1)
+    # A field with an alias is located by the alias already, always by its first.
+    variable = REDIS_URL_NAMES if name in REDIS_URL_VARIABLES else f"{ENV_PREFIX}{name.upper()}"
+    return ": ".join([variable, *inside])
+
+
+def _name_undecodable(error: SettingsError) -> str:
+    # The message is 'error parsing value for field "registry_auth" from source "…"'; the value
+    # itself, maybe secret, is only in its cause.
+    quoted = str(error).split('"')
+    field = quoted[1] if len(quoted) > 1 else ""
+    return f"{_variable(field)}: must be JSON"
