@@ -1,0 +1,88 @@
+"""``push-worker``: run a worker, or ask whether one is alive here."""
+
+import asyncio
+import socket
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+from arq.worker import Worker
+
+from push_queue import (
+    Keys,
+    QueueError,
+    RedisUnavailableError,
+    Settings,
+    WorkerRegistry,
+    connect,
+    load_settings,
+)
+from registry_api_v2_client import RegistryError
+
+from .logs import set_up_logging
+from .options import worker_options
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def run(
+    burst: Annotated[bool, typer.Option(help="Stop when the queue is empty.")] = False,
+    check: Annotated[
+        bool, typer.Option(help="Only tell whether a worker is alive on this host.")
+    ] = False,
+) -> None:
+    """Run a worker that pushes images until it is told to stop (SIGTERM).
+
+    Settings are environment variables, PUSH_QUEUE_REDIS_URL first of all; see the README.
+
+    Exit codes: 0 success, 1 no worker alive here (--check), 2 bad settings, 3 cannot reach Redis.
+    """
+    try:
+        settings = load_settings()
+        if check:
+            raise typer.Exit(0 if asyncio.run(_alive_here(settings)) else 1)
+        _run(settings, burst)
+    except RedisUnavailableError as error:
+        _fail(3, error)
+    except (QueueError, RegistryError) as error:
+        _fail(2, error)
+
+
+def _run(settings: Settings, burst: bool) -> None:
+    set_up_logging(settings)
+    loop = _new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        redis = loop.run_until_complete(connect(settings))
+        Worker(burst=burst, **worker_options(settings), redis_pool=redis).run()
+    finally:
+        loop.close()
+
+
+async def _alive_here(settings: Settings) -> bool:
+    redis = await connect(settings)
+    try:
+        workers = await WorkerRegistry(redis, Keys(settings.namespace)).alive()
+    finally:
+        await redis.aclose()
+    here = [worker for worker in workers if worker.host == socket.gethostname()]
+    sys.stdout.write(f"{len(here)} of {len(workers)} live workers on this host\n")
+    return bool(here)
+
+
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    if sys.platform == "win32":
+        return asyncio.new_event_loop()
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
+def _fail(code: int, error: Exception) -> NoReturn:
+    sys.stderr.write(f"push-worker: error: {error}\n")
+    raise SystemExit(code)
+
+
+def main() -> None:
+    app()

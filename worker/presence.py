@@ -1,0 +1,58 @@
+"""Tells that this worker lives: ``push:worker:{id}``, renewed while it does."""
+
+import asyncio
+import logging
+import os
+import socket
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from push_queue import RedisUnavailableError, WorkerInfo, WorkerRegistry
+
+logger = logging.getLogger(__name__)
+
+_INTERVAL = 5.0
+_TTL = 15
+
+
+class Presence:
+    """Reports the worker every few seconds, with the number of jobs it runs."""
+
+    def __init__(self, registry: WorkerRegistry, worker_id: str) -> None:
+        self.running = 0
+        self._registry = registry
+        self._worker_id = worker_id
+        self._started_at = datetime.now(UTC)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Report now, so that the worker is known once this returns, and from now on."""
+        await self._report()
+        self._task = asyncio.create_task(self._keep_reporting())
+
+    async def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        with suppress(RedisUnavailableError):
+            await self._registry.remove(self._worker_id)
+
+    async def _keep_reporting(self) -> None:
+        while True:
+            await asyncio.sleep(_INTERVAL)
+            try:
+                await self._report()
+            except RedisUnavailableError as error:
+                logger.warning("cannot report to Redis: %s", error)
+
+    async def _report(self) -> None:
+        info = WorkerInfo(
+            id=self._worker_id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=version("registry-push-queue"),
+            started_at=self._started_at,
+            running=self.running,
+        )
+        await self._registry.report(info, ttl=_TTL)

@@ -1,0 +1,67 @@
+"""What one worker process has open while it runs, and how it is opened and closed."""
+
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from push_queue import JobStore, Keys, Settings, WorkerRegistry
+from registry_api_v2_client import Credentials, RegistryClient, RetryPolicy
+
+from .presence import Presence
+
+_LONGEST_ASKED = 3600.0
+"""A job waits as long as a registry asks for, up to so many seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Shared by all jobs of the process."""
+
+    worker_id: str
+    settings: Settings
+    store: JobStore
+    client: RegistryClient
+    presence: Presence
+
+    def retry_policy(self, attempts: int) -> RetryPolicy:
+        """How a job of so many attempts is retried."""
+        return RetryPolicy(
+            attempts=attempts,
+            base=self.settings.retry_base_seconds,
+            maximum=self.settings.retry_max_seconds,
+            patience=_LONGEST_ASKED,
+        )
+
+
+def open_runtime(settings: Settings, redis: Any) -> Runtime:
+    """Open the registry client and the stores on ``redis``, a connected client.
+
+    Raises:
+        CredentialsError: docker's ``config.json`` cannot be read.
+    """
+    keys = Keys(settings.namespace)
+    worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+    credentials = {
+        host: Credentials(auth.username, auth.password.get_secret_value())
+        for host, auth in settings.registry_auth.items()
+    }
+    client = RegistryClient(
+        credentials=credentials,
+        timeout=settings.registry_timeout_seconds,
+        plain_http_hosts=settings.plain_http_hosts,
+        max_uploads=settings.max_uploads,
+    )
+    return Runtime(
+        worker_id=worker_id,
+        settings=settings,
+        store=JobStore(redis, keys, settings.keep_finished_seconds),
+        client=client,
+        presence=Presence(WorkerRegistry(redis, keys), worker_id),
+    )
+
+
+async def close_runtime(runtime: Runtime) -> None:
+    await runtime.presence.stop()
+    await runtime.client.close()
