@@ -1,0 +1,135 @@
+"""``push-queue enqueue``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from producer.cli.exits import BadInputError, ExitCode, code_of_jobs
+from producer.cli.follow import follow, warn_without_workers
+from producer.cli.options import (
+    CompressionOption,
+    ImageOption,
+    JsonOption,
+    TargetsOption,
+    settings_of,
+)
+from producer.cli.output import as_json, print_json
+from producer.cli.running import run
+from producer.cli.sources import Request, to_original_tags, to_targets
+from producer.cli.text import headline
+from producer.cli.views import SilentView, choose_view
+from producer.queue import PushQueue
+from push_queue import JobStatus, Settings
+
+EXAMPLES = """
+Examples:
+
+    push-queue enqueue app.tar --to localhost:15000/app:1
+
+    push-queue enqueue *.tar --original-tags --registry localhost:15000
+
+Writes the id of each job on a line of its own; with --wait, how each ended.
+
+The tar must be at the same path for the workers.
+"""
+
+
+def enqueue(
+    context: typer.Context,
+    tars: Annotated[
+        list[Path], typer.Argument(metavar="TAR", help="Image tars: docker save or OCI layout.")
+    ],
+    to: TargetsOption = None,
+    original_tags: Annotated[
+        bool, typer.Option("--original-tags", help="Push under the tags that are in the tar.")
+    ] = False,
+    registry: Annotated[
+        str | None,
+        typer.Option("--registry", metavar="HOST", help="Where --original-tags go: host:port."),
+    ] = None,
+    image: ImageOption = None,
+    compression: CompressionOption = "gzip",
+    job_id: Annotated[
+        str | None,
+        typer.Option("--id", metavar="ID", help="Your own id; the same id is enqueued once."),
+    ] = None,
+    max_attempts: Annotated[
+        int | None, typer.Option("--max-attempts", metavar="N", help="Tries before it fails.")
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="NAME=VALUE", help="Kept with the job; may be repeated."),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for the end; exit 1 if a push failed.")
+    ] = False,
+    json: JsonOption = False,
+) -> ExitCode:
+    """Enqueue image tars for pushing and return at once."""
+    requests = _requests(tars, to or [], original_tags, registry, image)
+    if job_id is not None and len(requests) > 1:
+        raise BadInputError(f"--id names one job, but this makes {len(requests)}")
+    labels = dict(_label(text) for text in label or [])
+
+    async def main(settings: Settings) -> ExitCode:
+        async with PushQueue.connect(settings) as queue:
+            jobs = [
+                await queue.enqueue(
+                    request.source,
+                    request.targets,
+                    job_id=job_id,
+                    image=request.image,
+                    compression=compression,
+                    max_attempts=max_attempts,
+                    labels=labels,
+                )
+                for request in requests
+            ]
+            return await _wait(queue, jobs, json) if wait else _report(jobs, json)
+
+    return run(main(settings_of(context)))
+
+
+async def _wait(queue: PushQueue, jobs: list[JobStatus], json: bool) -> ExitCode:
+    await warn_without_workers(queue)
+    view = SilentView() if json else choose_view(json=False, single=len(jobs) == 1)
+    jobs = await follow(queue, [job.id for job in jobs], view)
+    if json:
+        print_json([as_json(job) for job in jobs])
+    else:
+        for job in jobs:
+            typer.echo(f"{job.id} {headline(job)}")
+    return code_of_jobs(jobs)
+
+
+def _report(jobs: list[JobStatus], json: bool) -> ExitCode:
+    if json:
+        print_json([as_json(job) for job in jobs])
+    else:
+        for job in jobs:
+            typer.echo(job.id)
+    return ExitCode.SUCCESS
+
+
+def _requests(
+    tars: list[Path],
+    targets: list[str],
+    original_tags: bool,
+    registry: str | None,
+    image: str | None,
+) -> list[Request]:
+    if original_tags == bool(targets):
+        raise BadInputError("say where to push: either --to REF, or --original-tags")
+    if original_tags != bool(registry):
+        raise BadInputError("--original-tags and --registry HOST belong together")
+    if image and original_tags:
+        raise BadInputError("--image goes with --to; --original-tags pushes every image")
+    return to_original_tags(tars, registry) if registry else to_targets(tars, targets, image)
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise BadInputError(f"--label {text!r} is not NAME=VALUE")
+    return name, value

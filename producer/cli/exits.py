@@ -1,0 +1,72 @@
+"""Exit codes, and which error ends in which."""
+
+from collections.abc import Iterable, Iterator
+from enum import IntEnum
+
+from push_queue import (
+    InvalidJobError,
+    InvalidSettingsError,
+    JobState,
+    JobStatus,
+    QueueError,
+    RedisUnavailableError,
+    UnknownJobError,
+)
+from registry_api_v2_client import RegistryError, TarReadError, ValidationError
+
+
+class ExitCode(IntEnum):
+    """What the command's exit status says."""
+
+    SUCCESS = 0
+    PUSH_FAILED = 1
+    BAD_INPUT = 2
+    NO_REDIS = 3
+
+
+class BadInputError(Exception):
+    """What was typed cannot be done; the message says why."""
+
+
+# First match wins.
+_CODES: tuple[tuple[tuple[type[Exception], ...], ExitCode], ...] = (
+    ((RedisUnavailableError,), ExitCode.NO_REDIS),
+    ((BadInputError, InvalidJobError, InvalidSettingsError, UnknownJobError), ExitCode.BAD_INPUT),
+    ((ValidationError, TarReadError), ExitCode.BAD_INPUT),
+)
+
+EXPECTED_ERRORS = (BadInputError, QueueError, RegistryError)
+"""Errors whose message is meant for the user."""
+
+
+def code_of_error(error: Exception) -> ExitCode:
+    """The exit code of an error that ended the command."""
+    for kinds, code in _CODES:
+        if isinstance(error, kinds):
+            return code
+    return ExitCode.PUSH_FAILED
+
+
+def code_of_jobs(jobs: Iterable[JobStatus]) -> ExitCode:
+    """The exit code of jobs that were waited for; a failed push outweighs bad input."""
+    codes = {_code_of_job(job) for job in jobs}
+    for code in (ExitCode.PUSH_FAILED, ExitCode.BAD_INPUT):
+        if code in codes:
+            return code
+    return ExitCode.SUCCESS
+
+
+def _code_of_job(job: JobStatus) -> ExitCode:
+    if job.state is JobState.SUCCEEDED:
+        return ExitCode.SUCCESS
+    bad_input = job.state is JobState.FAILED and job.error_kind in _BAD_INPUT_KINDS
+    return ExitCode.BAD_INPUT if bad_input else ExitCode.PUSH_FAILED
+
+
+def _kinds(error: type[RegistryError]) -> Iterator[str]:
+    yield error.kind
+    for finer in error.__subclasses__():
+        yield from _kinds(finer)
+
+
+_BAD_INPUT_KINDS = frozenset([*_kinds(ValidationError), *_kinds(TarReadError)])

@@ -1,0 +1,36 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from push_queue import Compression, Settings, load_settings
+
+JobIdArgument: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
+JsonOption: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Write JSON to standard output.")
+]
+ImageOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--image", metavar="TAG", help="Which image of a tar with several: its tag."),
+]
+CompressionOption: TypeAlias = Annotated[
+    Compression,
+    typer.Option(
+        "--compression",
+        help="Compress layers that are not compressed yet, or keep all as they are.",
+    ),
+]
+TarArgument: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="TAR", help="An image tar: docker save or OCI layout.")
+]
+TargetsOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--to", metavar="REF", help="registry/repository:tag; may be repeated."),
+]
+
+
+def settings_of(context: typer.Context) -> Settings:
+    """The settings of this run: the environment, and ``--redis-url`` before it."""
+    return load_settings(redis_url=context.obj)

@@ -1,0 +1,99 @@
+"""What goes to standard output: tables, a job in full, and JSON.
+
+``--json`` is stable: fields are added, never renamed or removed. A job is an object with the
+fields of :class:`push_queue.JobStatus`; times are ISO 8601 in UTC, unknown values ``null``.
+``status`` adds ``blobs`` and ``attempts``. ``enqueue`` and ``list`` write an array, ``watch`` one
+object a line, the other commands one object.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from producer.cli.text import STATE_COLORS, duration, headline, moment, percent, progress
+from push_queue import Attempt, BlobStatus, JobStatus
+
+COLUMNS = ("JOB", "STATE", "DONE", "ATTEMPT", "ENQUEUED", "TARGETS", "SOURCE")
+LABEL_WIDTH = 10
+
+
+def as_json(job: JobStatus) -> dict[str, Any]:
+    """A job's stable JSON object."""
+    return job.model_dump(mode="json")
+
+
+def print_json(value: object, *, indent: int | None = 2) -> None:
+    typer.echo(json.dumps(value, indent=indent, ensure_ascii=False))
+
+
+def print_table(jobs: Sequence[JobStatus]) -> None:
+    """A table on a terminal, tab-separated lines elsewhere."""
+    console = Console()
+    if not console.is_terminal:
+        for row in (COLUMNS, *map(_row, jobs)):
+            typer.echo("\t".join(row))
+        return
+    table = Table(*COLUMNS, box=None, pad_edge=False, header_style="bold")
+    for job in jobs:
+        state, *others = _row(job)[1:]
+        # Text, since square brackets in a path are no markup.
+        cells = [Text(job.id), Text(state, STATE_COLORS[job.state]), *map(Text, others)]
+        table.add_row(*cells)
+    console.print(table)
+
+
+def print_job(job: JobStatus, blobs: Sequence[BlobStatus], attempts: Sequence[Attempt]) -> None:
+    """Everything about a job, a label in front of each line."""
+    for label, lines in _sections(job, blobs, attempts):
+        for position, line in enumerate(lines):
+            typer.echo(f"{label if not position else '':<{LABEL_WIDTH}}  {line}")
+
+
+def _row(job: JobStatus) -> tuple[str, ...]:
+    return (
+        job.id,
+        job.state,
+        percent(job),
+        f"{job.attempt}/{job.max_attempts}",
+        moment(job.enqueued_at),
+        ", ".join(job.targets),
+        job.source,
+    )
+
+
+def _sections(
+    job: JobStatus, blobs: Sequence[BlobStatus], attempts: Sequence[Attempt]
+) -> Iterable[tuple[str, list[str]]]:
+    state, colon, detail = headline(job).partition(":")
+    digests = {result.target: result.digest for result in job.results}
+    yield "Job", [job.id]
+    yield "State", [typer.style(state, fg=STATE_COLORS[job.state]) + colon + detail]
+    yield "Source", [f"{job.source} ({job.image})" if job.image else job.source]
+    yield "Targets", [f"{target}  {digests.get(target, '')}".rstrip() for target in job.targets]
+    yield "Labels", [f"{name}={value}" for name, value in job.labels.items()]
+    yield "Progress", [line] if (line := progress(job)) else []
+    yield "Blobs", [_blob_line(blob) for blob in blobs]
+    yield "Enqueued", [moment(job.enqueued_at)]
+    if job.started_at:
+        ran = duration(job.started_at, job.finished_at or datetime.now(UTC))
+        yield "Started", [f"{moment(job.started_at)}, {ran}"]
+    if job.next_attempt_at:
+        yield "Next try", [moment(job.next_attempt_at)]
+    yield "Attempts", [_attempt_line(attempt) for attempt in attempts]
+
+
+def _blob_line(blob: BlobStatus) -> str:
+    state = blob.how or f"{blob.done} of"
+    return f"{blob.digest}  {state} {blob.size} bytes"
+
+
+def _attempt_line(attempt: Attempt) -> str:
+    took = duration(attempt.started_at, attempt.finished_at)
+    line = f"{attempt.number}  {attempt.outcome} after {took} on {attempt.worker}"
+    return f"{line}: {attempt.error} ({attempt.error_kind})" if attempt.error else line

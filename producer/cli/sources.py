@@ -1,0 +1,105 @@
+"""From what was typed to the jobs to enqueue."""
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from producer.cli.exits import BadInputError
+from registry_api_v2_client import ImageArchive, Reference, parse_reference, parse_repository_tag
+from registry_api_v2_client.reference import (
+    check_repository,
+    check_tag,
+    parse_registry_host,
+    strip_registry,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One job to enqueue."""
+
+    source: Path
+    targets: tuple[str, ...]
+    image: str | None = None
+
+
+def check_source(path: Path) -> Path:
+    """The absolute path of a tar that can be read here.
+
+    Raises:
+        BadInputError: missing, no regular file, unreadable or empty.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise BadInputError(f"{path} does not exist") from None
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be read: {error.strerror}") from None
+    if stat.S_ISDIR(found.st_mode):
+        raise BadInputError(f"{path} is a directory; name an image tar, such as docker save makes")
+    if not stat.S_ISREG(found.st_mode):
+        raise BadInputError(f"{path} is not a regular file")
+    if not os.access(path, os.R_OK):
+        raise BadInputError(f"{path} cannot be read: permission denied")
+    if not found.st_size:
+        raise BadInputError(f"{path} is empty")
+    return path.absolute()
+
+
+def to_targets(paths: Sequence[Path], targets: Sequence[str], image: str | None) -> list[Request]:
+    """The job that pushes one tar to these targets.
+
+    Raises:
+        BadInputError: a tar cannot be read, or there are several for the same targets.
+        ValidationError: a target is no reference.
+    """
+    sources = [check_source(path) for path in paths]
+    for target in targets:
+        parse_reference(target)
+    if len(sources) > 1:
+        raise BadInputError(
+            f"{len(sources)} tars would overwrite each other at {targets[0]}; enqueue them one by "
+            "one, or use --original-tags"
+        )
+    return [Request(sources[0], tuple(targets), image)]
+
+
+def to_original_tags(paths: Sequence[Path], registry: str) -> list[Request]:
+    """One job for each image in these tars, to the tags that it had, on another registry.
+
+    Raises:
+        BadInputError: a tar cannot be read, or an image in it has no tag.
+        TarReadError: not an image tar.
+        ValidationError: the registry, or a tag in the tar, cannot be pushed to.
+    """
+    host = parse_registry_host(registry)
+    if parse_reference(f"{host}/app").registry != host:
+        raise BadInputError(f"{registry!r} reads as a Docker Hub name; write host:port")
+    sources = [check_source(path) for path in paths]
+    return [request for source in sources for request in _images(source, host)]
+
+
+def _images(source: Path, registry: str) -> list[Request]:
+    with ImageArchive(source) as archive:
+        images = [image.tags for image in archive.images]
+    if untagged := images.count(()):
+        raise BadInputError(
+            f"{source}: {untagged} of {len(images)} images have no tag; name one with --to"
+        )
+    return [
+        Request(
+            source,
+            tuple(dict.fromkeys(_rebase(tag, registry) for tag in tags)),
+            tags[0] if len(images) > 1 else None,
+        )
+        for tags in images
+    ]
+
+
+def _rebase(original: str, registry: str) -> str:
+    """``quay.io/team/app:1`` is ``<registry>/team/app:1``."""
+    name, tag = parse_repository_tag(original)
+    repository = check_repository(strip_registry(name), original)
+    return str(Reference(registry, repository, check_tag(tag, original)))

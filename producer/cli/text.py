@@ -1,0 +1,77 @@
+"""How values read: sizes, times, jobs on one line."""
+
+from datetime import UTC, datetime
+
+from rich.filesize import decimal
+
+from push_queue import JobState, JobStatus
+
+STATE_COLORS = {
+    JobState.QUEUED: "yellow",
+    JobState.RUNNING: "cyan",
+    JobState.RETRYING: "yellow",
+    JobState.SUCCEEDED: "green",
+    JobState.FAILED: "red",
+    JobState.CANCELLED: "magenta",
+}
+
+
+def size(count: int) -> str:
+    """``12.3 MB``."""
+    return decimal(count)
+
+
+def moment(time: datetime) -> str:
+    """``2026-01-31 09:30:00 UTC``."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def duration(start: datetime, end: datetime) -> str:
+    """``42.0 s`` or ``3 min 20 s``."""
+    seconds = max(0.0, (end - start).total_seconds())
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+def percent(job: JobStatus) -> str:
+    """``42 %``; empty while the total is unknown."""
+    return f"{job.bytes_done * 100 // job.bytes_total} %" if job.bytes_total else ""
+
+
+def progress(job: JobStatus) -> str:
+    """``42 %, 12.3 MB of 29.0 MB, 2 of 6 blobs``; empty before the first report."""
+    if not job.blobs_total:
+        return ""
+    return ", ".join(
+        part
+        for part in (
+            percent(job),
+            f"{size(job.bytes_done)} of {size(job.bytes_total)}",
+            f"{job.blobs_done} of {job.blobs_total} blobs",
+        )
+        if part
+    )
+
+
+def reason(job: JobStatus) -> str:
+    """What went wrong: ``localhost:5000 refuses connections (registry_unavailable)``."""
+    return f"{job.error} ({job.error_kind})"
+
+
+def headline(job: JobStatus) -> str:
+    """The state with what explains it: ``failed: … (registry_unavailable)``."""
+    match job.state:
+        case JobState.QUEUED:
+            detail = f": {job.source} to {', '.join(job.targets)}"
+        case JobState.RUNNING if job.cancel_requested:
+            detail = ": its worker was asked to stop"
+        case JobState.RUNNING:
+            detail = f" on {job.worker} (attempt {job.attempt} of {job.max_attempts})"
+        case JobState.SUCCEEDED:
+            detail = f": {job.digest}"
+        case JobState.RETRYING | JobState.FAILED:
+            detail = f": {reason(job)}"
+        case _:
+            detail = ""
+    return f"{job.state}{detail}"

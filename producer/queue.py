@@ -1,0 +1,225 @@
+"""The queue as a pipeline sees it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+from arq.connections import ArqRedis
+from arq.jobs import Job
+from arq.jobs import JobStatus as ArqStatus
+
+from push_queue import (
+    Attempt,
+    BlobStatus,
+    Compression,
+    JobState,
+    JobStatus,
+    JobStore,
+    Keys,
+    RedisUnavailableError,
+    Settings,
+    UnknownJobError,
+    WaitTimeoutError,
+    WorkerInfo,
+    WorkerRegistry,
+    connect,
+    load_settings,
+    make_job,
+    new_job_id,
+    redis_errors,
+)
+from registry_api_v2_client import ValidationError, parse_reference
+
+TASK = "push_image"
+"""The worker's arq function; it takes the job id and the generation."""
+
+POLL_SECONDS = 2.0
+"""How often a watched job is read though no message came: messages may be lost."""
+
+MOST_WATCHED = 1000
+HAND_OVER_TRIES = 3
+
+
+class PushQueue:
+    """Enqueue pushes and follow them.
+
+    ::
+
+        async with PushQueue.connect() as queue:
+            job = await queue.enqueue("/images/app.tar", "localhost:15000/app:1")
+            job = await queue.wait(job.id, timeout=600)
+            print(job.state, job.digest)
+
+    Every method raises :class:`RedisUnavailableError` when Redis fails it, and
+    :class:`UnknownJobError` for an id that names no job.
+    """
+
+    def __init__(self, redis: ArqRedis, settings: Settings) -> None:
+        self._redis = redis
+        self._settings = settings
+        self._keys = Keys(settings.namespace)
+        self._store = JobStore(redis, self._keys, settings.keep_finished_seconds)
+        self._workers = WorkerRegistry(redis, self._keys)
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, settings: Settings | None = None) -> AsyncIterator[Self]:
+        """Connect to Redis; the settings come from the environment unless given.
+
+        Raises:
+            InvalidSettingsError: naming the variable.
+            RedisUnavailableError: within three seconds.
+        """
+        settings = settings or load_settings()
+        async with await connect(settings) as redis:
+            yield cls(redis, settings)
+
+    async def enqueue(
+        self,
+        source: str | Path,
+        targets: str | Iterable[str],
+        *,
+        job_id: str | None = None,
+        image: str | None = None,
+        compression: Compression = "gzip",
+        max_attempts: int | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> JobStatus:
+        """Enqueue the push of an image tar; returns once Redis has it.
+
+        Args:
+            source: path of the tar as the workers see it. It need not exist here; a relative path
+                is taken from the current folder.
+            targets: one or more ``registry/repository:tag``.
+            job_id: your own id. Enqueueing the same id again returns the job that is there.
+            image: which image of a tar that holds several, by one of the tags in it.
+            compression: of layers that are not compressed: ``gzip``, or ``keep`` them as they are.
+
+        Raises:
+            registry_api_v2_client.ValidationError: a target is no reference to push to.
+            InvalidJobError: the rest cannot make a job.
+        """
+        references = [targets] if isinstance(targets, str) else targets
+        job = make_job(
+            id=new_job_id() if job_id is None else job_id,
+            source=_absolute(source),
+            targets=tuple(_target(reference) for reference in references),
+            image=image,
+            compression=compression,
+            max_attempts=self._settings.max_attempts if max_attempts is None else max_attempts,
+            labels=dict(labels or {}),
+        )
+        status, _ = await self._store.create(job)
+        return await self._hand_over(status)
+
+    async def status(self, job_id: str) -> JobStatus:
+        """The job and how far it is."""
+        return await self._store.status(job_id)
+
+    async def blobs(self, job_id: str) -> tuple[BlobStatus, ...]:
+        """How far each blob of the job is."""
+        return await self._store.blobs(job_id)
+
+    async def attempts(self, job_id: str) -> list[Attempt]:
+        """The attempts that ended, oldest first."""
+        return await self._store.attempts(job_id)
+
+    async def wait(self, job_id: str, timeout: float | None = None) -> JobStatus:
+        """Wait until the job is final.
+
+        Raises:
+            WaitTimeoutError: it was not after ``timeout`` seconds; it goes on.
+        """
+        try:
+            async with asyncio.timeout(timeout), aclosing(self.watch(job_id)) as changes:
+                async for status in changes:
+                    if status.state.final:
+                        return status
+        except TimeoutError:
+            raise WaitTimeoutError(f"job {job_id} did not finish within {timeout:g} s") from None
+        raise UnknownJobError(job_id)
+
+    async def watch(self, *job_ids: str) -> AsyncGenerator[JobStatus, None]:
+        """Every job's status now and at each change, until all of them are final.
+
+        Without ids: of whatever runs, without end.
+        """
+        seen: dict[str, JobStatus] = {}
+        async with self._store.changes(*job_ids) as changes:
+            batch = await self._watched(job_ids)
+            while True:
+                for status in batch:
+                    if seen.get(status.id) != status:
+                        seen[status.id] = status
+                        yield status
+                        if status.state.final and not job_ids:
+                            del seen[status.id]
+                unfinished = [job_id for job_id in job_ids if not seen[job_id].state.final]
+                if job_ids and not unfinished:
+                    return
+                changed = await changes.next(POLL_SECONDS)
+                batch = await self._watched((changed,) if changed else tuple(unfinished))
+
+    async def list(
+        self, state: JobState | None = None, *, limit: int = 50, offset: int = 0
+    ) -> tuple[JobStatus, ...]:
+        """A page of jobs, the last enqueued first."""
+        return tuple(await self._store.statuses(state, limit=limit, offset=offset))
+
+    async def cancel(self, job_id: str) -> JobState:
+        """Cancel a waiting job at once, and have a running one stopped by its worker.
+
+        Returns the state it is in now; a final job stays as it is.
+        """
+        return await self._store.cancel(job_id)
+
+    async def retry(self, job_id: str) -> JobStatus:
+        """Enqueue a final job again, with all its attempts; another one stays as it is."""
+        return await self._hand_over(await self._store.requeue(job_id))
+
+    async def workers(self) -> tuple[WorkerInfo, ...]:
+        """The workers that are alive."""
+        return tuple(await self._workers.alive())
+
+    async def _watched(self, job_ids: tuple[str, ...]) -> tuple[JobStatus, ...]:
+        if not job_ids:
+            return await self.list(JobState.RUNNING, limit=MOST_WATCHED)
+        return tuple([await self._store.status(job_id) for job_id in job_ids])
+
+    async def _hand_over(self, status: JobStatus) -> JobStatus:
+        """Give a queued job to arq, unless arq has it.
+
+        Done for a job that was there already, too: its producer may have died between the two.
+        """
+        if status.state is not JobState.QUEUED:
+            return status
+        arq_id = self._keys.arq_job_id(status.id, status.generation)
+        with redis_errors(self._settings.redis_address):
+            for _ in range(HAND_OVER_TRIES):
+                # None means that arq has the job, or that the connection broke while it looked.
+                enqueued = await self._redis.enqueue_job(
+                    TASK, status.id, status.generation, _job_id=arq_id
+                )
+                if enqueued or await self._arq_has(arq_id):
+                    return status
+        raise RedisUnavailableError(
+            f"job {status.id} could not be handed to the workers; enqueue it again with this id"
+        )
+
+    async def _arq_has(self, arq_id: str) -> bool:
+        job = Job(arq_id, self._redis, _queue_name=self._keys.queue)
+        return await job.status() is not ArqStatus.not_found
+
+
+def _absolute(path: str | Path) -> str:
+    return str(Path(path).absolute())
+
+
+def _target(text: str) -> str:
+    """The reference in full, tag included."""
+    reference = parse_reference(text)
+    if reference.digest:
+        raise ValidationError(f"{text!r}: push to a tag, not to a digest")
+    return str(reference)
