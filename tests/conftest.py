@@ -1,0 +1,147 @@
+"""Fixtures over real servers. A server that is not installed skips locally and fails in CI."""
+
+import os
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.support.processes import ManagedProcess, unavailable
+from tests.support.servers import (
+    RedisServer,
+    Registry,
+    http_answers,
+    run_redis,
+    run_registry,
+    wait_for_worker,
+    worker_process,
+)
+
+# Examples are drawn the same way in every CI run, so that a red build can be repeated.
+settings.register_profile("ci", derandomize=True, deadline=None)
+settings.register_profile("local", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "local")
+
+
+@pytest.fixture(autouse=True)
+def no_docker_config(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keep the developer's own registry logins out of the tests."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path_factory.getbasetemp() / "no-docker-config"))
+
+
+@pytest.fixture(scope="session")
+def server_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("servers")
+
+
+# Registry ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def shared_registry(server_directory: Path) -> Iterator[Registry]:
+    """One registry for all tests: the one that REGISTRY_URL names, else one of our own."""
+    url = os.environ.get("REGISTRY_URL", "").rstrip("/")
+    if url and os.environ.get("REGISTRY_AVAILABLE") == "true":
+        if not http_answers(f"{url}/v2/"):
+            unavailable(f"REGISTRY_URL {url} does not answer")
+        yield Registry(url.removeprefix("http://"))
+        return
+    with run_registry(server_directory / "registry") as registry:
+        yield registry
+
+
+@pytest.fixture
+def registry_url(shared_registry: Registry) -> str:
+    """`http://host:port` of the shared registry."""
+    return shared_registry.url
+
+
+@pytest.fixture
+def registry_host(shared_registry: Registry) -> str:
+    """`host:port` of the shared registry, as it stands in image references."""
+    return shared_registry.host
+
+
+@pytest.fixture
+def repository(request: pytest.FixtureRequest) -> str:
+    """A repository name that no other test uses, in the shared registry."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:60].strip("-")
+    return f"tests/{name}-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def start_registry(tmp_path: Path) -> Iterator[Callable[..., Registry]]:
+    """Start registries of this test's own: `start_registry(htpasswd=True)`."""
+    with ExitStack() as stack:
+
+        def start(*, htpasswd: bool = False) -> Registry:
+            directory = tmp_path / f"registry-{uuid.uuid4().hex[:8]}"
+            return stack.enter_context(run_registry(directory, htpasswd=htpasswd))
+
+        yield start
+
+
+# Redis -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def shared_redis(server_directory: Path) -> Iterator[RedisServer]:
+    with run_redis(server_directory / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(shared_redis: RedisServer) -> str:
+    """URL of the shared Valkey; take `namespace` with it."""
+    return shared_redis.url
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A key prefix that no other test uses."""
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def start_redis(tmp_path: Path) -> Iterator[Callable[[], RedisServer]]:
+    """Start Valkey servers of this test's own, to be killed and restarted."""
+    with ExitStack() as stack:
+
+        def start() -> RedisServer:
+            directory = tmp_path / f"redis-{uuid.uuid4().hex[:8]}"
+            return stack.enter_context(run_redis(directory))
+
+        yield start
+
+
+# Worker ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def worker(
+    tmp_path: Path, shared_redis: RedisServer, namespace: str
+) -> Iterator[Callable[..., ManagedProcess]]:
+    """Start worker processes: `worker(PUSH_QUEUE_MAX_JOBS="2")`, ready when it returns.
+
+    They use the shared Valkey and this test's namespace unless the settings say otherwise.
+    """
+    with ExitStack() as stack:
+
+        def start(**env: str) -> ManagedProcess:
+            env = {
+                "PUSH_QUEUE_REDIS_URL": shared_redis.url,
+                "PUSH_QUEUE_NAMESPACE": namespace,
+                **env,
+            }
+            log_path = tmp_path / f"worker-{uuid.uuid4().hex[:8]}.log"
+            process = stack.enter_context(worker_process(log_path, env))
+            wait_for_worker(process, env["PUSH_QUEUE_REDIS_URL"], env["PUSH_QUEUE_NAMESPACE"])
+            return process
+
+        yield start

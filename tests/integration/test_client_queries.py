@@ -1,0 +1,168 @@
+"""Asking a real registry what it holds, and deleting from it."""
+
+from pathlib import Path
+
+import pytest
+
+from registry_api_v2_client import (
+    ManifestUnknownError,
+    NameUnknownError,
+    RegistryUnavailableError,
+    UnsupportedError,
+    check_registry_connectivity,
+    delete_image,
+    delete_image_by_digest,
+    get_image_info,
+    get_manifest,
+    list_repositories,
+    list_tags,
+    push_docker_tar,
+)
+from tests.support.images import ARCHIVES, gzip_bytes, sha256_digest
+from tests.support.processes import free_port
+from tests.support.scripted_server import Exchange, Reply, ScriptedServer
+from tests.support.skopeo import skopeo_inspect
+from tests.support.spec_registry import SpecRegistry
+
+pytestmark = pytest.mark.integration
+
+
+async def test_a_running_registry_is_reachable(registry_url: str) -> None:
+    assert await check_registry_connectivity(registry_url) is True
+    assert await check_registry_connectivity(f"{registry_url}/", timeout=5) is True
+
+
+async def test_nobody_listening_is_not_reachable() -> None:
+    assert await check_registry_connectivity(f"http://127.0.0.1:{free_port()}") is False
+
+
+async def test_a_server_that_is_no_registry_is_not_reachable() -> None:
+    page = Exchange("GET", "/v2/", Reply(404, {"Content-Type": "text/html"}, b"<h1>Nothing</h1>"))
+    async with ScriptedServer(page) as server:
+        assert await check_registry_connectivity(server.url) is False
+
+
+async def test_pushed_repositories_and_tags_are_listed(
+    tmp_path: Path, registry_url: str, repository: str
+) -> None:
+    archive = ARCHIVES["guide"](tmp_path)
+    for tag in ("1", "2", "latest"):
+        await push_docker_tar(archive.path, registry_url, repository, tag)
+    assert repository in await list_repositories(registry_url)
+    assert sorted(await list_tags(registry_url, repository)) == ["1", "2", "latest"]
+
+
+async def test_lists_of_many_pages_are_followed_to_the_end() -> None:
+    async with SpecRegistry(page_size=7) as registry:
+        tags = {f"v{number:02}": "sha256:0" for number in range(30)}
+        registry.repository("app").tags.update(tags)
+        for number in range(20):
+            registry.repository(f"app/{number:02}")
+        assert await list_tags(registry.url, "app") == sorted(tags)
+        assert await list_repositories(registry.url) == sorted(registry.repositories)
+
+
+async def test_a_list_that_links_to_itself_ends() -> None:
+    link = {"Link": '</v2/app/tags/list?n=1000>; rel="next"'}
+    page = Exchange("GET", "/v2/app/tags/list?n=1000", Reply(200, link, b'{"tags": ["1"]}'))
+    async with ScriptedServer(page) as server:
+        assert await list_tags(server.url, "app") == ["1"]
+
+
+async def test_a_repository_whose_tags_are_gone_has_none() -> None:
+    page = Exchange("GET", "/v2/app/tags/list?n=1000", Reply(200, body=b'{"tags": null}'))
+    async with ScriptedServer(page) as server:
+        assert await list_tags(server.url, "app") == []
+
+
+async def test_an_unknown_repository_is_an_error_that_says_so(registry_url: str) -> None:
+    with pytest.raises(NameUnknownError, match="tests/nowhere"):
+        await list_tags(registry_url, "tests/nowhere")
+
+
+async def test_an_unknown_image_is_an_error_that_says_so(
+    tmp_path: Path, registry_url: str, repository: str
+) -> None:
+    archive = ARCHIVES["guide"](tmp_path)
+    await push_docker_tar(archive.path, registry_url, repository, "1")
+    for query in (get_manifest, get_image_info):
+        with pytest.raises(ManifestUnknownError, match=f"{repository}:none"):
+            await query(registry_url, repository, "none")
+        with pytest.raises(ManifestUnknownError, match="tests/nowhere"):
+            await query(registry_url, "tests/nowhere", "1")
+
+
+async def test_lists_of_a_registry_that_is_down(repository: str) -> None:
+    host = f"127.0.0.1:{free_port()}"
+    with pytest.raises(RegistryUnavailableError, match=host):
+        await list_repositories(f"http://{host}")
+    with pytest.raises(RegistryUnavailableError, match=host):
+        await list_tags(f"http://{host}", repository)
+
+
+async def test_the_manifest_has_its_digest(
+    tmp_path: Path, registry_url: str, repository: str
+) -> None:
+    archive = ARCHIVES["containerd"](tmp_path)
+    digest = await push_docker_tar(archive.path, registry_url, repository, "1")
+    by_tag = await get_manifest(registry_url, repository, "1")
+    assert by_tag["digest"] == digest
+    assert by_tag == await get_manifest(registry_url, repository, digest)
+    assert by_tag["config"]["digest"] == sha256_digest(archive.image.config)
+    assert len(by_tag["layers"]) == 2
+
+
+async def test_what_an_image_is(
+    tmp_path: Path, registry_url: str, registry_host: str, repository: str
+) -> None:
+    archive = ARCHIVES["containerd"](tmp_path)
+    digest = await push_docker_tar(archive.path, registry_url, repository, "1")
+    info = await get_image_info(registry_url, repository, "1")
+    seen = skopeo_inspect(f"{registry_host}/{repository}:1")
+    assert (info["repository"], info["tag"], info["digest"]) == (repository, "1", digest)
+    assert (info["architecture"], info["os"]) == (seen["Architecture"], seen["Os"])
+    assert info["created"] == "2024-01-02T03:04:05Z"
+    layers = [gzip_bytes(layer) for layer in archive.image.layers]
+    assert info["size"] == len(archive.image.config) + sum(map(len, layers))
+    assert info["layer_count"] == len(info["layers"]) == 2
+    assert [layer["digest"] for layer in info["layers"]] == [sha256_digest(x) for x in layers]
+    assert info["config"]["config"]["Cmd"] == ["/bin/app"]
+    assert info["manifest"]["schemaVersion"] == 2
+
+
+async def test_deleting_by_tag(tmp_path: Path, registry_url: str, repository: str) -> None:
+    archive = ARCHIVES["guide"](tmp_path)
+    await push_docker_tar(archive.path, registry_url, repository, "1")
+    assert await delete_image(registry_url, repository, "1") is True
+    with pytest.raises(ManifestUnknownError):
+        await get_manifest(registry_url, repository, "1")
+    assert await delete_image(registry_url, repository, "1") is False
+
+
+async def test_deleting_by_digest(tmp_path: Path, registry_url: str, repository: str) -> None:
+    archive = ARCHIVES["guide"](tmp_path)
+    digest = await push_docker_tar(archive.path, registry_url, repository, "1")
+    assert await delete_image_by_digest(registry_url, repository, digest) is True
+    assert await delete_image_by_digest(registry_url, repository, digest) is False
+
+
+async def test_a_registry_with_deletes_switched_off() -> None:
+    digest = f"sha256:{'0' * 64}"
+    refused = Reply(405, body=b'{"errors":[{"code":"UNSUPPORTED"}]}')
+    async with ScriptedServer(Exchange("DELETE", f"/v2/app/manifests/{digest}", refused)) as server:
+        with pytest.raises(UnsupportedError, match="UNSUPPORTED"):
+            await delete_image_by_digest(server.url, "app", digest)
+
+
+async def test_a_registry_that_tells_no_digest() -> None:
+    raw = b'{"schemaVersion":2,"config":{},"layers":[]}'
+    digest = sha256_digest(raw)
+    found = Reply(200, {"Content-Type": "application/vnd.oci.image.manifest.v1+json"}, raw)
+    async with ScriptedServer(Exchange("GET", "/v2/app/manifests/1", found)) as server:
+        assert (await get_manifest(server.url, "app", "1"))["digest"] == digest
+    async with ScriptedServer(
+        Exchange("HEAD", "/v2/app/manifests/1", found),
+        Exchange("GET", "/v2/app/manifests/1", found),
+        Exchange("DELETE", f"/v2/app/manifests/{digest}", Reply(202)),
+    ) as server:
+        assert await delete_image(server.url, "app", "1") is True

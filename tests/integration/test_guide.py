@@ -1,0 +1,130 @@
+"""What the development guide does, as its readers run it: plain functions under `asyncio.run`."""
+
+import asyncio
+import hashlib
+import io
+import json
+import logging
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from registry_api_v2_client import (
+    check_registry_connectivity,
+    extract_original_tags,
+    get_image_info,
+    list_repositories,
+    list_tags,
+    push_docker_tar,
+    push_docker_tar_with_all_original_tags,
+    push_docker_tar_with_original_tags,
+    validate_docker_tar,
+)
+
+pytestmark = pytest.mark.integration
+
+
+def write_test_tar(path: Path, tag: str, layer: bytes = b"test layer content") -> str:
+    """The smallest tar that the guide calls an image: no diff_ids, and a layer that is no tar."""
+    config = json.dumps({"architecture": "amd64", "os": "linux"}).encode()
+    names = {f"blobs/sha256/{hashlib.sha256(data).hexdigest()}": data for data in (config, layer)}
+    config_name, layer_name = names
+    manifest = [{"Config": config_name, "RepoTags": [tag], "Layers": [layer_name]}]
+    with tarfile.open(path, "w") as tar:
+        for name, data in {"manifest.json": json.dumps(manifest).encode(), **names}.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return str(path)
+
+
+def test_first_steps(tmp_path: Path, registry_url: str, repository: str) -> None:
+    tar_file = write_test_tar(tmp_path / "my-image.tar", f"{repository}:original")
+
+    async def main() -> None:
+        assert await check_registry_connectivity(registry_url)
+        assert validate_docker_tar(Path(tar_file))
+        assert extract_original_tags(tar_file) == [f"{repository}:original"]
+
+        digest = await push_docker_tar(tar_file, registry_url, repository, "v1.0.0")
+        assert await push_docker_tar_with_original_tags(tar_file, registry_url) == digest
+
+        assert repository in await list_repositories(registry_url)
+        assert sorted(await list_tags(registry_url, repository)) == ["original", "v1.0.0"]
+
+        info = await get_image_info(registry_url, repository, "v1.0.0")
+        assert f"{info.get('size', 'unknown'):,} bytes"
+        assert info.get("architecture", "unknown") == "amd64"
+
+    asyncio.run(main())
+
+
+def test_concurrent_pushes(tmp_path: Path, registry_url: str, repository: str) -> None:
+    names = [f"{repository}-{number}" for number in (1, 2, 3)]
+    tars = [
+        write_test_tar(tmp_path / f"app{number}.tar", f"{name}:latest", f"app {number}".encode())
+        for number, name in enumerate(names)
+    ]
+
+    async def main() -> list[str]:
+        pushes = [
+            push_docker_tar(tar, registry_url, name, "latest")
+            for tar, name in zip(tars, names, strict=True)
+        ]
+        return await asyncio.gather(*pushes)
+
+    digests = asyncio.run(main())
+    assert len(set(digests)) == 3
+
+
+def test_tag_preservation(tmp_path: Path, registry_url: str, repository: str) -> None:
+    tar_file = write_test_tar(tmp_path / "exported-image.tar", f"{repository}:kept")
+
+    async def main() -> None:
+        digest = await push_docker_tar_with_original_tags(tar_file, registry_url)
+        assert await push_docker_tar_with_all_original_tags(tar_file, registry_url) == [digest]
+        assert await list_tags(registry_url, repository) == ["kept"]
+
+    asyncio.run(main())
+
+
+def test_bulk_management(tmp_path: Path, registry_url: str, repository: str) -> None:
+    tagged, untagged = f"{repository}-a", f"{repository}-b"
+    tar_file = write_test_tar(tmp_path / "image.tar", "x:1")
+
+    async def main() -> None:
+        await push_docker_tar(tar_file, registry_url, tagged, "latest")
+        await push_docker_tar(tar_file, registry_url, untagged, "other")
+        everything = await list_repositories(registry_url)
+        repositories = [name for name in everything if name.startswith(repository)]
+        tags = await asyncio.gather(*(list_tags(registry_url, name) for name in repositories))
+        assert dict(zip(repositories, tags, strict=True)) == {
+            tagged: ["latest"],
+            untagged: ["other"],
+        }
+        infos = await asyncio.gather(
+            *(get_image_info(registry_url, name, "latest") for name in repositories),
+            return_exceptions=True,
+        )
+        found, missing = infos
+        assert isinstance(found, dict)
+        assert found.get("size", 0) > 0
+        assert isinstance(missing, Exception)
+
+    asyncio.run(main())
+
+
+def test_asyncio_debugging(
+    tmp_path: Path, registry_url: str, repository: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    tar_file = write_test_tar(tmp_path / "test.tar", f"{repository}:debug")
+
+    async def main() -> str:
+        asyncio.get_event_loop().set_debug(True)
+        return await push_docker_tar(tar_file, registry_url, repository, "debug")
+
+    with caplog.at_level(logging.DEBUG):
+        assert asyncio.run(main()).startswith("sha256:")
+    problems = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert problems == []

@@ -1,0 +1,89 @@
+"""The worker as a process: what it says and how it exits when it cannot work."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import ManagedProcess, free_port
+from tests.support.servers import RedisServer, clean_environment, worker_process
+
+pytestmark = pytest.mark.integration
+
+
+def run_worker(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "worker", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env=clean_environment(**env),
+        cwd=Path(__file__).parent,
+    )
+
+
+def assert_one_line(text: str, *words: str) -> None:
+    assert len(text.splitlines()) == 1, text
+    assert all(word in text for word in words), text
+
+
+def test_no_redis_is_exit_code_3_and_one_line() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    done = run_worker(PUSH_QUEUE_REDIS_URL=f"redis://:secret@{address}/0")
+    assert done.returncode == 3
+    assert_one_line(done.stderr, address)
+    assert "secret" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PUSH_QUEUE_REDIS_URL", "nonsense"),
+        ("PUSH_QUEUE_MAX_JOBS", "none"),
+        ("PUSH_QUEUE_REGISTRY_AUTH", "{secret"),
+        ("PUSH_QUEUE_NAMESPACE", "a b"),
+    ],
+)
+def test_a_bad_setting_is_exit_code_2_and_named(name: str, value: str) -> None:
+    done = run_worker(**{name: value})
+    assert done.returncode == 2
+    assert_one_line(done.stderr, name)
+    assert "secret" not in done.stderr
+
+
+def test_a_spoilt_docker_config_is_exit_code_2_and_named(tmp_path: Path, redis_url: str) -> None:
+    (tmp_path / "config.json").write_text("{")
+    done = run_worker(PUSH_QUEUE_REDIS_URL=redis_url, DOCKER_CONFIG=str(tmp_path))
+    assert done.returncode == 2
+    assert str(tmp_path / "config.json") in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_burst_ends_with_an_empty_queue(redis_url: str, namespace: str) -> None:
+    done = run_worker("--burst", PUSH_QUEUE_REDIS_URL=redis_url, PUSH_QUEUE_NAMESPACE=namespace)
+    assert done.returncode == 0, done.stderr
+
+
+def test_check_tells_whether_a_worker_is_alive(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    env = {"PUSH_QUEUE_REDIS_URL": redis_url, "PUSH_QUEUE_NAMESPACE": namespace}
+    assert run_worker("--check", **env).returncode == 1
+    with worker_process(tmp_path / "worker.log", env) as process:
+        process.wait_ready(lambda: run_worker("--check", **env).returncode == 0)
+        assert process.terminate() == 0
+    assert run_worker("--check", **env).returncode == 1
+
+
+def test_it_says_that_it_is_ready_and_stops_when_told(
+    worker: Callable[..., ManagedProcess], shared_redis: RedisServer, namespace: str
+) -> None:
+    process = worker()
+    assert "ready" in process.log
+    assert process.terminate() == 0
+    assert "Traceback" not in process.log
+    with shared_redis.client() as redis:
+        assert list(redis.scan_iter(f"{namespace}:worker:*")) == []

@@ -1,0 +1,34 @@
+"""Serve an aiohttp application on a free port of the loopback for the length of a block."""
+
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+
+class LocalServer:
+    """Base of the test servers; `url` is known once the block is entered."""
+
+    url = ""
+
+    def __init__(self, runner: web.BaseRunner) -> None:
+        self._runner = runner
+
+    @property
+    def host(self) -> str:
+        return self.url.removeprefix("http://")
+
+    async def __aenter__(self) -> Self:
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}"
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._runner.cleanup()

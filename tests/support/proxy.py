@@ -1,0 +1,335 @@
+"""A proxy in front of a registry that counts, cuts, stalls and answers by script.
+
+    async with FaultProxy(registry_url) as proxy:
+        proxy.answer(is_patch, status=429, headers={"Retry-After": "1"})
+        proxy.cut(is_patch, after=60_000)
+        hold = proxy.hold(is_patch, after=1000)
+        push = asyncio.create_task(push_docker_tar(path, proxy.url, ...))
+        await hold.reached.wait()      # deterministically in mid-push
+        hold.release()
+
+A fault strikes one request and is gone; of those that match a request, the one set first strikes.
+One whose byte count the request's body does not reach stays for the next. HTTP/1.1 only, which is
+what registries on plain HTTP speak.
+"""
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+PIECE = 16 * 1024
+RECEIVE_BUFFER = 64 * 1024
+HEAD_END = b"\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Request:
+    """The head of a request: `target` is path and query; header names are lower case."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+
+    @property
+    def path(self) -> str:
+        return self.target.partition("?")[0]
+
+
+Predicate = Callable[[Request], bool]
+
+
+def is_patch(request: Request) -> bool:
+    """Blob bytes on their way, of an upload by PATCH."""
+    return request.method == "PATCH"
+
+
+def is_blob_put(request: Request) -> bool:
+    """The end of a blob upload."""
+    return request.method == "PUT" and "/blobs/uploads/" in request.path
+
+
+def is_manifest_put(request: Request) -> bool:
+    return request.method == "PUT" and "/manifests/" in request.path
+
+
+def is_blob_head(request: Request) -> bool:
+    return request.method == "HEAD" and "/blobs/" in request.path
+
+
+@dataclass
+class Hold:
+    """A request that stands still: `reached` once it does, going on after `release()`."""
+
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def release(self) -> None:
+        self.released.set()
+
+
+@dataclass
+class Fault:
+    """What happens to one request. `after` counts bytes of its body."""
+
+    matches: Predicate
+    after: int = 0
+    hold: Hold | None = None
+    answer: bytes | None = None
+    cut: bool = False
+
+
+class CutError(Exception):
+    """Both connections of a request are to be dropped, as a failing network does."""
+
+
+class FaultProxy:
+    """Listens on a free port of the loopback and forwards to `upstream` (`http://host:port`).
+
+    Attributes:
+        requests: heads of all requests, in order of arrival.
+        body_bytes: bytes of request bodies forwarded to the registry, by path.
+    """
+
+    def __init__(self, upstream: str) -> None:
+        parts = urlsplit(upstream)
+        self._upstream = (parts.hostname or "", parts.port or 80)
+        self._faults: list[Fault] = []
+        self._connections: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self.host = ""
+        self.requests: list[Request] = []
+        self.body_bytes: Counter[str] = Counter()
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}"
+
+    def count(self, matches: Predicate) -> int:
+        """How many requests so far match."""
+        return sum(map(matches, self.requests))
+
+    def bytes_sent(self, prefix: str = "/v2/") -> int:
+        """Body bytes forwarded so far to paths with the prefix."""
+        return sum(n for path, n in self.body_bytes.items() if path.startswith(prefix))
+
+    def cut(self, matches: Predicate, *, after: int = 0, times: int = 1) -> None:
+        """Drop the connection once `after` body bytes have reached the registry."""
+        self._faults += [Fault(matches, after, cut=True) for _ in range(times)]
+
+    def hold(self, matches: Predicate, *, after: int = 0) -> Hold:
+        """Stand still once `after` body bytes have reached the registry."""
+        hold = Hold()
+        self._faults.append(Fault(matches, after, hold=hold))
+        return hold
+
+    def answer(
+        self,
+        matches: Predicate,
+        *,
+        status: int,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        times: int = 1,
+    ) -> None:
+        """Answer in the registry's place, without reading the body, and close the connection."""
+        fields = {"Content-Length": str(len(body)), "Connection": "close", **(headers or {})}
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+        lines += [f"{name}: {value}" for name, value in fields.items()]
+        response = "\r\n".join([*lines, "", ""]).encode() + body
+        self._faults += [Fault(matches, answer=response) for _ in range(times)]
+
+    async def __aenter__(self) -> Self:
+        listener = socket.create_server(("127.0.0.1", 0))
+        # The kernel would take megabytes from a client whose request is held.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        self._server = await asyncio.start_server(self._accept, sock=listener)
+        self.host = f"127.0.0.1:{listener.getsockname()[1]}"
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._server:
+            self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _take_fault(self, request: Request) -> Fault | None:
+        for fault in self._faults:
+            if fault.matches(request):
+                self._faults.remove(fault)
+                return fault
+        return None
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of our own: asyncio's complains about one that is cancelled.
+        connection = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream: asyncio.StreamWriter | None = None
+        try:
+            upstream_reader, upstream = await asyncio.open_connection(*self._upstream)
+            while await self._exchange(reader, writer, upstream_reader, upstream):
+                pass
+        except (CutError, OSError, asyncio.IncompleteReadError):
+            writer.transport.abort()
+            if upstream:
+                # Not abort: what was forwarded so far is to arrive, the rest is to be missing.
+                upstream.close()
+        finally:
+            for stream in filter(None, (writer, upstream)):
+                stream.close()
+                with suppress(OSError):
+                    await stream.wait_closed()
+
+    async def _exchange(
+        self,
+        client: asyncio.StreamReader,
+        to_client: asyncio.StreamWriter,
+        registry: asyncio.StreamReader,
+        to_registry: asyncio.StreamWriter,
+    ) -> bool:
+        """One request and its response; whether the connections can be used for another."""
+        head = await client.readuntil(HEAD_END)
+        request = parse_request(head)
+        self.requests.append(request)
+        fault = self._take_fault(request)
+        if fault and fault.answer is not None:
+            to_client.write(fault.answer)
+            await to_client.drain()
+            return False
+        if fault and not fault.after:
+            await strike(fault)
+            fault = None
+        to_registry.write(head)
+        # A registry may answer before it has the whole body, so both directions run at once.
+        body = asyncio.create_task(self._forward_body(request, fault, client, to_registry))
+        response = asyncio.create_task(forward_response(request, registry, to_client))
+        try:
+            await asyncio.wait({body, response}, return_when=asyncio.FIRST_COMPLETED)
+            if body.done():
+                body.result()
+            return await response and body.done()
+        finally:
+            body.cancel()
+            response.cancel()
+            await asyncio.gather(body, response, return_exceptions=True)
+
+    async def _forward_body(
+        self,
+        request: Request,
+        fault: Fault | None,
+        client: asyncio.StreamReader,
+        to_registry: asyncio.StreamWriter,
+    ) -> None:
+        async def send(data: bytes) -> None:
+            to_registry.write(frame(data, request.headers))
+            await to_registry.drain()
+            self.body_bytes[request.path] += len(data)
+
+        sent = 0
+        async for data in read_body(request.headers, client):
+            rest = data
+            if fault and sent + len(data) >= fault.after:
+                border = fault.after - sent
+                await send(data[:border])
+                await strike(fault)
+                fault, rest = None, data[border:]
+            await send(rest)
+            sent += len(data)
+        if is_chunked(request.headers):
+            to_registry.write(LAST_CHUNK)
+            await to_registry.drain()
+        if fault:
+            self._faults.insert(0, fault)
+
+
+async def strike(fault: Fault) -> None:
+    if fault.hold:
+        fault.hold.reached.set()
+        await fault.hold.released.wait()
+    if fault.cut:
+        raise CutError
+
+
+# HTTP/1.1 framing --------------------------------------------------------------------------------
+
+
+def parse_headers(lines: list[str]) -> dict[str, str]:
+    pairs = (line.partition(":") for line in lines if line)
+    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def parse_request(head: bytes) -> Request:
+    first, *lines = head.decode("latin-1").split("\r\n")
+    method, target, _ = first.split(" ", 2)
+    return Request(method, target, parse_headers(lines))
+
+
+def is_chunked(headers: Mapping[str, str]) -> bool:
+    return headers.get("transfer-encoding", "").lower() == "chunked"
+
+
+def frame(data: bytes, headers: Mapping[str, str]) -> bytes:
+    """Body bytes as they go over the wire; an empty chunk would end a chunked body."""
+    return b"%x\r\n%s\r\n" % (len(data), data) if data and is_chunked(headers) else data
+
+
+async def read_body(
+    headers: Mapping[str, str], reader: asyncio.StreamReader
+) -> AsyncIterator[bytes]:
+    """The body in pieces of up to 16 KiB, without framing."""
+    if not is_chunked(headers):
+        async for data in read_exactly(reader, int(headers.get("content-length", 0))):
+            yield data
+        return
+    while size := int((await reader.readuntil(b"\r\n")).partition(b";")[0], 16):
+        async for data in read_exactly(reader, size):
+            yield data
+        await reader.readexactly(2)
+    while await reader.readuntil(b"\r\n") != b"\r\n":
+        pass  # trailers
+
+
+async def read_exactly(reader: asyncio.StreamReader, size: int) -> AsyncIterator[bytes]:
+    while size:
+        data = await reader.read(min(size, PIECE))
+        if not data:
+            raise asyncio.IncompleteReadError(b"", size)
+        yield data
+        size -= len(data)
+
+
+async def forward_response(
+    request: Request, registry: asyncio.StreamReader, to_client: asyncio.StreamWriter
+) -> bool:
+    """Pass one response on; whether the connection stays open after it."""
+    head = await registry.readuntil(HEAD_END)
+    to_client.write(head)
+    first, *lines = head.decode("latin-1").split("\r\n")
+    status = int(first.split(" ")[1])
+    if status < 200:
+        return await forward_response(request, registry, to_client)
+    headers = parse_headers(lines)
+    if request.method != "HEAD" and status not in {204, 304}:
+        async for data in read_body(headers, registry):
+            to_client.write(frame(data, headers))
+            await to_client.drain()
+        if is_chunked(headers):
+            to_client.write(LAST_CHUNK)
+    await to_client.drain()
+    return headers.get("connection", "").lower() != "close"

@@ -1,0 +1,90 @@
+"""A server that replays documented exchanges and fails the test on any other request.
+
+    async with ScriptedServer(
+        Exchange("HEAD", "/v2/app/blobs/sha256:aa", Reply(404)),
+        Exchange("POST", "/v2/app/blobs/uploads/", Reply(202, {"Location": "/upload/1"})),
+    ) as server:
+        ...
+
+Exchanges may come in any order, each once; all must have happened when the block ends.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import pytest
+from aiohttp import web
+
+from tests.support.local_server import LocalServer
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request that is expected and what to answer.
+
+    `target` is path and query as sent; `headers` must be among the request's; `check` looks at
+    the body and raises AssertionError if it is wrong.
+    """
+
+    method: str
+    target: str
+    reply: Reply
+    headers: Mapping[str, str] = field(default_factory=dict)
+    check: Callable[[bytes], None] | None = None
+
+    def matches(self, request: web.BaseRequest) -> bool:
+        return (
+            request.method == self.method
+            and request.raw_path == self.target
+            and self.headers.items() <= dict(request.headers).items()
+        )
+
+
+class ScriptedServer(LocalServer):
+    """Answers by its script; leaving the block checks that the script was played to its end.
+
+    Attributes:
+        requests: every request that came, with its headers.
+    """
+
+    def __init__(self, *script: Exchange) -> None:
+        self._expected = list(script)
+        self._problems: list[str] = []
+        self.requests: list[web.BaseRequest] = []
+        super().__init__(web.ServerRunner(web.Server(self._answer), shutdown_timeout=0))
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await super().__aexit__(exc_type, exc, traceback)
+        missing = [f"never asked: {e.method} {e.target}" for e in self._expected]
+        if problems := [*self._problems, *missing]:
+            # Over another failure too: what the server saw is most often the reason for it.
+            pytest.fail("\n".join(problems), pytrace=False)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.requests.append(request)
+        body = await request.read()
+        exchange = next((e for e in self._expected if e.matches(request)), None)
+        if exchange is None:
+            self._problems.append(f"not in the script: {request.method} {request.raw_path}")
+            return web.Response(status=418)
+        self._expected.remove(exchange)
+        if exchange.check:
+            try:
+                exchange.check(body)
+            except AssertionError as problem:
+                self._problems.append(f"{exchange.method} {exchange.target}: {problem}")
+        reply = exchange.reply
+        return web.Response(status=reply.status, headers=reply.headers, body=reply.body)

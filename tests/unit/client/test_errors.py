@@ -1,0 +1,214 @@
+"""The boundary where answers and aiohttp's exceptions become errors of the library."""
+
+import inspect
+import json
+import ssl
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import aiohttp
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
+
+from registry_api_v2_client.exceptions import (
+    BlobUnknownError,
+    DeniedError,
+    DigestMismatchError,
+    ManifestUnknownError,
+    NameUnknownError,
+    ProtocolError,
+    RateLimitedError,
+    RegistryError,
+    RegistryUnavailableError,
+    ResponseError,
+    ServerError,
+    TLSError,
+    UnauthorizedError,
+    UnsupportedError,
+    UploadUnknownError,
+)
+from registry_api_v2_client.http.errors import error_of, translated
+
+WHERE = URL("https://registry.example.com:5000/v2/app/blobs/uploads/1?_state=secret")
+
+
+def body(code: str, message: str = "what happened") -> bytes:
+    return json.dumps({"errors": [{"code": code, "message": message}]}).encode()
+
+
+def failure(status: int, content: bytes = b"", **headers: str) -> ResponseError:
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return error_of("host: push of app", status, names, content)
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "expected"),
+    [
+        (401, b"", UnauthorizedError),
+        (403, b"", DeniedError),
+        (404, b"", NameUnknownError),
+        (404, body("NAME_UNKNOWN"), NameUnknownError),
+        (404, body("MANIFEST_UNKNOWN"), ManifestUnknownError),
+        (404, body("BLOB_UNKNOWN"), BlobUnknownError),
+        (404, body("BLOB_UPLOAD_UNKNOWN"), UploadUnknownError),
+        (404, body("BLOB_UPLOAD_INVALID"), UploadUnknownError),
+        (400, body("DIGEST_INVALID"), DigestMismatchError),
+        (405, b"", UnsupportedError),
+        (405, body("UNSUPPORTED"), UnsupportedError),
+        (429, body("TOOMANYREQUESTS"), RateLimitedError),
+        (429, body("DENIED"), RateLimitedError),
+        (500, b"", ServerError),
+        (503, body("UNKNOWN"), ServerError),
+        (502, b"<html>Bad gateway</html>", ServerError),
+        (400, body("SOMETHING_NEW"), ResponseError),
+        (418, b"", ResponseError),
+    ],
+)
+def test_status_and_code_choose_the_class(
+    status: int, content: bytes, expected: type[ResponseError]
+) -> None:
+    error = failure(status, content)
+    assert type(error) is expected
+    assert error.status == status
+    assert str(error).startswith("host: push of app")
+
+
+def test_the_registry_s_own_words_are_passed_on_in_one_line() -> None:
+    error = failure(403, body("DENIED", "requested access\nto the resource is denied"))
+    assert error.code == "DENIED"
+    assert "requested access to the resource is denied" in str(error)
+
+
+def test_endless_words_are_cut() -> None:
+    assert len(str(failure(400, body("UNKNOWN", "x" * 100_000)))) < 1000
+
+
+@given(st.integers(300, 599), st.binary(max_size=300))
+def test_any_body_gives_an_error(status: int, content: bytes) -> None:
+    assert "\n" not in str(failure(status, content))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+
+
+@given(
+    json_values
+    | st.fixed_dictionaries({"errors": json_values})
+    | st.fixed_dictionaries(
+        {"errors": st.lists(st.fixed_dictionaries({"code": json_values, "message": json_values}))}
+    )
+)
+def test_any_json_gives_an_error(document: object) -> None:
+    error = failure(400, json.dumps(document).encode())
+    assert error.code is None or isinstance(error.code, str)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("0", 0.0), ("17", 17.0), (" 3 ", 3.0), ("", None), ("soon", None), ("-1", None)],
+)
+def test_retry_after_in_seconds(value: str, expected: float | None) -> None:
+    assert failure(429, Retry_After=value).retry_after == expected
+
+
+def test_retry_after_as_a_date() -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+    earlier = format_datetime(datetime.now(UTC) - timedelta(seconds=90), usegmt=True)
+    assert failure(503, Retry_After=later).retry_after == pytest.approx(90, abs=5)
+    assert failure(503, Retry_After=earlier).retry_after == 0
+
+
+def test_no_retry_after() -> None:
+    assert failure(429).retry_after is None
+
+
+# aiohttp's exceptions
+
+REQUEST = aiohttp.RequestInfo(WHERE, "GET", headers=None, real_url=WHERE)  # type: ignore[arg-type]
+CONNECTION = aiohttp.client_reqrep.ConnectionKey(
+    "registry.example.com", 5000, True, True, None, None, None
+)
+OS_ERROR = ConnectionRefusedError(111, "Connection refused")
+CERTIFICATE = ssl.SSLCertVerificationError(1, "certificate verify failed")
+
+BUILDERS: dict[type[BaseException], Callable[[], BaseException]] = {
+    aiohttp.ClientConnectorError: lambda: aiohttp.ClientConnectorError(CONNECTION, OS_ERROR),
+    aiohttp.ClientConnectorDNSError: lambda: aiohttp.ClientConnectorDNSError(CONNECTION, OS_ERROR),
+    aiohttp.ClientProxyConnectionError: lambda: aiohttp.ClientProxyConnectionError(
+        CONNECTION, OS_ERROR
+    ),
+    aiohttp.ClientSSLError: lambda: aiohttp.ClientSSLError(CONNECTION, OS_ERROR),
+    aiohttp.ClientConnectorSSLError: lambda: aiohttp.ClientConnectorSSLError(CONNECTION, OS_ERROR),
+    aiohttp.ClientConnectorCertificateError: lambda: aiohttp.ClientConnectorCertificateError(
+        CONNECTION, CERTIFICATE
+    ),
+    aiohttp.ServerFingerprintMismatch: lambda: aiohttp.ServerFingerprintMismatch(
+        b"a", b"b", "registry.example.com", 5000
+    ),
+    aiohttp.ClientResponseError: lambda: aiohttp.ClientResponseError(REQUEST, ()),
+    aiohttp.ContentTypeError: lambda: aiohttp.ContentTypeError(REQUEST, ()),
+    aiohttp.ClientHttpProxyError: lambda: aiohttp.ClientHttpProxyError(REQUEST, ()),
+    aiohttp.TooManyRedirects: lambda: aiohttp.TooManyRedirects(REQUEST, ()),
+    aiohttp.WSServerHandshakeError: lambda: aiohttp.WSServerHandshakeError(REQUEST, ()),
+}
+
+
+def client_errors() -> list[type[BaseException]]:
+    """Every exception class that aiohttp's client may raise."""
+    return [
+        value
+        for _, value in inspect.getmembers(aiohttp, inspect.isclass)
+        if issubclass(value, aiohttp.ClientError)
+    ]
+
+
+@pytest.mark.parametrize("kind", client_errors())
+def test_none_of_aiohttp_s_errors_gets_through(kind: type[BaseException]) -> None:
+    error = BUILDERS.get(kind, lambda: kind("details"))()
+    with pytest.raises(RegistryError) as caught, translated(WHERE):
+        raise error
+    assert "registry.example.com:5000" in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (TimeoutError(), RegistryUnavailableError),
+        (TimeoutError(), RegistryUnavailableError),
+        (ConnectionResetError(104, "Connection reset by peer"), RegistryUnavailableError),
+        (BrokenPipeError(32, "Broken pipe"), RegistryUnavailableError),
+        (aiohttp.ServerDisconnectedError(), RegistryUnavailableError),
+        (aiohttp.ClientConnectorError(CONNECTION, OS_ERROR), RegistryUnavailableError),
+        (aiohttp.ClientPayloadError("cut"), RegistryUnavailableError),
+        (aiohttp.ClientConnectorCertificateError(CONNECTION, CERTIFICATE), TLSError),
+        (CERTIFICATE, TLSError),
+        (aiohttp.TooManyRedirects(REQUEST, ()), ProtocolError),
+    ],
+)
+def test_which_error_it_becomes(error: Exception, expected: type[RegistryError]) -> None:
+    with pytest.raises(expected), translated(WHERE):
+        raise error
+
+
+def test_the_reason_is_told() -> None:
+    with pytest.raises(RegistryUnavailableError, match="Connection refused"), translated(WHERE):
+        raise aiohttp.ClientConnectorError(CONNECTION, OS_ERROR)
+
+
+def test_errors_of_our_own_pass_through() -> None:
+    with pytest.raises(DeniedError), translated(WHERE):
+        raise DeniedError("no", status=403)
+
+
+def test_a_bug_is_not_hidden() -> None:
+    with pytest.raises(ZeroDivisionError), translated(WHERE):
+        raise ZeroDivisionError

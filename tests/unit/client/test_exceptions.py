@@ -1,0 +1,90 @@
+"""The exception tree: what is below what, what a retry can help, and which word a job shows."""
+
+import pytest
+
+import registry_api_v2_client.exceptions as module
+from registry_api_v2_client.exceptions import (
+    ArchiveDigestError,
+    CredentialsError,
+    DeniedError,
+    DigestMismatchError,
+    InvalidReferenceError,
+    RateLimitedError,
+    RegistryError,
+    RegistryUnavailableError,
+    ResponseError,
+    ServerError,
+    SourceUnreadableError,
+    TarReadError,
+    TLSError,
+    UnauthorizedError,
+    UploadUnknownError,
+    ValidationError,
+)
+
+ERRORS: list[type[RegistryError]] = [getattr(module, name) for name in module.__all__]
+
+
+def test_every_error_of_the_module_is_listed() -> None:
+    defined = {
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, RegistryError)
+    }
+    assert defined == set(module.__all__)
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_every_error_is_a_registry_error(error: type[RegistryError]) -> None:
+    assert issubclass(error, RegistryError)
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_every_error_is_drawn_in_the_tree(error: type[RegistryError]) -> None:
+    assert module.__doc__ is not None
+    assert f" {error.__name__} " in module.__doc__.replace("\n", " ")
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_the_kind_is_one_stable_word(error: type[RegistryError]) -> None:
+    assert error.kind.replace("_", "").isalpha()
+    assert error.kind.islower()
+
+
+def test_only_what_time_can_mend_is_retryable() -> None:
+    assert {error for error in ERRORS if error.retryable} == {
+        RegistryUnavailableError,
+        ServerError,
+        RateLimitedError,
+        UploadUnknownError,
+        DigestMismatchError,
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "parent"),
+    [
+        (InvalidReferenceError, ValidationError),
+        (SourceUnreadableError, ValidationError),
+        (ArchiveDigestError, TarReadError),
+        (UnauthorizedError, ResponseError),
+        (DeniedError, ResponseError),
+        (ServerError, ResponseError),
+        (TLSError, RegistryError),
+        (CredentialsError, RegistryError),
+    ],
+)
+def test_the_tree(error: type[RegistryError], parent: type[RegistryError]) -> None:
+    assert error.__base__ is parent
+
+
+def test_kinds_that_a_job_shows() -> None:
+    assert DeniedError.kind == "denied"
+    assert UnauthorizedError.kind == CredentialsError.kind == "unauthorized"
+    assert ServerError.kind == RegistryUnavailableError.kind == "registry_unavailable"
+
+
+def test_an_answer_keeps_status_code_and_delay() -> None:
+    error = RateLimitedError("slow down", status=429, code="TOOMANYREQUESTS", retry_after=3)
+    assert (error.status, error.code, error.retry_after) == (429, "TOOMANYREQUESTS", 3)
+    assert str(error) == "slow down"

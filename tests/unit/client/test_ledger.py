@@ -1,0 +1,85 @@
+"""The ledger of one process: what it knows, and that a claim is held by one at a time."""
+
+import asyncio
+
+import pytest
+
+from registry_api_v2_client.models import BlobInfo
+from registry_api_v2_client.push.ledger import MemoryLedger
+
+LAYER = "sha256:aa"
+BLOB = BlobInfo("sha256:bb", 7, "application/x")
+
+
+async def test_encodings_are_kept_apart() -> None:
+    ledger = MemoryLedger()
+    await ledger.remember_encoded(LAYER, "gzip-1", BLOB)
+    assert await ledger.encoded(LAYER, "gzip-1") == BLOB
+    assert await ledger.encoded(LAYER, "gzip-2") is None
+    assert await ledger.encoded("sha256:cc", "gzip-1") is None
+
+
+async def test_repositories_are_kept_apart_by_registry() -> None:
+    ledger = MemoryLedger()
+    await ledger.remember_repository("one", "app", LAYER)
+    await ledger.remember_repository("one", "base", LAYER)
+    assert list(await ledger.repositories("one", LAYER)) == ["app", "base"]
+    assert list(await ledger.repositories("two", LAYER)) == []
+    await ledger.forget_repository("one", "app", LAYER)
+    await ledger.forget_repository("one", "never known", LAYER)
+    assert list(await ledger.repositories("one", LAYER)) == ["base"]
+
+
+async def test_a_claim_is_held_by_one_at_a_time() -> None:
+    ledger = MemoryLedger()
+    holders = most = 0
+
+    async def work() -> bool:
+        nonlocal holders, most
+        async with ledger.claim("registry", "blob") as waited:
+            holders += 1
+            most = max(most, holders)
+            await asyncio.sleep(0)
+            holders -= 1
+            return waited
+
+    waited = await asyncio.gather(*(work() for _ in range(20)))
+    assert most == 1
+    assert sorted(waited) == [False] + [True] * 19
+
+
+async def test_claims_of_other_blobs_and_registries_are_free() -> None:
+    ledger = MemoryLedger()
+    async with (
+        asyncio.timeout(5),
+        ledger.claim("registry", "blob"),
+        ledger.claim("registry", "other") as other,
+        ledger.claim("elsewhere", "blob") as elsewhere,
+    ):
+        assert (other, elsewhere) == (False, False)
+
+
+async def test_a_claim_is_free_again_after_a_failure() -> None:
+    ledger = MemoryLedger()
+    with pytest.raises(ZeroDivisionError):
+        async with ledger.claim("registry", "blob"):
+            raise ZeroDivisionError
+    async with asyncio.timeout(5), ledger.claim("registry", "blob") as waited:
+        assert waited is False
+
+
+async def test_a_waiter_that_gives_up_holds_up_nobody() -> None:
+    ledger = MemoryLedger()
+
+    async def wait() -> None:
+        async with ledger.claim("registry", "blob"):
+            pass
+
+    async with ledger.claim("registry", "blob"):
+        waiter = asyncio.create_task(wait())
+        await asyncio.sleep(0)
+        waiter.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiter
+    async with asyncio.timeout(5), ledger.claim("registry", "blob"):
+        pass

@@ -1,0 +1,152 @@
+"""References by docker's rules."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry_api_v2_client.exceptions import InvalidReferenceError, RegistryError
+from registry_api_v2_client.reference import (
+    Reference,
+    check_repository,
+    check_tag,
+    parse_reference,
+    parse_registry_host,
+    parse_repository_tag,
+    strip_registry,
+)
+
+DIGEST = "sha256:" + "ab" * 32
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("localhost/app:1", Reference("localhost", "app", "1")),
+        ("localhost:5000/app", Reference("localhost:5000", "app", "latest")),
+        ("127.0.0.1:5000/a/b/c:v1.0-x", Reference("127.0.0.1:5000", "a/b/c", "v1.0-x")),
+        ("[::1]:5000/app:1", Reference("[::1]:5000", "app", "1")),
+        ("registry.example.com/team/app:1", Reference("registry.example.com", "team/app", "1")),
+        ("Registry.Example.com/app:1", Reference("registry.example.com", "app", "1")),
+        ("team/app:1", Reference("docker.io", "team/app", "1")),
+        ("docker.io/app:1", Reference("docker.io", "library/app", "1")),
+        (f"host:1/app@{DIGEST}", Reference("host:1", "app", "latest", DIGEST)),
+        (f"host:1/app:1@{DIGEST}", Reference("host:1", "app", "1", DIGEST)),
+        ("host:1/a__b/c---d/e.f_g:_x", Reference("host:1", "a__b/c---d/e.f_g", "_x")),
+        ("host:1/app:" + "t" * 128, Reference("host:1", "app", "t" * 128)),
+        ("host:1/" + "r" * 255, Reference("host:1", "r" * 255)),
+    ],
+)
+def test_reads_every_part(text: str, expected: Reference) -> None:
+    assert parse_reference(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ":",
+        "/",
+        "/app:1",
+        "app",
+        "app:1",
+        "host:port",
+        "localhost:5000",
+        "localhost:5000/",
+        "localhost:5000/app:",
+        "Foo/Bar:1",
+        "localhost:5000/Foo/Bar:1",
+        "localhost:5000/app:bad tag",
+        "localhost:5000/app:-x",
+        "localhost:5000/app:" + "t" * 129,
+        "localhost:5000/" + "r" * 256,
+        "localhost:5000/app//x:1",
+        "localhost:5000/../x:1",
+        "localhost:5000/app_:1",
+        "localhost:5000/app\n:1",
+        "localhost:5000/app:1\n",
+        "localhost:99999/app:1",
+        "http://localhost:5000/app:1",
+        "host:1/app@sha256:abc",
+        "host:1/app@md5:" + "a" * 32,
+        "host:1/app@",
+        "user@host:1/app",
+    ],
+)
+def test_refuses_what_is_no_reference(text: str) -> None:
+    with pytest.raises(InvalidReferenceError) as caught:
+        parse_reference(text)
+    assert "\n" not in str(caught.value), "one line, whatever was passed in"
+
+
+@pytest.mark.parametrize("text", ["Foo/Bar:1", "localhost:5000/Foo:1"])
+def test_the_message_names_the_wrong_part(text: str) -> None:
+    with pytest.raises(InvalidReferenceError, match=r"'(Foo/Bar|Foo)' is not a repository name"):
+        parse_reference(text)
+
+
+component = st.from_regex(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+){0,2}", fullmatch=True)
+repositories = (
+    st.lists(component, min_size=1, max_size=4).map("/".join).filter(lambda name: len(name) <= 255)
+)
+tags = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", fullmatch=True)
+hosts = st.sampled_from(["localhost", "registry.example.com", "10.0.0.1:5000", "[::1]:80"])
+
+
+@given(hosts, repositories, tags)
+def test_a_printed_reference_reads_back(host: str, repository: str, tag: str) -> None:
+    reference = Reference(host, repository, tag)
+    assert parse_reference(str(reference)) == reference
+
+
+@given(st.text(alphabet=string.ascii_letters + string.digits + ":/@.-_[]\n ", max_size=40))
+def test_any_text_is_a_reference_or_an_error_of_ours(text: str) -> None:
+    try:
+        reference = parse_reference(text)
+    except RegistryError:
+        return
+    assert parse_reference(str(reference)).repository == reference.repository
+
+
+@given(st.text())
+def test_splitting_never_loses_the_name(text: str) -> None:
+    name, tag = parse_repository_tag(text)
+    assert text in {name, f"{name}:", f"{name}:{tag}"}
+
+
+@pytest.mark.parametrize("tag", ["", " ", "-a", ".a", "a b", "a/b", "a:b", "é", "a" * 129, "a\n"])
+def test_illegal_tags(tag: str) -> None:
+    with pytest.raises(InvalidReferenceError):
+        check_tag(tag)
+
+
+@pytest.mark.parametrize("name", ["", "A", "a/", "/a", "a//b", "a b", "..", "a/../b", "-a", "a-"])
+def test_illegal_repositories(name: str) -> None:
+    with pytest.raises(InvalidReferenceError):
+        check_repository(name)
+
+
+@pytest.mark.parametrize("host", ["", "http://x", "x/y", "x:y", "x:", "-x", "x:70000", "x\n"])
+def test_illegal_hosts(host: str) -> None:
+    with pytest.raises(InvalidReferenceError):
+        parse_registry_host(host)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("localhost:5000/team/app", "team/app"),
+        ("registry.example.com/app", "app"),
+        ("team/app", "team/app"),
+        ("app", "app"),
+    ],
+)
+def test_the_registry_is_stripped_from_a_name(name: str, expected: str) -> None:
+    assert strip_registry(name) == expected
+
+
+def test_a_reference_moves_to_another_registry() -> None:
+    moved = parse_reference("registry.example.com/team/app:1").on_registry("localhost:5000")
+    assert str(moved) == "localhost:5000/team/app:1"
+    assert moved.name == "localhost:5000/team/app"

@@ -1,0 +1,67 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from producer.cli.exits import BadInputError, code_of_error, code_of_jobs
+from push_queue import (
+    InvalidJobError,
+    InvalidSettingsError,
+    JobStatus,
+    RedisRefusedError,
+    RedisUnavailableError,
+    UnknownJobError,
+    WaitTimeoutError,
+)
+from registry_api_v2_client import (
+    InvalidReferenceError,
+    RegistryUnavailableError,
+    TarReadError,
+)
+
+
+def a_job(state: str, error_kind: str | None = None) -> JobStatus:
+    return JobStatus(
+        id="a", source="/a", targets=("localhost/a:1",), sequence=1, state=state,
+        error_kind=error_kind, enqueued_at=datetime(2026, 1, 31, tzinfo=UTC),
+    )  # fmt: skip
+
+
+GOOD = a_job("succeeded")
+FAILED = a_job("failed", "denied")
+BAD_TAR = a_job("failed", "invalid_archive")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RedisUnavailableError(), 3),
+        (RedisRefusedError(), 3),
+        (BadInputError(), 2),
+        (InvalidJobError(), 2),
+        (InvalidSettingsError(), 2),
+        (UnknownJobError("x"), 2),
+        (InvalidReferenceError(), 2),
+        (TarReadError(), 2),
+        (WaitTimeoutError(), 1),
+        (RegistryUnavailableError(), 1),
+    ],
+)
+def test_errors(error: Exception, code: int) -> None:
+    assert code_of_error(error) == code
+
+
+@pytest.mark.parametrize(
+    ("jobs", "code"),
+    [
+        ([], 0),
+        ([GOOD, GOOD], 0),
+        ([GOOD, BAD_TAR], 2),
+        ([BAD_TAR, FAILED, GOOD], 1),
+        ([a_job("cancelled")], 1),
+        ([a_job("failed", "source_unreadable")], 2),
+        ([a_job("failed", "archive_digest_mismatch")], 2),
+        ([a_job("failed", "worker_lost")], 1),
+    ],
+)
+def test_jobs_that_were_waited_for(jobs: list[JobStatus], code: int) -> None:
+    assert code_of_jobs(jobs) == code

@@ -1,0 +1,250 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+from arq.connections import ArqRedis
+from arq.jobs import Job
+
+from producer import (
+    InvalidJobError,
+    JobState,
+    JobStatus,
+    PushQueue,
+    RedisUnavailableError,
+    UnknownJobError,
+    WaitTimeoutError,
+)
+from push_queue import Claim, JobStore, Keys
+from push_queue.changes import Changes
+from registry_api_v2_client import ValidationError
+
+TARGET = "localhost:15000/app:1"
+DIGEST = "sha256:" + "d" * 64
+
+
+async def handed_over(redis: ArqRedis, keys: Keys) -> list[tuple[str | None, tuple[object, ...]]]:
+    return [(job.job_id, tuple(job.args)) for job in await redis.queued_jobs()]
+
+
+async def taken_by_arq(redis: ArqRedis, keys: Keys) -> None:
+    """What a worker leaves of arq's records once it ran everything."""
+    for job in await redis.queued_jobs():
+        await redis.delete(f"arq:job:{job.job_id}")
+    await redis.delete(keys.queue)
+
+
+async def started(store: JobStore, job_id: str, generation: int = 0) -> Claim:
+    claim = await store.start(job_id, generation, "worker")
+    assert claim is not None
+    return claim
+
+
+async def finish(store: JobStore, job_id: str) -> None:
+    await store.succeed(await started(store, job_id), DIGEST, [])
+
+
+# Enqueueing
+
+
+async def test_enqueue_writes_the_record_and_hands_it_to_arq(
+    queue: PushQueue, redis: ArqRedis, keys: Keys
+) -> None:
+    job = await queue.enqueue("/images/app.tar", TARGET, labels={"branch": "main"})
+    assert await queue.status(job.id) == job
+    assert (job.state, job.source, job.targets) == (JobState.QUEUED, "/images/app.tar", (TARGET,))
+    assert (job.max_attempts, job.labels) == (5, {"branch": "main"})
+    (record,) = await redis.queued_jobs()
+    assert (record.function, record.args) == ("push_image", [job.id, 0])
+    assert record.job_id == keys.arq_job_id(job.id, 0)
+
+
+async def test_arqs_record_outlives_a_long_wait(
+    queue: PushQueue, redis: ArqRedis, keys: Keys
+) -> None:
+    job = await queue.enqueue("/images/app.tar", TARGET)
+    year = 365 * 24 * 3600
+    assert await redis.ttl(f"arq:job:{keys.arq_job_id(job.id, 0)}") > year
+
+
+async def test_targets_are_completed_and_a_relative_source_is_resolved(queue: PushQueue) -> None:
+    job = await queue.enqueue("app.tar", ["localhost:15000/app", "Registry.Example.com/b:2"])
+    assert job.source == str(Path.cwd() / "app.tar")
+    assert job.targets == ("localhost:15000/app:latest", "registry.example.com/b:2")
+
+
+@pytest.mark.parametrize("target", ["Foo/Bar:1", "localhost:5000", "", f"localhost/app@{DIGEST}"])
+async def test_a_bad_target_enqueues_nothing(
+    queue: PushQueue, redis: ArqRedis, target: str
+) -> None:
+    with pytest.raises(ValidationError):
+        await queue.enqueue("/images/app.tar", [TARGET, target])
+    assert await redis.dbsize() == 0
+
+
+@pytest.mark.parametrize(
+    "fields", [{"job_id": "a b"}, {"job_id": ""}, {"max_attempts": 0}, {"compression": "lzma"}]
+)
+async def test_an_impossible_job_enqueues_nothing(
+    queue: PushQueue, redis: ArqRedis, fields: dict[str, object]
+) -> None:
+    with pytest.raises(InvalidJobError):
+        await queue.enqueue("/images/app.tar", TARGET, **fields)
+    assert await redis.dbsize() == 0
+
+
+async def test_the_same_id_is_enqueued_once(queue: PushQueue, redis: ArqRedis, keys: Keys) -> None:
+    first = await queue.enqueue("/images/app.tar", TARGET, job_id="build-7")
+    assert await queue.enqueue("/images/app.tar", TARGET, job_id="build-7") == first
+    assert len(await handed_over(redis, keys)) == 1
+
+
+async def test_enqueueing_again_heals_a_producer_that_died_half_way(
+    queue: PushQueue, redis: ArqRedis, keys: Keys
+) -> None:
+    await queue.enqueue("/images/app.tar", TARGET, job_id="build-7")
+    await taken_by_arq(redis, keys)
+    await queue.enqueue("/images/app.tar", TARGET, job_id="build-7")
+    assert await handed_over(redis, keys) == [(keys.arq_job_id("build-7", 0), ("build-7", 0))]
+
+
+async def test_a_job_under_way_is_not_handed_over_again(
+    queue: PushQueue, store: JobStore, redis: ArqRedis, keys: Keys
+) -> None:
+    await queue.enqueue("/images/app.tar", TARGET, job_id="build-7")
+    await taken_by_arq(redis, keys)
+    await started(store, "build-7")
+    job = await queue.enqueue("/images/app.tar", TARGET, job_id="build-7")
+    assert job.state is JobState.RUNNING
+    assert await handed_over(redis, keys) == []
+
+
+class ForgetfulArq(ArqRedis):
+    """Answers as arq does when the connection breaks while it looks: None, nothing enqueued."""
+
+    failures = 1
+
+    async def enqueue_job(self, function: str, *args: object, **options: object) -> Job | None:
+        if self.failures:
+            self.failures -= 1
+            return None
+        return await super().enqueue_job(function, *args, **options)
+
+
+async def test_a_hand_over_that_came_to_nothing_is_repeated(
+    queue: PushQueue, redis: ArqRedis, keys: Keys
+) -> None:
+    redis.__class__ = ForgetfulArq
+    await queue.enqueue("/images/app.tar", TARGET)
+    assert len(await handed_over(redis, keys)) == 1
+
+
+async def test_a_hand_over_that_never_succeeds_is_an_error(
+    queue: PushQueue, redis: ArqRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ForgetfulArq, "failures", 99)
+    redis.__class__ = ForgetfulArq
+    with pytest.raises(RedisUnavailableError, match="enqueue it again with this id"):
+        await queue.enqueue("/images/app.tar", TARGET)
+
+
+# Following
+
+
+async def test_watch_shows_each_change_until_the_end(queue: PushQueue, store: JobStore) -> None:
+    job = await queue.enqueue("/images/app.tar", TARGET)
+    states = []
+    async for status in queue.watch(job.id):
+        states.append(status.state)
+        if status.state is JobState.QUEUED:
+            claim = await started(store, job.id)
+        elif status.state is JobState.RUNNING:
+            await store.succeed(claim, DIGEST, [])
+    assert states == ["queued", "running", "succeeded"]
+
+
+async def test_watch_ends_when_all_have_ended(queue: PushQueue, store: JobStore) -> None:
+    jobs = [await queue.enqueue("/images/app.tar", TARGET) for _ in range(3)]
+    await finish(store, jobs[0].id)
+    ended = []
+    async for status in queue.watch(*(job.id for job in jobs)):
+        if status.state.final:
+            ended.append(status.id)
+            if len(ended) < len(jobs):
+                await finish(store, jobs[len(ended)].id)
+    assert ended == [job.id for job in jobs]
+
+
+async def test_watch_survives_lost_messages(
+    queue: PushQueue, store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await queue.enqueue("/images/app.tar", TARGET)
+
+    async def deaf(self: Changes, timeout: float) -> None:
+        if (await store.status(job.id)).state is JobState.QUEUED:
+            await finish(store, job.id)
+
+    monkeypatch.setattr(Changes, "next", deaf)
+    states = [status.state async for status in queue.watch(job.id)]
+    assert states == ["queued", "succeeded"]
+
+
+async def test_watch_without_ids_follows_what_runs(queue: PushQueue, store: JobStore) -> None:
+    first = await queue.enqueue("/images/app.tar", TARGET)
+    await started(store, first.id)
+    changes = queue.watch()
+    assert (await anext(changes)).id == first.id
+    second = await queue.enqueue("/images/app.tar", TARGET)
+    seen = await anext(changes)
+    assert (seen.id, seen.state) == (second.id, JobState.QUEUED)
+    await changes.aclose()
+
+
+async def test_wait_returns_the_finished_job(queue: PushQueue, store: JobStore) -> None:
+    job = await queue.enqueue("/images/app.tar", TARGET)
+    waiting = asyncio.create_task(queue.wait(job.id, timeout=10))
+    await finish(store, job.id)
+    status: JobStatus = await waiting
+    assert (status.state, status.digest) == (JobState.SUCCEEDED, DIGEST)
+
+
+async def test_wait_gives_up_in_time(queue: PushQueue) -> None:
+    job = await queue.enqueue("/images/app.tar", TARGET)
+    with pytest.raises(WaitTimeoutError, match=rf"{job.id} did not finish within 0\.01 s"):
+        await queue.wait(job.id, timeout=0.01)
+    assert (await queue.status(job.id)).state is JobState.QUEUED
+
+
+@pytest.mark.parametrize("method", ["status", "wait", "cancel", "retry"])
+async def test_an_unknown_id_is_an_error(queue: PushQueue, method: str) -> None:
+    with pytest.raises(UnknownJobError, match="'nope'"):
+        await getattr(queue, method)("nope")
+
+
+# The rest
+
+
+async def test_listing_is_paged(queue: PushQueue) -> None:
+    for number in range(3):
+        await queue.enqueue("/images/app.tar", TARGET, job_id=f"job-{number}")
+    assert [job.id for job in await queue.list(limit=2)] == ["job-2", "job-1"]
+    assert [job.id for job in await queue.list(JobState.QUEUED, offset=2)] == ["job-0"]
+    assert await queue.list(JobState.FAILED) == ()
+
+
+async def test_cancel(queue: PushQueue) -> None:
+    job = await queue.enqueue("/images/app.tar", TARGET)
+    assert await queue.cancel(job.id) is JobState.CANCELLED
+    assert await queue.cancel(job.id) is JobState.CANCELLED
+
+
+async def test_retry_hands_a_new_generation_to_arq(
+    queue: PushQueue, store: JobStore, redis: ArqRedis, keys: Keys
+) -> None:
+    job = await queue.enqueue("/images/app.tar", TARGET)
+    await finish(store, job.id)
+    for _ in range(2):
+        again = await queue.retry(job.id)
+        assert (again.state, again.generation) == (JobState.QUEUED, 1)
+    assert (keys.arq_job_id(job.id, 1), (job.id, 1)) in await handed_over(redis, keys)
+    assert len(await handed_over(redis, keys)) == 2, "the old record and the new one"
+    assert [attempt.outcome for attempt in await queue.attempts(job.id)] == ["succeeded"]

@@ -1,0 +1,96 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from producer.cli.exits import BadInputError
+from producer.cli.sources import Request, check_source, to_original_tags, to_targets
+from registry_api_v2_client import TarReadError, ValidationError
+from tests.support.images import ARCHIVES, SEVERAL_IMAGES, docker_legacy, make_image, write_archive
+
+REGISTRY = "localhost:15000"
+TARGET = f"{REGISTRY}/app:1"
+
+
+@pytest.fixture
+def tar(tmp_path: Path) -> Path:
+    return ARCHIVES["docker-oci"](tmp_path).path
+
+
+def test_a_readable_file_is_made_absolute(tar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tar.parent)
+    assert check_source(Path(tar.name)) == tar
+
+
+def test_what_cannot_be_a_tar_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty.tar").touch()
+    (tmp_path / "file").write_text("x")
+    os.mkfifo(tmp_path / "pipe")
+    for name, reason in {
+        "missing.tar": "does not exist",
+        "empty.tar": "is empty",
+        ".": "is a directory",
+        "pipe": "is not a regular file",
+        "file/below": "cannot be read: Not a directory",
+    }.items():
+        with pytest.raises(BadInputError, match=reason) as caught:
+            check_source(tmp_path / name)
+        assert str(tmp_path) in str(caught.value)
+
+
+def test_an_unreadable_file_is_named(tar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Root may read everything, so the answer of the system is given here.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(BadInputError, match="permission denied"):
+        check_source(tar)
+
+
+def test_one_tar_to_several_targets(tar: Path) -> None:
+    targets = [TARGET, f"{REGISTRY}/app:latest"]
+    assert to_targets([tar], targets, "app:1") == [Request(tar, tuple(targets), "app:1")]
+
+
+def test_several_tars_to_the_same_target_are_refused(tar: Path) -> None:
+    with pytest.raises(BadInputError, match="would overwrite each other"):
+        to_targets([tar, tar], [TARGET], None)
+
+
+def test_a_bad_target_is_refused_here(tar: Path) -> None:
+    with pytest.raises(ValidationError, match="Foo"):
+        to_targets([tar], ["Foo/Bar:1"], None)
+
+
+def test_original_tags_move_to_the_registry(tmp_path: Path) -> None:
+    tags = ("quay.io/team/app:1", "localhost:5000/team/app:1", "tool:2", "team/deep/tool")
+    tar = write_archive(tmp_path / "a.tar", docker_legacy, make_image(tags=tags)).path
+    targets = (
+        f"{REGISTRY}/team/app:1",
+        f"{REGISTRY}/tool:2",
+        f"{REGISTRY}/team/deep/tool:latest",
+    )
+    assert to_original_tags([tar], REGISTRY) == [Request(tar, targets)]
+
+
+def test_each_image_of_a_tar_is_a_job(tmp_path: Path) -> None:
+    archive = SEVERAL_IMAGES(tmp_path)
+    assert to_original_tags([archive.path], REGISTRY) == [
+        Request(archive.path, (f"{REGISTRY}/{tag}",), tag) for tag in archive.tags
+    ]
+
+
+def test_an_untagged_image_is_refused(tmp_path: Path) -> None:
+    tar = ARCHIVES["no-tags"](tmp_path).path
+    with pytest.raises(BadInputError, match="1 of 1 images have no tag"):
+        to_original_tags([tar], REGISTRY)
+
+
+def test_original_tags_need_a_tar(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_text("no tar")
+    with pytest.raises(TarReadError, match=r"a\.tar"):
+        to_original_tags([tmp_path / "a.tar"], REGISTRY)
+
+
+@pytest.mark.parametrize("registry", ["http://localhost:5000", "registry", "a/b", ""])
+def test_a_registry_is_a_host(tar: Path, registry: str) -> None:
+    with pytest.raises((BadInputError, ValidationError)):
+        to_original_tags([tar], registry)

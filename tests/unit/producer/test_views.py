@@ -1,0 +1,142 @@
+import io
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rich.console import Console
+
+from producer.cli.output import print_job, print_table
+from producer.cli.views import BarView, JsonView, PlainView, choose_view
+from push_queue import Attempt, BlobStatus, JobState, JobStatus, TargetResult
+
+NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+DIGEST = "sha256:" + "d" * 64
+TARGET = "localhost:15000/app:1"
+
+
+def a_job(state: JobState = JobState.RUNNING, **fields: object) -> JobStatus:
+    values = {
+        "id": "job-1",
+        "source": "/images/[app].tar",
+        "targets": (TARGET,),
+        "sequence": 1,
+        "attempt": 1,
+        "worker": "host:7",
+        "enqueued_at": NOW,
+        "state": state,
+    }
+    return JobStatus.model_validate(values | fields)
+
+
+def with_progress(done: int) -> JobStatus:
+    return a_job(bytes_done=done, bytes_total=1000, blobs_done=1, blobs_total=3)
+
+
+def test_plain_lines_tell_states_and_tenths(capsys: pytest.CaptureFixture[str]) -> None:
+    with PlainView() as view:
+        view.show(a_job(JobState.QUEUED), ())
+        for done in (0, 40, 120, 130, 990):
+            view.show(with_progress(done), ())
+        view.show(a_job(JobState.SUCCEEDED, digest=DIGEST), ())
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.splitlines() == [
+        f"job-1 queued: /images/[app].tar to {TARGET}",
+        "job-1 running on host:7 (attempt 1 of 5)",
+        "job-1 12 %, 120 bytes of 1.0 kB, 1 of 3 blobs",
+        "job-1 99 %, 990 bytes of 1.0 kB, 1 of 3 blobs",
+        f"job-1 succeeded: {DIGEST}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("job", "line"),
+    [
+        (
+            a_job(JobState.RETRYING, error="refused", error_kind="registry_unavailable"),
+            "job-1 retrying: refused (registry_unavailable)",
+        ),
+        (a_job(JobState.FAILED, error="no", error_kind="denied"), "job-1 failed: no (denied)"),
+        (a_job(JobState.CANCELLED), "job-1 cancelled"),
+        (a_job(cancel_requested=True), "job-1 running: its worker was asked to stop"),
+    ],
+)
+def test_plain_lines_say_why(job: JobStatus, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    PlainView().show(job, ())
+    assert capsys.readouterr().err == f"{line}\n"
+
+
+def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with choose_view(json=True, single=True) as view:
+        view.show(a_job(), ())
+        view.show(with_progress(5), ())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["bytes_done"] for line in lines] == [0, 5]
+
+
+def test_without_a_terminal_lines_are_plain(capsys: pytest.CaptureFixture[str]) -> None:
+    assert isinstance(choose_view(json=False, single=True), PlainView)
+    assert isinstance(choose_view(json=True, single=True), JsonView)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_bars_show_the_job_and_each_blob(width: int) -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=width, color_system=None)
+    blobs = (
+        BlobStatus(digest="sha256:" + "a" * 64, size=600, done=600, how="uploaded"),
+        BlobStatus(digest="sha256:" + "b" * 64, size=400, done=100),
+    )
+    with BarView(console, per_blob=True) as view:
+        view.show(a_job(JobState.RETRYING, error="refused", error_kind="tls"), ())
+        view.show(with_progress(700), blobs)
+    assert "job-1 retrying: refused (tls)" in screen.getvalue()
+    last = screen.getvalue().rsplit("running", 1)[1].splitlines()
+    assert "job-1" in last[0]
+    assert "0.7/1.0 kB" in last[0]
+    assert last[1].startswith("sha256:aaaaaaaaaaaa")
+    assert last[1].rstrip().endswith("uploaded")
+    assert "100/400 bytes" in last[2]
+
+
+def test_a_job_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    job = a_job(
+        JobState.SUCCEEDED,
+        image="app:1",
+        labels={"branch": "main"},
+        digest=DIGEST,
+        results=(TargetResult(target=TARGET, digest=DIGEST),),
+        started_at=NOW,
+        finished_at=NOW + timedelta(seconds=200),
+        bytes_done=1000,
+        bytes_total=1000,
+        blobs_done=1,
+        blobs_total=1,
+    )
+    attempt = Attempt(
+        number=1, worker="host:7", started_at=NOW, finished_at=NOW + timedelta(seconds=2),
+        outcome="failed", error="refused", error_kind="registry_unavailable",
+    )  # fmt: skip
+    print_job(job, [BlobStatus(digest=DIGEST, size=9, done=3)], [attempt, attempt])
+    assert capsys.readouterr().out.splitlines() == [
+        "Job         job-1",
+        f"State       succeeded: {DIGEST}",
+        "Source      /images/[app].tar (app:1)",
+        f"Targets     {TARGET}  {DIGEST}",
+        "Labels      branch=main",
+        "Progress    100 %, 1.0 kB of 1.0 kB, 1 of 1 blobs",
+        f"Blobs       {DIGEST}  3 of 9 bytes",
+        "Enqueued    2026-01-31 09:30:00 UTC",
+        "Started     2026-01-31 09:30:00 UTC, 3 min 20 s",
+        "Attempts    1  failed after 2.0 s on host:7: refused (registry_unavailable)",
+        "            1  failed after 2.0 s on host:7: refused (registry_unavailable)",
+    ]
+
+
+def test_a_list_without_a_terminal_is_tab_separated(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([with_progress(420)])
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split("\t")[:3] == ["JOB", "STATE", "DONE"]
+    assert row.split("\t") == [
+        "job-1", "running", "42 %", "1/5", "2026-01-31 09:30:00 UTC", TARGET, "/images/[app].tar"
+    ]  # fmt: skip

@@ -1,0 +1,56 @@
+import pytest
+
+from push_queue import InvalidJobError, JobState, PushJob, make_job, new_job_id
+
+TARGET = "localhost:15000/app:1"
+VALID = {"id": "job-1", "source": "/app.tar", "targets": [TARGET]}
+
+
+def test_a_job_survives_the_wire() -> None:
+    job = make_job(**VALID, labels={"a": "b"}, image="app:1")
+    assert PushJob.model_validate_json(job.model_dump_json()) == job
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("id", ""),
+        ("id", "a b"),
+        ("id", "a:b"),
+        ("id", "line\n"),
+        ("id", "x" * 129),
+        ("source", "relative.tar"),
+        ("source", "/a\0b"),
+        ("source", "/" + "x" * 4096),
+        ("source", "/\udcff"),
+        ("targets", []),
+        ("targets", [TARGET, TARGET]),
+        ("targets", [f"{TARGET}{number}" for number in range(65)]),
+        ("compression", "lzma"),
+        ("max_attempts", 0),
+        ("max_attempts", 101),
+        ("labels", {"": "x"}),
+        ("labels", {"x": "y" * 1025}),
+        ("labels", {str(number): "" for number in range(33)}),
+        ("password", "secret"),
+    ],
+)
+def test_an_impossible_job_is_named_by_field(field: str, value: object) -> None:
+    with pytest.raises(InvalidJobError, match=f"invalid job: {field}") as caught:
+        make_job(**{**VALID, field: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_final_states() -> None:
+    assert [state for state in JobState if state.final] == ["succeeded", "failed", "cancelled"]
+
+
+def test_job_ids_sort_by_time_and_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = []
+    for milliseconds in (0, 1, 1_700_000_000_000, 1_700_000_000_001, 2**48 - 1):
+        monkeypatch.setattr("time.time_ns", lambda: milliseconds * 1_000_000)  # noqa: B023
+        ids.append(new_job_id())
+    assert ids == sorted(ids)
+    assert new_job_id() != new_job_id()
+    assert all(make_job(**VALID | {"id": job_id}).id == job_id for job_id in ids)
+    assert {len(job_id) for job_id in ids} == {16}

@@ -1,0 +1,144 @@
+"""No exception of redis-py's reaches a caller."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis.exceptions
+from redis.asyncio import Redis
+
+from push_queue import (
+    Claim,
+    JobStore,
+    Keys,
+    QueueError,
+    RedisRefusedError,
+    RedisUnavailableError,
+    WorkerInfo,
+    WorkerRegistry,
+    connect,
+    load_settings,
+    make_job,
+    redis_errors,
+)
+from push_queue.store import utc_now
+
+SECRET = "correct-horse"
+JOB = make_job(id="a", source="/a", targets=["localhost/a:1"])
+CLAIM = Claim(JOB, 0, 1, 1, "worker")
+WORKER = WorkerInfo(id="w", host="h", pid=1, version="1", started_at=utc_now())
+
+STORE_CALLS: dict[str, tuple[Any, ...]] = {
+    "create": (JOB,),
+    "cancel": ("a",),
+    "requeue": ("a",),
+    "start": ("a", 0, "worker"),
+    "heartbeat": (CLAIM,),
+    "progress": (CLAIM,),
+    "succeed": (CLAIM, "sha256:a", []),
+    "fail": (CLAIM, "error", "kind"),
+    "retry": (CLAIM, "error", "kind", 1.0),
+    "release": (CLAIM,),
+    "mark_cancelled": (CLAIM,),
+    "status": ("a",),
+    "statuses": (),
+    "counts": (),
+    "blobs": ("a",),
+    "attempts": ("a",),
+}
+WORKER_CALLS: dict[str, tuple[Any, ...]] = {"report": (WORKER, 5), "remove": ("w",), "alive": ()}
+PROGRESS = {"bytes_done": 0, "bytes_total": 0, "blobs_done": 0, "blobs_total": 0}
+
+
+def library_errors() -> Iterator[type[Exception]]:
+    for _, kind in inspect.getmembers(redis.exceptions, inspect.isclass):
+        if issubclass(kind, Exception) and kind.__module__ == "redis.exceptions":
+            yield kind
+
+
+def methods(kind: type) -> set[str]:
+    return {
+        name for name, _ in inspect.getmembers(kind, inspect.iscoroutinefunction) if name[0] != "_"
+    }
+
+
+@pytest.fixture
+async def dead() -> Redis:
+    """A client of a server that is not there."""
+    return Redis(host="127.0.0.1", port=1, password=SECRET)
+
+
+@pytest.mark.parametrize("kind", list(library_errors()))
+def test_every_error_of_the_library_is_translated(kind: type[Exception]) -> None:
+    error = kind.__new__(kind)
+    Exception.__init__(error, "first line\nsecond line")
+    with (
+        pytest.raises(RedisUnavailableError, match="Redis at host:1") as caught,
+        redis_errors("host:1"),
+    ):
+        raise error
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [OSError, TimeoutError, ConnectionResetError])
+def test_errors_of_the_system_are_translated(kind: type[Exception]) -> None:
+    with pytest.raises(RedisUnavailableError, match="cannot reach Redis"), redis_errors("host:1"):
+        raise kind
+
+
+def test_other_errors_pass() -> None:
+    with pytest.raises(KeyError), redis_errors("host:1"):
+        raise KeyError
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (redis.exceptions.AuthenticationError(), "check user and password"),
+        (redis.exceptions.NoPermissionError(), "ACL"),
+        (redis.exceptions.ReadOnlyError(), "primary"),
+        (redis.exceptions.OutOfMemoryError(), "maxmemory"),
+        (redis.exceptions.ResponseError("WRONGTYPE of key"), "answers: WRONGTYPE of key"),
+    ],
+)
+def test_a_refusal_says_what_to_do(error: Exception, advice: str) -> None:
+    with pytest.raises(RedisRefusedError, match=advice), redis_errors("host:1"):
+        raise error
+
+
+def test_every_method_is_tried_below() -> None:
+    assert methods(JobStore) == set(STORE_CALLS)
+    assert methods(WorkerRegistry) == set(WORKER_CALLS)
+
+
+@pytest.mark.parametrize("name", list(STORE_CALLS))
+async def test_the_store_without_redis(dead: Redis, name: str) -> None:
+    keywords = PROGRESS if name == "progress" else {}
+    with pytest.raises(RedisUnavailableError, match=r"127\.0\.0\.1:1") as caught:
+        await getattr(JobStore(dead, Keys()), name)(*STORE_CALLS[name], **keywords)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", list(WORKER_CALLS))
+async def test_the_registry_of_workers_without_redis(dead: Redis, name: str) -> None:
+    with pytest.raises(RedisUnavailableError, match=r"127\.0\.0\.1:1"):
+        await getattr(WorkerRegistry(dead, Keys()), name)(*WORKER_CALLS[name])
+
+
+@pytest.mark.parametrize("job_ids", [(), ("a",)])
+async def test_subscribing_without_redis(dead: Redis, job_ids: tuple[str, ...]) -> None:
+    with pytest.raises(RedisUnavailableError):
+        async with JobStore(dead, Keys()).changes(*job_ids):
+            pass
+
+
+@pytest.mark.parametrize(
+    "url", [f"redis://:{SECRET}@127.0.0.1:1/0", "unix:///no/such/socket", "rediss://127.0.0.1:1"]
+)
+async def test_connecting_without_redis(url: str) -> None:
+    settings = load_settings(redis_url=url)
+    with pytest.raises(QueueError, match="set PUSH_QUEUE_REDIS_URL") as caught:
+        await connect(settings)
+    assert str(settings.redis_address) in str(caught.value)
+    assert SECRET not in str(caught.value)

@@ -1,0 +1,109 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from push_queue import InvalidSettingsError, child_environment, load_settings
+from push_queue import settings as settings_module
+
+SECRET = "correct-horse"
+
+
+@pytest.fixture(autouse=True)
+def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(child_environment({})):
+        if name.startswith("PUSH_QUEUE_") or name == "REDIS_URL":
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(settings_module, "SECRETS_FOLDER", tmp_path / "secrets")
+
+
+def test_defaults() -> None:
+    settings = load_settings()
+    assert str(settings.redis_address) == "localhost:6379"
+    assert not settings.redis_configured
+    assert (settings.namespace, settings.max_jobs, settings.lease_seconds) == ("push", 10, 15)
+
+
+@pytest.mark.parametrize("variable", ["PUSH_QUEUE_REDIS_URL", "REDIS_URL"])
+def test_either_redis_variable_configures_redis(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "redis://cache:1234/2")
+    settings = load_settings()
+    assert settings.redis_configured
+    assert (str(settings.redis_address), settings.redis_address.database) == ("cache:1234", 2)
+
+
+def test_our_own_redis_variable_wins_and_an_argument_wins_over_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://theirs")
+    monkeypatch.setenv("PUSH_QUEUE_REDIS_URL", "redis://ours")
+    assert load_settings().redis_address.host == "ours"
+    assert load_settings(redis_url="redis://argument").redis_address.host == "argument"
+
+
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "")
+    monkeypatch.setenv("PUSH_QUEUE_MAX_JOBS", "")
+    assert not load_settings().redis_configured
+    assert load_settings().max_jobs == 10
+
+
+def test_env_file_and_secrets_are_read(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PUSH_QUEUE_MAX_JOBS=3\nUNRELATED=1\n")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "push_queue_redis_url").write_text("redis://vault\n")
+    settings = load_settings()
+    assert (settings.max_jobs, settings.redis_address.host) == (3, "vault")
+
+
+def test_lists_and_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUSH_QUEUE_PLAIN_HTTP_HOSTS", "registry:5000, other ,")
+    credentials = {"ghcr.io": {"username": "me", "password": SECRET}}
+    monkeypatch.setenv("PUSH_QUEUE_REGISTRY_AUTH", json.dumps(credentials))
+    settings = load_settings()
+    assert settings.plain_http_hosts == ("registry:5000", "other")
+    assert settings.registry_auth["ghcr.io"].password.get_secret_value() == SECRET
+    assert SECRET not in f"{settings!r} {settings}"
+
+
+def test_the_redis_password_is_not_shown() -> None:
+    settings = load_settings(redis_url=f"redis://user:{SECRET}@host/0")
+    assert settings.redis_address.password == SECRET
+    assert SECRET not in f"{settings!r} {settings} {settings.redis_address!r}"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("PUSH_QUEUE_MAX_JOBS", "0", "greater than 0"),
+        ("PUSH_QUEUE_MAX_JOBS", "many", "valid integer"),
+        ("PUSH_QUEUE_MAX_ATTEMPTS", "101", "less than or equal to 100"),
+        ("PUSH_QUEUE_NAMESPACE", "a:b", "match pattern"),
+        ("PUSH_QUEUE_LOG_FORMAT", "xml", "'text' or 'json'"),
+        ("PUSH_QUEUE_REGISTRY_AUTH", "{correct-horse", "must be JSON"),
+        ("PUSH_QUEUE_REGISTRY_AUTH", '{"h": {"password": "correct-horse"}}', "h.username"),
+        ("PUSH_QUEUE_REDIS_URL", "http://:correct-horse@host", "must start with redis://"),
+        ("PUSH_QUEUE_REDIS_URL", "redis://:correct-horse@host:port", "port"),
+        ("REDIS_URL", "redis://:correct-horse@host/first", "database"),
+    ],
+)
+def test_an_unusable_value_is_named_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, reason: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InvalidSettingsError) as caught:
+        load_settings()
+    message = str(caught.value)
+    assert variable in message
+    assert reason in message
+    assert SECRET not in message
+    assert "\n" not in message
+
+
+def test_a_child_process_sees_the_changes() -> None:
+    environment = child_environment({"REDIS_URL": "unix:///tmp/s"})
+    assert environment["PUSH_QUEUE_REDIS_URL"] == "unix:///tmp/s"
+    assert "PATH" in environment

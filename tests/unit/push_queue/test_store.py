@@ -1,0 +1,413 @@
+"""Jobs in Redis. The integration tests run this file against a real Valkey as well."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import fakeredis
+import pytest
+from redis.asyncio import Redis
+
+from push_queue import (
+    BlobStatus,
+    Claim,
+    JobState,
+    JobStatus,
+    JobStore,
+    Keys,
+    Outcome,
+    PushJob,
+    Signal,
+    TargetResult,
+    UnknownJobError,
+    make_job,
+)
+
+TARGET = "localhost:15000/team/app:1"
+DIGEST = "sha256:" + "d" * 64
+KEEP_SECONDS = 3600
+
+
+class Clock:
+    """Time that stands still until it is told to move."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+async def redis() -> AsyncIterator[Redis]:
+    async with fakeredis.FakeAsyncRedis() as client:
+        yield client
+
+
+@pytest.fixture
+def keys() -> Keys:
+    return Keys("push")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(redis: Redis, keys: Keys, clock: Clock) -> JobStore:
+    return JobStore(redis, keys, KEEP_SECONDS, clock)
+
+
+def a_job(job_id: str = "job-1", **fields: object) -> PushJob:
+    return make_job(**{"id": job_id, "source": "/images/app.tar", "targets": [TARGET], **fields})
+
+
+async def started(store: JobStore, job_id: str = "job-1", **fields: object) -> Claim:
+    await store.create(a_job(job_id, **fields))
+    return await restarted(store, job_id)
+
+
+async def restarted(store: JobStore, job_id: str = "job-1", generation: int = 0) -> Claim:
+    claim = await store.start(job_id, generation, "worker-1")
+    assert claim is not None
+    return claim
+
+
+async def succeeded(store: JobStore, job_id: str = "job-1") -> JobStatus:
+    claim = await started(store, job_id)
+    assert await store.succeed(claim, DIGEST, [TargetResult(target=TARGET, digest=DIGEST)])
+    return await store.status(job_id)
+
+
+async def outcomes(store: JobStore, job_id: str = "job-1") -> list[tuple[int, Outcome]]:
+    return [(item.number, item.outcome) for item in await store.attempts(job_id)]
+
+
+# Enqueueing
+
+
+async def test_a_new_job_is_queued_with_all_it_was_given(store: JobStore, clock: Clock) -> None:
+    job = a_job(image="app:1", compression="keep", max_attempts=3, labels={"branch": "größe"})
+    status, created = await store.create(job)
+    assert created
+    assert status.job == job
+    assert (status.state, status.sequence, status.attempt) == (JobState.QUEUED, 1, 0)
+    assert status.enqueued_at == clock.now
+    assert await store.status(job.id) == status
+
+
+async def test_the_same_id_again_returns_the_job_that_is_there(store: JobStore) -> None:
+    first, _ = await store.create(a_job())
+    second, created = await store.create(a_job(source="/images/other.tar"))
+    assert not created
+    assert second == first
+    assert len(await store.statuses()) == 1
+
+
+async def test_the_hash_is_plain_text(store: JobStore, redis: Redis, keys: Keys) -> None:
+    await succeeded(store)
+    fields = await redis.hgetall(keys.job("job-1"))
+    text = {name.decode(): value.decode() for name, value in fields.items()}
+    assert text["state"] == "succeeded"
+    assert text["targets"] == f'["{TARGET}"]'
+    assert text["enqueued_at"] == "2026-01-31T09:30:00.000Z"
+    assert text[f"result:{TARGET}"] == DIGEST
+    assert "labels" not in text
+
+
+async def test_listing_is_newest_first_and_by_page(store: JobStore) -> None:
+    for number in range(5):
+        await store.create(a_job(f"job-{number}"))
+    assert [job.id for job in await store.statuses(limit=2)] == ["job-4", "job-3"]
+    assert [job.id for job in await store.statuses(limit=2, offset=4)] == ["job-0"]
+
+
+async def test_listing_by_state_follows_the_job(store: JobStore) -> None:
+    claim = await started(store)
+    assert [job.id for job in await store.statuses(JobState.RUNNING)] == ["job-1"]
+    await store.fail(claim, "gone", "name_unknown")
+    assert await store.statuses(JobState.RUNNING) == []
+    assert [job.id for job in await store.statuses(JobState.FAILED)] == ["job-1"]
+    assert (await store.counts())[JobState.FAILED] == 1
+
+
+@pytest.mark.parametrize("method", ["status", "cancel", "requeue"])
+async def test_an_unknown_id_is_an_error_that_names_it(store: JobStore, method: str) -> None:
+    with pytest.raises(UnknownJobError, match="'nope'"):
+        await getattr(store, method)("nope")
+
+
+# Attempts
+
+
+async def test_starting_hands_out_an_attempt(store: JobStore, clock: Clock) -> None:
+    await store.create(a_job())
+    clock.advance(2)
+    claim = await store.start("job-1", 0, "worker-1")
+    assert claim == Claim(a_job(), generation=0, attempt=1, fence=1, worker="worker-1")
+    status = await store.status("job-1")
+    assert (status.state, status.worker, status.started_at) == ("running", "worker-1", clock.now)
+
+
+async def test_success_is_recorded(store: JobStore, clock: Clock) -> None:
+    status = await succeeded(store)
+    assert (status.state, status.digest, status.error) == (JobState.SUCCEEDED, DIGEST, None)
+    assert status.results == (TargetResult(target=TARGET, digest=DIGEST),)
+    assert status.finished_at == clock.now
+    assert await outcomes(store) == [(1, Outcome.SUCCEEDED)]
+
+
+async def test_failure_is_recorded_on_one_line(store: JobStore) -> None:
+    claim = await started(store)
+    assert await store.fail(claim, "no such\n repository", "name_unknown")
+    status = await store.status("job-1")
+    assert (status.state, status.error_kind) == (JobState.FAILED, "name_unknown")
+    assert status.error == "no such repository"
+    (attempt,) = await store.attempts("job-1")
+    assert (attempt.outcome, attempt.error) == (Outcome.FAILED, "no such repository")
+
+
+async def test_a_retry_waits_and_counts(store: JobStore, clock: Clock) -> None:
+    claim = await started(store)
+    assert await store.retry(claim, "refused", "registry_unavailable", 2.5)
+    status = await store.status("job-1")
+    assert (status.state, status.attempt, status.worker) == (JobState.RETRYING, 1, None)
+    assert status.next_attempt_at == clock.now + timedelta(seconds=2.5)
+    again = await restarted(store)
+    assert (again.attempt, again.fence) == (2, 2)
+    assert (await store.status("job-1")).next_attempt_at is None
+
+
+async def test_success_after_a_retry_clears_the_error(store: JobStore) -> None:
+    await store.retry(await started(store), "refused", "registry_unavailable", 1)
+    await store.succeed(await restarted(store), DIGEST, [])
+    status = await store.status("job-1")
+    assert (status.error, status.error_kind) == (None, None)
+    assert await outcomes(store) == [(1, Outcome.FAILED), (2, Outcome.SUCCEEDED)]
+
+
+async def test_a_released_job_keeps_its_attempt(store: JobStore) -> None:
+    assert await store.release(await started(store))
+    assert (await store.status("job-1")).state is JobState.QUEUED
+    again = await restarted(store)
+    assert (again.attempt, again.fence) == (1, 2)
+    assert await outcomes(store) == [(1, Outcome.RELEASED)]
+
+
+async def test_a_lost_worker_is_replaced_and_recorded(store: JobStore) -> None:
+    await started(store)
+    again = await store.start("job-1", 0, "worker-2")
+    assert again is not None
+    assert again.attempt == 2
+    (lost,) = await store.attempts("job-1")
+    assert (lost.outcome, lost.worker, lost.error_kind) == ("lost", "worker-1", "worker_lost")
+
+
+async def test_a_job_that_loses_every_worker_fails(store: JobStore) -> None:
+    await started(store, max_attempts=2)
+    await restarted(store)
+    assert await store.start("job-1", 0, "worker-3") is None
+    status = await store.status("job-1")
+    assert (status.state, status.error_kind) == (JobState.FAILED, "worker_lost")
+    assert status.finished_at is not None
+    assert await outcomes(store) == [(1, Outcome.LOST), (2, Outcome.LOST)]
+
+
+@pytest.mark.parametrize("job_id", ["job-1", "never-enqueued"])
+async def test_there_is_nothing_to_start_in_final_and_unknown_jobs(
+    store: JobStore, job_id: str
+) -> None:
+    await succeeded(store)
+    assert await store.start(job_id, 0, "worker-1") is None
+
+
+# Fencing
+
+
+async def test_a_worker_that_lost_its_lease_changes_nothing(store: JobStore) -> None:
+    old = await started(store)
+    new = await restarted(store)
+    before = await store.status("job-1")
+    assert await store.heartbeat(old) is Signal.LOST
+    assert await report(store, old, 7) is Signal.LOST
+    for refused in (
+        store.succeed(old, DIGEST, []),
+        store.fail(old, "x", "x"),
+        store.retry(old, "x", "x", 1),
+        store.release(old),
+        store.mark_cancelled(old),
+    ):
+        assert await refused is False
+    assert await store.status("job-1") == before
+    assert await store.heartbeat(new) is Signal.CONTINUE
+
+
+async def test_a_call_sent_twice_is_done_once(store: JobStore) -> None:
+    claim = await started(store)
+    assert await store.retry(claim, "refused", "registry_unavailable", 1)
+    assert await store.retry(claim, "refused", "registry_unavailable", 1)
+    assert await outcomes(store) == [(1, Outcome.FAILED)]
+
+
+async def test_a_start_sent_twice_is_one_attempt(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secrets.token_hex", lambda _: "the-same-call")
+    assert await started(store) == await restarted(store)
+    assert await outcomes(store) == []
+
+
+# Progress
+
+
+async def report(store: JobStore, claim: Claim, done: int, *blobs: BlobStatus) -> Signal:
+    return await store.progress(
+        claim, bytes_done=done, bytes_total=10, blobs_done=0, blobs_total=2, blobs=blobs
+    )
+
+
+async def test_progress_is_kept(store: JobStore) -> None:
+    claim = await started(store)
+    moving = BlobStatus(digest="sha256:a", size=6, done=1)
+    there = BlobStatus(digest="sha256:b", size=4, done=4, how="exists")
+    assert await report(store, claim, 5, there, moving) is Signal.CONTINUE
+    status = await store.status("job-1")
+    assert (status.bytes_done, status.bytes_total, status.blobs_total) == (5, 10, 2)
+    assert await store.blobs("job-1") == (moving, there)
+
+
+async def test_a_new_attempt_starts_from_nothing(store: JobStore) -> None:
+    claim = await started(store)
+    await report(store, claim, 5, BlobStatus(digest="sha256:a", size=6, done=1))
+    await store.retry(claim, "refused", "registry_unavailable", 1)
+    await restarted(store)
+    assert (await store.status("job-1")).bytes_done == 0
+    assert await store.blobs("job-1") == ()
+
+
+async def test_subscribers_hear_of_every_change(store: JobStore) -> None:
+    async with store.changes("job-1") as one, store.changes() as every:
+        claim = await started(store)
+        await report(store, claim, 5)
+        await store.create(a_job("job-2"))
+        assert [await one.next(1) for _ in range(3)] == ["job-1"] * 3
+        assert [await every.next(1) for _ in range(4)] == ["job-1"] * 3 + ["job-2"]
+        assert await one.next(0.01) is None
+
+
+async def test_events_tell_the_whole_story(store: JobStore, redis: Redis, keys: Keys) -> None:
+    await store.retry(await started(store), "refused", "registry_unavailable", 1)
+    await store.succeed(await restarted(store), DIGEST, [])
+    entries = [fields for _, fields in await redis.xrange(keys.events)]
+    states = [entry[b"state"].decode() for entry in entries]
+    assert states == ["queued", "running", "retrying", "running", "succeeded"]
+    assert entries[-1][b"id"] == b"job-1"
+    assert entries[-1][b"attempt"] == b"2"
+    assert entries[-1][b"at"] == b"2026-01-31T09:30:00.000Z"
+
+
+# Cancelling and enqueueing again
+
+
+async def test_a_waiting_job_is_cancelled_at_once(store: JobStore, clock: Clock) -> None:
+    await store.create(a_job())
+    assert await store.cancel("job-1") is JobState.CANCELLED
+    assert (await store.status("job-1")).finished_at == clock.now
+    assert await store.start("job-1", 0, "worker-1") is None
+
+
+async def test_a_running_job_is_cancelled_by_its_worker(store: JobStore) -> None:
+    claim = await started(store)
+    assert await store.cancel("job-1") is JobState.RUNNING
+    assert (await store.status("job-1")).cancel_requested
+    assert await store.heartbeat(claim) is Signal.CANCEL
+    assert await report(store, claim, 1) is Signal.CANCEL
+    assert await store.mark_cancelled(claim)
+    status = await store.status("job-1")
+    assert (status.state, status.cancel_requested) == (JobState.CANCELLED, False)
+
+
+async def test_a_job_to_be_cancelled_does_not_run_again(store: JobStore) -> None:
+    claim = await started(store)
+    await store.cancel("job-1")
+    assert await store.release(claim)
+    assert (await store.status("job-1")).state is JobState.CANCELLED
+
+
+async def test_a_job_to_be_cancelled_whose_worker_died_is_cancelled(store: JobStore) -> None:
+    await started(store)
+    await store.cancel("job-1")
+    assert await store.start("job-1", 0, "worker-2") is None
+    assert (await store.status("job-1")).state is JobState.CANCELLED
+
+
+async def test_cancelling_a_final_job_changes_nothing(store: JobStore) -> None:
+    before = await succeeded(store)
+    assert await store.cancel("job-1") is JobState.SUCCEEDED
+    assert await store.status("job-1") == before
+
+
+async def test_requeue_starts_afresh_and_keeps_the_attempts(store: JobStore, clock: Clock) -> None:
+    await succeeded(store)
+    clock.advance(60)
+    status = await store.requeue("job-1")
+    expected = JobStatus(
+        **a_job().model_dump(), state=JobState.QUEUED, sequence=1, generation=1,
+        enqueued_at=clock.now,
+    )  # fmt: skip
+    assert status == expected
+    assert await outcomes(store) == [(1, Outcome.SUCCEEDED)]
+    assert await store.start("job-1", 0, "worker-1") is None, "a record of the old generation"
+    claim = await restarted(store, generation=1)
+    assert (claim.attempt, claim.fence) == (1, 2)
+
+
+async def test_requeue_of_an_unfinished_job_changes_nothing(store: JobStore) -> None:
+    await started(store)
+    before = await store.status("job-1")
+    assert await store.requeue("job-1") == before
+
+
+# Expiry
+
+
+async def test_finished_jobs_expire(store: JobStore, redis: Redis, keys: Keys) -> None:
+    claim = await started(store)
+    assert await redis.ttl(keys.job("job-1")) == -1
+    await report(store, claim, 1, BlobStatus(digest="sha256:a", size=6, done=1))
+    await store.succeed(claim, DIGEST, [])
+    for key in (keys.job("job-1"), keys.blobs("job-1"), keys.attempts("job-1")):
+        assert 0 < await redis.ttl(key) <= KEEP_SECONDS
+
+
+async def test_a_requeued_job_does_not_expire(store: JobStore, redis: Redis, keys: Keys) -> None:
+    await succeeded(store)
+    await store.requeue("job-1")
+    assert await redis.ttl(keys.job("job-1")) == -1
+    assert await redis.zrange(keys.finished, 0, -1) == []
+
+
+async def test_indexes_forget_expired_jobs(
+    store: JobStore, redis: Redis, keys: Keys, clock: Clock
+) -> None:
+    await succeeded(store)
+    await redis.delete(keys.job("job-1"))
+    assert await store.statuses() == [], "expired, though still in the index"
+    clock.advance(KEEP_SECONDS + 1)
+    await store.create(a_job("job-2"))
+    for index in (keys.jobs, keys.jobs_in("succeeded"), keys.finished):
+        assert b"job-1" not in await redis.zrange(index, 0, -1)
+
+
+async def test_an_expired_id_can_be_used_again(store: JobStore, redis: Redis, keys: Keys) -> None:
+    await succeeded(store)
+    await redis.delete(keys.job("job-1"))
+    status, created = await store.create(a_job())
+    assert created
+    assert (status.state, status.sequence) == (JobState.QUEUED, 2)
+    assert await redis.zrange(keys.jobs_in("succeeded"), 0, -1) == []
+    assert await redis.zrange(keys.finished, 0, -1) == []
+    assert [job.sequence for job in await store.statuses()] == [2]

@@ -1,0 +1,126 @@
+"""Whatever workers and users do in whatever order, a job stays consistent."""
+
+import asyncio
+
+import fakeredis
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from push_queue import (
+    FINAL_STATES,
+    Claim,
+    JobState,
+    JobStore,
+    Keys,
+    Outcome,
+    Signal,
+    make_job,
+)
+
+MAX_ATTEMPTS = 3
+LEGAL = {
+    JobState.QUEUED: {JobState.RUNNING, JobState.CANCELLED},
+    JobState.RETRYING: {JobState.RUNNING, JobState.CANCELLED},
+    JobState.RUNNING: set(JobState) - {JobState.RUNNING},
+    JobState.SUCCEEDED: {JobState.QUEUED},
+    JobState.FAILED: {JobState.QUEUED},
+    JobState.CANCELLED: {JobState.QUEUED},
+}
+ENDS = {
+    Outcome.SUCCEEDED: lambda store, claim: store.succeed(claim, "sha256:d", []),
+    Outcome.FAILED: lambda store, claim: store.fail(claim, "bad", "denied"),
+    Outcome.RELEASED: lambda store, claim: store.release(claim),
+    Outcome.CANCELLED: lambda store, claim: store.mark_cancelled(claim),
+}
+
+
+class OneJob(RuleBasedStateMachine):
+    """Several workers, some of them believed dead, and an impatient user."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.redis = fakeredis.FakeAsyncRedis()
+        self.keys = Keys("push")
+        self.store = JobStore(self.redis, self.keys)
+        self.claims: list[Claim] = []
+        job = make_job(
+            id="job", source="/app.tar", targets=["localhost/app:1"], max_attempts=MAX_ATTEMPTS
+        )
+        self.before, _ = self.run(self.store.create(job))
+
+    def run(self, coroutine):  # type: ignore[no-untyped-def]
+        return self.runner.run(coroutine)
+
+    def teardown(self) -> None:
+        self.run(self.redis.aclose())
+        self.runner.close()
+
+    @rule(generation_back=st.integers(0, 1))
+    def start(self, generation_back: int) -> None:
+        status = self.run(self.store.status("job"))
+        generation = status.generation - generation_back
+        claim = self.run(self.store.start("job", generation, "worker"))
+        if generation_back or status.state in FINAL_STATES:
+            assert claim is None
+        if claim:
+            assert all(claim.fence > older.fence for older in self.claims)
+            self.claims.append(claim)
+
+    @precondition(lambda self: self.claims)
+    @rule(data=st.data(), outcome=st.sampled_from(sorted(ENDS)))
+    def end(self, data: st.DataObject, outcome: Outcome) -> None:
+        claim = data.draw(st.sampled_from(self.claims))
+        current = claim is self.claims[-1] and self.before.state is JobState.RUNNING
+        done = self.run(ENDS[outcome](self.store, claim))
+        assert done or not current, "the holder of the job was refused"
+        if claim is not self.claims[-1]:
+            assert not done, "a worker that lost its lease was heard"
+
+    @precondition(lambda self: self.claims)
+    @rule(data=st.data())
+    def retry(self, data: st.DataObject) -> None:
+        claim = data.draw(st.sampled_from(self.claims))
+        if claim.attempt < MAX_ATTEMPTS:
+            self.run(self.store.retry(claim, "refused", "registry_unavailable", 1))
+
+    @precondition(lambda self: self.claims)
+    @rule(data=st.data())
+    def report(self, data: st.DataObject) -> None:
+        claim = data.draw(st.sampled_from(self.claims))
+        numbers = {"bytes_done": 1, "bytes_total": 2, "blobs_done": 0, "blobs_total": 1}
+        signals = {
+            self.run(self.store.heartbeat(claim)),
+            self.run(self.store.progress(claim, **numbers)),
+        }
+        assert len(signals) == 1
+        holds = claim is self.claims[-1] and self.before.state is JobState.RUNNING
+        assert (signals == {Signal.LOST}) is not holds
+
+    @rule()
+    def cancel(self) -> None:
+        self.run(self.store.cancel("job"))
+
+    @rule()
+    def requeue(self) -> None:
+        self.run(self.store.requeue("job"))
+
+    @invariant()
+    def consistent(self) -> None:
+        status = self.run(self.store.status("job"))
+        if status.state is not self.before.state:
+            assert status.state in LEGAL[self.before.state]
+        assert status.attempt <= MAX_ATTEMPTS
+        assert status.generation >= self.before.generation
+        assert (status.finished_at is not None) is status.state.final
+        assert status.cancel_requested <= (status.state is JobState.RUNNING)
+        self.before = status
+        counts = self.run(self.store.counts())
+        assert counts == {state: int(state is status.state) for state in JobState}
+        expires = self.run(self.redis.ttl(self.keys.job("job"))) > 0
+        assert expires is status.state.final
+
+
+TestOneJob = OneJob.TestCase
+TestOneJob.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)

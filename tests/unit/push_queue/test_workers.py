@@ -1,0 +1,60 @@
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import fakeredis
+import pytest
+from redis.asyncio import Redis
+
+from push_queue import Keys, WorkerInfo, WorkerRegistry
+
+TTL = 30
+
+
+@pytest.fixture
+async def redis() -> AsyncIterator[Redis]:
+    async with fakeredis.FakeAsyncRedis() as client:
+        yield client
+
+
+@pytest.fixture
+def workers(redis: Redis) -> WorkerRegistry:
+    return WorkerRegistry(redis, Keys("push"))
+
+
+def a_worker(worker_id: str = "host:1", running: int = 0) -> WorkerInfo:
+    started = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+    return WorkerInfo(
+        id=worker_id, host="host", pid=1, version="0.1", started_at=started, running=running
+    )
+
+
+async def test_workers_that_report_are_alive(workers: WorkerRegistry) -> None:
+    await workers.report(a_worker(), TTL)
+    await workers.report(a_worker(running=2), TTL)
+    assert await workers.alive() == [a_worker(running=2)]
+
+
+async def test_a_worker_that_stops_is_gone(workers: WorkerRegistry, redis: Redis) -> None:
+    await workers.report(a_worker(), TTL)
+    await workers.remove("host:1")
+    assert await workers.alive() == []
+    assert await redis.dbsize() == 0
+
+
+async def test_a_worker_that_falls_silent_is_gone(
+    workers: WorkerRegistry, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", lambda: 1000.0)
+    await workers.report(a_worker(), TTL)
+    monkeypatch.setattr("time.time", lambda: 1000.0 + TTL)
+    assert await workers.alive() == []
+    assert await redis.zcard("push:workers") == 0
+
+
+async def test_a_worker_whose_hash_expired_first_is_gone(
+    workers: WorkerRegistry, redis: Redis
+) -> None:
+    await workers.report(a_worker(), TTL)
+    assert 0 < await redis.ttl("push:worker:host:1") <= TTL
+    await redis.delete("push:worker:host:1")
+    assert await workers.alive() == []
