@@ -1,0 +1,143 @@
+# Needs Python >= 3.11 with pip, and nothing else: every target makes what it lacks.
+# Another interpreter: make PYTHON=/path/to/python3.12 dev-install
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+export REGISTRY_PORT ?= 15000
+export REGISTRY_URL ?= http://localhost:$(REGISTRY_PORT)
+REGISTRY := $(PYTHON) scripts/registry.py
+
+# Tests of one module stay in one process: they share its servers.
+PYTEST := $(BIN)/pytest
+PARALLEL := --numprocesses auto --dist loadscope
+
+.DEFAULT_GOAL := help
+
+##@ Setting up
+
+# The stamps are newer than what they were made from, so a second run has nothing to do.
+RUNTIME := $(VENV)/.runtime-installed
+DEV := $(VENV)/.dev-installed
+PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check -qq install
+
+.PHONY: install
+install: $(RUNTIME) ## Install what runs the queue into .venv
+
+.PHONY: dev-install
+dev-install: $(DEV) ## Install what develops it, too
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv --without-pip $(VENV)
+
+# Debian splits ensurepip off into a package of its own; its pip can fill a venv all the same.
+$(BIN)/pip: | $(BIN)/python
+	@$(BIN)/python -m ensurepip --default-pip >/dev/null 2>&1 \
+	    || $(PYTHON) -m pip --disable-pip-version-check -qq --python $(BIN)/python install pip
+
+$(RUNTIME): requirements/runtime.txt pyproject.toml | $(BIN)/pip
+	@echo "Installing the pinned packages into $(VENV)"
+	@$(PIP_INSTALL) --require-hashes --requirement requirements/runtime.txt
+	@$(PIP_INSTALL) --no-deps --editable .
+	@touch $@
+
+$(DEV): requirements/dev.txt $(RUNTIME)
+	@echo "Installing the development tools into $(VENV)"
+	@$(PIP_INSTALL) --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+##@ Trying it
+
+.PHONY: demo
+demo: $(RUNTIME) ## Push an image through the queue, and look at the outcome
+	@$(BIN)/python examples/demo.py
+
+.PHONY: worker
+worker: $(RUNTIME) ## Run a worker on PUSH_QUEUE_REDIS_URL (or REDIS_URL)
+	@$(BIN)/python -m worker
+
+##@ Checking
+
+.PHONY: check
+check: lint typecheck ## Lint, formatting, imports and types
+
+.PHONY: lint
+lint: $(DEV) ## Ruff, and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+.PHONY: lint-fix
+lint-fix: $(DEV) ## Fix what ruff can fix
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: format
+format: $(DEV) ## Format the code
+	$(BIN)/ruff format
+
+.PHONY: typecheck
+typecheck: $(DEV) ## Mypy, strict
+	$(BIN)/mypy
+
+##@ Testing
+
+.PHONY: test
+test: $(DEV) test-tools ## All tests
+	$(PYTEST) $(PARALLEL)
+
+.PHONY: test-unit
+test-unit: $(DEV) ## The tests that need no server
+	$(PYTEST) $(PARALLEL) -m "not integration"
+
+.PHONY: test-integration
+test-integration: $(DEV) test-tools ## The tests with a real Valkey and a real registry
+	$(PYTEST) $(PARALLEL) -m integration
+
+.PHONY: test-cov
+test-cov: $(DEV) test-tools ## All tests, with coverage in htmlcov/
+	$(PYTEST) $(PARALLEL) --cov --cov-report=term --cov-report=html
+
+.PHONY: local-test
+local-test: $(DEV) ## The integration tests against the registry on REGISTRY_PORT
+	@$(REGISTRY) run $(PYTEST) -m integration
+
+# The tests start registries of their own; a Debian package is all that this needs.
+.PHONY: test-tools
+test-tools:
+	@$(REGISTRY) tools
+
+##@ A local registry on REGISTRY_PORT (15000)
+
+.PHONY: start-registry
+start-registry: ## Start one in the background, from Docker or else from its binary
+	@$(REGISTRY) start
+
+.PHONY: stop-registry
+stop-registry: ## Stop it, and drop what it holds
+	@$(REGISTRY) stop
+
+.PHONY: start-registry-compose
+start-registry-compose: ## Start the one of docker-compose.yml
+	@scripts/compose up --detach registry && $(REGISTRY) wait
+
+.PHONY: stop-registry-compose
+stop-registry-compose: ## Stop it; its volume stays
+	@scripts/compose stop registry
+
+##@ This Makefile
+
+.PHONY: clean
+clean: stop-registry ## Remove what was built, measured and cached (not .venv)
+	rm -rf build dist htmlcov .run .coverage .coverage.*
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## What there is
+	@awk 'BEGIN { FS = ":.*## " } \
+	    /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	    /^[a-z-]+:.*## / { printf "  %-24s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
