@@ -79,8 +79,17 @@ class JobStore:
 
         This writes the status record; handing the job to arq is the producer's next step.
         """
-        created, fields = await self._run("create", job.id, flat(records.job_fields(job)))
-        return parse_status(pairs(fields)), bool(created)
+        fields = {
+            **records.job_fields(job),
+            "state": JobState.QUEUED,
+            "generation": "0",
+            "attempt": "0",
+            "enqueued_at": records.timestamp(self._clock()),
+        }
+        answer = await self._run("create", job.id, flat(fields))
+        if len(answer) == 1:
+            return parse_status({**fields, "sequence": str(answer[0])}), True
+        return parse_status(pairs(answer)), False
 
     async def cancel(self, job_id: str) -> JobState:
         """Cancel a waiting job at once and ask the worker of a running one to stop.

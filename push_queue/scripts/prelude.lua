@@ -30,6 +30,25 @@ local function read(...)
   return record
 end
 
+-- All fields of the job as a table.
+local function read_all()
+  local items, record = redis.call('HGETALL', job), {}
+  for i = 1, #items, 2 do
+    record[items[i]] = items[i + 1]
+  end
+  return record
+end
+
+-- A table as field, value, …
+local function flat(record)
+  local items = {}
+  for name, value in pairs(record) do
+    table.insert(items, name)
+    table.insert(items, tostring(value))
+  end
+  return items
+end
+
 local function announce(state, attempt)
   redis.call('XADD', events, 'MAXLEN', '~', EVENTS_KEPT, '*',
     'id', id, 'state', state, 'attempt', attempt, 'at', now)
@@ -43,17 +62,19 @@ local function move(record, state)
   redis.call('ZADD', in_state[state], record.sequence, id)
   if is_final(state) then
     redis.call('ZADD', finished, now_unix + keep, id)
-    for _, key in ipairs({job, blobs, attempts}) do
-      redis.call('EXPIRE', key, keep)
-    end
+    redis.call('EXPIRE', job, keep)
+    redis.call('EXPIRE', attempts, keep)
   end
 end
 
 -- Write down how the attempt under way ended. `record` needs attempt, worker and started_at.
 local function close_attempt(record, outcome, error, error_kind)
-  redis.call('RPUSH', attempts, cjson.encode({
+  local count = redis.call('RPUSH', attempts, cjson.encode({
     number = tonumber(record.attempt), worker = record.worker,
     started_at = record.started_at, finished_at = now,
     outcome = outcome, error = error, error_kind = error_kind,
   }))
+  if count > ATTEMPTS_KEPT then
+    redis.call('LTRIM', attempts, -ATTEMPTS_KEPT, -1)
+  end
 end

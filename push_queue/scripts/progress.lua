@@ -11,6 +11,8 @@ redis.call('HSET', job, 'bytes_done', ARGV[7], 'bytes_total', ARGV[8],
   'blobs_done', ARGV[9], 'blobs_total', ARGV[10])
 if #ARGV > 10 then
   redis.call('HSET', blobs, unpack(ARGV, 11))
+  -- Here rather than when the job ends, which is done for every job and this is not.
+  redis.call('EXPIRE', blobs, keep)
 end
 redis.call('PUBLISH', channel, cjson.encode({
   id = id, state = 'running', attempt = tonumber(record.attempt),

@@ -8,7 +8,7 @@ local fence, state, outcome = ARGV[6], ARGV[7], ARGV[8]
 local error = ARGV[9] ~= '' and ARGV[9] or nil
 local error_kind = ARGV[10] ~= '' and ARGV[10] or nil
 local record = read('state', 'fence', 'cancel_requested', 'sequence', 'attempt', 'worker',
-  'started_at')
+  'started_at', 'error')
 
 if record.fence ~= fence then
   return 0
@@ -18,9 +18,8 @@ if record.state ~= 'running' then
 end
 
 close_attempt(record, outcome, error, error_kind)
-redis.call('LTRIM', attempts, -ATTEMPTS_KEPT, -1)
 
-local changes, gone = {unpack(ARGV, 11)}, {'token'}
+local changes, gone = {unpack(ARGV, 11)}, {}
 local function set(field, value)
   table.insert(changes, field)
   table.insert(changes, value)
@@ -37,18 +36,22 @@ set('state', state)
 if error then
   set('error', error)
   set('error_kind', error_kind)
-elseif state == 'succeeded' then
+elseif state == 'succeeded' and record.error then
   table.insert(gone, 'error')
   table.insert(gone, 'error_kind')
 end
 if is_final(state) then
   set('finished_at', now)
-  table.insert(gone, 'cancel_requested')
+  if record.cancel_requested then
+    table.insert(gone, 'cancel_requested')
+  end
 else
   table.insert(gone, 'worker')
 end
 redis.call('HSET', job, unpack(changes))
-redis.call('HDEL', job, unpack(gone))
+if #gone > 0 then
+  redis.call('HDEL', job, unpack(gone))
+end
 move(record, state)
 announce(state, record.attempt)
 return 1

@@ -5,19 +5,18 @@
 -- Result  the hash as field, value, …; empty when there is nothing to run: the job is unknown,
 --         final or of another generation, was asked to be cancelled, or has no attempt left
 local generation, worker, token = ARGV[6], ARGV[7], ARGV[8]
-local record = read('state', 'generation', 'attempt', 'max_attempts', 'fence', 'token',
-  'cancel_requested', 'sequence', 'worker', 'started_at')
+local record = read_all()
 
 if not record.state or is_final(record.state) or record.generation ~= generation then
   return {}
 end
 if record.state == 'running' and record.token == token then
-  return redis.call('HGETALL', job)
+  return flat(record)
 end
 
 local function finish(state, ...)
   redis.call('HSET', job, 'state', state, 'finished_at', now, ...)
-  redis.call('HDEL', job, 'token', 'cancel_requested')
+  redis.call('HDEL', job, 'cancel_requested')
   move(record, state)
   announce(state, record.attempt)
   return {}
@@ -34,17 +33,22 @@ if record.state == 'running' then
   end
 end
 
-local attempt = record.attempt + 1
-local fence = (record.fence or 0) + 1
-if fence > 1 then
+local changes = {
+  state = 'running', attempt = record.attempt + 1, fence = (record.fence or 0) + 1,
+  token = token, worker = worker, started_at = now,
+  bytes_done = 0, bytes_total = 0, blobs_done = 0, blobs_total = 0,
+}
+if changes.fence > 1 then
   redis.call('UNLINK', blobs)
   redis.call('HDEL', job, 'next_attempt_at')
+  record.next_attempt_at = nil
 end
-redis.call('HSET', job, 'state', 'running', 'attempt', attempt, 'fence', fence, 'token', token,
-  'worker', worker, 'started_at', now,
-  'bytes_done', 0, 'bytes_total', 0, 'blobs_done', 0, 'blobs_total', 0)
+redis.call('HSET', job, unpack(flat(changes)))
 if record.state ~= 'running' then
   move(record, 'running')
 end
-announce('running', attempt)
-return redis.call('HGETALL', job)
+announce('running', changes.attempt)
+for name, value in pairs(changes) do
+  record[name] = value
+end
+return flat(record)

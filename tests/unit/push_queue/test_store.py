@@ -397,9 +397,17 @@ async def test_indexes_forget_expired_jobs(
     await redis.delete(keys.job("job-1"))
     assert await store.statuses() == [], "expired, though still in the index"
     clock.advance(KEEP_SECONDS + 1)
-    await store.create(a_job("job-2"))
+    for number in range(2, 18):
+        await store.create(a_job(f"job-{number}"))
     for index in (keys.jobs, keys.jobs_in("succeeded"), keys.finished):
         assert b"job-1" not in await redis.zrange(index, 0, -1)
+
+
+async def test_the_kept_attempts_are_bounded(store: JobStore) -> None:
+    await store.create(a_job())
+    for _ in range(102):
+        await store.release(await restarted(store))
+    assert len(await store.attempts("job-1")) == 100
 
 
 async def test_an_expired_id_can_be_used_again(store: JobStore, redis: Redis, keys: Keys) -> None:
