@@ -9,8 +9,8 @@ export REGISTRY_PORT ?= 15000
 export REGISTRY_URL ?= http://localhost:$(REGISTRY_PORT)
 REGISTRY := $(PYTHON) scripts/registry.py
 
-# Tests of one module stay in one process: they share its servers.
 PYTEST := $(BIN)/pytest
+# Tests of one module stay in one process. The unit tests are over before this pays.
 PARALLEL := --numprocesses auto --dist loadscope
 
 .DEFAULT_GOAL := help
@@ -91,7 +91,7 @@ test: $(DEV) test-tools ## All tests
 
 .PHONY: test-unit
 test-unit: $(DEV) ## The tests that need no server
-	$(PYTEST) $(PARALLEL) -m "not integration"
+	$(PYTEST) -m "not integration"
 
 .PHONY: test-integration
 test-integration: $(DEV) test-tools ## The tests with a real Valkey and a real registry
@@ -103,7 +103,7 @@ test-cov: $(DEV) test-tools ## All tests, with coverage in htmlcov/
 
 .PHONY: local-test
 local-test: $(DEV) ## The integration tests against the registry on REGISTRY_PORT
-	@$(REGISTRY) run $(PYTEST) -m integration
+	$(REGISTRY) run $(PYTEST) $(PARALLEL) -m integration
 
 # The tests start registries of their own; a Debian package is all that this needs.
 .PHONY: test-tools

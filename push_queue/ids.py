@@ -1,11 +1,10 @@
 """Job ids: 16 characters that sort by the time of their making."""
 
-import re
 import secrets
 import time
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u.
-JOB_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+JOB_ID_PATTERN = r"^[A-Za-z0-9._-]{1,128}$"
 
 _TIME_BITS, _RANDOM_BITS, _CHARACTER_BITS = 48, 32, 5
 

@@ -15,7 +15,13 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
 ``push:worker:{id}``       hash   a live worker; expires when it stops reporting
 ``push:workers``           zset   ids of workers by the Unix time their hash expires
 ``push:queue``             zset   arq's queue
+``push:layer:{blob}``      string descriptor of a layer once compressed, JSON
+``push:blob:{reg}:{dig}``  set    repositories of a registry known to hold a blob
+``push:upload:{…}``        string location of an interrupted upload
+``push:claim:{…}``         string who uploads a blob to a registry just now
 ======================== ====== =====================================================
+
+In a job's hash, ``fence`` and ``token`` guard its attempts: see ``scripts/start.lua``.
 """
 
 from dataclasses import dataclass
@@ -65,6 +71,19 @@ class Keys:
     @property
     def workers(self) -> str:
         return f"{self.namespace}:workers"
+
+    def layer(self, key: str) -> str:
+        """``key`` is the layer's digest and the encoder."""
+        return f"{self.namespace}:layer:{key}"
+
+    def blob(self, registry: str, digest: str) -> str:
+        return f"{self.namespace}:blob:{registry}:{digest}"
+
+    def upload(self, registry: str, repository: str, key: str) -> str:
+        return f"{self.namespace}:upload:{registry}/{repository}:{key}"
+
+    def claim(self, registry: str, key: str) -> str:
+        return f"{self.namespace}:claim:{registry}:{key}"
 
     @property
     def queue(self) -> str:

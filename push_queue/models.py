@@ -16,13 +16,13 @@ from pydantic import (
 )
 
 from push_queue.errors import InvalidJobError, summarize
-from push_queue.ids import JOB_ID
+from push_queue.ids import JOB_ID_PATTERN
 
-JobId = Annotated[str, StringConstraints(pattern=f"^{JOB_ID.pattern}$")]
+JobId = Annotated[str, StringConstraints(pattern=JOB_ID_PATTERN)]
 Target = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 LabelValue = Annotated[str, StringConstraints(max_length=1024)]
-Compression = Literal["gzip", "keep"]
+Compression = Literal["gzip", "zstd", "keep"]
 
 
 class JobState(StrEnum):

@@ -39,7 +39,8 @@ from .models import (
 from .push.encoding import CompressionPolicy
 from .push.engine import PushedImage
 from .push.ledger import BlobLedger, MemoryLedger
-from .push.progress import BlobProgress, BlobState
+from .push.progress import BlobProgress, BlobState, OnProgress
+from .push.uploads import OpenUploads
 from .reference import Reference, parse_reference, parse_repository_tag
 from .retry import RetryPolicy
 
@@ -57,6 +58,8 @@ __all__ = [
     "LayerInfo",
     "ManifestInfo",
     "MemoryLedger",
+    "OnProgress",
+    "OpenUploads",
     "PushedImage",
     "Reference",
     "RegistryClient",

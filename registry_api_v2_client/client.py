@@ -17,6 +17,7 @@ from .push.encoding import CompressionPolicy
 from .push.engine import ImagePusher, PushedImage, Target
 from .push.ledger import BlobLedger
 from .push.progress import OnProgress, ignore_progress
+from .push.uploads import OpenUploads
 from .reference import DOCKER_HUB, DOCKER_HUB_API, Reference
 
 
@@ -72,10 +73,12 @@ class RegistryClient:
         compression: CompressionPolicy = CompressionPolicy.GZIP,
         image_uploads: int = 3,
         on_progress: OnProgress = ignore_progress,
+        uploads: OpenUploads | None = None,
     ) -> PushedImage:
         """Push an image from a tar under each of the references.
 
-        ``image`` chooses one of several in the tar, by its tag there.
+        ``image`` chooses one of several in the tar, by its tag there. Upload sessions that a failed
+        push leaves open are closed, or left in ``uploads`` if that is given.
 
         Raises:
             SourceUnreadableError, TarReadError: what is wrong with the tar.
@@ -90,6 +93,7 @@ class RegistryClient:
                 compression=compression,
                 image_uploads=image_uploads,
                 on_progress=on_progress,
+                uploads=uploads,
             )
 
     async def push_image(
@@ -100,6 +104,7 @@ class RegistryClient:
         compression: CompressionPolicy = CompressionPolicy.GZIP,
         image_uploads: int = 3,
         on_progress: OnProgress = ignore_progress,
+        uploads: OpenUploads | None = None,
     ) -> PushedImage:
         """Push an image of an open archive; as ``push`` otherwise."""
         return await self._pusher.push(
@@ -108,6 +113,7 @@ class RegistryClient:
             compression=compression,
             image_uploads=image_uploads,
             on_progress=on_progress,
+            uploads=uploads,
         )
 
     async def close(self) -> None:

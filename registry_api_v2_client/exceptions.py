@@ -18,7 +18,7 @@
         ├── NameUnknownError            404, repository
         ├── ManifestUnknownError        404, manifest or tag
         ├── BlobUnknownError            404, blob
-        ├── UploadUnknownError          404, upload session                         (retry helps)
+        ├── UploadUnknownError          404, 416: not (so) an upload session        (retry helps)
         ├── DigestMismatchError         the registry stored something else          (retry helps)
         ├── UnsupportedError            405: the registry has this operation switched off
         ├── RateLimitedError            429, with the delay asked for               (retry helps)
@@ -179,7 +179,7 @@ class BlobUnknownError(ResponseError):
 
 
 class UploadUnknownError(ResponseError):
-    """404: the upload session is gone; a new one can be started."""
+    """404, 416: the upload session is gone or cannot go on; a new one can be started."""
 
     kind = "upload_unknown"
     retryable = True

@@ -44,7 +44,8 @@ class Lease:
         if self._renewal:
             self._renewal.cancel()
             await asyncio.wait([self._renewal])
-        await self._write(self._score, self._seconds)
+        # Whatever the outcome, arq deletes the in-progress key right after.
+        await self._write(self._redis.zadd(self._queue, {self._arq_id: self._score}, xx=True))
 
     async def _keep(self) -> None:
         while True:
@@ -52,16 +53,17 @@ class Lease:
             await self._renew()
 
     async def _renew(self) -> None:
-        await self._write(int((time.time() + self._seconds) * 1000), self._seconds)
+        end = int((time.time() + self._seconds) * 1000)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.pexpire(in_progress_key_prefix + self._arq_id, self._seconds * 1000)
+            pipe.zadd(self._queue, {self._arq_id: end}, xx=True)
+            await self._write(pipe.execute())
 
-    async def _write(self, score: int, seconds: int) -> None:
+    async def _write(self, command: Awaitable[Any]) -> None:
         # An exception out of an arq hook ends the worker. A lease that could not be renewed is
         # renewed the next time, or runs out, which is what it is for.
         try:
-            async with self._redis.pipeline(transaction=True) as pipe:
-                pipe.pexpire(in_progress_key_prefix + self._arq_id, seconds * 1000)
-                pipe.zadd(self._queue, {self._arq_id: score}, xx=True)
-                await pipe.execute()
+            await command
         except RedisError as error:
             logger.warning("cannot renew the lease of %s: %s", self._arq_id, error)
 

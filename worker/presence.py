@@ -6,7 +6,7 @@ import os
 import socket
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from push_queue import RedisUnavailableError, WorkerInfo, WorkerRegistry
 
@@ -51,8 +51,15 @@ class Presence:
             id=self._worker_id,
             host=socket.gethostname(),
             pid=os.getpid(),
-            version=version("registry-push-queue"),
+            version=_version(),
             started_at=self._started_at,
             running=self.running,
         )
         await self._registry.report(info, ttl=_TTL)
+
+
+def _version() -> str:
+    try:
+        return version("registry-push-queue")
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        return "unknown"

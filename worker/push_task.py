@@ -9,11 +9,12 @@ from arq import Retry
 from push_queue import Claim, RedisUnavailableError, Signal, TargetResult
 from registry_api_v2_client import (
     CompressionPolicy,
+    OnProgress,
+    OpenUploads,
     PushedImage,
     RegistryError,
     parse_reference,
 )
-from registry_api_v2_client.push.progress import OnProgress
 
 from .progress import ProgressReporter
 from .runtime import Runtime
@@ -56,6 +57,8 @@ class _Attempt:
         self._store = runtime.store
         self._claim = claim
         self._progress = ProgressReporter(runtime.store, claim)
+        # Left at the registry when the job is to run again: the next attempt goes on from there.
+        self._uploads = OpenUploads()
 
     async def run(self) -> float | None:
         """Push, and settle the job; give the seconds until the next attempt, if there is one."""
@@ -84,11 +87,13 @@ class _Attempt:
             compression=CompressionPolicy(job.compression),
             image_uploads=self._runtime.settings.job_uploads,
             on_progress=on_progress,
+            uploads=self._uploads,
         )
 
     async def _stop(self, push: asyncio.Task[PushedImage], signal: Signal) -> None:
         await _end(push)
         if signal is Signal.CANCEL:
+            await self._uploads.abandon()
             await self._store.mark_cancelled(self._claim)
         logger.info("job %s: stopped: %s", self._claim.job.id, signal)
 
@@ -100,6 +105,7 @@ class _Attempt:
             return await self._fail_or_retry(error)
         except Exception:  # the outermost frame of the push: whatever it is, the job must say so
             logger.exception("job %s: unexpected error", job_id)
+            await self._uploads.abandon()
             await self._store.fail(self._claim, "internal error; see the worker's log", "internal")
             return None
         await self._progress.flush()
@@ -114,6 +120,7 @@ class _Attempt:
         delay = self._runtime.retry_policy(claim.job.max_attempts).delay(claim.attempt, error)
         if delay is None:
             logger.error("job %s: failed: %s", claim.job.id, error)
+            await self._uploads.abandon()
             await self._store.fail(claim, str(error), error.kind)
             return None
         logger.warning("job %s: attempt %s: %s", claim.job.id, claim.attempt, error)

@@ -9,6 +9,7 @@ from typing import Any
 from push_queue import JobStore, Keys, Settings, WorkerRegistry
 from registry_api_v2_client import Credentials, RegistryClient, RetryPolicy
 
+from .ledger import RedisLedger
 from .presence import Presence
 
 _LONGEST_ASKED = 3600.0
@@ -52,6 +53,7 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
         timeout=settings.registry_timeout_seconds,
         plain_http_hosts=settings.plain_http_hosts,
         max_uploads=settings.max_uploads,
+        ledger=RedisLedger(redis, keys, claim_seconds=settings.lease_seconds),
     )
     return Runtime(
         worker_id=worker_id,

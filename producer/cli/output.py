@@ -13,13 +13,14 @@ from typing import Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from producer.cli.text import STATE_COLORS, duration, headline, moment, percent, progress
 from push_queue import Attempt, BlobStatus, JobStatus
 
 COLUMNS = ("JOB", "STATE", "DONE", "ATTEMPT", "ENQUEUED", "TARGETS", "SOURCE")
+FOLDED = ("TARGETS", "SOURCE")
 LABEL_WIDTH = 10
 
 
@@ -39,7 +40,9 @@ def print_table(jobs: Sequence[JobStatus]) -> None:
         for row in (COLUMNS, *map(_row, jobs)):
             typer.echo("\t".join(row))
         return
-    table = Table(*COLUMNS, box=None, pad_edge=False, header_style="bold")
+    # References and paths are folded rather than cut short: they are there to be copied.
+    columns = [Column(name, no_wrap=name not in FOLDED, overflow="fold") for name in COLUMNS]
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for job in jobs:
         state, *others = _row(job)[1:]
         # Text, since square brackets in a path are no markup.

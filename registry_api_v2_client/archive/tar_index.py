@@ -115,6 +115,7 @@ class TarIndex:
         self.path = path
         self._lock = threading.Lock()
         self._idle: list[BinaryIO] = []
+        self._closed = False
         self._members: dict[str, Member] = {}
         self._links: dict[str, str] = {}
         self._kept: dict[str, bytes] = {}
@@ -161,7 +162,7 @@ class TarIndex:
 
     def close(self) -> None:
         with self._lock:
-            idle, self._idle = self._idle, []
+            idle, self._idle, self._closed = self._idle, [], True
         for stream in idle:
             stream.close()
 
@@ -219,7 +220,10 @@ class TarIndex:
 
     def _give_back(self, stream: BinaryIO) -> None:
         with self._lock:
-            self._idle.append(stream)
+            if not self._closed:
+                self._idle.append(stream)
+                return
+        stream.close()  # a reader that outlives its archive
 
 
 def _sniff_file(path: Path) -> _Opener | None:

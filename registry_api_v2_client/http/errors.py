@@ -45,6 +45,7 @@ _BY_STATUS: dict[int, type[ResponseError]] = {
     403: DeniedError,
     404: NameUnknownError,
     405: UnsupportedError,
+    416: UploadUnknownError,
     429: RateLimitedError,
 }
 _LONGEST_MESSAGE = 300

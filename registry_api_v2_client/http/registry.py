@@ -129,6 +129,24 @@ class Registry:
             return None
         return UploadSession(repository, self._location(repository, answer))
 
+    async def upload_offset(self, session: UploadSession) -> int:
+        """Bytes that the registry holds of an interrupted upload.
+
+        Raises:
+            UploadUnknownError: it does not know the session any more, or cannot continue it.
+        """
+        answer = await self._request(
+            "GET",
+            session.location,
+            scope=_push(session.repository),
+            what=f"state of an upload to {session.repository}",
+            ok={200, 202, 204},
+        )
+        session.location = self._location(session.repository, answer, session.location)
+        last = answer.headers.get("Range", "").rpartition("-")[2]
+        # distribution answers 0-0 for nothing as well as for one byte; neither is worth keeping.
+        return int(last) + 1 if last.isdecimal() and int(last) > 0 else 0
+
     async def upload_blocks(
         self, session: UploadSession, blocks: AsyncIterable[memoryview]
     ) -> None:
@@ -321,9 +339,11 @@ class Registry:
             body=body,
         )
 
-    def _location(self, repository: str, answer: Answer) -> URL:
+    def _location(self, repository: str, answer: Answer, known: URL | None = None) -> URL:
         location = answer.headers.get("Location")
         if not location:
+            if known:
+                return known
             raise ProtocolError(
                 f"{self.host}: the answer to an upload to {repository} has no Location",
                 status=answer.status,

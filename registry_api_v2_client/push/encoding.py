@@ -10,6 +10,8 @@ Source: https://www.rfc-editor.org/rfc/rfc1952 and https://www.rfc-editor.org/rf
 from enum import StrEnum
 from typing import Protocol
 
+import isal
+import zstandard
 from isal import isal_zlib
 
 from ..media_types import Compression
@@ -18,6 +20,7 @@ BLOCK_SIZE = 1 << 20
 """Bytes read, compressed and hashed at a time; the compressed bytes depend on it."""
 
 _GZIP_LEVEL = 2
+_ZSTD_LEVEL = 3
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _DEFLATE_END = b"\x03\x00"
 
@@ -26,6 +29,7 @@ class CompressionPolicy(StrEnum):
     """What happens to layers that the archive holds uncompressed."""
 
     GZIP = "gzip"
+    ZSTD = "zstd"
     KEEP = "keep"
 
 
@@ -66,7 +70,7 @@ class AsIs:
 class Gzip:
     """One gzip member by ISA-L."""
 
-    name = f"gzip-isal{_GZIP_LEVEL}-{BLOCK_SIZE >> 10}k"
+    name = f"gzip{_GZIP_LEVEL}-isal{isal.__version__}-{BLOCK_SIZE >> 10}k"
     header = _GZIP_HEADER
 
     def __init__(self) -> None:
@@ -87,10 +91,34 @@ class Gzip:
         return _DEFLATE_END + self._checksum.to_bytes(4, "little") + length.to_bytes(4, "little")
 
 
+class Zstd:
+    """One zstd frame a block; a reader takes frames that follow each other as one stream.
+
+    Source: https://www.rfc-editor.org/rfc/rfc8878#section-3.1
+    """
+
+    name = f"zstd{_ZSTD_LEVEL}-{zstandard.__version__}-{BLOCK_SIZE >> 10}k"
+    header = b""
+
+    def encode(self, block: memoryview) -> tuple[bytes, int]:
+        compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
+        return compressor.compress(block), 0
+
+    def add(self, checksum: int, length: int) -> None:
+        return None
+
+    def trailer(self) -> bytes:
+        return b""
+
+
 _ENCODERS: dict[CompressionPolicy, type[Encoder]] = {
     CompressionPolicy.GZIP: Gzip,
+    CompressionPolicy.ZSTD: Zstd,
     CompressionPolicy.KEEP: AsIs,
 }
+
+
+_MADE: dict[type[Encoder], Compression] = {Gzip: Compression.GZIP, Zstd: Compression.ZSTD}
 
 
 def encoder_for(policy: CompressionPolicy, stored: Compression) -> type[Encoder]:
@@ -100,4 +128,4 @@ def encoder_for(policy: CompressionPolicy, stored: Compression) -> type[Encoder]
 
 def compression_of(encoder: type[Encoder], stored: Compression) -> Compression:
     """How the layer is compressed once encoded."""
-    return Compression.GZIP if encoder is Gzip else stored
+    return _MADE.get(encoder, stored)

@@ -5,14 +5,15 @@ manifest by digest, then one PUT for each tag.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
 
 from ..archive.image_archive import ArchiveImage, Layer
 from ..http.registry import Registry
+from ..media_types import ManifestFormat
 from ..models import BlobInfo
 from ..retry import RetryPolicy, retrying
+from .blob_push import BlobPush
 from .blob_stream import hash_member
 from .blocks import BlockPool
 from .encoding import CompressionPolicy, compression_of, encoder_for
@@ -20,9 +21,9 @@ from .ledger import BlobLedger, MemoryLedger
 from .manifests import BuiltManifest, build_manifest, manifest_format
 from .progress import BlobState, OnProgress, ignore_progress
 from .sources import BlobSource, BytesSource, LayerSource
+from .tasks import together
 from .uploader import BlobUploader
-
-T = TypeVar("T")
+from .uploads import OpenUploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,11 @@ class ImagePusher:
         compression: CompressionPolicy = CompressionPolicy.GZIP,
         image_uploads: int = 3,
         on_progress: OnProgress = ignore_progress,
+        uploads: OpenUploads | None = None,
     ) -> PushedImage:
         """Push one image to all targets, at most ``image_uploads`` of its blobs at the same time.
+
+        Sessions that a failed push leaves open are left in ``uploads`` if given, else closed.
 
         Raises:
             TarReadError: the archive is broken or not what its digests say; nothing was tagged.
@@ -78,28 +82,36 @@ class ImagePusher:
         image = await self._with_digests(image)
         if image.archive.compressed:
             image_uploads = 1  # two readers would each decompress the whole archive
-        plan = _Plan.of(image, compression)
-        pushes = [
-            _TargetPush(self._uploader(target, on_progress), target, plan, self._retry)
-            for target in targets
-        ]
-        for push in pushes:
-            push.announce()
-        manifests = [await push.run(image_uploads) for push in pushes]
-        return PushedImage(manifests[0].digest, manifests[0].media_type)
+        open_uploads = uploads or OpenUploads()
+        push = _ImagePush(
+            _Plan.of(image, compression),
+            targets,
+            [
+                BlobUploader(
+                    target.registry,
+                    target.repository,
+                    ledger=self._ledger,
+                    uploads=open_uploads,
+                    on_progress=on_progress,
+                )
+                for target in targets
+            ],
+            self._blob_push,
+            self._retry,
+        )
+        try:
+            return await push.run(image_uploads)
+        except BaseException:
+            if uploads is None:
+                await open_uploads.abandon()
+            raise
 
     def close(self) -> None:
         self._pool.close()
 
-    def _uploader(self, target: Target, on_progress: OnProgress) -> BlobUploader:
-        return BlobUploader(
-            target.registry,
-            target.repository,
-            ledger=self._ledger,
-            slots=self._slots,
-            pool=self._pool,
-            retry=self._retry,
-            on_progress=on_progress,
+    def _blob_push(self, uploaders: Sequence[BlobUploader]) -> BlobPush:
+        return BlobPush(
+            uploaders, ledger=self._ledger, slots=self._slots, pool=self._pool, retry=self._retry
         )
 
     async def _with_digests(self, image: ArchiveImage) -> ArchiveImage:
@@ -119,19 +131,22 @@ class _Plan:
     """What an image consists of: each blob once, however often the image names it."""
 
     image: ArchiveImage
+    family: ManifestFormat
     config: BytesSource
     layers: dict[str, LayerSource]
 
     @classmethod
     def of(cls, image: ArchiveImage, policy: CompressionPolicy) -> "_Plan":
-        family = manifest_format(image)
-        layers: dict[str, LayerSource] = {}
-        for layer in image.layers:
-            encoder = encoder_for(policy, layer.compression)
-            media_type = family.layers[compression_of(encoder, layer.compression)]
-            digest = _known(layer)
-            layers[digest] = LayerSource(image.archive, layer.member, digest, encoder, media_type)
-        return cls(image, BytesSource(image.config, family.config), layers)
+        encoders = [encoder_for(policy, layer.compression) for layer in image.layers]
+        made = list(map(compression_of, encoders, (layer.compression for layer in image.layers)))
+        family = manifest_format(image, made)
+        layers = {
+            _known(layer): LayerSource(
+                image.archive, layer.member, _known(layer), encoder, family.layers[compression]
+            )
+            for layer, encoder, compression in zip(image.layers, encoders, made, strict=True)
+        }
+        return cls(image, family, BytesSource(image.config, family.config), layers)
 
     @property
     def sources(self) -> list[BlobSource]:
@@ -139,92 +154,96 @@ class _Plan:
         ordered = sorted(self.layers.values(), key=lambda source: source.member.offset)
         return [*ordered, self.config]
 
-    def manifest(self, blobs: dict[str, BlobInfo]) -> BuiltManifest:
-        return build_manifest(self.image, [blobs[_known(layer)] for layer in self.image.layers])
+    def manifest(self, blobs: Mapping[str, BlobInfo]) -> BuiltManifest:
+        layers = [blobs[_known(layer)] for layer in self.image.layers]
+        return build_manifest(self.image, self.family, layers)
 
 
-class _TargetPush:
-    """One image on its way to one repository."""
+class _ImagePush:
+    """One image on its way to its targets."""
 
     def __init__(
-        self, uploader: BlobUploader, target: Target, plan: _Plan, retry: RetryPolicy
+        self,
+        plan: _Plan,
+        targets: Sequence[Target],
+        uploaders: Sequence[BlobUploader],
+        blob_push: Callable[[Sequence[BlobUploader]], BlobPush],
+        retry: RetryPolicy,
     ) -> None:
-        self._uploader = uploader
-        self._target = target
         self._plan = plan
+        self._pairs = list(zip(targets, uploaders, strict=True))
+        self._blob_push = blob_push
         self._retry = retry
 
-    def announce(self) -> None:
-        """Tell of all blobs before the first is sent, so that totals are known."""
-        self._report_all(BlobState.WAITING)
+    async def run(self, image_uploads: int) -> PushedImage:
+        # All blobs are told of before the first is sent, so that totals are known.
+        self._report([uploader for _, uploader in self._pairs], BlobState.WAITING)
+        known = await self._known_manifest()
+        todo = [pair for pair in self._pairs if not (known and await self._is_there(pair, known))]
+        if known and not todo:
+            return PushedImage(known.digest, known.media_type)
+        manifest = await self._bring_blobs([uploader for _, uploader in todo], image_uploads)
+        for target, _ in todo:
+            for reference in (manifest.digest, *target.tags):
+                await self._put(target, reference, manifest)
+        return PushedImage(manifest.digest, manifest.media_type)
 
-    async def run(self, uploads: int) -> BuiltManifest:
-        manifest = await self._already_there()
-        if manifest:
-            self._report_all(BlobState.EXISTS)
-            return manifest
-        slots = asyncio.Semaphore(uploads)
-
-        async def bring(source: BlobSource) -> BlobInfo:
-            async with slots:
-                return await self._uploader.bring(source)
-
-        sources = self._plan.sources
-        blobs = await _together(bring(source) for source in sources)
-        manifest = self._plan.manifest(
-            {source.digest: blob for source, blob in zip(sources, blobs, strict=True)}
-        )
-        for reference in (manifest.digest, *self._target.tags):
-            await self._put(manifest, reference)
-        return manifest
-
-    async def _already_there(self) -> BuiltManifest | None:
-        """The manifest, if it can be told beforehand and every tag stands for it already."""
+    async def _known_manifest(self) -> BuiltManifest | None:
+        """The manifest, if it can be told without encoding a layer."""
+        push = self._blob_push([])
         blobs: dict[str, BlobInfo] = {}
         for source in self._plan.layers.values():
-            blob = await self._uploader.known(source)
+            blob = await push.known(source)
             if blob is None:
                 return None
             blobs[source.digest] = blob
-        manifest = self._plan.manifest(blobs)
-        for tag in self._target.tags:
-            if await self._digest_of(tag) != manifest.digest:
-                return None
-        return manifest
+        return self._plan.manifest(blobs)
 
-    async def _digest_of(self, tag: str) -> str | None:
-        registry, repository = self._target.registry, self._target.repository
-        return await retrying(self._retry, lambda: registry.manifest_digest(repository, tag))
+    async def _is_there(self, pair: tuple[Target, BlobUploader], manifest: BuiltManifest) -> bool:
+        """Whether every tag of the target stands for the manifest already."""
+        target, uploader = pair
+        for tag in target.tags:
+            if await self._digest_of(target, tag) != manifest.digest:
+                return False
+        self._report([uploader], BlobState.EXISTS)
+        return True
 
-    async def _put(self, manifest: BuiltManifest, reference: str) -> None:
-        registry, repository = self._target.registry, self._target.repository
+    async def _bring_blobs(
+        self, uploaders: Sequence[BlobUploader], image_uploads: int
+    ) -> BuiltManifest:
+        push = self._blob_push(uploaders)
+        slots = asyncio.Semaphore(image_uploads)
+
+        async def bring(source: BlobSource) -> BlobInfo:
+            async with slots:
+                return await push.bring(source)
+
+        sources = self._plan.sources
+        blobs = await together(bring(source) for source in sources)
+        return self._plan.manifest(
+            {source.digest: blob for source, blob in zip(sources, blobs, strict=True)}
+        )
+
+    async def _digest_of(self, target: Target, tag: str) -> str | None:
+        return await retrying(
+            self._retry, lambda: target.registry.manifest_digest(target.repository, tag)
+        )
+
+    async def _put(self, target: Target, reference: str, manifest: BuiltManifest) -> None:
         await retrying(
             self._retry,
-            lambda: registry.put_manifest(
-                repository, reference, manifest.raw, manifest.media_type, manifest.digest
+            lambda: target.registry.put_manifest(
+                target.repository, reference, manifest.raw, manifest.media_type, manifest.digest
             ),
         )
 
-    def _report_all(self, state: BlobState) -> None:
-        for source in self._plan.sources:
-            self._uploader.report(source, source.size if state.final else 0, state)
+    def _report(self, uploaders: Sequence[BlobUploader], state: BlobState) -> None:
+        for uploader in uploaders:
+            for source in self._plan.sources:
+                uploader.report(source, source.size if state.final else 0, state)
 
 
 def _known(layer: Layer) -> str:
     if layer.digest is None:
         raise ValueError(f"{layer.member.name} has not been hashed")
     return layer.digest
-
-
-async def _together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run all at once; the first failure stops the others and is raised by itself."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in work]
-    except BaseExceptionGroup as failures:
-        raise _first(failures) from None
-    return [task.result() for task in tasks]
-
-
-def _first(failure: BaseException) -> BaseException:
-    return _first(failure.exceptions[0]) if isinstance(failure, BaseExceptionGroup) else failure

@@ -10,12 +10,16 @@ from ..models import BlobInfo
 
 
 class BlobLedger(Protocol):
-    """Shared knowledge of blobs. It may be stale: the engine asks the registry to confirm."""
+    """Shared knowledge of blobs. It may be stale: the engine asks the registry to confirm.
 
-    async def encoded(self, digest: str, encoder: str) -> BlobInfo | None:
-        """What ``encoder`` makes of the blob ``digest``, if that is known."""
+    ``registry`` is a host, ``digest`` that of a blob as a registry stores it; ``key`` stands for
+    a blob in the archive together with the encoder that it is sent through.
+    """
 
-    async def remember_encoded(self, digest: str, encoder: str, blob: BlobInfo) -> None: ...
+    async def encoded(self, key: str) -> BlobInfo | None:
+        """What the blob ``key`` is once encoded, if that is known."""
+
+    async def remember_encoded(self, key: str, blob: BlobInfo) -> None: ...
 
     async def repositories(self, registry: str, digest: str) -> Collection[str]:
         """Repositories of the registry that hold the blob."""
@@ -23,6 +27,15 @@ class BlobLedger(Protocol):
     async def remember_repository(self, registry: str, repository: str, digest: str) -> None: ...
 
     async def forget_repository(self, registry: str, repository: str, digest: str) -> None: ...
+
+    async def upload(self, registry: str, repository: str, key: str) -> str | None:
+        """Location of the upload session where sending the blob was interrupted."""
+
+    async def remember_upload(
+        self, registry: str, repository: str, key: str, location: str
+    ) -> None: ...
+
+    async def forget_upload(self, registry: str, repository: str, key: str) -> None: ...
 
     def claim(self, registry: str, key: str) -> AbstractAsyncContextManager[bool]:
         """The right to upload a blob to a registry, held by one at a time.
@@ -35,15 +48,16 @@ class MemoryLedger:
     """The knowledge of one process, for as long as it lives."""
 
     def __init__(self) -> None:
-        self._encoded: dict[tuple[str, str], BlobInfo] = {}
+        self._encoded: dict[str, BlobInfo] = {}
         self._repositories: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        self._uploads: dict[tuple[str, str, str], str] = {}
         self._claims: dict[tuple[str, str], asyncio.Lock] = {}
 
-    async def encoded(self, digest: str, encoder: str) -> BlobInfo | None:
-        return self._encoded.get((digest, encoder))
+    async def encoded(self, key: str) -> BlobInfo | None:
+        return self._encoded.get(key)
 
-    async def remember_encoded(self, digest: str, encoder: str, blob: BlobInfo) -> None:
-        self._encoded[digest, encoder] = blob
+    async def remember_encoded(self, key: str, blob: BlobInfo) -> None:
+        self._encoded[key] = blob
 
     async def repositories(self, registry: str, digest: str) -> Collection[str]:
         return tuple(self._repositories.get((registry, digest), ()))
@@ -54,12 +68,20 @@ class MemoryLedger:
     async def forget_repository(self, registry: str, repository: str, digest: str) -> None:
         self._repositories[registry, digest].pop(repository, None)
 
+    async def upload(self, registry: str, repository: str, key: str) -> str | None:
+        return self._uploads.get((registry, repository, key))
+
+    async def remember_upload(
+        self, registry: str, repository: str, key: str, location: str
+    ) -> None:
+        self._uploads[registry, repository, key] = location
+
+    async def forget_upload(self, registry: str, repository: str, key: str) -> None:
+        self._uploads.pop((registry, repository, key), None)
+
     @asynccontextmanager
     async def claim(self, registry: str, key: str) -> AsyncIterator[bool]:
         lock = self._claims.setdefault((registry, key), asyncio.Lock())
         waited = lock.locked()
         async with lock:
             yield waited
-        # Whoever waits holds the lock object; the table need not.
-        if not lock.locked():
-            self._claims.pop((registry, key), None)

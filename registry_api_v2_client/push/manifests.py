@@ -1,7 +1,7 @@
 """The manifest of a pushed image: the archive's own where nothing changed, else a new one."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..archive.image_archive import ArchiveImage, Layer
@@ -24,19 +24,22 @@ class BuiltManifest:
         return sha256(self.raw)
 
 
-def manifest_format(image: ArchiveImage) -> ManifestFormat:
-    """The image's own family of media types; docker save without a manifest means docker's."""
-    if image.manifest:
-        return OCI if image.manifest.media_type == OCI.manifest else DOCKER
-    zstd = any(layer.compression is Compression.ZSTD for layer in image.layers)
-    return OCI if zstd else DOCKER  # docker's family has no zstd
+def manifest_format(image: ArchiveImage, compressions: Iterable[Compression]) -> ManifestFormat:
+    """The image's own family of media types; docker save without a manifest means docker's.
+
+    ``compressions`` are those of the layers as pushed: docker's family has no zstd.
+    """
+    if Compression.ZSTD in compressions:
+        return OCI
+    return OCI if image.manifest and image.manifest.media_type == OCI.manifest else DOCKER
 
 
-def build_manifest(image: ArchiveImage, layers: Sequence[BlobInfo]) -> BuiltManifest:
+def build_manifest(
+    image: ArchiveImage, family: ManifestFormat, layers: Sequence[BlobInfo]
+) -> BuiltManifest:
     """The manifest that names ``layers``, the image's layers as pushed, in order."""
     if image.manifest and _unchanged(image.layers, layers):
         return BuiltManifest(image.manifest.raw, image.manifest.media_type)
-    family = manifest_format(image)
     carried: Mapping[str, object] = image.manifest.document if image.manifest else {}
     config = BlobInfo(image.config_digest, len(image.config), family.config)
     document = {

@@ -22,6 +22,11 @@ class LayerSource:
     media_type: str
 
     @property
+    def key(self) -> str:
+        """Names the blob and how it is encoded: the same key means the same bytes."""
+        return f"{self.digest}:{self.encoder.name}"
+
+    @property
     def size(self) -> int:
         return self.member.size
 
@@ -53,6 +58,10 @@ class BytesSource:
     @property
     def digest(self) -> str:
         return sha256(self.content)
+
+    @property
+    def key(self) -> str:
+        return f"{self.digest}:{self.encoder.name}"
 
     @property
     def size(self) -> int:

@@ -1,28 +1,20 @@
 """Brings single blobs to one repository, by the cheapest way that works."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 
-from ..digests import sha256
-from ..exceptions import ResponseError
+from yarl import URL
+
+from ..exceptions import ResponseError, UploadUnknownError
 from ..http.registry import Registry, UploadSession
 from ..models import BlobInfo
-from ..retry import RetryPolicy, retrying
-from .blocks import BlockPool
-from .encoding import AsIs
 from .ledger import BlobLedger
 from .progress import BlobProgress, BlobState, OnProgress
-from .sources import BlobSource, LayerSource
-
-_ABANDON_SECONDS = 5.0
+from .sources import BlobSource
+from .uploads import OpenUploads
 
 
 class BlobUploader:
-    """Brings blobs to ``repository`` of ``registry``.
-
-    ``slots`` bounds how many are sent at the same time in the whole process.
-    """
+    """Brings blobs to ``repository`` of ``registry``."""
 
     def __init__(
         self,
@@ -30,57 +22,27 @@ class BlobUploader:
         repository: str,
         *,
         ledger: BlobLedger,
-        slots: asyncio.Semaphore,
-        pool: BlockPool,
-        retry: RetryPolicy,
+        uploads: OpenUploads,
         on_progress: OnProgress,
     ) -> None:
-        self._registry = registry
-        self._repository = repository
+        self.registry = registry
+        self.repository = repository
         self._ledger = ledger
-        self._slots = slots
-        self._pool = pool
-        self._retry = retry
+        self._uploads = uploads
         self._on_progress = on_progress
 
-    async def known(self, source: BlobSource) -> BlobInfo | None:
-        """What the source will be once encoded, as far as that is known without encoding it."""
-        if source.encoder is AsIs:
-            return BlobInfo(source.digest, source.size, source.media_type)
-        return await self._ledger.encoded(source.digest, source.encoder.name)
-
-    async def bring(self, source: BlobSource) -> BlobInfo:
-        """Have the blob in the repository when this returns, and give its descriptor.
-
-        Raises:
-            TarReadError: the archive is broken or not what its digests say.
-            RegistryError: the registry failed, after the retries that can help.
-        """
-        return await retrying(self._retry, lambda: self._bring(source))
+    @property
+    def host(self) -> str:
+        return self.registry.host
 
     def report(self, source: BlobSource, done: int, state: BlobState) -> None:
-        self._on_progress(BlobProgress(self._repository, source.digest, source.size, done, state))
+        self._on_progress(BlobProgress(self.repository, source.digest, source.size, done, state))
 
-    async def _bring(self, source: BlobSource) -> BlobInfo:
-        blob = await self.known(source)
-        if blob and await self._is_there(source, blob):
-            return blob
-        key = f"{source.digest}/{source.encoder.name}"
-        async with self._ledger.claim(self._registry.host, key) as waited:
-            if waited:
-                blob = await self.known(source)
-                if blob and await self._is_there(source, blob):
-                    return blob
-            async with self._slots:
-                blob = await self._upload(source, blob)
-            if source.encoder is not AsIs:
-                await self._ledger.remember_encoded(source.digest, source.encoder.name, blob)
-            await self._remember(blob)
-        return blob
-
-    async def _is_there(self, source: BlobSource, blob: BlobInfo) -> bool:
-        """Look for the blob in the repository, then for one to mount it from."""
-        if await self._registry.blob_size(self._repository, blob.digest) is not None:
+    async def find(self, source: BlobSource, blob: BlobInfo | None) -> bool:
+        """Have the blob without sending it: it is there already, or in a repository near by."""
+        if blob is None:
+            return False
+        if await self.registry.blob_size(self.repository, blob.digest) is not None:
             state = BlobState.EXISTS
         elif await self._mount(blob.digest):
             state = BlobState.MOUNTED
@@ -90,66 +52,98 @@ class BlobUploader:
         self.report(source, source.size, state)
         return True
 
+    async def send(self, source: BlobSource, blob: BlobInfo, content: bytes) -> None:
+        """Send a small blob: POST and PUT."""
+        session = await self.registry.start_upload(self.repository)
+        await self.registry.finish_upload(session, blob.digest, content)
+        await self._sent(source, blob)
+
+    async def send_stream(
+        self,
+        source: BlobSource,
+        pieces: AsyncIterable[memoryview],
+        finished: Callable[[], BlobInfo],
+    ) -> None:
+        """Send a blob in one PATCH between POST and PUT, from where an interrupted one stopped.
+
+        ``finished`` gives the descriptor once all ``pieces`` have been taken.
+        """
+        session, offset = await self._open(source)
+        try:
+            await self.registry.upload_blocks(session, _skip(pieces, offset))
+            blob = finished()
+            # Known before the registry confirms: should its answer get lost, HEAD will find it.
+            await self._ledger.remember_encoded(source.key, blob)
+            await self.registry.finish_upload(session, blob.digest)
+        except ResponseError as error:
+            if not error.retryable or isinstance(error, UploadUnknownError):
+                await self._abandon(source, session)
+            raise
+        await self._close(source)
+        await self._sent(source, blob)
+
+    async def _open(self, source: BlobSource) -> tuple[UploadSession, int]:
+        """A session to go on with, and the bytes that the registry holds of it."""
+        location = await self._ledger.upload(self.host, self.repository, source.key)
+        if location:
+            session = UploadSession(self.repository, URL(location, encoded=True))
+            try:
+                if offset := await self.registry.upload_offset(session):
+                    self._keep(source, session)
+                    return session, offset
+            except ResponseError as error:
+                if error.retryable and not isinstance(error, UploadUnknownError):
+                    raise
+            await self._abandon(source, session)
+        session = await self.registry.start_upload(self.repository)
+        self._keep(source, session)
+        await self._ledger.remember_upload(
+            self.host, self.repository, source.key, str(session.location)
+        )
+        return session, 0
+
+    def _keep(self, source: BlobSource, session: UploadSession) -> None:
+        self._uploads.add(self._place(source), lambda: self._abandon(source, session))
+
+    async def _abandon(self, source: BlobSource, session: UploadSession) -> None:
+        await self._close(source)
+        await self.registry.abandon_upload(session)
+
+    async def _close(self, source: BlobSource) -> None:
+        self._uploads.remove(self._place(source))
+        await self._ledger.forget_upload(self.host, self.repository, source.key)
+
+    def _place(self, source: BlobSource) -> tuple[str, str, str]:
+        return self.host, self.repository, source.key
+
     async def _mount(self, digest: str) -> bool:
-        for other in await self._ledger.repositories(self._registry.host, digest):
-            if other != self._repository:
-                try:
-                    session = await self._registry.mount(self._repository, digest, other)
-                except ResponseError as error:
-                    if error.retryable:
-                        raise
-                    session = None  # may not pull there: not a reason to fail
-                else:
-                    if session is None:
-                        return True
-                    await self._registry.abandon_upload(session)
-            await self._ledger.forget_repository(self._registry.host, other, digest)
+        for other in await self._ledger.repositories(self.host, digest):
+            if other == self.repository:
+                continue
+            try:
+                declined = await self.registry.mount(self.repository, digest, other)
+            except ResponseError as error:
+                if error.retryable:
+                    raise
+                # We may not pull there; that is no reason to fail.
+            else:
+                if declined is None:
+                    return True
+                await self.registry.abandon_upload(declined)
+            await self._ledger.forget_repository(self.host, other, digest)
         return False
 
-    async def _upload(self, source: BlobSource, known: BlobInfo | None) -> BlobInfo:
-        self.report(source, 0, BlobState.UPLOADING)
-        if isinstance(source, LayerSource) and not source.small:
-            return await self._upload_stream(source)
-        return await self._upload_whole(source, known)
-
-    async def _upload_whole(self, source: BlobSource, known: BlobInfo | None) -> BlobInfo:
-        """POST and PUT: once a small blob is encoded, its digest can be asked for."""
-        content = await self._pool.start(source.read)
-        blob = BlobInfo(sha256(content), len(content), source.media_type)
-        if blob != known and await self._is_there(source, blob):
-            return blob
-        async with self._session() as session:
-            await self._registry.finish_upload(session, blob.digest, content)
+    async def _sent(self, source: BlobSource, blob: BlobInfo) -> None:
+        await self._remember(blob)
         self.report(source, source.size, BlobState.UPLOADED)
-        return blob
-
-    async def _upload_stream(self, source: LayerSource) -> BlobInfo:
-        """POST, PATCH and PUT, in one pass over the layer."""
-        sent = 0
-
-        def on_sent(length: int) -> None:
-            nonlocal sent
-            sent += length
-            self.report(source, sent, BlobState.UPLOADING)
-
-        stream = await self._pool.start(source.stream, self._pool, on_sent)
-        async with stream, self._session() as session:
-            await self._registry.upload_blocks(session, stream)
-            await self._registry.finish_upload(session, stream.digest)
-        self.report(source, source.size, BlobState.UPLOADED)
-        return BlobInfo(stream.digest, stream.size, source.media_type)
-
-    @asynccontextmanager
-    async def _session(self) -> AsyncIterator[UploadSession]:
-        """An upload session that does not stay behind at the registry when the upload fails."""
-        session = await self._registry.start_upload(self._repository)
-        try:
-            yield session
-        except BaseException:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_ABANDON_SECONDS):
-                    await self._registry.abandon_upload(session)
-            raise
 
     async def _remember(self, blob: BlobInfo) -> None:
-        await self._ledger.remember_repository(self._registry.host, self._repository, blob.digest)
+        await self._ledger.remember_repository(self.host, self.repository, blob.digest)
+
+
+async def _skip(pieces: AsyncIterable[memoryview], count: int) -> AsyncIterator[memoryview]:
+    """The pieces without their first ``count`` bytes, which the registry has already."""
+    async for piece in pieces:
+        if count < len(piece):
+            yield piece[count:] if count else piece
+        count = max(0, count - len(piece))

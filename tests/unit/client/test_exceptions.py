@@ -17,6 +17,7 @@ from registry_api_v2_client.exceptions import (
     SourceUnreadableError,
     TarReadError,
     TLSError,
+    TokenExpiredError,
     UnauthorizedError,
     UploadUnknownError,
     ValidationError,
@@ -58,6 +59,7 @@ def test_only_what_time_can_mend_is_retryable() -> None:
         RateLimitedError,
         UploadUnknownError,
         DigestMismatchError,
+        TokenExpiredError,
     }
 
 

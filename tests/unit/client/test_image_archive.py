@@ -1,8 +1,10 @@
 """Every kind of archive read through `ImageArchive`: the images come out byte for byte."""
 
+import gc
 import os
 import tarfile
 import threading
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -193,6 +195,18 @@ def test_a_file_cut_while_it_is_read_is_an_error_of_the_archive(tmp_path: Path) 
         os.truncate(built.path, 1_000_000)
         with pytest.raises(TarReadError, match="ends in the middle"):
             stored(archive, archive.images[0].layers[0])
+
+
+def test_a_reader_that_outlives_its_archive_is_closed(tmp_path: Path) -> None:
+    # As when a push fails while a thread still reads another layer.
+    with ImageArchive(ARCHIVES["docker-oci"](tmp_path).path) as archive:
+        reader = archive.open(archive.images[0].layers[0].member)
+    reader.close()
+    del reader, archive
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
 
 
 # Broken archives

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
+from producer.cli import output
 from producer.cli.output import print_job, print_table
 from producer.cli.views import BarView, JsonView, PlainView, choose_view
 from push_queue import Attempt, BlobStatus, JobState, JobStatus, TargetResult
@@ -140,3 +141,22 @@ def test_a_list_without_a_terminal_is_tab_separated(capsys: pytest.CaptureFixtur
     assert row.split("\t") == [
         "job-1", "running", "42 %", "1/5", "2026-01-31 09:30:00 UTC", TARGET, "/images/[app].tar"
     ]  # fmt: skip
+
+
+def table_on_a_terminal(width: int, job: JobStatus, monkeypatch: pytest.MonkeyPatch) -> str:
+    screen = io.StringIO()
+    terminal = Console(file=screen, force_terminal=True, width=width, color_system=None)
+    monkeypatch.setattr(output, "Console", lambda: terminal)
+    print_table([job])
+    return screen.getvalue()
+
+
+def test_a_list_on_a_terminal_takes_no_text_for_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "/images/[app].tar" in table_on_a_terminal(200, a_job(), monkeypatch)
+
+
+def test_a_list_on_a_terminal_cuts_nothing_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = a_job(targets=(f"{TARGET}-{'x' * 60}",))
+    text = table_on_a_terminal(100, job, monkeypatch)
+    assert "…" not in text
+    assert text.count("x") == 60

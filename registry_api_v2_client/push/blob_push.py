@@ -1,0 +1,142 @@
+"""Brings a blob to all targets of an image: read and encoded at most once, however many they are.
+
+For each registry the blob goes to one repository; the others of that registry mount it from there.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from ..digests import sha256
+from ..models import BlobInfo
+from ..retry import RetryPolicy, retrying
+from .blob_stream import BlobStream
+from .blocks import BlockPool
+from .broadcast import Broadcast, View
+from .encoding import AsIs
+from .ledger import BlobLedger
+from .progress import BlobState
+from .sources import BlobSource, BytesSource, LayerSource
+from .tasks import together
+from .uploader import BlobUploader
+
+
+class BlobPush:
+    """Brings blobs to the repositories of ``uploaders``.
+
+    ``slots`` bounds how many blobs are sent at the same time in the whole process.
+    """
+
+    def __init__(
+        self,
+        uploaders: Sequence[BlobUploader],
+        *,
+        ledger: BlobLedger,
+        slots: asyncio.Semaphore,
+        pool: BlockPool,
+        retry: RetryPolicy,
+    ) -> None:
+        # By host: whoever claims a blob at several registries does so in the same order.
+        by_host = {uploader.host: uploader for uploader in reversed(uploaders)}
+        self._first = [by_host[host] for host in sorted(by_host)]
+        self._others = [uploader for uploader in uploaders if uploader not in self._first]
+        self._ledger = ledger
+        self._slots = slots
+        self._pool = pool
+        self._retry = retry
+
+    async def known(self, source: BlobSource) -> BlobInfo | None:
+        """What the source is once encoded, as far as that is known without encoding it."""
+        if source.encoder is AsIs:
+            return BlobInfo(source.digest, source.size, source.media_type)
+        return await self._ledger.encoded(source.key)
+
+    async def bring(self, source: BlobSource) -> BlobInfo:
+        """Have the blob in every repository when this returns, and give its descriptor.
+
+        Raises:
+            TarReadError: the archive is broken or not what its digests say.
+            RegistryError: a registry failed, after the retries that can help.
+        """
+        return await retrying(self._retry, lambda: self._bring(source))
+
+    async def _bring(self, source: BlobSource) -> BlobInfo:
+        blob = await self.known(source)
+        async with AsyncExitStack() as claims:
+            missing = []
+            for uploader in self._first:
+                if await uploader.find(source, blob):
+                    continue
+                # A small blob is sent twice sooner than two workers agree on who sends it.
+                if not source.small and await claims.enter_async_context(
+                    self._ledger.claim(uploader.host, source.key)
+                ):
+                    blob = await self.known(source)
+                    if await uploader.find(source, blob):
+                        continue
+                missing.append(uploader)
+            if missing:
+                blob = await self._send(source, missing, blob)
+        for uploader in self._others:
+            if not await uploader.find(source, blob):
+                await self._send(source, [uploader], blob)
+        if blob is None:
+            raise ValueError("a blob needs at least one place to go to")
+        return blob
+
+    async def _send(
+        self, source: BlobSource, uploaders: Sequence[BlobUploader], known: BlobInfo | None
+    ) -> BlobInfo:
+        async with self._slots:
+            for uploader in uploaders:
+                uploader.report(source, 0, BlobState.UPLOADING)
+            if isinstance(source, LayerSource) and not source.small:
+                return await self._send_stream(source, uploaders)
+            return await self._send_small(source, uploaders, known)
+
+    async def _send_small(
+        self, source: BlobSource, uploaders: Sequence[BlobUploader], known: BlobInfo | None
+    ) -> BlobInfo:
+        if isinstance(source, BytesSource):
+            content = source.content
+        else:
+            content = await self._pool.start(source.read)
+        blob = BlobInfo(sha256(content), len(content), source.media_type)
+        for uploader in uploaders:
+            # Once it is encoded, its digest can be asked for.
+            if blob == known or not await uploader.find(source, blob):
+                await uploader.send(source, blob, content)
+        if source.encoder is not AsIs and blob != known:
+            await self._ledger.remember_encoded(source.key, blob)
+        return blob
+
+    async def _send_stream(
+        self, source: LayerSource, uploaders: Sequence[BlobUploader]
+    ) -> BlobInfo:
+        done = 0
+
+        def on_sent(length: int) -> None:
+            nonlocal done
+            done += length
+            for uploader in uploaders:
+                uploader.report(source, done, BlobState.UPLOADING)
+
+        stream: BlobStream = await self._pool.start(source.stream, self._pool, on_sent)
+
+        def finished() -> BlobInfo:
+            return BlobInfo(stream.digest, stream.size, source.media_type)
+
+        async def send(uploader: BlobUploader, view: View) -> None:
+            try:
+                await uploader.send_stream(source, view, finished)
+            finally:
+                view.close()
+
+        async with stream:
+            if len(uploaders) == 1:
+                await uploaders[0].send_stream(source, stream, finished)
+            else:
+                async with Broadcast(stream, len(uploaders)) as broadcast:
+                    pairs = zip(uploaders, broadcast.views, strict=True)
+                    await together(send(uploader, view) for uploader, view in pairs)
+        return finished()

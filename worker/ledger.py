@@ -1,0 +1,129 @@
+"""What all workers know of blobs, in Redis: the fleet compresses and uploads each layer once.
+
+Nothing here is needed for a push to succeed. Where Redis fails, the engine hears "not known" and
+goes on; what is read may be stale, and the engine has the registry confirm it.
+"""
+
+import asyncio
+import json
+import logging
+import secrets
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from push_queue import Keys
+from registry_api_v2_client import BlobInfo
+
+logger = logging.getLogger(__name__)
+
+_KNOWLEDGE_SECONDS = 30 * 24 * 3600
+_UPLOAD_SECONDS = 24 * 3600
+"""Registries purge unfinished uploads after some days at the most; distribution after a week."""
+_MOUNT_CANDIDATES = 3
+"""Repositories to try to mount from: one is nearly always enough, each costs a request."""
+_FIRST_LOOK, _LAST_LOOK = 0.05, 0.5
+"""Seconds between two looks at a claim that another upload holds: first, and at most."""
+
+# KEYS 1 claim; ARGV 1 token, 2 milliseconds. Renews the claim if it is still ours: 1, else 0.
+_RENEW = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return 0
+"""
+# KEYS 1 claim; ARGV 1 token. Gives the claim up if it is still ours: 1, else 0.
+_RELEASE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('DEL', KEYS[1])
+end
+return 0
+"""
+
+
+class RedisLedger:
+    """A ``BlobLedger``. A claim is a lease of ``claim_seconds``: a dead uploader's frees itself."""
+
+    def __init__(self, redis: Redis, keys: Keys, claim_seconds: int) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._claim_ms = claim_seconds * 1000
+        self._renew = redis.register_script(_RENEW)
+        self._release = redis.register_script(_RELEASE)
+
+    async def encoded(self, key: str) -> BlobInfo | None:
+        content = await self._ask(self._redis.get(self._keys.layer(key)))
+        return BlobInfo(**json.loads(content)) if content else None
+
+    async def remember_encoded(self, key: str, blob: BlobInfo) -> None:
+        content = json.dumps(asdict(blob))
+        await self._ask(self._redis.set(self._keys.layer(key), content, ex=_KNOWLEDGE_SECONDS))
+
+    async def repositories(self, registry: str, digest: str) -> Collection[str]:
+        key = self._keys.blob(registry, digest)
+        members = await self._ask(self._redis.srandmember(key, _MOUNT_CANDIDATES))
+        return [member.decode() for member in members or ()]
+
+    async def remember_repository(self, registry: str, repository: str, digest: str) -> None:
+        key = self._keys.blob(registry, digest)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.sadd(key, repository)
+            pipe.expire(key, _KNOWLEDGE_SECONDS)
+            await self._ask(pipe.execute())
+
+    async def forget_repository(self, registry: str, repository: str, digest: str) -> None:
+        await self._ask(self._redis.srem(self._keys.blob(registry, digest), repository))
+
+    async def upload(self, registry: str, repository: str, key: str) -> str | None:
+        location = await self._ask(self._redis.get(self._keys.upload(registry, repository, key)))
+        return location.decode() if location else None
+
+    async def remember_upload(
+        self, registry: str, repository: str, key: str, location: str
+    ) -> None:
+        name = self._keys.upload(registry, repository, key)
+        await self._ask(self._redis.set(name, location, ex=_UPLOAD_SECONDS))
+
+    async def forget_upload(self, registry: str, repository: str, key: str) -> None:
+        await self._ask(self._redis.unlink(self._keys.upload(registry, repository, key)))
+
+    @asynccontextmanager
+    async def claim(self, registry: str, key: str) -> AsyncIterator[bool]:
+        name, token = self._keys.claim(registry, key), secrets.token_hex(8)
+        waited = await self._wait_for(name, token)
+        renewal = asyncio.create_task(self._keep(name, token))
+        try:
+            yield waited
+        finally:
+            renewal.cancel()
+            await asyncio.wait([renewal])
+            await self._ask(self._release(keys=[name], args=[token]))
+
+    async def _wait_for(self, name: str, token: str) -> bool:
+        """Take the claim; True when someone else held it at first."""
+        waited, delay = False, _FIRST_LOOK
+        while await self._ask(self._taken(name, token)):
+            waited = True
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, _LAST_LOOK)
+        return waited
+
+    async def _taken(self, name: str, token: str) -> bool:
+        return not await self._redis.set(name, token, nx=True, px=self._claim_ms)
+
+    async def _keep(self, name: str, token: str) -> None:
+        while True:
+            await asyncio.sleep(self._claim_ms / 3000)
+            await self._ask(self._renew(keys=[name], args=[token, self._claim_ms]))
+
+    async def _ask(self, reply: Any) -> Any:
+        # redis-py types its commands for its synchronous client as well, hence Any.
+        try:
+            return await reply
+        except RedisError as error:
+            logger.warning("the ledger is out of reach: %s", type(error).__name__)
+            return None
