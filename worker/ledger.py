@@ -26,6 +26,8 @@ _UPLOAD_SECONDS = 24 * 3600
 """Registries purge unfinished uploads after some days at the most; distribution after a week."""
 _MOUNT_CANDIDATES = 3
 """Repositories to try to mount from: one is nearly always enough, each costs a request."""
+_WORTH_A_CLAIM = 1 << 20
+"""Bytes; a smaller blob is sent twice sooner than two workers have agreed on who sends it."""
 _FIRST_LOOK, _LAST_LOOK = 0.05, 0.5
 """Seconds between two looks at a claim that another upload holds: first, and at most."""
 
@@ -92,7 +94,10 @@ class RedisLedger:
         await self._ask(self._redis.unlink(self._keys.upload(registry, repository, key)))
 
     @asynccontextmanager
-    async def claim(self, registry: str, key: str) -> AsyncIterator[bool]:
+    async def claim(self, registry: str, key: str, size: int) -> AsyncIterator[bool]:
+        if size < _WORTH_A_CLAIM:
+            yield False
+            return
         name, token = self._keys.claim(registry, key), secrets.token_hex(8)
         waited = await self._wait_for(name, token)
         renewal = asyncio.create_task(self._keep(name, token))

@@ -67,10 +67,8 @@ class BlobPush:
             for uploader in self._first:
                 if await uploader.find(source, blob):
                     continue
-                # A small blob is sent twice sooner than two workers agree on who sends it.
-                if not source.small and await claims.enter_async_context(
-                    self._ledger.claim(uploader.host, source.key)
-                ):
+                claim = self._ledger.claim(uploader.host, source.key, source.size)
+                if await claims.enter_async_context(claim):
                     blob = await self.known(source)
                     if await uploader.find(source, blob):
                         continue

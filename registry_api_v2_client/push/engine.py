@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..archive.image_archive import ArchiveImage, Layer
+from ..exceptions import RegistryError, TarReadError
 from ..http.registry import Registry
 from ..media_types import ManifestFormat
 from ..models import BlobInfo
@@ -182,11 +183,37 @@ class _ImagePush:
         todo = [pair for pair in self._pairs if not (known and await self._is_there(pair, known))]
         if known and not todo:
             return PushedImage(known.digest, known.media_type)
-        manifest = await self._bring_blobs([uploader for _, uploader in todo], image_uploads)
-        for target, _ in todo:
+        try:
+            return await self._push_to(todo, image_uploads)
+        except TarReadError:
+            raise
+        except RegistryError:
+            if len(todo) == 1:
+                raise
+        return await self._push_to_each(todo, image_uploads)
+
+    async def _push_to(
+        self, pairs: Sequence[tuple[Target, BlobUploader]], image_uploads: int
+    ) -> PushedImage:
+        manifest = await self._bring_blobs([uploader for _, uploader in pairs], image_uploads)
+        for target, _ in pairs:
             for reference in (manifest.digest, *target.tags):
                 await self._put(target, reference, manifest)
         return PushedImage(manifest.digest, manifest.media_type)
+
+    async def _push_to_each(
+        self, pairs: Sequence[tuple[Target, BlobUploader]], image_uploads: int
+    ) -> PushedImage:
+        """One after the other, so that a target that fails keeps no other from its image."""
+        failures: list[RegistryError] = []
+        for pair in pairs:
+            try:
+                pushed = await self._push_to([pair], image_uploads)
+            except RegistryError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+        return pushed
 
     async def _known_manifest(self) -> BuiltManifest | None:
         """The manifest, if it can be told without encoding a layer."""

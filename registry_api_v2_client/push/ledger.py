@@ -37,8 +37,8 @@ class BlobLedger(Protocol):
 
     async def forget_upload(self, registry: str, repository: str, key: str) -> None: ...
 
-    def claim(self, registry: str, key: str) -> AbstractAsyncContextManager[bool]:
-        """The right to upload a blob to a registry, held by one at a time.
+    def claim(self, registry: str, key: str, size: int) -> AbstractAsyncContextManager[bool]:
+        """The right to upload a blob of ``size`` bytes to a registry, held by one at a time.
 
         Gives True when it had to be waited for: another upload may have done the work.
         """
@@ -80,7 +80,7 @@ class MemoryLedger:
         self._uploads.pop((registry, repository, key), None)
 
     @asynccontextmanager
-    async def claim(self, registry: str, key: str) -> AsyncIterator[bool]:
+    async def claim(self, registry: str, key: str, size: int) -> AsyncIterator[bool]:
         lock = self._claims.setdefault((registry, key), asyncio.Lock())
         waited = lock.locked()
         async with lock:

@@ -55,7 +55,9 @@ class BlobUploader:
     async def send(self, source: BlobSource, blob: BlobInfo, content: bytes) -> None:
         """Send a small blob: POST and PUT."""
         session = await self.registry.start_upload(self.repository)
+        self._uploads.add(self._place(source), lambda: self.registry.abandon_upload(session))
         await self.registry.finish_upload(session, blob.digest, content)
+        self._uploads.remove(self._place(source))
         await self._sent(source, blob)
 
     async def send_stream(

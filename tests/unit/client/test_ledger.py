@@ -13,10 +13,10 @@ BLOB = BlobInfo("sha256:bb", 7, "application/x")
 
 async def test_encodings_are_kept_apart() -> None:
     ledger = MemoryLedger()
-    await ledger.remember_encoded(LAYER, "gzip-1", BLOB)
-    assert await ledger.encoded(LAYER, "gzip-1") == BLOB
-    assert await ledger.encoded(LAYER, "gzip-2") is None
-    assert await ledger.encoded("sha256:cc", "gzip-1") is None
+    await ledger.remember_encoded(f"{LAYER}:gzip-1", BLOB)
+    assert await ledger.encoded(f"{LAYER}:gzip-1") == BLOB
+    assert await ledger.encoded(f"{LAYER}:gzip-2") is None
+    assert await ledger.encoded("sha256:cc:gzip-1") is None
 
 
 async def test_repositories_are_kept_apart_by_registry() -> None:
@@ -36,7 +36,7 @@ async def test_a_claim_is_held_by_one_at_a_time() -> None:
 
     async def work() -> bool:
         nonlocal holders, most
-        async with ledger.claim("registry", "blob") as waited:
+        async with ledger.claim("registry", "blob", 1) as waited:
             holders += 1
             most = max(most, holders)
             await asyncio.sleep(0)
@@ -52,9 +52,9 @@ async def test_claims_of_other_blobs_and_registries_are_free() -> None:
     ledger = MemoryLedger()
     async with (
         asyncio.timeout(5),
-        ledger.claim("registry", "blob"),
-        ledger.claim("registry", "other") as other,
-        ledger.claim("elsewhere", "blob") as elsewhere,
+        ledger.claim("registry", "blob", 1),
+        ledger.claim("registry", "other", 1) as other,
+        ledger.claim("elsewhere", "blob", 1) as elsewhere,
     ):
         assert (other, elsewhere) == (False, False)
 
@@ -62,9 +62,9 @@ async def test_claims_of_other_blobs_and_registries_are_free() -> None:
 async def test_a_claim_is_free_again_after_a_failure() -> None:
     ledger = MemoryLedger()
     with pytest.raises(ZeroDivisionError):
-        async with ledger.claim("registry", "blob"):
+        async with ledger.claim("registry", "blob", 1):
             raise ZeroDivisionError
-    async with asyncio.timeout(5), ledger.claim("registry", "blob") as waited:
+    async with asyncio.timeout(5), ledger.claim("registry", "blob", 1) as waited:
         assert waited is False
 
 
@@ -72,14 +72,14 @@ async def test_a_waiter_that_gives_up_holds_up_nobody() -> None:
     ledger = MemoryLedger()
 
     async def wait() -> None:
-        async with ledger.claim("registry", "blob"):
+        async with ledger.claim("registry", "blob", 1):
             pass
 
-    async with ledger.claim("registry", "blob"):
+    async with ledger.claim("registry", "blob", 1):
         waiter = asyncio.create_task(wait())
         await asyncio.sleep(0)
         waiter.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiter
-    async with asyncio.timeout(5), ledger.claim("registry", "blob"):
+    async with asyncio.timeout(5), ledger.claim("registry", "blob", 1):
         pass

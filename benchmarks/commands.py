@@ -1,0 +1,46 @@
+"""Each contender as one command, with its start-up."""
+
+import sys
+from pathlib import Path
+
+from .images import Blob
+from .process import ROOT, Command
+from .registry import LocalRegistry
+
+_CURL_SCRIPT = """\
+set -e
+location=$(curl --fail --silent --show-error --request POST --dump-header - --output /dev/null \
+    "$1/v2/$2/blobs/uploads/" | tr -d '\\r' | sed -n 's/^[Ll]ocation: //p')
+curl --fail --silent --show-error --output /dev/null \
+    --header 'Content-Type: application/octet-stream' --header 'Expect:' \
+    --upload-file "$4" "$location&digest=$3"
+"""
+
+
+def library_push(archive: Path, target: str, compression: str) -> Command:
+    """Our library, without queue: ``benchmarks.push_once``."""
+    argv = [sys.executable, "-m", "benchmarks.push_once", archive, target, compression]
+    return Command(argv)
+
+
+def skopeo_copy(archive: Path, target: str, data_home: Path, *, keep: bool = False) -> Command:
+    """skopeo, which notes in ``data_home`` what it knows of blobs."""
+    options = ["--preserve-digests"] if keep else []
+    argv = [
+        *("skopeo", "--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false", *options),
+        *(f"docker-archive:{archive}", f"docker://{target}"),
+    ]
+    # As root it would use the machine's cache, wherever its home is.
+    return Command(argv, {"XDG_DATA_HOME": str(data_home), "_CONTAINERS_ROOTLESS_UID": "1"})
+
+
+def curl_upload(file: Path, blob: Blob, registry: LocalRegistry, repository: str) -> Command:
+    """One blob by POST and PUT: no image arrives, but no client of this API sends less."""
+    return Command(["sh", "-c", _CURL_SCRIPT, "sh", registry.url, repository, blob.digest, file])
+
+
+def pypi_push(python: Path, archive: Path, registry: LocalRegistry, repository: str) -> Command:
+    """PyPI's client, on the interpreter that it is installed for; tags the image ``latest``."""
+    script = ROOT / "benchmarks" / "pypi_push.py"
+    # Isolated, since its package has the same name as ours.
+    return Command([python, "-I", script, archive, registry.url, repository])

@@ -1,0 +1,38 @@
+"""Memory: what a process took at its peak, and what the machine has left."""
+
+from pathlib import Path
+
+
+def peak_memory(pid: int) -> int:
+    """Bytes of the largest resident set of a process and its living children, 0 when it is gone.
+
+    Source: VmHWM in https://man7.org/linux/man-pages/man5/proc_pid_status.5.html
+    """
+    process = Path("/proc") / str(pid)
+    try:
+        status = (process / "status").read_text()
+        children = (process / "task" / str(pid) / "children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    own = _kibibytes(status).get("VmHWM", 0) * 1024
+    return own + sum(peak_memory(int(child)) for child in children)
+
+
+def total_memory() -> int:
+    """Bytes of memory in this machine."""
+    return _memory_info()["MemTotal"] * 1024
+
+
+def available_memory() -> int:
+    """Bytes that can be taken without swapping."""
+    return _memory_info()["MemAvailable"] * 1024
+
+
+def _memory_info() -> dict[str, int]:
+    return _kibibytes(Path("/proc/meminfo").read_text())
+
+
+def _kibibytes(table: str) -> dict[str, int]:
+    """The lines ``Name: 123 kB`` of a file in /proc."""
+    lines = (line.split() for line in table.splitlines() if line.endswith(" kB"))
+    return {name.rstrip(":"): int(value) for name, value, _ in lines}

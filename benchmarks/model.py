@@ -1,0 +1,132 @@
+"""What a benchmark is: contenders, measures, and what is to be reached."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+from .registry import LocalRegistry
+
+OURS = "push-queue"
+
+Values = Mapping[str, float]
+"""What one run measured: a measure's name to the value in its unit."""
+
+Contender = Callable[[LocalRegistry], Values]
+"""One cold run against a fresh, empty registry."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Something measured, with its unit. Less is better, but for rates."""
+
+    name: str
+    unit: str
+
+    @property
+    def is_rate(self) -> bool:
+        return self.unit.endswith("/s")
+
+
+@dataclass(frozen=True)
+class Reach:
+    """A bound on the ratio to the peer, or on our own value."""
+
+    bound: Literal["at most", "at least"]
+    limit: float
+    of: Literal["ratio", "value"] = "ratio"
+
+    def reached(self, value: float) -> bool:
+        return value <= self.limit if self.bound == "at most" else value >= self.limit
+
+    def __str__(self) -> str:
+        sign = "≤" if self.bound == "at most" else "≥"
+        return f"{sign} {self.limit:.2f}×" if self.of == "ratio" else f"{sign} {self.limit:g}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One row of the table: our measure beside a peer's, if any."""
+
+    measure: Measure
+    peer: str | None = None
+    reach: Reach | None = None
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Full sizes, or smaller ones for a quick look."""
+
+    divisor: int = 1
+
+    def bytes(self, full: int) -> int:
+        return full // self.divisor
+
+    def count(self, full: int) -> int:
+        return max(full // self.divisor, 2)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Contenders doing the same work, run by turns."""
+
+    name: str
+    title: str
+    room: int
+    """Bytes of memory that images, registry and contenders take at once."""
+    comparisons: tuple[Comparison, ...]
+    prepare: Callable[[Path], AbstractContextManager[Mapping[str, Contender]]]
+    """Makes the images in a folder that lasts as long as the benchmark."""
+    most_runs: int | None = None
+
+
+@dataclass
+class Result:
+    """What became of a benchmark: values by contender and run, failures by contender."""
+
+    benchmark: Benchmark
+    samples: dict[str, list[Values]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    skipped: str | None = None
+
+    def values(self, contender: str | None, measure: Measure) -> list[float]:
+        runs = self.samples.get(contender or "", [])
+        return [values[measure.name] for values in runs if measure.name in values]
+
+    def rows(self) -> Iterator["Row"]:
+        for comparison in self.benchmark.comparisons:
+            yield Row(self, comparison)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A comparison with its outcome; medians of the runs."""
+
+    result: Result
+    comparison: Comparison
+
+    @property
+    def ours(self) -> list[float]:
+        return self.result.values(OURS, self.comparison.measure)
+
+    @property
+    def theirs(self) -> list[float]:
+        return self.result.values(self.comparison.peer, self.comparison.measure)
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours to theirs."""
+        if not self.ours or not self.theirs:
+            return None
+        return median(self.ours) / median(self.theirs)
+
+    @property
+    def reached(self) -> bool | None:
+        """None where nothing is to be reached, or it could not be measured."""
+        reach = self.comparison.reach
+        if reach is None or not self.ours:
+            return None
+        value = self.ratio if reach.of == "ratio" else median(self.ours)
+        return None if value is None else reach.reached(value)

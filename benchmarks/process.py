@@ -1,0 +1,155 @@
+"""Commands and servers: run them, time them, end them by their own process id."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from .errors import ContenderError
+from .memory import peak_memory
+
+ROOT = Path(__file__).resolve().parents[1]
+
+START_SECONDS = 20.0
+STOP_SECONDS = 30.0
+POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line, and what it changes in the environment.
+
+    Running it raises ContenderError when it is not installed or fails.
+    """
+
+    argv: Sequence[str | Path]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self) -> None:
+        _check(self._start())
+
+    def seconds(self) -> float:
+        """Wall time of a run, start of the program included."""
+        started = time.perf_counter()
+        self.run()
+        return time.perf_counter() - started
+
+    def peak_memory(self) -> int:
+        """Largest resident set of a run, in bytes; of its last moments little is missed."""
+        process = self._start()
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, peak_memory(process.pid))
+            time.sleep(POLL_SECONDS)
+        _check(process)
+        return peak
+
+    def _start(self) -> subprocess.Popen[str]:
+        try:
+            return subprocess.Popen(
+                self.argv,
+                env=environment(self.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        except FileNotFoundError:
+            raise ContenderError(f"{self.argv[0]} is not installed") from None
+
+
+def seconds_together(commands: Sequence[Command], at_once: int) -> float:
+    """Wall time of all commands, so many at once."""
+    started = time.perf_counter()
+    with ThreadPoolExecutor(at_once) as pool:
+        for running in [pool.submit(command.run) for command in commands]:
+            running.result()
+    return time.perf_counter() - started
+
+
+@contextmanager
+def server(
+    argv: Sequence[str | Path], log: Path, ready: Callable[[int], bool], **changes: str
+) -> Iterator[int]:
+    """Run a server until the block ends; its process id, once ``ready(pid)``."""
+    with log.open("wb") as output:
+        process = _start_server(argv, output, changes)
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not ready(process.pid):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise ContenderError(f"{argv[0]} does not start: {_last_line(log.read_text())}")
+            time.sleep(POLL_SECONDS)
+        yield process.pid
+    finally:
+        _stop(process)
+
+
+def _start_server(
+    argv: Sequence[str | Path], output: IO[bytes], changes: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    program = find_program(str(argv[0]))
+    return subprocess.Popen(
+        [program, *argv[1:]],
+        env=environment(changes),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+    )
+
+
+def find_program(name: str) -> str:
+    """The path of an installed program.
+
+    Raises:
+        ContenderError: there is none.
+    """
+    # Debian installs daemons in sbin, which a plain user's PATH may lack.
+    search = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+    path = shutil.which(name, path=search)
+    if path is None:
+        raise ContenderError(f"{name} is not installed")
+    return path
+
+
+def environment(changes: Mapping[str, str]) -> dict[str, str]:
+    """This environment without the user's settings of the queue, and with the package found."""
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PUSH_QUEUE_") and name != "REDIS_URL"
+    }
+    return {**ours, "PYTHONPATH": str(ROOT), **changes}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _check(process: subprocess.Popen[str]) -> None:
+    _, errors = process.communicate()
+    if process.returncode != 0:
+        raise ContenderError(_last_line(errors) or f"exit status {process.returncode}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
