@@ -110,6 +110,10 @@ local-test: $(DEV) ## The integration tests against the registry on REGISTRY_POR
 test-tools:
 	@$(REGISTRY) tools
 
+.PHONY: bench
+bench: $(DEV) test-tools ## The benchmarks; takes a while
+	@$(BIN)/python -m benchmarks
+
 ##@ A local registry on REGISTRY_PORT (15000)
 
 .PHONY: start-registry

@@ -1,7 +1,6 @@
 """What a benchmark is: contenders, measures, and what is to be reached."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -77,8 +76,8 @@ class Benchmark:
     room: int
     """Bytes of memory that images, registry and contenders take at once."""
     comparisons: tuple[Comparison, ...]
-    prepare: Callable[[Path], AbstractContextManager[Mapping[str, Contender]]]
-    """Makes the images in a folder that lasts as long as the benchmark."""
+    prepare: Callable[[Path], Mapping[str, Contender]]
+    """Makes the images, in a folder that lasts as long as the benchmark."""
     most_runs: int | None = None
 
 

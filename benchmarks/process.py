@@ -5,12 +5,11 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from .errors import ContenderError
 from .memory import peak_memory
@@ -76,33 +75,35 @@ def seconds_together(commands: Sequence[Command], at_once: int) -> float:
 
 @contextmanager
 def server(
-    argv: Sequence[str | Path], log: Path, ready: Callable[[int], bool], **changes: str
-) -> Iterator[int]:
-    """Run a server until the block ends; its process id, once ``ready(pid)``."""
+    argv: Sequence[str | Path], log: Path, **changes: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server until the block ends, its output in ``log``.
+
+    Raises:
+        ContenderError: it is not installed.
+    """
     with log.open("wb") as output:
-        process = _start_server(argv, output, changes)
+        process = subprocess.Popen(
+            [find_program(str(argv[0])), *argv[1:]],
+            env=environment(changes),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
     try:
-        deadline = time.monotonic() + START_SECONDS
-        while not ready(process.pid):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise ContenderError(f"{argv[0]} does not start: {_last_line(log.read_text())}")
-            time.sleep(POLL_SECONDS)
-        yield process.pid
+        yield process
     finally:
         _stop(process)
 
 
-def _start_server(
-    argv: Sequence[str | Path], output: IO[bytes], changes: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
-    program = find_program(str(argv[0]))
-    return subprocess.Popen(
-        [program, *argv[1:]],
-        env=environment(changes),
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-    )
+def keep_waiting(process: subprocess.Popen[bytes], log: Path, since: float) -> None:
+    """Sees to it that the wait for a server, begun at monotonic time ``since``, ends.
+
+    Raises:
+        ContenderError: it has ended by itself, or takes too long.
+    """
+    if process.poll() is not None or time.monotonic() > since + START_SECONDS:
+        raise ContenderError(f"{log.stem} does not start: {_last_line(log.read_text())}")
 
 
 def find_program(name: str) -> str:

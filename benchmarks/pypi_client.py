@@ -1,17 +1,31 @@
-"""PyPI's registry-api-v2-client, installed into an environment of its own."""
+"""PyPI's registry-api-v2-client, in an environment of its own: its package is named like ours."""
 
 import sys
-from functools import cache
+from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from .errors import ContenderError
 from .process import Command
 
-REQUIREMENT = "registry-api-v2-client==1.2.0"
 NAME = "PyPI client 1.2.0"
+_REQUIREMENT = "registry-api-v2-client==1.2.0"
 
 
 class PypiClient:
-    """Installs the client when it is first asked for; gone with the object's ``close``."""
+    """Installs the client into ``folder`` when it is first asked for."""
 
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @cached_property
+    def python(self) -> Path:
+        """The interpreter that has it.
+
+        Raises:
+            ContenderError: it cannot be installed.
+        """
+        interpreter = self._folder / "bin" / "python"
+        # Debian splits ensurepip off; this interpreter's pip can fill an environment all the same.
+        Command([sys.executable, "-m", "venv", "--without-pip", self._folder]).run()
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+        Command([*pip, "--python", interpreter, "install", _REQUIREMENT]).run()
+        return interpreter

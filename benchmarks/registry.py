@@ -1,6 +1,7 @@
 """A distribution registry for one run, with its storage in memory."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 from .errors import ContenderError
-from .process import free_port, server
+from .process import POLL_SECONDS, free_port, keep_waiting, server
 
 _CONFIG = """\
 version: 0.1
@@ -79,6 +80,10 @@ def fresh_registry(parent: Path) -> Iterator[LocalRegistry]:
         registry = LocalRegistry(f"127.0.0.1:{(port := free_port())}")
         config = folder / "config.yml"
         config.write_text(_CONFIG.format(root=folder / "data", port=port))
-        argv = ["docker-registry", "serve", config]
-        with server(argv, folder / "log", lambda _: registry.answers()):
+        log = folder / "docker-registry.log"
+        with server(["docker-registry", "serve", config], log) as process:
+            since = time.monotonic()
+            while not registry.answers():
+                keep_waiting(process, log, since)
+                time.sleep(POLL_SECONDS)
             yield registry

@@ -1,0 +1,12 @@
+"""The benchmarks of the suite, in the order they run in."""
+
+from ..model import Benchmark, Scale
+from .memory import peak_memory
+from .shared_base import shared_base
+from .single_image import keep, one_layer, six_layers
+from .small_images import small_images
+
+
+def all_benchmarks(scale: Scale) -> list[Benchmark]:
+    benchmarks = (six_layers, one_layer, keep, shared_base, small_images, peak_memory)
+    return [make(scale) for make in benchmarks]

@@ -1,0 +1,151 @@
+"""One big image through the library: six layers, one layer, and bytes as they are."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ..commands import curl_upload, library_push, pypi_push, skopeo_copy
+from ..images import ImageTar, LayerSpec, extract, write_image
+from ..model import (
+    OURS,
+    Benchmark,
+    Comparison,
+    Contender,
+    Measure,
+    Reach,
+    Scale,
+    Values,
+)
+from ..process import Command
+from ..pypi_client import NAME as PYPI
+from ..pypi_client import PypiClient
+from ..registry import LocalRegistry
+from ..units import GB, MB, size_name
+
+WALL = Measure("wall time", "s")
+STORED = Measure("stored layers", "MB")
+
+SHARES = (30, 25, 20, 15, 9, 1)
+"""Of six layers, the base first, in percent."""
+
+REPOSITORY = "benchmark/image"
+TAG = "latest"
+
+MakeContenders = Callable[[ImageTar, Path], Mapping[str, Contender]]
+
+
+def six_layers(scale: Scale) -> Benchmark:
+    size = scale.bytes(GB)
+    return _benchmark(
+        "six-layers",
+        f"{size_name(size)} docker save, 6 layers, gzip",
+        [LayerSpec(size * share // 100, seed) for seed, share in enumerate(SHARES)],
+        (
+            Comparison(WALL, "skopeo", Reach("at most", 1 / 3)),
+            Comparison(STORED, "skopeo", Reach("at most", 1.03)),
+            Comparison(WALL, PYPI),
+        ),
+        lambda image, folder: {
+            OURS: _library(image, "gzip"),
+            "skopeo": _skopeo(image, folder),
+            PYPI: _pypi(image, folder),
+        },
+    )
+
+
+def one_layer(scale: Scale) -> Benchmark:
+    size = scale.bytes(GB)
+    return _benchmark(
+        "one-layer",
+        f"{size_name(size)} in one layer, gzip",
+        [LayerSpec(size, seed=10)],
+        (
+            Comparison(WALL, "skopeo", Reach("at most", 1 / 2)),
+            Comparison(STORED, "skopeo", Reach("at most", 1.03)),
+        ),
+        lambda image, folder: {OURS: _library(image, "gzip"), "skopeo": _skopeo(image, folder)},
+    )
+
+
+def keep(scale: Scale) -> Benchmark:
+    size = scale.bytes(GB)
+    return _benchmark(
+        "keep",
+        f"{size_name(size)} in one layer, as it is",
+        [LayerSpec(size, seed=20)],
+        (
+            Comparison(WALL, "curl -T", Reach("at most", 1.0)),
+            Comparison(WALL, "skopeo"),
+            Comparison(WALL, PYPI),
+        ),
+        lambda image, folder: {
+            OURS: _library(image, "keep"),
+            "curl -T": _curl(image, folder),
+            "skopeo": _skopeo(image, folder, keep=True),
+            PYPI: _pypi(image, folder),
+        },
+    )
+
+
+def _benchmark(
+    name: str,
+    title: str,
+    layers: Sequence[LayerSpec],
+    comparisons: tuple[Comparison, ...],
+    contenders: MakeContenders,
+) -> Benchmark:
+    size = sum(layer.size for layer in layers)
+
+    def prepare(folder: Path) -> Mapping[str, Contender]:
+        return contenders(write_image(folder / "image.tar", layers), folder)
+
+    # The archive, a layer taken out of it, what the registry stores; PyPI's client holds layers
+    # whole, and more than once.
+    return Benchmark(name, title, 5 * size, comparisons, prepare)
+
+
+def _library(image: ImageTar, compression: str) -> Contender:
+    def run(registry: LocalRegistry) -> Values:
+        return _timed(library_push(image.path, _target(registry), compression), image, registry)
+
+    return run
+
+
+def _skopeo(image: ImageTar, folder: Path, *, keep: bool = False) -> Contender:
+    def run(registry: LocalRegistry) -> Values:
+        with TemporaryDirectory(prefix="skopeo-", dir=folder) as data_home:
+            command = skopeo_copy(image.path, _target(registry), Path(data_home), keep=keep)
+            return _timed(command, image, registry)
+
+    return run
+
+
+def _pypi(image: ImageTar, folder: Path) -> Contender:
+    client = PypiClient(folder / "pypi-client")
+
+    def run(registry: LocalRegistry) -> Values:
+        command = pypi_push(client.python, image.path, registry, REPOSITORY)
+        return _timed(command, image, registry)
+
+    return run
+
+
+def _curl(image: ImageTar, folder: Path) -> Contender:
+    blob = image.layers[0]
+    layer = folder / "layer.tar"
+    extract(blob, image.path, layer)
+
+    def run(registry: LocalRegistry) -> Values:
+        return {WALL.name: curl_upload(layer, blob, registry, REPOSITORY).seconds()}
+
+    return run
+
+
+def _target(registry: LocalRegistry) -> str:
+    return f"{registry.host}/{REPOSITORY}:{TAG}"
+
+
+def _timed(command: Command, image: ImageTar, registry: LocalRegistry) -> Values:
+    seconds = command.seconds()
+    stored = registry.layer_bytes(REPOSITORY, TAG, len(image.layers))
+    return {WALL.name: seconds, STORED.name: stored / MB}

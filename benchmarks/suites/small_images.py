@@ -1,0 +1,82 @@
+"""A hundred small images through the queue, and then all of them once more."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ..commands import skopeo_copy
+from ..images import ImageTar, LayerSpec, write_image
+from ..machine import cores
+from ..model import OURS, Benchmark, Comparison, Contender, Measure, Reach, Scale, Values
+from ..process import seconds_together
+from ..queue_service import Push, QueueService, queue_service
+from ..registry import LocalRegistry
+from ..units import KB, MB, size_name
+
+PUSHED = Measure("pushed", "images/s")
+PUSHED_AGAIN = Measure("pushed again", "jobs/s")
+
+IMAGES = 100
+LAYERS = 3
+LAYER_BYTES = 10 * KB
+
+
+def small_images(scale: Scale) -> Benchmark:
+    count = scale.count(IMAGES)
+
+    def prepare(folder: Path) -> Mapping[str, Contender]:
+        images = [_image(folder, number) for number in range(count)]
+        return {OURS: _queue(images, folder), "skopeo": _skopeo(images, folder)}
+
+    return Benchmark(
+        "small-images",
+        f"{count} images of {LAYERS} × {size_name(LAYER_BYTES)}",
+        room=500 * MB,
+        comparisons=(
+            Comparison(PUSHED, "skopeo", Reach("at least", 90, of="value")),
+            Comparison(PUSHED_AGAIN, "skopeo", Reach("at least", 100, of="value")),
+        ),
+        prepare=prepare,
+    )
+
+
+def _image(folder: Path, number: int) -> ImageTar:
+    seeds = (1000 + number * LAYERS + layer for layer in range(LAYERS))
+    layers = [LayerSpec(LAYER_BYTES, seed) for seed in seeds]
+    return write_image(folder / f"image-{number}.tar", layers)
+
+
+def _queue(images: Sequence[ImageTar], folder: Path) -> Contender:
+    async def push_twice(registry: LocalRegistry) -> Values:
+        pushes = [Push(image.path, _target(registry, image)) for image in images]
+        async with queue_service(folder) as service:
+            return {
+                PUSHED.name: await _rate(service, pushes),
+                PUSHED_AGAIN.name: await _rate(service, pushes),
+            }
+
+    return lambda registry: asyncio.run(push_twice(registry))
+
+
+async def _rate(service: QueueService, pushes: Sequence[Push]) -> float:
+    return len(pushes) / (await service.push_all(pushes)).seconds
+
+
+def _skopeo(images: Sequence[ImageTar], folder: Path) -> Contender:
+    def run(registry: LocalRegistry) -> Values:
+        with TemporaryDirectory(prefix="skopeo-", dir=folder) as data_home:
+            commands = [
+                skopeo_copy(image.path, _target(registry, image), Path(data_home))
+                for image in images
+            ]
+            return {
+                measure.name: len(commands) / seconds_together(commands, at_once=2 * cores())
+                for measure in (PUSHED, PUSHED_AGAIN)
+            }
+
+    return run
+
+
+def _target(registry: LocalRegistry, image: ImageTar) -> str:
+    return f"{registry.host}/benchmark/{image.path.stem}:latest"
