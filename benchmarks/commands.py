@@ -19,8 +19,7 @@ curl --fail --silent --show-error --output /dev/null \
 
 def library_push(archive: Path, target: str, compression: str) -> Command:
     """Our library, without queue: ``benchmarks.push_once``."""
-    argv = [sys.executable, "-m", "benchmarks.push_once", archive, target, compression]
-    return Command(argv)
+    return Command([sys.executable, "-m", "benchmarks.push_once", archive, target, compression])
 
 
 def skopeo_copy(archive: Path, target: str, data_home: Path, *, keep: bool = False) -> Command:

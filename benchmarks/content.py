@@ -1,11 +1,11 @@
 """File contents as image layers hold them: text, binaries, and a third that does not compress.
 
 Made from a seed alone, at some hundred MB/s, so that every machine measures the same bytes. What
-comes again, and how far back, decides how well each compressor does; it is chosen so that zlib (level 6)
-and ISA-L (level 2) reach about what they reach on real files::
+comes again, and how far back, decides how well each compressor does; it is chosen so that zlib
+(level 6) and ISA-L (level 2) reach about what they reach on real files::
 
-    text      0.26  0.31      Python's standard library      0.25  0.29
-    binaries  0.43  0.48      the executables of Python, bash  0.39  0.44, 0.48  0.53
+    text      0.26  0.31    Python's standard library          0.25  0.29
+    binaries  0.43  0.48    the executables of Python and bash 0.39  0.44 and 0.48  0.53
 """
 
 import random
@@ -86,8 +86,8 @@ def _phrases(
 ) -> bytes:
     """Tokens by Zipf's law, the first being the most frequent.
 
-    A share of them, ``repeated``, are phrases from shortly before; another, ``recalled``, are single
-    tokens from there.
+    A share of them, ``repeated``, are phrases from shortly before, and another, ``recalled``, are
+    single tokens from there.
     """
     weights = list(accumulate(rank**-_ZIPF_EXPONENT for rank in range(1, len(tokens) + 1)))
     history = rng.choices(tokens, cum_weights=weights, k=_RECENT_TOKENS)

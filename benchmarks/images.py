@@ -86,9 +86,7 @@ def _write_layer(target: IO[bytes], spec: LayerSpec) -> Blob:
             info = tarfile.TarInfo(f"opt/layer-{spec.seed}/{number // 100:03d}/{number:06d}.dat")
             info.size = len(content)
             layer.addfile(info, io.BytesIO(content))
-    blob = Blob(
-        f"sha256:{hashing.sha256.hexdigest()}", hashing.size, header + tarfile.BLOCKSIZE
-    )
+    blob = Blob(f"sha256:{hashing.sha256.hexdigest()}", hashing.size, header + tarfile.BLOCKSIZE)
     end = target.tell()  # tarfile pads a layer to whole tar blocks
     target.seek(header)
     target.write(_header(_member(blob.digest), blob.size))

@@ -42,7 +42,7 @@ class Reach:
 
     def __str__(self) -> str:
         sign = "≤" if self.bound == "at most" else "≥"
-        return f"{sign} {self.limit:.2f}×" if self.of == "ratio" else f"{sign} {self.limit:g}"
+        return f"{sign} {self.limit:.2f}x" if self.of == "ratio" else f"{sign} {self.limit:g}"
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,12 @@ class Benchmark:
     name: str
     title: str
     room: int
-    """Bytes of memory that images, registry and contenders take at once."""
+    """Bytes of memory that images (where timed), registry and contenders take at once."""
     comparisons: tuple[Comparison, ...]
     prepare: Callable[[Path], Mapping[str, Contender]]
     """Makes the images, in a folder that lasts as long as the benchmark."""
+    timed: bool = True
+    """Whether speed is measured, so that images must lie in memory and not on a disk."""
     most_runs: int | None = None
 
 

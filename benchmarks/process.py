@@ -121,13 +121,13 @@ def find_program(name: str) -> str:
 
 
 def environment(changes: Mapping[str, str]) -> dict[str, str]:
-    """This environment without the user's settings of the queue, and with the package found."""
-    ours = {
+    """This environment without the user's settings of the queue, and with our modules found."""
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("PUSH_QUEUE_") and name != "REDIS_URL"
     }
-    return {**ours, "PYTHONPATH": str(ROOT), **changes}
+    return {**inherited, "PYTHONPATH": str(ROOT), **changes}
 
 
 def free_port() -> int:

@@ -21,8 +21,8 @@ from .runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
-_REDIS_AWAY_SECONDS = 5.0
-"""Before a job is tried again whose start could not be written down."""
+_START_AGAIN_SECONDS = 5.0
+"""Before a job is started again whose attempt could not be brought to an end."""
 
 
 async def push_image(ctx: dict[str, Any], job_id: str, generation: int) -> None:
@@ -44,7 +44,12 @@ async def push_image(ctx: dict[str, Any], job_id: str, generation: int) -> None:
             runtime.presence.running -= 1
     except RedisUnavailableError as error:
         logger.warning("job %s: %s", job_id, error)
-        delay = _REDIS_AWAY_SECONDS
+        delay = _START_AGAIN_SECONDS
+    except Exception:
+        # arq would drop the job and leave it `running` for ever; so it runs again, and the number
+        # of its attempts bounds how often.
+        logger.exception("job %s: unexpected error", job_id)
+        delay = _START_AGAIN_SECONDS
     if delay is not None:
         raise Retry(defer=delay)
 

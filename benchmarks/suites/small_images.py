@@ -31,7 +31,7 @@ def small_images(scale: Scale) -> Benchmark:
 
     return Benchmark(
         "small-images",
-        f"{count} images of {LAYERS} × {size_name(LAYER_BYTES)}",
+        f"{count} images of {LAYERS} layers of {size_name(LAYER_BYTES)}",
         room=500 * MB,
         comparisons=(
             Comparison(PUSHED, "skopeo", Reach("at least", 90, of="value")),

@@ -17,7 +17,6 @@ from .encoding import AsIs
 from .ledger import BlobLedger
 from .progress import BlobState
 from .sources import BlobSource, BytesSource, LayerSource
-from .tasks import together
 from .uploader import BlobUploader
 
 
@@ -135,6 +134,11 @@ class BlobPush:
                 await uploaders[0].send_stream(source, stream, finished)
             else:
                 async with Broadcast(stream, len(uploaders)) as broadcast:
-                    pairs = zip(uploaders, broadcast.views, strict=True)
-                    await together(send(uploader, view) for uploader, view in pairs)
+                    # One that fails is tried again by itself; the others are not stopped for it.
+                    outcomes = await asyncio.gather(
+                        *map(send, uploaders, broadcast.views), return_exceptions=True
+                    )
+                for outcome in outcomes:
+                    if outcome is not None:
+                        raise outcome
         return finished()

@@ -99,7 +99,7 @@ class BlobStream:
         if self._feeder:
             self._feeder.cancel()
             # A thread cannot be interrupted: the file and the buffers are its own until it ends.
-            await asyncio.wait({self._feeder, *self._on_threads})
+            await asyncio.gather(self._feeder, *self._on_threads, return_exceptions=True)
         self._buffers.close()
         self._reader.close()
 

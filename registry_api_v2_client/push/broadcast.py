@@ -39,11 +39,13 @@ class Broadcast:
                 for view in self.views:
                     await view.put(piece)
         except RegistryError as error:
-            for view in self.views:
-                view.end(error)
-            raise
+            self._end(error)
+        else:
+            self._end(None)
+
+    def _end(self, error: RegistryError | None) -> None:
         for view in self.views:
-            view.end(None)
+            view.end(error)
 
 
 class View:

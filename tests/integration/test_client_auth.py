@@ -156,11 +156,14 @@ async def test_a_token_that_expires_in_mid_push_is_replaced(
     async with SpecRegistry(bearer=GOOD) as registry, FaultProxy(registry.url) as proxy:
         docker_login(proxy.host, GOOD)
         hold = proxy.hold(matches)
-        push = asyncio.create_task(push_docker_tar(big.path, proxy.url, "app", "1"))
-        await hold.reached.wait()
-        registry.tokens.clear()
-        hold.release()
-        await push
+        async with RegistryClient() as client:
+            target = parse_reference(f"{proxy.host}/app:1")
+            # One blob at a time, so that the token expires under this request and no other.
+            push = asyncio.create_task(client.push(big.path, [target], image_uploads=1))
+            await hold.reached.wait()
+            registry.tokens.clear()
+            hold.release()
+            await push
         assert len(registry.manifest("app", "1")["layers"]) == 2
 
 

@@ -82,7 +82,7 @@ def test_it_says_that_it_is_ready_and_stops_when_told(
     worker: Callable[..., ManagedProcess], shared_redis: RedisServer, namespace: str
 ) -> None:
     process = worker()
-    assert "ready" in process.log
+    process.wait_ready(lambda: "is ready" in process.log)
     assert process.terminate() == 0
     assert "Traceback" not in process.log
     with shared_redis.client() as redis:

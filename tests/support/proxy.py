@@ -196,8 +196,10 @@ class FaultProxy:
                 # Not abort: what was forwarded so far is to arrive, the rest is to be missing.
                 upstream.close()
         finally:
-            for stream in filter(None, (writer, upstream)):
+            streams = list(filter(None, (writer, upstream)))
+            for stream in streams:
                 stream.close()
+            for stream in streams:
                 with suppress(OSError):
                     await stream.wait_closed()
 

@@ -183,7 +183,6 @@ def test_none_of_aiohttp_s_errors_gets_through(kind: type[BaseException]) -> Non
     ("error", "expected"),
     [
         (TimeoutError(), RegistryUnavailableError),
-        (TimeoutError(), RegistryUnavailableError),
         (ConnectionResetError(104, "Connection reset by peer"), RegistryUnavailableError),
         (BrokenPipeError(32, "Broken pipe"), RegistryUnavailableError),
         (aiohttp.ServerDisconnectedError(), RegistryUnavailableError),

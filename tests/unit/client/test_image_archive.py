@@ -350,7 +350,7 @@ def test_any_cut_or_flipped_byte_reads_well_or_is_an_error_of_ours(
             for image in archive.images:
                 read_all(archive, image)
     except RegistryError as error:
-        assert "\n" not in str(error)
+        assert "\n" not in str(error)  # noqa: PT017 - reading may succeed as well
 
 
 def read_all(archive: ImageArchive, image: ArchiveImage) -> None:

@@ -1,0 +1,69 @@
+"""The plot: one panel for each measure, one bar for each contender."""
+
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from .model import OURS, Measure, Result
+
+COLUMNS = 3
+PANEL_INCHES = (4.6, 2.1)
+OUR_COLOUR, OTHER_COLOUR = "#1f6feb", "#b0b7c0"
+
+
+class PlotUnavailableError(Exception):
+    """matplotlib is not installed."""
+
+
+def draw(path: Path, caption: str, results: Sequence[Result]) -> None:
+    """Draw medians, with whiskers from the least to the greatest value.
+
+    Raises:
+        PlotUnavailableError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise PlotUnavailableError("matplotlib is not installed, so there is no plot") from None
+    panels = [(result, measure) for result in results for measure in _measures(result)]
+    lines = max(ceil(len(panels) / COLUMNS), 1)
+    width, height = PANEL_INCHES
+    figure = Figure(figsize=(width * COLUMNS, height * lines + 0.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(lines, COLUMNS, squeeze=False).flat
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, (result, measure) in zip(axes, panels, strict=False):
+        _draw_panel(axis, result, measure)
+    figure.supxlabel(caption, fontsize=7)
+    figure.savefig(path, dpi=130)
+
+
+def _measures(result: Result) -> list[Measure]:
+    """The measures that there are values of, each once."""
+    measures = dict.fromkeys(row.measure for row in result.benchmark.comparisons)
+    return [measure for measure in measures if result.values(OURS, measure)]
+
+
+def _draw_panel(axis: Any, result: Result, measure: Measure) -> None:
+    contenders = [name for name in result.samples if result.values(name, measure)]
+    values = [result.values(name, measure) for name in contenders]
+    medians = [median(each) for each in values]
+    whiskers = [
+        [middle - min(each) for middle, each in zip(medians, values, strict=True)],
+        [max(each) - middle for middle, each in zip(medians, values, strict=True)],
+    ]
+    colours = [OUR_COLOUR if name == OURS else OTHER_COLOUR for name in contenders]
+    axis.set_axis_on()
+    bars = axis.barh(contenders, medians, xerr=whiskers, color=colours, ecolor="#57606a")
+    axis.bar_label(bars, fmt="%.3g", padding=4, fontsize=8)
+    axis.invert_yaxis()
+    axis.margins(x=0.15)
+    axis.tick_params(labelsize=8)
+    axis.spines[["top", "right"]].set_visible(False)
+    better = "more" if measure.is_rate else "less"
+    axis.set_title(result.benchmark.title, fontsize=8)
+    axis.set_xlabel(f"{measure.name} [{measure.unit}], {better} is better", fontsize=8)

@@ -1,0 +1,24 @@
+"""Fixtures of the tests that push by the engine, or over queue and workers."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from producer import PushQueue, load_settings
+from registry_api_v2_client.push.engine import ImagePusher
+from tests.support.pushes import FEW_AND_FAST
+
+
+@pytest.fixture
+async def pusher() -> AsyncIterator[ImagePusher]:
+    pusher = ImagePusher(retry=FEW_AND_FAST)
+    yield pusher
+    pusher.close()
+
+
+@pytest.fixture
+async def queue(redis_url: str, namespace: str) -> AsyncIterator[PushQueue]:
+    """The queue of the `worker` fixture's processes."""
+    settings = load_settings(redis_url=redis_url, namespace=namespace)
+    async with PushQueue.connect(settings) as queue:
+        yield queue

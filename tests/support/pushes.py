@@ -1,0 +1,49 @@
+"""Pushes by the engine itself, for tests of single mechanisms."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from yarl import URL
+
+from registry_api_v2_client.archive.image_archive import ImageArchive
+from registry_api_v2_client.http.registry import Registry
+from registry_api_v2_client.http.transport import Transport
+from registry_api_v2_client.media_types import Compression
+from registry_api_v2_client.push.encoding import BLOCK_SIZE, CompressionPolicy, encoder_for
+from registry_api_v2_client.push.engine import ImagePusher, PushedImage, Target
+from registry_api_v2_client.push.progress import BlobProgress
+from registry_api_v2_client.retry import RetryPolicy
+
+FEW_AND_FAST = RetryPolicy(attempts=3, base=0.01)
+
+
+async def push(
+    pusher: ImagePusher,
+    path: Path,
+    *places: str,
+    compression: CompressionPolicy = CompressionPolicy.GZIP,
+    on_progress: Callable[[BlobProgress], None] = lambda _: None,
+    open_archive: Callable[[Path], ImageArchive] = ImageArchive,
+) -> PushedImage:
+    """Push the only image of a tar with tag `1` to each of the places: `http://host/repository`."""
+    async with Transport() as transport:
+        targets = [
+            Target(Registry(transport, place.origin()), place.path.lstrip("/"), ("1",))
+            for place in map(URL, places)
+        ]
+        with open_archive(path) as archive:
+            return await pusher.push(
+                archive.select(), targets, compression=compression, on_progress=on_progress
+            )
+
+
+def encoded(content: bytes, policy: CompressionPolicy) -> bytes:
+    """What a layer is sent as, by the encoder alone: one block after the other on one thread."""
+    encoder = encoder_for(policy, Compression.NONE)()
+    output = bytearray(encoder.header)
+    for start in range(0, len(content), BLOCK_SIZE):
+        block = memoryview(content)[start : start + BLOCK_SIZE]
+        sent, checksum = encoder.encode(block)
+        encoder.add(checksum, len(block))
+        output += sent
+    return bytes(output + encoder.trailer())
