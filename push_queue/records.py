@@ -51,9 +51,9 @@ def parse_status(fields: Mapping[str, str]) -> JobStatus:
         if not name.startswith(RESULT)
     }
     results = tuple(
-        TargetResult(target=name.removeprefix(RESULT), digest=value)
-        for name, value in sorted(fields.items())
-        if name.startswith(RESULT)
+        TargetResult(target=target, digest=fields[RESULT + target])
+        for target in json.loads(fields.get("targets", "[]"))
+        if RESULT + target in fields
     )
     return JobStatus.model_validate(values | {"results": results})
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 
 from yarl import URL
 
-from ..exceptions import ResponseError, UploadUnknownError
+from ..exceptions import DigestMismatchError, ResponseError, UploadUnknownError
 from ..http.registry import Registry, UploadSession
 from ..models import BlobInfo
 from .ledger import BlobLedger
@@ -78,7 +78,7 @@ class BlobUploader:
             await self._ledger.remember_encoded(source.key, blob)
             await self.registry.finish_upload(session, blob.digest)
         except ResponseError as error:
-            if not error.retryable or isinstance(error, UploadUnknownError):
+            if not _can_go_on(error):
                 await self._abandon(source, session)
             raise
         await self._close(source)
@@ -94,7 +94,7 @@ class BlobUploader:
                     self._keep(source, session)
                     return session, offset
             except ResponseError as error:
-                if error.retryable and not isinstance(error, UploadUnknownError):
+                if _can_go_on(error):
                     raise
             await self._abandon(source, session)
         session = await self.registry.start_upload(self.repository)
@@ -141,6 +141,11 @@ class BlobUploader:
 
     async def _remember(self, blob: BlobInfo) -> None:
         await self._ledger.remember_repository(self.host, self.repository, blob.digest)
+
+
+def _can_go_on(error: ResponseError) -> bool:
+    """Whether the upload session is still of use; the next try goes on with it then."""
+    return error.retryable and not isinstance(error, (UploadUnknownError, DigestMismatchError))
 
 
 async def _skip(pieces: AsyncIterable[memoryview], count: int) -> AsyncIterator[memoryview]:
