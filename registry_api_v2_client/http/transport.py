@@ -158,14 +158,14 @@ class _WatchedBody:
     ) -> None:
         self._body = body
         self._on_block = on_block
-        self.failure: RegistryError | None = None
+        self.failure: Exception | None = None
 
     async def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
         try:
             async for block in self._body:
                 yield block
                 self._on_block()
-        except RegistryError as error:
+        except Exception as error:
             self.failure = error
             raise
 

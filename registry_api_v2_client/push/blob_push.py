@@ -67,7 +67,9 @@ class BlobPush:
                 if await uploader.find(source, blob):
                     continue
                 claim = self._ledger.claim(uploader.host, source.key, source.size)
-                if await claims.enter_async_context(claim):
+                waited = await claims.enter_async_context(claim)
+                # Whoever held the claim, maybe until just before we took it, may have sent it.
+                if waited or blob is None:
                     blob = await self.known(source)
                     if await uploader.find(source, blob):
                         continue

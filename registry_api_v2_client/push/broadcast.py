@@ -5,8 +5,6 @@ from collections.abc import AsyncIterable, AsyncIterator
 from types import TracebackType
 from typing import Self
 
-from ..exceptions import RegistryError
-
 _AHEAD = 4
 """Pieces that the fastest upload may be ahead of the slowest."""
 
@@ -38,12 +36,12 @@ class Broadcast:
             async for piece in self._source:
                 for view in self.views:
                     await view.put(piece)
-        except RegistryError as error:
+        except Exception as error:  # noqa: BLE001 - the views raise it
             self._end(error)
         else:
             self._end(None)
 
-    def _end(self, error: RegistryError | None) -> None:
+    def _end(self, error: Exception | None) -> None:
         for view in self.views:
             view.end(error)
 
@@ -52,7 +50,7 @@ class View:
     """One upload's share of a broadcast, to iterate over once."""
 
     def __init__(self) -> None:
-        self._pieces: asyncio.Queue[memoryview | RegistryError | None] = asyncio.Queue()
+        self._pieces: asyncio.Queue[memoryview | Exception | None] = asyncio.Queue()
         self._room = asyncio.Semaphore(_AHEAD)
         self._closed = False
 
@@ -61,7 +59,7 @@ class View:
             await self._room.acquire()
             self._pieces.put_nowait(piece)
 
-    def end(self, error: RegistryError | None) -> None:
+    def end(self, error: Exception | None) -> None:
         self._pieces.put_nowait(error)
 
     def close(self) -> None:
@@ -71,7 +69,7 @@ class View:
 
     async def __aiter__(self) -> AsyncIterator[memoryview]:
         while (piece := await self._pieces.get()) is not None:
-            if isinstance(piece, RegistryError):
+            if isinstance(piece, Exception):
                 raise piece
             yield piece
             self._room.release()
