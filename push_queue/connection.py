@@ -22,6 +22,11 @@ CONNECT_SECONDS = 2.5
 # connects anew before each of its own, so a command gives up after half a minute.
 _RETRIES, _BACKOFF_BASE, _BACKOFF_CAP = 6, 0.1, 2.0
 
+_FOR_EVER = -1
+
+# redis-py lets a refused connection through as the OSError that it is.
+_TRANSIENT = (RedisConnectionError, RedisTimeoutError, OSError)
+
 # A queued job must not vanish because no worker came for a while, so arq's record outlives it.
 _JOB_RECORD_MS = 10 * 365 * 24 * 3600 * 1000
 
@@ -43,7 +48,7 @@ def redis_settings(settings: Settings) -> RedisSettings:
         conn_timeout=2,
         conn_retries=10,
         retry=_durable(),
-        retry_on_error=[RedisConnectionError, RedisTimeoutError],
+        retry_on_error=list(_TRANSIENT),
         **tls,
     )
 
@@ -57,8 +62,10 @@ def arq_options() -> dict[str, Any]:
     }
 
 
-async def connect(settings: Settings) -> ArqRedis:
+async def connect(settings: Settings, *, patient: bool = False) -> ArqRedis:
     """Connect, or fail within :data:`CONNECT_SECONDS`; later commands ride out a short restart.
+
+    Those of a ``patient`` connection, a worker's, wait for Redis as long as it takes.
 
     Raises:
         RedisUnavailableError: nobody answers there.
@@ -69,9 +76,10 @@ async def connect(settings: Settings) -> ArqRedis:
     with redis_errors(settings.redis_address):
         async with asyncio.timeout(CONNECT_SECONDS):
             redis = await create_pool(first, default_queue_name=keys.queue, **arq_options())
-    redis.set_retry(_durable())
+    redis.set_retry(_durable(_FOR_EVER if patient else _RETRIES))
     return redis
 
 
-def _durable() -> Retry:
-    return Retry(EqualJitterBackoff(cap=_BACKOFF_CAP, base=_BACKOFF_BASE), _RETRIES)
+def _durable(retries: int = _RETRIES) -> Retry:
+    backoff = EqualJitterBackoff(cap=_BACKOFF_CAP, base=_BACKOFF_BASE)
+    return Retry(backoff, retries, supported_errors=_TRANSIENT)  # type: ignore[arg-type]

@@ -54,7 +54,7 @@ def _run(settings: Settings, burst: bool) -> None:
     loop = _new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        redis = loop.run_until_complete(connect(settings))
+        redis = loop.run_until_complete(connect(settings, patient=True))
         Worker(burst=burst, **worker_options(settings), redis_pool=redis).run()
     finally:
         loop.close()
