@@ -13,11 +13,13 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from push_queue import Keys
 from registry_api_v2_client import BlobInfo
+from registry_api_v2_client.push.ledger import Claims
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +30,10 @@ _MOUNT_CANDIDATES = 3
 """Repositories to try to mount from: one is nearly always enough, each costs a request."""
 _WORTH_A_CLAIM = 1 << 20
 """Bytes; a smaller blob is sent twice sooner than two workers have agreed on who sends it."""
-_FIRST_LOOK, _LAST_LOOK = 0.05, 0.5
-"""Seconds between two looks at a claim that another upload holds: first, and at most."""
+_LOOK_SECONDS = 0.1
+"""Between two looks at a claim that another worker holds."""
+
+_BLOB = TypeAdapter(BlobInfo)
 
 # KEYS 1 claim; ARGV 1 token, 2 milliseconds. Renews the claim if it is still ours: 1, else 0.
 _RENEW = """
@@ -54,12 +58,13 @@ class RedisLedger:
         self._redis = redis
         self._keys = keys
         self._claim_ms = claim_seconds * 1000
+        self._claims = Claims()
         self._renew = redis.register_script(_RENEW)
         self._release = redis.register_script(_RELEASE)
 
     async def encoded(self, key: str) -> BlobInfo | None:
         content = await self._ask(self._redis.get(self._keys.layer(key)))
-        return BlobInfo(**json.loads(content)) if content else None
+        return _parse(content) if content else None
 
     async def remember_encoded(self, key: str, blob: BlobInfo) -> None:
         content = json.dumps(asdict(blob))
@@ -96,29 +101,34 @@ class RedisLedger:
     @asynccontextmanager
     async def claim(self, registry: str, key: str, size: int) -> AsyncIterator[bool]:
         if size < _WORTH_A_CLAIM:
-            yield False
+            yield True
             return
         name, token = self._keys.claim(registry, key), secrets.token_hex(8)
-        waited = await self._wait_for(name, token)
+        # Tasks of this worker agree among themselves, so that only one of them asks Redis.
+        async with self._claims.claim(name) as mine:
+            if mine and await self._take(name, token):
+                async with self._renewed(name, token):
+                    yield True
+                return
+        yield False
+
+    @asynccontextmanager
+    async def _renewed(self, name: str, token: str) -> AsyncIterator[None]:
         renewal = asyncio.create_task(self._keep(name, token))
         try:
-            yield waited
+            yield
         finally:
             renewal.cancel()
             await asyncio.wait([renewal])
             await self._ask(self._release(keys=[name], args=[token]))
 
-    async def _wait_for(self, name: str, token: str) -> bool:
-        """Take the claim; True when someone else held it at first."""
-        waited, delay = False, _FIRST_LOOK
-        while await self._ask(self._taken(name, token)):
-            waited = True
-            await asyncio.sleep(delay)
-            delay = min(2 * delay, _LAST_LOOK)
-        return waited
-
-    async def _taken(self, name: str, token: str) -> bool:
-        return not await self._redis.set(name, token, nx=True, px=self._claim_ms)
+    async def _take(self, name: str, token: str) -> bool:
+        """Take the claim, or wait until another worker gives it up: False then."""
+        if await self._ask(self._redis.set(name, token, nx=True, px=self._claim_ms, get=True)):
+            while await self._ask(self._redis.exists(name)):  # noqa: ASYNC110 - it is in Redis
+                await asyncio.sleep(_LOOK_SECONDS)
+            return False
+        return True
 
     async def _keep(self, name: str, token: str) -> None:
         while True:
@@ -132,3 +142,11 @@ class RedisLedger:
         except RedisError as error:
             logger.warning("the ledger is out of reach: %s", type(error).__name__)
             return None
+
+
+def _parse(content: bytes) -> BlobInfo | None:
+    """An entry; one that another version wrote in another way is as good as none."""
+    try:
+        return _BLOB.validate_json(content, extra="forbid")
+    except ValidationError:
+        return None

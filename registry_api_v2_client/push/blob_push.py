@@ -60,42 +60,50 @@ class BlobPush:
         return await retrying(self._retry, lambda: self._bring(source))
 
     async def _bring(self, source: BlobSource) -> BlobInfo:
-        blob = await self.known(source)
+        blob: BlobInfo | None = None
         async with AsyncExitStack() as claims:
             missing = []
             for uploader in self._first:
-                if await uploader.find(source, blob):
-                    continue
-                claim = self._ledger.claim(uploader.host, source.key, source.size)
-                waited = await claims.enter_async_context(claim)
-                # Whoever held the claim, maybe until just before we took it, may have sent it.
-                if waited or blob is None:
-                    blob = await self.known(source)
-                    if await uploader.find(source, blob):
-                        continue
-                missing.append(uploader)
+                found = await self._find_or_claim(source, uploader, claims)
+                blob = found or blob
+                if not found:
+                    missing.append(uploader)
             if missing:
-                blob = await self._send(source, missing, blob)
+                blob = await self._send(source, missing)
         for uploader in self._others:
             if not await uploader.find(source, blob):
-                await self._send(source, [uploader], blob)
+                blob = await self._send(source, [uploader])
         if blob is None:
             raise ValueError("a blob needs at least one place to go to")
         return blob
 
-    async def _send(
-        self, source: BlobSource, uploaders: Sequence[BlobUploader], known: BlobInfo | None
-    ) -> BlobInfo:
+    async def _find_or_claim(
+        self, source: BlobSource, uploader: BlobUploader, claims: AsyncExitStack
+    ) -> BlobInfo | None:
+        """The blob, if it need not be sent; None if it must be, by us who hold the claim now."""
+        mine = False
+        while True:
+            blob = await self.known(source)
+            if blob and await uploader.find(source, blob):
+                return blob
+            # Whoever held the claim, maybe until just before we took it, may have sent the blob;
+            # a small one is not worth a second look.
+            if mine:
+                return None
+            claim = self._ledger.claim(uploader.host, source.key, source.size)
+            mine = await claims.enter_async_context(claim)
+            if mine and source.small:
+                return None
+
+    async def _send(self, source: BlobSource, uploaders: Sequence[BlobUploader]) -> BlobInfo:
         async with self._slots:
             for uploader in uploaders:
                 uploader.report(source, 0, BlobState.UPLOADING)
             if isinstance(source, LayerSource) and not source.small:
                 return await self._send_stream(source, uploaders)
-            return await self._send_small(source, uploaders, known)
+            return await self._send_small(source, uploaders)
 
-    async def _send_small(
-        self, source: BlobSource, uploaders: Sequence[BlobUploader], known: BlobInfo | None
-    ) -> BlobInfo:
+    async def _send_small(self, source: BlobSource, uploaders: Sequence[BlobUploader]) -> BlobInfo:
         if isinstance(source, BytesSource):
             content = source.content
         else:
@@ -103,9 +111,9 @@ class BlobPush:
         blob = BlobInfo(sha256(content), len(content), source.media_type)
         for uploader in uploaders:
             # Once it is encoded, its digest can be asked for.
-            if blob == known or not await uploader.find(source, blob):
+            if source.encoder is AsIs or not await uploader.find(source, blob):
                 await uploader.send(source, blob, content)
-        if source.encoder is not AsIs and blob != known:
+        if source.encoder is not AsIs:
             await self._ledger.remember_encoded(source.key, blob)
         return blob
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Hashable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
@@ -40,7 +40,8 @@ class BlobLedger(Protocol):
     def claim(self, registry: str, key: str, size: int) -> AbstractAsyncContextManager[bool]:
         """The right to upload a blob of ``size`` bytes to a registry, held by one at a time.
 
-        Gives True when it had to be waited for: another upload may have done the work.
+        Gives True for who holds it. Gives False, without the right, when another held it and has
+        given it up since: the blob is there now, or else the right must be asked for again.
         """
 
 
@@ -51,7 +52,7 @@ class MemoryLedger:
         self._encoded: dict[str, BlobInfo] = {}
         self._repositories: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
         self._uploads: dict[tuple[str, str, str], str] = {}
-        self._claims: dict[tuple[str, str], asyncio.Lock] = {}
+        self._claims = Claims()
 
     async def encoded(self, key: str) -> BlobInfo | None:
         return self._encoded.get(key)
@@ -81,7 +82,26 @@ class MemoryLedger:
 
     @asynccontextmanager
     async def claim(self, registry: str, key: str, size: int) -> AsyncIterator[bool]:
-        lock = self._claims.setdefault((registry, key), asyncio.Lock())
-        waited = lock.locked()
-        async with lock:
-            yield waited
+        async with self._claims.claim((registry, key)) as mine:
+            yield mine
+
+
+class Claims:
+    """Claims among the tasks of one process."""
+
+    def __init__(self) -> None:
+        self._given_up: dict[Hashable, asyncio.Event] = {}
+
+    @asynccontextmanager
+    async def claim(self, key: Hashable) -> AsyncIterator[bool]:
+        """Take the claim and give True, or wait until its holder gives it up and give False."""
+        if holder := self._given_up.get(key):
+            await holder.wait()
+            yield False
+            return
+        given_up = self._given_up[key] = asyncio.Event()
+        try:
+            yield True
+        finally:
+            del self._given_up[key]
+            given_up.set()

@@ -36,16 +36,32 @@ async def test_a_claim_is_held_by_one_at_a_time() -> None:
 
     async def work() -> bool:
         nonlocal holders, most
-        async with ledger.claim("registry", "blob", 1) as waited:
-            holders += 1
+        async with ledger.claim("registry", "blob", 1) as mine:
+            holders += mine
             most = max(most, holders)
             await asyncio.sleep(0)
-            holders -= 1
-            return waited
+            holders -= mine
+            return mine
 
-    waited = await asyncio.gather(*(work() for _ in range(20)))
+    outcomes = await asyncio.gather(*(work() for _ in range(20)))
     assert most == 1
-    assert sorted(waited) == [False] + [True] * 19
+    assert sorted(outcomes) == [False] * 19 + [True]
+
+
+async def test_who_waited_does_so_until_the_claim_is_given_up() -> None:
+    ledger = MemoryLedger()
+
+    async def wait() -> bool:
+        async with ledger.claim("registry", "blob", 1) as mine:
+            return mine
+
+    async with ledger.claim("registry", "blob", 1):
+        waiter = asyncio.create_task(wait())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not waiter.done()
+    assert await waiter is False
+    assert await wait() is True
 
 
 async def test_claims_of_other_blobs_and_registries_are_free() -> None:
@@ -56,7 +72,7 @@ async def test_claims_of_other_blobs_and_registries_are_free() -> None:
         ledger.claim("registry", "other", 1) as other,
         ledger.claim("elsewhere", "blob", 1) as elsewhere,
     ):
-        assert (other, elsewhere) == (False, False)
+        assert (other, elsewhere) == (True, True)
 
 
 async def test_a_claim_is_free_again_after_a_failure() -> None:
@@ -64,8 +80,8 @@ async def test_a_claim_is_free_again_after_a_failure() -> None:
     with pytest.raises(ZeroDivisionError):
         async with ledger.claim("registry", "blob", 1):
             raise ZeroDivisionError
-    async with asyncio.timeout(5), ledger.claim("registry", "blob", 1) as waited:
-        assert waited is False
+    async with asyncio.timeout(5), ledger.claim("registry", "blob", 1) as mine:
+        assert mine is True
 
 
 async def test_a_waiter_that_gives_up_holds_up_nobody() -> None:

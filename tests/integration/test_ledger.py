@@ -1,0 +1,71 @@
+"""The ledger's unit tests once more, on a real Valkey; and a push that loses it in mid-upload."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from push_queue import Keys
+from registry_api_v2_client.push.engine import ImagePusher
+from tests.support.big_images import write_big_archive
+from tests.support.images import sha256_digest
+from tests.support.processes import free_port
+from tests.support.proxy import FaultProxy, is_patch
+from tests.support.pushes import FEW_AND_FAST, push
+from tests.support.servers import RedisServer
+from tests.support.skopeo import decompress
+from tests.support.spec_registry import SpecRegistry
+from tests.unit.worker.test_ledger import *  # noqa: F403 - its tests are ours
+from worker.ledger import RedisLedger
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    async with Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+async def lost_redis() -> AsyncIterator[Redis]:
+    async with Redis.from_url(f"redis://127.0.0.1:{free_port()}") as client:
+        yield client
+
+
+@pytest.fixture
+def keys(namespace: str) -> Keys:
+    return Keys(namespace)
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_a_push_goes_on_when_redis_goes_away_in_its_middle(
+    comes_back: bool, tmp_path: Path, start_redis: Callable[[], RedisServer], keys: Keys
+) -> None:
+    big = write_big_archive(tmp_path / "big.tar", [6_000_000, 3_000_000])
+    server = start_redis()
+    async with (
+        Redis.from_url(server.url) as client,
+        SpecRegistry() as registry,
+        FaultProxy(registry.url) as proxy,
+    ):
+        pusher = ImagePusher(ledger=RedisLedger(client, keys, 1), retry=FEW_AND_FAST)
+        hold = proxy.hold(is_patch, after=1_000_000)
+        pushing = asyncio.create_task(
+            push(pusher, big.path, f"{proxy.url}/app", f"{proxy.url}/copy")
+        )
+        await hold.reached.wait()
+        server.kill()
+        if comes_back:
+            server.start()
+        hold.release()
+        async with asyncio.timeout(30):
+            await pushing
+        pusher.close()
+        for name in ("app", "copy"):
+            stored = registry.repositories[name].blobs
+            layers = registry.manifest(name, "1")["layers"]
+            contents = [decompress(stored[layer["digest"]]) for layer in layers]
+            assert list(map(sha256_digest, contents)) == big.diff_ids

@@ -1,0 +1,256 @@
+"""One push to several registries and repositories: each layer is read and encoded once."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from registry_api_v2_client.archive.image_archive import ImageArchive
+from registry_api_v2_client.archive.tar_index import Member, MemberReader
+from registry_api_v2_client.exceptions import DeniedError, RegistryError, RegistryUnavailableError
+from registry_api_v2_client.media_types import Compression
+from registry_api_v2_client.push.encoding import CompressionPolicy, encoder_for
+from registry_api_v2_client.push.engine import ImagePusher
+from registry_api_v2_client.push.ledger import MemoryLedger
+from tests.support.big_images import BigArchive, write_big_archive
+from tests.support.images import sha256_digest
+from tests.support.processes import free_port
+from tests.support.proxy import FaultProxy, Request, is_patch
+from tests.support.pushes import FEW_AND_FAST, push
+from tests.support.skopeo import decompress
+from tests.support.spec_registry import SpecRegistry
+
+pytestmark = pytest.mark.integration
+
+LAYERS = [6_000_000, 3_000_000, 50_000]
+
+
+@pytest.fixture
+def big(tmp_path: Path) -> BigArchive:
+    return write_big_archive(tmp_path / "big.tar", LAYERS)
+
+
+@pytest.fixture
+async def one() -> AsyncIterator[SpecRegistry]:
+    async with SpecRegistry() as registry:
+        yield registry
+
+
+@pytest.fixture
+async def two() -> AsyncIterator[SpecRegistry]:
+    async with SpecRegistry() as registry:
+        yield registry
+
+
+class CountingArchive(ImageArchive):
+    """Counts how often each member is opened for reading."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.opened: Counter[str] = Counter()
+
+    def open(self, member: Member) -> MemberReader:
+        self.opened[member.name] += 1
+        return super().open(member)
+
+
+def diff_ids(registry: SpecRegistry, repository: str) -> list[str]:
+    """Of the layers that the repository holds for its image, once they are decompressed."""
+    stored = registry.repositories[repository].blobs
+    layers = registry.manifest(repository, "1")["layers"]
+    return [sha256_digest(decompress(stored[layer["digest"]])) for layer in layers]
+
+
+def blob_uploads(registry: SpecRegistry, repository: str) -> int:
+    """Blobs whose bytes were sent to the repository."""
+    path = f"/v2/{repository}/blobs/uploads/"
+    puts = (method == "PUT" and where.startswith(path) for method, where in registry.requests)
+    return sum(puts)
+
+
+@pytest.mark.parametrize("compression", CompressionPolicy)
+async def test_each_layer_is_read_and_encoded_once(
+    compression: CompressionPolicy,
+    big: BigArchive,
+    one: SpecRegistry,
+    two: SpecRegistry,
+    pusher: ImagePusher,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    archives: list[CountingArchive] = []
+    encoded: list[int] = []
+    lock = threading.Lock()
+    encoder = encoder_for(compression, Compression.NONE)
+    encode = encoder.encode
+
+    def counting(self: Any, block: memoryview) -> tuple[bytes, int]:
+        with lock:
+            encoded.append(len(block))
+        return encode(self, block)
+
+    def counted(path: Path) -> CountingArchive:
+        archives.append(CountingArchive(path))
+        return archives[-1]
+
+    monkeypatch.setattr(encoder, "encode", counting)
+    places = [f"{registry.url}/{name}" for registry in (one, two) for name in ("app", "copy")]
+    await push(pusher, big.path, *places, compression=compression, open_archive=counted)
+    layers = [f"blobs/sha256/{diff_id.removeprefix('sha256:')}" for diff_id in big.diff_ids]
+    (archive,) = archives
+    assert [archive.opened[name] for name in layers] == [1] * len(LAYERS)
+    with ImageArchive(big.path) as plain:
+        assert sum(encoded) == sum(layer.member.size for layer in plain.select().layers)
+    for registry in (one, two):
+        for name in ("app", "copy"):
+            assert diff_ids(registry, name) == big.diff_ids
+        assert registry.manifest("app", "1") == registry.manifest("copy", "1")
+    assert one.manifest("app", "1") == two.manifest("app", "1")
+
+
+async def test_the_second_repository_of_each_registry_is_mounted(
+    big: BigArchive, one: SpecRegistry, two: SpecRegistry, pusher: ImagePusher
+) -> None:
+    places = [f"{registry.url}/{name}" for registry in (one, two) for name in ("app", "copy")]
+    await push(pusher, big.path, *places)
+    for registry in (one, two):
+        assert blob_uploads(registry, "app") == len(LAYERS) + 1, "layers and config"
+        assert blob_uploads(registry, "copy") == 0
+
+
+async def test_a_registry_that_has_the_layers_is_not_sent_them(
+    big: BigArchive, one: SpecRegistry, two: SpecRegistry, pusher: ImagePusher
+) -> None:
+    await push(pusher, big.path, f"{one.url}/app")
+    one.requests.clear()
+    await push(pusher, big.path, f"{one.url}/app", f"{two.url}/app")
+    assert blob_uploads(one, "app") == 0
+    assert diff_ids(two, "app") == big.diff_ids
+
+
+# Targets that fail
+
+
+async def test_a_registry_that_is_down_keeps_no_other_from_its_image(
+    big: BigArchive, one: SpecRegistry, two: SpecRegistry, pusher: ImagePusher
+) -> None:
+    down = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(RegistryUnavailableError, match=down):
+        await push(pusher, big.path, f"{one.url}/app", f"{down}/app", f"{two.url}/app")
+    assert diff_ids(one, "app") == diff_ids(two, "app") == big.diff_ids
+
+
+@pytest.mark.parametrize("after", [0, 1_500_000])
+async def test_a_registry_that_always_breaks_off_keeps_no_other_from_its_image(
+    after: int, big: BigArchive, one: SpecRegistry, two: SpecRegistry, pusher: ImagePusher
+) -> None:
+    broken = SpecRegistry(resumes=False)
+    async with broken, FaultProxy(broken.url) as proxy:
+        proxy.cut(is_patch, after=after, times=50)
+        with pytest.raises(RegistryUnavailableError, match=proxy.host):
+            await push(pusher, big.path, f"{one.url}/app", f"{proxy.url}/app", f"{two.url}/app")
+        assert broken.repositories["app"].tags == {}
+    assert diff_ids(one, "app") == diff_ids(two, "app") == big.diff_ids
+
+
+async def test_a_repository_that_is_forbidden_keeps_no_other_from_its_image(
+    big: BigArchive, one: SpecRegistry, two: SpecRegistry, pusher: ImagePusher
+) -> None:
+    def is_forbidden(request: Request) -> bool:
+        return request.path.startswith("/v2/forbidden/") and request.method != "HEAD"
+
+    async with FaultProxy(one.url) as proxy:
+        proxy.answer(is_forbidden, status=403, times=50)
+        places = [f"{proxy.url}/forbidden", f"{proxy.url}/app", f"{two.url}/app"]
+        with pytest.raises(DeniedError, match="forbidden"):
+            await push(pusher, big.path, *places)
+    assert diff_ids(one, "app") == diff_ids(two, "app") == big.diff_ids
+
+
+async def test_a_broken_archive_is_given_up_for_all_targets_at_once(
+    big: BigArchive, one: SpecRegistry, two: SpecRegistry, pusher: ImagePusher
+) -> None:
+    content = bytearray(big.path.read_bytes())
+    content[3_000_000] ^= 1
+    big.path.write_bytes(content)
+    with pytest.raises(RegistryError) as caught:
+        await push(pusher, big.path, f"{one.url}/app", f"{two.url}/app")
+    assert caught.value.kind == "archive_digest_mismatch"
+    for registry in (one, two):
+        assert registry.repository("app").tags == {}
+        assert registry.repository("app").uploads == {}
+        posts = registry.requests["POST", "/v2/app/blobs/uploads/"]
+        assert posts <= len(LAYERS) + 1, "not tried again"
+
+
+async def test_a_break_at_one_registry_does_not_send_all_to_the_other_again(
+    big: BigArchive, one: SpecRegistry, two: SpecRegistry, pusher: ImagePusher
+) -> None:
+    async with FaultProxy(one.url) as steady, FaultProxy(two.url) as shaky:
+        shaky.cut(is_patch, after=1_500_000)
+        await push(pusher, big.path, f"{steady.url}/app", f"{shaky.url}/app")
+        whole = sum(layer["size"] for layer in one.manifest("app", "1")["layers"])
+        for registry, proxy in ((one, steady), (two, shaky)):
+            assert diff_ids(registry, "app") == big.diff_ids
+            assert proxy.bytes_sent() < 1.2 * whole
+
+
+async def test_slow_and_fast_registries_both_get_all(
+    big: BigArchive, one: SpecRegistry, two: SpecRegistry, pusher: ImagePusher
+) -> None:
+    async with FaultProxy(one.url) as slow:
+        hold = slow.hold(is_patch, after=500_000)
+        pushing = asyncio.create_task(push(pusher, big.path, f"{slow.url}/app", f"{two.url}/app"))
+        await hold.reached.wait()
+        assert not pushing.done()
+        hold.release()
+        await pushing
+    assert diff_ids(one, "app") == diff_ids(two, "app") == big.diff_ids
+
+
+# Several pushes at once
+
+
+async def test_pushes_to_the_same_registries_in_another_order_do_not_wait_for_each_other(
+    big: BigArchive, one: SpecRegistry, two: SpecRegistry, pusher: ImagePusher
+) -> None:
+    async with asyncio.timeout(30):
+        await asyncio.gather(
+            push(pusher, big.path, f"{one.url}/a", f"{two.url}/a"),
+            push(pusher, big.path, f"{two.url}/b", f"{one.url}/b"),
+        )
+    for registry in (one, two):
+        assert diff_ids(registry, "a") == diff_ids(registry, "b") == big.diff_ids
+        sent = blob_uploads(registry, "a") + blob_uploads(registry, "b")
+        assert sent == len(LAYERS) + 1
+
+
+async def test_a_blob_that_arrived_just_before_the_claim_is_not_sent_again(
+    tmp_path: Path, one: SpecRegistry
+) -> None:
+    """The other upload ends between the first look and the claim, so nobody is waited for."""
+    big = write_big_archive(tmp_path / "big.tar", LAYERS[:1])
+    arrived: list[str] = []
+
+    class LateLedger(MemoryLedger):
+        @asynccontextmanager
+        async def claim(self, registry: str, key: str, size: int) -> AsyncIterator[bool]:
+            if size > LAYERS[0] and not arrived:
+                arrived.append(key)
+                await push(other, big.path, f"{one.url}/first")
+            async with super().claim(registry, key, size) as waited:
+                yield waited
+
+    ledger = LateLedger()
+    other = ImagePusher(ledger=ledger, retry=FEW_AND_FAST)
+    late = ImagePusher(ledger=ledger, retry=FEW_AND_FAST)
+    await push(late, big.path, f"{one.url}/second")
+    assert diff_ids(one, "first") == diff_ids(one, "second") == big.diff_ids
+    patches = [path for method, path in one.requests if method == "PATCH"]
+    assert len(patches) == 1
+    for pusher in (other, late):
+        pusher.close()

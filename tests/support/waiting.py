@@ -1,0 +1,15 @@
+"""Wait for what happens by itself, as soon as it has."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from tests.support.processes import POLL_SECONDS
+
+
+async def becomes(condition: Callable[[], Awaitable[bool]], timeout: float = 10) -> None:
+    """Look until the condition holds; TimeoutError if it never does."""
+    async with asyncio.timeout(timeout):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(POLL_SECONDS)

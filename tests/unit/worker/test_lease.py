@@ -1,0 +1,126 @@
+"""A job's lease on arq's keys: taken, renewed, given back, and no trouble without Redis."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import fakeredis
+import pytest
+from arq.constants import in_progress_key_prefix
+from redis.asyncio import Redis
+
+from tests.support.waiting import becomes
+from worker.lease import Lease, lease_hooks
+
+QUEUE = "push:queue"
+JOB = "push:job-1:0"
+IN_PROGRESS = in_progress_key_prefix + JOB
+SCORE = 1_700_000_000_000
+LONG_MS = 86_400_000
+SECONDS = 15
+
+
+@pytest.fixture
+def server() -> fakeredis.FakeServer:
+    return fakeredis.FakeServer()
+
+
+@pytest.fixture
+async def redis(server: fakeredis.FakeServer) -> AsyncIterator[Redis]:
+    """As arq leaves it when it starts a job: in the queue, in progress for the longest time."""
+    async with fakeredis.FakeAsyncRedis(server=server) as client:
+        await client.zadd(QUEUE, {JOB: SCORE})
+        await client.psetex(IN_PROGRESS, LONG_MS, b"1")
+        yield client
+        server.connected = True
+
+
+def lease_of(redis: Redis, seconds: int = SECONDS) -> Lease:
+    return Lease(redis, QUEUE, JOB, SCORE, seconds)  # type: ignore[arg-type] # enough of arq's
+
+
+async def is_moved(redis: Redis) -> bool:
+    """Whether the job is no longer where it was enqueued."""
+    return bool(await redis.zscore(QUEUE, JOB) != SCORE)
+
+
+async def test_a_running_job_is_out_of_the_way_until_the_lease_ends(redis: Redis) -> None:
+    lease = lease_of(redis)
+    before = time.time() * 1000
+    await lease.take()
+    assert 0 < await redis.pttl(IN_PROGRESS) <= SECONDS * 1000
+    score = await redis.zscore(QUEUE, JOB)
+    assert before + SECONDS * 1000 - 1 <= score <= time.time() * 1000 + SECONDS * 1000
+    await lease.give_back()
+
+
+async def test_the_job_s_own_place_comes_back(redis: Redis) -> None:
+    lease = lease_of(redis)
+    await lease.take()
+    await lease.give_back()
+    assert await redis.zscore(QUEUE, JOB) == SCORE
+
+
+async def test_it_is_renewed_while_the_job_runs_and_not_after(redis: Redis) -> None:
+    lease = lease_of(redis, seconds=1)
+    await lease.take()
+    await redis.zadd(QUEUE, {JOB: SCORE})
+    await redis.pexpire(IN_PROGRESS, LONG_MS)
+    await becomes(lambda: is_moved(redis))
+    assert await redis.pttl(IN_PROGRESS) <= 1000
+    tasks = asyncio.all_tasks()
+    await lease.give_back()
+    assert asyncio.all_tasks() < tasks
+
+
+async def test_a_job_that_is_no_longer_queued_is_not_queued_again(redis: Redis) -> None:
+    lease = lease_of(redis)
+    await redis.zrem(QUEUE, JOB)
+    await lease.take()
+    assert await redis.zcard(QUEUE) == 0
+    await lease.give_back()
+    assert await redis.zcard(QUEUE) == 0
+
+
+async def test_a_lost_in_progress_key_is_not_made_up(redis: Redis) -> None:
+    lease = lease_of(redis)
+    await redis.delete(IN_PROGRESS)
+    await lease.take()
+    await lease.give_back()
+    assert await redis.exists(IN_PROGRESS) == 0
+
+
+async def test_redis_away_is_no_trouble(
+    redis: Redis, server: fakeredis.FakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.connected = False
+    lease = lease_of(redis)
+    await lease.take()
+    await lease.give_back()
+    assert len(caplog.records) == 2
+    assert all(JOB in record.getMessage() for record in caplog.records)
+
+
+async def test_a_renewal_that_failed_is_made_up_for(
+    redis: Redis, server: fakeredis.FakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.connected = False
+    lease = lease_of(redis, seconds=1)
+    await lease.take()
+
+    async def failed_again() -> bool:
+        return len(caplog.records) >= 2
+
+    await becomes(failed_again)
+    server.connected = True
+    await becomes(lambda: is_moved(redis))
+    await lease.give_back()
+
+
+async def test_arq_s_hooks_take_and_give_back(redis: Redis) -> None:
+    on_job_start, on_job_end = lease_hooks(QUEUE, SECONDS)
+    context = {"redis": redis, "job_id": JOB, "score": SCORE}
+    await on_job_start(context)
+    assert await redis.zscore(QUEUE, JOB) > SCORE
+    await on_job_end(context)
+    assert await redis.zscore(QUEUE, JOB) == SCORE

@@ -1,0 +1,214 @@
+"""Progress of a push on its way to Redis: summed up, now and then, and again where it failed."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from push_queue import BlobStatus, Claim, JobStore, RedisUnavailableError, Signal, make_job
+from registry_api_v2_client import BlobProgress, BlobState
+from worker import progress
+from worker.progress import ProgressReporter
+
+CLAIM = Claim(
+    make_job(id="job-1", source="/images/app.tar", targets=["localhost:15000/app:1"]),
+    generation=0,
+    attempt=1,
+    fence=1,
+    worker="worker-1",
+)
+
+
+@dataclass
+class Written:
+    bytes_done: int
+    bytes_total: int
+    blobs_done: int
+    blobs_total: int
+    blobs: list[BlobStatus]
+
+
+@dataclass
+class Store:
+    """Takes what a job store takes, answers by script, then that all is well."""
+
+    answers: list[Signal | Exception] = field(default_factory=list)
+    written: list[Written] = field(default_factory=list)
+    heartbeats: int = 0
+
+    async def progress(
+        self, claim: Claim, *, blobs: Iterable[BlobStatus], **numbers: int
+    ) -> Signal:
+        assert claim is CLAIM
+        signal = self._answer()
+        self.written.append(Written(blobs=list(blobs), **numbers))
+        return signal
+
+    async def heartbeat(self, claim: Claim) -> Signal:
+        assert claim is CLAIM
+        self.heartbeats += 1
+        return self._answer()
+
+    def _answer(self) -> Signal:
+        answer = self.answers.pop(0) if self.answers else Signal.CONTINUE
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def reporter(store: Store) -> ProgressReporter:
+    return ProgressReporter(cast(JobStore, store), CLAIM)
+
+
+@pytest.fixture
+def in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_WRITE_SECONDS", 0.0)
+
+
+def part(
+    digest: str, done: int, state: BlobState, *, repository: str = "app", size: int = 100
+) -> BlobProgress:
+    return BlobProgress(repository, digest, size, done, state)
+
+
+def away() -> Exception:
+    return RedisUnavailableError("redis is away")
+
+
+# What is written
+
+
+async def test_totals_are_over_all_blobs_and_only_changes_are_named(
+    store: Store, reporter: ProgressReporter
+) -> None:
+    reporter.update(part("a", 0, BlobState.WAITING))
+    reporter.update(part("b", 0, BlobState.WAITING, size=50))
+    await reporter.flush()
+    reporter.update(part("a", 30, BlobState.UPLOADING))
+    reporter.update(part("a", 40, BlobState.UPLOADING))
+    await reporter.flush()
+    first, second = store.written
+    assert first == Written(
+        0, 150, 0, 2, [BlobStatus(digest=d, size=s, done=0) for d, s in (("a", 100), ("b", 50))]
+    )
+    assert second == Written(40, 150, 0, 2, [BlobStatus(digest="a", size=100, done=40)])
+
+
+@pytest.mark.parametrize("state", [BlobState.UPLOADED, BlobState.MOUNTED, BlobState.EXISTS])
+async def test_a_blob_that_is_there_counts_whole_and_tells_how(
+    state: BlobState, store: Store, reporter: ProgressReporter
+) -> None:
+    reporter.update(part("a", 100, state))
+    await reporter.flush()
+    (written,) = store.written
+    assert (written.bytes_done, written.blobs_done) == (100, 1)
+    assert [blob.how for blob in written.blobs] == [state.value]
+
+
+async def test_a_blob_is_done_when_it_is_in_every_repository(
+    store: Store, reporter: ProgressReporter
+) -> None:
+    for repository in ("app", "copy"):
+        reporter.update(part("a", 0, BlobState.WAITING, repository=repository))
+    reporter.update(part("a", 100, BlobState.UPLOADED, repository="app"))
+    await reporter.flush()
+    reporter.update(part("a", 100, BlobState.MOUNTED, repository="copy"))
+    await reporter.flush()
+    half, whole = store.written
+    assert (half.blobs_done, half.blobs_total, half.bytes_total) == (0, 1, 100)
+    assert half.blobs[0].how == ""
+    assert (whole.blobs_done, whole.bytes_done) == (1, 100)
+    assert whole.blobs == [BlobStatus(digest="a", size=100, done=100, how="uploaded")]
+
+
+async def test_an_upload_that_starts_over_goes_back(
+    store: Store, reporter: ProgressReporter
+) -> None:
+    reporter.update(part("a", 60, BlobState.UPLOADING))
+    await reporter.flush()
+    reporter.update(part("a", 0, BlobState.UPLOADING))
+    await reporter.flush()
+    assert [written.bytes_done for written in store.written] == [60, 0]
+
+
+async def test_no_news_is_not_written(store: Store, reporter: ProgressReporter) -> None:
+    await reporter.flush()
+    reporter.update(part("a", 1, BlobState.UPLOADING))
+    await reporter.flush()
+    await reporter.flush()
+    assert len(store.written) == 1
+    assert store.heartbeats == 0
+
+
+async def test_what_could_not_be_written_is_written_the_next_time(
+    store: Store, reporter: ProgressReporter
+) -> None:
+    store.answers = [away()]
+    reporter.update(part("a", 10, BlobState.UPLOADING))
+    await reporter.flush()
+    assert store.written == []
+    reporter.update(part("b", 20, BlobState.UPLOADING))
+    await reporter.flush()
+    assert {blob.digest for blob in store.written[0].blobs} == {"a", "b"}
+
+
+# Watching
+
+
+@pytest.mark.parametrize("signal", [Signal.CANCEL, Signal.LOST])
+@pytest.mark.parametrize("news", [True, False])
+async def test_watching_ends_when_the_job_is_not_to_go_on(
+    news: bool, signal: Signal, store: Store, reporter: ProgressReporter, in_no_time: None
+) -> None:
+    store.answers = [Signal.CONTINUE, away(), signal]
+    if news:
+        reporter.update(part("a", 10, BlobState.UPLOADING))
+    async with asyncio.timeout(5):
+        assert await reporter.watch() is signal
+
+
+async def test_without_news_it_asks_less_often(
+    store: Store, reporter: ProgressReporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intervals = 0
+
+    async def sleep(_: float) -> None:
+        nonlocal intervals
+        intervals += 1
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    store.answers = [*[Signal.CONTINUE] * 9, Signal.CANCEL]
+    await reporter.watch()
+    assert store.heartbeats == 10
+    assert intervals >= 3 * store.heartbeats
+
+
+async def test_many_changes_in_one_interval_are_one_write(
+    store: Store, reporter: ProgressReporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        for done in range(100):
+            reporter.update(part("a", done, BlobState.UPLOADING))
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    store.answers = [Signal.CONTINUE, Signal.CONTINUE, Signal.CANCEL]
+    await reporter.watch()
+    assert len(store.written) == len(slept) == 3
+    assert min(slept) >= 0.25, "at most four times a second"
+    assert [written.bytes_done for written in store.written] == [99] * 3
+
+
+def test_every_final_state_has_a_name_in_the_status() -> None:
+    names: dict[BlobState, Any] = dict(progress._HOW)
+    assert set(names) == {state for state in BlobState if state.final}

@@ -1,0 +1,264 @@
+"""How an attempt ends: what the job's status says, and what becomes of its open uploads."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import fakeredis
+import pytest
+from arq import Retry
+from redis.asyncio import Redis
+
+from push_queue import JobState, JobStore, Keys, Outcome, load_settings, make_job
+from registry_api_v2_client import (
+    ArchiveDigestError,
+    OpenUploads,
+    PushedImage,
+    RateLimitedError,
+    Reference,
+    RegistryClient,
+    RegistryError,
+    RegistryUnavailableError,
+)
+from worker import progress
+from worker.presence import Presence
+from worker.push_task import push_image
+from worker.runtime import Runtime
+
+TARGETS = ["localhost:15000/team/app:2", "localhost:15000/app:1"]
+DIGEST = "sha256:" + "d" * 64
+
+
+class Client:
+    """In place of the registry client: opens one upload, then does what the test says."""
+
+    def __init__(self) -> None:
+        self.outcome: BaseException | None = None
+        self.hangs = False
+        self.started = asyncio.Event()
+        self.abandoned = 0
+        self.stopped = False
+        self.pushes: list[list[str]] = []
+
+    async def push(
+        self, source: str, references: Sequence[Reference], *, uploads: OpenUploads, **_: Any
+    ) -> PushedImage:
+        self.pushes.append([str(reference) for reference in references])
+        uploads.add("layer", self._abandon)
+        self.started.set()
+        if self.hangs:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.stopped = True
+        if self.outcome:
+            raise self.outcome
+        uploads.remove("layer")
+        return PushedImage(DIGEST, "application/vnd.oci.image.manifest.v1+json")
+
+    async def _abandon(self) -> None:
+        self.abandoned += 1
+
+
+@pytest.fixture
+def server() -> fakeredis.FakeServer:
+    return fakeredis.FakeServer()
+
+
+@pytest.fixture
+async def redis(server: fakeredis.FakeServer) -> AsyncIterator[Redis]:
+    async with fakeredis.FakeAsyncRedis(server=server) as client:
+        yield client
+        server.connected = True
+
+
+@pytest.fixture
+def store(redis: Redis) -> JobStore:
+    return JobStore(redis, Keys("push"))
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client()
+
+
+@pytest.fixture
+def runtime(store: JobStore, client: Client) -> Runtime:
+    return Runtime(
+        worker_id="worker-1",
+        settings=load_settings(),
+        store=store,
+        client=cast(RegistryClient, client),
+        presence=cast(Presence, SimpleNamespace(running=0)),
+    )
+
+
+async def enqueue(store: JobStore, **fields: Any) -> None:
+    await store.create(make_job(id="job-1", source="/images/app.tar", targets=TARGETS, **fields))
+
+
+async def run(runtime: Runtime, generation: int = 0) -> None:
+    await push_image({"runtime": runtime}, "job-1", generation)
+
+
+async def ended(store: JobStore) -> list[tuple[Outcome, str | None]]:
+    return [(attempt.outcome, attempt.error_kind) for attempt in await store.attempts("job-1")]
+
+
+async def test_a_push_that_succeeds(runtime: Runtime, store: JobStore, client: Client) -> None:
+    await enqueue(store)
+    await run(runtime)
+    job = await store.status("job-1")
+    assert (job.state, job.digest) == (JobState.SUCCEEDED, DIGEST)
+    assert [(result.target, result.digest) for result in job.results] == [
+        (target, DIGEST) for target in TARGETS
+    ]
+    assert client.pushes == [TARGETS]
+    assert client.abandoned == 0
+    assert runtime.presence.running == 0
+
+
+@pytest.mark.parametrize("job_id", ["job-1", "never enqueued"])
+async def test_nothing_to_run_is_not_run(
+    job_id: str, runtime: Runtime, store: JobStore, client: Client
+) -> None:
+    await enqueue(store)
+    await store.cancel("job-1")
+    await push_image({"runtime": runtime}, job_id, 0)
+    assert client.pushes == []
+
+
+async def test_a_permanent_error_fails_the_job_and_closes_its_uploads(
+    runtime: Runtime, store: JobStore, client: Client
+) -> None:
+    await enqueue(store)
+    client.outcome = ArchiveDigestError("layer.tar has another digest")
+    await run(runtime)
+    job = await store.status("job-1")
+    assert (job.state, job.error_kind) == (JobState.FAILED, "archive_digest_mismatch")
+    assert job.error == "layer.tar has another digest"
+    assert client.abandoned == 1
+
+
+async def test_a_passing_error_is_tried_again_and_leaves_its_uploads(
+    runtime: Runtime, store: JobStore, client: Client
+) -> None:
+    await enqueue(store, max_attempts=2)
+    client.outcome = RegistryUnavailableError("no answer")
+    with pytest.raises(Retry):
+        await run(runtime)
+    job = await store.status("job-1")
+    assert (job.state, job.error) == (JobState.RETRYING, "no answer")
+    assert client.abandoned == 0
+    await run(runtime)
+    assert (await store.status("job-1")).state is JobState.FAILED
+    assert await ended(store) == [(Outcome.FAILED, "registry_unavailable")] * 2
+    assert client.abandoned == 1, "by the last attempt"
+
+
+async def test_the_wait_is_at_least_what_the_registry_asks_for(
+    runtime: Runtime, store: JobStore, client: Client
+) -> None:
+    await enqueue(store)
+    client.outcome = RateLimitedError("slow down", status=429, retry_after=600.0)
+    with pytest.raises(Retry) as caught:
+        await run(runtime)
+    assert caught.value.defer_score is not None
+    assert caught.value.defer_score >= 600_000
+
+
+async def test_an_error_nobody_thought_of_fails_the_job_without_its_details(
+    runtime: Runtime, store: JobStore, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    await enqueue(store)
+    client.outcome = ZeroDivisionError("a secret detail")
+    await run(runtime)
+    job = await store.status("job-1")
+    assert (job.state, job.error_kind) == (JobState.FAILED, "internal")
+    assert "secret" not in (job.error or "")
+    assert "ZeroDivisionError" in caplog.text
+    assert client.abandoned == 1
+
+
+async def test_a_cancelled_job_stops_and_closes_its_uploads(
+    runtime: Runtime, store: JobStore, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_WRITE_SECONDS", 0.0)
+    await enqueue(store)
+    client.hangs = True
+    running = asyncio.create_task(run(runtime))
+    await client.started.wait()
+    await store.cancel("job-1")
+    async with asyncio.timeout(5):
+        await running
+    assert (await store.status("job-1")).state is JobState.CANCELLED
+    assert await ended(store) == [(Outcome.CANCELLED, None)]
+    assert client.stopped
+    assert client.abandoned == 1
+
+
+async def test_a_job_that_another_worker_has_taken_is_left_to_it(
+    runtime: Runtime, store: JobStore, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_WRITE_SECONDS", 0.0)
+    await enqueue(store)
+    client.hangs = True
+    running = asyncio.create_task(run(runtime))
+    await client.started.wait()
+    assert await store.start("job-1", 0, "worker-2")
+    async with asyncio.timeout(5):
+        await running
+    job = await store.status("job-1")
+    assert (job.state, job.worker) == (JobState.RUNNING, "worker-2")
+    assert client.stopped
+    assert client.abandoned == 0, "the other one goes on with the upload"
+
+
+async def test_a_worker_that_stops_hands_the_job_back_and_leaves_its_uploads(
+    runtime: Runtime, store: JobStore, client: Client
+) -> None:
+    await enqueue(store, max_attempts=1)
+    client.hangs = True
+    running = asyncio.create_task(run(runtime))
+    await client.started.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (await store.status("job-1")).state is JobState.QUEUED
+    assert await ended(store) == [(Outcome.RELEASED, None)]
+    assert client.stopped
+    assert client.abandoned == 0
+    assert runtime.presence.running == 0
+
+
+@pytest.mark.parametrize("outcome", [None, ArchiveDigestError("bad"), RegistryError("odd")])
+async def test_an_outcome_that_cannot_be_written_is_run_again(
+    outcome: BaseException | None,
+    runtime: Runtime,
+    store: JobStore,
+    client: Client,
+    server: fakeredis.FakeServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await enqueue(store)
+    client.outcome = outcome
+    push = client.push
+
+    async def push_and_lose_redis(*args: Any, **kwargs: Any) -> PushedImage:
+        server.connected = False
+        return await push(*args, **kwargs)
+
+    monkeypatch.setattr(client, "push", push_and_lose_redis)
+    with pytest.raises(Retry):
+        await run(runtime)
+
+
+async def test_a_job_that_cannot_be_started_without_redis_is_tried_again(
+    runtime: Runtime, store: JobStore, client: Client, server: fakeredis.FakeServer
+) -> None:
+    await enqueue(store)
+    server.connected = False
+    with pytest.raises(Retry):
+        await run(runtime)
+    assert client.pushes == []
