@@ -11,7 +11,7 @@ from rich.console import Console
 
 from .document import Session, write_document
 from .machine import Machine
-from .model import Benchmark, Result, Scale
+from .model import OURS, Benchmark, Result, Scale
 from .plot import PlotUnavailableError, draw
 from .report import print_table
 from .runner import run_benchmark
@@ -20,7 +20,7 @@ from .suites import all_benchmarks
 RESULTS = Path(__file__).parent / "results"
 RUNS = 5
 QUICK_DIVISOR = 10
-PLAIN_WIDTH = 120
+PLAIN_WIDTH = 140
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -40,7 +40,10 @@ def main(
         str | None, typer.Option(help="Name of the files in benchmarks/results.")
     ] = None,
 ) -> None:
-    """Measure the push engine and the queue against skopeo, curl and PyPI's client."""
+    """Measure the push engine and the queue against skopeo, curl and PyPI's client.
+
+    Exit codes: 0 measured, 1 a push of ours failed, 2 no such benchmark.
+    """
     # Ends like Ctrl-C: servers are stopped, images removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     benchmarks = all_benchmarks(Scale(QUICK_DIVISOR if quick else 1))
@@ -69,6 +72,8 @@ def main(
         console.print(f"Plot: {path.with_suffix('.png')}")
     except PlotUnavailableError as reason:
         console.print(str(reason), style="yellow")
+    if any(OURS in result.failures for result in results):
+        raise typer.Exit(1)
 
 
 def _console() -> Console:

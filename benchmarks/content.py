@@ -78,7 +78,7 @@ def _binary_pool() -> bytes:
     rng = random.Random("binary")
     operands = [rng.randbytes(rng.choice((1, 1, 2, 4))) for _ in range(5000)]
     instructions = [code + operand for operand in operands for code in rng.sample(_OPCODES, 4)]
-    return _phrases(rng, instructions, repeated=0.15, recalled=0.2)
+    return _phrases(rng, instructions, repeated=0.1, recalled=0.3)
 
 
 def _phrases(

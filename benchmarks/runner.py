@@ -26,7 +26,7 @@ def run_benchmark(benchmark: Benchmark, runs: int, say: Say) -> Result:
     result.skipped = _lack_of_room(benchmark)
     if result.skipped:
         return result
-    images = str(MEMORY_FOLDER) if benchmark.timed else gettempdir()
+    images = gettempdir() if benchmark.disk else MEMORY_FOLDER
     with TemporaryDirectory(prefix="benchmark-", dir=images) as folder:
         contenders = dict(benchmark.prepare(Path(folder)))
         for number in range(min(runs, benchmark.most_runs or runs)):
@@ -53,4 +53,7 @@ def _lack_of_room(benchmark: Benchmark) -> str | None:
     room = min(available_memory(), shutil.disk_usage(MEMORY_FOLDER).free)
     if room < benchmark.room:
         return f"needs {size_name(benchmark.room)} of free memory, {size_name(room)} are left"
+    disk = shutil.disk_usage(gettempdir()).free
+    if disk < benchmark.disk:
+        return f"needs {size_name(benchmark.disk)} of free disk, {size_name(disk)} are left"
     return None
