@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack
 from ..digests import sha256
 from ..models import BlobInfo
 from ..retry import RetryPolicy, retrying
-from .blob_stream import BlobStream
 from .blocks import BlockPool
 from .broadcast import Broadcast, View
 from .encoding import AsIs
@@ -128,7 +127,7 @@ class BlobPush:
             for uploader in uploaders:
                 uploader.report(source, done, BlobState.UPLOADING)
 
-        stream: BlobStream = await self._pool.start(source.stream, self._pool, on_sent)
+        stream = source.stream(self._pool, on_sent)
 
         def finished() -> BlobInfo:
             return BlobInfo(stream.digest, stream.size, source.media_type)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
+from ..archive.image_archive import ImageArchive
 from ..archive.tar_index import Member, MemberReader
 from ..digests import sha256
 from ..exceptions import ArchiveDigestError
@@ -48,10 +49,10 @@ def encode_small(
     return encoder.header + content + encoder.trailer()
 
 
-def hash_member(reader: MemberReader) -> str:
+def hash_member(archive: ImageArchive, member: Member) -> str:
     """Digest of a member's stored bytes. Blocking."""
     buffer, digest = bytearray(BLOCK_SIZE), hashlib.sha256()
-    with reader, memoryview(buffer) as view:
+    with archive.open(member) as reader, memoryview(buffer) as view:
         while count := reader.readinto(view):
             digest.update(view[:count])
     return f"sha256:{digest.hexdigest()}"
@@ -66,7 +67,7 @@ class BlobStream:
 
     def __init__(
         self,
-        reader: MemberReader,
+        open_reader: Callable[[], MemberReader],
         member: Member,
         digest: str | None,
         encoder: Encoder,
@@ -74,7 +75,8 @@ class BlobStream:
         on_sent: Callable[[int], None],
     ) -> None:
         self.size = 0
-        self._reader = reader
+        self._open_reader = open_reader
+        self._reader: MemberReader | None = None
         self._member = member
         self._claim = digest
         self._encoder = encoder
@@ -101,7 +103,8 @@ class BlobStream:
             # A thread cannot be interrupted: the file and the buffers are its own until it ends.
             await asyncio.gather(self._feeder, *self._on_threads, return_exceptions=True)
         self._buffers.close()
-        self._reader.close()
+        if self._reader:
+            self._reader.close()
 
     async def __aiter__(self) -> AsyncIterator[memoryview]:
         prefix = self._encoder.header
@@ -148,6 +151,9 @@ class BlobStream:
         return future
 
     def _read(self, buffer: bytearray) -> int:
+        # Opened here, on a thread: in a compressed tar the way to a member may be long.
+        if self._reader is None:
+            self._reader = self._open_reader()
         view = memoryview(buffer)
         length = self._reader.readinto(view)
         self._source_hash.update(view[:length])

@@ -123,8 +123,8 @@ class ImagePusher:
     async def _with_digest(self, image: ArchiveImage, layer: Layer) -> Layer:
         if layer.digest:
             return layer
-        reader = await self._pool.start(image.archive.open, layer.member)
-        return replace(layer, digest=await self._pool.start(hash_member, reader))
+        digest = await self._pool.start(hash_member, image.archive, layer.member)
+        return replace(layer, digest=digest)
 
 
 @dataclass(frozen=True, slots=True)

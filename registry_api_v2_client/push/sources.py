@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from ..archive.image_archive import ImageArchive
 from ..archive.tar_index import Member
@@ -41,9 +42,9 @@ class LayerSource:
         return encode_small(reader, self.member, self.digest, self.encoder())
 
     def stream(self, pool: BlockPool, on_sent: Callable[[int], None]) -> BlobStream:
-        """The encoded bytes in blocks. Blocking where the archive is compressed."""
-        reader = self.archive.open(self.member)
-        return BlobStream(reader, self.member, self.digest, self.encoder(), pool, on_sent)
+        """The encoded bytes in blocks."""
+        open_reader = partial(self.archive.open, self.member)
+        return BlobStream(open_reader, self.member, self.digest, self.encoder(), pool, on_sent)
 
 
 @dataclass(frozen=True, slots=True)
