@@ -7,6 +7,7 @@ but the input: no name, no time, no thread count.
 Source: https://www.rfc-editor.org/rfc/rfc1952 and https://www.rfc-editor.org/rfc/rfc1951
 """
 
+import platform
 import struct
 from enum import StrEnum
 from typing import Protocol
@@ -74,7 +75,8 @@ class AsIs:
 class Gzip:
     """One gzip member by ISA-L."""
 
-    name = f"gzip{_GZIP_LEVEL}-isal{isal.__version__}-{BLOCK_SIZE >> 10}k-1"
+    # ISA-L has other code, and other output, for other machines.
+    name = f"gzip{_GZIP_LEVEL}-isal{isal.__version__}-{platform.machine()}-{BLOCK_SIZE >> 10}k-1"
     header = _GZIP_HEADER
 
     def __init__(self) -> None:

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -33,8 +34,8 @@ def digest(encoder: type[Encoder], block: bytes | memoryview) -> str:
     return f"{hashlib.sha256(content).hexdigest()} {checksum}"
 
 
-@pytest.fixture
-def busy() -> Iterator[None]:
+@contextmanager
+def busy_machine() -> Iterator[None]:
     """Threads that compete for the processor, with and without the interpreter's lock."""
     over = threading.Event()
 
@@ -47,17 +48,19 @@ def busy() -> Iterator[None]:
     threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:
         thread.start()
-    yield
-    over.set()
-    for thread in threads:
-        thread.join()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
-def test_on_many_threads_of_a_busy_machine(encoder: type[Encoder], busy: None) -> None:
+def test_on_many_threads_of_a_busy_machine(encoder: type[Encoder]) -> None:
     content = blocks()
     expected = [digest(encoder, block) for block in content]
-    with ThreadPoolExecutor(4) as threads:
+    with busy_machine(), ThreadPoolExecutor(4) as threads:
         for _ in range(ROUNDS):
             assert list(threads.map(lambda block: digest(encoder, block), content)) == expected
 
