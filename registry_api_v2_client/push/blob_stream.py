@@ -88,6 +88,7 @@ class BlobStream:
         self._blocks: asyncio.Queue[asyncio.Future[_Block] | None] = asyncio.Queue()
         self._on_threads: set[asyncio.Future[Any]] = set()
         self._feeder: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
 
     @property
     def digest(self) -> str:
@@ -98,6 +99,11 @@ class BlobStream:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        # In a task of its own, so that being cancelled meanwhile leaves nothing open.
+        self._ending = asyncio.create_task(self._end())
+        await asyncio.shield(self._ending)
+
+    async def _end(self) -> None:
         if self._feeder:
             self._feeder.cancel()
             # A thread cannot be interrupted: the file and the buffers are its own until it ends.
