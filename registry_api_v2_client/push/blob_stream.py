@@ -15,7 +15,7 @@ from ..archive.tar_index import Member, MemberReader
 from ..digests import sha256
 from ..exceptions import ArchiveDigestError
 from .blocks import BlockPool
-from .encoding import BLOCK_SIZE, Encoder
+from .encoding import BLOCK_SIZE, AsIs, Encoder
 
 T = TypeVar("T")
 
@@ -84,7 +84,8 @@ class BlobStream:
         self._buffers = pool.borrow()
         self._on_sent = on_sent
         self._source_hash = hashlib.sha256()
-        self._hash = hashlib.sha256()
+        # What is sent as it is need not be hashed a second time.
+        self._hash = self._source_hash if isinstance(encoder, AsIs) else hashlib.sha256()
         self._blocks: asyncio.Queue[asyncio.Future[_Block] | None] = asyncio.Queue()
         self._on_threads: set[asyncio.Future[Any]] = set()
         self._feeder: asyncio.Task[None] | None = None
@@ -131,11 +132,14 @@ class BlobStream:
     async def _hand_out(self, content: bytes) -> AsyncIterator[memoryview]:
         """Hand out in pieces, and hash meanwhile."""
         self.size += len(content)
-        hashing = self._start(self._hash.update, content)
         view = memoryview(content)
+        hashing = None
+        if self._hash is not self._source_hash:
+            hashing = self._start(self._hash.update, content)
         for start in range(0, len(content), _SEND_SIZE):
             yield view[start : start + _SEND_SIZE]
-        await hashing
+        if hashing:
+            await hashing
 
     async def _feed(self) -> None:
         """Read in order; start to encode each block as soon as it is read."""
