@@ -24,7 +24,7 @@ pytestmark = pytest.mark.integration
 
 StartWorker = Callable[..., ManagedProcess]
 
-LAYER_BYTES = 40_000_000
+LAYER_BYTES = 200_000_000
 CUT_AT = 0.6
 """Share of the layer, as sent, that has reached the registry when the upload breaks off."""
 MOST_SENT_AGAIN = 0.45
