@@ -1,5 +1,7 @@
 """The boundary at which redis-py's exceptions become ours."""
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -66,9 +68,16 @@ def translate(error: Exception, address: object) -> RedisUnavailableError:
     if isinstance(error, ResponseError):
         return RedisRefusedError(f"Redis at {address} answers: {_one_line(error)}")
     return RedisUnavailableError(
-        f"cannot reach Redis at {address} ({_one_line(error)}); "
-        "start it, or set PUSH_QUEUE_REDIS_URL"
+        f"cannot reach Redis at {address} ({_reason(error)}); start it, or set PUSH_QUEUE_REDIS_URL"
     )
+
+
+def _reason(error: Exception) -> str:
+    """The system's word for what failed, if redis-py got it from there: it repeats the address."""
+    cause = error.__context__
+    if isinstance(cause, OSError) and cause.errno and cause.errno in errno.errorcode:
+        return os.strerror(cause.errno)
+    return _one_line(error)
 
 
 def _one_line(error: Exception) -> str:

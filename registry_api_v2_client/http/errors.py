@@ -1,6 +1,8 @@
 """The one boundary where answers and aiohttp's exceptions become this library's errors."""
 
+import errno
 import json
+import os
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -89,6 +91,9 @@ def _reason(error: BaseException) -> str:
     """One line that says why, without the URL, whose query may carry a signature."""
     inner = error.__cause__ or error
     if isinstance(inner, OSError) and inner.strerror:
+        # asyncio writes "Connect call failed (address)" there; a resolver's numbers are its own.
+        if inner.errno and inner.errno in errno.errorcode:
+            return os.strerror(inner.errno)
         return inner.strerror
     if isinstance(inner, aiohttp.ServerDisconnectedError):
         return "it closed the connection"
