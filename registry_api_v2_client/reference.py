@@ -4,8 +4,7 @@ Grammar: https://github.com/distribution/reference/blob/main/reference.go
 """
 
 import re
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 from .exceptions import InvalidReferenceError
 
@@ -43,10 +42,6 @@ class Reference:
 
     def __str__(self) -> str:
         return f"{self.name}@{self.digest}" if self.digest else f"{self.name}:{self.tag}"
-
-    def on_registry(self, registry: str) -> Self:
-        """The same repository and tag on another registry host."""
-        return replace(self, registry=parse_registry_host(registry))
 
 
 def parse_reference(text: str) -> Reference:

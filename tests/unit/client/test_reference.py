@@ -144,9 +144,3 @@ def test_illegal_hosts(host: str) -> None:
 )
 def test_the_registry_is_stripped_from_a_name(name: str, expected: str) -> None:
     assert strip_registry(name) == expected
-
-
-def test_a_reference_moves_to_another_registry() -> None:
-    moved = parse_reference("registry.example.com/team/app:1").on_registry("localhost:5000")
-    assert str(moved) == "localhost:5000/team/app:1"
-    assert moved.name == "localhost:5000/team/app"
