@@ -1,10 +1,17 @@
 """Brings single blobs to one repository, by the cheapest way that works."""
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable
+from contextlib import suppress
 
 from yarl import URL
 
-from ..exceptions import DigestMismatchError, ResponseError, UploadUnknownError
+from ..exceptions import (
+    DigestMismatchError,
+    RegistryError,
+    ResponseError,
+    UploadUnknownError,
+)
 from ..http.registry import Registry, UploadSession
 from ..models import BlobInfo
 from .ledger import BlobLedger
@@ -54,8 +61,7 @@ class BlobUploader:
 
     async def send(self, source: BlobSource, blob: BlobInfo, content: bytes) -> None:
         """Send a small blob: POST and PUT."""
-        session = await self.registry.start_upload(self.repository)
-        self._uploads.add(self._place(source), lambda: self.registry.abandon_upload(session))
+        session = await self._start(source)
         await self.registry.finish_upload(session, blob.digest, content)
         self._uploads.remove(self._place(source))
         await self._sent(source, blob)
@@ -97,12 +103,26 @@ class BlobUploader:
                 if _can_go_on(error):
                     raise
             await self._abandon(source, session)
-        session = await self.registry.start_upload(self.repository)
+        session = await self._start(source)
         self._keep(source, session)
         await self._ledger.remember_upload(
             self.host, self.repository, source.key, str(session.location)
         )
         return session, 0
+
+    async def _start(self, source: BlobSource) -> UploadSession:
+        """Open a session; the registry may do so even when we are cancelled before it answers."""
+        starting = asyncio.create_task(self.registry.start_upload(self.repository))
+        self._uploads.add(self._place(source), lambda: self._abandon_started(starting))
+        try:
+            return await asyncio.shield(starting)
+        except RegistryError:
+            self._uploads.remove(self._place(source))
+            raise
+
+    async def _abandon_started(self, starting: asyncio.Task[UploadSession]) -> None:
+        with suppress(RegistryError):
+            await self.registry.abandon_upload(await starting)
 
     def _keep(self, source: BlobSource, session: UploadSession) -> None:
         self._uploads.add(self._place(source), lambda: self._abandon(source, session))
