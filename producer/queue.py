@@ -95,7 +95,7 @@ class PushQueue:
             targets: one or more ``registry/repository:tag``.
             job_id: your own id. Enqueueing the same id again returns the job that is there.
             image: which image of a tar that holds several, by one of the tags in it.
-            compression: of layers that are not compressed: ``gzip``, or ``keep`` them as they are.
+            compression: of layers that are not compressed: ``gzip``, ``zstd``, or ``keep`` them.
 
         Raises:
             registry_api_v2_client.ValidationError: a target is no reference to push to.

@@ -8,7 +8,7 @@ from typing import Self
 
 from yarl import URL
 
-from .archive.image_archive import ArchiveImage, ImageArchive
+from .archive.image_archive import ImageArchive
 from .exceptions import ValidationError
 from .http.credentials import Credentials, CredentialStore
 from .http.registry import Registry
@@ -25,6 +25,7 @@ class RegistryClient:
     """Talks to registries and pushes images to them.
 
     Create it inside a running event loop and use it as an async context manager, or close it.
+    ``pusher`` is the engine, for images of an archive that is open already.
 
     Args:
         credentials: by registry host; hosts not named here use docker's ``config.json``.
@@ -48,7 +49,7 @@ class RegistryClient:
     ) -> None:
         self._plain_http_hosts = frozenset(host.lower() for host in plain_http_hosts)
         self._transport = Transport(CredentialStore.default(credentials), timeout=timeout)
-        self._pusher = ImagePusher(ledger=ledger, max_uploads=max_uploads)
+        self.pusher = ImagePusher(ledger=ledger, max_uploads=max_uploads)
 
     def registry(self, host: str) -> Registry:
         """The registry at ``host[:port]`` or at a URL, which then says whether to use TLS.
@@ -87,7 +88,7 @@ class RegistryClient:
         """
         targets = self.targets(references)
         with await asyncio.to_thread(ImageArchive, tar_path) as archive:
-            return await self.push_image(
+            return await self.pusher.push(
                 archive.select(image),
                 targets,
                 compression=compression,
@@ -96,28 +97,8 @@ class RegistryClient:
                 uploads=uploads,
             )
 
-    async def push_image(
-        self,
-        image: ArchiveImage,
-        targets: Sequence[Target],
-        *,
-        compression: CompressionPolicy = CompressionPolicy.GZIP,
-        image_uploads: int = 3,
-        on_progress: OnProgress = ignore_progress,
-        uploads: OpenUploads | None = None,
-    ) -> PushedImage:
-        """Push an image of an open archive; as ``push`` otherwise."""
-        return await self._pusher.push(
-            image,
-            targets,
-            compression=compression,
-            image_uploads=image_uploads,
-            on_progress=on_progress,
-            uploads=uploads,
-        )
-
     async def close(self) -> None:
-        self._pusher.close()
+        self.pusher.close()
         await self._transport.close()
 
     async def __aenter__(self) -> Self:

@@ -65,7 +65,7 @@ async def push_docker_tar(
             image = archive.images[0] if repository is None else archive.select()
             repository, tag = _destination(image, repository, tag)
             target = Target(client.registry(registry_url), repository, (tag,))
-            pushed = await client.push_image(
+            pushed = await client.pusher.push(
                 image, [target], compression=policy, on_progress=on_progress
             )
             return pushed.digest
@@ -103,7 +103,7 @@ async def push_docker_tar_with_all_original_tags(
                     for repository, tag in map(_split_original, image.tags)
                 ]
                 if targets:
-                    pushed = await client.push_image(image, targets)
+                    pushed = await client.pusher.push(image, targets)
                     digests += [pushed.digest] * len(targets)
     if not digests:
         raise ValidationError(f"{tar_path} has no original tags; name repository and tag")

@@ -120,6 +120,11 @@ class ImageArchive:
                 return image
         raise ValidationError(f"{self.path} holds no image {tag}; it has {self._tag_list()}")
 
+    def docker_manifest(self) -> list[dict[str, Any]] | None:
+        """The tar's ``manifest.json``, or None in an OCI layout without one."""
+        member = self._index.find("manifest.json")
+        return self._docker_save_entries(member) if member else None
+
     def open(self, member: Member) -> MemberReader:
         """Start reading a layer's stored bytes."""
         return self._index.open(member)
@@ -138,10 +143,9 @@ class ImageArchive:
 
     def _read_images(self) -> Iterator[ArchiveImage]:
         carried = dict(self._layout_manifests())
-        docker_save = self._index.find("manifest.json")
-        if docker_save:
-            for entry in self._docker_save_entries(docker_save):
-                yield self._docker_save_image(entry, carried)
+        entries = self.docker_manifest()
+        if entries:
+            yield from (self._docker_save_image(entry, carried) for entry in entries)
         elif carried:
             yield from (self._layout_image(*item) for item in carried.items())
         else:

@@ -1,6 +1,5 @@
 """What an image tar holds: plain functions on a path, no registry involved."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ from ..exceptions import SourceUnreadableError, TarReadError
 from ..media_types import DOCKER
 from ..models import ImageConfig, ImageInspect, LayerInfo
 from ..reference import parse_repository_tag
-from .image_archive import MAX_JSON, ArchiveImage, ImageArchive, Layer
-from .tar_index import TarIndex
+from .image_archive import ArchiveImage, ImageArchive, Layer
 
 
 def validate_docker_tar(tar_path: str | Path) -> bool:
@@ -39,12 +37,11 @@ def get_tar_manifest(tar_path: str | Path) -> list[dict[str, Any]]:
         ValidationError: the file does not exist or cannot be read.
         TarReadError: not an image tar, or an OCI layout without ``manifest.json``.
     """
-    with ImageArchive(tar_path) as archive, TarIndex(archive.path) as index:
-        member = index.find("manifest.json")
-        if not member:
-            raise TarReadError(f"{tar_path} is an OCI image layout; it has no manifest.json")
-        manifest: list[dict[str, Any]] = json.loads(index.read(member, MAX_JSON))
-        return manifest
+    with ImageArchive(tar_path) as archive:
+        manifest = archive.docker_manifest()
+    if manifest is None:
+        raise TarReadError(f"{tar_path} is an OCI image layout; it has no manifest.json")
+    return manifest
 
 
 def extract_original_tags(tar_path: str | Path) -> list[str]:

@@ -119,6 +119,7 @@ class TarIndex:
         self._members: dict[str, Member] = {}
         self._links: dict[str, str] = {}
         self._kept: dict[str, bytes] = {}
+        self._kept_bytes = 0
         self._open_compressed = _sniff_file(path)
         with _reading(str(path)):
             self._scan()
@@ -194,11 +195,12 @@ class TarIndex:
             head = content.read(HEAD_SIZE) if content else b""
             if content and self.compressed and self._worth_keeping(info.size):
                 self._kept[name] = head + content.read()
+                self._kept_bytes += info.size
             self._members[name] = Member(name, info.offset_data, info.size, head)
 
     def _worth_keeping(self, size: int) -> bool:
         """Small members of a compressed tar: reading them later means decompressing it again."""
-        return size <= _KEPT_MEMBER and size + sum(map(len, self._kept.values())) <= _KEPT_TOTAL
+        return size <= _KEPT_MEMBER and self._kept_bytes + size <= _KEPT_TOTAL
 
     def _stream_at(self, offset: int) -> BinaryIO:
         with self._lock:

@@ -20,24 +20,11 @@ from .uploader import BlobUploader
 
 
 class BlobPush:
-    """Brings blobs to the repositories of ``uploaders``.
-
-    ``slots`` bounds how many blobs are sent at the same time in the whole process.
-    """
+    """Brings blobs to repositories. ``slots`` bounds how many are sent at the same time."""
 
     def __init__(
-        self,
-        uploaders: Sequence[BlobUploader],
-        *,
-        ledger: BlobLedger,
-        slots: asyncio.Semaphore,
-        pool: BlockPool,
-        retry: RetryPolicy,
+        self, *, ledger: BlobLedger, slots: asyncio.Semaphore, pool: BlockPool, retry: RetryPolicy
     ) -> None:
-        # By host: whoever claims a blob at several registries does so in the same order.
-        by_host = {uploader.host: uploader for uploader in reversed(uploaders)}
-        self._first = [by_host[host] for host in sorted(by_host)]
-        self._others = [uploader for uploader in uploaders if uploader not in self._first]
         self._ledger = ledger
         self._slots = slots
         self._pool = pool
@@ -49,27 +36,33 @@ class BlobPush:
             return BlobInfo(source.digest, source.size, source.media_type)
         return await self._ledger.encoded(source.key)
 
-    async def bring(self, source: BlobSource) -> BlobInfo:
+    async def bring(self, source: BlobSource, uploaders: Sequence[BlobUploader]) -> BlobInfo:
         """Have the blob in every repository when this returns, and give its descriptor.
 
         Raises:
             TarReadError: the archive is broken or not what its digests say.
             RegistryError: a registry failed, after the retries that can help.
         """
-        return await retrying(self._retry, lambda: self._bring(source))
+        # By host: whoever claims a blob at several registries does so in the same order.
+        by_host = {uploader.host: uploader for uploader in reversed(uploaders)}
+        first = [by_host[host] for host in sorted(by_host)]
+        others = [uploader for uploader in uploaders if uploader not in first]
+        return await retrying(self._retry, lambda: self._bring(source, first, others))
 
-    async def _bring(self, source: BlobSource) -> BlobInfo:
+    async def _bring(
+        self, source: BlobSource, first: Sequence[BlobUploader], others: Sequence[BlobUploader]
+    ) -> BlobInfo:
         blob: BlobInfo | None = None
         async with AsyncExitStack() as claims:
             missing = []
-            for uploader in self._first:
+            for uploader in first:
                 found = await self._find_or_claim(source, uploader, claims)
                 blob = found or blob
                 if not found:
                     missing.append(uploader)
             if missing:
                 blob = await self._send(source, missing)
-        for uploader in self._others:
+        for uploader in others:
             if not await uploader.find(source, blob):
                 blob = await self._send(source, [uploader])
         if blob is None:
@@ -112,9 +105,13 @@ class BlobPush:
             # Once it is encoded, its digest can be asked for.
             if source.encoder is AsIs or not await uploader.find(source, blob):
                 await uploader.send(source, blob, content)
+        await self._learn(source, blob)
+        return blob
+
+    async def _learn(self, source: BlobSource, blob: BlobInfo) -> None:
+        """Remember what the source is once encoded, where that does not go without saying."""
         if source.encoder is not AsIs:
             await self._ledger.remember_encoded(source.key, blob)
-        return blob
 
     async def _send_stream(
         self, source: LayerSource, uploaders: Sequence[BlobUploader]
@@ -129,8 +126,11 @@ class BlobPush:
 
         stream = source.stream(self._pool, on_sent)
 
-        def finished() -> BlobInfo:
-            return BlobInfo(stream.digest, stream.size, source.media_type)
+        async def finished() -> BlobInfo:
+            blob = BlobInfo(stream.digest, stream.size, source.media_type)
+            # Known before a registry confirms: should its answer get lost, HEAD will find it.
+            await self._learn(source, blob)
+            return blob
 
         async def send(uploader: BlobUploader, view: View) -> None:
             try:
@@ -150,4 +150,4 @@ class BlobPush:
                 for outcome in outcomes:
                     if outcome is not None:
                         raise outcome
-        return finished()
+        return BlobInfo(stream.digest, stream.size, source.media_type)

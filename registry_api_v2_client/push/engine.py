@@ -5,10 +5,11 @@ manifest by digest, then one PUT for each tag.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..archive.image_archive import ArchiveImage, Layer
+from ..archive.tar_index import Member
 from ..exceptions import RegistryError, TarReadError
 from ..http.registry import Registry
 from ..media_types import ManifestFormat
@@ -58,9 +59,14 @@ class ImagePusher:
         retry: RetryPolicy | None = None,
     ) -> None:
         self._ledger = ledger or MemoryLedger()
-        self._slots = asyncio.Semaphore(max_uploads)
         self._retry = retry or RetryPolicy()
         self._pool = BlockPool()
+        self._blobs = BlobPush(
+            ledger=self._ledger,
+            slots=asyncio.Semaphore(max_uploads),
+            pool=self._pool,
+            retry=self._retry,
+        )
 
     async def push(
         self,
@@ -97,7 +103,7 @@ class ImagePusher:
                 )
                 for target in targets
             ],
-            self._blob_push,
+            self._blobs,
             self._retry,
         )
         try:
@@ -110,21 +116,18 @@ class ImagePusher:
     def close(self) -> None:
         self._pool.close()
 
-    def _blob_push(self, uploaders: Sequence[BlobUploader]) -> BlobPush:
-        return BlobPush(
-            uploaders, ledger=self._ledger, slots=self._slots, pool=self._pool, retry=self._retry
-        )
-
     async def _with_digests(self, image: ArchiveImage) -> ArchiveImage:
         """Hash the layers whose digest the archive does not tell, so that they can be asked for."""
-        hashed = [await self._with_digest(image, layer) for layer in image.layers]
-        return replace(image, layers=tuple(hashed))
-
-    async def _with_digest(self, image: ArchiveImage, layer: Layer) -> Layer:
-        if layer.digest:
-            return layer
-        digest = await self._pool.start(hash_member, image.archive, layer.member)
-        return replace(layer, digest=digest)
+        digests: dict[Member, str] = {}
+        for layer in image.layers:
+            if not layer.digest and layer.member not in digests:
+                hashing = self._pool.start(hash_member, image.archive, layer.member)
+                digests[layer.member] = await hashing
+        layers = (
+            layer if layer.digest else replace(layer, digest=digests[layer.member])
+            for layer in image.layers
+        )
+        return replace(image, layers=tuple(layers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,8 @@ class _Plan:
             )
             for layer, encoder, compression in zip(image.layers, encoders, made, strict=True)
         }
-        return cls(image, family, BytesSource(image.config, family.config), layers)
+        config = BytesSource(image.config, image.config_digest, family.config)
+        return cls(image, family, config, layers)
 
     @property
     def sources(self) -> list[BlobSource]:
@@ -168,12 +172,12 @@ class _ImagePush:
         plan: _Plan,
         targets: Sequence[Target],
         uploaders: Sequence[BlobUploader],
-        blob_push: Callable[[Sequence[BlobUploader]], BlobPush],
+        blobs: BlobPush,
         retry: RetryPolicy,
     ) -> None:
         self._plan = plan
         self._pairs = list(zip(targets, uploaders, strict=True))
-        self._blob_push = blob_push
+        self._blobs = blobs
         self._retry = retry
 
     async def run(self, image_uploads: int) -> PushedImage:
@@ -217,10 +221,9 @@ class _ImagePush:
 
     async def _known_manifest(self) -> BuiltManifest | None:
         """The manifest, if it can be told without encoding a layer."""
-        push = self._blob_push([])
         blobs: dict[str, BlobInfo] = {}
         for source in self._plan.layers.values():
-            blob = await push.known(source)
+            blob = await self._blobs.known(source)
             if blob is None:
                 return None
             blobs[source.digest] = blob
@@ -238,12 +241,11 @@ class _ImagePush:
     async def _bring_blobs(
         self, uploaders: Sequence[BlobUploader], image_uploads: int
     ) -> BuiltManifest:
-        push = self._blob_push(uploaders)
         slots = asyncio.Semaphore(image_uploads)
 
         async def bring(source: BlobSource) -> BlobInfo:
             async with slots:
-                return await push.bring(source)
+                return await self._blobs.bring(source, uploaders)
 
         sources = self._plan.sources
         blobs = await together(bring(source) for source in sources)

@@ -6,7 +6,6 @@ from functools import partial
 
 from ..archive.image_archive import ImageArchive
 from ..archive.tar_index import Member
-from ..digests import sha256
 from .blob_stream import BlobStream, encode_small
 from .blocks import BlockPool
 from .encoding import BLOCK_SIZE, AsIs, Encoder
@@ -52,13 +51,10 @@ class BytesSource:
     """A blob that is in memory: a config."""
 
     content: bytes
+    digest: str
     media_type: str
     small = True
     encoder: type[Encoder] = AsIs
-
-    @property
-    def digest(self) -> str:
-        return sha256(self.content)
 
     @property
     def key(self) -> str:

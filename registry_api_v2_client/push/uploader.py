@@ -1,7 +1,7 @@
 """Brings single blobs to one repository, by the cheapest way that works."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 from yarl import URL
@@ -70,7 +70,7 @@ class BlobUploader:
         self,
         source: BlobSource,
         pieces: AsyncIterable[memoryview],
-        finished: Callable[[], BlobInfo],
+        finished: Callable[[], Awaitable[BlobInfo]],
     ) -> None:
         """Send a blob in one PATCH between POST and PUT, from where an interrupted one stopped.
 
@@ -79,9 +79,7 @@ class BlobUploader:
         session, offset = await self._open(source)
         try:
             await self.registry.upload_blocks(session, _skip(pieces, offset))
-            blob = finished()
-            # Known before the registry confirms: should its answer get lost, HEAD will find it.
-            await self._ledger.remember_encoded(source.key, blob)
+            blob = await finished()
             await self.registry.finish_upload(session, blob.digest)
         except ResponseError as error:
             if not _can_go_on(error):
