@@ -65,6 +65,8 @@ class RegistryError(Exception):
 
     retry_after: float | None = None
     """Seconds that the registry asked to wait before the next try, if it did."""
+    registry: str | None = None
+    """``host[:port]`` of the registry that failed, if one did."""
 
 
 class ValidationError(RegistryError):

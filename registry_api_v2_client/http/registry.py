@@ -328,16 +328,20 @@ class Registry:
         body: Body | None = None,
     ) -> Answer:
         url = self.url.join(URL(target)) if isinstance(target, str) else target
-        return await self._transport.request(
-            method,
-            url.extend_query(query) if query else url,
-            registry=self.url,
-            scope=scope,
-            what=what,
-            ok=ok,
-            headers=headers,
-            body=body,
-        )
+        try:
+            return await self._transport.request(
+                method,
+                url.extend_query(query) if query else url,
+                registry=self.url,
+                scope=scope,
+                what=what,
+                ok=ok,
+                headers=headers,
+                body=body,
+            )
+        except RegistryError as error:
+            error.registry = self.host
+            raise
 
     def _location(self, repository: str, answer: Answer, known: URL | None = None) -> URL:
         location = answer.headers.get("Location")
