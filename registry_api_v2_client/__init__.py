@@ -39,7 +39,9 @@ from .models import (
 from .push.encoding import CompressionPolicy
 from .push.engine import PushedImage
 from .push.ledger import BlobLedger, MemoryLedger
+from .push.limits import LocalLimits, UploadLimits
 from .push.progress import BlobProgress, BlobState, OnProgress
+from .push.tag_order import TagOrder
 from .push.uploads import OpenUploads
 from .reference import Reference, parse_reference, parse_repository_tag
 from .retry import RetryPolicy
@@ -56,6 +58,7 @@ __all__ = [
     "ImageConfig",
     "ImageInspect",
     "LayerInfo",
+    "LocalLimits",
     "ManifestInfo",
     "MemoryLedger",
     "OnProgress",
@@ -65,6 +68,8 @@ __all__ = [
     "RegistryClient",
     "RegistryConfig",
     "RetryPolicy",
+    "TagOrder",
+    "UploadLimits",
     "check_registry_connectivity",
     "delete_image",
     "delete_image_by_digest",

@@ -16,9 +16,12 @@ from .http.transport import Transport
 from .push.encoding import CompressionPolicy
 from .push.engine import ImagePusher, PushedImage, Target
 from .push.ledger import BlobLedger
+from .push.limits import UploadLimits
 from .push.progress import OnProgress, ignore_progress
+from .push.tag_order import TagOrder
 from .push.uploads import OpenUploads
 from .reference import DOCKER_HUB, DOCKER_HUB_API, Reference
+from .retry import RetryPolicy
 
 
 class RegistryClient:
@@ -31,8 +34,9 @@ class RegistryClient:
         credentials: by registry host; hosts not named here use docker's ``config.json``.
         timeout: seconds without any progress after which a request fails.
         plain_http_hosts: hosts that are spoken to without TLS, besides loopback ones.
-        max_uploads: blobs sent at the same time.
         ledger: what is known of blobs beyond this client.
+        limits: how many blobs are sent at the same time; eight to each registry if not given.
+        retry: of single requests and blobs.
 
     Raises:
         CredentialsError: docker's ``config.json`` cannot be read.
@@ -44,12 +48,13 @@ class RegistryClient:
         credentials: Mapping[str, Credentials] | None = None,
         timeout: float = 60.0,
         plain_http_hosts: Collection[str] = (),
-        max_uploads: int = 8,
         ledger: BlobLedger | None = None,
+        limits: UploadLimits | None = None,
+        retry: RetryPolicy | None = None,
     ) -> None:
         self._plain_http_hosts = frozenset(host.lower() for host in plain_http_hosts)
         self._transport = Transport(CredentialStore.default(credentials), timeout=timeout)
-        self.pusher = ImagePusher(ledger=ledger, max_uploads=max_uploads)
+        self.pusher = ImagePusher(ledger=ledger, limits=limits, retry=retry)
 
     def registry(self, host: str) -> Registry:
         """The registry at ``host[:port]`` or at a URL, which then says whether to use TLS.
@@ -75,6 +80,7 @@ class RegistryClient:
         image_uploads: int = 3,
         on_progress: OnProgress = ignore_progress,
         uploads: OpenUploads | None = None,
+        tag_order: TagOrder | None = None,
     ) -> PushedImage:
         """Push an image from a tar under each of the references.
 
@@ -95,6 +101,7 @@ class RegistryClient:
                 image_uploads=image_uploads,
                 on_progress=on_progress,
                 uploads=uploads,
+                tag_order=tag_order,
             )
 
     async def close(self) -> None:

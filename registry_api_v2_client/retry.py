@@ -42,14 +42,22 @@ class RetryPolicy:
         return max(backoff, asked)
 
 
-async def retrying(policy: RetryPolicy, step: Callable[[], Awaitable[T]]) -> T:
-    """Run ``step`` again while the policy says that it can help."""
-    for attempt in itertools.count(1):
-        try:
-            return await step()
-        except RegistryError as error:
-            delay = policy.delay(attempt, error)
-            if delay is None:
-                raise
-        await asyncio.sleep(delay)
-    raise AssertionError("unreachable")
+@dataclass(frozen=True, slots=True)
+class Retrier:
+    """Runs steps by a policy; ``on_failure`` hears of each failure, the last one too."""
+
+    policy: RetryPolicy
+    on_failure: Callable[[RegistryError], Awaitable[None]]
+
+    async def run(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Run ``step``, and again while the policy says that it can help."""
+        for attempt in itertools.count(1):
+            try:
+                return await step()
+            except RegistryError as error:
+                await self.on_failure(error)
+                delay = self.policy.delay(attempt, error)
+                if delay is None:
+                    raise
+            await asyncio.sleep(delay)
+        raise AssertionError("unreachable")

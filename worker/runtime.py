@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from push_queue import JobStore, Keys, Settings, WorkerRegistry
-from registry_api_v2_client import Credentials, RegistryClient, RetryPolicy
+from registry_api_v2_client import Credentials, LocalLimits, RegistryClient, RetryPolicy
 
 from .ledger import RedisLedger
 from .presence import Presence
@@ -52,7 +52,7 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
         credentials=credentials,
         timeout=settings.registry_timeout_seconds,
         plain_http_hosts=settings.plain_http_hosts,
-        max_uploads=settings.max_uploads,
+        limits=LocalLimits(settings.max_uploads),
         ledger=RedisLedger(redis, keys, claim_seconds=settings.lease_seconds),
     )
     return Runtime(

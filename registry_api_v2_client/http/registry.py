@@ -21,6 +21,7 @@ from ..exceptions import (
     UnauthorizedError,
 )
 from ..media_types import ANY_MANIFEST, OCTET_STREAM
+from ..reference import DOCKER_HUB, DOCKER_HUB_API
 from .transport import Answer, Body, Transport
 
 _PAGE = 1000
@@ -58,6 +59,11 @@ class Registry:
     @property
     def host(self) -> str:
         return self.url.host_port_subcomponent or ""
+
+    @property
+    def name(self) -> str:
+        """The host as references name it, which for Docker Hub is not where its API is."""
+        return DOCKER_HUB if self.host == DOCKER_HUB_API else self.host
 
     async def ping(self) -> None:
         """Ask for ``/v2/``; a registry that wants authentication is there, too.
@@ -340,7 +346,7 @@ class Registry:
                 body=body,
             )
         except RegistryError as error:
-            error.registry = self.host
+            error.registry = self.name
             raise
 
     def _location(self, repository: str, answer: Answer, known: URL | None = None) -> URL:

@@ -9,26 +9,27 @@ from contextlib import AsyncExitStack
 
 from ..digests import sha256
 from ..models import BlobInfo
-from ..retry import RetryPolicy, retrying
+from ..retry import Retrier
 from .blocks import BlockPool
 from .broadcast import Broadcast, View
 from .encoding import AsIs
 from .ledger import BlobLedger
+from .limits import UploadLimits
 from .progress import BlobState
 from .sources import BlobSource, BytesSource, LayerSource
 from .uploader import BlobUploader
 
 
 class BlobPush:
-    """Brings blobs to repositories. ``slots`` bounds how many are sent at the same time."""
+    """Brings blobs to repositories. ``limits`` bound how many are sent at the same time."""
 
     def __init__(
-        self, *, ledger: BlobLedger, slots: asyncio.Semaphore, pool: BlockPool, retry: RetryPolicy
+        self, *, ledger: BlobLedger, limits: UploadLimits, pool: BlockPool, retrier: Retrier
     ) -> None:
         self._ledger = ledger
-        self._slots = slots
+        self._limits = limits
         self._pool = pool
-        self._retry = retry
+        self._retrier = retrier
 
     async def known(self, source: BlobSource) -> BlobInfo | None:
         """What the source is once encoded, as far as that is known without encoding it."""
@@ -47,7 +48,7 @@ class BlobPush:
         by_host = {uploader.host: uploader for uploader in reversed(uploaders)}
         first = [by_host[host] for host in sorted(by_host)]
         others = [uploader for uploader in uploaders if uploader not in first]
-        return await retrying(self._retry, lambda: self._bring(source, first, others))
+        return await self._retrier.run(lambda: self._bring(source, first, others))
 
     async def _bring(
         self, source: BlobSource, first: Sequence[BlobUploader], others: Sequence[BlobUploader]
@@ -88,7 +89,9 @@ class BlobPush:
                 return None
 
     async def _send(self, source: BlobSource, uploaders: Sequence[BlobUploader]) -> BlobInfo:
-        async with self._slots:
+        async with AsyncExitStack() as slots:
+            for uploader in uploaders:
+                await slots.enter_async_context(self._limits.slot(uploader.registry.name))
             for uploader in uploaders:
                 uploader.report(source, 0, BlobState.UPLOADING)
             if isinstance(source, LayerSource) and not source.small:

@@ -14,15 +14,17 @@ from ..exceptions import RegistryError, TarReadError
 from ..http.registry import Registry
 from ..media_types import ManifestFormat
 from ..models import BlobInfo
-from ..retry import RetryPolicy, retrying
+from ..retry import Retrier, RetryPolicy
 from .blob_push import BlobPush
 from .blob_stream import hash_member
 from .blocks import BlockPool
 from .encoding import CompressionPolicy, compression_of, encoder_for
 from .ledger import BlobLedger, MemoryLedger
+from .limits import LocalLimits, UploadLimits
 from .manifests import BuiltManifest, build_manifest, manifest_format
 from .progress import BlobState, OnProgress, ignore_progress
 from .sources import BlobSource, BytesSource, LayerSource
+from .tag_order import AnyOrder, TagOrder
 from .tasks import together
 from .uploader import BlobUploader
 from .uploads import OpenUploads
@@ -36,6 +38,10 @@ class Target:
     repository: str
     tags: tuple[str, ...]
 
+    def reference(self, tag: str) -> str:
+        """``registry/repository:tag``, as references name the registry."""
+        return f"{self.registry.name}/{self.repository}:{tag}"
+
 
 @dataclass(frozen=True, slots=True)
 class PushedImage:
@@ -46,26 +52,24 @@ class PushedImage:
 
 
 class ImagePusher:
-    """Pushes images; shared by all pushes of a process, whose threads and streams it bounds.
+    """Pushes images; shared by all pushes of a process, whose threads it bounds.
 
-    ``max_uploads`` is the number of blobs that are sent at the same time. Close it when done.
+    ``limits`` bound how many blobs are sent at the same time. Close it when done.
     """
 
     def __init__(
         self,
         *,
         ledger: BlobLedger | None = None,
-        max_uploads: int = 8,
+        limits: UploadLimits | None = None,
         retry: RetryPolicy | None = None,
     ) -> None:
+        limits = limits or LocalLimits()
         self._ledger = ledger or MemoryLedger()
-        self._retry = retry or RetryPolicy()
+        self._retrier = Retrier(retry or RetryPolicy(), limits.failed)
         self._pool = BlockPool()
         self._blobs = BlobPush(
-            ledger=self._ledger,
-            slots=asyncio.Semaphore(max_uploads),
-            pool=self._pool,
-            retry=self._retry,
+            ledger=self._ledger, limits=limits, pool=self._pool, retrier=self._retrier
         )
 
     async def push(
@@ -77,10 +81,13 @@ class ImagePusher:
         image_uploads: int = 3,
         on_progress: OnProgress = ignore_progress,
         uploads: OpenUploads | None = None,
+        tag_order: TagOrder | None = None,
     ) -> PushedImage:
         """Push one image to all targets, at most ``image_uploads`` of its blobs at the same time.
 
         Sessions that a failed push leaves open are left in ``uploads`` if given, else closed.
+        A target that fails keeps no other from its image; of several failures, one that may pass
+        by itself is raised before one that will not.
 
         Raises:
             TarReadError: the archive is broken or not what its digests say; nothing was tagged.
@@ -104,7 +111,8 @@ class ImagePusher:
                 for target in targets
             ],
             self._blobs,
-            self._retry,
+            self._retrier,
+            tag_order or AnyOrder(),
         )
         try:
             return await push.run(image_uploads)
@@ -173,51 +181,68 @@ class _ImagePush:
         targets: Sequence[Target],
         uploaders: Sequence[BlobUploader],
         blobs: BlobPush,
-        retry: RetryPolicy,
+        retrier: Retrier,
+        tag_order: TagOrder,
     ) -> None:
         self._plan = plan
         self._pairs = list(zip(targets, uploaders, strict=True))
         self._blobs = blobs
-        self._retry = retry
+        self._retrier = retrier
+        self._tag_order = tag_order
 
     async def run(self, image_uploads: int) -> PushedImage:
         # All blobs are told of before the first is sent, so that totals are known.
         self._report([uploader for _, uploader in self._pairs], BlobState.WAITING)
-        known = await self._known_manifest()
-        todo = [pair for pair in self._pairs if not (known and await self._is_there(pair, known))]
-        if known and not todo:
-            return PushedImage(known.digest, known.media_type)
         try:
-            return await self._push_to(todo, image_uploads)
+            return await self._push_to(self._pairs, image_uploads)
         except TarReadError:
             raise
         except RegistryError:
-            if len(todo) == 1:
+            if len(self._pairs) == 1:
                 raise
-        return await self._push_to_each(todo, image_uploads)
+        return await self._push_to_each(image_uploads)
 
-    async def _push_to(
-        self, pairs: Sequence[tuple[Target, BlobUploader]], image_uploads: int
-    ) -> PushedImage:
-        manifest = await self._bring_blobs([uploader for _, uploader in pairs], image_uploads)
-        for target, _ in pairs:
-            for reference in (manifest.digest, *target.tags):
-                await self._put(target, reference, manifest)
-        return PushedImage(manifest.digest, manifest.media_type)
-
-    async def _push_to_each(
-        self, pairs: Sequence[tuple[Target, BlobUploader]], image_uploads: int
-    ) -> PushedImage:
+    async def _push_to_each(self, image_uploads: int) -> PushedImage:
         """One after the other, so that a target that fails keeps no other from its image."""
         failures: list[RegistryError] = []
-        for pair in pairs:
+        for pair in self._pairs:
             try:
                 pushed = await self._push_to([pair], image_uploads)
             except RegistryError as error:
                 failures.append(error)
         if failures:
-            raise failures[0]
+            raise max(failures, key=lambda error: error.retryable)
         return pushed
+
+    async def _push_to(
+        self, pairs: Sequence[tuple[Target, BlobUploader]], image_uploads: int
+    ) -> PushedImage:
+        manifest = await self._known_manifest()
+        missing = []
+        for target, uploader in pairs:
+            if manifest and await self._digest_of(target, manifest.digest):
+                self._report([uploader], BlobState.EXISTS)
+                await self._tag(target, manifest, maybe_there=True)
+            else:
+                missing.append((target, uploader))
+        if missing:
+            manifest = await self._bring_blobs([uploader for _, uploader in missing], image_uploads)
+            for target, _ in missing:
+                await self._put(target, manifest.digest, manifest)
+                await self._tag(target, manifest)
+        if manifest is None:
+            raise ValueError("an image needs at least one place to go to")
+        return PushedImage(manifest.digest, manifest.media_type)
+
+    async def _tag(
+        self, target: Target, manifest: BuiltManifest, *, maybe_there: bool = False
+    ) -> None:
+        for tag in target.tags:
+            turn = self._tag_order.turn(target.reference(tag), manifest.digest)
+            async with turn as ours:
+                # Asked only now: before our turn another push could still write it.
+                if ours and not (maybe_there and await self._stands_for(target, tag, manifest)):
+                    await self._put(target, tag, manifest)
 
     async def _known_manifest(self) -> BuiltManifest | None:
         """The manifest, if it can be told without encoding a layer."""
@@ -228,15 +253,6 @@ class _ImagePush:
                 return None
             blobs[source.digest] = blob
         return self._plan.manifest(blobs)
-
-    async def _is_there(self, pair: tuple[Target, BlobUploader], manifest: BuiltManifest) -> bool:
-        """Whether every tag of the target stands for the manifest already."""
-        target, uploader = pair
-        for tag in target.tags:
-            if await self._digest_of(target, tag) != manifest.digest:
-                return False
-        self._report([uploader], BlobState.EXISTS)
-        return True
 
     async def _bring_blobs(
         self, uploaders: Sequence[BlobUploader], image_uploads: int
@@ -253,14 +269,16 @@ class _ImagePush:
             {source.digest: blob for source, blob in zip(sources, blobs, strict=True)}
         )
 
-    async def _digest_of(self, target: Target, tag: str) -> str | None:
-        return await retrying(
-            self._retry, lambda: target.registry.manifest_digest(target.repository, tag)
+    async def _digest_of(self, target: Target, reference: str) -> str | None:
+        return await self._retrier.run(
+            lambda: target.registry.manifest_digest(target.repository, reference)
         )
 
+    async def _stands_for(self, target: Target, tag: str, manifest: BuiltManifest) -> bool:
+        return await self._digest_of(target, tag) == manifest.digest
+
     async def _put(self, target: Target, reference: str, manifest: BuiltManifest) -> None:
-        await retrying(
-            self._retry,
+        await self._retrier.run(
             lambda: target.registry.put_manifest(
                 target.repository, reference, manifest.raw, manifest.media_type, manifest.digest
             ),

@@ -18,6 +18,7 @@ from registry_api_v2_client.http.registry import Registry
 from registry_api_v2_client.http.transport import Transport
 from registry_api_v2_client.push.encoding import CompressionPolicy
 from registry_api_v2_client.push.engine import ImagePusher, PushedImage, Target
+from registry_api_v2_client.push.limits import LocalLimits
 from registry_api_v2_client.push.progress import BlobProgress, BlobState
 from registry_api_v2_client.retry import RetryPolicy
 from tests.support.big_images import write_big_archive
@@ -169,7 +170,7 @@ async def test_layers_of_many_blocks_side_by_side(
 
 
 async def test_more_pushes_than_upload_slots(tmp_path: Path) -> None:
-    pusher = ImagePusher(max_uploads=1, retry=FEW_AND_FAST)
+    pusher = ImagePusher(limits=LocalLimits(1), retry=FEW_AND_FAST)
     bigs = [
         write_big_archive(tmp_path / f"{n}.tar", [2_500_000, 1_500_000], seed=10 * n)
         for n in range(4)

@@ -12,7 +12,7 @@ from registry_api_v2_client.exceptions import (
     ServerError,
     TarReadError,
 )
-from registry_api_v2_client.retry import RetryPolicy, retrying
+from registry_api_v2_client.retry import Retrier, RetryPolicy
 
 POLICY = RetryPolicy(attempts=5, base=1.0, maximum=10.0, patience=60.0)
 DOWN = RegistryUnavailableError("down")
@@ -88,13 +88,27 @@ class Step:
         return "done"
 
 
-AT_ONCE = RetryPolicy(attempts=3, base=1e-9)
+def retrier(heard: list[RegistryError] | None = None) -> Retrier:
+    """Tries three times, at once."""
+
+    async def on_failure(error: RegistryError) -> None:
+        (heard if heard is not None else []).append(error)
+
+    return Retrier(RetryPolicy(attempts=3, base=1e-9), on_failure)
+
+
+async def test_each_failure_is_heard_of() -> None:
+    heard: list[RegistryError] = []
+    last = ServerError("third", status=503)
+    with pytest.raises(ServerError):
+        await retrier(heard).run(Step(DOWN, DOWN, last))
+    assert heard == [DOWN, DOWN, last]
 
 
 @pytest.mark.parametrize("failures", [0, 1, 2])
 async def test_a_step_that_recovers_is_done(failures: int) -> None:
     step = Step(*[DOWN] * failures)
-    assert await retrying(AT_ONCE, step) == "done"
+    assert await retrier().run(step) == "done"
     assert step.tries == failures + 1
 
 
@@ -102,7 +116,7 @@ async def test_the_last_failure_is_raised() -> None:
     last = ServerError("third", status=503)
     step = Step(DOWN, DOWN, last)
     with pytest.raises(ServerError) as caught:
-        await retrying(AT_ONCE, step)
+        await retrier().run(step)
     assert caught.value is last
     assert step.tries == 3
 
@@ -110,7 +124,7 @@ async def test_the_last_failure_is_raised() -> None:
 async def test_a_permanent_error_is_raised_at_once() -> None:
     step = Step(DeniedError("no", status=403))
     with pytest.raises(DeniedError):
-        await retrying(AT_ONCE, step)
+        await retrier().run(step)
     assert step.tries == 1
 
 
@@ -123,5 +137,5 @@ async def test_a_bug_is_not_retried() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await retrying(AT_ONCE, step)
+        await retrier().run(step)
     assert tries == 1

@@ -1,0 +1,39 @@
+"""How many blobs go to a registry at the same time, and what is done when it wants a pause."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+from ..exceptions import RegistryError
+
+
+class UploadLimits(Protocol):
+    """Asked before each blob that is sent. ``registry`` is a host as references name it."""
+
+    def slot(self, registry: str) -> AbstractAsyncContextManager[None]:
+        """The right to send one blob; waits until there is one.
+
+        It may raise an exception of its own, which ends the push at all its targets.
+        """
+
+    async def failed(self, error: RegistryError) -> None:
+        """Hear of a failure at ``error.registry``, before it is tried again or given up."""
+
+
+class LocalLimits:
+    """``max_uploads`` at once to each registry, so that a slow one does not hold up the others."""
+
+    def __init__(self, max_uploads: int = 8) -> None:
+        self._slots: dict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(max_uploads)
+        )
+
+    @asynccontextmanager
+    async def slot(self, registry: str) -> AsyncIterator[None]:
+        async with self._slots[registry]:
+            yield
+
+    async def failed(self, error: RegistryError) -> None:
+        """The engine's own retries are all that one process needs."""
