@@ -3,22 +3,23 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
 from arq.connections import ArqRedis
-from arq.jobs import Job
-from arq.jobs import JobStatus as ArqStatus
 
 from push_queue import (
     Attempt,
     BlobStatus,
     Compression,
+    Dispatch,
+    InvalidJobError,
     JobState,
     JobStatus,
     JobStore,
     Keys,
-    RedisUnavailableError,
+    Priority,
     Settings,
     UnknownJobError,
     WaitTimeoutError,
@@ -28,18 +29,13 @@ from push_queue import (
     load_settings,
     make_job,
     new_job_id,
-    redis_errors,
 )
 from registry_api_v2_client import ValidationError, parse_reference
-
-TASK = "push_image"
-"""The worker's arq function; it takes the job id and the generation."""
 
 POLL_SECONDS = 2.0
 """How often a watched job is read though no message came: messages may be lost."""
 
 MOST_WATCHED = 1000
-HAND_OVER_TRIES = 3
 
 
 class PushQueue:
@@ -57,11 +53,11 @@ class PushQueue:
     """
 
     def __init__(self, redis: ArqRedis, settings: Settings) -> None:
-        self._redis = redis
+        keys = Keys(settings.namespace)
         self._settings = settings
-        self._keys = Keys(settings.namespace)
-        self._store = JobStore(redis, self._keys, settings.keep_finished_seconds)
-        self._workers = WorkerRegistry(redis, self._keys)
+        self._store = JobStore(redis, keys, settings.keep_finished_seconds)
+        self._dispatch = Dispatch(redis, keys)
+        self._workers = WorkerRegistry(redis, keys)
 
     @classmethod
     @asynccontextmanager
@@ -84,7 +80,11 @@ class PushQueue:
         job_id: str | None = None,
         image: str | None = None,
         compression: Compression = "gzip",
+        priority: Priority = "normal",
+        not_before: datetime | None = None,
         max_attempts: int | None = None,
+        ordered: bool = True,
+        cleanup: bool = False,
         labels: Mapping[str, str] | None = None,
     ) -> JobStatus:
         """Enqueue the push of an image tar; returns once Redis has it.
@@ -96,6 +96,10 @@ class PushQueue:
             job_id: your own id. Enqueueing the same id again returns the job that is there.
             image: which image of a tar that holds several, by one of the tags in it.
             compression: of layers that are not compressed: ``gzip``, ``zstd``, or ``keep`` them.
+            priority: of jobs enqueued within the same quarter of an hour, ``high`` go first.
+            not_before: when to start, with its time zone; at once if not given.
+            ordered: whether to leave a tag alone that a job enqueued later has written.
+            cleanup: whether the worker deletes the source after success.
 
         Raises:
             registry_api_v2_client.ValidationError: a target is no reference to push to.
@@ -108,10 +112,15 @@ class PushQueue:
             targets=tuple(_target(reference) for reference in references),
             image=image,
             compression=compression,
+            priority=priority,
             max_attempts=self._settings.max_attempts if max_attempts is None else max_attempts,
+            ordered=ordered,
+            cleanup=cleanup,
             labels=dict(labels or {}),
         )
-        status, _ = await self._store.create(job)
+        if not_before and not not_before.tzinfo:
+            raise InvalidJobError("invalid job: not_before has no time zone")
+        status, _ = await self._store.create(job, not_before=not_before)
         return await self._hand_over(status)
 
     async def status(self, job_id: str) -> JobStatus:
@@ -189,28 +198,10 @@ class PushQueue:
         return tuple([await self._store.status(job_id) for job_id in job_ids])
 
     async def _hand_over(self, status: JobStatus) -> JobStatus:
-        """Give a queued job to arq, unless arq has it.
-
-        Done for a job that was there already, too: its producer may have died between the two.
-        """
-        if status.state is not JobState.QUEUED:
-            return status
-        arq_id = self._keys.arq_job_id(status.id, status.generation)
-        with redis_errors(self._settings.redis_address):
-            for _ in range(HAND_OVER_TRIES):
-                # None means that arq has the job, or that the connection broke while it looked.
-                enqueued = await self._redis.enqueue_job(
-                    TASK, status.id, status.generation, _job_id=arq_id
-                )
-                if enqueued or await self._arq_has(arq_id):
-                    return status
-        raise RedisUnavailableError(
-            f"job {status.id} could not be handed to the workers; enqueue it again with this id"
-        )
-
-    async def _arq_has(self, arq_id: str) -> bool:
-        job = Job(arq_id, self._redis, _queue_name=self._keys.queue)
-        return await job.status() is not ArqStatus.not_found
+        # Also a job that was there already: its producer may have died between the two steps.
+        if status.state is JobState.QUEUED:
+            await self._dispatch.hand_over(status)
+        return status
 
 
 def _absolute(path: str | Path) -> str:

@@ -1,7 +1,8 @@
 """What producers and workers of the push queue share: jobs, their states in Redis, settings."""
 
 from push_queue.changes import Changes
-from push_queue.connection import arq_options, connect, redis_settings
+from push_queue.connection import Patience, arq_options, connect, redis_settings
+from push_queue.dispatch import TASK, Dispatch
 from push_queue.errors import (
     InvalidJobError,
     InvalidSettingsError,
@@ -13,6 +14,7 @@ from push_queue.errors import (
 )
 from push_queue.ids import new_job_id
 from push_queue.keys import Keys
+from push_queue.leadership import Leadership
 from push_queue.models import (
     FINAL_STATES,
     Attempt,
@@ -21,6 +23,7 @@ from push_queue.models import (
     JobState,
     JobStatus,
     Outcome,
+    Priority,
     PushJob,
     Signal,
     TargetResult,
@@ -28,33 +31,42 @@ from push_queue.models import (
     make_job,
 )
 from push_queue.redis_errors import redis_errors
+from push_queue.registries import RegistryLimits
 from push_queue.settings import RegistryCredentials, Settings, child_environment, load_settings
-from push_queue.store import Claim, JobStore
+from push_queue.store import Claim, JobStore, Turn, Wait
 from push_queue.workers import WorkerRegistry
 
 __all__ = [
     "FINAL_STATES",
+    "TASK",
     "Attempt",
     "BlobStatus",
     "Changes",
     "Claim",
     "Compression",
+    "Dispatch",
     "InvalidJobError",
     "InvalidSettingsError",
     "JobState",
     "JobStatus",
     "JobStore",
     "Keys",
+    "Leadership",
     "Outcome",
+    "Patience",
+    "Priority",
     "PushJob",
     "QueueError",
     "RedisRefusedError",
     "RedisUnavailableError",
     "RegistryCredentials",
+    "RegistryLimits",
     "Settings",
     "Signal",
     "TargetResult",
+    "Turn",
     "UnknownJobError",
+    "Wait",
     "WaitTimeoutError",
     "WorkerInfo",
     "WorkerRegistry",

@@ -2,11 +2,11 @@
 
 import asyncio
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 from arq.connections import ArqRedis, RedisSettings, create_pool
 from redis.asyncio.retry import Retry
-from redis.backoff import EqualJitterBackoff, NoBackoff
+from redis.backoff import AbstractBackoff, EqualJitterBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -22,13 +22,28 @@ CONNECT_SECONDS = 2.5
 # connects anew before each of its own, so a command gives up after half a minute.
 _RETRIES, _BACKOFF_BASE, _BACKOFF_CAP = 6, 0.1, 2.0
 
-_FOR_EVER = -1
-
 # redis-py lets a refused connection through as the OSError that it is.
 _TRANSIENT = (RedisConnectionError, RedisTimeoutError, OSError)
 
 # A queued job must not vanish because no worker came for a while, so arq's record outlives it.
 _JOB_RECORD_MS = 10 * 365 * 24 * 3600 * 1000
+
+
+class Patience(Retry):
+    """Commands wait for Redis as long as it takes, until ``end`` is called; a worker's do."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(*_durable(retries=-1))
+
+    def end(self) -> None:
+        """From now on a command that fails is given up, also one that is waiting already."""
+        self._retries = 0
+
+    def __deepcopy__(self, _: object) -> Self:
+        # redis-py copies it into each connection; all are to hear of the end.
+        return self
 
 
 def redis_settings(settings: Settings) -> RedisSettings:
@@ -38,16 +53,18 @@ def redis_settings(settings: Settings) -> RedisSettings:
     if isinstance(tls["ssl_check_hostname"], str):
         tls["ssl_check_hostname"] = tls["ssl_check_hostname"].lower() in {"1", "true", "yes"}
     return RedisSettings(
-        host=address.host,
+        host=list(address.sentinels) or address.host,
         port=address.port,
         unix_socket_path=address.socket_path,
         database=address.database,
         username=address.username,
         password=address.password,
         ssl=address.tls,
+        sentinel=bool(address.sentinels),
+        sentinel_master=address.sentinel_master,
         conn_timeout=2,
         conn_retries=10,
-        retry=_durable(),
+        retry=Retry(*_durable()),
         retry_on_error=list(_TRANSIENT),
         **tls,
     )
@@ -62,10 +79,8 @@ def arq_options() -> dict[str, Any]:
     }
 
 
-async def connect(settings: Settings, *, patient: bool = False) -> ArqRedis:
+async def connect(settings: Settings) -> ArqRedis:
     """Connect, or fail within :data:`CONNECT_SECONDS`; later commands ride out a short restart.
-
-    Those of a ``patient`` connection, a worker's, wait for Redis as long as it takes.
 
     Raises:
         RedisUnavailableError: nobody answers there.
@@ -76,10 +91,10 @@ async def connect(settings: Settings, *, patient: bool = False) -> ArqRedis:
     with redis_errors(settings.redis_address):
         async with asyncio.timeout(CONNECT_SECONDS):
             redis = await create_pool(first, default_queue_name=keys.queue, **arq_options())
-    redis.set_retry(_durable(_FOR_EVER if patient else _RETRIES))
+    redis.set_retry(Retry(*_durable()))
     return redis
 
 
-def _durable(retries: int = _RETRIES) -> Retry:
-    backoff = EqualJitterBackoff(cap=_BACKOFF_CAP, base=_BACKOFF_BASE)
-    return Retry(backoff, retries, supported_errors=_TRANSIENT)  # type: ignore[arg-type]
+def _durable(retries: int = _RETRIES) -> tuple[AbstractBackoff, int, Any]:
+    """Arguments of redis-py's Retry."""
+    return EqualJitterBackoff(cap=_BACKOFF_CAP, base=_BACKOFF_BASE), retries, _TRANSIENT

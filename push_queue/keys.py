@@ -19,9 +19,17 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
 ``push:blob:{reg}:{dig}``  set    repositories of a registry known to hold a blob
 ``push:upload:{…}``        string location of an interrupted upload
 ``push:claim:{…}``         string who uploads a blob to a registry just now
+``push:tag:{reference}``   hash   sequence, job and digest of the last write
+``…:writer``               string who writes the tag just now
+``push:registry:{h}:slots`` zset  blob uploads by the time (ms) they are forgotten
+``push:registry:{h}:pause`` hash  until when (ms), why, and who tries it next
+``push:housekeeper``       string the worker that keeps the queue in order
 ======================== ====== =====================================================
 
 In a job's hash, ``fence`` and ``token`` guard its attempts: see ``scripts/start.lua``.
+
+The scripts build the keys of tags and registries themselves, which a Redis Cluster would not
+allow; the queue wants one primary.
 """
 
 from dataclasses import dataclass
@@ -84,6 +92,23 @@ class Keys:
 
     def claim(self, registry: str, key: str) -> str:
         return f"{self.namespace}:claim:{registry}:{key}"
+
+    def tag(self, reference: str) -> str:
+        """``reference`` is ``registry/repository:tag``."""
+        return f"{self.namespace}:tag:{reference}"
+
+    def tag_writer(self, reference: str) -> str:
+        return f"{self.tag(reference)}:writer"
+
+    def slots(self, registry: str) -> str:
+        return f"{self.namespace}:registry:{registry}:slots"
+
+    def pause(self, registry: str) -> str:
+        return f"{self.namespace}:registry:{registry}:pause"
+
+    @property
+    def housekeeper(self) -> str:
+        return f"{self.namespace}:housekeeper"
 
     @property
     def queue(self) -> str:

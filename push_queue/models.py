@@ -23,10 +23,16 @@ Target = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 LabelValue = Annotated[str, StringConstraints(max_length=1024)]
 Compression = Literal["gzip", "zstd", "keep"]
+Priority = Literal["high", "normal", "low"]
 
 
 class JobState(StrEnum):
-    """``queued → running → succeeded | failed | cancelled``; ``running → retrying → running``."""
+    """How far a job is.
+
+    ``queued → running → succeeded | superseded | failed | cancelled``, and
+    ``running → retrying → running``. A superseded job came too late: newer jobs have written all
+    of its tags.
+    """
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -34,6 +40,7 @@ class JobState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
 
     @property
     def final(self) -> bool:
@@ -41,7 +48,12 @@ class JobState(StrEnum):
         return self in FINAL_STATES
 
 
-FINAL_STATES = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
+FINAL_STATES = (
+    JobState.SUCCEEDED,
+    JobState.FAILED,
+    JobState.CANCELLED,
+    JobState.SUPERSEDED,
+)
 
 
 class Signal(StrEnum):
@@ -60,8 +72,11 @@ class Outcome(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
     RELEASED = "released"
     """Handed back by a worker that was stopped; uses up no attempt."""
+    DEFERRED = "deferred"
+    """Put off because a registry wants a pause; uses up no attempt."""
     LOST = "lost"
     """The worker went away without a word."""
 
@@ -79,7 +94,12 @@ class PushJob(BaseModel):
     image: Target | None = None
     """Which image of an archive that holds several: one of its RepoTags."""
     compression: Compression = "gzip"
+    priority: Priority = "normal"
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    ordered: bool = True
+    """Whether to leave tags alone that a job enqueued later has written."""
+    cleanup: bool = False
+    """Whether to delete the source after success."""
     labels: Annotated[dict[Label, LabelValue], Field(max_length=32)] = {}
 
     @field_validator("source")
@@ -100,12 +120,15 @@ class PushJob(BaseModel):
 
 
 class TargetResult(BaseModel):
-    """What a target holds now: the digest of the manifest pushed there."""
+    """What became of a target that is done with."""
 
     model_config = ConfigDict(frozen=True)
 
     target: str
-    digest: str
+    outcome: Literal["pushed", "superseded"]
+    """Superseded: a job enqueued later has written the tag, so it was left alone."""
+    digest: str | None = None
+    """Of the manifest that was pushed."""
 
 
 class BlobStatus(BaseModel):
@@ -160,6 +183,11 @@ class JobStatus(PushJob):
     """Of the latest attempt."""
     finished_at: datetime | None = None
     next_attempt_at: datetime | None = None
+    """Not before then: the start of a scheduled job, or of the next attempt."""
+    waiting_for: str | None = None
+    """Why a job that is due does not run: one line about its registry."""
+    deferrals: NonNegativeInt = 0
+    """How often an attempt was put off because a registry asked for a pause."""
     cancel_requested: bool = False
 
     @property

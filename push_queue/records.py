@@ -9,6 +9,9 @@ from push_queue.models import BlobStatus, JobStatus, PushJob, TargetResult
 RESULT = "result:"
 """Prefix of the fields that hold a target's digest: ``result:localhost:5000/app:1``."""
 
+SUPERSEDED = "superseded"
+"""What stands there instead where a newer job has written the tag."""
+
 JSON_FIELDS = frozenset({"targets", "labels"})
 
 
@@ -37,10 +40,7 @@ def job_fields(job: PushJob) -> dict[str, str]:
     given = job.model_dump(
         mode="json", exclude_none=True, exclude=set() if job.labels else {"labels"}
     )
-    return {
-        name: json.dumps(value, ensure_ascii=False) if name in JSON_FIELDS else str(value)
-        for name, value in given.items()
-    }
+    return {name: _text(value) for name, value in given.items()}
 
 
 def parse_status(fields: Mapping[str, str]) -> JobStatus:
@@ -51,16 +51,11 @@ def parse_status(fields: Mapping[str, str]) -> JobStatus:
         if not name.startswith(RESULT)
     }
     results = tuple(
-        TargetResult(target=target, digest=fields[RESULT + target])
+        _result(target, fields[RESULT + target])
         for target in json.loads(fields.get("targets", "[]"))
         if RESULT + target in fields
     )
     return JobStatus.model_validate(values | {"results": results})
-
-
-def result_fields(results: Iterable[TargetResult]) -> dict[str, str]:
-    """One field a target."""
-    return {f"{RESULT}{result.target}": result.digest for result in results}
 
 
 def blob_fields(blobs: Iterable[BlobStatus]) -> dict[str, str]:
@@ -77,3 +72,14 @@ def _parse_blob(digest: str, text: str) -> BlobStatus:
     amount, _, how = text.partition(" ")
     done, _, size = amount.partition("/")
     return BlobStatus.model_validate({"digest": digest, "size": size, "done": done, "how": how})
+
+
+def _result(target: str, text: str) -> TargetResult:
+    if text == SUPERSEDED:
+        return TargetResult(target=target, outcome="superseded")
+    return TargetResult(target=target, outcome="pushed", digest=text)
+
+
+def _text(value: object) -> str:
+    """Strings as they are, everything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

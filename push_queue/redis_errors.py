@@ -54,6 +54,7 @@ def address_of(redis: Redis) -> RedisAddress:
     """Where a client is connected to, without the credentials."""
     options = redis.connection_pool.connection_kwargs
     return RedisAddress(
+        sentinel_master=getattr(redis.connection_pool, "service_name", ""),
         host=options.get("host", "localhost"),
         port=options.get("port", 6379),
         socket_path=options.get("path"),

@@ -5,6 +5,8 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"})
 
+SENTINEL_PORT = 26379
+
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
@@ -18,8 +20,13 @@ class RedisAddress:
     password: str | None = field(default=None, repr=False)
     tls: bool = False
     tls_options: tuple[tuple[str, str], ...] = ()
+    sentinels: tuple[tuple[str, int], ...] = ()
+    """Where Redis Sentinel tells which server is the primary, if it does."""
+    sentinel_master: str = ""
 
     def __str__(self) -> str:
+        if self.sentinel_master:
+            return f"the primary of {self.sentinel_master}"
         if self.socket_path:
             return self.socket_path
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -27,17 +34,23 @@ class RedisAddress:
 
 
 def parse_redis_url(url: str) -> RedisAddress:
-    """Read ``redis://``, ``rediss://`` and ``unix://`` URLs, percent-decoding every part.
+    """Read ``redis://``, ``rediss://``, ``unix://`` and ``redis+sentinel://`` URLs.
 
-    The database is the path (``redis://host/1``) or ``?db=1``; ``rediss://`` also takes
-    ``ssl_ca_certs``, ``ssl_certfile``, ``ssl_keyfile`` and ``ssl_check_hostname`` as query.
+    Every part is percent-decoded. The database is the path (``redis://host/1``) or ``?db=1``;
+    ``rediss://`` also takes ``ssl_ca_certs``, ``ssl_certfile``, ``ssl_keyfile`` and
+    ``ssl_check_hostname`` as query. Sentinels are named with the service that they watch:
+    ``redis+sentinel://:password@host1:26379,host2:26379/mymaster/0``.
 
     Raises:
         ValueError: the URL cannot be used; the message does not repeat it.
     """
     parts = urlsplit(url)
+    if parts.scheme == "redis+sentinel":
+        return _sentinel_address(parts)
     if parts.scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError("the URL must start with redis://, rediss:// or unix://")
+        raise ValueError(
+            "the URL must start with redis://, rediss://, redis+sentinel:// or unix://"
+        )
     if parts.scheme == "unix" and not parts.path:
         raise ValueError("a unix:// URL needs the path of a socket, such as unix:///run/redis.sock")
     query = dict(parse_qsl(parts.query))
@@ -57,9 +70,31 @@ def parse_redis_url(url: str) -> RedisAddress:
     )
 
 
-def _port(parts: SplitResult) -> int:
+def _sentinel_address(parts: SplitResult) -> RedisAddress:
+    login, _, hosts = parts.netloc.rpartition("@")
+    username, _, password = login.partition(":")
+    master, _, database = parts.path.strip("/").partition("/")
+    if not hosts or not master:
+        raise ValueError(
+            "a redis+sentinel:// URL names hosts and service: redis+sentinel://host:26379/mymaster"
+        )
+    return RedisAddress(
+        sentinels=tuple(_sentinel(host) for host in hosts.split(",")),
+        sentinel_master=unquote(master),
+        database=_database(database),
+        username=unquote(username) or None,
+        password=unquote(password) or None,
+    )
+
+
+def _sentinel(host: str) -> tuple[str, int]:
+    parts = urlsplit(f"//{host}")
+    return unquote(parts.hostname or ""), _port(parts, SENTINEL_PORT)
+
+
+def _port(parts: SplitResult, default: int = 6379) -> int:
     try:
-        return parts.port or 6379
+        return parts.port or default
     except ValueError:
         raise ValueError("the port in the URL must be a number from 1 to 65535") from None
 

@@ -32,6 +32,7 @@ REDIS_URL_VARIABLES = (f"{ENV_PREFIX}REDIS_URL", "REDIS_URL")
 REDIS_URL_NAMES = " or ".join(REDIS_URL_VARIABLES)
 SECRETS_FOLDER = Path("/run/secrets")
 WEEK_SECONDS = 7 * 24 * 3600
+REGISTRY_MAX_UPLOADS = 50
 
 Namespace = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
@@ -67,7 +68,9 @@ class Settings(BaseSettings):
     max_jobs: PositiveInt = 10
     """Jobs that one worker runs at once."""
     max_uploads: PositiveInt = 8
-    """Blob streams of one worker."""
+    """Blob streams of one worker to one registry."""
+    registry_max_uploads: PositiveInt = REGISTRY_MAX_UPLOADS
+    """Blob streams of all workers together to one registry."""
     job_uploads: PositiveInt = 3
     """Blob streams of one job."""
     lease_seconds: PositiveInt = 15
@@ -76,6 +79,9 @@ class Settings(BaseSettings):
     retry_base_seconds: Annotated[float, Field(gt=0)] = 1.0
     retry_max_seconds: Annotated[float, Field(gt=0)] = 300.0
     keep_finished_seconds: PositiveInt = WEEK_SECONDS
+
+    source_roots: Annotated[tuple[Path, ...], NoDecode] = ()
+    """Workers read sources below these folders only; anywhere if there are none."""
 
     registry_timeout_seconds: PositiveInt = 60
     """A registry that moves no byte for so long has failed."""
@@ -106,12 +112,19 @@ class Settings(BaseSettings):
         parse_redis_url(value.get_secret_value())
         return value
 
-    @field_validator("plain_http_hosts", mode="before")
+    @field_validator("plain_http_hosts", "source_roots", mode="before")
     @classmethod
-    def _split_hosts(cls, value: object) -> object:
+    def _split(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        return tuple(host for item in value.split(",") if (host := item.strip()))
+        return tuple(part for item in value.split(",") if (part := item.strip()))
+
+    @field_validator("source_roots")
+    @classmethod
+    def _check_roots(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        if not all(root.is_absolute() for root in value):
+            raise ValueError("must be absolute paths")
+        return value
 
     @field_validator("log_level", "log_format", mode="before")
     @classmethod

@@ -5,16 +5,17 @@ fenced: each start of a job hands out a higher number, and a worker that shows a
 told so and changes nothing.
 """
 
+import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.commands.core import AsyncScript
 
-from push_queue import records, scripts
+from push_queue import records
 from push_queue.changes import Changes
 from push_queue.errors import UnknownJobError
 from push_queue.keys import Keys
@@ -26,13 +27,15 @@ from push_queue.models import (
     Outcome,
     PushJob,
     Signal,
-    TargetResult,
 )
 from push_queue.records import decode, flat, pairs, parse_status
 from push_queue.redis_errors import address_of, redis_errors
-from push_queue.settings import WEEK_SECONDS
+from push_queue.scripts import JobScripts, utc_now
+from push_queue.settings import REGISTRY_MAX_UPLOADS, WEEK_SECONDS
 
 ERROR_LENGTH = 2000
+TAG_SECONDS = 30 * 24 * 3600
+"""A tag's last writer is remembered for longer than an older job can be on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +43,34 @@ class Claim:
     """A worker's right to run one attempt of a job."""
 
     job: PushJob
+    targets: tuple[str, ...]
+    """Those to push to now: neither done with nor at a registry that wants a pause."""
     generation: int
     attempt: int
     fence: int
     """Grows with every start of the job, also where ``attempt`` does not."""
     worker: str
+    deferrals: int = 0
+    """How often an attempt was put off because a registry asked for it."""
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A job that is due, but whose registries want a pause."""
+
+    seconds: float
+
+
+class Turn(StrEnum):
+    """The answer to who asks for a turn to write a tag."""
+
+    WRITE = "write"
+    WAIT = "wait"
+    """Another job writes it just now."""
+    SUPERSEDED = "superseded"
+    """A job enqueued later has written it; the store has noted that."""
+    LOST = "lost"
+    """The job is no longer this worker's."""
 
 
 class JobStore:
@@ -63,18 +85,21 @@ class JobStore:
         redis: Redis,
         keys: Keys,
         keep_finished: int = WEEK_SECONDS,
+        registry_max_uploads: int = REGISTRY_MAX_UPLOADS,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._redis = redis
         self._keys = keys
-        self._keep_finished = keep_finished
+        self._registry_max_uploads = registry_max_uploads
         self._clock = clock
         self._address = address_of(redis)
-        self._scripts: dict[str, AsyncScript] = {}
+        self._scripts = JobScripts(redis, keys, keep_finished, clock)
 
     # Producer side
 
-    async def create(self, job: PushJob) -> tuple[JobStatus, bool]:
+    async def create(
+        self, job: PushJob, *, not_before: datetime | None = None
+    ) -> tuple[JobStatus, bool]:
         """Enqueue the job, unless its id is known: then the job of that id comes back, and False.
 
         This writes the status record; handing the job to arq is the producer's next step.
@@ -86,7 +111,9 @@ class JobStore:
             "attempt": "0",
             "enqueued_at": records.timestamp(self._clock()),
         }
-        answer = await self._run("create", job.id, flat(fields))
+        if not_before:
+            fields["next_attempt_at"] = records.timestamp(not_before)
+        answer = await self._scripts.run("create", job.id, flat(fields))
         if len(answer) == 1:
             return parse_status({**fields, "sequence": str(answer[0])}), True
         return parse_status(pairs(answer)), False
@@ -99,7 +126,7 @@ class JobStore:
         Raises:
             UnknownJobError: no such job.
         """
-        state = await self._run("cancel", job_id)
+        state = await self._scripts.run("cancel", job_id)
         if state is None:
             raise UnknownJobError(job_id)
         return JobState(state.decode())
@@ -110,22 +137,37 @@ class JobStore:
         Raises:
             UnknownJobError: no such job.
         """
-        return self._known(job_id, pairs(await self._run("requeue", job_id)))
+        return self._known(job_id, pairs(await self._scripts.run("requeue", job_id)))
 
     # Worker side
 
-    async def start(self, job_id: str, generation: int, worker: str) -> Claim | None:
-        """Begin an attempt, or learn that there is nothing to run: None.
+    async def start(self, job_id: str, generation: int, worker: str) -> Claim | Wait | None:
+        """Begin an attempt, or learn how long to wait for the registries to be ready for it.
 
-        None when the job is unknown, final, of another generation, cancelled meanwhile, or out of
-        attempts because its workers all died: then it is ``failed`` with ``worker_lost`` now.
+        None when there is nothing to run: the job is unknown, final, of another generation,
+        cancelled meanwhile, superseded at all its targets, or out of attempts because its workers
+        all died: then it is ``failed`` with ``worker_lost`` now.
         """
         token = secrets.token_hex(4)
-        fields = pairs(await self._run("start", job_id, [generation, worker, token]))
-        if not fields:
-            return None
+        arguments: list[str | int] = [generation, worker, token, self._registry_max_uploads]
+        answer = await self._scripts.run("start", job_id, arguments)
+        match answer:
+            case []:
+                return None
+            case [b"wait", milliseconds]:
+                return Wait(milliseconds / 1000)
+        _, targets, *items = answer
+        fields = pairs(items)
         status = parse_status(fields)
-        return Claim(status.job, generation, status.attempt, int(fields["fence"]), worker)
+        return Claim(
+            status.job,
+            tuple(json.loads(targets)),
+            generation,
+            status.attempt,
+            int(fields["fence"]),
+            worker,
+            status.deferrals,
+        )
 
     async def heartbeat(self, claim: Claim) -> Signal:
         """Whether to go on with the job."""
@@ -150,39 +192,82 @@ class JobStore:
         """Write down and publish how far the attempt is; ``blobs`` are those that changed."""
         numbers = [claim.fence, bytes_done, bytes_total, blobs_done, blobs_total]
         changed = flat(records.blob_fields(blobs))
-        return Signal((await self._run("progress", claim.job.id, [*numbers, *changed])).decode())
+        return Signal(
+            (await self._scripts.run("progress", claim.job.id, [*numbers, *changed])).decode()
+        )
 
-    async def succeed(self, claim: Claim, digest: str, results: Iterable[TargetResult]) -> bool:
-        """The job is done. ``digest`` is the manifest's; ``results`` holds one item a target.
+    async def succeed(self, claim: Claim, digest: str) -> JobState | None:
+        """The attempt went well. ``digest`` is the manifest's.
 
-        This and the other ends of an attempt return False, and change nothing, when the job is no
-        longer this claim's.
+        The job is ``succeeded`` now, or ``superseded`` if newer jobs have written all its tags, or
+        ``queued`` if it has targets that could not be tried yet.
+
+        This and the other ends of an attempt return the state that the job is in now; None, having
+        changed nothing, when it is no longer this claim's.
         """
-        fields = {"digest": digest, **records.result_fields(results)}
+        fields = {"digest": digest}
         return await self._settle(claim, JobState.SUCCEEDED, Outcome.SUCCEEDED, fields=fields)
 
-    async def fail(self, claim: Claim, error: str, error_kind: str) -> bool:
+    async def fail(self, claim: Claim, error: str, error_kind: str) -> JobState | None:
         """The job failed for good."""
         return await self._settle(claim, JobState.FAILED, Outcome.FAILED, error, error_kind)
 
-    async def retry(self, claim: Claim, error: str, error_kind: str, delay: float) -> bool:
+    async def retry(
+        self, claim: Claim, error: str, error_kind: str, delay: float
+    ) -> JobState | None:
         """The attempt failed, the next is ``delay`` seconds away. Counting them is the caller's.
 
-        A job that was asked to be cancelled is cancelled instead, by ``release`` as well.
+        A job that was asked to be cancelled is cancelled instead; so it is by ``defer`` and
+        ``release``.
         """
-        due = records.timestamp(self._clock() + timedelta(seconds=delay))
-        fields = {"next_attempt_at": due}
+        fields = {"next_attempt_at": self._in(delay)}
         return await self._settle(
             claim, JobState.RETRYING, Outcome.FAILED, error, error_kind, fields
         )
 
-    async def release(self, claim: Claim) -> bool:
+    async def defer(
+        self, claim: Claim, reason: str, delay: float, *, error_kind: str = ""
+    ) -> JobState | None:
+        """Put the attempt off; it is not used up. With a kind of error it counts as a deferral."""
+        fields = {"next_attempt_at": self._in(delay), "waiting_for": _line(reason)}
+        error = reason if error_kind else ""
+        return await self._settle(
+            claim, JobState.QUEUED, Outcome.DEFERRED, error, error_kind, fields
+        )
+
+    async def release(self, claim: Claim) -> JobState | None:
         """Hand the job back for another worker; the attempt is not used up."""
         return await self._settle(claim, JobState.QUEUED, Outcome.RELEASED)
 
-    async def mark_cancelled(self, claim: Claim) -> bool:
+    async def mark_cancelled(self, claim: Claim) -> JobState | None:
         """The worker stopped the job as it was asked to."""
         return await self._settle(claim, JobState.CANCELLED, Outcome.CANCELLED)
+
+    # Tags
+
+    async def take_turn(self, claim: Claim, target: str, token: str, seconds: float) -> Turn:
+        """Ask for the turn to write a tag, or renew it; it is held for so many ``seconds``."""
+        arguments: list[str | int] = [claim.fence, target, token, int(seconds * 1000)]
+        answer = await self._scripts.run("take_turn", claim.job.id, arguments)
+        return Turn(answer.decode())
+
+    async def end_turn(self, claim: Claim, target: str, token: str, digest: str = "") -> bool:
+        """Give the turn up; with a digest, the tag stands for it and the target is done with.
+
+        Returns False when the turn had run out before: another job may have written the tag.
+        """
+        arguments: list[str | int] = [target, token, digest, TAG_SECONDS]
+        answer = await self._scripts.run("end_turn", claim.job.id, arguments)
+        return bool(answer == b"done")
+
+    async def tag_digest(self, target: str) -> str | None:
+        """What the last job that wrote the tag has put there; None while one is writing it."""
+        with redis_errors(self._address):
+            async with self._redis.pipeline() as pipe:
+                pipe.exists(self._keys.tag_writer(target))
+                pipe.hget(self._keys.tag(target), "digest")
+                writing, digest = await pipe.execute()
+        return digest.decode() if digest and not writing else None
 
     # Reading
 
@@ -241,51 +326,32 @@ class JobStore:
         error: str = "",
         error_kind: str = "",
         fields: Mapping[str, str] | None = None,
-    ) -> bool:
-        line = " ".join(error.split())[:ERROR_LENGTH]
+    ) -> JobState | None:
         arguments: list[str | int] = [
             claim.fence,
             state,
             outcome,
-            line,
+            _line(error),
             error_kind,
             *flat(fields or {}),
         ]
-        return bool(await self._run("settle", claim.job.id, arguments))
+        answer = await self._scripts.run("settle", claim.job.id, arguments)
+        return JobState(answer.decode()) if answer else None
+
+    def _in(self, seconds: float) -> str:
+        return records.timestamp(self._clock() + timedelta(seconds=seconds))
 
     async def _read(self, reply: Any) -> Any:
         # redis-py types its commands for its synchronous client as well, hence Any.
         with redis_errors(self._address):
             return await reply
 
-    async def _run(self, name: str, job_id: str, arguments: Iterable[str | int] = ()) -> Any:
-        keys, now = self._keys, self._clock()
-        if name not in self._scripts:
-            self._scripts[name] = self._redis.register_script(scripts.load(name))
-        with redis_errors(self._address):
-            return await self._scripts[name](
-                keys=[
-                    keys.job(job_id),
-                    keys.blobs(job_id),
-                    keys.attempts(job_id),
-                    keys.jobs,
-                    keys.finished,
-                    keys.events,
-                    keys.sequence,
-                    *(keys.jobs_in(state) for state in JobState),
-                ],
-                args=[
-                    job_id,
-                    keys.progress(job_id),
-                    records.timestamp(now),
-                    int(now.timestamp()),
-                    self._keep_finished,
-                    *arguments,
-                ],
-            )
-
     @staticmethod
     def _known(job_id: str, fields: Mapping[str, str]) -> JobStatus:
         if not fields:
             raise UnknownJobError(job_id)
         return parse_status(fields)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:ERROR_LENGTH]

@@ -6,21 +6,23 @@ import sys
 from typing import Annotated, NoReturn
 
 import typer
-from arq.worker import Worker
 
 from push_queue import (
     Keys,
+    Patience,
     QueueError,
     RedisUnavailableError,
     Settings,
     WorkerRegistry,
     connect,
     load_settings,
+    redis_errors,
 )
 from registry_api_v2_client import RegistryError
 
 from .logs import set_up_logging
 from .options import worker_options
+from .queue_worker import QueueWorker
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -54,8 +56,11 @@ def _run(settings: Settings, burst: bool) -> None:
     loop = _new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        redis = loop.run_until_complete(connect(settings, patient=True))
-        Worker(burst=burst, **worker_options(settings), redis_pool=redis).run()
+        redis = loop.run_until_complete(connect(settings))
+        patience = Patience()
+        options = worker_options(settings, patience) | {"burst": burst, "redis_pool": redis}
+        with redis_errors(settings.redis_address):
+            QueueWorker(on_hand_back=patience.end, **options).run()
     finally:
         loop.close()
 

@@ -35,17 +35,28 @@ class Lease:
         self._score = score
         self._seconds = seconds
         self._renewal: asyncio.Task[None] | None = None
+        self._lost = False
 
     async def take(self) -> None:
         await self._renew()
         self._renewal = asyncio.create_task(self._keep())
 
     async def give_back(self) -> None:
+        await self._stop_renewing()
+        # Whatever the outcome, arq deletes the in-progress key right after.
+        if not self._lost:
+            await self._write(self._redis.zadd(self._queue, {self._arq_id: self._score}, xx=True))
+
+    async def lose(self) -> None:
+        """The job runs elsewhere by now: its place in the queue is another worker's to keep."""
+        await self._stop_renewing()
+        self._lost = True
+
+    async def _stop_renewing(self) -> None:
         if self._renewal:
             self._renewal.cancel()
             await asyncio.wait([self._renewal])
-        # Whatever the outcome, arq deletes the in-progress key right after.
-        await self._write(self._redis.zadd(self._queue, {self._arq_id: self._score}, xx=True))
+            self._renewal = None
 
     async def _keep(self) -> None:
         while True:
@@ -55,7 +66,9 @@ class Lease:
     async def _renew(self) -> None:
         end = int((time.time() + self._seconds) * 1000)
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.pexpire(in_progress_key_prefix + self._arq_id, self._seconds * 1000)
+            # Written rather than prolonged: a worker that had lost this job to us deletes the key
+            # when it notices.
+            pipe.psetex(in_progress_key_prefix + self._arq_id, self._seconds * 1000, b"1")
             pipe.zadd(self._queue, {self._arq_id: end}, xx=True)
             await self._write(pipe.execute())
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from arq.worker import func
 
-from push_queue import Keys, Settings, arq_options, redis_settings
+from push_queue import TASK, Keys, Patience, Settings, arq_options, redis_settings
 
 from .lease import lease_hooks
 from .push_task import push_image
@@ -15,20 +15,22 @@ logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.05
 """How often arq looks for new jobs; half of it is the typical wait of an idle worker."""
-_LONGEST_JOB_SECONDS = 24 * 3600
 _NO_LIMIT = 1_000_000
 """arq counts every start as a try and gives up by itself; attempts are the job store's matter."""
 
 
-def worker_options(settings: Settings) -> dict[str, Any]:
+def worker_options(settings: Settings, patience: Patience | None = None) -> dict[str, Any]:
     """Keyword arguments for ``arq.worker.Worker``."""
+    patience = patience or Patience()
     queue = Keys(settings.namespace).queue
     on_job_start, on_job_end = lease_hooks(queue, settings.lease_seconds)
 
     async def on_startup(ctx: dict[str, Any]) -> None:
+        ctx["redis"].set_retry(patience)
         runtime = open_runtime(settings, ctx["redis"])
         ctx["runtime"] = runtime
         await runtime.presence.start()
+        runtime.housekeeper.start()
         logger.info("worker %s is ready", runtime.worker_id)
 
     async def on_shutdown(ctx: dict[str, Any]) -> None:
@@ -36,7 +38,7 @@ def worker_options(settings: Settings) -> dict[str, Any]:
             await close_runtime(ctx["runtime"])
 
     return {
-        "functions": [func(push_image, name="push_image", max_tries=_NO_LIMIT)],
+        "functions": [func(push_image, name=TASK, max_tries=_NO_LIMIT)],
         "queue_name": queue,
         "redis_settings": redis_settings(settings),
         "on_startup": on_startup,
@@ -44,7 +46,9 @@ def worker_options(settings: Settings) -> dict[str, Any]:
         "on_job_start": on_job_start,
         "on_job_end": on_job_end,
         "max_jobs": settings.max_jobs,
-        "job_timeout": _LONGEST_JOB_SECONDS,
+        # None: a push may take as long as it moves. Until the hook has
+        # set our lease, arq's own is ten seconds then.
+        "job_timeout": None,
         "job_completion_wait": settings.shutdown_grace_seconds,
         "keep_result": 0,
         "poll_delay": _POLL_SECONDS,

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import Any
 
 from arq import Retry
+from arq.worker import RetryJob
 
-from push_queue import Claim, RedisUnavailableError, Signal, TargetResult
+from push_queue import Claim, JobState, RedisUnavailableError, Signal, UnknownJobError, Wait
 from registry_api_v2_client import (
     CompressionPolicy,
     OnProgress,
@@ -16,13 +18,23 @@ from registry_api_v2_client import (
     parse_reference,
 )
 
+from .interrupts import DeferError, JobLostError
+from .limits import asks_for_a_pause
 from .progress import ProgressReporter
 from .runtime import Runtime
+from .sources import allowed_source
+from .tag_turns import TagTurns
 
 logger = logging.getLogger(__name__)
 
 _START_AGAIN_SECONDS = 5.0
 """Before a job is started again whose attempt could not be brought to an end."""
+_NEXT_TARGETS_SECONDS = 1.0
+"""Before the targets are tried that were left out of an attempt."""
+_MOST_DEFERRALS = 100
+"""A registry that always asks for a pause fails the job some day."""
+_ASKED_SECONDS = 5.0
+"""Put off for so long where a registry asks for a pause without saying how long."""
 
 
 async def push_image(ctx: dict[str, Any], job_id: str, generation: int) -> None:
@@ -30,18 +42,17 @@ async def push_image(ctx: dict[str, Any], job_id: str, generation: int) -> None:
 
     Raises:
         Retry: the job is to run again later.
+        RetryJob: the job runs elsewhere by now; arq is to leave its records alone.
         asyncio.CancelledError: the worker stops; the job was handed back.
     """
     runtime: Runtime = ctx["runtime"]
     try:
-        claim = await runtime.store.start(job_id, generation, runtime.worker_id)
-        if claim is None:
+        delay = await _run(runtime, job_id, generation)
+    except JobLostError:
+        if await _is_over(runtime, job_id):
             return
-        runtime.presence.running += 1
-        try:
-            delay = await _Attempt(runtime, claim).run()
-        finally:
-            runtime.presence.running -= 1
+        await ctx["lease"].lose()
+        raise RetryJob from None
     except RedisUnavailableError as error:
         logger.warning("job %s: %s", job_id, error)
         delay = _START_AGAIN_SECONDS
@@ -54,6 +65,27 @@ async def push_image(ctx: dict[str, Any], job_id: str, generation: int) -> None:
         raise Retry(defer=delay)
 
 
+async def _run(runtime: Runtime, job_id: str, generation: int) -> float | None:
+    """One attempt; gives the seconds until the next if there is one."""
+    claim = await runtime.store.start(job_id, generation, runtime.worker_id)
+    if claim is None:
+        return None
+    if isinstance(claim, Wait):
+        return claim.seconds
+    runtime.presence.running += 1
+    try:
+        return await _Attempt(runtime, claim).run()
+    finally:
+        runtime.presence.running -= 1
+
+
+async def _is_over(runtime: Runtime, job_id: str) -> bool:
+    try:
+        return (await runtime.store.status(job_id)).state.final
+    except (UnknownJobError, RedisUnavailableError):
+        return False
+
+
 class _Attempt:
     """One attempt, from the claim to its outcome."""
 
@@ -61,12 +93,18 @@ class _Attempt:
         self._runtime = runtime
         self._store = runtime.store
         self._claim = claim
+        self._job = claim.job
         self._progress = ProgressReporter(runtime.store, claim)
         # Left at the registry when the job is to run again: the next attempt goes on from there.
         self._uploads = OpenUploads()
+        self._source = Path(claim.job.source)
 
     async def run(self) -> float | None:
-        """Push, and settle the job; give the seconds until the next attempt, if there is one."""
+        """Push, and settle the job; give the seconds until the next attempt, if there is one.
+
+        Raises:
+            JobLostError: the job runs elsewhere by now.
+        """
         push = asyncio.create_task(self._push(self._progress.update))
         watch = asyncio.create_task(self._progress.watch())
         try:
@@ -78,59 +116,92 @@ class _Attempt:
         except asyncio.CancelledError:
             await _end(push)
             await self._store.release(self._claim)
-            logger.info("job %s: handed back", self._claim.job.id)
+            logger.info("job %s: handed back", self._job.id)
             raise
         finally:
             await _end(push, watch)
 
     async def _push(self, on_progress: OnProgress) -> PushedImage:
-        job = self._claim.job
+        settings = self._runtime.settings
+        self._source = await asyncio.to_thread(
+            allowed_source, self._job.source, settings.source_roots, cleanup=self._job.cleanup
+        )
         return await self._runtime.client.push(
-            job.source,
-            [parse_reference(target) for target in job.targets],
-            image=job.image,
-            compression=CompressionPolicy(job.compression),
-            image_uploads=self._runtime.settings.job_uploads,
+            self._source,
+            [parse_reference(target) for target in self._claim.targets],
+            image=self._job.image,
+            compression=CompressionPolicy(self._job.compression),
+            image_uploads=settings.job_uploads,
             on_progress=on_progress,
             uploads=self._uploads,
+            tag_order=TagTurns(
+                self._store, self._claim, self._runtime.client, settings.lease_seconds
+            ),
         )
 
     async def _stop(self, push: asyncio.Task[PushedImage], signal: Signal) -> None:
         await _end(push)
-        if signal is Signal.CANCEL:
-            await self._uploads.abandon()
-            await self._store.mark_cancelled(self._claim)
-        logger.info("job %s: stopped: %s", self._claim.job.id, signal)
+        logger.info("job %s: stopped: %s", self._job.id, signal)
+        if signal is Signal.LOST:
+            raise JobLostError
+        await self._uploads.abandon()
+        await self._store.mark_cancelled(self._claim)
 
     async def _settle(self, push: asyncio.Task[PushedImage]) -> float | None:
-        job_id = self._claim.job.id
         try:
             pushed = push.result()
+        except DeferError as reason:
+            return await self._defer(str(reason), reason.delay)
         except RegistryError as error:
-            return await self._fail_or_retry(error)
+            return await self._fail_or_go_on(error)
+        except JobLostError:
+            raise
         except Exception:  # the outermost frame of the push: whatever it is, the job must say so
-            logger.exception("job %s: unexpected error", job_id)
+            logger.exception("job %s: unexpected error", self._job.id)
             await self._uploads.abandon()
             await self._store.fail(self._claim, "internal error; see the worker's log", "internal")
             return None
         await self._progress.flush()
-        targets = self._claim.job.targets
-        results = [TargetResult(target=target, digest=pushed.digest) for target in targets]
-        await self._store.succeed(self._claim, pushed.digest, results)
-        logger.info("job %s: pushed %s to %s", job_id, pushed.digest, ", ".join(targets))
+        state = await self._store.succeed(self._claim, pushed.digest)
+        if state is None:
+            raise JobLostError
+        targets = ", ".join(self._claim.targets)
+        logger.info("job %s: %s: %s to %s", self._job.id, state, pushed.digest, targets)
+        if state is JobState.QUEUED:
+            return _NEXT_TARGETS_SECONDS
+        if self._job.cleanup and state is JobState.SUCCEEDED:
+            await asyncio.to_thread(self._clean_up)
         return None
 
-    async def _fail_or_retry(self, error: RegistryError) -> float | None:
+    async def _fail_or_go_on(self, error: RegistryError) -> float | None:
         claim = self._claim
-        delay = self._runtime.retry_policy(claim.job.max_attempts).delay(claim.attempt, error)
+        if asks_for_a_pause(error) and claim.deferrals < _MOST_DEFERRALS:
+            return await self._defer(str(error), error.retry_after or _ASKED_SECONDS, error.kind)
+        delay = self._runtime.retry_policy(self._job.max_attempts).delay(claim.attempt, error)
         if delay is None:
-            logger.error("job %s: failed: %s", claim.job.id, error)
+            logger.error("job %s: failed: %s", self._job.id, error)
             await self._uploads.abandon()
             await self._store.fail(claim, str(error), error.kind)
             return None
-        logger.warning("job %s: attempt %s: %s", claim.job.id, claim.attempt, error)
-        kept = await self._store.retry(claim, str(error), error.kind, delay)
-        return delay if kept else None
+        logger.warning("job %s: attempt %s: %s", self._job.id, claim.attempt, error)
+        return self._next(await self._store.retry(claim, str(error), error.kind, delay), delay)
+
+    async def _defer(self, reason: str, delay: float, error_kind: str = "") -> float | None:
+        logger.info("job %s: put off for %.1f s: %s", self._job.id, delay, reason)
+        state = await self._store.defer(self._claim, reason, delay, error_kind=error_kind)
+        return self._next(state, delay)
+
+    def _next(self, state: JobState | None, delay: float) -> float | None:
+        """The seconds until the next attempt; none if the job was cancelled meanwhile."""
+        if state is None:
+            raise JobLostError
+        return None if state.final else delay
+
+    def _clean_up(self) -> None:
+        try:
+            self._source.unlink()
+        except OSError as error:
+            logger.warning("%s is not deleted: %s", self._source, error.strerror)
 
 
 async def _end(*tasks: asyncio.Task[Any]) -> None:

@@ -6,14 +6,27 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
-from push_queue import JobStore, Keys, Settings, WorkerRegistry
-from registry_api_v2_client import Credentials, LocalLimits, RegistryClient, RetryPolicy
+from push_queue import (
+    Dispatch,
+    JobStore,
+    Keys,
+    Leadership,
+    RegistryLimits,
+    Settings,
+    WorkerRegistry,
+)
+from registry_api_v2_client import Credentials, RegistryClient, RetryPolicy
 
+from .housekeeper import Housekeeper
 from .ledger import RedisLedger
+from .limits import FleetLimits
 from .presence import Presence
 
 _LONGEST_ASKED = 3600.0
 """A job waits as long as a registry asks for, up to so many seconds."""
+_REQUEST_RETRY = RetryPolicy(patience=2.0)
+"""Of single requests and blobs: a longer wait is spent in the queue, not at a worker."""
+_HOUSEKEEPER_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +38,7 @@ class Runtime:
     store: JobStore
     client: RegistryClient
     presence: Presence
+    housekeeper: Housekeeper
 
     def retry_policy(self, attempts: int) -> RetryPolicy:
         """How a job of so many attempts is retried."""
@@ -48,22 +62,34 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
         host: Credentials(auth.username, auth.password.get_secret_value())
         for host, auth in settings.registry_auth.items()
     }
+    presence = Presence(WorkerRegistry(redis, keys), worker_id)
+    limits = FleetLimits(
+        RegistryLimits(redis, keys, settings.registry_max_uploads),
+        max_uploads=settings.max_uploads,
+        lease_seconds=settings.lease_seconds,
+        crowded=lambda: presence.running >= settings.max_jobs,
+    )
     client = RegistryClient(
         credentials=credentials,
         timeout=settings.registry_timeout_seconds,
         plain_http_hosts=settings.plain_http_hosts,
-        limits=LocalLimits(settings.max_uploads),
         ledger=RedisLedger(redis, keys, claim_seconds=settings.lease_seconds),
+        limits=limits,
+        retry=_REQUEST_RETRY,
     )
+    store = JobStore(redis, keys, settings.keep_finished_seconds, settings.registry_max_uploads)
+    leadership = Leadership(redis, keys.housekeeper, _HOUSEKEEPER_SECONDS)
     return Runtime(
         worker_id=worker_id,
         settings=settings,
-        store=JobStore(redis, keys, settings.keep_finished_seconds),
+        store=store,
         client=client,
-        presence=Presence(WorkerRegistry(redis, keys), worker_id),
+        presence=presence,
+        housekeeper=Housekeeper(Dispatch(redis, keys), store, leadership),
     )
 
 
 async def close_runtime(runtime: Runtime) -> None:
+    await runtime.housekeeper.stop()
     await runtime.presence.stop()
     await runtime.client.close()

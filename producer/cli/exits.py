@@ -57,7 +57,8 @@ def code_of_jobs(jobs: Iterable[JobStatus]) -> ExitCode:
 
 
 def _code_of_job(job: JobStatus) -> ExitCode:
-    if job.state is JobState.SUCCEEDED:
+    # Superseded: what the job was to bring about is done, and better.
+    if job.state in (JobState.SUCCEEDED, JobState.SUPERSEDED):
         return ExitCode.SUCCESS
     bad_input = job.state is JobState.FAILED and job.error_kind in _BAD_INPUT_KINDS
     return ExitCode.BAD_INPUT if bad_input else ExitCode.PUSH_FAILED

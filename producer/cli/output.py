@@ -74,11 +74,11 @@ def _sections(
     job: JobStatus, blobs: Sequence[BlobStatus], attempts: Sequence[Attempt]
 ) -> Iterable[tuple[str, list[str]]]:
     state, colon, detail = headline(job).partition(":")
-    digests = {result.target: result.digest for result in job.results}
+    results = {result.target: result.digest or result.outcome for result in job.results}
     yield "Job", [job.id]
     yield "State", [typer.style(state, fg=STATE_COLORS[job.state]) + colon + detail]
     yield "Source", [f"{job.source} ({job.image})" if job.image else job.source]
-    yield "Targets", [f"{target}  {digests.get(target, '')}".rstrip() for target in job.targets]
+    yield "Targets", [f"{target}  {results.get(target, '')}".rstrip() for target in job.targets]
     yield "Labels", [f"{name}={value}" for name, value in job.labels.items()]
     yield "Progress", [line] if (line := progress(job)) else []
     yield "Blobs", [_blob_line(blob) for blob in blobs]

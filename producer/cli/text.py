@@ -13,6 +13,7 @@ STATE_COLORS = {
     JobState.SUCCEEDED: "green",
     JobState.FAILED: "red",
     JobState.CANCELLED: "magenta",
+    JobState.SUPERSEDED: "blue",
 }
 
 
@@ -62,6 +63,10 @@ def reason(job: JobStatus) -> str:
 def headline(job: JobStatus) -> str:
     """The state with what explains it: ``failed: … (registry_unavailable)``."""
     match job.state:
+        case JobState.QUEUED if job.waiting_for:
+            detail = f": {job.waiting_for}"
+        case JobState.QUEUED if job.next_attempt_at:
+            detail = f" until {moment(job.next_attempt_at)}"
         case JobState.QUEUED:
             detail = f": {job.source} to {', '.join(job.targets)}"
         case JobState.RUNNING if job.cancel_requested:
@@ -70,6 +75,8 @@ def headline(job: JobStatus) -> str:
             detail = f" on {job.worker} (attempt {job.attempt} of {job.max_attempts})"
         case JobState.SUCCEEDED:
             detail = f": {job.digest}"
+        case JobState.SUPERSEDED:
+            detail = f": newer jobs have written {', '.join(job.targets)}"
         case JobState.RETRYING | JobState.FAILED:
             detail = f": {reason(job)}"
         case _:

@@ -1,15 +1,90 @@
 """The Lua scripts: every change of a job's state is one of them, hence atomic.
 
-Each file documents its arguments and result. ``prelude.lua`` is put before the others; it names
-the arguments that all of them take and holds what they share.
+Each file documents its arguments and result. Those about one job have ``prelude.lua`` before them,
+which names the arguments that all of them take and holds what they share.
 """
 
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+
+from push_queue import records
+from push_queue.keys import Keys
+from push_queue.models import JobState
+from push_queue.redis_errors import address_of, redis_errors
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Scripts:
+    """Runs scripts by name; Redis is sent their text once."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._address = address_of(redis)
+        self._scripts: dict[str, AsyncScript] = {}
+
+    async def run(self, name: str, keys: Iterable[str], args: Iterable[str | int]) -> Any:
+        """The script's result, as redis-py decodes it.
+
+        Raises:
+            RedisUnavailableError: Redis fails.
+        """
+        if name not in self._scripts:
+            self._scripts[name] = self._redis.register_script(load(name))
+        with redis_errors(self._address):
+            return await self._scripts[name](keys=list(keys), args=list(args))
+
+
+class JobScripts:
+    """Runs the scripts about one job."""
+
+    def __init__(
+        self, redis: Redis, keys: Keys, keep_finished: int, clock: Callable[[], datetime]
+    ) -> None:
+        self._scripts = Scripts(redis)
+        self._keys = keys
+        self._keep_finished = keep_finished
+        self._clock = clock
+
+    async def run(self, name: str, job_id: str, args: Iterable[str | int] = ()) -> Any:
+        keys, now = self._keys, self._clock()
+        return await self._scripts.run(
+            name,
+            [
+                keys.job(job_id),
+                keys.blobs(job_id),
+                keys.attempts(job_id),
+                keys.jobs,
+                keys.finished,
+                keys.events,
+                keys.sequence,
+                *(keys.jobs_in(state) for state in JobState),
+            ],
+            [
+                job_id,
+                keys.namespace,
+                records.timestamp(now),
+                int(now.timestamp()),
+                self._keep_finished,
+                *args,
+            ],
+        )
+
+
+_WITHOUT_PRELUDE = frozenset({"take_slot", "pause", "find_orphans", "promote"})
 
 
 @cache
 def load(name: str) -> str:
-    """The text of ``<name>.lua`` with the prelude before it."""
+    """The text of ``<name>.lua``, with the prelude before it if it is about one job."""
     folder = files(__name__)
-    return (folder / "prelude.lua").read_text() + (folder / f"{name}.lua").read_text()
+    prelude = "" if name in _WITHOUT_PRELUDE else (folder / "prelude.lua").read_text()
+    return prelude + (folder / f"{name}.lua").read_text()

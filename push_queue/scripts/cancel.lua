@@ -10,7 +10,7 @@ if record.state == 'running' then
   return 'running'
 end
 redis.call('HSET', job, 'state', 'cancelled', 'finished_at', now)
-redis.call('HDEL', job, 'next_attempt_at')
+redis.call('HDEL', job, 'next_attempt_at', 'waiting_for')
 move(record, 'cancelled')
 announce('cancelled', record.attempt)
 return 'cancelled'

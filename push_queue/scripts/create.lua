@@ -1,6 +1,6 @@
 -- Enqueue a job, once per id.
 --
--- ARGV    6.. field, value, … of the job
+-- args    field, value, … of the job
 -- Result  {sequence} of the job created, or the hash of the job that is there as field, value, …
 local TRIM_EVERY = 16
 if redis.call('EXISTS', job) == 1 then
@@ -10,8 +10,10 @@ end
 local function forget(ids)
   redis.call('ZREM', finished, unpack(ids))
   redis.call('ZREM', all, unpack(ids))
-  for _, state in ipairs({'succeeded', 'failed', 'cancelled'}) do
-    redis.call('ZREM', in_state[state], unpack(ids))
+  for state, index in pairs(in_state) do
+    if is_final(state) then
+      redis.call('ZREM', index, unpack(ids))
+    end
   end
 end
 
@@ -29,6 +31,6 @@ if redis.call('ZADD', all, sequence, id) == 0 then
   redis.call('ZADD', all, sequence, id)
 end
 redis.call('ZADD', in_state.queued, sequence, id)
-redis.call('HSET', job, 'sequence', sequence, unpack(ARGV, 6))
+redis.call('HSET', job, 'sequence', sequence, unpack(args))
 announce('queued', 0)
 return {sequence}

@@ -1,24 +1,25 @@
--- What every script starts with.
+-- What every script about a job starts with.
 --
 -- KEYS  1 push:job:{id}   2 push:job:{id}:blobs   3 push:job:{id}:attempts
 --       4 push:jobs       5 push:finished         6 push:events       7 push:seq
---       8.. push:jobs:{state}: queued, running, retrying, succeeded, failed, cancelled
--- ARGV  1 job id          2 push:progress:{id}    3 now, ISO 8601
+--       8.. push:jobs:{state}: queued, running, retrying, succeeded, failed, cancelled, superseded
+-- ARGV  1 job id          2 namespace             3 now, ISO 8601
 --       4 now, Unix time  5 seconds to keep finished jobs
---       6.. the script's own
+--       6.. the script's own, as `args`
 local job, blobs, attempts = KEYS[1], KEYS[2], KEYS[3]
 local all, finished, events, sequence_key = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local in_state = {
   queued = KEYS[8], running = KEYS[9], retrying = KEYS[10],
-  succeeded = KEYS[11], failed = KEYS[12], cancelled = KEYS[13],
+  succeeded = KEYS[11], failed = KEYS[12], cancelled = KEYS[13], superseded = KEYS[14],
 }
-local id, channel, now, now_unix, keep = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local id, namespace, now, now_unix, keep = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local args = {unpack(ARGV, 6)}
 
 local EVENTS_KEPT = 10000
 local ATTEMPTS_KEPT = 100
 
 local function is_final(state)
-  return state == 'succeeded' or state == 'failed' or state == 'cancelled'
+  return state == 'succeeded' or state == 'failed' or state == 'cancelled' or state == 'superseded'
 end
 
 -- The named fields of the job as a table; a field that is not there is absent.
@@ -49,11 +50,14 @@ local function flat(record)
   return items
 end
 
+local function publish(message)
+  redis.call('PUBLISH', namespace .. ':progress:' .. id, cjson.encode(message))
+end
+
 local function announce(state, attempt)
   redis.call('XADD', events, 'MAXLEN', '~', EVENTS_KEPT, '*',
     'id', id, 'state', state, 'attempt', attempt, 'at', now)
-  redis.call('PUBLISH', channel,
-    cjson.encode({id = id, state = state, attempt = tonumber(attempt)}))
+  publish({id = id, state = state, attempt = tonumber(attempt)})
 end
 
 -- Take the job from one state's index to another's; final jobs begin to expire.
@@ -77,4 +81,23 @@ local function close_attempt(record, outcome, error, error_kind)
   if count > ATTEMPTS_KEPT then
     redis.call('LTRIM', attempts, -ATTEMPTS_KEPT, -1)
   end
+end
+
+local function registry_of(target)
+  return string.match(target, '^[^/]+')
+end
+
+local function pause_key(registry)
+  return namespace .. ':registry:' .. registry .. ':pause'
+end
+
+-- The registries that this job tried after their pause answer again: nobody need wait longer.
+-- `record` needs probing, a JSON list of them, and loses it.
+local function end_probe(record)
+  for _, registry in ipairs(cjson.decode(record.probing)) do
+    if redis.call('HGET', pause_key(registry), 'probe') == id then
+      redis.call('DEL', pause_key(registry))
+    end
+  end
+  redis.call('HDEL', job, 'probing')
 end

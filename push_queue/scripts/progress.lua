@@ -1,22 +1,25 @@
 -- Write down how far the attempt is, and publish it.
 --
--- ARGV    6 fence   7 bytes_done   8 bytes_total   9 blobs_done   10 blobs_total
---         11.. digest, "done/size how", …
+-- args    1 fence   2 bytes_done   3 bytes_total   4 blobs_done   5 blobs_total
+--         6.. digest, "done/size how", …
 -- Result  'continue', 'cancel' or 'lost'
-local record = read('state', 'fence', 'cancel_requested', 'attempt')
-if record.state ~= 'running' or record.fence ~= ARGV[6] then
+local record = read('state', 'fence', 'cancel_requested', 'attempt', 'probing')
+if record.state ~= 'running' or record.fence ~= args[1] then
   return 'lost'
 end
-redis.call('HSET', job, 'bytes_done', ARGV[7], 'bytes_total', ARGV[8],
-  'blobs_done', ARGV[9], 'blobs_total', ARGV[10])
-if #ARGV > 10 then
-  redis.call('HSET', blobs, unpack(ARGV, 11))
+redis.call('HSET', job, 'bytes_done', args[2], 'bytes_total', args[3],
+  'blobs_done', args[4], 'blobs_total', args[5])
+if #args > 5 then
+  redis.call('HSET', blobs, unpack(args, 6))
   -- Here rather than when the job ends, which is done for every job and this is not.
   redis.call('EXPIRE', blobs, keep)
 end
-redis.call('PUBLISH', channel, cjson.encode({
+if record.probing and (args[2] ~= '0' or args[4] ~= '0') then
+  end_probe(record)
+end
+publish({
   id = id, state = 'running', attempt = tonumber(record.attempt),
-  bytes_done = tonumber(ARGV[7]), bytes_total = tonumber(ARGV[8]),
-  blobs_done = tonumber(ARGV[9]), blobs_total = tonumber(ARGV[10]),
-}))
+  bytes_done = tonumber(args[2]), bytes_total = tonumber(args[3]),
+  blobs_done = tonumber(args[4]), blobs_total = tonumber(args[5]),
+})
 return record.cancel_requested and 'cancel' or 'continue'

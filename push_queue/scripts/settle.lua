@@ -1,25 +1,47 @@
 -- End the attempt under way, by the worker that holds the fence.
 --
--- ARGV    6 fence   7 state to go to   8 outcome of the attempt   9 error or ''
---         10 error kind or ''   11.. field, value, … to set besides
--- Result  1 when done (also by an earlier sending of the same call), 0 when the job is no longer
---         this worker's
-local fence, state, outcome = ARGV[6], ARGV[7], ARGV[8]
-local error = ARGV[9] ~= '' and ARGV[9] or nil
-local error_kind = ARGV[10] ~= '' and ARGV[10] or nil
+-- args    1 fence   2 state to go to   3 outcome of the attempt   4 error or ''
+--         5 error kind or ''   6.. field, value, … to set besides
+-- Result  the state the job is in now, also for a call that was sent before; false when the job is
+--         no longer this worker's. `succeeded` becomes `superseded` where newer jobs have written
+--         all its tags, and `queued` where targets are left that could not be tried yet.
+local fence, state, outcome = args[1], args[2], args[3]
+local error = args[4] ~= '' and args[4] or nil
+local error_kind = args[5] ~= '' and args[5] or nil
 local record = read('state', 'fence', 'cancel_requested', 'sequence', 'attempt', 'worker',
-  'started_at', 'error')
+  'started_at', 'error', 'targets', 'probing')
 
 if record.fence ~= fence then
-  return 0
+  return false
 end
 if record.state ~= 'running' then
-  return record.state == state and 1 or 0
+  return record.state
 end
 
-close_attempt(record, outcome, error, error_kind)
+if state == 'succeeded' then
+  local superseded, targets = 0, cjson.decode(record.targets)
+  for _, target in ipairs(targets) do
+    local result = redis.call('HGET', job, 'result:' .. target)
+    if not result then
+      state, outcome = 'queued', 'deferred'
+    elseif result == 'superseded' then
+      superseded = superseded + 1
+    end
+  end
+  if superseded == #targets then
+    state, outcome = 'superseded', 'superseded'
+  end
+end
+if record.probing and outcome ~= 'failed' and outcome ~= 'deferred' then
+  end_probe(record)
+end
 
-local changes, gone = {unpack(ARGV, 11)}, {}
+-- What only waited is no attempt, and there may be a great many of them.
+if error or outcome ~= 'deferred' then
+  close_attempt(record, outcome, error, error_kind)
+end
+
+local changes, gone = {unpack(args, 6)}, {'probing'}
 local function set(field, value)
   table.insert(changes, field)
   table.insert(changes, value)
@@ -28,17 +50,20 @@ end
 if not is_final(state) and record.cancel_requested then
   state, changes = 'cancelled', {}
 end
-if outcome == 'released' then
+if outcome == 'released' or outcome == 'deferred' then
   record.attempt = record.attempt - 1
   set('attempt', record.attempt)
 end
 set('state', state)
-if error then
+if outcome == 'failed' then
   set('error', error)
   set('error_kind', error_kind)
 elseif state == 'succeeded' and record.error then
   table.insert(gone, 'error')
   table.insert(gone, 'error_kind')
+end
+if outcome == 'deferred' and error then
+  redis.call('HINCRBY', job, 'deferrals', 1)
 end
 if is_final(state) then
   set('finished_at', now)
@@ -49,9 +74,7 @@ else
   table.insert(gone, 'worker')
 end
 redis.call('HSET', job, unpack(changes))
-if #gone > 0 then
-  redis.call('HDEL', job, unpack(gone))
-end
+redis.call('HDEL', job, unpack(gone))
 move(record, state)
 announce(state, record.attempt)
-return 1
+return state

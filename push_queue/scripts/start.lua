@@ -1,22 +1,86 @@
 -- Begin an attempt: queued | retrying | running → running. A job found running is one whose
 -- worker lost its lease.
 --
--- ARGV    6 generation   7 worker   8 token of this call, so that sending it twice starts once
--- Result  the hash as field, value, …; empty when there is nothing to run: the job is unknown,
---         final or of another generation, was asked to be cancelled, or has no attempt left
-local generation, worker, token = ARGV[6], ARGV[7], ARGV[8]
+-- args    1 generation   2 worker   3 token of this call, so that sending it twice starts once
+--         4 blob uploads that a registry takes at once
+-- Result  {'start', targets to push now as JSON, field, value, …}
+--         {'wait', milliseconds} when the registries of all targets left want a pause
+--         {} when there is nothing to run: the job is unknown, final or of another generation, was
+--         asked to be cancelled, has no attempt left, or newer jobs have written its tags
+local generation, worker, token, max_uploads = args[1], args[2], args[3], tonumber(args[4])
+-- After a pause one job tries the registry; so long the others wait for how it fares.
+local PROBE_MS = 10000
+local FULL_MS = 1000
 local record = read_all()
 
 if not record.state or is_final(record.state) or record.generation ~= generation then
   return {}
 end
+
+-- Milliseconds to wait for a registry, and why; nothing when it can be tried now.
+local probing = {}
+local function held_back(registry)
+  local time = redis.call('TIME')
+  local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  local pause = redis.call('HMGET', pause_key(registry), 'until', 'probe_until', 'reason')
+  if pause[1] then
+    local left = math.max(tonumber(pause[1]), tonumber(pause[2] or 0)) - now_ms
+    if left > 0 then
+      return left, registry .. ' wants a pause: ' .. pause[3]
+    end
+    redis.call('HSET', pause_key(registry), 'probe', id, 'probe_until', now_ms + PROBE_MS)
+    table.insert(probing, registry)
+  end
+  local slots = namespace .. ':registry:' .. registry .. ':slots'
+  if redis.call('ZCOUNT', slots, now_ms, '+inf') >= max_uploads then
+    return FULL_MS, registry .. ' takes ' .. max_uploads .. ' uploads at once'
+  end
+end
+
+local function superseded(target)
+  local newest = record.ordered ~= 'false'
+    and redis.call('HGET', namespace .. ':tag:' .. target, 'sequence')
+  return newest and tonumber(newest) > tonumber(record.sequence)
+end
+
+-- Which targets are left, those of them that can be tried now, and else how long to wait.
+local function sort_targets(resent)
+  local left, open, pushed, wait_ms, reason = 0, {}, nil, nil, nil
+  local held = {}
+  for _, target in ipairs(cjson.decode(record.targets)) do
+    local result = record['result:' .. target]
+    if not result and superseded(target) then
+      result = 'superseded'
+      redis.call('HSET', job, 'result:' .. target, result)
+      record['result:' .. target] = result
+    end
+    if result then
+      pushed = result ~= 'superseded' and result or pushed
+    else
+      left = left + 1
+      local registry = registry_of(target)
+      if not held[registry] then
+        held[registry] = resent and {} or {held_back(registry)}
+      end
+      local ms, why = unpack(held[registry])
+      if not ms then
+        table.insert(open, target)
+      elseif not wait_ms or ms < wait_ms then
+        wait_ms, reason = ms, why
+      end
+    end
+  end
+  return left, open, pushed, wait_ms, reason
+end
+
 if record.state == 'running' and record.token == token then
-  return flat(record)
+  local _, open = sort_targets(true)
+  return {'start', cjson.encode(open), unpack(flat(record))}
 end
 
 local function finish(state, ...)
   redis.call('HSET', job, 'state', state, 'finished_at', now, ...)
-  redis.call('HDEL', job, 'cancel_requested')
+  redis.call('HDEL', job, 'cancel_requested', 'waiting_for', 'next_attempt_at', 'probing')
   move(record, state)
   announce(state, record.attempt)
   return {}
@@ -33,15 +97,48 @@ if record.state == 'running' then
   end
 end
 
+local left, open, pushed, wait_ms, reason = sort_targets(false)
+if left == 0 then
+  if pushed then
+    return finish('succeeded', 'digest', pushed)
+  end
+  return finish('superseded')
+end
+
+if #open == 0 then
+  if record.state == 'running' then
+    redis.call('HSET', job, 'state', 'queued')
+    redis.call('HDEL', job, 'worker')
+    move(record, 'queued')
+    announce('queued', record.attempt)
+  end
+  if record.waiting_for ~= reason then
+    redis.call('HSET', job, 'waiting_for', reason)
+    publish({id = id, state = record.state, attempt = tonumber(record.attempt)})
+  end
+  return {'wait', wait_ms}
+end
+
 local changes = {
   state = 'running', attempt = record.attempt + 1, fence = (record.fence or 0) + 1,
   token = token, worker = worker, started_at = now,
   bytes_done = 0, bytes_total = 0, blobs_done = 0, blobs_total = 0,
 }
+if #probing > 0 then
+  changes.probing = cjson.encode(probing)
+end
+local gone = {}
+for _, field in ipairs({'next_attempt_at', 'waiting_for'}) do
+  if record[field] then
+    table.insert(gone, field)
+    record[field] = nil
+  end
+end
+if #gone > 0 then
+  redis.call('HDEL', job, unpack(gone))
+end
 if changes.fence > 1 then
   redis.call('UNLINK', blobs)
-  redis.call('HDEL', job, 'next_attempt_at')
-  record.next_attempt_at = nil
 end
 redis.call('HSET', job, unpack(flat(changes)))
 if record.state ~= 'running' then
@@ -51,4 +148,4 @@ announce('running', changes.attempt)
 for name, value in pairs(changes) do
   record[name] = value
 end
-return flat(record)
+return {'start', cjson.encode(open), unpack(flat(record))}

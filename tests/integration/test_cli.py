@@ -143,7 +143,7 @@ def test_push_writes_json(lone: Cli, tar: Path, registry_host: str, repository: 
     result = lone("push", tar, "--to", target, "--json", "--compression", "keep")
     job = json.loads(result.stdout)
     assert (job["state"], job["targets"]) == ("succeeded", [target])
-    assert job["results"] == [{"target": target, "digest": job["digest"]}]
+    assert job["results"] == [{"target": target, "outcome": "pushed", "digest": job["digest"]}]
     assert result.stderr == ""
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from producer import JobState, PushQueue
-from push_queue import JobStore, Keys, connect, load_settings
+from push_queue import Claim, JobStore, Keys, connect, load_settings
+from tests.support.claims import succeed
 from tests.support.servers import RedisServer
 
 pytestmark = pytest.mark.integration
@@ -21,8 +22,8 @@ async def finish(redis_url: str, job_id: str) -> None:
     async with await connect(settings) as redis:
         store = JobStore(redis, Keys(settings.namespace))
         claim = await store.start(job_id, 0, "worker")
-        assert claim is not None
-        await store.succeed(claim, DIGEST, [])
+        assert isinstance(claim, Claim)
+        await succeed(store, claim, DIGEST)
 
 
 async def test_waiting_goes_on_after_a_restart(start_redis: Callable[[], RedisServer]) -> None:

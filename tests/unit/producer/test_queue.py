@@ -17,6 +17,7 @@ from producer import (
 from push_queue import Claim, JobStore, Keys
 from push_queue.changes import Changes
 from registry_api_v2_client import ValidationError
+from tests.support.claims import succeed
 
 TARGET = "localhost:15000/app:1"
 DIGEST = "sha256:" + "d" * 64
@@ -35,12 +36,12 @@ async def taken_by_arq(redis: ArqRedis, keys: Keys) -> None:
 
 async def started(store: JobStore, job_id: str, generation: int = 0) -> Claim:
     claim = await store.start(job_id, generation, "worker")
-    assert claim is not None
+    assert isinstance(claim, Claim)
     return claim
 
 
 async def finish(store: JobStore, job_id: str) -> None:
-    await store.succeed(await started(store, job_id), DIGEST, [])
+    await succeed(store, await started(store, job_id), DIGEST)
 
 
 # Enqueueing
@@ -158,7 +159,7 @@ async def test_watch_shows_each_change_until_the_end(queue: PushQueue, store: Jo
         if status.state is JobState.QUEUED:
             claim = await started(store, job.id)
         elif status.state is JobState.RUNNING:
-            await store.succeed(claim, DIGEST, [])
+            await succeed(store, claim, DIGEST)
     assert states == ["queued", "running", "succeeded"]
 
 

@@ -106,7 +106,7 @@ def test_a_job_in_full(capsys: pytest.CaptureFixture[str]) -> None:
         image="app:1",
         labels={"branch": "main"},
         digest=DIGEST,
-        results=(TargetResult(target=TARGET, digest=DIGEST),),
+        results=(TargetResult(target=TARGET, outcome="pushed", digest=DIGEST),),
         started_at=NOW,
         finished_at=NOW + timedelta(seconds=200),
         bytes_done=1000,

@@ -42,7 +42,12 @@ def test_an_impossible_job_is_named_by_field(field: str, value: object) -> None:
 
 
 def test_final_states() -> None:
-    assert [state for state in JobState if state.final] == ["succeeded", "failed", "cancelled"]
+    assert [state for state in JobState if state.final] == [
+        "succeeded",
+        "failed",
+        "cancelled",
+        "superseded",
+    ]
 
 
 def test_job_ids_sort_by_time_and_differ(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,6 @@ from push_queue.records import (
     job_fields,
     parse_blobs,
     parse_status,
-    result_fields,
     timestamp,
 )
 
@@ -41,16 +40,17 @@ def test_a_job_survives_its_hash(
 
 
 def test_results_are_fields_of_their_own() -> None:
-    results = (TargetResult(target="h:1/a:2", digest="sha256:x"),)
-    fields = result_fields(results)
-    assert fields == {"result:h:1/a:2": "sha256:x"}
-    job = job_fields(make_job(id="a", source="/a", targets=["h:1/a:2"]))
-    assert parse_status(job | STATE_FIELDS | fields).results == results
+    job = job_fields(make_job(id="a", source="/a", targets=["h:1/a:2", "h:1/a:3", "h:1/a:4"]))
+    fields = {"result:h:1/a:2": "sha256:x", "result:h:1/a:3": "superseded"}
+    assert parse_status(job | STATE_FIELDS | fields).results == (
+        TargetResult(target="h:1/a:2", outcome="pushed", digest="sha256:x"),
+        TargetResult(target="h:1/a:3", outcome="superseded"),
+    )
 
 
 def test_fields_of_a_later_version_are_ignored() -> None:
     job = job_fields(make_job(id="a", source="/a", targets=["h:1/a:2"]))
-    assert parse_status(job | STATE_FIELDS | {"priority": "high"}).id == "a"
+    assert parse_status(job | STATE_FIELDS | {"of a later version": "x"}).id == "a"
 
 
 @pytest.mark.parametrize(

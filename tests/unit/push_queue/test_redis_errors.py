@@ -26,7 +26,7 @@ from push_queue.store import utc_now
 
 SECRET = "correct-horse"
 JOB = make_job(id="a", source="/a", targets=["localhost/a:1"])
-CLAIM = Claim(JOB, 0, 1, 1, "worker")
+CLAIM = Claim(JOB, JOB.targets, 0, 1, 1, "worker")
 WORKER = WorkerInfo(id="w", host="h", pid=1, version="1", started_at=utc_now())
 
 STORE_CALLS: dict[str, tuple[Any, ...]] = {
@@ -36,11 +36,15 @@ STORE_CALLS: dict[str, tuple[Any, ...]] = {
     "start": ("a", 0, "worker"),
     "heartbeat": (CLAIM,),
     "progress": (CLAIM,),
-    "succeed": (CLAIM, "sha256:a", []),
+    "succeed": (CLAIM, "sha256:a"),
     "fail": (CLAIM, "error", "kind"),
     "retry": (CLAIM, "error", "kind", 1.0),
     "release": (CLAIM,),
     "mark_cancelled": (CLAIM,),
+    "defer": (CLAIM, "busy", 1.0),
+    "take_turn": (CLAIM, "h:1/a:1", "token", 1.0),
+    "end_turn": (CLAIM, "h:1/a:1", "token"),
+    "tag_digest": ("h:1/a:1",),
     "status": ("a",),
     "statuses": (),
     "counts": (),

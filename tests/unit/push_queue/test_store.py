@@ -21,6 +21,7 @@ from push_queue import (
     UnknownJobError,
     make_job,
 )
+from tests.support.claims import succeed
 
 TARGET = "localhost:15000/team/app:1"
 DIGEST = "sha256:" + "d" * 64
@@ -58,7 +59,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def store(redis: Redis, keys: Keys, clock: Clock) -> JobStore:
-    return JobStore(redis, keys, KEEP_SECONDS, clock)
+    return JobStore(redis, keys, KEEP_SECONDS, clock=clock)
 
 
 def a_job(job_id: str = "job-1", **fields: object) -> PushJob:
@@ -72,13 +73,12 @@ async def started(store: JobStore, job_id: str = "job-1", **fields: object) -> C
 
 async def restarted(store: JobStore, job_id: str = "job-1", generation: int = 0) -> Claim:
     claim = await store.start(job_id, generation, "worker-1")
-    assert claim is not None
+    assert isinstance(claim, Claim)
     return claim
 
 
 async def succeeded(store: JobStore, job_id: str = "job-1") -> JobStatus:
-    claim = await started(store, job_id)
-    assert await store.succeed(claim, DIGEST, [TargetResult(target=TARGET, digest=DIGEST)])
+    assert await succeed(store, await started(store, job_id), DIGEST) is JobState.SUCCEEDED
     return await store.status(job_id)
 
 
@@ -147,7 +147,7 @@ async def test_starting_hands_out_an_attempt(store: JobStore, clock: Clock) -> N
     await store.create(a_job())
     clock.advance(2)
     claim = await store.start("job-1", 0, "worker-1")
-    assert claim == Claim(a_job(), generation=0, attempt=1, fence=1, worker="worker-1")
+    assert claim == Claim(a_job(), (TARGET,), generation=0, attempt=1, fence=1, worker="worker-1")
     status = await store.status("job-1")
     assert (status.state, status.worker, status.started_at) == ("running", "worker-1", clock.now)
 
@@ -155,7 +155,7 @@ async def test_starting_hands_out_an_attempt(store: JobStore, clock: Clock) -> N
 async def test_success_is_recorded(store: JobStore, clock: Clock) -> None:
     status = await succeeded(store)
     assert (status.state, status.digest, status.error) == (JobState.SUCCEEDED, DIGEST, None)
-    assert status.results == (TargetResult(target=TARGET, digest=DIGEST),)
+    assert status.results == (TargetResult(target=TARGET, outcome="pushed", digest=DIGEST),)
     assert status.finished_at == clock.now
     assert await outcomes(store) == [(1, Outcome.SUCCEEDED)]
 
@@ -183,7 +183,7 @@ async def test_a_retry_waits_and_counts(store: JobStore, clock: Clock) -> None:
 
 async def test_success_after_a_retry_clears_the_error(store: JobStore) -> None:
     await store.retry(await started(store), "refused", "registry_unavailable", 1)
-    await store.succeed(await restarted(store), DIGEST, [])
+    await succeed(store, await restarted(store), DIGEST)
     status = await store.status("job-1")
     assert (status.error, status.error_kind) == (None, None)
     assert await outcomes(store) == [(1, Outcome.FAILED), (2, Outcome.SUCCEEDED)]
@@ -200,7 +200,7 @@ async def test_a_released_job_keeps_its_attempt(store: JobStore) -> None:
 async def test_a_lost_worker_is_replaced_and_recorded(store: JobStore) -> None:
     await started(store)
     again = await store.start("job-1", 0, "worker-2")
-    assert again is not None
+    assert isinstance(again, Claim)
     assert again.attempt == 2
     (lost,) = await store.attempts("job-1")
     assert (lost.outcome, lost.worker, lost.error_kind) == ("lost", "worker-1", "worker_lost")
@@ -234,13 +234,13 @@ async def test_a_worker_that_lost_its_lease_changes_nothing(store: JobStore) -> 
     assert await store.heartbeat(old) is Signal.LOST
     assert await report(store, old, 7) is Signal.LOST
     for refused in (
-        store.succeed(old, DIGEST, []),
+        store.succeed(old, DIGEST),
         store.fail(old, "x", "x"),
         store.retry(old, "x", "x", 1),
         store.release(old),
         store.mark_cancelled(old),
     ):
-        assert await refused is False
+        assert await refused is None
     assert await store.status("job-1") == before
     assert await store.heartbeat(new) is Signal.CONTINUE
 
@@ -300,7 +300,7 @@ async def test_subscribers_hear_of_every_change(store: JobStore) -> None:
 
 async def test_events_tell_the_whole_story(store: JobStore, redis: Redis, keys: Keys) -> None:
     await store.retry(await started(store), "refused", "registry_unavailable", 1)
-    await store.succeed(await restarted(store), DIGEST, [])
+    await succeed(store, await restarted(store), DIGEST)
     entries = [fields for _, fields in await redis.xrange(keys.events)]
     states = [entry[b"state"].decode() for entry in entries]
     assert states == ["queued", "running", "retrying", "running", "succeeded"]
@@ -378,7 +378,7 @@ async def test_finished_jobs_expire(store: JobStore, redis: Redis, keys: Keys) -
     claim = await started(store)
     assert await redis.ttl(keys.job("job-1")) == -1
     await report(store, claim, 1, BlobStatus(digest="sha256:a", size=6, done=1))
-    await store.succeed(claim, DIGEST, [])
+    await succeed(store, claim, DIGEST)
     for key in (keys.job("job-1"), keys.blobs("job-1"), keys.attempts("job-1")):
         assert 0 < await redis.ttl(key) <= KEEP_SECONDS
 

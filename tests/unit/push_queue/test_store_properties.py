@@ -17,6 +17,7 @@ from push_queue import (
     Signal,
     make_job,
 )
+from tests.support.claims import succeed
 
 MAX_ATTEMPTS = 3
 LEGAL = {
@@ -26,9 +27,10 @@ LEGAL = {
     JobState.SUCCEEDED: {JobState.QUEUED},
     JobState.FAILED: {JobState.QUEUED},
     JobState.CANCELLED: {JobState.QUEUED},
+    JobState.SUPERSEDED: {JobState.QUEUED},
 }
 ENDS = {
-    Outcome.SUCCEEDED: lambda store, claim: store.succeed(claim, "sha256:d", []),
+    Outcome.SUCCEEDED: lambda store, claim: succeed(store, claim, "sha256:d"),
     Outcome.FAILED: lambda store, claim: store.fail(claim, "bad", "denied"),
     Outcome.RELEASED: lambda store, claim: store.release(claim),
     Outcome.CANCELLED: lambda store, claim: store.mark_cancelled(claim),
@@ -64,7 +66,7 @@ class OneJob(RuleBasedStateMachine):
         claim = self.run(self.store.start("job", generation, "worker"))
         if generation_back or status.state in FINAL_STATES:
             assert claim is None
-        if claim:
+        if isinstance(claim, Claim):
             assert all(claim.fence > older.fence for older in self.claims)
             self.claims.append(claim)
 

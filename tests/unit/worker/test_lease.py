@@ -82,12 +82,23 @@ async def test_a_job_that_is_no_longer_queued_is_not_queued_again(redis: Redis) 
     assert await redis.zcard(QUEUE) == 0
 
 
-async def test_a_lost_in_progress_key_is_not_made_up(redis: Redis) -> None:
+async def test_an_in_progress_key_that_another_worker_deleted_is_put_back(redis: Redis) -> None:
     lease = lease_of(redis)
     await redis.delete(IN_PROGRESS)
     await lease.take()
+    assert 0 < await redis.pttl(IN_PROGRESS) <= SECONDS * 1000
     await lease.give_back()
-    assert await redis.exists(IN_PROGRESS) == 0
+
+
+async def test_a_lost_job_keeps_the_place_that_its_new_worker_gives_it(redis: Redis) -> None:
+    lease = lease_of(redis)
+    await lease.take()
+    await redis.zadd(QUEUE, {JOB: SCORE + 7})
+    tasks = asyncio.all_tasks()
+    await lease.lose()
+    await lease.give_back()
+    assert await redis.zscore(QUEUE, JOB) == SCORE + 7
+    assert asyncio.all_tasks() < tasks
 
 
 async def test_redis_away_is_no_trouble(

@@ -14,6 +14,7 @@ from worker.progress import ProgressReporter
 
 CLAIM = Claim(
     make_job(id="job-1", source="/images/app.tar", targets=["localhost:15000/app:1"]),
+    targets=("localhost:15000/app:1",),
     generation=0,
     attempt=1,
     fence=1,

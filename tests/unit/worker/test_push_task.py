@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import fakeredis
 import pytest
 from arq import Retry
+from arq.worker import RetryJob
 from redis.asyncio import Redis
 
 from push_queue import JobState, JobStore, Keys, Outcome, load_settings, make_job
@@ -20,8 +22,10 @@ from registry_api_v2_client import (
     RegistryClient,
     RegistryError,
     RegistryUnavailableError,
+    TagOrder,
 )
 from worker import progress
+from worker.housekeeper import Housekeeper
 from worker.presence import Presence
 from worker.push_task import push_image
 from worker.runtime import Runtime
@@ -42,7 +46,13 @@ class Client:
         self.pushes: list[list[str]] = []
 
     async def push(
-        self, source: str, references: Sequence[Reference], *, uploads: OpenUploads, **_: Any
+        self,
+        source: Path,
+        references: Sequence[Reference],
+        *,
+        uploads: OpenUploads,
+        tag_order: TagOrder,
+        **_: Any,
     ) -> PushedImage:
         self.pushes.append([str(reference) for reference in references])
         uploads.add("layer", self._abandon)
@@ -55,6 +65,9 @@ class Client:
         if self.outcome:
             raise self.outcome
         uploads.remove("layer")
+        for reference in references:
+            async with tag_order.turn(str(reference), DIGEST):
+                pass
         return PushedImage(DIGEST, "application/vnd.oci.image.manifest.v1+json")
 
     async def _abandon(self) -> None:
@@ -91,6 +104,7 @@ def runtime(store: JobStore, client: Client) -> Runtime:
         store=store,
         client=cast(RegistryClient, client),
         presence=cast(Presence, SimpleNamespace(running=0)),
+        housekeeper=cast(Housekeeper, None),
     )
 
 
@@ -98,8 +112,16 @@ async def enqueue(store: JobStore, **fields: Any) -> None:
     await store.create(make_job(id="job-1", source="/images/app.tar", targets=TARGETS, **fields))
 
 
-async def run(runtime: Runtime, generation: int = 0) -> None:
-    await push_image({"runtime": runtime}, "job-1", generation)
+class LeaseDouble:
+    def __init__(self) -> None:
+        self.lost = False
+
+    async def lose(self) -> None:
+        self.lost = True
+
+
+async def run(runtime: Runtime, generation: int = 0, lease: LeaseDouble | None = None) -> None:
+    await push_image({"runtime": runtime, "lease": lease or LeaseDouble()}, "job-1", generation)
 
 
 async def ended(store: JobStore) -> list[tuple[Outcome, str | None]]:
@@ -204,11 +226,14 @@ async def test_a_job_that_another_worker_has_taken_is_left_to_it(
     monkeypatch.setattr(progress, "_WRITE_SECONDS", 0.0)
     await enqueue(store)
     client.hangs = True
-    running = asyncio.create_task(run(runtime))
+    lease = LeaseDouble()
+    running = asyncio.create_task(run(runtime, lease=lease))
     await client.started.wait()
     assert await store.start("job-1", 0, "worker-2")
-    async with asyncio.timeout(5):
-        await running
+    with pytest.raises(RetryJob):
+        async with asyncio.timeout(5):
+            await running
+    assert lease.lost, "arq's records of the job are the other worker's"
     job = await store.status("job-1")
     assert (job.state, job.worker) == (JobState.RUNNING, "worker-2")
     assert client.stopped

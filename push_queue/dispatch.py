@@ -1,0 +1,93 @@
+"""Jobs in arq's queue: handing them over, their order, and finding those that it lost.
+
+arq runs jobs whose score, the time they are due in milliseconds, has passed; the lowest first. A
+job that is due gets a lead by its priority: it overtakes what was enqueued up to a quarter of an
+hour before it with the next lower priority, and nothing older, so that nothing waits for ever.
+"""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+from arq.connections import ArqRedis
+from arq.jobs import Job
+from arq.jobs import JobStatus as ArqStatus
+
+from push_queue.errors import RedisUnavailableError
+from push_queue.keys import Keys
+from push_queue.models import JobState, JobStatus, Priority
+from push_queue.redis_errors import address_of, redis_errors
+from push_queue.scripts import Scripts
+
+TASK = "push_image"
+"""The worker's arq function; it takes the job id and the generation."""
+
+STEP = timedelta(minutes=15)
+LEADS: dict[Priority, timedelta] = {"low": STEP, "normal": 2 * STEP, "high": 3 * STEP}
+
+HAND_OVER_TRIES = 3
+
+
+class Dispatch:
+    """The queue of one namespace."""
+
+    def __init__(self, redis: ArqRedis, keys: Keys) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._scripts = Scripts(redis)
+        self._address = address_of(redis)
+
+    async def hand_over(self, job: JobStatus) -> None:
+        """Give the job to arq, unless arq has it.
+
+        Raises:
+            RedisUnavailableError: Redis fails.
+        """
+        arq_id = self._keys.arq_job_id(job.id, job.generation)
+        with redis_errors(self._address):
+            for _ in range(HAND_OVER_TRIES):
+                # None means that arq has the job, or that the connection broke while it looked.
+                enqueued = await self._redis.enqueue_job(
+                    TASK, job.id, job.generation, _job_id=arq_id, _defer_until=_place(job)
+                )
+                if enqueued or await self._arq_has(arq_id):
+                    return
+        raise RedisUnavailableError(
+            f"job {job.id} could not be handed to the workers; enqueue it again with this id"
+        )
+
+    async def promote(self) -> int:
+        """Give jobs that were put off, and are due now, the lead of their priority."""
+        leads = [item for name, lead in LEADS.items() for item in (name, _ms(lead))]
+        arguments: list[str | int] = [
+            self._keys.namespace,
+            int(time.time() * 1000),
+            _ms(STEP),
+            *leads,
+        ]
+        count: int = await self._scripts.run("promote", [self._keys.queue], arguments)
+        return count
+
+    async def orphans(self, state: JobState, start: int, count: int) -> tuple[int, list[str]]:
+        """Jobs in a state, from position ``start`` in the order of enqueueing, that arq has lost.
+
+        Returns how many were looked at, at most ``count``, and the ids found among them.
+        """
+        keys = [self._keys.jobs_in(state), self._keys.queue]
+        arguments: list[str | int] = [self._keys.namespace, start, count]
+        seen, *ids = await self._scripts.run("find_orphans", keys, arguments)
+        return seen, [job_id.decode() for job_id in ids]
+
+    async def _arq_has(self, arq_id: str) -> bool:
+        job = Job(arq_id, self._redis, _queue_name=self._keys.queue)
+        return await job.status() is not ArqStatus.not_found
+
+
+def _place(job: JobStatus) -> datetime:
+    now = datetime.now(UTC)
+    if job.next_attempt_at and job.next_attempt_at > now:
+        return job.next_attempt_at
+    return now - LEADS[job.priority]
+
+
+def _ms(span: timedelta) -> int:
+    return int(span.total_seconds() * 1000)

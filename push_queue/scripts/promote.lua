@@ -1,0 +1,21 @@
+-- Jobs that were put off and are due now get the place in the queue that their priority gives them.
+--
+-- KEYS    1 arq's queue
+-- ARGV    1 namespace   2 now, in milliseconds   3 lead of the lowest priority, in milliseconds
+--         4.. priority, lead in milliseconds, …
+-- Result  how many there were
+local namespace, now, least = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local MOST = 500
+local leads = {}
+for i = 4, #ARGV, 2 do
+  leads[ARGV[i]] = ARGV[i + 1]
+end
+-- All others are further ahead already, or not due.
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now - least, now, 'WITHSCORES',
+  'LIMIT', 0, MOST)
+for i = 1, #due, 2 do
+  local id = string.match(due[i], '^' .. string.gsub(namespace, '%W', '%%%0') .. ':(.*):%d+$')
+  local priority = redis.call('HGET', namespace .. ':job:' .. (id or ''), 'priority')
+  redis.call('ZADD', KEYS[1], 'XX', due[i + 1] - (leads[priority or 'normal'] or least), due[i])
+end
+return #due / 2

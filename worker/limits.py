@@ -1,0 +1,159 @@
+"""How many blobs this worker sends to a registry, within what the whole fleet may."""
+
+import asyncio
+import logging
+import random
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from push_queue import RedisUnavailableError, RegistryLimits
+from registry_api_v2_client import (
+    RateLimitedError,
+    RegistryError,
+    RegistryUnavailableError,
+    ServerError,
+)
+
+from .interrupts import DeferError
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE_SECONDS = 2.0
+"""How long a job waits for a slot in its place at this worker, if others want that place."""
+_FAILURES = 3
+"""In a row, after which a registry that does not answer is left alone for a while."""
+_GATEWAY_ERRORS = frozenset({502, 503, 504})
+_LONGEST_ASKED = 3600.0
+
+
+class FleetLimits:
+    """``UploadLimits`` in Redis.
+
+    ``max_uploads`` is what this worker sends to one registry at once, ``crowded`` tells whether
+    jobs wait for a place at this worker. A slot is a lease of ``lease_seconds``.
+    """
+
+    def __init__(
+        self,
+        registries: RegistryLimits,
+        *,
+        max_uploads: int,
+        lease_seconds: float,
+        crowded: Callable[[], bool],
+    ) -> None:
+        self._registries = registries
+        self._lease_seconds = lease_seconds
+        self._crowded = crowded
+        self._local: dict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(max_uploads)
+        )
+        self._failures: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def slot(self, registry: str) -> AsyncIterator[None]:
+        """See ``UploadLimits``.
+
+        Raises:
+            DeferError: the registry takes no upload now; the job is to wait where it is in
+                nobody's way.
+        """
+        patience = _Patience(registry, self._crowded)
+        await self._take_local(registry, patience)
+        try:
+            token = secrets.token_hex(8)
+            await self._take(registry, token, patience)
+            renewal = asyncio.create_task(self._keep(registry, token))
+            try:
+                yield
+            finally:
+                renewal.cancel()
+                await asyncio.wait([renewal])
+                await self._give_back(registry, token)
+            self._failures.pop(registry, None)
+        finally:
+            self._local[registry].release()
+
+    async def failed(self, error: RegistryError) -> None:
+        registry = error.registry
+        if registry is None:
+            return
+        if asks_for_a_pause(error):
+            await self._pause(registry, error, error.retry_after)
+        elif isinstance(error, RegistryUnavailableError) or (
+            isinstance(error, ServerError) and error.status in _GATEWAY_ERRORS
+        ):
+            self._failures[registry] += 1
+            if self._failures[registry] >= _FAILURES:
+                await self._pause(registry, error)
+
+    async def _pause(
+        self, registry: str, error: RegistryError, seconds: float | None = None
+    ) -> None:
+        asked = min(seconds, _LONGEST_ASKED) if seconds else None
+        try:
+            lasts = await self._registries.pause(registry, str(error), asked)
+        except RedisUnavailableError as failure:
+            logger.warning("%s", failure)
+        else:
+            logger.warning("%s is left alone for %.1f s: %s", registry, lasts, error)
+
+    async def _take_local(self, registry: str, patience: "_Patience") -> None:
+        while True:
+            try:
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    await self._local[registry].acquire()
+                    return
+            except TimeoutError:
+                patience.check()
+
+    async def _take(self, registry: str, token: str, patience: "_Patience") -> None:
+        try:
+            while delay := await self._registries.take_slot(registry, token, self._lease_seconds):
+                if delay < 0:
+                    raise DeferError(f"{registry} wants a pause", -delay)
+                patience.check()
+                await asyncio.sleep(delay * random.uniform(0.5, 1.5))
+        except RedisUnavailableError as error:
+            # Redis is full, for instance. Pushing too much at once is better than not at all.
+            logger.warning("no slot for %s: %s", registry, error)
+
+    async def _keep(self, registry: str, token: str) -> None:
+        while True:
+            await asyncio.sleep(self._lease_seconds / 3)
+            try:
+                await self._registries.take_slot(registry, token, self._lease_seconds)
+            except RedisUnavailableError as error:
+                logger.warning("the slot at %s is not renewed: %s", registry, error)
+
+    async def _give_back(self, registry: str, token: str) -> None:
+        try:
+            await self._registries.give_slot_back(registry, token)
+        except RedisUnavailableError as error:
+            logger.warning("the slot at %s will run out by itself: %s", registry, error)
+
+
+class _Patience:
+    """Runs out for a job that has waited for some time while others want its place."""
+
+    def __init__(self, registry: str, crowded: Callable[[], bool]) -> None:
+        self._registry = registry
+        self._crowded = crowded
+        self._loop = asyncio.get_running_loop()
+        self._ends = self._loop.time() + _PATIENCE_SECONDS
+
+    def check(self) -> None:
+        """Raises DeferError once it has run out."""
+        if self._loop.time() >= self._ends and self._crowded():
+            raise DeferError(
+                f"all uploads that {self._registry} takes at once are taken",
+                random.uniform(0.5, 1.5),
+            )
+
+
+def asks_for_a_pause(error: RegistryError) -> bool:
+    """Whether the registry is well and wants less: 429, or 503 with Retry-After."""
+    return isinstance(error, RateLimitedError) or (
+        isinstance(error, ServerError) and bool(error.retry_after)
+    )
