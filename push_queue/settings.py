@@ -33,6 +33,7 @@ REDIS_URL_NAMES = " or ".join(REDIS_URL_VARIABLES)
 SECRETS_FOLDER = Path("/run/secrets")
 WEEK_SECONDS = 7 * 24 * 3600
 REGISTRY_MAX_UPLOADS = 50
+LEASE_SECONDS = 15
 
 Namespace = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
@@ -73,7 +74,7 @@ class Settings(BaseSettings):
     """Blob streams of all workers together to one registry."""
     job_uploads: PositiveInt = 3
     """Blob streams of one job."""
-    lease_seconds: PositiveInt = 15
+    lease_seconds: PositiveInt = LEASE_SECONDS
     shutdown_grace_seconds: PositiveInt = 20
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
     retry_base_seconds: Annotated[float, Field(gt=0)] = 1.0

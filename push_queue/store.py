@@ -31,7 +31,7 @@ from push_queue.models import (
 from push_queue.records import decode, flat, pairs, parse_status
 from push_queue.redis_errors import address_of, redis_errors
 from push_queue.scripts import JobScripts, utc_now
-from push_queue.settings import REGISTRY_MAX_UPLOADS, WEEK_SECONDS
+from push_queue.settings import LEASE_SECONDS, REGISTRY_MAX_UPLOADS, WEEK_SECONDS
 
 ERROR_LENGTH = 2000
 TAG_SECONDS = 30 * 24 * 3600
@@ -56,7 +56,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A job that is due, but whose registries want a pause."""
+    """A job that is due, but whose registries want a pause or whose last worker may be back."""
 
     seconds: float
 
@@ -86,11 +86,13 @@ class JobStore:
         keys: Keys,
         keep_finished: int = WEEK_SECONDS,
         registry_max_uploads: int = REGISTRY_MAX_UPLOADS,
+        lease_seconds: int = LEASE_SECONDS,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._redis = redis
         self._keys = keys
         self._registry_max_uploads = registry_max_uploads
+        self._lease_seconds = lease_seconds
         self._clock = clock
         self._address = address_of(redis)
         self._scripts = JobScripts(redis, keys, keep_finished, clock)
@@ -142,14 +144,20 @@ class JobStore:
     # Worker side
 
     async def start(self, job_id: str, generation: int, worker: str) -> Claim | Wait | None:
-        """Begin an attempt, or learn how long to wait for the registries to be ready for it.
+        """Begin an attempt, or learn how long to wait before asking again.
 
         None when there is nothing to run: the job is unknown, final, of another generation,
         cancelled meanwhile, superseded at all its targets, or out of attempts because its workers
         all died: then it is ``failed`` with ``worker_lost`` now.
         """
         token = secrets.token_hex(4)
-        arguments: list[str | int] = [generation, worker, token, self._registry_max_uploads]
+        arguments: list[str | int] = [
+            generation,
+            worker,
+            token,
+            self._registry_max_uploads,
+            self._lease_seconds,
+        ]
         answer = await self._scripts.run("start", job_id, arguments)
         match answer:
             case []:

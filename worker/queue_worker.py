@@ -25,8 +25,10 @@ class QueueWorker(Worker):
         self.on_stop = lambda _: on_hand_back()
 
     async def start_jobs(self, job_ids: list[bytes]) -> None:
+        # After an outage of Redis a job's lease may have run out while it runs here.
+        ours = {job_id.encode() for job_id, task in self.tasks.items() if not task.done()}
         try:
-            await super().start_jobs(job_ids)
+            await super().start_jobs([job_id for job_id in job_ids if job_id not in ours])
         except RedisError as error:
             # It happened while arq looked at one job, for which it had taken a slot.
             self.job_counter -= 1

@@ -77,7 +77,13 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
         limits=limits,
         retry=_REQUEST_RETRY,
     )
-    store = JobStore(redis, keys, settings.keep_finished_seconds, settings.registry_max_uploads)
+    store = JobStore(
+        redis,
+        keys,
+        settings.keep_finished_seconds,
+        settings.registry_max_uploads,
+        settings.lease_seconds,
+    )
     leadership = Leadership(redis, keys.housekeeper, _HOUSEKEEPER_SECONDS)
     return Runtime(
         worker_id=worker_id,

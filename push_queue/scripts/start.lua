@@ -2,12 +2,14 @@
 -- worker lost its lease.
 --
 -- args    1 generation   2 worker   3 token of this call, so that sending it twice starts once
---         4 blob uploads that a registry takes at once
+--         4 blob uploads that a registry takes at once   5 seconds of a lease
 -- Result  {'start', targets to push now as JSON, field, value, …}
---         {'wait', milliseconds} when the registries of all targets left want a pause
+--         {'wait', milliseconds} when the registries of all targets left want a pause, or when
+--         the worker that runs it may yet renew its lease
 --         {} when there is nothing to run: the job is unknown, final or of another generation, was
 --         asked to be cancelled, has no attempt left, or newer jobs have written its tags
-local generation, worker, token, max_uploads = args[1], args[2], args[3], tonumber(args[4])
+local generation, worker, token = args[1], args[2], args[3]
+local max_uploads, lease = tonumber(args[4]), tonumber(args[5])
 -- After a pause one job tries the registry; so long the others wait for how it fares.
 local PROBE_MS = 10000
 local FULL_MS = 1000
@@ -86,7 +88,18 @@ local function finish(state, ...)
   return {}
 end
 
+-- Seconds since Redis was started; not a number, which no comparison holds for, if it hides that.
+local function uptime()
+  local info = redis.pcall('INFO', 'server')
+  return type(info) == 'string' and tonumber(string.match(info, 'uptime_in_seconds:(%d+)')) or 0 / 0
+end
+
 if record.state == 'running' then
+  -- While Redis was away nobody could renew a lease: each gets the time of one to do so.
+  local up = uptime()
+  if up < lease then
+    return {'wait', (lease - up) * 1000}
+  end
   local error = 'worker ' .. record.worker .. ' stopped reporting'
   close_attempt(record, 'lost', error, 'worker_lost')
   if record.cancel_requested then
