@@ -42,7 +42,7 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then
 end
 return 0
 """
-# KEYS 1 claim; ARGV 1 token. Gives the claim up if it is still ours: 1, else 0.
+# KEYS 1 key; ARGV 1 value. Deletes it if it is still ours: 1, else 0.
 _RELEASE = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then
   return redis.call('DEL', KEYS[1])
@@ -59,6 +59,7 @@ class RedisLedger:
         self._keys = keys
         self._claim_ms = claim_seconds * 1000
         self._claims = Claims()
+        self._uploads: dict[str, str] = {}
         self._renew = redis.register_script(_RENEW)
         self._release = redis.register_script(_RELEASE)
 
@@ -86,17 +87,25 @@ class RedisLedger:
         await self._ask(self._redis.srem(self._keys.blob(registry, digest), repository))
 
     async def upload(self, registry: str, repository: str, key: str) -> str | None:
-        location = await self._ask(self._redis.get(self._keys.upload(registry, repository, key)))
-        return location.decode() if location else None
+        name = self._keys.upload(registry, repository, key)
+        location = await self._ask(self._redis.get(name))
+        if location is None:
+            return None
+        self._uploads[name] = location.decode()
+        return self._uploads[name]
 
     async def remember_upload(
         self, registry: str, repository: str, key: str, location: str
     ) -> None:
         name = self._keys.upload(registry, repository, key)
+        self._uploads[name] = location
         await self._ask(self._redis.set(name, location, ex=_UPLOAD_SECONDS))
 
     async def forget_upload(self, registry: str, repository: str, key: str) -> None:
-        await self._ask(self._redis.unlink(self._keys.upload(registry, repository, key)))
+        name = self._keys.upload(registry, repository, key)
+        # Not that of another worker, which has begun anew where this one was believed dead.
+        location = self._uploads.pop(name, "")
+        await self._ask(self._release(keys=[name], args=[location]))
 
     @asynccontextmanager
     async def claim(self, registry: str, key: str, size: int) -> AsyncIterator[bool]:

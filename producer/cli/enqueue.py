@@ -18,9 +18,10 @@ from producer.cli.output import as_json, print_json
 from producer.cli.running import run
 from producer.cli.sources import Request, to_original_tags, to_targets
 from producer.cli.text import headline
+from producer.cli.times import start_time
 from producer.cli.views import SilentView, choose_view
 from producer.queue import PushQueue
-from push_queue import JobStatus, Settings
+from push_queue import JobStatus, Priority, Settings
 
 EXAMPLES = """
 Examples:
@@ -54,6 +55,26 @@ def enqueue(
         str | None,
         typer.Option("--id", metavar="ID", help="Your own id; the same id is enqueued once."),
     ] = None,
+    priority: Annotated[
+        Priority,
+        typer.Option("--priority", help="Overtakes lower ones enqueued up to 15 minutes before."),
+    ] = "normal",
+    delay: Annotated[
+        str | None, typer.Option("--delay", metavar="TIME", help="Start after 90s, 5m, 2h30m.")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="TIME", help="Start at 2026-01-31T09:30.")
+    ] = None,
+    ordered: Annotated[
+        bool,
+        typer.Option(
+            "--ordered/--unordered",
+            help="Whether to leave tags alone that a job enqueued later has written.",
+        ),
+    ] = True,
+    cleanup: Annotated[
+        bool, typer.Option("--cleanup", help="Have the worker delete the tar after success.")
+    ] = False,
     max_attempts: Annotated[
         int | None, typer.Option("--max-attempts", metavar="N", help="Tries before it fails.")
     ] = None,
@@ -70,7 +91,10 @@ def enqueue(
     requests = _requests(tars, to or [], original_tags, registry, image)
     if job_id is not None and len(requests) > 1:
         raise BadInputError(f"--id names one job, but this makes {len(requests)}")
+    if cleanup and len({request.source for request in requests}) < len(requests):
+        raise BadInputError("--cleanup needs one job a tar, and this makes several of one")
     labels = dict(_label(text) for text in label or [])
+    not_before = start_time(delay, at)
 
     async def main(settings: Settings) -> ExitCode:
         async with PushQueue.connect(settings) as queue:
@@ -81,6 +105,10 @@ def enqueue(
                     job_id=job_id,
                     image=request.image,
                     compression=compression,
+                    priority=priority,
+                    not_before=not_before,
+                    ordered=ordered,
+                    cleanup=cleanup,
                     max_attempts=max_attempts,
                     labels=labels,
                 )

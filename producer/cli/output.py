@@ -79,6 +79,7 @@ def _sections(
     yield "State", [typer.style(state, fg=STATE_COLORS[job.state]) + colon + detail]
     yield "Source", [f"{job.source} ({job.image})" if job.image else job.source]
     yield "Targets", [f"{target}  {results.get(target, '')}".rstrip() for target in job.targets]
+    yield "Priority", [job.priority] if job.priority != "normal" else []
     yield "Labels", [f"{name}={value}" for name, value in job.labels.items()]
     yield "Progress", [line] if (line := progress(job)) else []
     yield "Blobs", [_blob_line(blob) for blob in blobs]
@@ -87,7 +88,7 @@ def _sections(
         ran = duration(job.started_at, job.finished_at or datetime.now(UTC))
         yield "Started", [f"{moment(job.started_at)}, {ran}"]
     if job.next_attempt_at:
-        yield "Next try", [moment(job.next_attempt_at)]
+        yield "Next try" if job.attempt else "Starts", [moment(job.next_attempt_at)]
     yield "Attempts", [_attempt_line(attempt) for attempt in attempts]
 
 

@@ -15,7 +15,7 @@ from producer.cli.options import (
 from producer.cli.output import as_json, print_json
 from producer.cli.running import run
 from producer.cli.sources import Request, to_targets
-from producer.cli.text import reason
+from producer.cli.text import headline, reason
 from producer.cli.views import SilentView, choose_view
 from producer.one_shot import one_shot
 from producer.queue import PushQueue
@@ -79,6 +79,8 @@ def _report(job: JobStatus, json: bool) -> ExitCode:
         print_json(as_json(job))
     elif job.state is JobState.SUCCEEDED:
         typer.echo(job.digest)
+    elif job.state is JobState.SUPERSEDED:
+        typer.echo(f"{job.id} {headline(job)}", err=True)
     else:
         why = reason(job) if job.state is JobState.FAILED else f"the push was {job.state}"
         typer.echo(f"push-queue: error: {why}", err=True)

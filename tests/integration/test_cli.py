@@ -305,6 +305,24 @@ def test_enqueue_writes_the_id_and_status_finds_it(cli: Cli, tar: Path) -> None:
     assert f"Targets     {TARGET}" in text
 
 
+def test_enqueue_takes_all_that_a_job_can_have(cli: Cli, tar: Path) -> None:
+    options = ["--priority", "high", "--delay", "1h", "--unordered", "--cleanup", "--label", "a=b"]
+    (job,) = json.loads(cli("enqueue", tar, "--to", TARGET, *options, "--json").stdout)
+    assert (job["priority"], job["ordered"], job["cleanup"]) == ("high", False, True)
+    assert job["labels"] == {"a": "b"}
+    assert "queued until " in cli("status", job["id"]).stdout
+
+
+def test_a_tar_is_not_cleaned_up_before_its_other_jobs_have_read_it(
+    here: Cli, tmp_path: Path
+) -> None:
+    tar = SEVERAL_IMAGES(tmp_path).path
+    options = ["--original-tags", "--registry", "localhost:15000", "--cleanup"]
+    result = here("enqueue", tar, *options)
+    assert result.returncode == 2
+    assert "--cleanup needs one job a tar" in error_of(result)
+
+
 def test_enqueue_resolves_a_relative_path(cli: Cli, tar: Path, folder: Path) -> None:
     job_id = enqueued(cli, Path(os.path.relpath(tar, folder)))
     source = json.loads(cli("status", job_id, "--json").stdout)["source"]

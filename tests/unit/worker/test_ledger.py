@@ -94,6 +94,15 @@ async def test_an_interrupted_upload_is_known_to_all(
     assert await ledger.upload(REGISTRY, "app", KEY) is None
 
 
+async def test_an_upload_that_another_worker_began_anew_is_not_forgotten(
+    ledger: RedisLedger, elsewhere: RedisLedger
+) -> None:
+    await ledger.remember_upload(REGISTRY, "app", KEY, LOCATION)
+    await elsewhere.remember_upload(REGISTRY, "app", KEY, f"{LOCATION}-2")
+    await ledger.forget_upload(REGISTRY, "app", KEY)
+    assert await elsewhere.upload(REGISTRY, "app", KEY) == f"{LOCATION}-2"
+
+
 async def test_everything_expires(ledger: RedisLedger, redis: Redis) -> None:
     await ledger.remember_encoded(KEY, BLOB)
     await ledger.remember_repository(REGISTRY, "app", LAYER)

@@ -1,0 +1,37 @@
+"""Times as they are typed: ``90``, ``5m``, ``2h30m``, ``2026-01-31T09:30``."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from producer.cli.exits import BadInputError
+
+_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+_DURATION = re.compile(r"(?:\d+[dhms])+|\d+")
+_PART = re.compile(r"(\d+)([dhms]?)")
+
+
+def start_time(delay: str | None, at: str | None) -> datetime | None:
+    """When to start, from ``--delay`` or ``--at``; None is at once."""
+    if delay and at:
+        raise BadInputError("--delay and --at exclude each other")
+    if delay:
+        return datetime.now(UTC) + _duration(delay)
+    return _moment(at) if at else None
+
+
+def _duration(text: str) -> timedelta:
+    if not _DURATION.fullmatch(text):
+        raise BadInputError(f"--delay {text!r} is not a time such as 90, 90s, 5m or 2h30m")
+    parts = {_UNITS[unit or "s"]: int(number) for number, unit in _PART.findall(text)}
+    try:
+        return timedelta(**parts)
+    except OverflowError:
+        raise BadInputError(f"--delay {text!r} is too long") from None
+
+
+def _moment(text: str) -> datetime:
+    try:
+        # Without an offset, the time zone of whoever types it.
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        raise BadInputError(f"--at {text!r} is not a time such as 2026-01-31T09:30") from None
