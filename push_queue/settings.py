@@ -87,6 +87,10 @@ class Settings(BaseSettings):
     registry_timeout_seconds: PositiveInt = 60
     """A registry that moves no byte for so long has failed."""
     plain_http_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    insecure_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Registries whose certificate is not checked."""
+    registry_certs_dir: Path = Path("/etc/docker/certs.d")
+    """A folder for each registry, with certificates in docker's layout."""
     registry_auth: dict[str, RegistryCredentials] = {}
 
     log_format: Literal["text", "json"] = "text"
@@ -113,7 +117,7 @@ class Settings(BaseSettings):
         parse_redis_url(value.get_secret_value())
         return value
 
-    @field_validator("plain_http_hosts", "source_roots", mode="before")
+    @field_validator("plain_http_hosts", "insecure_hosts", "source_roots", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):

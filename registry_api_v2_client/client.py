@@ -1,7 +1,6 @@
 """A client for any number of registries: one HTTP session, one push engine."""
 
 import asyncio
-import ipaddress
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -10,8 +9,11 @@ from yarl import URL
 
 from .archive.image_archive import ImageArchive
 from .exceptions import ValidationError
-from .http.credentials import Credentials, CredentialStore
+from .hosts import is_loopback
+from .http.credential_store import CredentialStore
+from .http.credentials import Credentials
 from .http.registry import Registry
+from .http.tls import DOCKER_CERTS_DIR, TlsSettings
 from .http.transport import Transport
 from .push.encoding import CompressionPolicy
 from .push.engine import ImagePusher, PushedImage, Target
@@ -20,7 +22,7 @@ from .push.limits import UploadLimits
 from .push.progress import OnProgress, ignore_progress
 from .push.tag_order import TagOrder
 from .push.uploads import OpenUploads
-from .reference import DOCKER_HUB, DOCKER_HUB_API, Reference
+from .reference import DOCKER_HUB_API, DOCKER_HUB_HOSTS, Reference
 from .retry import RetryPolicy
 
 
@@ -31,15 +33,19 @@ class RegistryClient:
     ``pusher`` is the engine, for images of an archive that is open already.
 
     Args:
-        credentials: by registry host; hosts not named here use docker's ``config.json``.
+        credentials: by registry host, or ``host/namespace``; hosts not named here use the logins
+            of docker and Podman.
         timeout: seconds without any progress after which a request fails.
         plain_http_hosts: hosts that are spoken to without TLS, besides loopback ones.
+        insecure_hosts: hosts whose certificate is not checked.
+        certs_dir: a folder for each host with certificates, as docker's ``certs.d``.
         ledger: what is known of blobs beyond this client.
         limits: how many blobs are sent at the same time; eight to each registry if not given.
         retry: of single requests and blobs.
 
     Raises:
-        CredentialsError: docker's ``config.json`` cannot be read.
+        CredentialsError: a file of logins cannot be read.
+        ValidationError: no such ``certs_dir``, or the environment names a proxy that is none.
     """
 
     def __init__(
@@ -48,12 +54,19 @@ class RegistryClient:
         credentials: Mapping[str, Credentials] | None = None,
         timeout: float = 60.0,
         plain_http_hosts: Collection[str] = (),
+        insecure_hosts: Collection[str] = (),
+        certs_dir: Path = DOCKER_CERTS_DIR,
         ledger: BlobLedger | None = None,
         limits: UploadLimits | None = None,
         retry: RetryPolicy | None = None,
     ) -> None:
         self._plain_http_hosts = frozenset(host.lower() for host in plain_http_hosts)
-        self._transport = Transport(CredentialStore.default(credentials), timeout=timeout)
+        self._transport = Transport(
+            CredentialStore.default(credentials),
+            timeout=timeout,
+            tls=TlsSettings(certs_dir, insecure_hosts),
+            plain_http_hosts=self._plain_http_hosts,
+        )
         self.pusher = ImagePusher(ledger=ledger, limits=limits, retry=retry)
 
     def registry(self, host: str) -> Registry:
@@ -129,15 +142,7 @@ class RegistryClient:
 
 def registry_url(host: str, plain_http_hosts: Collection[str] = ()) -> str:
     """Where the API of a registry host is: HTTPS, but for loopback and the hosts named."""
-    plain = host in plain_http_hosts or _is_loopback(host)
-    return f"{'http' if plain else 'https'}://{DOCKER_HUB_API if host == DOCKER_HUB else host}"
-
-
-def _is_loopback(host: str) -> bool:
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False
+    plain = host in plain_http_hosts or is_loopback(host)
+    return (
+        f"{'http' if plain else 'https'}://{DOCKER_HUB_API if host in DOCKER_HUB_HOSTS else host}"
+    )

@@ -12,6 +12,9 @@ DEFAULT_TAG = "latest"
 DOCKER_HUB = "docker.io"
 DOCKER_HUB_API = "registry-1.docker.io"
 """Docker Hub's references say docker.io; its registry API is at another host."""
+DOCKER_HUB_LOGIN = "index.docker.io"
+"""Docker Hub's former name, which references may still use and docker's logins do."""
+DOCKER_HUB_HOSTS = (DOCKER_HUB, DOCKER_HUB_LOGIN, DOCKER_HUB_API)
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _HOST = re.compile(
@@ -129,6 +132,8 @@ def _split_registry(name: str) -> tuple[str, str]:
     host, _, rest = name.partition("/")
     if not _is_registry_host(host):
         return DOCKER_HUB, name
+    if host.lower() in (DOCKER_HUB, DOCKER_HUB_LOGIN):
+        host = DOCKER_HUB
     # Docker Hub keeps its official images under library/.
     return host, f"library/{rest}" if host == DOCKER_HUB and "/" not in rest else rest
 

@@ -28,11 +28,11 @@ settings.load_profile("ci" if os.environ.get("CI") == "true" else "local")
 
 
 @pytest.fixture(autouse=True)
-def no_docker_config(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def no_logins(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the developer's own registry logins out of the tests."""
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path_factory.getbasetemp() / "no-docker-config"))
+    nothing = tmp_path_factory.getbasetemp() / "no-logins"
+    monkeypatch.setenv("DOCKER_CONFIG", str(nothing))
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(nothing / "auth.json"))
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,8 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
     """Open the registry client and the stores on ``redis``, a connected client.
 
     Raises:
-        CredentialsError: docker's ``config.json`` cannot be read.
+        CredentialsError: a file of logins cannot be read.
+        ValidationError: there is no such folder of certificates, or no such kind of proxy.
     """
     keys = Keys(settings.namespace)
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
@@ -73,6 +74,8 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
         credentials=credentials,
         timeout=settings.registry_timeout_seconds,
         plain_http_hosts=settings.plain_http_hosts,
+        insecure_hosts=settings.insecure_hosts,
+        certs_dir=settings.registry_certs_dir,
         ledger=RedisLedger(redis, keys, claim_seconds=settings.lease_seconds),
         limits=limits,
         retry=_REQUEST_RETRY,

@@ -1,113 +1,153 @@
 """Authorization for registry requests: Basic, or a Bearer token from the registry's token server.
 
-Token flow: https://distribution.github.io/distribution/spec/auth/token/
+A registry is asked without authorization once. From its first challenge on, every scope gets its
+token before the request that needs it, and a new one before the old one expires, so that a 401 in
+the middle of an upload stays the exception.
 """
 
 import asyncio
-import base64
-import json
+import math
 import time
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, field
 
 from yarl import URL
 
-from ..exceptions import CredentialsError, ProtocolError
 from .challenge import Challenge, parse_challenges
-from .credentials import Credentials, CredentialStore
+from .credential_store import CredentialStore
+from .credentials import SecretKind
+from .tokens import TokenServer, basic, merge_scopes
 
-_DEFAULT_LIFETIME = 60.0
-"""Seconds a token lives when the token server does not say."""
 _EARLY = 0.2
 """A token is renewed when this share of its life is left."""
+_SCHEMES = ("bearer", "basic")
+"""Those that we speak, the better one first."""
 
-Get = Callable[[URL, Mapping[str, str]], Awaitable[bytes]]
-"""GET with headers; gives the body of a 200 answer, raises otherwise."""
+
+_MOST_PLACES = 1024
+"""Repositories and what is done there; those not seen for long can ask again."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Authorization:
-    header: str
-    good_until: float
+class Authorization:
+    """An Authorization header, and how long to send it (monotonic seconds)."""
+
+    header: str = field(repr=False)
+    good_until: float = math.inf
+    anonymous: bool = False
+
+
+@dataclass(slots=True)
+class _Place:
+    """What is known for one scope at one registry."""
+
+    registry: URL
+    scope: str
+    wanted: list[str]
+    """The scopes to ask for: ours, and what the registry's challenge added."""
+    current: Authorization | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def good(self) -> Authorization | None:
+        current = self.current
+        return current if current and current.good_until > time.monotonic() else None
 
 
 class Authenticator:
-    """Keeps the Authorization header per registry and scope. One event loop."""
+    """Keeps the authorization for each registry (by origin) and scope. One event loop."""
 
-    def __init__(self, credentials: CredentialStore, get: Get) -> None:
+    def __init__(self, credentials: CredentialStore, tokens: TokenServer) -> None:
         self._credentials = credentials
-        self._get = get
-        self._known: dict[tuple[str, str], _Authorization] = {}
-        self._locks: dict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._tokens = tokens
+        self._challenges: dict[URL, Challenge] = {}
+        self._places: OrderedDict[tuple[URL, str], _Place] = OrderedDict()
 
-    def header(self, host: str, scope: str) -> str | None:
-        """The Authorization header for a request, if the registry has asked for one before."""
-        known = self._known.get((host, scope))
-        return known.header if known and known.good_until > time.monotonic() else None
+    async def authorization(self, registry: URL, scope: str) -> Authorization | None:
+        """What to send along with a request, if the registry has asked for anything before.
 
-    async def answer(
-        self, host: str, scope: str, url: URL, challenge: str, refused: str | None
+        Raises: as ``renew``.
+        """
+        if registry.origin() not in self._challenges:
+            return None
+        place = self._place(registry, scope)
+        if good := place.good:
+            return good
+        async with place.lock:
+            return place.good or await self._authorize(place, None)
+
+    async def renew(
+        self,
+        registry: URL,
+        scope: str,
+        header: str,
+        refused: Authorization | None,
+        *,
+        again: bool,
     ) -> bool:
-        """Get an Authorization for a 401; False when there is none other than the ``refused`` one.
+        """Get another authorization after a 401 with the challenges ``header``.
+
+        ``again`` says that ``refused`` was got for this very request. Returns False when there is
+        nothing else to be had.
 
         Raises:
-            CredentialsError: the token server refuses.
-            RegistryUnavailableError: it does not answer.
+            CredentialsError: a login file or credential helper failed, or the token server refuses.
+            DeniedError: the token server refuses.
+            RegistryUnavailableError: the token server does not answer.
+            ProtocolError: the registry names a token server that it may not.
         """
-        async with self._locks[host, scope]:
-            if self.header(host, scope) not in (None, refused):
+        challenges = {challenge.scheme: challenge for challenge in parse_challenges(header)}
+        challenge = next((challenges[name] for name in _SCHEMES if name in challenges), None)
+        if challenge is None:
+            return False
+        # Another token would allow no more: https://www.rfc-editor.org/rfc/rfc6750#section-3.1
+        if again and challenge.parameters.get("error") == "insufficient_scope":
+            return False
+        place = self._place(registry, scope)
+        async with place.lock:
+            if place.good and place.good is not refused:
                 return True  # another request has got it meanwhile
-            authorization = await self._authorize(host, scope, url, challenge)
-            if authorization is None or authorization.header == refused:
-                return False
-            self._known[host, scope] = authorization
-            return True
+            self._challenges[place.registry] = challenge
+            place.wanted = merge_scopes([scope, challenge.parameters.get("scope", "")])
+            return await self._authorize(place, refused) is not None
+
+    def _place(self, registry: URL, scope: str) -> _Place:
+        key = registry.origin(), scope
+        place = self._places.setdefault(key, _Place(*key, merge_scopes([scope])))
+        self._places.move_to_end(key)
+        if len(self._places) > _MOST_PLACES:
+            self._places.popitem(last=False)
+        return place
 
     async def _authorize(
-        self, host: str, scope: str, url: URL, header: str
-    ) -> _Authorization | None:
-        credentials = self._credentials.find(host)
-        challenges = {challenge.scheme: challenge for challenge in parse_challenges(header)}
-        if "bearer" in challenges:
-            return await self._token(host, scope, url, challenges["bearer"], credentials)
-        if "basic" in challenges and credentials:
-            return _Authorization(_basic(credentials), float("inf"))
-        return None
+        self, place: _Place, refused: Authorization | None
+    ) -> Authorization | None:
+        """Answer the registry's challenge; None if we cannot, or not otherwise than before."""
+        place.current = None
+        found = await self._answer(place, anew=refused is not None)
+        if not refused or (found and found.header != refused.header):
+            place.current = found
+        return place.current
 
-    async def _token(
-        self, host: str, scope: str, url: URL, challenge: Challenge, credentials: Credentials | None
-    ) -> _Authorization:
-        realm = _realm(host, url, challenge)
-        scopes = dict.fromkeys(f"{scope} {challenge.parameters.get('scope', '')}".split())
-        query = [("scope", one) for one in scopes]
-        if service := challenge.parameters.get("service"):
-            query.append(("service", service))
-        headers = {"Authorization": _basic(credentials)} if credentials else {}
+    async def _answer(self, place: _Place, *, anew: bool) -> Authorization | None:
+        challenge = self._challenges[place.registry]
+        credentials = await self._credentials.find(
+            place.registry.host_port_subcomponent or "", _repository(place.scope), anew=anew
+        )
+        if credentials and credentials.kind is SecretKind.REGISTRY_TOKEN:
+            return Authorization(f"Bearer {credentials.password}")
+        if challenge.scheme == "basic":
+            return Authorization(basic(credentials)) if credentials else None
         asked_at = time.monotonic()
-        body = await self._get(realm.extend_query(query), headers)
-        try:
-            answer = json.loads(body)
-            token = answer.get("token") or answer["access_token"]
-            lifetime = float(answer.get("expires_in") or _DEFAULT_LIFETIME)
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise CredentialsError(
-                f"the token server of {host} answered without a token"
-            ) from error
-        return _Authorization(f"Bearer {token}", asked_at + lifetime * (1 - _EARLY))
+        token = await self._tokens.fetch(place.registry, challenge, place.wanted, credentials)
+        return Authorization(
+            f"Bearer {token.value}",
+            good_until=asked_at + token.lifetime * (1 - _EARLY),
+            anonymous=credentials is None,
+        )
 
 
-def _realm(host: str, url: URL, challenge: Challenge) -> URL:
-    try:
-        realm = URL(challenge.parameters["realm"])
-    except (KeyError, ValueError) as error:
-        raise ProtocolError(f"{host} asks for a token without saying where", status=401) from error
-    # Credentials do not leave an encrypted registry over plain HTTP.
-    if realm.scheme not in ("https", url.scheme) or not realm.host:
-        raise ProtocolError(f"{host} names a token server that is not safe to use", status=401)
-    return realm
-
-
-def _basic(credentials: Credentials) -> str:
-    pair = f"{credentials.username}:{credentials.password}".encode()
-    return f"Basic {base64.b64encode(pair).decode()}"
+def _repository(scope: str) -> str:
+    """The repository that a scope is for in the first place; none for the catalog."""
+    kind, _, rest = scope.partition(" ")[0].partition(":")
+    return rest.rpartition(":")[0] if kind == "repository" else ""

@@ -81,8 +81,16 @@ def translated(url: URL) -> Iterator[None]:
         ) from error
     except TimeoutError as error:
         raise RegistryUnavailableError(f"{where} did not answer in time") from error
-    except (aiohttp.InvalidURL, aiohttp.TooManyRedirects) as error:
+    except aiohttp.InvalidURL as error:
         raise ProtocolError(f"{where} sent an unusable address", status=0) from error
+    except aiohttp.ClientHttpProxyError as error:
+        raise RegistryUnavailableError(
+            f"{where} cannot be reached: the proxy answered {error.status}"
+        ) from error
+    except aiohttp.ClientResponseError as error:
+        raise ProtocolError(
+            f"{where} sent an answer that is not HTTP, or has giant headers", status=0
+        ) from error
     except (aiohttp.ClientError, OSError) as error:
         raise RegistryUnavailableError(f"{where} cannot be reached: {_reason(error)}") from error
 

@@ -1,57 +1,57 @@
-"""HTTP to registries: one aiohttp session, through which every request goes."""
+"""HTTP to registries: authorization, redirects, and the judgement of answers."""
 
-import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Mapping
-from dataclasses import dataclass
+import itertools
+from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Self
 
-import aiohttp
-from multidict import CIMultiDictProxy
 from yarl import URL
 
-from ..exceptions import CredentialsError, ProtocolError, RegistryError, TokenExpiredError
-from .auth import Authenticator
-from .credentials import CredentialStore
-from .errors import error_of, translated
+from ..exceptions import ProtocolError, TokenExpiredError
+from .auth import Authenticator, Authorization
+from .credential_store import CredentialStore
+from .errors import error_of
+from .named_hosts import NamedHosts
+from .session import Answer, Body, HttpSession
+from .tls import TlsSettings
+from .tokens import TokenServer
 
-_LONGEST_BODY = 8 << 20
-_CONNECT_SECONDS = 10.0
-_USER_AGENT = "registry-push-queue"
+__all__ = ["Answer", "Body", "Transport"]
 
-Body = bytes | AsyncIterable[bytes | memoryview]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A response with its (bounded) body; ``url`` is where it came from, after redirects."""
-
-    status: int
-    headers: CIMultiDictProxy[str]
-    body: bytes
-    url: URL
+_MOST_RENEWALS = 3
+"""Tokens got for one request: each may be refused, if its server and the registry disagree."""
+_MOST_REDIRECTS = 5
+_REDIRECTS = (301, 302, 303, 307, 308)
+_READING = ("GET", "HEAD")
 
 
 class Transport:
-    """Sends requests, with authorization, and judges the answers.
+    """Sends requests to registries. What they may name is told in ``named_hosts``.
 
-    ``timeout`` is the seconds without any progress (connecting, a block sent, an answer) after
-    which a request fails; an upload that moves may take as long as it needs.
+    Args:
+        credentials: whom we are; nobody without them.
+        timeout: the seconds without any progress (connecting, a block sent, an answer) after which
+            a request fails; an upload that moves may take as long as it needs.
+        tls: certificates; docker's folder without it.
+        plain_http_hosts: ``host[:port]`` that may be token servers without TLS.
+
+    Raises:
+        ValidationError: no folder of certificates, or the environment names a proxy that is none.
     """
 
     def __init__(
-        self, credentials: CredentialStore | None = None, *, timeout: float = 60.0
+        self,
+        credentials: CredentialStore | None = None,
+        *,
+        timeout: float = 60.0,
+        tls: TlsSettings | None = None,
+        plain_http_hosts: Collection[str] = (),
     ) -> None:
-        self._timeout = timeout
-        self._session = aiohttp.ClientSession(
-            # Uploads are bounded where they are planned; a second bound here could only dead-lock.
-            connector=aiohttp.TCPConnector(limit=0),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(timeout, _CONNECT_SECONDS)),
-            headers={"User-Agent": _USER_AGENT},
-            auto_decompress=False,
-            trust_env=True,
+        self._session = HttpSession(timeout=timeout, tls=tls or TlsSettings())
+        self._named_hosts = NamedHosts(plain_http_hosts, self._session.addresses)
+        self._auth = Authenticator(
+            credentials or CredentialStore(), TokenServer(self._named_hosts, self._send)
         )
-        self._auth = Authenticator(credentials or CredentialStore(), self._get_token)
 
     async def request(
         self,
@@ -75,21 +75,32 @@ class Transport:
         Raises:
             RegistryError: the class says why, see ``exceptions``.
         """
-        host = registry.host_port_subcomponent or ""
+        host = registry.host_port_subcomponent
         ours = url.origin() == registry.origin()
-        for last in (False, True):
-            authorization = self._auth.header(host, scope) if ours else None
-            answer = await self._send(method, url, headers or {}, authorization, body)
+        if not ours:
+            await self._named_hosts.check(registry, url, sending=method not in _READING)
+        for renewals in itertools.count():
+            current = await self._auth.authorization(registry, scope) if ours else None
+            answer = await self._send(
+                method,
+                url,
+                registry=registry,
+                headers=headers or {},
+                authorization=current.header if current else None,
+                body=body,
+            )
             if answer.status in ok:
                 return answer
-            if answer.status == 401 and ours and not last:
-                challenge = ", ".join(answer.headers.getall("WWW-Authenticate", ()))
-                if await self._auth.answer(host, scope, url, challenge, authorization):
-                    if body is None or isinstance(body, bytes):
-                        continue
-                    raise TokenExpiredError(f"{host}: {what}: the token expired", status=401)
-            break
-        raise error_of(f"{host}: {what}", answer.status, answer.headers, answer.body)
+            if answer.status != 401 or not ours or renewals == _MOST_RENEWALS:
+                break
+            challenge = ", ".join(answer.headers.getall("WWW-Authenticate", ()))
+            if not await self._auth.renew(registry, scope, challenge, current, again=renewals > 0):
+                break
+            if body is not None and not isinstance(body, bytes):
+                raise TokenExpiredError(f"{host}: {what}: the token expired", status=401)
+        nobody = answer.status in (401, 403) and _is_anonymous(current)
+        operation = f"{host}: {what}{' without credentials' if nobody else ''}"
+        raise error_of(operation, answer.status, answer.headers, answer.body)
 
     async def close(self) -> None:
         await self._session.close()
@@ -106,77 +117,36 @@ class Transport:
         self,
         method: str,
         url: URL,
+        *,
+        registry: URL,
         headers: Mapping[str, str],
-        authorization: str | None,
-        body: Body | None,
+        authorization: str | None = None,
+        body: Body | None = None,
     ) -> Answer:
-        all_headers = dict(headers)
-        if authorization:
-            all_headers["Authorization"] = authorization
-        stream = None
-        loop = asyncio.get_running_loop()
-        try:
-            with translated(url):
-                async with asyncio.timeout(self._timeout) as idle:
-                    if body is not None and not isinstance(body, bytes):
-                        stream = _WatchedBody(
-                            body, lambda: idle.reschedule(loop.time() + self._timeout)
-                        )
-                    async with self._session.request(
-                        method,
-                        url,
-                        headers=all_headers,
-                        data=aiter(stream) if stream else body,
-                        allow_redirects=method in ("GET", "HEAD"),
-                    ) as response:
-                        content = await _read(response)
-        except RegistryError as error:
-            # aiohttp hides what the body raised behind a connection error.
-            if stream and stream.failure:
-                raise stream.failure from error
-            raise
-        if stream and stream.failure:
-            raise stream.failure
-        return Answer(response.status, response.headers, content, response.url)
-
-    async def _get_token(self, url: URL, headers: Mapping[str, str]) -> bytes:
-        answer = await self._send("GET", url, headers, None, None)
-        if answer.status == 200:
-            return answer.body
-        host = url.host_port_subcomponent
-        error = error_of(f"token server {host}", answer.status, answer.headers, answer.body)
-        if error.retryable:
-            raise error
-        raise CredentialsError(str(error)) from error
-
-
-class _WatchedBody:
-    """Passes a body through, tells each block sent, and remembers what the body raised."""
-
-    def __init__(
-        self, body: AsyncIterable[bytes | memoryview], on_block: Callable[[], None]
-    ) -> None:
-        self._body = body
-        self._on_block = on_block
-        self.failure: Exception | None = None
-
-    async def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
-        try:
-            async for block in self._body:
-                yield block
-                self._on_block()
-        except Exception as error:
-            self.failure = error
-            raise
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for block in response.content.iter_any():
-        body += block
-        if len(body) > _LONGEST_BODY:
-            raise ProtocolError(
-                f"{response.url.host_port_subcomponent} sent more than {_LONGEST_BODY} bytes",
-                status=response.status,
+        """Send a request and follow its redirects; ``authorization`` is for its origin alone."""
+        origin = url.origin()
+        for _ in range(_MOST_REDIRECTS + 1):
+            own = {"Authorization": authorization} if authorization else {}
+            answer = await self._session.send(
+                method, url, registry=registry, headers={**headers, **own}, body=body
             )
-    return bytes(body)
+            location = answer.headers.get("Location")
+            if method not in _READING or answer.status not in _REDIRECTS or not location:
+                return answer
+            try:
+                url = url.join(URL(location, encoded=True))
+            except ValueError as error:
+                raise ProtocolError(
+                    f"{registry.host_port_subcomponent} redirects to no address", status=0
+                ) from error
+            await self._named_hosts.check(registry, url)
+            if url.origin() != origin:
+                authorization = None
+        raise ProtocolError(
+            f"{registry.host_port_subcomponent} redirects more than {_MOST_REDIRECTS} times",
+            status=answer.status,
+        )
+
+
+def _is_anonymous(authorization: Authorization | None) -> bool:
+    return authorization is None or authorization.anonymous

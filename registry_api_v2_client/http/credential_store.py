@@ -1,0 +1,68 @@
+"""Finds the credentials for a repository, wherever they are kept."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Self, TypeVar
+
+from .credential_helpers import CredentialHelpers
+from .credentials import Credentials, names_of, registry_key
+from .login_files import LoginFile, login_files
+
+T = TypeVar("T")
+
+
+class CredentialStore:
+    """Credentials from several places; the first that has some wins.
+
+    The order: those ``given`` by the caller, by host; then the login ``files``, of which a helper
+    for the registry, the helper for all registries and the secrets in the file itself.
+    """
+
+    def __init__(
+        self,
+        given: Mapping[str, Credentials] | None = None,
+        files: Sequence[LoginFile] = (),
+        helpers: CredentialHelpers | None = None,
+    ) -> None:
+        self._given = {registry_key(key): value for key, value in (given or {}).items()}
+        self._files = files
+        self._helpers = helpers or CredentialHelpers()
+
+    @classmethod
+    def default(cls, given: Mapping[str, Credentials] | None = None) -> Self:
+        """The given credentials, then the logins of docker and Podman.
+
+        Raises:
+            CredentialsError: one of their files cannot be read.
+        """
+        files = login_files()
+        for file in files:
+            file.read()
+        return cls(given, files)
+
+    async def find(
+        self, host: str, repository: str = "", *, anew: bool = False
+    ) -> Credentials | None:
+        """Credentials for ``host[:port]``, or for a repository there; ``None`` is anonymous.
+
+        ``anew`` says that what was found last did not serve.
+
+        Raises:
+            CredentialsError: a login file cannot be read, or a credential helper failed.
+        """
+        names = names_of(host, repository)
+        if found := _first(self._given, names):
+            return found
+        for file in self._files:
+            # Home folders can be far away.
+            logins = await asyncio.to_thread(file.read)
+            helper = _first(logins.helpers, names) or logins.store
+            if helper and (found := await self._helpers.find(helper, names[-1], anew=anew)):
+                return found
+            if found := _first(logins.secrets, names):
+                return found
+        return None
+
+
+def _first(mapping: Mapping[str, T], names: Sequence[str]) -> T | None:
+    return next((mapping[name] for name in names if name in mapping), None)

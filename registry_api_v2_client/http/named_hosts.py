@@ -1,0 +1,162 @@
+"""What a registry may name, and what is told to whom.
+
+A registry's answers name other addresses: the realm of its token server, the Location of an
+upload, redirects, the next page of a list. Workers stand inside networks that a registry has no
+business in, and hold secrets that are for one registry, so:
+
+Credentials
+    1.  A user name, password or identity token goes to the registry itself and to its realm,
+        nowhere else. A token goes to the registry itself: same scheme, host and port.
+    2.  Where a redirect leaves the registry (another host or port, or HTTP after HTTPS), no
+        authorization goes along, not even when it comes back. No client keeps cookies.
+    3.  A realm is an HTTPS address. The realm of a registry spoken to over plain HTTP, which only a
+        setting or a loopback address allows, may be plain HTTP if it is on the registry's own host,
+        or if the settings allow plain HTTP to it, too.
+
+Addresses
+    4.  A registry may name its own host, and any public address.
+    5.  What is no public address may be named by a registry that is as near as that: a private
+        address (RFC 1918 and whatever else is not routed) by one at a private or loopback address,
+        a loopback address by one at a loopback address, a link-local address, where clouds keep
+        the secrets of their machines, by one at a link-local address. Names count as what they
+        resolve to, except behind a proxy, which resolves them itself.
+    6.  Only http and https addresses are followed. A user name or password in one is dropped.
+
+Movement
+    7.  Redirects are followed for GET and HEAD alone, five at most. An upload that began over HTTPS
+        does not go on over HTTP.
+
+A name that resolves to another address a moment later gains nothing by it: over HTTPS the server
+would need the certificate for the name, and over HTTP no secret is sent to it.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable, Collection
+from enum import StrEnum
+
+from yarl import URL
+
+from ..exceptions import ProtocolError
+from ..hosts import is_loopback
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolve = Callable[[URL], Awaitable[Collection[Address]]]
+
+
+class Zone(StrEnum):
+    """How near an address is."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+    LINK_LOCAL = "link-local"
+    LOOPBACK = "loopback"
+
+
+_MAY_NAME = {
+    Zone.PUBLIC: {Zone.PUBLIC},
+    Zone.PRIVATE: {Zone.PUBLIC, Zone.PRIVATE},
+    Zone.LINK_LOCAL: {Zone.PUBLIC, Zone.PRIVATE, Zone.LINK_LOCAL},
+    Zone.LOOPBACK: {Zone.PUBLIC, Zone.PRIVATE, Zone.LOOPBACK},
+}
+
+
+def zone_of(address: Address) -> Zone:
+    """The zone of an address; of the IPv4 address inside, if there is one."""
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    # 0.0.0.0 is this machine for whoever connects to it.
+    if address.is_loopback or address.is_unspecified:
+        return Zone.LOOPBACK
+    if address.is_link_local:
+        return Zone.LINK_LOCAL
+    return Zone.PUBLIC if address.is_global else Zone.PRIVATE
+
+
+class NamedHosts:
+    """Judges the addresses that registries name, by the rules above.
+
+    Args:
+        plain_http_hosts: ``host[:port]`` that may be spoken to without TLS.
+        resolve: the addresses that a URL leads to, as far as that is ours to know.
+    """
+
+    def __init__(self, plain_http_hosts: Collection[str], resolve: Resolve) -> None:
+        self._plain_http_hosts = plain_http_hosts
+        self._resolve = resolve
+
+    async def realm(self, registry: URL, text: str | None) -> URL:
+        """The realm of a challenge, fit to be sent credentials (3).
+
+        Raises:
+            ProtocolError: it is not.
+        """
+        host = registry.host_port_subcomponent
+        try:
+            realm = URL(text or "")
+        except ValueError:
+            realm = URL()
+        if not realm.host or realm.scheme not in ("http", "https"):
+            raise ProtocolError(f"{host} asks for a token without saying where", status=401)
+        if realm.scheme == "http" and not self._plain_http_allowed(registry, realm):
+            raise ProtocolError(
+                f"{host}: its token server {realm.host_port_subcomponent} is named without TLS; "
+                "no credentials are sent there",
+                status=401,
+            )
+        await self.check(registry, realm)
+        return realm.with_user(None)
+
+    async def check(self, registry: URL, url: URL, *, sending: bool = False) -> None:
+        """Whether a registry may name ``url`` (4 to 6), for an upload if ``sending`` (7).
+
+        Raises:
+            ProtocolError: it may not.
+        """
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ProtocolError(
+                f"{registry.host_port_subcomponent} names an address that is no http(s) URL",
+                status=0,
+            )
+        if sending and registry.scheme == "https" and url.scheme == "http":
+            raise ProtocolError(
+                f"{registry.host_port_subcomponent} names an upload address without TLS; a proxy "
+                "before it may hide from it that its clients use HTTPS (X-Forwarded-Proto)",
+                status=0,
+            )
+        if url.host == registry.host:
+            return
+        zones = set(map(zone_of, await self._resolve(url))) - {Zone.PUBLIC}
+        if not zones:
+            return
+        own = set(map(zone_of, await self._resolve(registry)))
+        # All of its addresses count: one of them may be a lie.
+        refused = [zone for zone in zones if not own or any(zone not in _MAY_NAME[o] for o in own)]
+        if refused:
+            raise ProtocolError(
+                f"{registry.host_port_subcomponent} names {url.host_port_subcomponent}, "
+                f"a {refused[0]} address that it has no business at",
+                status=0,
+            )
+
+    def _plain_http_allowed(self, registry: URL, realm: URL) -> bool:
+        return registry.scheme == "http" and (
+            realm.host == registry.host
+            or realm.host_port_subcomponent in self._plain_http_hosts
+            or (_is_loopback(realm) and _is_loopback(registry))
+        )
+
+
+def _is_loopback(url: URL) -> bool:
+    return is_loopback(url.host_port_subcomponent or "")
+
+
+async def resolve(url: URL) -> list[Address]:
+    """The addresses of a URL's host; none if it has none, which connecting will tell."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(url.host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    return [ipaddress.ip_address(entry[4][0]) for entry in found]

@@ -1,0 +1,153 @@
+"""One HTTP request at a time: connections, TLS, proxies, time limits, bounded answers."""
+
+import asyncio
+import ipaddress
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+
+import aiohttp
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from ..exceptions import ProtocolError, RegistryError
+from .errors import translated
+from .named_hosts import Address, resolve
+from .proxy import Proxies
+from .tls import TlsContexts, TlsSettings
+
+_LONGEST_BODY = 8 << 20
+_LONGEST_HEADER = 16 << 10
+_CONNECT_SECONDS = 10.0
+_USER_AGENT = "registry-push-queue"
+
+Body = bytes | AsyncIterable[bytes | memoryview]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response with its (bounded) body; ``url`` is where it came from."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+    url: URL
+
+
+class HttpSession:
+    """Sends requests. Answers are taken as they come: redirects and refusals are not acted upon.
+
+    ``timeout`` is the seconds in which a request must be answered whole, counted from its start and
+    anew from each block of a streamed body: an upload that moves may take as long as it needs, and
+    an answer that drips may not.
+
+    Raises:
+        ValidationError: no folder of certificates, or the environment names a proxy that is none.
+    """
+
+    def __init__(self, *, timeout: float, tls: TlsSettings) -> None:
+        self._timeout = timeout
+        self._tls = TlsContexts(tls)
+        self._proxies = Proxies()
+        self._session = aiohttp.ClientSession(
+            # Uploads are bounded where they are planned; a second bound here could only dead-lock.
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(timeout, _CONNECT_SECONDS)),
+            headers={"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"},
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            max_line_size=_LONGEST_HEADER,
+            max_field_size=_LONGEST_HEADER,
+            # aiohttp's way to proxies would also take passwords for registries from ~/.netrc.
+            trust_env=False,
+        )
+
+    async def send(
+        self,
+        method: str,
+        url: URL,
+        *,
+        registry: URL,
+        headers: Mapping[str, str],
+        body: Body | None = None,
+    ) -> Answer:
+        """Send one request, on behalf of a registry, and read its answer.
+
+        Raises:
+            RegistryUnavailableError: no connection, or no whole answer in time.
+            TLSError: the certificate is not trusted.
+            ProtocolError: the answer is not HTTP, or longer than any that a registry has to give.
+        """
+        stream = None
+        loop = asyncio.get_running_loop()
+        context = await self._tls.context(_host(url), _host(registry))
+        try:
+            with translated(url):
+                async with asyncio.timeout(self._timeout) as idle:
+                    if body is not None and not isinstance(body, bytes):
+                        stream = _WatchedBody(
+                            body, lambda: idle.reschedule(loop.time() + self._timeout)
+                        )
+                    async with self._session.request(
+                        method,
+                        url.with_user(None),
+                        headers=headers,
+                        data=aiter(stream) if stream else body,
+                        allow_redirects=False,
+                        ssl=context or True,
+                        proxy=self._proxies.find(url),
+                    ) as response:
+                        content = await _read(response)
+        except RegistryError as error:
+            # aiohttp hides what the body raised behind a connection error.
+            if stream and stream.failure:
+                raise stream.failure from error
+            raise
+        if stream and stream.failure:
+            raise stream.failure
+        return Answer(response.status, response.headers, content, url)
+
+    async def addresses(self, url: URL) -> list[Address]:
+        """The addresses that a request to ``url`` may go to; none where a proxy finds them."""
+        try:
+            return [ipaddress.ip_address(url.host or "")]
+        except ValueError:
+            return [] if self._proxies.find(url) else await resolve(url)
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+class _WatchedBody:
+    """Passes a body through, tells each block sent, and remembers what the body raised."""
+
+    def __init__(
+        self, body: AsyncIterable[bytes | memoryview], on_block: Callable[[], None]
+    ) -> None:
+        self._body = body
+        self._on_block = on_block
+        self.failure: Exception | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
+        try:
+            async for block in self._body:
+                yield block
+                self._on_block()
+        except Exception as error:
+            self.failure = error
+            raise
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for block in response.content.iter_any():
+        body += block
+        if len(body) > _LONGEST_BODY:
+            raise ProtocolError(
+                f"{response.url.host_port_subcomponent} sent more than {_LONGEST_BODY} bytes",
+                status=response.status,
+            )
+    return bytes(body)
+
+
+def _host(url: URL) -> str:
+    return url.host_port_subcomponent or ""

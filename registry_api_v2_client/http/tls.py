@@ -1,0 +1,88 @@
+"""TLS for each registry: its certificate authority, and the certificate that we show it.
+
+The folder has docker's layout: ``<host[:port]>/`` holds certificate authorities as ``*.crt`` and
+client certificates as ``*.cert`` with a ``*.key`` of the same name, all PEM.
+Source: https://docs.docker.com/engine/security/certificates/
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ..exceptions import TLSError, ValidationError
+
+DOCKER_CERTS_DIR = Path("/etc/docker/certs.d")
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """Where certificates are, and ``host[:port]`` of those whose certificate is not checked."""
+
+    certs_dir: Path = DOCKER_CERTS_DIR
+    insecure_hosts: Collection[str] = ()
+
+
+class TlsContexts:
+    """One context for each host that has settings of its own, read when it is first needed.
+
+    Raises:
+        ValidationError: the folder, if it is another than docker's, is not there.
+    """
+
+    def __init__(self, settings: TlsSettings) -> None:
+        if settings.certs_dir != DOCKER_CERTS_DIR and not settings.certs_dir.is_dir():
+            raise ValidationError(f"{settings.certs_dir} is no folder with certificates")
+        self._folder = settings.certs_dir
+        self._insecure = frozenset(host.lower() for host in settings.insecure_hosts)
+        self._known: dict[str, ssl.SSLContext | None] = {}
+
+    async def context(self, host: str, registry: str) -> ssl.SSLContext | None:
+        """The context for a host that belongs to a registry; None is the system's.
+
+        A host without a folder of its own, a token server for instance, has its registry's. That a
+        certificate is not checked is said for each host itself.
+
+        Raises:
+            TLSError: a certificate or key cannot be read.
+        """
+        own = await self._context(host)
+        if own or host == registry or registry in self._insecure:
+            return own
+        return await self._context(registry)
+
+    async def _context(self, host: str) -> ssl.SSLContext | None:
+        if host not in self._known:
+            self._known[host] = await asyncio.to_thread(self._build, host)
+        return self._known[host]
+
+    def _build(self, host: str) -> ssl.SSLContext | None:
+        folder = self._folder / host
+        insecure = host in self._insecure
+        if not insecure and not folder.is_dir():
+            return None
+        context = ssl.create_default_context()
+        for authority in sorted(folder.glob("*.crt")):
+            _load(host, authority, context.load_verify_locations)
+        for certificate in sorted(folder.glob("*.cert")):
+            key = certificate.with_suffix(".key")
+            if not key.is_file():
+                raise TLSError(f"{host}: {certificate} has no key {key}")
+            # An empty password, or OpenSSL would ask for that of an encrypted key on the terminal.
+            _load(host, certificate, partial(context.load_cert_chain, keyfile=key, password=""))
+        if insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+def _load(host: str, path: Path, load: Callable[[Path], object]) -> None:
+    try:
+        load(path)
+    except OSError as error:  # ssl.SSLError is one
+        reason = "is no certificate in PEM, or its key is another or encrypted"
+        if not isinstance(error, ssl.SSLError):
+            reason = f"cannot be read: {error.strerror}"
+        raise TLSError(f"{host}: {path} {reason}") from error

@@ -1,0 +1,157 @@
+"""Tokens from a registry's token server.
+
+With a password: https://distribution.github.io/distribution/spec/auth/token/
+With an identity token: https://distribution.github.io/distribution/spec/auth/oauth/
+"""
+
+import base64
+import json
+import math
+import re
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import urlencode
+
+from yarl import URL
+
+from ..exceptions import CredentialsError, DeniedError, RegistryUnavailableError
+from .challenge import Challenge
+from .credentials import Credentials, SecretKind
+from .errors import error_of
+from .named_hosts import NamedHosts
+from .session import Answer
+
+_CLIENT_ID = "registry-push-queue"
+_DEFAULT_LIFETIME = 60.0
+"""Seconds a token lives when the token server does not say."""
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+"""What a header can carry, which is more than RFC 6750 allows."""
+_NO_POST = (404, 405)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A Bearer token, good for ``lifetime`` seconds from when it was asked for."""
+
+    value: str = field(repr=False)
+    lifetime: float
+
+
+class Send(Protocol):
+    """Sends a request to a token server and gives the answer, whatever its status."""
+
+    def __call__(
+        self,
+        method: str,
+        url: URL,
+        *,
+        registry: URL,
+        headers: Mapping[str, str],
+        authorization: str | None = None,
+        body: bytes | None = None,
+    ) -> Awaitable[Answer]: ...
+
+
+class TokenServer:
+    """Asks the token servers that registries name."""
+
+    def __init__(self, named_hosts: NamedHosts, send: Send) -> None:
+        self._named_hosts = named_hosts
+        self._send = send
+
+    async def fetch(
+        self,
+        registry: URL,
+        challenge: Challenge,
+        scopes: Sequence[str],
+        credentials: Credentials | None,
+    ) -> Token:
+        """A token for the scopes; anonymous without credentials.
+
+        Raises:
+            CredentialsError, DeniedError: the token server refuses.
+            RegistryUnavailableError: it does not answer.
+            ProtocolError: the registry names one that no credentials may be sent to.
+        """
+        realm = await self._named_hosts.realm(registry, challenge.parameters.get("realm"))
+        service = challenge.parameters.get("service")
+        what = f"{registry.host_port_subcomponent}: its token server {realm.host_port_subcomponent}"
+        try:
+            answer = await self._ask(registry, realm, service, scopes, credentials)
+        except RegistryUnavailableError as error:
+            raise RegistryUnavailableError(f"{what}: {error}") from error
+        if answer.status == 200:
+            return _token(what, answer.body)
+        who = "refuses the credentials" if credentials else "gives no token without credentials"
+        refusal = error_of(f"{what} {who}", answer.status, answer.headers, answer.body)
+        if refusal.retryable:
+            raise error_of(what, answer.status, answer.headers, answer.body)
+        if isinstance(refusal, DeniedError):
+            raise refusal
+        raise CredentialsError(str(refusal)) from refusal
+
+    async def _ask(
+        self,
+        registry: URL,
+        realm: URL,
+        service: str | None,
+        scopes: Sequence[str],
+        credentials: Credentials | None,
+    ) -> Answer:
+        common = [("service", service)] if service else []
+        if credentials and credentials.kind is SecretKind.IDENTITY_TOKEN:
+            form = [
+                ("grant_type", "refresh_token"),
+                *common,
+                ("client_id", _CLIENT_ID),
+                ("scope", " ".join(scopes)),
+                ("refresh_token", credentials.password),
+            ]
+            answer = await self._send(
+                "POST",
+                realm,
+                registry=registry,
+                headers={"Content-Type": "application/x-www-form-urlencoded"},
+                body=urlencode(form).encode(),
+            )
+            if answer.status not in _NO_POST:
+                return answer
+        query = [*(("scope", scope) for scope in scopes), *common]
+        return await self._send(
+            "GET",
+            realm.extend_query(query),
+            registry=registry,
+            headers={},
+            authorization=basic(credentials) if credentials else None,
+        )
+
+
+def merge_scopes(texts: Iterable[str]) -> list[str]:
+    """All the scopes, each resource once with all its actions, in the order of first mention.
+
+    Grammar: https://distribution.github.io/distribution/spec/auth/scope/
+    """
+    merged: dict[str, dict[str, None]] = {}
+    for scope in " ".join(texts).split():
+        resource, _, actions = scope.rpartition(":")
+        merged.setdefault(resource, {}).update(dict.fromkeys(actions.split(",")))
+    return [f"{resource}:{','.join(actions)}".lstrip(":") for resource, actions in merged.items()]
+
+
+def basic(credentials: Credentials) -> str:
+    """The Authorization header for a user name and password."""
+    pair = f"{credentials.username}:{credentials.password}".encode()
+    return f"Basic {base64.b64encode(pair).decode()}"
+
+
+def _token(what: str, body: bytes) -> Token:
+    try:
+        answer = json.loads(body)
+        value = answer.get("token") or answer["access_token"]
+        lifetime = float(answer.get("expires_in") or _DEFAULT_LIFETIME)
+        if not _TOKEN.fullmatch(value) or not math.isfinite(lifetime):
+            raise ValueError("no header can carry this token, or no clock this lifetime")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise CredentialsError(f"{what} answered without a token") from error
+    return Token(value, lifetime)
