@@ -36,7 +36,8 @@ class RegistryClient:
         credentials: by registry host, or ``host/namespace``; hosts not named here use the logins
             of docker and Podman.
         timeout: seconds without any progress after which a request fails.
-        plain_http_hosts: hosts that are spoken to without TLS, besides loopback ones.
+        plain_http_hosts: hosts that are spoken to without TLS, besides loopback ones that neither
+            have a folder in ``certs_dir`` nor are in ``insecure_hosts``.
         insecure_hosts: hosts whose certificate is not checked.
         certs_dir: a folder for each host with certificates, as docker's ``certs.d``.
         ledger: what is known of blobs beyond this client.
@@ -61,10 +62,11 @@ class RegistryClient:
         retry: RetryPolicy | None = None,
     ) -> None:
         self._plain_http_hosts = frozenset(host.lower() for host in plain_http_hosts)
+        self._tls = TlsSettings(certs_dir, frozenset(host.lower() for host in insecure_hosts))
         self._transport = Transport(
             CredentialStore.default(credentials),
             timeout=timeout,
-            tls=TlsSettings(certs_dir, insecure_hosts),
+            tls=self._tls,
             plain_http_hosts=self._plain_http_hosts,
         )
         self.pusher = ImagePusher(ledger=ledger, limits=limits, retry=retry)
@@ -76,12 +78,15 @@ class RegistryClient:
             ValidationError: neither a host nor an http(s) URL.
         """
         try:
-            url = URL(host if "://" in host else registry_url(host, self._plain_http_hosts))
+            url = URL(host if "://" in host else self._url(host))
         except ValueError as error:
             raise ValidationError(f"{host!r} is not a registry's host or URL") from error
         if url.scheme not in ("http", "https") or not url.host:
             raise ValidationError(f"{host!r} is not a registry's host or URL")
         return Registry(self._transport, url.with_user(None).with_query(None).with_fragment(None))
+
+    def _url(self, host: str) -> str:
+        return registry_url(host, self._plain_http_hosts, tls=self._tls.is_set_up(host))
 
     async def push(
         self,
@@ -140,9 +145,11 @@ class RegistryClient:
         ]
 
 
-def registry_url(host: str, plain_http_hosts: Collection[str] = ()) -> str:
-    """Where the API of a registry host is: HTTPS, but for loopback and the hosts named."""
-    plain = host in plain_http_hosts or is_loopback(host)
-    return (
-        f"{'http' if plain else 'https'}://{DOCKER_HUB_API if host in DOCKER_HUB_HOSTS else host}"
-    )
+def registry_url(host: str, plain_http_hosts: Collection[str] = (), *, tls: bool = False) -> str:
+    """Where the API of a registry host is.
+
+    HTTPS, but for the hosts named, and for loopback unless ``tls`` says that it is set up there.
+    """
+    plain = host in plain_http_hosts or (is_loopback(host) and not tls)
+    api = DOCKER_HUB_API if host in DOCKER_HUB_HOSTS else host
+    return f"{'http' if plain else 'https'}://{api}"

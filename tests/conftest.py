@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -30,9 +31,11 @@ settings.load_profile("ci" if os.environ.get("CI") == "true" else "local")
 @pytest.fixture(autouse=True)
 def no_logins(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the developer's own registry logins out of the tests."""
-    nothing = tmp_path_factory.getbasetemp() / "no-logins"
-    monkeypatch.setenv("DOCKER_CONFIG", str(nothing))
-    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(nothing / "auth.json"))
+    nothing = str(tmp_path_factory.getbasetemp() / "no-logins")
+    for folder in ("DOCKER_CONFIG", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(folder, nothing)
+    # Not set to anything: docker-registry would take it for a part of its configuration.
+    monkeypatch.delenv("REGISTRY_AUTH_FILE", raising=False)
 
 
 @pytest.fixture(scope="session")
@@ -77,12 +80,12 @@ def repository(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def start_registry(tmp_path: Path) -> Iterator[Callable[..., Registry]]:
-    """Start registries of this test's own: `start_registry(htpasswd=True)`."""
+    """Start registries of this test's own: `start_registry(htpasswd=True)`, see `run_registry`."""
     with ExitStack() as stack:
 
-        def start(*, htpasswd: bool = False) -> Registry:
+        def start(**options: Any) -> Registry:
             directory = tmp_path / f"registry-{uuid.uuid4().hex[:8]}"
-            return stack.enter_context(run_registry(directory, htpasswd=htpasswd))
+            return stack.enter_context(run_registry(directory, **options))
 
         yield start
 

@@ -24,6 +24,10 @@ class TlsSettings:
     certs_dir: Path = DOCKER_CERTS_DIR
     insecure_hosts: Collection[str] = ()
 
+    def is_set_up(self, host: str) -> bool:
+        """Whether anything is said of this host, which then speaks TLS."""
+        return host in self.insecure_hosts or (self.certs_dir / host).is_dir()
+
 
 class TlsContexts:
     """One context for each host that has settings of its own, read when it is first needed.
@@ -35,8 +39,7 @@ class TlsContexts:
     def __init__(self, settings: TlsSettings) -> None:
         if settings.certs_dir != DOCKER_CERTS_DIR and not settings.certs_dir.is_dir():
             raise ValidationError(f"{settings.certs_dir} is no folder with certificates")
-        self._folder = settings.certs_dir
-        self._insecure = frozenset(host.lower() for host in settings.insecure_hosts)
+        self._settings = settings
         self._known: dict[str, ssl.SSLContext | None] = {}
 
     async def context(self, host: str, registry: str) -> ssl.SSLContext | None:
@@ -49,7 +52,7 @@ class TlsContexts:
             TLSError: a certificate or key cannot be read.
         """
         own = await self._context(host)
-        if own or host == registry or registry in self._insecure:
+        if own or host == registry or registry in self._settings.insecure_hosts:
             return own
         return await self._context(registry)
 
@@ -59,10 +62,9 @@ class TlsContexts:
         return self._known[host]
 
     def _build(self, host: str) -> ssl.SSLContext | None:
-        folder = self._folder / host
-        insecure = host in self._insecure
-        if not insecure and not folder.is_dir():
+        if not self._settings.is_set_up(host):
             return None
+        folder = self._settings.certs_dir / host
         context = ssl.create_default_context()
         for authority in sorted(folder.glob("*.crt")):
             _load(host, authority, context.load_verify_locations)
@@ -72,7 +74,7 @@ class TlsContexts:
                 raise TLSError(f"{host}: {certificate} has no key {key}")
             # An empty password, or OpenSSL would ask for that of an encrypted key on the terminal.
             _load(host, certificate, partial(context.load_cert_chain, keyfile=key, password=""))
-        if insecure:
+        if host in self._settings.insecure_hosts:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context

@@ -1,5 +1,6 @@
 """Serve an aiohttp application on a free port of the loopback for the length of a block."""
 
+import ssl
 from types import TracebackType
 from typing import Self
 
@@ -11,18 +12,19 @@ class LocalServer:
 
     url = ""
 
-    def __init__(self, runner: web.BaseRunner) -> None:
+    def __init__(self, runner: web.BaseRunner, tls: ssl.SSLContext | None = None) -> None:
         self._runner = runner
+        self._tls = tls
 
     @property
     def host(self) -> str:
-        return self.url.removeprefix("http://")
+        return self.url.partition("://")[2]
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls).start()
         host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
+        self.url = f"{'https' if self._tls else 'http'}://{host}:{port}"
         return self
 
     async def __aexit__(

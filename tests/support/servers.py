@@ -1,6 +1,7 @@
 """Real servers for integration tests: the distribution registry, Valkey, and our worker."""
 
 import os
+import ssl
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +12,9 @@ from urllib.request import urlopen
 
 import redis
 
+from tests.support.certificates import ServerCertificate
 from tests.support.processes import ManagedProcess, free_port, require_program, unavailable
+from tests.support.token_server import ISSUER, SERVICE, TokenServer
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,7 +29,15 @@ log: {{level: warn}}
 storage:
   filesystem: {{rootdirectory: {root}}}
   delete: {{enabled: true}}
-http: {{addr: "127.0.0.1:{port}"}}
+http:
+  addr: "{host}"
+"""
+TLS_CONFIG = """\
+  tls: {{certificate: {chain}, key: {key}{client_authorities}}}
+"""
+TOKEN_CONFIG = """\
+auth:
+  token: {{realm: "{realm}", service: {service}, issuer: {issuer}, rootcertbundle: {bundle}}}
 """
 HTPASSWD_CONFIG = """\
 auth:
@@ -40,39 +51,61 @@ class Registry:
 
     host: str
     process: ManagedProcess | None = None
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}"
+        return f"{self.scheme}://{self.host}"
 
 
 def http_answers(url: str) -> bool:
-    """Whether a server answers HTTP there, with any status."""
+    """Whether a server answers HTTP there, with any status, or TLS with any certificate."""
     try:
         with urlopen(url, timeout=5):
             return True
     except HTTPError:
         return True
-    except (URLError, ConnectionError, TimeoutError):
+    except URLError as error:
+        return isinstance(error.reason, ssl.SSLError)
+    except (ConnectionError, TimeoutError):
         return False
 
 
 @contextmanager
-def run_registry(directory: Path, *, htpasswd: bool = False) -> Iterator[Registry]:
-    """A distribution registry on a free port, storage in `directory`, deletes enabled."""
+def run_registry(
+    directory: Path,
+    *,
+    htpasswd: bool = False,
+    tls: ServerCertificate | None = None,
+    client_authority: Path | None = None,
+    token_server: TokenServer | None = None,
+    address: str = "127.0.0.1",
+) -> Iterator[Registry]:
+    """A distribution registry on a free port, storage in `directory`, deletes enabled.
+
+    With `client_authority` it speaks only to clients that have a certificate of that authority.
+    """
     program = require_program("docker-registry")
     directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    config = REGISTRY_CONFIG.format(root=directory / "storage", port=port)
+    host = f"{address}:{port}"
+    config = REGISTRY_CONFIG.format(root=directory / "storage", host=host)
+    if tls:
+        clients = f", clientcas: [{client_authority}]" if client_authority else ""
+        config += TLS_CONFIG.format(chain=tls.chain, key=tls.key, client_authorities=clients)
     if htpasswd:
         password_file = directory / "htpasswd"
         password_file.write_text(HTPASSWD_LINE)
         config += HTPASSWD_CONFIG.format(path=password_file)
+    if token_server:
+        config += TOKEN_CONFIG.format(
+            realm=token_server.realm, service=SERVICE, issuer=ISSUER, bundle=token_server.bundle
+        )
     config_file = directory / "config.yml"
     config_file.write_text(config)
     process = ManagedProcess([program, "serve", str(config_file)], directory / "registry.log")
     with process:
-        registry = Registry(f"127.0.0.1:{port}", process)
+        registry = Registry(host, process, "https" if tls else "http")
         process.wait_ready(lambda: http_answers(f"{registry.url}/v2/"))
         yield registry
 

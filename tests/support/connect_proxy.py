@@ -1,0 +1,93 @@
+"""An HTTP proxy that opens tunnels (CONNECT), as companies put before the internet.
+
+    async with ConnectProxy({"registry.test": "127.0.0.1"}) as proxy:
+        worker(HTTPS_PROXY=proxy.url)
+
+Source: https://www.rfc-editor.org/rfc/rfc9110#section-9.3.6
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from tests.support.logins import Login
+from tests.support.proxy import HEAD_END, PIECE, parse_request
+
+
+class ConnectProxy:
+    """Listens on a free port of the loopback.
+
+    Args:
+        addresses: where the names are that only this proxy knows.
+        login: who may use it; everybody without.
+
+    Attributes:
+        tunnels: `host:port` of each tunnel that was asked for, in order.
+    """
+
+    def __init__(self, addresses: Mapping[str, str], *, login: Login | None = None) -> None:
+        self._addresses = addresses
+        self._login = login
+        self._connections: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self.host = ""
+        self.tunnels: list[str] = []
+
+    @property
+    def url(self) -> str:
+        """Its address, with the login."""
+        who = f"{self._login.username}:{self._login.password}@" if self._login else ""
+        return f"http://{who}{self.host}"
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.host = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._server:
+            self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
+        connection.add_done_callback(lambda _: writer.transport.abort())
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            request = parse_request(await reader.readuntil(HEAD_END))
+            self.tunnels.append(request.target)
+            if self._login and request.headers.get("proxy-authorization") != self._login.basic:
+                writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+                await writer.drain()
+                return
+            name, _, port = request.target.rpartition(":")
+            upstream, to_upstream = await asyncio.open_connection(
+                self._addresses.get(name, name), int(port)
+            )
+            try:
+                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                async with asyncio.TaskGroup() as both:
+                    both.create_task(pump(reader, to_upstream))
+                    both.create_task(pump(upstream, writer))
+            finally:
+                to_upstream.close()
+
+
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(PIECE):
+            writer.write(data)
+            await writer.drain()
+        writer.write_eof()
