@@ -3,9 +3,12 @@
 import asyncio
 import ipaddress
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.connector import Connection
 from multidict import CIMultiDictProxy
 from yarl import URL
 
@@ -54,6 +57,7 @@ class HttpSession:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(timeout, _CONNECT_SECONDS)),
             headers={"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"},
             auto_decompress=False,
+            request_class=_Request,
             cookie_jar=aiohttp.DummyCookieJar(),
             max_line_size=_LONGEST_HEADER,
             max_field_size=_LONGEST_HEADER,
@@ -115,6 +119,21 @@ class HttpSession:
 
     async def close(self) -> None:
         await self._session.close()
+
+
+class _Request(aiohttp.ClientRequest):
+    """A request whose body ends with a broken connection without a word of its own.
+
+    aiohttp sends bodies in a task, and asks for its outcome only once there is an answer. What
+    fails at the very end of the body is raised in there, and at a loss asyncio would log it as
+    "never retrieved"; whoever waits for the answer hears of the connection anyway.
+    """
+
+    async def write_bytes(
+        self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
+    ) -> None:
+        with suppress(aiohttp.ClientConnectionError):
+            await super().write_bytes(writer, conn, content_length)
 
 
 class _WatchedBody:
