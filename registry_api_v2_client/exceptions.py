@@ -20,7 +20,8 @@
         ├── BlobUnknownError            404, blob
         ├── UploadUnknownError          404, 416: not (so) an upload session        (retry helps)
         ├── DigestMismatchError         the registry stored something else          (retry helps)
-        ├── UnsupportedError            405: the registry has this operation switched off
+        ├── UnsupportedError            405, 415: the registry does not do this
+        ├── TagImmutableError           the tag is there, and cannot be moved to another image
         ├── RateLimitedError            429, with the delay asked for               (retry helps)
         ├── ServerError                 5xx, with the delay asked for if any        (retry helps)
         └── ProtocolError               an answer that the specification does not allow
@@ -48,6 +49,7 @@ __all__ = [
     "ServerError",
     "SourceUnreadableError",
     "TLSError",
+    "TagImmutableError",
     "TarReadError",
     "TokenExpiredError",
     "UnauthorizedError",
@@ -195,9 +197,15 @@ class DigestMismatchError(ResponseError):
 
 
 class UnsupportedError(ResponseError):
-    """405: the registry has this operation switched off (deletes, usually)."""
+    """405, 415: the registry does not do this: deletes, the catalog, this type of manifest."""
 
     kind = "unsupported"
+
+
+class TagImmutableError(ResponseError):
+    """The tag stands for another image already, and the registry is set to keep it there."""
+
+    kind = "tag_immutable"
 
 
 class RateLimitedError(ResponseError):

@@ -3,11 +3,13 @@
 import errno
 import json
 import os
+import re
 import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 import aiohttp
 from yarl import URL
@@ -23,6 +25,7 @@ from ..exceptions import (
     RegistryUnavailableError,
     ResponseError,
     ServerError,
+    TagImmutableError,
     TLSError,
     UnauthorizedError,
     UnsupportedError,
@@ -47,10 +50,15 @@ _BY_STATUS: dict[int, type[ResponseError]] = {
     403: DeniedError,
     404: NameUnknownError,
     405: UnsupportedError,
+    # Quay: https://github.com/uber-archive/makisu/issues/189
+    415: UnsupportedError,
     416: UploadUnknownError,
     429: RateLimitedError,
 }
+# No code of the specification says so, and statuses differ; sources in docs/registries.md.
+_IMMUTABLE = re.compile(r"immutab|cannot be overwritten", re.IGNORECASE)
 _LONGEST_MESSAGE = 300
+_QUERY = re.compile(r"\?[^\s\"'<>?]*=[^\s\"'<>]*")
 
 
 def error_of(what: str, status: int, headers: Mapping[str, str], body: bytes) -> ResponseError:
@@ -62,7 +70,10 @@ def error_of(what: str, status: int, headers: Mapping[str, str], body: bytes) ->
         kind = ServerError
     elif status == 429:
         kind = RateLimitedError
-    details = " ".join(filter(None, (str(status), code, message)))
+    elif message and _IMMUTABLE.search(message):
+        kind = TagImmutableError
+    words = (str(status), code, message) if code or message else (str(status), _phrase(status))
+    details = " ".join(filter(None, words))
     return (kind or (ProtocolError if status < 400 else ResponseError))(
         f"{what}: {details}", status=status, code=code, retry_after=_retry_after(headers)
     )
@@ -109,16 +120,25 @@ def _reason(error: BaseException) -> str:
 
 
 def _first_error(body: bytes) -> tuple[str | None, str | None]:
-    """Code and message of the first error in the body; proxies in between send HTML instead."""
+    """Code and words of the first error in the body; proxies in between send HTML instead."""
     try:
         first = json.loads(body)["errors"][0]
-        code, message = first.get("code"), first.get("message")
+        code, message, detail = first.get("code"), first.get("message"), first.get("detail")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None, None
-    return (
-        code if isinstance(code, str) else None,
-        " ".join(message.split())[:_LONGEST_MESSAGE] if isinstance(message, str) else None,
-    )
+    # Nexus and Quay say "invalid" in the message, and what is invalid in the detail.
+    reason = detail.get("message") if isinstance(detail, dict) else detail
+    words = [" ".join(text.split()) for text in (message, reason) if isinstance(text, str)]
+    # They may cite an address of their storage, with its signature.
+    said = _QUERY.sub("?…", ": ".join(dict.fromkeys(filter(None, words))))
+    return code if isinstance(code, str) else None, said[:_LONGEST_MESSAGE] or None
+
+
+def _phrase(status: int) -> str | None:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return None
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -25,6 +25,7 @@ from registry_api_v2_client.exceptions import (
     RegistryUnavailableError,
     ResponseError,
     ServerError,
+    TagImmutableError,
     TLSError,
     UnauthorizedError,
     UnsupportedError,
@@ -58,6 +59,10 @@ def failure(status: int, content: bytes = b"", **headers: str) -> ResponseError:
         (400, body("DIGEST_INVALID"), DigestMismatchError),
         (405, b"", UnsupportedError),
         (405, body("UNSUPPORTED"), UnsupportedError),
+        (415, body("MANIFEST_INVALID"), UnsupportedError),
+        (403, body("DENIED", "the tag is Immutable"), TagImmutableError),
+        (412, body("PRECONDITION", "1 cannot be overwritten"), TagImmutableError),
+        (503, body("UNKNOWN", "immutable for now"), ServerError),
         (429, body("TOOMANYREQUESTS"), RateLimitedError),
         (429, body("DENIED"), RateLimitedError),
         (500, b"", ServerError),
@@ -80,6 +85,42 @@ def test_the_registry_s_own_words_are_passed_on_in_one_line() -> None:
     error = failure(403, body("DENIED", "requested access\nto the resource is denied"))
     assert error.code == "DENIED"
     assert "requested access to the resource is denied" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("detail", "words"),
+    [
+        ("what\nis wrong", "invalid: what is wrong"),
+        ({"message": "what is wrong"}, "invalid: what is wrong"),
+        ("invalid", "invalid"),
+        ("", "invalid"),
+        (None, "invalid"),
+        ([{"Type": "repository"}], "invalid"),
+        ({"message": 7}, "invalid"),
+    ],
+)
+def test_details_are_passed_on(detail: object, words: str) -> None:
+    document = {"errors": [{"code": "SOME", "message": "invalid", "detail": detail}]}
+    assert str(failure(400, json.dumps(document).encode())).endswith(f"400 SOME {words}")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://storage.example.com/b/x?X-Amz-Signature=secret&y=2",
+        "/v2/app/blobs/uploads/1?_state=secret",
+        '"https://storage.example.com/x?a=b?c=secret"',
+    ],
+)
+def test_the_query_of_an_address_is_not_passed_on(address: str) -> None:
+    error = failure(400, body("UNKNOWN", f"Put {address}: no, is that so?"))
+    assert "secret" not in str(error)
+    assert str(error).endswith("no, is that so?")
+
+
+@pytest.mark.parametrize(("status", "words"), [(413, "413 Request Entity Too Large"), (599, "599")])
+def test_without_words_the_status_has_to_do(status: int, words: str) -> None:
+    assert str(failure(status, b"<html>no</html>")) == f"host: push of app: {words}"
 
 
 def test_endless_words_are_cut() -> None:
