@@ -69,6 +69,7 @@ class RegistryClient:
             tls=self._tls,
             plain_http_hosts=self._plain_http_hosts,
         )
+        self._registries: dict[URL, Registry] = {}
         self.pusher = ImagePusher(ledger=ledger, limits=limits, retry=retry)
 
     def registry(self, host: str) -> Registry:
@@ -83,7 +84,9 @@ class RegistryClient:
             raise ValidationError(f"{host!r} is not a registry's host or URL") from error
         if url.scheme not in ("http", "https") or not url.host:
             raise ValidationError(f"{host!r} is not a registry's host or URL")
-        return Registry(self._transport, url.with_user(None).with_query(None).with_fragment(None))
+        url = url.with_user(None).with_query(None).with_fragment(None)
+        # One object a registry: it remembers what uploads the registry takes.
+        return self._registries.setdefault(url, Registry(self._transport, url))
 
     def _url(self, host: str) -> str:
         return registry_url(host, self._plain_http_hosts, tls=self._tls.is_set_up(host))

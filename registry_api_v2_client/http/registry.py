@@ -6,7 +6,7 @@ Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from yarl import URL
 
@@ -15,26 +15,52 @@ from ..exceptions import (
     BlobUnknownError,
     DigestMismatchError,
     ManifestUnknownError,
+    NameUnknownError,
     ProtocolError,
     RegistryError,
     ResponseError,
+    TagImmutableError,
+    TokenExpiredError,
     UnauthorizedError,
+    UnsupportedError,
+    UploadUnknownError,
 )
 from ..media_types import ANY_MANIFEST, OCTET_STREAM
 from ..reference import DOCKER_HUB, DOCKER_HUB_API
+from .quirks import Quirks, quirks_of
 from .transport import Answer, Body, Transport
+
+E = TypeVar("E", bound=RegistryError)
 
 _PAGE = 1000
 _ACCEPT_MANIFEST = ", ".join(ANY_MANIFEST)
 _DIGEST_HEADER = "Docker-Content-Digest"
+_PIECE = 256 << 10
+"""Bytes handed to the socket at a time, so that time-outs are judged between two of these."""
+
+_REDIRECTS = {301, 302, 303, 307, 308}
+_STORED = {200, 201, 202, 204}
+"""What registries answer for bytes taken; the specification has 202 for PATCH and 201 for PUT.
+
+Amazon ECR answers 201 to PATCH: https://github.com/openai/tart/issues/273
+"""
+_NO_STREAM = {411, 413, 501}
+"""How a registry, or a proxy before it, refuses a body whose length it does not know or like."""
 
 
 @dataclass(slots=True)
 class UploadSession:
-    """An upload under way. Every answer brings a new ``location``; only the newest is good."""
+    """An upload under way. Every answer brings a new ``location``; only the newest is good.
+
+    Attributes:
+        offset: bytes that the registry holds.
+        chunk: bytes to send in one request; None: all of them in one stream.
+    """
 
     repository: str
     location: URL
+    offset: int = 0
+    chunk: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +76,18 @@ class Manifest:
 
 
 class Registry:
-    """One registry at ``url``, over a transport that may be shared with others."""
+    """One registry at ``url``, over a transport that may be shared with others.
 
-    def __init__(self, transport: Transport, url: str | URL) -> None:
+    It remembers whether the registry refuses streams; ``quirks`` is what is known before.
+    """
+
+    def __init__(
+        self, transport: Transport, url: str | URL, *, quirks: Quirks | None = None
+    ) -> None:
         self.url = URL(url)
         self._transport = transport
+        self._quirks = quirks or quirks_of(self.host)
+        self._wants_chunks = False
 
     @property
     def host(self) -> str:
@@ -78,16 +111,21 @@ class Registry:
 
     # Blobs
 
-    async def blob_size(self, repository: str, digest: str) -> int | None:
-        """Bytes of the blob in that repository, or None where it is not there."""
+    async def has_blob(self, repository: str, digest: str) -> bool:
+        """Whether the blob is in that repository.
+
+        One that is in storage elsewhere is there: the storage is not asked, since it may refuse a
+        HEAD by an address that is signed for GET.
+        Source: https://github.com/containerd/stargz-snapshotter/pull/167
+        """
         answer = await self._request(
             "HEAD",
             _path(repository, "blobs", digest),
             scope=_pull(repository),
             what=f"HEAD of blob {digest} in {repository}",
-            ok={200, 404},
+            ok={200, 404, *_REDIRECTS},
         )
-        return int(answer.headers.get("Content-Length", 0)) if answer.status == 200 else None
+        return answer.status != 404
 
     async def json_blob(self, repository: str, digest: str) -> dict[str, Any]:
         """A small blob that is a JSON object: a config.
@@ -103,20 +141,39 @@ class Registry:
             ok={200, 404},
         )
         if answer.status == 404:
-            raise BlobUnknownError(
-                f"{self.host}: {repository} has no blob {digest}", status=404, code="BLOB_UNKNOWN"
+            raise self._own(
+                BlobUnknownError(
+                    f"{self.host}: {repository} has no blob {digest}",
+                    status=404,
+                    code="BLOB_UNKNOWN",
+                )
             )
         return _object(answer.body, f"blob {digest}")
 
     async def start_upload(self, repository: str) -> UploadSession:
-        answer = await self._request(
-            "POST",
-            _path(repository, "blobs", "uploads/"),
-            scope=_push(repository),
-            what=f"start of an upload to {repository}",
-            ok={202},
-        )
-        return UploadSession(repository, self._location(repository, answer))
+        """Open an upload session.
+
+        Raises:
+            NameUnknownError: the registry does not create repositories by itself.
+        """
+        try:
+            answer = await self._request(
+                "POST",
+                _path(repository, "blobs", "uploads/"),
+                scope=_push(repository),
+                what=f"start of an upload to {repository}",
+                ok={202},
+            )
+        except NameUnknownError as error:
+            # Amazon ECR, Google Artifact Registry, Harbor's projects, Artifactory's repositories.
+            raise self._own(
+                NameUnknownError(
+                    f"{error}; create {repository} at the registry first",
+                    status=error.status,
+                    code=error.code,
+                )
+            ) from error
+        return self._session(repository, answer)
 
     async def mount(self, repository: str, digest: str, source: str) -> UploadSession | None:
         """Mount a blob from another repository of this registry; no bytes are sent.
@@ -131,42 +188,72 @@ class Registry:
             what=f"mount of {digest} from {source} to {repository}",
             ok={201, 202},
         )
-        if answer.status == 201:
-            return None
-        return UploadSession(repository, self._location(repository, answer))
+        return None if answer.status == 201 else self._session(repository, answer)
 
     async def upload_offset(self, session: UploadSession) -> int:
-        """Bytes that the registry holds of an interrupted upload.
+        """Bytes that the registry holds of an interrupted upload, to go on from there.
+
+        Zero, unasked, where the registry's word is not to be trusted.
 
         Raises:
             UploadUnknownError: it does not know the session any more, or cannot continue it.
         """
-        answer = await self._request(
+        if not self._quirks.resumes:
+            return 0
+        answer = await self._in_session(
+            session,
             "GET",
             session.location,
-            scope=_push(session.repository),
             what=f"state of an upload to {session.repository}",
             ok={200, 202, 204},
         )
         session.location = self._location(session.repository, answer, session.location)
+        session.chunk = self._quirks.chunk_size(answer.headers, wanted=self._wants_chunks)
         last = answer.headers.get("Range", "").rpartition("-")[2]
         # distribution answers 0-0 for nothing as well as for one byte; neither is worth keeping.
-        return int(last) + 1 if last.isdecimal() and int(last) > 0 else 0
+        session.offset = int(last) + 1 if last.isdecimal() and int(last) > 0 else 0
+        return session.offset
 
     async def upload_blocks(
         self, session: UploadSession, blocks: AsyncIterable[memoryview]
     ) -> None:
-        """Stream bytes of unknown total into the session, in one PATCH."""
-        answer = await self._request(
-            "PATCH",
-            session.location,
-            scope=_push(session.repository),
-            what=f"upload to {session.repository}",
-            ok={202, 201, 204},
-            headers={"Content-Type": OCTET_STREAM},
-            body=blocks,
+        """Stream bytes of unknown total into the session, in one PATCH.
+
+        Raises:
+            UploadUnknownError: the registry takes no stream; the next session has a ``chunk``.
+        """
+        try:
+            answer = await self._in_session(
+                session,
+                "PATCH",
+                session.location,
+                what=f"upload to {session.repository}",
+                headers={"Content-Type": OCTET_STREAM},
+                body=blocks,
+            )
+        except ResponseError as error:
+            # 416 says that bytes do not fit what is there already; to nothing they always fit.
+            refused = error.status in _NO_STREAM or (error.status == 416 and not session.offset)
+            if not refused or self._quirks.chunk is None:
+                raise
+            self._wants_chunks = True
+            raise self._own(
+                UploadUnknownError(
+                    f"{error}; trying in chunks", status=error.status, code=error.code
+                )
+            ) from error
+        session.location = self._location(session.repository, answer, session.location)
+
+    async def upload_chunk(self, session: UploadSession, content: bytes) -> None:
+        """Send the next bytes of the blob, ``session.chunk`` of them; the last go with the PUT.
+
+        How many the registry has is counted here: Amazon ECR's Range stands still.
+        """
+        answer = await self._send_content(
+            session, "PATCH", session.location, content, what=f"upload to {session.repository}"
         )
-        session.location = self._location(session.repository, answer)
+        session.location = self._location(session.repository, answer, session.location)
+        session.offset += len(content)
 
     async def finish_upload(
         self, session: UploadSession, digest: str, content: bytes = b""
@@ -176,14 +263,12 @@ class Registry:
         Raises:
             DigestMismatchError: the registry holds other bytes.
         """
-        answer = await self._request(
+        answer = await self._send_content(
+            session,
             "PUT",
             _with_digest(session.location, digest),
-            scope=_push(session.repository),
+            content,
             what=f"end of the upload of {digest} to {session.repository}",
-            ok={201, 204},
-            headers={"Content-Type": OCTET_STREAM},
-            body=content,
         )
         self._check_digest(answer, digest)
 
@@ -254,13 +339,26 @@ class Registry:
 
         Raises:
             DigestMismatchError: the registry computed another digest than ``digest``.
+            TagImmutableError: the tag stands for something else, for good.
+            UnsupportedError: the registry takes no manifests of that media type.
         """
+        try:
+            await self._put_manifest(repository, reference, raw, media_type, digest)
+        except TagImmutableError:
+            # Amazon ECR refuses the same image, too:
+            # https://github.com/aws/containers-roadmap/issues/2380
+            if await self.manifest_digest(repository, reference) != digest:
+                raise
+
+    async def _put_manifest(
+        self, repository: str, reference: str, raw: bytes, media_type: str, digest: str
+    ) -> None:
         answer = await self._request(
             "PUT",
             _path(repository, "manifests", reference),
             scope=_push(repository),
-            what=f"manifest {repository}:{reference}",
-            ok={200, 201, 202},
+            what=f"manifest {repository}:{reference} ({media_type})",
+            ok=_STORED,
             headers={"Content-Type": media_type},
             body=raw,
         )
@@ -284,11 +382,27 @@ class Registry:
     # Lists
 
     async def repositories(self) -> list[str]:
-        """All repositories of the registry."""
+        """All repositories of the registry.
+
+        Raises:
+            UnsupportedError: the registry lets nobody, or not us, list them.
+        """
         pages = self._pages(
             "/v2/_catalog", scope="registry:catalog:*", what="catalog", field="repositories"
         )
-        return [name async for page in pages for name in page]
+        try:
+            return [name async for page in pages for name in page]
+        except ResponseError as error:
+            # Docker Hub: 401 whoever asks, https://github.com/docker/hub-feedback/issues/2094
+            if error.status not in (401, 403, 404, 405):
+                raise
+            raise self._own(
+                UnsupportedError(
+                    f"{error}; this registry does not list its repositories to this login",
+                    status=error.status,
+                    code=error.code,
+                )
+            ) from error
 
     async def tags(self, repository: str) -> list[str]:
         """All tags of a repository.
@@ -315,7 +429,9 @@ class Registry:
             # A repository whose last tag was deleted has "tags": null.
             page = _object(answer.body, what).get(field) or []
             if not isinstance(page, list):
-                raise ProtocolError(f"{self.host}: {what}: {field} is not a list", status=200)
+                raise self._own(
+                    ProtocolError(f"{self.host}: {what}: {field} is not a list", status=200)
+                )
             yield [str(item) for item in page]
             url = _next_page(answer)
 
@@ -346,17 +462,69 @@ class Registry:
                 body=body,
             )
         except RegistryError as error:
-            error.registry = self.name
+            self._own(error)
             raise
+
+    async def _in_session(
+        self,
+        session: UploadSession,
+        method: str,
+        url: URL,
+        *,
+        what: str,
+        ok: Collection[int] = _STORED,
+        headers: Mapping[str, str] | None = None,
+        body: Body | None = None,
+    ) -> Answer:
+        """A request of an upload under way, for which a plain 404 means that it is not.
+
+        Artifactory at times, and proxies: https://github.com/GoogleContainerTools/jib/issues/3399
+        """
+        scope = _push(session.repository)
+        try:
+            return await self._request(
+                method, url, scope=scope, what=what, ok=ok, headers=headers, body=body
+            )
+        except NameUnknownError as error:
+            if error.code:
+                raise
+            raise self._own(UploadUnknownError(str(error), status=error.status)) from error
+
+    async def _send_content(
+        self, session: UploadSession, method: str, url: URL, content: bytes, *, what: str
+    ) -> Answer:
+        """Send the next bytes of a blob, with their place in it where they are not all of it.
+
+        The only bytes go without: registries take Content-Range for a chunk, and may have a limit
+        for those. Source: https://github.com/openai/tart/pull/179
+        """
+        headers = {"Content-Type": OCTET_STREAM, "Content-Length": str(len(content))}
+        if content and (session.offset or method == "PATCH"):
+            headers["Content-Range"] = f"{session.offset}-{session.offset + len(content) - 1}"
+        body = _Pieces(content) if len(content) > _PIECE else content
+        try:
+            return await self._in_session(
+                session, method, url, what=what, headers=headers, body=body
+            )
+        except TokenExpiredError:
+            return await self._in_session(
+                session, method, url, what=what, headers=headers, body=body
+            )
+
+    def _session(self, repository: str, answer: Answer) -> UploadSession:
+        chunk = self._quirks.chunk_size(answer.headers, wanted=self._wants_chunks)
+        return UploadSession(repository, self._location(repository, answer), chunk=chunk)
 
     def _location(self, repository: str, answer: Answer, known: URL | None = None) -> URL:
         location = answer.headers.get("Location")
         if not location:
             if known:
                 return known
-            raise ProtocolError(
-                f"{self.host}: the answer to an upload to {repository} has no Location",
-                status=answer.status,
+            raise self._own(
+                ProtocolError(
+                    f"{self.host}: the answer to an upload to {repository} has no Location",
+                    status=answer.status,
+                )
             )
         # The query carries the registry's signed state: it must come back byte for byte.
         return answer.url.join(URL(location, encoded=True))
@@ -365,9 +533,27 @@ class Registry:
         """Compare with the registry's own digest, which the specification lets it leave out."""
         theirs = answer.headers.get(_DIGEST_HEADER)
         if theirs and theirs != digest:
-            raise DigestMismatchError(
-                f"{self.host} stored {theirs} instead of {digest}", status=answer.status
+            raise self._own(
+                DigestMismatchError(
+                    f"{self.host} stored {theirs} instead of {digest}", status=answer.status
+                )
             )
+
+    def _own(self, error: E) -> E:
+        """The error, with this registry as the one that failed."""
+        error.registry = self.name
+        return error
+
+
+class _Pieces:
+    """Bytes at hand as a body that can be sent again."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = memoryview(content)
+
+    async def __aiter__(self) -> AsyncIterator[memoryview]:
+        for start in range(0, len(self._content), _PIECE):
+            yield self._content[start : start + _PIECE]
 
 
 def _path(repository: str, kind: str, name: str) -> str:

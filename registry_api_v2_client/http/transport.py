@@ -67,6 +67,8 @@ class Transport:
     ) -> Answer:
         """Send one request and return the answer if its status is in ``ok``.
 
+        A GET or HEAD follows redirects, unless ``ok`` says that these are an answer.
+
         ``registry`` is the registry's own URL: only requests to it carry authorization, not those
         to a storage host that it points at. ``what`` names the operation in errors. A streamed
         body cannot be sent twice: where the registry asks for new authorization in the middle of
@@ -88,6 +90,7 @@ class Transport:
                 headers=headers or {},
                 authorization=current.header if current else None,
                 body=body,
+                ok=ok,
             )
             if answer.status in ok:
                 return answer
@@ -122,6 +125,7 @@ class Transport:
         headers: Mapping[str, str],
         authorization: str | None = None,
         body: Body | None = None,
+        ok: Collection[int] = (),
     ) -> Answer:
         """Send a request and follow its redirects; ``authorization`` is for its origin alone."""
         origin = url.origin()
@@ -131,7 +135,8 @@ class Transport:
                 method, url, registry=registry, headers={**headers, **own}, body=body
             )
             location = answer.headers.get("Location")
-            if method not in _READING or answer.status not in _REDIRECTS or not location:
+            redirected = answer.status in _REDIRECTS and answer.status not in ok
+            if method not in _READING or not redirected or not location:
                 return answer
             try:
                 url = url.join(URL(location, encoded=True))

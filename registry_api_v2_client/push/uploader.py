@@ -14,6 +14,7 @@ from ..exceptions import (
 )
 from ..http.registry import Registry, UploadSession
 from ..models import BlobInfo
+from .chunks import Chunks
 from .ledger import BlobLedger
 from .progress import BlobProgress, BlobState, OnProgress
 from .sources import BlobSource
@@ -49,7 +50,7 @@ class BlobUploader:
         """Have the blob without sending it: it is there already, or in a repository near by."""
         if blob is None:
             return False
-        if await self.registry.blob_size(self.repository, blob.digest) is not None:
+        if await self.registry.has_blob(self.repository, blob.digest):
             state = BlobState.EXISTS
         elif await self._mount(blob.digest):
             state = BlobState.MOUNTED
@@ -62,7 +63,11 @@ class BlobUploader:
     async def send(self, source: BlobSource, blob: BlobInfo, content: bytes) -> None:
         """Send a small blob: POST and PUT."""
         session = await self._start(source)
-        await self.registry.finish_upload(session, blob.digest, content)
+        try:
+            await self._finish(session, blob, content)
+        except ResponseError:
+            await self._uploads.close(self._place(source))
+            raise
         self._uploads.remove(self._place(source))
         await self._sent(source, blob)
 
@@ -72,15 +77,16 @@ class BlobUploader:
         pieces: AsyncIterable[memoryview],
         finished: Callable[[], Awaitable[BlobInfo]],
     ) -> None:
-        """Send a blob in one PATCH between POST and PUT, from where an interrupted one stopped.
+        """Send a blob by PATCH between POST and PUT, from where an interrupted one stopped.
 
-        ``finished`` gives the descriptor once all ``pieces`` have been taken.
+        In one PATCH, unless the registry wants chunks. ``finished`` gives the descriptor once all
+        ``pieces`` have been taken.
         """
-        session, offset = await self._open(source)
+        session = await self._open(source)
         try:
-            await self.registry.upload_blocks(session, _skip(pieces, offset))
+            last = await self._send_most(source, session, _skip(pieces, session.offset))
             blob = await finished()
-            await self.registry.finish_upload(session, blob.digest)
+            await self._finish(session, blob, last)
         except ResponseError as error:
             if not _can_go_on(error):
                 await self._abandon(source, session)
@@ -88,28 +94,67 @@ class BlobUploader:
         await self._close(source)
         await self._sent(source, blob)
 
-    async def _open(self, source: BlobSource) -> tuple[UploadSession, int]:
-        """A session to go on with, and the bytes that the registry holds of it."""
+    async def _send_most(
+        self, source: BlobSource, session: UploadSession, pieces: AsyncIterable[memoryview]
+    ) -> bytes:
+        """Send the blob but for its last chunk, which is returned; a stream leaves none."""
+        if session.chunk is None:
+            await self.registry.upload_blocks(session, pieces)
+            return b""
+        chunks = Chunks(pieces, session.chunk)
+        async for chunk in chunks:
+            await self.registry.upload_chunk(session, chunk)
+            await self._note(source, session)
+        return chunks.rest
+
+    async def _finish(self, session: UploadSession, blob: BlobInfo, content: bytes) -> None:
+        """Close the session as the blob; should that be refused, maybe since it is there already.
+
+        Nexus answers 400 to the slower one of two uploads of the same blob:
+        https://github.com/sonatype/nexus-public/issues/967
+        """
+        try:
+            await self.registry.finish_upload(session, blob.digest, content)
+        except ResponseError as error:
+            if error.retryable and not isinstance(error, UploadUnknownError):
+                raise
+            if not await self._has(blob):
+                raise
+            await self.registry.abandon_upload(session)
+
+    async def _has(self, blob: BlobInfo) -> bool:
+        with suppress(RegistryError):
+            return await self.registry.has_blob(self.repository, blob.digest)
+        return False
+
+    async def _open(self, source: BlobSource) -> UploadSession:
+        """A session to go on with."""
         location = await self._ledger.upload(self.host, self.repository, source.key)
         if location:
             session = UploadSession(self.repository, URL(location, encoded=True))
             try:
-                if offset := await self.registry.upload_offset(session):
+                if await self.registry.upload_offset(session):
                     self._keep(source, session)
-                    return session, offset
+                    await self._note(source, session)
+                    return session
             except ResponseError as error:
                 if _can_go_on(error):
                     raise
             await self._abandon(source, session)
         session = await self._start(source)
         self._keep(source, session)
+        await self._note(source, session)
+        return session
+
+    async def _note(self, source: BlobSource, session: UploadSession) -> None:
+        """Note where to go on, should this be the last that is heard of the session."""
         await self._ledger.remember_upload(
             self.host, self.repository, source.key, str(session.location)
         )
-        return session, 0
 
     async def _start(self, source: BlobSource) -> UploadSession:
         """Open a session; the registry may do so even when we are cancelled before it answers."""
+        await self._uploads.close(self._place(source))
         starting = asyncio.create_task(self.registry.start_upload(self.repository))
         self._uploads.add(self._place(source), lambda: self._abandon_started(starting))
         try:
@@ -142,10 +187,10 @@ class BlobUploader:
                 continue
             try:
                 declined = await self.registry.mount(self.repository, digest, other)
-            except ResponseError as error:
+            except RegistryError as error:
                 if error.retryable:
                     raise
-                # We may not pull there; that is no reason to fail.
+                # We may not pull there, or get no token for it; that is no reason to fail.
             else:
                 if declined is None:
                     return True

@@ -25,9 +25,18 @@ class OpenUploads:
     def remove(self, key: object) -> None:
         self._open.pop(key, None)
 
+    async def close(self, key: object) -> None:
+        """Tell the registry to forget the session under that key, if there is one."""
+        if abandon := self._open.pop(key, None):
+            await _bounded(abandon)
+
     async def abandon(self) -> None:
         """Tell the registries to forget the sessions; bounded, and best effort."""
         abandons, self._open = list(self._open.values()), {}
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_ABANDON_SECONDS):
-                await asyncio.gather(*(abandon() for abandon in abandons))
+        await _bounded(*abandons)
+
+
+async def _bounded(*abandons: Abandon) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_ABANDON_SECONDS):
+            await asyncio.gather(*(abandon() for abandon in abandons))

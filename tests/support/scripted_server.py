@@ -9,7 +9,7 @@
 Exchanges may come in any order, each once; all must have happened when the block ends.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -17,6 +17,9 @@ import pytest
 from aiohttp import web
 
 from tests.support.local_server import LocalServer
+
+_TOLD = ("Content-Length", "Content-Range", "Content-Type", "Transfer-Encoding")
+"""Headers that help to see why a request is not in the script."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +33,15 @@ class Reply:
 class Exchange:
     """A request that is expected and what to answer.
 
-    `target` is path and query as sent; `headers` must be among the request's; `check` looks at
-    the body and raises AssertionError if it is wrong.
+    `target` is path and query as sent; `headers` must be among the request's, and those `without`
+    must not; `check` looks at the body and raises AssertionError if it is wrong.
     """
 
     method: str
     target: str
     reply: Reply
     headers: Mapping[str, str] = field(default_factory=dict)
+    without: Collection[str] = ()
     check: Callable[[bytes], None] | None = None
 
     def matches(self, request: web.BaseRequest) -> bool:
@@ -45,6 +49,7 @@ class Exchange:
             request.method == self.method
             and request.raw_path == self.target
             and self.headers.items() <= dict(request.headers).items()
+            and not any(name in request.headers for name in self.without)
         )
 
 
@@ -61,6 +66,10 @@ class ScriptedServer(LocalServer):
         self.requests: list[web.BaseRequest] = []
         super().__init__(web.ServerRunner(web.Server(self._answer), shutdown_timeout=0))
 
+    def expect(self, *script: Exchange) -> None:
+        """More of the script, where it needs to know the server's address."""
+        self._expected += script
+
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,
@@ -75,10 +84,12 @@ class ScriptedServer(LocalServer):
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self.requests.append(request)
-        body = await request.read()
+        # Not read(), which refuses bodies of more than a MiB.
+        body = b"".join([data async for data in request.content.iter_any()])
         exchange = next((e for e in self._expected if e.matches(request)), None)
         if exchange is None:
-            self._problems.append(f"not in the script: {request.method} {request.raw_path}")
+            sent = {name: request.headers[name] for name in _TOLD if name in request.headers}
+            self._problems.append(f"not in the script: {request.method} {request.raw_path} {sent}")
             return web.Response(status=418)
         self._expected.remove(exchange)
         if exchange.check:

@@ -49,6 +49,12 @@ async def test_a_url_says_itself_whether_to_use_tls(client: RegistryClient, url:
     assert str(client.registry(url).url).rstrip("/") == url.rstrip("/")
 
 
+async def test_a_registry_is_remembered(client: RegistryClient) -> None:
+    one = client.registry("registry.example.com")
+    assert client.registry("https://registry.example.com") is one
+    assert client.registry("registry.example.com:5000") is not one
+
+
 async def test_a_secret_in_a_url_goes_nowhere(client: RegistryClient) -> None:
     registry = client.registry("http://user:secret@localhost:5000/?token=secret")
     assert "secret" not in str(registry.url)

@@ -43,6 +43,16 @@ async def test_a_session_takes_the_place_of_the_one_before_it() -> None:
     assert (before.abandoned, now.abandoned) == (0, 1)
 
 
+async def test_one_may_be_closed_alone() -> None:
+    open_uploads, one, other = OpenUploads(), Session(), Session()
+    open_uploads.add("one", one.abandon)
+    open_uploads.add("other", other.abandon)
+    await open_uploads.close("one")
+    await open_uploads.close("one")
+    await open_uploads.close("never there")
+    assert (one.abandoned, other.abandoned) == (1, 0)
+
+
 async def test_one_may_take_itself_out_while_it_is_abandoned() -> None:
     open_uploads, other = OpenUploads(), Session()
 

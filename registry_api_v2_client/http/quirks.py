@@ -1,0 +1,72 @@
+"""How uploads to single registries differ, as far as their answers do not tell; with sources.
+
+What can be learnt from an answer needs no entry here; docs/registries.md has the whole list.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_MIB = 1 << 20
+_LARGEST_CHUNK = 64 * _MIB
+"""A chunk is held in memory: a registry that asks for more than this gets a stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """What to know of a registry before an upload.
+
+    Attributes:
+        resumes: whether its word on how much of an interrupted upload it holds can be trusted.
+        chunk: bytes of a chunk, should it not take a blob in one stream; None: it takes no chunks.
+    """
+
+    resumes: bool = True
+    # GitHub takes no larger request with Content-Range than this, though streams of any length:
+    # https://github.com/oras-project/rust-oci-client/issues/35
+    chunk: int | None = 4 * _MIB
+
+    def chunk_size(self, headers: Mapping[str, str], *, wanted: bool) -> int | None:
+        """Bytes of a chunk of an upload that was answered with ``headers``; None: one stream.
+
+        ``wanted`` says that the registry has refused a stream before.
+
+        Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md, "Pushing a
+        blob in chunks"; the largest size is only proposed, but Cloudflare's registry sends it:
+        https://github.com/opencontainers/distribution-spec/issues/485
+        """
+        least = _bytes(headers, "OCI-Chunk-Min-Length") or 1
+        most = _bytes(headers, "OCI-Chunk-Max-Length") or (_LARGEST_CHUNK if wanted else 0)
+        if self.chunk is None or not least <= min(most, _LARGEST_CHUNK):
+            return None
+        return min(max(self.chunk, least), most)
+
+
+_KNOWN: tuple[tuple[re.Pattern[str], Quirks], ...] = (
+    # Amazon ECR: the Range that it tells stands still at the first chunk, its upload status is 404;
+    # https://github.com/aws/containers-roadmap/issues/2831, https://github.com/dotnet/sdk/pull/33019
+    # A part has 5 to 20 MiB: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/
+    # API_UploadLayerPart.html, API_CompleteLayerUpload.html (LayerPartTooSmallException)
+    (
+        re.compile(r"[0-9]+\.dkr[.-]ecr(-fips)?\..+|public\.ecr\.aws"),
+        Quirks(resumes=False, chunk=5 * _MIB),
+    ),
+    # Google Artifact Registry and gcr.io, which it serves: no chunked uploads;
+    # https://cloud.google.com/artifact-registry/docs/reference/docker-api
+    (re.compile(r".+-docker\.pkg\.dev|(.+\.)?gcr\.io"), Quirks(resumes=False, chunk=None)),
+    # Azure: an upload that broke off cannot go on;
+    # https://github.com/Azure/azure-sdk-for-net/issues/35322
+    (re.compile(r".+\.azurecr\.(io|cn|us)"), Quirks(resumes=False)),
+)
+_OTHERS = Quirks()
+
+
+def quirks_of(host: str) -> Quirks:
+    """What is known of the registry at ``host[:port]``."""
+    name = host.partition(":")[0]
+    return next((quirks for hosts, quirks in _KNOWN if hosts.fullmatch(name)), _OTHERS)
+
+
+def _bytes(headers: Mapping[str, str], name: str) -> int | None:
+    value = headers.get(name, "")
+    return int(value) if value.isdecimal() and len(value) < 20 else None
