@@ -806,7 +806,8 @@ async def test_a_session_whose_end_was_lost_is_closed_before_the_next(
 ) -> None:
     archive = write_archive(tmp_path / "image.tar", docker_legacy, make_image(SMALL))
     async with SpecRegistry() as registry, FaultProxy(registry.url) as proxy:
-        proxy.cut(is_blob_put)
+        # The first is aiohttp's own affair: it takes the connection for one that had grown old.
+        proxy.cut(is_blob_put, times=2)
         await push_image(pusher, archive.path, f"{proxy.url}/app")
         assert registry.repositories["app"].uploads == {}
 
