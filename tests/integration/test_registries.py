@@ -487,6 +487,20 @@ async def test_who_cannot_tell_what_it_holds_is_not_asked(like: str) -> None:
         await push.blob()
 
 
+async def test_ecr_gets_another_session_for_bytes_that_are_sent_again() -> None:
+    words = "First byte of the layer part is 0 instead of 24"
+    script = [
+        start(accepted(session(1))),
+        small(session(1), problem(416, "BLOB_UPLOAD_INVALID", words)),
+        head_blob(Reply(404), SMALL_DIGEST),
+        forget(session(1)),
+        start(accepted(session(2))),
+        small(session(2), Reply(201)),
+    ]
+    async with scripted(script, like=ECR) as registry:
+        await Push(registry).small()
+
+
 async def test_ecr_creates_no_repositories() -> None:
     words = "The repository with name 'app' does not exist in the registry with id '123456789012'"
     script = [start(problem(404, "NAME_UNKNOWN", words))]
@@ -614,9 +628,9 @@ async def test_google_takes_no_chunks() -> None:
 # Azure -------------------------------------------------------------------------------------------
 
 
-async def test_azure_s_state_comes_back_byte_for_byte() -> None:
-    first = "/v2/app/blobs/uploads/a94f?_nouploadcache=false&_state=8joU%2BEn-xMjYwNDRaIn0%3D"
-    second = "/v2/app/blobs/uploads/a94f?_nouploadcache=false&_state=other%3D%3D"
+async def test_azure_s_newest_location_comes_back_byte_for_byte() -> None:
+    first = "/v2/app/blobs/uploads/2b28?_nouploadcache=false&_state=8joU%2BEn-xMjYwNDRaIn0%3D"
+    second = "/v2/app/blobs/uploads/f6d3?_nouploadcache=false&_state=9G2t%2BKQOw-NmMjg1WiJ9%3D"
     script = [
         start(accepted(first)),
         stream(first, accepted(second)),
