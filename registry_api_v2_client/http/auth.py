@@ -13,17 +13,16 @@ from dataclasses import dataclass, field
 
 from yarl import URL
 
+from ..exceptions import CredentialsError, DeniedError
 from .challenge import Challenge, parse_challenges
 from .credential_store import CredentialStore
-from .credentials import SecretKind
+from .credentials import Credentials, SecretKind
 from .tokens import TokenServer, basic, merge_scopes
 
 _EARLY = 0.2
 """A token is renewed when this share of its life is left."""
 _SCHEMES = ("bearer", "basic")
 """Those that we speak, the better one first."""
-
-
 _MOST_PLACES = 1024
 """Repositories and what is done there; those not seen for long can ask again."""
 
@@ -130,10 +129,24 @@ class Authenticator:
         return place.current
 
     async def _answer(self, place: _Place, *, anew: bool) -> Authorization | None:
+        """Sign in; where what we knew does not serve any longer, with what is known by now."""
+        credentials = await self._find(place, anew=anew)
+        try:
+            return await self._sign_in(place, credentials)
+        except (CredentialsError, DeniedError):
+            newer = await self._find(place, anew=True)
+            if newer == credentials:
+                raise
+            return await self._sign_in(place, newer)
+
+    async def _find(self, place: _Place, *, anew: bool) -> Credentials | None:
+        host = place.registry.host_port_subcomponent or ""
+        return await self._credentials.find(host, _repository(place.scope), anew=anew)
+
+    async def _sign_in(
+        self, place: _Place, credentials: Credentials | None
+    ) -> Authorization | None:
         challenge = self._challenges[place.registry]
-        credentials = await self._credentials.find(
-            place.registry.host_port_subcomponent or "", _repository(place.scope), anew=anew
-        )
         if credentials and credentials.kind is SecretKind.REGISTRY_TOKEN:
             return Authorization(f"Bearer {credentials.password}")
         if challenge.scheme == "basic":

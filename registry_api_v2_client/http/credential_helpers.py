@@ -7,8 +7,8 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import time
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import defaultdict
 from contextlib import suppress
 
@@ -29,7 +29,7 @@ class CredentialHelpers:
 
     def __init__(self, *, patience: float = _PATIENCE_SECONDS) -> None:
         self._patience = patience
-        self._answers: dict[tuple[str, str], tuple[float, Credentials | None]] = {}
+        self._answers: dict[tuple[str, str], tuple[float, Credentials]] = {}
         self._locks: dict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def find(self, helper: str, registry: str, *, anew: bool = False) -> Credentials | None:
@@ -42,37 +42,35 @@ class CredentialHelpers:
         """
         key = helper, registry
         async with self._locks[key]:
-            until, credentials = self._answers.get(key, (0.0, None))
-            if anew or until <= time.monotonic():
-                credentials = await self._ask(helper, registry)
-                self._answers[key] = time.monotonic() + _KEEP_SECONDS, credentials
-            return credentials
+            if not anew and key in self._answers:
+                until, credentials = self._answers[key]
+                if until > time.monotonic():
+                    return credentials
+            found = await self._ask(helper, registry)
+            if found:
+                self._answers[key] = time.monotonic() + _KEEP_SECONDS, found
+            return found
 
     async def _ask(self, helper: str, registry: str) -> Credentials | None:
         program = f"docker-credential-{helper}"
         server = _DOCKER_HUB_SERVER if registry == DOCKER_HUB else registry
         try:
-            process = await asyncio.create_subprocess_exec(
-                program, "get", stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True
-            )
+            status, output = await asyncio.to_thread(_talk, program, server, self._patience)
         except OSError as error:
             raise CredentialsError(
                 f"{registry}: {program}, which docker's config.json names, cannot be run: "
                 f"{error.strerror}"
             ) from error
-        try:
-            async with asyncio.timeout(self._patience):
-                output = await _talk(process, server.encode())
-        except TimeoutError as error:
+        except subprocess.TimeoutExpired as error:
             raise CredentialsError(
                 f"{registry}: {program} gave no answer in {self._patience:g} seconds"
             ) from error
-        if process.returncode:
+        if status:
             if _NOT_FOUND in output.lower():
                 return None
             # What it printed may hold anything.
             raise CredentialsError(
-                f"{registry}: {program} failed with exit status {process.returncode}; "
+                f"{registry}: {program} failed with exit status {status}; "
                 f"try: echo {server} | {program} get"
             )
         try:
@@ -84,12 +82,20 @@ class CredentialHelpers:
             ) from error
 
 
-async def _talk(process: Process, text: bytes) -> bytes:
-    """What the process says to the text; one that is not waited for any longer is ended."""
-    try:
-        output, _ = await process.communicate(text)
-    except asyncio.CancelledError:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # what it started holds its output open, too
-        raise
-    return output
+def _talk(program: str, server: str, patience: float) -> tuple[int, bytes]:
+    """Exit status and standard output of ``<program> get``; one that takes too long is ended."""
+    with subprocess.Popen(
+        [program, "get"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, _ = process.communicate(server.encode(), patience)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                # With what it started, which holds its output open.
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+        return process.returncode, output

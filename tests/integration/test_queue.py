@@ -1,7 +1,6 @@
 """The whole way: a producer enqueues, worker processes push, the status keys say so."""
 
 import asyncio
-import json
 import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -17,8 +16,6 @@ from tests.support.images import ARCHIVES, sha256_digest
 from tests.support.processes import ManagedProcess, free_port
 from tests.support.proxy import FaultProxy, is_manifest_put, is_patch
 from tests.support.servers import (
-    HTPASSWD_PASSWORD,
-    HTPASSWD_USER,
     RedisServer,
     Registry,
 )
@@ -267,35 +264,6 @@ async def test_other_jobs_go_on_beside_one_that_fails(
 
 
 # Credentials
-
-
-async def test_credentials_come_from_the_worker_s_settings_and_show_up_nowhere(
-    tmp_path: Path,
-    queue: PushQueue,
-    worker: StartWorker,
-    start_registry: Callable[..., Registry],
-    shared_redis: RedisServer,
-) -> None:
-    registry = start_registry(htpasswd=True)
-    archive = ARCHIVES["guide"](tmp_path)
-    login = {"username": HTPASSWD_USER, "password": HTPASSWD_PASSWORD}
-    with shared_redis.client() as redis, redis.monitor() as monitor:
-        process = worker(
-            PUSH_QUEUE_REGISTRY_AUTH=json.dumps({registry.host: login}),
-            PUSH_QUEUE_LOG_LEVEL="debug",
-        )
-        job = await queue.enqueue(archive.path, f"{registry.host}/app:1")
-        job = await queue.wait(job.id, timeout=30)
-        assert job.state is JobState.SUCCEEDED
-        redis.echo("the end")
-        commands = []
-        for command in monitor.listen():
-            if command["command"] == "ECHO the end":
-                break
-            commands.append(command["command"])
-    assert any(job.id in command for command in commands)
-    assert [command for command in commands if HTPASSWD_PASSWORD in command] == []
-    assert HTPASSWD_PASSWORD not in process.log
 
 
 async def test_refused_credentials_fail_at_once(

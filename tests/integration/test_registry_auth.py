@@ -347,6 +347,26 @@ async def test_a_credential_helper_that_keeps_an_identity_token(
         assert helper.calls == [f"get {registry.host}"]
 
 
+async def test_a_credential_helper_with_a_newer_password(
+    tmp_path: Path,
+    queue: PushQueue,
+    worker: StartWorker,
+    start_registry: StartRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    archive = ARCHIVES["guide"](tmp_path)
+    helper = CredentialHelper(in_path(tmp_path, monkeypatch), "test")
+    async with TokenServer(tmp_path / "tokens", login=GOOD) as tokens:
+        registry = start_registry(token_server=tokens)
+        helper.keep({registry.host: (WRONG.username, WRONG.password)})
+        worker(**docker_settings(tmp_path, {"credsStore": helper.name}))
+        job = await push(queue, archive.path, f"{registry.host}/app:1")
+        assert_refused(job, registry.host, "unauthorized")
+        helper.keep({registry.host: (GOOD.username, GOOD.password)})
+        job = await push(queue, archive.path, f"{registry.host}/app:1")
+        assert job.state is JobState.SUCCEEDED, job.error
+
+
 @pytest.mark.parametrize("login", [None, WRONG])
 async def test_a_token_server_that_refuses(
     login: Login | None,

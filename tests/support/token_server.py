@@ -49,6 +49,7 @@ class TokenServer(LocalServer):
     Attributes:
         bundle: the certificate, as docker-registry's `rootcertbundle`.
         asked: method and scopes of each request, in order.
+        issued: all tokens, in order.
         down: answer 503 to whatever comes.
     """
 
@@ -81,6 +82,7 @@ class TokenServer(LocalServer):
         self._says = lifetime if says is None else says
         self._actions = actions
         self.asked: list[tuple[str, list[str]]] = []
+        self.issued: list[str] = []
         self.down = False
         app = web.Application()
         app.router.add_get("/token", self._get)
@@ -121,8 +123,8 @@ class TokenServer(LocalServer):
             return web.Response(status=503)
         if not signed_in:
             return web.json_response({"error": "invalid_grant"}, status=401)
-        token = {"access_token": self._sign(scopes), "expires_in": self._says}
-        return web.json_response(token)
+        self.issued.append(self._sign(scopes))
+        return web.json_response({"access_token": self.issued[-1], "expires_in": self._says})
 
     def _sign(self, scopes: list[str]) -> str:
         now = time.time()

@@ -123,6 +123,14 @@ async def test_a_helper_s_answer_serves_until_it_is_refused(
     assert await store.find("reg", anew=True) == BOB
 
 
+async def test_a_login_that_was_missing_is_seen_at_once(
+    helper: CredentialHelper, store: CredentialStore
+) -> None:
+    assert await store.find("reg") is None
+    helper.keep({"reg": ("alice", "wonderland")})
+    assert await store.find("reg") == ALICE
+
+
 @pytest.mark.parametrize(
     ("program", "reason"),
     [

@@ -1,0 +1,186 @@
+"""Everything that the system emits while it signs in, searched for every secret that it knows."""
+
+import asyncio
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import redis
+
+from producer import PushQueue, load_settings
+from tests.support.connect_proxy import ConnectProxy
+from tests.support.credential_helper import CredentialHelper, in_path
+from tests.support.images import ARCHIVES
+from tests.support.logins import Login
+from tests.support.processes import ManagedProcess, free_port
+from tests.support.servers import (
+    HTPASSWD_PASSWORD,
+    HTPASSWD_USER,
+    RedisServer,
+    Registry,
+    clean_environment,
+)
+from tests.support.token_server import TokenServer
+
+pytestmark = pytest.mark.integration
+
+GOOD = Login(HTPASSWD_USER, HTPASSWD_PASSWORD)
+WRONG = Login(HTPASSWD_USER, "wrong horse")
+IDENTITY_TOKEN = "refresh-me-if-you-can"
+HELPER_SECRET = "told by no helper"
+PROXY = Login("walker", "through-the-wall")
+REDIS_PASSWORD = "remember/nothing"
+
+
+@contextmanager
+def monitored(server: RedisServer) -> Iterator[list[str]]:
+    """All commands that Redis gets meanwhile; there when the block has ended."""
+    commands: list[str] = []
+    with server.client() as client, client.monitor() as monitor:
+        yield commands
+        client.echo("the end")
+        for command in monitor.listen():
+            if command["command"] == "ECHO the end":
+                return
+            commands.append(command["command"])
+
+
+def dump(client: redis.Redis) -> str:
+    """Every key with its value."""
+    read: dict[str, Callable[[str], object]] = {
+        "string": client.get,
+        "hash": client.hgetall,
+        "list": lambda key: client.lrange(key, 0, -1),
+        "set": client.smembers,
+        "zset": lambda key: client.zrange(key, 0, -1, withscores=True),
+        "stream": client.xrange,
+    }
+    return "\n".join(f"{key} {read[client.type(key)](key)}" for key in client.scan_iter())
+
+
+def command_line(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+def push_queue(env: dict[str, str], *arguments: str) -> str:
+    """What `push-queue` prints, on both channels."""
+    command = [sys.executable, "-m", "producer", *arguments]
+    done = subprocess.run(
+        command, env=clean_environment(**env), capture_output=True, text=True, timeout=60
+    )
+    return done.stdout + done.stderr
+
+
+def traces(secret: str) -> set[str]:
+    """How a secret looks where it leaks: as it is, in a URL, in JSON, behind a user name."""
+    return {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}
+
+
+def basic_of(login: Login) -> str:
+    return base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+async def test_no_secret_is_emitted(
+    log_format: str,
+    tmp_path: Path,
+    namespace: str,
+    worker: Callable[..., ManagedProcess],
+    start_registry: Callable[..., Registry],
+    start_redis: Callable[[], RedisServer],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    archive = ARCHIVES["guide"](tmp_path)
+    server = start_redis()
+    redis_url = f"redis://:{quote(REDIS_PASSWORD, safe='')}@127.0.0.1:{server.port}/0"
+    folder = in_path(tmp_path, monkeypatch)
+    keeper = CredentialHelper(folder, "keeper")
+    failing = CredentialHelper(folder, "failing")
+    failing.write(f"#!/bin/sh\necho '{HELPER_SECRET}'\necho '{HELPER_SECRET}' >&2\nexit 1")
+    emitted: list[str] = []
+    async with (
+        TokenServer(tmp_path / "t1", login=GOOD, refresh_token=IDENTITY_TOKEN) as tokens,
+        TokenServer(tmp_path / "t2", login=GOOD) as broken_tokens,
+        ConnectProxy({}, login=Login(PROXY.username, "something else")) as proxy,
+    ):
+        broken_tokens.down = True
+        passwords = start_registry(htpasswd=True)
+        with_tokens = start_registry(token_server=tokens)
+        without_tokens = start_registry(token_server=broken_tokens)
+        nowhere = f"127.0.0.1:{free_port()}"
+        keeper.keep({with_tokens.host: ("<token>", IDENTITY_TOKEN)})
+        logins = {
+            passwords.host: GOOD,
+            f"{passwords.host}/wrong": WRONG,
+            without_tokens.host: GOOD,
+            nowhere: GOOD,
+            "registry.test": GOOD,
+        }
+        auth = {h: {"username": w.username, "password": w.password} for h, w in logins.items()}
+        helped = passwords.host.replace("127.0.0.1", "localhost")
+        helpers = {with_tokens.host: keeper.name, helped: failing.name}
+        (tmp_path / "config.json").write_text(json.dumps({"credHelpers": helpers}))
+        env = {"PUSH_QUEUE_REDIS_URL": redis_url, "PUSH_QUEUE_NAMESPACE": namespace}
+        expected = {
+            f"{passwords.host}/app:1": None,
+            f"{with_tokens.host}/app:1": None,
+            f"{passwords.host}/wrong/app:1": "unauthorized",
+            f"{helped}/app:1": "unauthorized",
+            f"{without_tokens.host}/app:1": "registry_unavailable",
+            f"{nowhere}/app:1": "registry_unavailable",
+            "registry.test/app:1": "registry_unavailable",
+        }
+        with server.client() as client:
+            client.config_set("requirepass", REDIS_PASSWORD)
+        server.url = redis_url
+        with monitored(server) as commands:
+            process = worker(
+                **env,
+                DOCKER_CONFIG=str(tmp_path),
+                HTTPS_PROXY=f"http://{PROXY.username}:{PROXY.password}@{proxy.host}",
+                PUSH_QUEUE_REGISTRY_AUTH=json.dumps(auth),
+                PUSH_QUEUE_LOG_LEVEL="debug",
+                PUSH_QUEUE_LOG_FORMAT=log_format,
+                PYTHONASYNCIODEBUG="1",
+            )
+            emitted.append(command_line(process.pid))
+            settings = load_settings(redis_url=redis_url, namespace=namespace)
+            emitted.append(repr(settings))
+            async with PushQueue.connect(settings) as queue:
+                jobs = [
+                    await queue.enqueue(archive.path, target, max_attempts=1) for target in expected
+                ]
+                done = [await queue.wait(job.id, timeout=60) for job in jobs]
+            outcomes = {job.targets[0]: job.error_kind for job in done}
+            assert outcomes == expected, [job.error for job in done]
+            emitted += map(repr, done)
+            emitted += await asyncio.gather(
+                asyncio.to_thread(push_queue, env, "list"),
+                asyncio.to_thread(push_queue, env, "list", "--json"),
+                asyncio.to_thread(push_queue, env, "status", done[2].id),
+            )
+            wrong = {**env, "PUSH_QUEUE_REDIS_URL": redis_url.replace("remember", "forgot")}
+            emitted.append(await asyncio.to_thread(push_queue, wrong, "list"))
+        with server.client() as client:
+            emitted.append(dump(client))
+        await asyncio.to_thread(process.terminate)
+        emitted += [process.log, *commands]
+        secrets = {
+            *(trace for login in (GOOD, WRONG, PROXY) for trace in traces(login.password)),
+            *(basic_of(login) for login in (GOOD, WRONG, PROXY)),
+            *traces(IDENTITY_TOKEN),
+            *traces(HELPER_SECRET),
+            *traces(REDIS_PASSWORD),
+            *traces("forgot/nothing"),
+            *tokens.issued,
+        }
+    everything = "\n".join(emitted)
+    assert all(job.id in everything for job in done)
+    assert tokens.issued
+    assert [secret for secret in secrets if secret in everything] == []
