@@ -93,7 +93,7 @@ class HttpSession:
                         )
                     async with self._session.request(
                         method,
-                        url.with_user(None),
+                        url.with_user(None) if url.user else url,
                         headers=headers,
                         data=aiter(stream) if stream else body,
                         allow_redirects=False,

@@ -1,5 +1,6 @@
 """Certificates of an authority of the tests' own, in docker's layout."""
 
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,12 @@ class ServerCertificate:
 
     chain: Path
     key: Path
+
+    def context(self) -> ssl.SSLContext:
+        """For a server in this process."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.chain, self.key)
+        return context
 
 
 class Authority:

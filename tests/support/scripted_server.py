@@ -9,6 +9,7 @@
 Exchanges may come in any order, each once; all must have happened when the block ends.
 """
 
+import ssl
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -60,11 +61,11 @@ class ScriptedServer(LocalServer):
         requests: every request that came, with its headers.
     """
 
-    def __init__(self, *script: Exchange) -> None:
+    def __init__(self, *script: Exchange, tls: ssl.SSLContext | None = None) -> None:
         self._expected = list(script)
         self._problems: list[str] = []
         self.requests: list[web.BaseRequest] = []
-        super().__init__(web.ServerRunner(web.Server(self._answer), shutdown_timeout=0))
+        super().__init__(web.ServerRunner(web.Server(self._answer), shutdown_timeout=0), tls)
 
     def expect(self, *script: Exchange) -> None:
         """More of the script, where it needs to know the server's address."""

@@ -8,7 +8,6 @@ Refresh tokens: https://distribution.github.io/distribution/spec/auth/oauth/
 """
 
 import base64
-import ssl
 import time
 import uuid
 from pathlib import Path
@@ -88,10 +87,7 @@ class TokenServer(LocalServer):
         app.router.add_get("/token", self._get)
         if oauth:
             app.router.add_post("/token", self._post)
-        context = None
-        if certificate:
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            context.load_cert_chain(certificate.chain, certificate.key)
+        context = certificate.context() if certificate else None
         super().__init__(web.AppRunner(app, shutdown_timeout=0), context)
 
     @property
