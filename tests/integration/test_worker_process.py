@@ -62,6 +62,23 @@ def test_a_spoilt_docker_config_is_exit_code_2_and_named(tmp_path: Path, redis_u
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "word"),
+    [
+        ("PUSH_QUEUE_REGISTRY_CERTS_DIR", "/no/such/folder", "/no/such/folder"),
+        ("HTTPS_PROXY", "socks5://me:secret@proxy:1080", "HTTPS_PROXY"),
+    ],
+)
+def test_transport_settings_that_cannot_be_used_are_named(
+    name: str, value: str, word: str, redis_url: str
+) -> None:
+    done = run_worker(PUSH_QUEUE_REDIS_URL=redis_url, **{name: value})
+    assert done.returncode == 2
+    assert word in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr
+
+
 def test_burst_ends_with_an_empty_queue(redis_url: str, namespace: str) -> None:
     done = run_worker("--burst", PUSH_QUEUE_REDIS_URL=redis_url, PUSH_QUEUE_NAMESPACE=namespace)
     assert done.returncode == 0, done.stderr

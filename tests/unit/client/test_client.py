@@ -1,6 +1,7 @@
 """Which URL a registry is spoken to at, and how references become targets."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -35,8 +36,18 @@ def test_only_loopback_is_plain_http(host: str, url: str) -> None:
     assert registry_url(host) == url
 
 
-def test_docker_hub_s_api_is_elsewhere() -> None:
-    assert registry_url("docker.io") == "https://registry-1.docker.io"
+@pytest.mark.parametrize("host", ["docker.io", "index.docker.io", "registry-1.docker.io"])
+def test_docker_hub_s_api_is_elsewhere(host: str) -> None:
+    assert registry_url(host) == "https://registry-1.docker.io"
+
+
+async def test_a_loopback_host_that_has_certificates_speaks_tls(tmp_path: Path) -> None:
+    (tmp_path / "localhost:5000").mkdir()
+    insecure = ["127.0.0.1:5000"]
+    async with RegistryClient(certs_dir=tmp_path, insecure_hosts=insecure) as client:
+        hosts = ("localhost:5000", "127.0.0.1:5000", "localhost:5001")
+        schemes = [client.registry(host).url.scheme for host in hosts]
+    assert schemes == ["https", "https", "http"]
 
 
 async def test_configured_hosts_are_plain_http_port_and_all(client: RegistryClient) -> None:

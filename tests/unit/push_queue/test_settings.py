@@ -61,10 +61,12 @@ def test_env_file_and_secrets_are_read(tmp_path: Path) -> None:
 
 def test_lists_and_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUSH_QUEUE_PLAIN_HTTP_HOSTS", "registry:5000, other ,")
+    monkeypatch.setenv("PUSH_QUEUE_INSECURE_HOSTS", "lab:5000")
     credentials = {"ghcr.io": {"username": "me", "password": SECRET}}
     monkeypatch.setenv("PUSH_QUEUE_REGISTRY_AUTH", json.dumps(credentials))
     settings = load_settings()
     assert settings.plain_http_hosts == ("registry:5000", "other")
+    assert settings.insecure_hosts == ("lab:5000",)
     assert settings.registry_auth["ghcr.io"].password.get_secret_value() == SECRET
     assert SECRET not in f"{settings!r} {settings}"
 
