@@ -107,6 +107,10 @@ test-integration: $(DEV) test-tools ## The tests with a real Valkey and a real r
 test-cov: $(DEV) test-tools ## All tests, with coverage in htmlcov/
 	$(PYTEST) $(PARALLEL) --cov --cov-report=term --cov-report=html
 
+.PHONY: chaos
+chaos: $(DEV) test-tools ## Kill workers, Redis and registry under JOBS (300) jobs, by SEED
+	@$(BIN)/python -m tests.chaos
+
 .PHONY: local-test
 local-test: $(DEV) ## The integration tests against the registry on REGISTRY_PORT
 	$(REGISTRY) run $(PYTEST) $(PARALLEL) -m integration
@@ -115,6 +119,10 @@ local-test: $(DEV) ## The integration tests against the registry on REGISTRY_POR
 .PHONY: test-tools
 test-tools:
 	@$(REGISTRY) tools
+
+.PHONY: bench-queue
+bench-queue: $(BENCH) test-tools ## The benchmarks of the queue, beside plain arq
+	@$(BIN)/python benchmarks/queue.py
 
 .PHONY: bench
 bench: $(BENCH) test-tools ## The benchmarks against skopeo and others; takes ten minutes

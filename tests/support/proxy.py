@@ -93,13 +93,16 @@ class CutError(Exception):
 class FaultProxy:
     """Listens on a free port of the loopback and forwards to `upstream` (`http://host:port`).
 
+    `bandwidth` bounds the bytes a second of one request's body, so that uploads take their time.
+
     Attributes:
         requests: heads of all requests, in order of arrival.
         body_bytes: bytes of request bodies forwarded to the registry, by path.
     """
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, *, bandwidth: int | None = None) -> None:
         parts = urlsplit(upstream)
+        self._bandwidth = bandwidth
         self._upstream = (parts.hostname or "", parts.port or 80)
         self._faults: list[Fault] = []
         self._connections: set[asyncio.Task[None]] = set()
@@ -140,10 +143,7 @@ class FaultProxy:
         times: int = 1,
     ) -> None:
         """Answer in the registry's place, without reading the body, and close the connection."""
-        fields = {"Content-Length": str(len(body)), "Connection": "close", **(headers or {})}
-        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
-        lines += [f"{name}: {value}" for name, value in fields.items()]
-        response = "\r\n".join([*lines, "", ""]).encode() + body
+        response = render_answer(status, headers or {}, body)
         self._faults += [Fault(matches, answer=response) for _ in range(times)]
 
     async def __aenter__(self) -> Self:
@@ -247,6 +247,8 @@ class FaultProxy:
             to_registry.write(frame(data, request.headers))
             await to_registry.drain()
             self.body_bytes[request.path] += len(data)
+            if self._bandwidth:
+                await asyncio.sleep(len(data) / self._bandwidth)
 
         sent = 0
         async for data in read_body(request.headers, client):
@@ -274,6 +276,14 @@ async def strike(fault: Fault) -> None:
 
 
 # HTTP/1.1 framing --------------------------------------------------------------------------------
+
+
+def render_answer(status: int, headers: Mapping[str, str], body: bytes = b"") -> bytes:
+    """An answer after which the connection is closed."""
+    fields = {"Content-Length": str(len(body)), "Connection": "close", **headers}
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in fields.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 def parse_headers(lines: list[str]) -> dict[str, str]:

@@ -1,0 +1,121 @@
+"""The workers of a chaos run: processes that are stopped, killed, paused, and replaced."""
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import TimeoutExpired
+
+from tests.chaos.network import sign_in
+from tests.support.processes import ManagedProcess
+from tests.support.servers import wait_for_worker, worker_process
+
+STOP_SECONDS = 20.0
+"""Most that a worker may take to stop, grace period included."""
+
+
+@dataclass
+class WorkerProcess:
+    """One process. `name` is what it signs in with at the proxy, and its log's."""
+
+    name: str
+    process: ManagedProcess
+    ended_by_us: bool = False
+
+
+class Fleet:
+    """A fixed number of places, each with one worker process after the other."""
+
+    def __init__(self, size: int, directory: Path, host: str, env: Mapping[str, str]) -> None:
+        self.all: list[WorkerProcess] = []
+        self.complaints: list[str] = []
+        self._places: list[WorkerProcess | None] = [None] * size
+        self._locks = [asyncio.Lock() for _ in range(size)]
+        self._directory = directory
+        self._host = host
+        self._env = env
+        self.redis_up = asyncio.Lock()
+        """Held while Redis is away, and while a worker starts: it needs Redis for that."""
+
+    def name_of(self, worker_id: str) -> str:
+        """The name of the process that calls itself so in Redis: `host-pid-random`."""
+        pid = int(worker_id.split("-")[-2])
+        return next((w.name for w in reversed(self.all) if w.process.pid == pid), worker_id)
+
+    async def start(self) -> None:
+        await self._start(*range(len(self._places)))
+
+    async def terminate(self, place: int) -> None:
+        async with self._locks[place]:
+            await self._stop(self._take(place))
+            await self._start(place)
+
+    async def kill(self, place: int) -> None:
+        async with self._locks[place]:
+            await asyncio.to_thread(self._take(place).process.kill)
+            await self._start(place)
+
+    async def pause(self, place: int, seconds: float) -> None:
+        """As a machine does that swaps, or whose network is gone: it comes back and goes on."""
+        async with self._locks[place]:
+            process = self._places[place].process
+            process.signal(signal.SIGSTOP)
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                process.signal(signal.SIGCONT)
+
+    async def stop(self) -> None:
+        """Tell all to stop, at the end."""
+        running = [worker for worker in self._places if worker]
+        for worker in running:
+            worker.ended_by_us = True
+        await asyncio.gather(*map(self._stop, running))
+
+    def check(self) -> None:
+        """Complain of every worker that has ended by itself."""
+        for worker in self.all:
+            code = worker.process.returncode
+            if code is not None and not worker.ended_by_us:
+                worker.ended_by_us = True  # once is enough
+                self.complaints.append(f"{worker.name} ended by itself, exit code {code}")
+
+    def close(self) -> None:
+        """End whatever still runs."""
+        for worker in self.all:
+            if worker.process.returncode is None:
+                worker.process.kill()
+
+    def _take(self, place: int) -> WorkerProcess:
+        self.check()
+        worker = self._places[place]
+        worker.ended_by_us = True
+        return worker
+
+    async def _stop(self, worker: WorkerProcess) -> None:
+        try:
+            code = await asyncio.to_thread(worker.process.terminate, STOP_SECONDS)
+        except TimeoutExpired:
+            self.complaints.append(f"{worker.name} did not stop within {STOP_SECONDS:g} s")
+            worker.process.kill()
+        else:
+            if code:
+                self.complaints.append(f"{worker.name} stopped with exit code {code}")
+
+    async def _start(self, *places: int) -> None:
+        async with self.redis_up:
+            await asyncio.gather(*(self._ready(self._launch(place)) for place in places))
+
+    def _launch(self, place: int) -> WorkerProcess:
+        name = f"worker-{place}-{len(self.all)}"
+        env = {**self._env, "PUSH_QUEUE_REGISTRY_AUTH": sign_in(self._host, name)}
+        worker = WorkerProcess(name, worker_process(self._directory / f"{name}.log", env))
+        worker.process.start()
+        self.all.append(worker)
+        self._places[place] = worker
+        return worker
+
+    async def _ready(self, worker: WorkerProcess) -> None:
+        url, namespace = self._env["PUSH_QUEUE_REDIS_URL"], self._env["PUSH_QUEUE_NAMESPACE"]
+        await asyncio.to_thread(wait_for_worker, worker.process, url, namespace)

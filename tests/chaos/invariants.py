@@ -1,0 +1,167 @@
+"""What must hold after a chaos run, whatever has struck."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby, pairwise
+
+from producer import JobState, JobStatus
+from tests.chaos.plan import PlannedJob
+from tests.chaos.run import Evidence
+
+RULE_NAMES = ("lost", "stuck", "outcome", "attempts", "tag", "fenced", "left over", "worker")
+
+CLOCK = timedelta(milliseconds=5)
+"""Timestamps are rounded."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """Something that went wrong, and with which job, if with one."""
+
+    rule: str
+    text: str
+    job_id: str | None = None
+
+
+Rule = Callable[[Evidence], Iterator[Violation]]
+
+
+def no_job_is_lost(evidence: Evidence) -> Iterator[Violation]:
+    for job in evidence.plan.jobs:
+        if job.id not in evidence.statuses:
+            yield Violation("lost", "unknown", job.id)
+        elif job.id not in evidence.known_ids:
+            yield Violation("lost", "not listed", job.id)
+    for stranger in evidence.known_ids - {job.id for job in evidence.plan.jobs}:
+        yield Violation("lost", "listed, but nobody enqueued it", stranger)
+
+
+def every_job_ends_as_it_should(evidence: Evidence) -> Iterator[Violation]:
+    if evidence.timed_out:
+        yield Violation("stuck", f"not over after {evidence.seconds:.0f} s")
+    for job, status in found(evidence):
+        if not status.state.final:
+            yield Violation("stuck", f"still {status.state}", job.id)
+        elif status.state not in allowed_states(evidence, job):
+            yield Violation("outcome", f"{status.state}: {status.error}", job.id)
+        elif status.state is JobState.FAILED and status.error_kind != "source_unreadable":
+            yield Violation("outcome", f"failed with {status.error_kind}", job.id)
+
+
+def every_attempt_is_told(evidence: Evidence) -> Iterator[Violation]:
+    for job, status in found(evidence):
+        attempts = evidence.attempts[job.id]
+        if status.state is JobState.SUCCEEDED and not (
+            attempts and attempts[-1].outcome == "succeeded"
+        ):
+            yield Violation("attempts", "succeeded without such an attempt", job.id)
+        if any(one.finished_at > two.started_at + CLOCK for one, two in pairwise(attempts)):
+            yield Violation("attempts", "two attempts overlap", job.id)
+
+
+def own_tags_hold_their_image(evidence: Evidence) -> Iterator[Violation]:
+    for job, status in found(evidence):
+        if status.state is not JobState.SUCCEEDED:
+            continue
+        held = evidence.tags[job.own_tag]
+        if held is None:
+            yield Violation("tag", f"{job.own_tag} is not there", job.id)
+        elif (held.digest, held.config_digest) != (
+            status.digest,
+            evidence.images[job.id].config_digest,
+        ):
+            yield Violation("tag", f"{job.own_tag} holds another image", job.id)
+        elif held.missing_blobs:
+            yield Violation("tag", f"{job.own_tag} lacks {held.missing_blobs}", job.id)
+
+
+def contended_tags_hold_the_last_enqueued(evidence: Evidence) -> Iterator[Violation]:
+    """Of the jobs that pushed the tag, it holds the image of the last; who was superseded is older.
+
+    A job may be cancelled when it has written the tag already: then the tag may hold its image.
+    """
+    job_of = {image.config_digest: job_id for job_id, image in evidence.images.items()}
+    by_tag = sorted(found(evidence), key=lambda pair: pair[0].contended_tag)
+    for tag, group in groupby(by_tag, key=lambda pair: pair[0].contended_tag):
+        contenders = {status.id: status for _, status in group}
+        held = evidence.tags[tag]
+        holder = contenders.get(job_of[held.config_digest]) if held else None
+        last = max(
+            (status for status in contenders.values() if result(status, tag) == "pushed"),
+            key=lambda status: status.sequence,
+            default=None,
+        )
+        if last and holder is None:
+            yield Violation("tag", f"{tag} is not there", last.id)
+        elif last and holder and holder.id != last.id and not written_in_vain(holder, last):
+            yield Violation("tag", f"{tag} holds the image of {holder.id}", last.id)
+        for status in contenders.values():
+            overtaken = holder and status.sequence < holder.sequence
+            if result(status, tag) == "superseded" and not overtaken:
+                yield Violation("tag", f"{tag}: superseded by nobody", status.id)
+
+
+def written_in_vain(holder: JobStatus, last: JobStatus) -> bool:
+    return holder.sequence > last.sequence and holder.state is JobState.CANCELLED
+
+
+def no_fenced_worker_pushes(evidence: Evidence) -> Iterator[Violation]:
+    """Each request to write a job's own tag came from the worker whose attempt was under way."""
+    job_of = {job.own_tag: job for job in evidence.plan.jobs}
+    for write in evidence.proxy.tag_writes:
+        job = job_of.get(write.tag)
+        if job and not any(
+            evidence.fleet.name_of(attempt.worker) == write.worker
+            and attempt.started_at - CLOCK <= write.at <= attempt.finished_at + CLOCK
+            for attempt in evidence.attempts.get(job.id, ())
+        ):
+            at = write.at.isoformat(timespec="milliseconds")
+            yield Violation("fenced", f"{write.worker} wrote {write.tag} at {at}", job.id)
+
+
+def nothing_is_left_over(evidence: Evidence) -> Iterator[Violation]:
+    for key in evidence.leftovers:
+        yield Violation("left over", key)
+
+
+def workers_do_as_told(evidence: Evidence) -> Iterator[Violation]:
+    for complaint in evidence.fleet.complaints:
+        yield Violation("worker", complaint)
+
+
+RULES: tuple[Rule, ...] = (
+    no_job_is_lost,
+    every_job_ends_as_it_should,
+    every_attempt_is_told,
+    own_tags_hold_their_image,
+    contended_tags_hold_the_last_enqueued,
+    no_fenced_worker_pushes,
+    nothing_is_left_over,
+    workers_do_as_told,
+)
+
+
+def violations(evidence: Evidence) -> list[Violation]:
+    return [violation for rule in RULES for violation in rule(evidence)]
+
+
+def found(evidence: Evidence) -> Iterator[tuple[PlannedJob, JobStatus]]:
+    for job in evidence.plan.jobs:
+        if status := evidence.statuses.get(job.id):
+            yield job, status
+
+
+def allowed_states(evidence: Evidence, job: PlannedJob) -> set[JobState]:
+    wanted = {JobState.FAILED} if job.broken else {JobState.SUCCEEDED}
+    return wanted | ({JobState.CANCELLED} if job.id in evidence.cancelled else set())
+
+
+def result(status: JobStatus, tag: str) -> str | None:
+    """What the job says of the tag: `pushed`, `superseded`, or nothing."""
+    if status.state is not JobState.SUCCEEDED:
+        return None
+    for one in status.results:
+        if one.target.endswith(f"/{tag}"):
+            return "pushed"
+    return None

@@ -1,0 +1,118 @@
+"""The network between workers and registry: slow, and failing by plan. It notes who writes tags."""
+
+import base64
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from tests.chaos.plan import NetworkFault, NetworkStrike
+from tests.support.proxy import (
+    Fault,
+    FaultProxy,
+    Predicate,
+    Request,
+    is_manifest_put,
+    is_patch,
+    render_answer,
+)
+
+BYTES_A_SECOND = 6_000_000
+USUAL_UPLOAD = 2_000_000
+"""Bytes within which an upload breaks; the break waits for an upload that is so long."""
+
+ASK_WHO = render_answer(401, {"WWW-Authenticate": 'Basic realm="who are you?"'})
+
+
+def is_any(request: Request) -> bool:
+    return True
+
+
+def answer(status: int, **headers: str) -> Callable[[Request, float], Fault]:
+    content = render_answer(
+        status, {name.replace("_", "-"): text for name, text in headers.items()}
+    )
+    return lambda request, share: Fault(is_any, answer=content)
+
+
+def reset(request: Request, share: float) -> Fault:
+    return Fault(is_any, cut=True)
+
+
+def break_upload(request: Request, share: float) -> Fault:
+    return Fault(is_patch, after=1 + int(share * USUAL_UPLOAD), cut=True)
+
+
+def lose_answer(request: Request, share: float) -> Fault:
+    return Fault(is_any, after=int(request.headers["content-length"]), cut=True)
+
+
+STRIKES: dict[NetworkFault, tuple[Predicate, Callable[[Request, float], Fault]]] = {
+    NetworkFault.RESET: (is_any, reset),
+    NetworkFault.BROKEN_UPLOAD: (is_patch, break_upload),
+    NetworkFault.LOST_ANSWER: (is_manifest_put, lose_answer),
+    NetworkFault.TOO_MANY: (is_any, answer(429)),
+    NetworkFault.TOO_MANY_WAIT: (is_any, answer(429, Retry_After="1")),
+    NetworkFault.ERROR: (is_any, answer(500)),
+    NetworkFault.BUSY: (is_any, answer(503)),
+    NetworkFault.BUSY_WAIT: (is_any, answer(503, Retry_After="1")),
+}
+
+
+@dataclass(frozen=True)
+class TagWrite:
+    """A worker's request to have a tag stand for its image."""
+
+    at: datetime
+    worker: str
+    """The name that the worker signs in with."""
+    tag: str
+    """`repository:tag`."""
+
+
+class ChaosProxy(FaultProxy):
+    """Asks every worker to sign in, and knows it by that; the registry behind it does not care."""
+
+    def __init__(self, upstream: str, strikes: Sequence[NetworkStrike]) -> None:
+        super().__init__(upstream, bandwidth=BYTES_A_SECOND)
+        self.struck: Counter[NetworkFault] = Counter()
+        self.tag_writes: list[TagWrite] = []
+        self._passed: Counter[NetworkFault] = Counter()
+        self._due = {
+            fault: sorted((s for s in strikes if s.fault is fault), key=lambda s: s.ordinal)
+            for fault in NetworkFault
+        }
+
+    def _take_fault(self, request: Request) -> Fault | None:
+        worker = signed_in(request)
+        if worker is None:
+            return Fault(is_any, answer=ASK_WHO)
+        if is_manifest_put(request) and "sha256:" not in request.path:
+            repository, _, tag = request.path.removeprefix("/v2/").partition("/manifests/")
+            self.tag_writes.append(TagWrite(datetime.now(UTC), worker, f"{repository}:{tag}"))
+        return super()._take_fault(request) or self._next_strike(request)
+
+    def _next_strike(self, request: Request) -> Fault | None:
+        striking = [fault for fault, (matches, _) in STRIKES.items() if matches(request)]
+        self._passed.update(striking)
+        for fault in striking:
+            # One that is late, as another fault struck its request, strikes the next.
+            due = self._due[fault]
+            if due and self._passed[fault] >= due[0].ordinal:
+                self.struck[fault] += 1
+                _, make = STRIKES[fault]
+                return make(request, due.pop(0).share)
+        return None
+
+
+def sign_in(host: str, worker: str) -> str:
+    """The setting by which a worker tells the proxy its name."""
+    return json.dumps({host: {"username": worker, "password": "secret"}})
+
+
+def signed_in(request: Request) -> str | None:
+    scheme, _, pair = request.headers.get("authorization", "").partition(" ")
+    if scheme != "Basic":
+        return None
+    return base64.b64decode(pair).decode().partition(":")[0]

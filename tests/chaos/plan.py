@@ -1,0 +1,168 @@
+"""What happens in a chaos run, drawn from a seed alone: jobs, and faults in the order they strike.
+
+A fault of servers and workers strikes when so many jobs have ended, one of the network when so
+many requests of its kind have passed. So a plan fits a fast machine and a slow one, and all of it
+happens.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+WORKERS = 3
+REPOSITORIES = 3
+
+
+class Fault(StrEnum):
+    """What is done to workers, servers and jobs."""
+
+    WORKER_TERM = "worker told to stop"
+    WORKER_KILL = "worker killed"
+    WORKER_PAUSE = "worker paused beyond its lease"
+    REDIS_KILL = "Redis killed"
+    REGISTRY_KILL = "registry killed"
+    CANCEL = "job cancelled"
+    RETRY = "job enqueued again"
+
+
+class NetworkFault(StrEnum):
+    """What is done to one request between worker and registry."""
+
+    RESET = "connection reset"
+    BROKEN_UPLOAD = "connection reset in mid-upload"
+    LOST_ANSWER = "answer lost"
+    TOO_MANY = "429"
+    TOO_MANY_WAIT = "429, Retry-After"
+    ERROR = "500"
+    BUSY = "503"
+    BUSY_WAIT = "503, Retry-After"
+
+
+JOBS_FOR_EACH: dict[Fault, int] = {
+    Fault.WORKER_TERM: 25,
+    Fault.WORKER_KILL: 15,
+    Fault.WORKER_PAUSE: 30,
+    Fault.REDIS_KILL: 50,
+    Fault.REGISTRY_KILL: 50,
+    Fault.CANCEL: 12,
+    Fault.RETRY: 15,
+}
+"""One such fault in so many jobs; at least one."""
+
+JOBS_FOR_EACH_NETWORK_FAULT = 20
+
+REQUESTS_OF_A_JOB: dict[NetworkFault, float] = {
+    **dict.fromkeys(NetworkFault, 4.0),
+    NetworkFault.BROKEN_UPLOAD: 0.15,
+    NetworkFault.LOST_ANSWER: 2.0,
+}
+"""Requests of the kind that each fault can strike; a lower bound, so that all strike."""
+
+SMALL_BYTES = (1_000, 60_000)
+BIG_BYTES = (2_000_000, 5_000_000)
+BIG_SHARE = 0.25
+BROKEN_SHARE = 0.04
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A build: pushed to a tag of its own, and to one that all builds of its repository want."""
+
+    number: int
+    repository: str
+    layer_bytes: int
+    big: bool
+    broken: bool
+    """Its archive is missing, so it must fail."""
+    own_tag_first: bool
+
+    @property
+    def id(self) -> str:
+        return f"build-{self.number:04d}"
+
+    @property
+    def own_tag(self) -> str:
+        return f"{self.repository}:{self.number}"
+
+    @property
+    def contended_tag(self) -> str:
+        return f"{self.repository}:latest"
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        tags = (self.own_tag, self.contended_tag)
+        return tags if self.own_tag_first else tags[::-1]
+
+
+@dataclass(frozen=True, order=True)
+class Strike:
+    """A fault, once `after` jobs have ended."""
+
+    after: int
+    fault: Fault
+    subject: int
+    """The number of the worker or of the job; servers have none."""
+    seconds: float
+    """That a worker is paused, beyond its lease, or a server away."""
+
+
+@dataclass(frozen=True)
+class NetworkStrike:
+    """A fault of the request number `ordinal` among those that it can strike."""
+
+    fault: NetworkFault
+    ordinal: int
+    share: float
+    """Of an upload that passes before it breaks."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The same seed and number of jobs, the same plan."""
+
+    seed: int
+    count: int
+
+    @cached_property
+    def jobs(self) -> tuple[PlannedJob, ...]:
+        return tuple(self._draw_jobs(random.Random(f"{self.seed} jobs")))
+
+    @cached_property
+    def strikes(self) -> tuple[Strike, ...]:
+        return tuple(sorted(self._draw_strikes(random.Random(f"{self.seed} strikes"))))
+
+    @cached_property
+    def network_strikes(self) -> tuple[NetworkStrike, ...]:
+        return tuple(self._draw_network_strikes(random.Random(f"{self.seed} network")))
+
+    def _draw_jobs(self, rng: random.Random) -> Iterator[PlannedJob]:
+        for number in range(self.count):
+            big = rng.random() < BIG_SHARE
+            yield PlannedJob(
+                number=number,
+                repository=f"chaos/app-{number % REPOSITORIES}",
+                layer_bytes=rng.randint(*(BIG_BYTES if big else SMALL_BYTES)),
+                big=big,
+                broken=rng.random() < BROKEN_SHARE,
+                own_tag_first=rng.random() < 0.5,
+            )
+
+    def _draw_strikes(self, rng: random.Random) -> Iterator[Strike]:
+        for fault, jobs in JOBS_FOR_EACH.items():
+            for _ in range(max(1, self.count // jobs)):
+                after = rng.randint(self.count // 10, self.count * 7 // 10)
+                subjects = {
+                    # Near the head of the queue: waiting or running by then.
+                    Fault.CANCEL: min(after + rng.randrange(12), self.count - 1),
+                    Fault.RETRY: rng.randrange(after),
+                }
+                subject = subjects.get(fault, rng.randrange(WORKERS))
+                yield Strike(after, fault, subject, rng.uniform(0.2, 1.5))
+
+    def _draw_network_strikes(self, rng: random.Random) -> Iterator[NetworkStrike]:
+        for fault in NetworkFault:
+            requests = max(1, int(self.count * REQUESTS_OF_A_JOB[fault]))
+            for _ in range(max(1, self.count // JOBS_FOR_EACH_NETWORK_FAULT)):
+                yield NetworkStrike(fault, rng.randint(1, requests), rng.random())

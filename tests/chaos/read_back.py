@@ -1,0 +1,53 @@
+"""What the registry holds at the end, read past proxy and queue."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from tests.support.images import OCI_MANIFEST
+
+ACCEPT = f"{OCI_MANIFEST}, application/vnd.docker.distribution.manifest.v2+json"
+TIMEOUT = 30
+
+
+@dataclass(frozen=True)
+class HeldImage:
+    """What a tag stands for."""
+
+    digest: str
+    config_digest: str
+    missing_blobs: tuple[str, ...]
+    """Blobs that the manifest names and the registry lacks, or holds in another size."""
+
+
+def read_tag(registry_url: str, tag: str) -> HeldImage | None:
+    """What `repository:tag` stands for; None for a tag that is not there."""
+    repository, _, name = tag.rpartition(":")
+    base = f"{registry_url}/v2/{repository}"
+    request = Request(f"{base}/manifests/{name}", headers={"Accept": ACCEPT})
+    try:
+        with urlopen(request, timeout=TIMEOUT) as answer:
+            raw = answer.read()
+    except HTTPError as error:
+        if error.code == 404:
+            return None
+        raise
+    manifest = json.loads(raw)
+    blobs = [manifest["config"], *manifest["layers"]]
+    missing = tuple(
+        blob["digest"]
+        for blob in blobs
+        if blob_size(f"{base}/blobs/{blob['digest']}") != blob["size"]
+    )
+    digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    return HeldImage(digest, manifest["config"]["digest"], missing)
+
+
+def blob_size(url: str) -> int | None:
+    try:
+        with urlopen(Request(url, method="HEAD"), timeout=TIMEOUT) as answer:
+            return int(answer.headers["Content-Length"])
+    except HTTPError:
+        return None

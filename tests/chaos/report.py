@@ -1,0 +1,89 @@
+"""What a chaos run was and what became of it, as tables; more of what went wrong."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from tests.chaos.invariants import RULE_NAMES, Violation
+from tests.chaos.plan import Fault, NetworkFault
+from tests.chaos.run import Evidence
+
+MOST_SHOWN = 8
+LOG_LINES = 15
+
+
+def print_report(console: Console, evidence: Evidence, found: list[Violation]) -> None:
+    plan = evidence.plan
+    console.print(
+        f"{plan.count} jobs in {evidence.seconds:.1f} s; again: "
+        f"make chaos SEED={plan.seed} JOBS={plan.count}"
+    )
+    planned = Counter(strike.fault for strike in plan.strikes)
+    network = Counter(strike.fault for strike in plan.network_strikes)
+    print_table(
+        console,
+        ("fault", "planned", "struck"),
+        [
+            *((fault, planned[fault], evidence.struck[fault]) for fault in Fault),
+            *((fault, network[fault], evidence.proxy.struck[fault]) for fault in NetworkFault),
+        ],
+    )
+    print_table(console, ("outcome", "count"), outcomes(evidence))
+    print_table(
+        console,
+        ("what must not be", "count"),
+        [(rule, sum(violation.rule == rule for violation in found)) for rule in RULE_NAMES],
+    )
+    for violation in found[:MOST_SHOWN]:
+        print_violation(console, evidence, violation)
+    if len(found) > MOST_SHOWN:
+        console.print(f"… and {len(found) - MOST_SHOWN} more")
+
+
+def outcomes(evidence: Evidence) -> list[tuple[str, int]]:
+    states = Counter(f"jobs {status.state}" for status in evidence.statuses.values())
+    attempts = [attempt for each in evidence.attempts.values() for attempt in each]
+    ends = Counter(f"attempts {attempt.outcome}" for attempt in attempts)
+    used = Counter(len(each) for each in evidence.attempts.values())
+    return [
+        *sorted(states.items()),
+        *sorted(ends.items()),
+        *((f"jobs with {number} attempts", count) for number, count in sorted(used.items())),
+        ("worker processes", len(evidence.fleet.all)),
+        ("requests", len(evidence.proxy.requests)),
+        ("MB sent", evidence.proxy.bytes_sent() // 1_000_000),
+    ]
+
+
+def print_violation(console: Console, evidence: Evidence, violation: Violation) -> None:
+    console.rule(f"{violation.rule}: {violation.job_id or ''} {violation.text}", align="left")
+    status = evidence.statuses.get(violation.job_id or "")
+    if status is None:
+        return
+    attempts = evidence.attempts.get(status.id, [])
+    lines = [status.model_dump_json(exclude_defaults=True)]
+    lines += [attempt.model_dump_json(exclude_none=True) for attempt in attempts]
+    for name in dict.fromkeys(evidence.fleet.name_of(attempt.worker) for attempt in attempts):
+        lines += [f"{name}:", *(f"    {line}" for line in log_of(evidence, name, status.id))]
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def log_of(evidence: Evidence, name: str, job_id: str) -> list[str]:
+    """The worker's last lines that speak of the job."""
+    logs = (worker.process.log for worker in evidence.fleet.all if worker.name == name)
+    lines = [line for log in logs for line in log.splitlines() if job_id in line]
+    return lines[-LOG_LINES:]
+
+
+def print_table(
+    console: Console, headings: tuple[str, ...], rows: Iterable[tuple[object, ...]]
+) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*map(str, row))
+    console.print(table)
