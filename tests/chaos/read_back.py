@@ -20,6 +20,7 @@ class HeldImage:
     config_digest: str
     missing_blobs: tuple[str, ...]
     """Blobs that the manifest names and the registry lacks, or holds in another size."""
+    blob_bytes: int
 
 
 def read_tag(registry_url: str, tag: str) -> HeldImage | None:
@@ -42,7 +43,8 @@ def read_tag(registry_url: str, tag: str) -> HeldImage | None:
         if blob_size(f"{base}/blobs/{blob['digest']}") != blob["size"]
     )
     digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
-    return HeldImage(digest, manifest["config"]["digest"], missing)
+    size = sum(blob["size"] for blob in blobs)
+    return HeldImage(digest, manifest["config"]["digest"], missing, size)
 
 
 def blob_size(url: str) -> int | None:
