@@ -153,15 +153,11 @@ def found(evidence: Evidence) -> Iterator[tuple[PlannedJob, JobStatus]]:
 
 
 def allowed_states(evidence: Evidence, job: PlannedJob) -> set[JobState]:
-    wanted = {JobState.FAILED} if job.broken else {JobState.SUCCEEDED}
+    wanted = {JobState.FAILED if job.broken else JobState.SUCCEEDED}
     return wanted | ({JobState.CANCELLED} if job.id in evidence.cancelled else set())
 
 
 def result(status: JobStatus, tag: str) -> str | None:
     """What the job says of the tag: `pushed`, `superseded`, or nothing."""
-    if status.state is not JobState.SUCCEEDED:
-        return None
-    for one in status.results:
-        if one.target.endswith(f"/{tag}"):
-            return "pushed"
-    return None
+    results = status.results if status.state is JobState.SUCCEEDED else ()
+    return next((one.outcome for one in results if one.target.endswith(f"/{tag}")), None)

@@ -4,7 +4,10 @@ import re
 
 import redis
 
-STUCK = r"arq:.*|{ns}:queue|{ns}:claim:.*|{ns}:jobs:(queued|running|retrying)"
+STUCK = (
+    r"arq:.*|{ns}:queue|{ns}:jobs:(queued|running|retrying)"
+    r"|{ns}:claim:.*|{ns}:tag:.*:writer|{ns}:registry:.*:slots"
+)
 """Keys that stand for work to be done, or being done."""
 
 FOR_EVER = r"{ns}:(jobs|jobs:\w+|finished|events|seq|workers)"

@@ -242,7 +242,7 @@ async def run_chaos(plan: Plan, directory: Path) -> Evidence:
         await stack.enter_async_context(proxy)
         settings = load_settings(redis_url=redis.url, namespace=NAMESPACE)
         queue = await stack.enter_async_context(PushQueue.connect(settings))
-        connection = await stack.enter_async_context(await connect(settings, patient=True))
+        connection = await stack.enter_async_context(await connect(settings))
         env = {**WORKER_ENV, "PUSH_QUEUE_REDIS_URL": redis.url}
         fleet = Fleet(WORKERS, directory, proxy.host, env)
         stack.callback(fleet.close)

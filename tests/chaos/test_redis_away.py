@@ -20,7 +20,7 @@ from tests.support.proxy import FaultProxy, is_patch
 from tests.support.servers import RedisServer
 from tests.support.waiting import becomes
 
-OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "3"))
+OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "4"))
 LEASE_SECONDS = max(1, int(OUTAGE_SECONDS * 3 / 4))
 """As the default of 15 to an outage of 20."""
 WORKERS = 2
