@@ -29,7 +29,8 @@ class Fleet:
 
     def __init__(self, size: int, directory: Path, host: str, env: Mapping[str, str]) -> None:
         self.all: list[WorkerProcess] = []
-        self.complaints: list[str] = []
+        self.complaints: list[tuple[str, str]] = []
+        """Of which worker, and what."""
         self._places: list[WorkerProcess | None] = [None] * size
         self._locks = [asyncio.Lock() for _ in range(size)]
         self._directory = directory
@@ -79,7 +80,7 @@ class Fleet:
             code = worker.process.returncode
             if code is not None and not worker.ended_by_us:
                 worker.ended_by_us = True  # once is enough
-                self.complaints.append(f"{worker.name} ended by itself, exit code {code}")
+                self.complaints.append((worker.name, f"ended by itself, exit code {code}"))
 
     def close(self) -> None:
         """End whatever still runs."""
@@ -97,11 +98,11 @@ class Fleet:
         try:
             code = await asyncio.to_thread(worker.process.terminate, STOP_SECONDS)
         except TimeoutExpired:
-            self.complaints.append(f"{worker.name} did not stop within {STOP_SECONDS:g} s")
+            self.complaints.append((worker.name, f"did not stop within {STOP_SECONDS:g} s"))
             worker.process.kill()
         else:
             if code:
-                self.complaints.append(f"{worker.name} stopped with exit code {code}")
+                self.complaints.append((worker.name, f"stopped with exit code {code}"))
 
     async def _start(self, *places: int) -> None:
         async with self.redis_up:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from itertools import groupby, pairwise
 
 from producer import JobState, JobStatus
+from push_queue import Outcome
 from tests.chaos.plan import PlannedJob
 from tests.chaos.run import Evidence
 
@@ -22,6 +23,7 @@ class Violation:
     rule: str
     text: str
     job_id: str | None = None
+    worker: str | None = None
 
 
 Rule = Callable[[Evidence], Iterator[Violation]]
@@ -52,8 +54,9 @@ def every_job_ends_as_it_should(evidence: Evidence) -> Iterator[Violation]:
 def every_attempt_is_told(evidence: Evidence) -> Iterator[Violation]:
     for job, status in found(evidence):
         attempts = evidence.attempts[job.id]
+        # Whose worker is lost when it has written all tags has succeeded, too.
         if status.state is JobState.SUCCEEDED and not (
-            attempts and attempts[-1].outcome == "succeeded"
+            attempts and attempts[-1].outcome in (Outcome.SUCCEEDED, Outcome.LOST)
         ):
             yield Violation("attempts", "succeeded without such an attempt", job.id)
         if any(one.finished_at > two.started_at + CLOCK for one, two in pairwise(attempts)):
@@ -126,8 +129,8 @@ def nothing_is_left_over(evidence: Evidence) -> Iterator[Violation]:
 
 
 def workers_do_as_told(evidence: Evidence) -> Iterator[Violation]:
-    for complaint in evidence.fleet.complaints:
-        yield Violation("worker", complaint)
+    for worker, complaint in evidence.fleet.complaints:
+        yield Violation("worker", f"{worker} {complaint}", worker=worker)
 
 
 RULES: tuple[Rule, ...] = (

@@ -60,21 +60,22 @@ def outcomes(evidence: Evidence) -> list[tuple[str, int]]:
 
 def print_violation(console: Console, evidence: Evidence, violation: Violation) -> None:
     console.rule(f"{violation.rule}: {violation.job_id or ''} {violation.text}", align="left")
-    status = evidence.statuses.get(violation.job_id or "")
-    if status is None:
-        return
-    attempts = evidence.attempts.get(status.id, [])
-    lines = [status.model_dump_json(exclude_defaults=True)]
-    lines += [attempt.model_dump_json(exclude_none=True) for attempt in attempts]
-    for name in dict.fromkeys(evidence.fleet.name_of(attempt.worker) for attempt in attempts):
-        lines += [f"{name}:", *(f"    {line}" for line in log_of(evidence, name, status.id))]
+    lines = []
+    workers = {violation.worker: ""} if violation.worker else {}
+    if status := evidence.statuses.get(violation.job_id or ""):
+        attempts = evidence.attempts[status.id]
+        lines += [status.model_dump_json(exclude_defaults=True)]
+        lines += [attempt.model_dump_json(exclude_none=True) for attempt in attempts]
+        workers |= {evidence.fleet.name_of(attempt.worker): status.id for attempt in attempts}
+    for worker, word in workers.items():
+        lines += [f"{worker}:", *(f"    {line}" for line in log_of(evidence, worker, word))]
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
-def log_of(evidence: Evidence, name: str, job_id: str) -> list[str]:
-    """The worker's last lines that speak of the job."""
+def log_of(evidence: Evidence, name: str, word: str) -> list[str]:
+    """The worker's last lines with the word in them."""
     logs = (worker.process.log for worker in evidence.fleet.all if worker.name == name)
-    lines = [line for log in logs for line in log.splitlines() if job_id in line]
+    lines = [line for log in logs for line in log.splitlines() if word in line]
     return lines[-LOG_LINES:]
 
 
