@@ -44,7 +44,13 @@ def parse_redis_url(url: str) -> RedisAddress:
     Raises:
         ValueError: the URL cannot be used; the message does not repeat it.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # Its message may hold parts of the password.
+        raise ValueError(
+            "the URL cannot be read; percent-encode user and password, [ as %5B"
+        ) from None
     if parts.scheme == "redis+sentinel":
         return _sentinel_address(parts)
     if parts.scheme not in {"redis", "rediss", "unix"}:
@@ -74,10 +80,12 @@ def _sentinel_address(parts: SplitResult) -> RedisAddress:
     login, _, hosts = parts.netloc.rpartition("@")
     username, _, password = login.partition(":")
     master, _, database = parts.path.strip("/").partition("/")
-    if not hosts or not master:
+    if not all(hosts.split(",")) or not master:
         raise ValueError(
             "a redis+sentinel:// URL names hosts and service: redis+sentinel://host:26379/mymaster"
         )
+    if parts.query:
+        raise ValueError("a redis+sentinel:// URL takes no options")
     return RedisAddress(
         sentinels=tuple(_sentinel(host) for host in hosts.split(",")),
         sentinel_master=unquote(master),
