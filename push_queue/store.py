@@ -30,7 +30,7 @@ from push_queue.models import (
 )
 from push_queue.records import decode, flat, pairs, parse_status
 from push_queue.redis_errors import address_of, redis_errors
-from push_queue.scripts import JobScripts, utc_now
+from push_queue.scripts import JobScripts, Scripts, utc_now
 from push_queue.settings import LEASE_SECONDS, REGISTRY_MAX_UPLOADS, WEEK_SECONDS
 
 ERROR_LENGTH = 2000
@@ -96,6 +96,7 @@ class JobStore:
         self._clock = clock
         self._address = address_of(redis)
         self._scripts = JobScripts(redis, keys, keep_finished, clock)
+        self._turn_scripts = Scripts(redis)
 
     # Producer side
 
@@ -254,10 +255,16 @@ class JobStore:
     # Tags
 
     async def take_turn(self, claim: Claim, target: str, token: str, seconds: float) -> Turn:
-        """Ask for the turn to write a tag, or renew it; it is held for so many ``seconds``."""
+        """Ask for the turn to write a tag; it is held for so many ``seconds``."""
         arguments: list[str | int] = [claim.fence, target, token, int(seconds * 1000)]
         answer = await self._scripts.run("take_turn", claim.job.id, arguments)
         return Turn(answer.decode())
+
+    async def renew_turn(self, target: str, token: str, seconds: float) -> bool:
+        """Hold the turn for so many ``seconds`` more; False when it has run out."""
+        keys = [self._keys.tag_writer(target)]
+        arguments: list[str | int] = [token, int(seconds * 1000)]
+        return bool(await self._turn_scripts.run("renew_turn", keys, arguments))
 
     async def end_turn(self, claim: Claim, target: str, token: str, digest: str = "") -> bool:
         """Give the turn up; with a digest, the tag stands for it and the target is done with.

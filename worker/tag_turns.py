@@ -68,7 +68,7 @@ class TagTurns:
         while True:
             await asyncio.sleep(self._seconds / 3)
             try:
-                await self._store.take_turn(self._claim, reference, token, self._seconds)
+                await self._store.renew_turn(reference, token, self._seconds)
             except RedisUnavailableError as error:
                 logger.warning("the turn at %s is not renewed: %s", reference, error)
 

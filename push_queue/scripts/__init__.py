@@ -79,7 +79,7 @@ class JobScripts:
         )
 
 
-_WITHOUT_PRELUDE = frozenset({"take_slot", "pause", "find_orphans", "promote"})
+_WITHOUT_PRELUDE = frozenset({"take_slot", "pause", "find_orphans", "promote", "renew_turn"})
 
 
 @cache

@@ -1,20 +1,25 @@
 -- Take the turn to write one of the job's tags.
 --
 -- args    1 fence   2 target   3 token   4 milliseconds
--- Result  'write'       it is ours for so long; renew it by asking again
+-- Result  'write'       it is ours for so long
 --         'wait'        another job writes the tag just now
---         'superseded'  a job enqueued later has written it; noted as this target's result
+--         'superseded'  a job enqueued later has written it; noted as this target's result, unless
+--                       the job is no longer this worker's
 --         'lost'        the job is no longer this worker's
 local fence, target, token, ms = args[1], args[2], args[3], args[4]
 local record = read('state', 'fence', 'sequence', 'ordered')
-if record.state ~= 'running' or record.fence ~= fence then
-  return 'lost'
-end
+local ours = record.state == 'running' and record.fence == fence
 local tag = namespace .. ':tag:' .. target
 local newest = redis.call('HGET', tag, 'sequence')
-if record.ordered ~= 'false' and newest and tonumber(newest) > tonumber(record.sequence) then
-  redis.call('HSET', job, 'result:' .. target, 'superseded')
+if record.ordered ~= 'false' and newest
+  and tonumber(newest) > tonumber(record.sequence or newest) then
+  if ours then
+    redis.call('HSET', job, 'result:' .. target, 'superseded')
+  end
   return 'superseded'
+end
+if not ours then
+  return 'lost'
 end
 local writer = redis.call('GET', tag .. ':writer')
 if writer and writer ~= token then

@@ -43,6 +43,7 @@ STORE_CALLS: dict[str, tuple[Any, ...]] = {
     "mark_cancelled": (CLAIM,),
     "defer": (CLAIM, "busy", 1.0),
     "take_turn": (CLAIM, "h:1/a:1", "token", 1.0),
+    "renew_turn": ("h:1/a:1", "token", 1.0),
     "end_turn": (CLAIM, "h:1/a:1", "token"),
     "tag_digest": ("h:1/a:1",),
     "status": ("a",),
