@@ -154,7 +154,7 @@ class _Attempt:
             return await self._defer(str(reason), reason.delay)
         except RegistryError as error:
             return await self._fail_or_go_on(error)
-        except JobLostError:
+        except (JobLostError, RedisUnavailableError):
             raise
         except Exception:  # the outermost frame of the push: whatever it is, the job must say so
             logger.exception("job %s: unexpected error", self._job.id)
