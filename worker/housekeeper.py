@@ -63,7 +63,7 @@ class Housekeeper:
         position = self._positions[state]
         seen, orphans = await self._dispatch.orphans(state, position, _PAGE)
         # A page with orphans is looked at once more, which makes sure of them.
-        if not orphans:
+        if self._suspects.issuperset(orphans):
             self._positions[state] = position + seen if seen == _PAGE else 0
         return orphans
 
