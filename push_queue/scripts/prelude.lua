@@ -91,12 +91,17 @@ local function pause_key(registry)
   return namespace .. ':registry:' .. registry .. ':pause'
 end
 
--- The registries that this job tried after their pause answer again: nobody need wait longer.
--- `record` needs probing, a JSON list of them, and loses it.
-local function end_probe(record)
+-- This job no longer tries the registries after their pause. If they answer again nobody need wait
+-- longer, else another job may try. `record` needs probing, a JSON list of them, and loses it.
+local function end_probe(record, answer)
   for _, registry in ipairs(cjson.decode(record.probing)) do
-    if redis.call('HGET', pause_key(registry), 'probe') == id then
-      redis.call('DEL', pause_key(registry))
+    local pause = pause_key(registry)
+    if redis.call('HGET', pause, 'probe') ~= id then
+      -- A new pause has begun, or the probe took too long.
+    elseif answer then
+      redis.call('DEL', pause)
+    else
+      redis.call('HDEL', pause, 'probe', 'probe_until')
     end
   end
   redis.call('HDEL', job, 'probing')

@@ -15,7 +15,7 @@ if #args > 5 then
   redis.call('EXPIRE', blobs, keep)
 end
 if record.probing and (args[2] ~= '0' or args[4] ~= '0') then
-  end_probe(record)
+  end_probe(record, true)
 end
 publish({
   id = id, state = 'running', attempt = tonumber(record.attempt),

@@ -32,8 +32,8 @@ if state == 'succeeded' then
     state, outcome = 'superseded', 'superseded'
   end
 end
-if record.probing and outcome ~= 'failed' and outcome ~= 'deferred' then
-  end_probe(record)
+if record.probing then
+  end_probe(record, outcome == 'succeeded' or outcome == 'superseded')
 end
 
 -- What only waited is no attempt, and there may be a great many of them.

@@ -30,12 +30,14 @@ local function held_back(registry)
     if left > 0 then
       return left, registry .. ' wants a pause: ' .. pause[3]
     end
-    redis.call('HSET', pause_key(registry), 'probe', id, 'probe_until', now_ms + PROBE_MS)
-    table.insert(probing, registry)
   end
   local slots = namespace .. ':registry:' .. registry .. ':slots'
   if redis.call('ZCOUNT', slots, now_ms, '+inf') >= max_uploads then
     return FULL_MS, registry .. ' takes ' .. max_uploads .. ' uploads at once'
+  end
+  if pause[1] then
+    redis.call('HSET', pause_key(registry), 'probe', id, 'probe_until', now_ms + PROBE_MS)
+    table.insert(probing, registry)
   end
 end
 
@@ -75,11 +77,6 @@ local function sort_targets(resent)
   return left, open, pushed, wait_ms, reason
 end
 
-if record.state == 'running' and record.token == token then
-  local _, open = sort_targets(true)
-  return {'start', cjson.encode(open), unpack(flat(record))}
-end
-
 local function finish(state, ...)
   redis.call('HSET', job, 'state', state, 'finished_at', now, ...)
   redis.call('HDEL', job, 'cancel_requested', 'waiting_for', 'next_attempt_at', 'probing')
@@ -94,7 +91,8 @@ local function uptime()
   return type(info) == 'string' and tonumber(string.match(info, 'uptime_in_seconds:(%d+)')) or 0 / 0
 end
 
-if record.state == 'running' then
+local resent = record.state == 'running' and record.token == token
+if record.state == 'running' and not resent then
   -- While Redis was away nobody could renew a lease: each gets the time of one to do so.
   local up = uptime()
   if up < lease then
@@ -110,12 +108,15 @@ if record.state == 'running' then
   end
 end
 
-local left, open, pushed, wait_ms, reason = sort_targets(false)
+local left, open, pushed, wait_ms, reason = sort_targets(resent)
 if left == 0 then
   if pushed then
     return finish('succeeded', 'digest', pushed)
   end
   return finish('superseded')
+end
+if resent then
+  return {'start', cjson.encode(open), unpack(flat(record))}
 end
 
 if #open == 0 then
@@ -123,6 +124,7 @@ if #open == 0 then
     redis.call('HSET', job, 'state', 'queued')
     redis.call('HDEL', job, 'worker')
     move(record, 'queued')
+    record.state = 'queued'
     announce('queued', record.attempt)
   end
   if record.waiting_for ~= reason then
