@@ -59,8 +59,16 @@ __all__ = [
 ]
 
 
+_LONGEST = 1000
+"""Characters of a message: it goes into logs, terminals and every failed job's record."""
+
+
 class RegistryError(Exception):
-    """Root of every error that this library raises."""
+    """Root of every error that this library raises.
+
+    Messages quote what archives and registries say. They are one line, bounded, without control
+    characters, which could forge a log line or drive the terminal that shows them.
+    """
 
     kind: ClassVar[str] = "registry_error"
     retryable: ClassVar[bool] = False
@@ -69,6 +77,9 @@ class RegistryError(Exception):
     """Seconds that the registry asked to wait before the next try, if it did."""
     registry: str | None = None
     """``host[:port]`` of the registry that failed, if one did."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(_harmless(message))
 
 
 class ValidationError(RegistryError):
@@ -226,3 +237,14 @@ class ProtocolError(ResponseError):
     """The registry's answer is one that the specification does not allow."""
 
     kind = "protocol"
+
+
+def _harmless(text: str) -> str:
+    """``text`` with escapes for what is not printable, and without its middle if it is long."""
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )

@@ -8,7 +8,6 @@ Two descriptions may stand in a tar, and current docker writes both:
   https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,11 +16,9 @@ from typing import Any, Self, TypeGuard
 
 from ..digests import sha256
 from ..exceptions import ArchiveDigestError, TarReadError, ValidationError
+from ..json_document import MAX_JSON, JsonDocumentError, parse_json
 from ..media_types import IMAGE_MANIFESTS, OCI_MANIFEST, Compression, sniff_compression
 from .tar_index import Member, MemberReader, TarIndex
-
-MAX_JSON = 8 << 20
-"""Largest manifest, index or config that is read, in bytes; registries refuse above 4 MiB."""
 
 _REF_NAME = "org.opencontainers.image.ref.name"
 _CONTAINERD_NAME = "io.containerd.image.name"
@@ -334,6 +331,6 @@ def _parse_object(content: bytes, what: str) -> dict[str, Any]:
 
 def _parse_json(content: bytes, what: str) -> Any:
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise TarReadError(f"{what} is not valid JSON") from error
+        return parse_json(content)
+    except JsonDocumentError as error:
+        raise TarReadError(f"{what} {error}") from error

@@ -5,55 +5,29 @@ member is then reached by decompressing up to it; a stream that has read one mem
 the next one behind it, which makes reading members in order a single pass.
 """
 
-import bz2
 import io
-import lzma
 import posixpath
-import tarfile
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 
-import zstandard
-from isal import igzip, igzip_lib
-
 from ..exceptions import SourceUnreadableError, TarReadError
+from ..json_document import MAX_JSON
+from .compressed_file import MAGIC_SIZE, Opener, longest_content, opener_of, reading
+from .tar_header import BrokenTarError, Kind, TarMember, read_members
 
 HEAD_SIZE = 8
 """Bytes of each member kept in the index: enough to tell a compressed layer by its magic."""
 
+MAX_DOCUMENTS = 64 << 20
+"""Bytes of manifests and configs read from one tar, as they stay in memory; a thousand images have
+less than half of it. A tar that names the same large config a thousand times ends here, too."""
+
 _MAX_LINKS = 16
-_KEPT_MEMBER = 1 << 20
-_KEPT_TOTAL = 32 << 20
 _SKIP = 1 << 20
-
-
-def _open_gzip(path: Path) -> BinaryIO:
-    return cast(BinaryIO, igzip.IGzipFile(path))  # type: ignore[no-untyped-call]
-
-
-def _open_zstd(path: Path) -> BinaryIO:
-    raw = path.open("rb")
-    reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-    return cast(BinaryIO, reader)
-
-
-_Opener = Callable[[Path], BinaryIO]
-_OPENERS: dict[bytes, _Opener] = {
-    b"\x1f\x8b": _open_gzip,
-    b"\x28\xb5\x2f\xfd": _open_zstd,
-    b"BZh": lambda path: cast(BinaryIO, bz2.BZ2File(path)),
-    b"\xfd7zXZ\x00": lambda path: cast(BinaryIO, lzma.LZMAFile(path)),  # noqa: SIM115
-}
-_BROKEN_DATA: tuple[type[Exception], ...] = (
-    EOFError,
-    igzip_lib.error,  # type: ignore[assignment]
-    lzma.LZMAError,
-    zstandard.ZstdError,
-)
+_OUTSIDE = ".."
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +38,7 @@ class Member:
     offset: int
     size: int
     head: bytes
+    sparse: bool = False
 
 
 class MemberReader:
@@ -83,7 +58,7 @@ class MemberReader:
         """
         wanted = min(len(buffer), self._left)
         filled = 0
-        with _reading(self._member.name):
+        with reading(self._member.name):
             while filled < wanted:
                 count = cast(io.RawIOBase, self._stream).readinto(buffer[filled:wanted])
                 if not count:
@@ -103,25 +78,27 @@ class MemberReader:
 
 
 class TarIndex:
-    """The members of the tar at ``path`` by name. Thread-safe; close it when done."""
+    """The members of the tar at ``path`` by name. Thread-safe; close it when done.
+
+    Of several members of one name the last counts, whatever it is, as where docker extracts them.
+    """
 
     def __init__(self, path: Path) -> None:
         """Index the tar.
 
         Raises:
             SourceUnreadableError: missing, not a regular file, or not readable.
-            TarReadError: empty, truncated, or not a tar.
+            TarReadError: empty, truncated, not a tar, or one made to exhaust its reader.
         """
         self.path = path
         self._lock = threading.Lock()
         self._idle: list[BinaryIO] = []
         self._closed = False
-        self._members: dict[str, Member] = {}
-        self._links: dict[str, str] = {}
-        self._kept: dict[str, bytes] = {}
-        self._kept_bytes = 0
+        self._members: dict[str, Member | _Link] = {}
+        self._documents: dict[Member, bytes] = {}
+        self._kept_bytes = self._read_bytes = 0
         self._open_compressed = _sniff_file(path)
-        with _reading(str(path)):
+        with reading(str(path)):
             self._scan()
 
     @property
@@ -130,35 +107,51 @@ class TarIndex:
         return self._open_compressed is not None
 
     def find(self, name: str) -> Member | None:
-        """The member of that name, through symbolic and hard links, or None."""
-        name = _normal(name)
-        for _ in range(_MAX_LINKS):
-            if name in self._members:
-                return self._members[name]
-            if name not in self._links:
-                return None
-            name = self._links[name]
-        raise TarReadError(f"{name} in {self.path} is a loop of links")
-
-    def read(self, member: Member, limit: int) -> bytes:
-        """The whole of a small member.
+        """The member of that name, through symbolic and hard links, or None.
 
         Raises:
-            TarReadError: it is larger than ``limit`` bytes, or cut short.
+            TarReadError: the way there is a loop or leads out of the tar, or it is stored sparse.
+        """
+        place = _normal(name)
+        for _ in range(_MAX_LINKS):
+            found = self._members.get(place)
+            if not isinstance(found, _Link):
+                break
+            place = found.target
+        else:
+            raise TarReadError(f"{name} in {self.path} is a loop of links")
+        if _is_outside(place):
+            raise TarReadError(f"{name} in {self.path} is a link out of the tar")
+        if found and found.sparse:
+            raise TarReadError(
+                f"{name} in {self.path} is stored as a sparse file; pack the tar without --sparse"
+            )
+        return found
+
+    def read(self, member: Member, limit: int) -> bytes:
+        """The whole of a JSON document: a manifest, a config.
+
+        Raises:
+            TarReadError: it is larger than ``limit`` bytes, cut short, or cannot be JSON; or more
+                documents have been read than any tar has.
         """
         if member.size > limit:
             raise TarReadError(
                 f"{member.name} in {self.path} has {member.size} bytes; at most {limit} make sense"
             )
-        if member.name in self._kept:
-            return self._kept[member.name]
-        buffer = bytearray(member.size)
-        with self.open(member) as reader:
-            reader.readinto(memoryview(buffer))
-        return bytes(buffer)
+        if not _may_be_json(member.head):
+            raise TarReadError(f"{member.name} in {self.path} is not valid JSON")
+        self._read_bytes += member.size
+        document = self._documents.get(member) if self.compressed else self._load(member)
+        if document is None or self._read_bytes > MAX_DOCUMENTS:
+            raise TarReadError(
+                f"the manifests and configs in {self.path} have more than {MAX_DOCUMENTS} bytes "
+                "together; save fewer images into one tar"
+            )
+        return document
 
     def open(self, member: Member) -> MemberReader:
-        with _reading(member.name):
+        with reading(member.name):
             return MemberReader(member, self._stream_at(member.offset), self._give_back)
 
     def close(self) -> None:
@@ -174,33 +167,55 @@ class TarIndex:
         self.close()
 
     def _scan(self) -> None:
-        stream = self._new_stream()
-        try:
-            with tarfile.open(fileobj=stream, mode="r|" if self.compressed else "r:") as tar:
-                for info in tar:
-                    self._add(tar, info)
-        except tarfile.TarError as error:
-            raise TarReadError(f"{self.path} is not a readable tar: {error}") from error
-        finally:
-            stream.close()
+        size = self.path.stat().st_size
+        if self.compressed:
+            end, past_end = longest_content(size), f"far more than {size} compressed ones hold"
+        else:
+            end, past_end = size, f"but the tar has only {size}"
+        with self._new_stream() as stream:
 
-    def _add(self, tar: tarfile.TarFile, info: tarfile.TarInfo) -> None:
-        name = _normal(info.name)
-        if info.issym():
-            self._links[name] = _normal(posixpath.join(posixpath.dirname(name), info.linkname))
-        elif info.islnk():
-            self._links[name] = _normal(info.linkname)
-        elif info.isreg() and not info.issparse():
-            content = tar.extractfile(info)
-            head = content.read(HEAD_SIZE) if content else b""
-            if content and self.compressed and self._worth_keeping(info.size):
-                self._kept[name] = head + content.read()
-                self._kept_bytes += info.size
-            self._members[name] = Member(name, info.offset_data, info.size, head)
+            def read(offset: int, count: int) -> bytes:
+                self._move(stream, offset)
+                return _read(stream, count)
 
-    def _worth_keeping(self, size: int) -> bool:
-        """Small members of a compressed tar: reading them later means decompressing it again."""
-        return size <= _KEPT_MEMBER and self._kept_bytes + size <= _KEPT_TOTAL
+            try:
+                for member in read_members(read, end, past_end):
+                    self._add(member, read)
+            except BrokenTarError as error:
+                raise TarReadError(f"{self.path} is not a readable tar: {error}") from error
+
+    def _add(self, entry: TarMember, read: Callable[[int, int], bytes]) -> None:
+        name = _normal(entry.name)
+        if _is_outside(name):
+            raise BrokenTarError(f"the name {entry.name} leads out of it")
+        # Whatever had the name before is replaced, also by a directory or a device.
+        self._members.pop(name, None)
+        match entry.kind:
+            case Kind.SYMLINK:
+                folder = posixpath.dirname(name)
+                self._members[name] = _Link(_normal(posixpath.join(folder, entry.target)))
+            case Kind.HARD_LINK:
+                self._members[name] = _Link(_normal(entry.target))
+            case Kind.FILE | Kind.SPARSE:
+                head = read(entry.offset, min(HEAD_SIZE, entry.size))
+                sparse = entry.kind is Kind.SPARSE
+                member = Member(name, entry.offset, entry.size, head, sparse)
+                self._members[name] = member
+                if self.compressed and _may_be_json(head):
+                    self._keep(member, read)
+
+    def _keep(self, member: Member, read: Callable[[int, int], bytes]) -> None:
+        """A document of a compressed tar: to read it later would mean decompressing it again."""
+        if member.size <= MAX_JSON and self._kept_bytes + member.size <= MAX_DOCUMENTS:
+            rest = read(member.offset + len(member.head), member.size - len(member.head))
+            self._documents[member] = member.head + rest
+            self._kept_bytes += member.size
+
+    def _load(self, member: Member) -> bytes:
+        buffer = bytearray(member.size)
+        with self.open(member) as reader:
+            reader.readinto(memoryview(buffer))
+        return bytes(buffer)
 
     def _stream_at(self, offset: int) -> BinaryIO:
         with self._lock:
@@ -209,16 +224,19 @@ class TarIndex:
             if stream:
                 self._idle.remove(stream)
         stream = stream or self._new_stream()
-        if self.compressed:
-            _skip(stream, offset - stream.tell())
-        else:
-            stream.seek(offset)
+        self._move(stream, offset)
         return stream
 
     def _new_stream(self) -> BinaryIO:
         if self._open_compressed:
             return self._open_compressed(self.path)
         return cast(BinaryIO, self.path.open("rb", buffering=0))
+
+    def _move(self, stream: BinaryIO, offset: int) -> None:
+        if self.compressed:
+            _skip(stream, offset - stream.tell())
+        else:
+            stream.seek(offset)
 
     def _give_back(self, stream: BinaryIO) -> None:
         with self._lock:
@@ -228,7 +246,12 @@ class TarIndex:
         stream.close()  # a reader that outlives its archive
 
 
-def _sniff_file(path: Path) -> _Opener | None:
+@dataclass(frozen=True, slots=True)
+class _Link:
+    target: str
+
+
+def _sniff_file(path: Path) -> Opener | None:
     """How to decompress the file, or None where it is a plain tar."""
     if not path.exists():
         raise SourceUnreadableError(f"{path} does not exist")
@@ -236,12 +259,20 @@ def _sniff_file(path: Path) -> _Opener | None:
         raise SourceUnreadableError(f"{path} is not a file; give the image tar itself")
     try:
         with path.open("rb") as file:
-            head = file.read(HEAD_SIZE)
+            magic = file.read(MAGIC_SIZE)
     except OSError as error:
         raise SourceUnreadableError(f"{path} cannot be read: {error.strerror}") from error
-    if not head:
+    if not magic:
         raise TarReadError(f"{path} is empty")
-    return next((opener for magic, opener in _OPENERS.items() if head.startswith(magic)), None)
+    return opener_of(magic)
+
+
+def _read(stream: BinaryIO, count: int) -> bytes:
+    """``count`` bytes, or fewer at the end; a raw stream may give fewer before."""
+    content = stream.read(count)
+    while content and len(content) < count and (more := stream.read(count - len(content))):
+        content += more
+    return content
 
 
 def _skip(stream: BinaryIO, count: int) -> None:
@@ -256,14 +287,10 @@ def _normal(name: str) -> str:
     return posixpath.normpath(name).lstrip("/")
 
 
-@contextmanager
-def _reading(what: str) -> Iterator[None]:
-    """Turn what reading a broken or vanishing file raises into this library's errors."""
-    try:
-        yield
-    except _BROKEN_DATA as error:
-        raise TarReadError(f"{what}: the compressed data is broken or cut short") from error
-    except OSError as error:
-        if error.errno is None:  # gzip and bz2 report broken data so
-            raise TarReadError(f"{what}: the compressed data is broken") from error
-        raise SourceUnreadableError(f"{what} cannot be read: {error.strerror}") from error
+def _is_outside(name: str) -> bool:
+    return name == _OUTSIDE or name.startswith(f"{_OUTSIDE}/")
+
+
+def _may_be_json(head: bytes) -> bool:
+    """Whether a document that starts so can be an object or an array."""
+    return head.lstrip()[:1] in (b"{", b"[") or (len(head) == HEAD_SIZE and not head.strip())

@@ -90,3 +90,30 @@ def test_an_answer_keeps_status_code_and_delay() -> None:
     error = RateLimitedError("slow down", status=429, code="TOOMANYREQUESTS", retry_after=3)
     assert (error.status, error.code, error.retry_after) == (429, "TOOMANYREQUESTS", 3)
     assert str(error) == "slow down"
+
+
+@pytest.mark.parametrize(
+    ("hostile", "shown"),
+    [
+        ("a\nERROR forged", r"a\nERROR forged"),
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("\x9b2J", r"\x9b2J"),
+        ("\u202egnp.exe", r"\u202egnp.exe"),
+        ("a\u2028b", r"a\u2028b"),
+        ("\udcff", r"\udcff"),
+        ("Übung … ok", "Übung … ok"),
+    ],
+)
+@pytest.mark.parametrize("error", ERRORS)
+def test_no_message_drives_a_terminal_or_forges_a_line(
+    error: type[RegistryError], hostile: str, shown: str
+) -> None:
+    raised = error(hostile, status=400) if issubclass(error, ResponseError) else error(hostile)
+    assert str(raised) == shown
+
+
+def test_a_long_message_keeps_what_it_names_and_what_to_do() -> None:
+    message = str(TarReadError(f"layer {'x' * 10_000_000} is missing"))
+    assert message.startswith("layer xxx")
+    assert message.endswith("xxx is missing")
+    assert len(message) < 1100

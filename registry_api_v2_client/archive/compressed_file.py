@@ -1,0 +1,139 @@
+"""A file that is compressed as a whole, as a forward stream of what is in it."""
+
+import bz2
+import io
+import lzma
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import zstandard
+from isal import igzip, igzip_lib
+
+from ..exceptions import SourceUnreadableError, TarReadError
+
+MAGIC_SIZE = 8
+"""Bytes at the start of a file that tell how it is compressed."""
+
+FREE_EXPANSION = 16 << 30
+MAX_EXPANSION = 200
+"""A tar of up to FREE_EXPANSION bytes may be compressed to nothing: images with files of zeros
+are, a thousandfold by gzip and thirty thousandfold by zstd. Reading zeros is fast, 16 GiB of them
+take seconds. Beyond, the whole is at most MAX_EXPANSION times the file: images shrink two- to
+fivefold, so a bomb costs no more time than an honest file fifty times its size."""
+
+MAX_WINDOW = 128 << 20
+"""Bytes of memory that a stream may ask for to look back in, as much as the ``zstd`` command
+grants; ``xz -9`` needs half of it."""
+
+_CHUNK = 64 << 10
+_BROKEN_DATA: tuple[type[Exception], ...] = (
+    EOFError,
+    igzip_lib.error,  # type: ignore[assignment]
+    lzma.LZMAError,
+    zstandard.ZstdError,
+)
+
+Opener = Callable[[Path], BinaryIO]
+
+
+def opener_of(magic: bytes) -> Opener | None:
+    """How to open a file that starts so, or None where it is not compressed."""
+    return next((opener for start, opener in _OPENERS.items() if magic.startswith(start)), None)
+
+
+def longest_content(size: int) -> int:
+    """Bytes that a compressed file of ``size`` bytes may hold."""
+    return max(FREE_EXPANSION, MAX_EXPANSION * size)
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Turn what reading a broken or vanishing file raises into this library's errors."""
+    try:
+        yield
+    except _BROKEN_DATA as error:
+        raise TarReadError(
+            f"{what}: the compressed data is broken, cut short, or needs more than "
+            f"{MAX_WINDOW >> 20} MiB of memory"
+        ) from error
+    except OSError as error:
+        if error.errno is None:  # gzip and bz2 report broken data so
+            raise TarReadError(f"{what}: the compressed data is broken") from error
+        raise SourceUnreadableError(f"{what} cannot be read: {error.strerror}") from error
+
+
+class _XzFile(io.RawIOBase):
+    """What ``lzma.LZMAFile`` does, but with a limit on memory, which that does not take."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._left = b""
+        self._position = 0
+        self._decompressor = self._new()
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        content = b""
+        while not content:
+            if self._decompressor.eof and not self._next_stream():
+                return 0
+            source = self._read() if self._decompressor.needs_input else b""
+            if self._decompressor.needs_input and not source:
+                raise EOFError("the xz stream is cut short")
+            content = self._decompressor.decompress(source, len(buffer))
+        buffer[: len(content)] = content
+        self._position += len(content)
+        return len(content)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def _read(self) -> bytes:
+        left, self._left = self._left, b""
+        return left or self._file.read(_CHUNK)
+
+    def _next_stream(self) -> bool:
+        """Whether another stream follows, after zeros; then it is the one to read."""
+        self._left = self._decompressor.unused_data.lstrip(b"\0")
+        while not self._left and (chunk := self._file.read(_CHUNK)):
+            self._left = chunk.lstrip(b"\0")
+        if self._left:
+            self._decompressor = self._new()
+        return bool(self._left)
+
+    @staticmethod
+    def _new() -> lzma.LZMADecompressor:
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_WINDOW)
+
+
+def _open_gzip(path: Path) -> BinaryIO:
+    return cast(BinaryIO, igzip.IGzipFile(path))  # type: ignore[no-untyped-call]
+
+
+def _open_zstd(path: Path) -> BinaryIO:
+    decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
+    return cast(BinaryIO, decompressor.stream_reader(path.open("rb"), read_across_frames=True))
+
+
+def _open_bzip2(path: Path) -> BinaryIO:
+    return cast(BinaryIO, bz2.BZ2File(path))
+
+
+def _open_xz(path: Path) -> BinaryIO:
+    return io.BufferedReader(_XzFile(path))
+
+
+_OPENERS: dict[bytes, Opener] = {
+    b"\x1f\x8b": _open_gzip,
+    b"\x28\xb5\x2f\xfd": _open_zstd,
+    b"BZh": _open_bzip2,
+    b"\xfd7zXZ\x00": _open_xz,
+}
