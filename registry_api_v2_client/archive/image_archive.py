@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeGuard
 
-from ..digests import sha256
+from ..digests import is_sha256, sha256
 from ..exceptions import ArchiveDigestError, TarReadError, ValidationError
 from ..json_document import MAX_JSON, JsonDocumentError, parse_json
 from ..media_types import IMAGE_MANIFESTS, OCI_MANIFEST, Compression, sniff_compression
 from .tar_index import Member, MemberReader, TarIndex
+
+MAX_LAYERS = 1024
+"""Layers of one image. Docker runs no more than 127; what is no image to run may have more."""
 
 _REF_NAME = "org.opencontainers.image.ref.name"
 _CONTAINERD_NAME = "io.containerd.image.name"
@@ -112,10 +115,12 @@ class ImageArchive:
                     f"{self.path} holds {len(self.images)} images; choose one of {self._tag_list()}"
                 )
             return self.images[0]
-        for image in self.images:
-            if tag in image.tags:
-                return image
-        raise ValidationError(f"{self.path} holds no image {tag}; it has {self._tag_list()}")
+        named = {image.config: image for image in self.images if tag in image.tags}
+        if not named:
+            raise ValidationError(f"{self.path} holds no image {tag}; it has {self._tag_list()}")
+        if len(named) > 1:
+            raise ValidationError(f"{self.path} holds {len(named)} images that are all {tag}")
+        return named.popitem()[1]
 
     def docker_manifest(self) -> list[dict[str, Any]] | None:
         """The tar's ``manifest.json``, or None in an OCI layout without one."""
@@ -259,6 +264,8 @@ class ImageArchive:
         return content
 
     def _layers(self, names: list[str], config: bytes) -> tuple[Layer, ...]:
+        if len(names) > MAX_LAYERS:
+            raise TarReadError(f"an image in {self.path} has more than {MAX_LAYERS} layers")
         rootfs = _parse_object(config, "the image config").get("rootfs")
         diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
         if not diff_ids:
@@ -267,6 +274,9 @@ class ImageArchive:
             raise TarReadError(
                 f"{self.path}: the config's rootfs.diff_ids do not match its {len(names)} layers"
             )
+        # They end up in URLs, so they had better be digests.
+        if wrong := [diff_id for diff_id in diff_ids if not is_sha256(diff_id)]:
+            raise TarReadError(f"{self.path}: diff_id {wrong[0]!r} is not a sha256:… digest")
         return tuple(map(self._layer, names, diff_ids))
 
     def _layer(self, name: str, diff_id: str | None) -> Layer:

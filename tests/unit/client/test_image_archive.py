@@ -12,7 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry_api_v2_client.archive.image_archive import ArchiveImage, ImageArchive, Layer
+from registry_api_v2_client.archive.image_archive import (
+    MAX_LAYERS,
+    ArchiveImage,
+    ImageArchive,
+    Layer,
+)
 from registry_api_v2_client.exceptions import (
     ArchiveDigestError,
     RegistryError,
@@ -29,6 +34,7 @@ from tests.support.images import (
     OCI_LAYOUT,
     SEVERAL_IMAGES,
     Archive,
+    Compress,
     Image,
     Member,
     blob_path,
@@ -39,6 +45,7 @@ from tests.support.images import (
     save_manifest,
     sha256_digest,
     tar_bytes,
+    to_json,
     write_archive,
 )
 from tests.support.skopeo import decompress
@@ -139,6 +146,16 @@ def test_an_image_is_selected_by_its_tag(tmp_path: Path) -> None:
             archive.select("example/none:1")
         with pytest.raises(ValidationError, match="holds 2 images"):
             archive.select()
+
+
+def test_a_tag_that_two_images_claim_chooses_neither(tmp_path: Path) -> None:
+    images = make_image(), make_image(os="plan9")
+    built = write_archive(tmp_path / "image.tar", oci_blobs, *images)
+    with (
+        ImageArchive(built.path) as archive,
+        pytest.raises(ValidationError, match=r"holds 2 images that are all example/app:1\.0"),
+    ):
+        archive.select("example/app:1.0")
 
 
 def test_the_only_image_needs_no_tag(tmp_path: Path) -> None:
@@ -315,6 +332,48 @@ def test_diff_ids_that_do_not_match_the_layers(tmp_path: Path) -> None:
     built = write_archive(tmp_path / "image.tar", docker_legacy, image)
     with pytest.raises(TarReadError, match="diff_ids do not match its 2 layers"):
         ImageArchive(built.path)
+
+
+@pytest.mark.parametrize("diff_id", ["sha256:../../other", "sha512:" + "0" * 128, "sha256:0", ""])
+def test_diff_ids_that_are_no_digests(diff_id: str, tmp_path: Path) -> None:
+    rootfs = {"type": "layers", "diff_ids": [diff_id]}
+    image = make_image(APP_LAYER, diff_ids=False, rootfs=rootfs)
+    built = write_archive(tmp_path / "image.tar", docker_legacy, image)
+    with pytest.raises(TarReadError, match="is not a sha256:… digest"):
+        ImageArchive(built.path)
+
+
+def test_more_layers_than_any_image_has(tmp_path: Path) -> None:
+    image = make_image(*[b"same"] * (MAX_LAYERS + 1))
+    built = write_archive(tmp_path / "image.tar", oci_blobs, image)
+    with pytest.raises(TarReadError, match="more than 1024 layers"):
+        ImageArchive(built.path)
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip_bytes])
+def test_one_config_for_a_thousand_images_is_not_read_a_thousand_times(
+    compress: Compress, tmp_path: Path
+) -> None:
+    config = make_image(padding="x" * 1_000_000).config
+    layers = [blob_path(layer) for layer in (BASE_LAYER, APP_LAYER)]
+    entries = [{"Config": "config.json", "Layers": layers}] * 1000
+    members = [
+        Member("config.json", config),
+        *(Member(blob_path(layer), layer) for layer in (BASE_LAYER, APP_LAYER)),
+        Member("manifest.json", to_json(entries)),
+    ]
+    path = tmp_path / "image.tar"
+    path.write_bytes(compress(tar_bytes(members)))
+    with pytest.raises(TarReadError, match="save fewer images into one tar"):
+        ImageArchive(path)
+
+
+def test_no_hostile_name_reaches_a_terminal(tmp_path: Path) -> None:
+    members = one_layer("\x1b[2Jlayer\nERROR forged")
+    with pytest.raises(TarReadError) as caught:
+        ImageArchive(open_image(tmp_path, members).path)
+    assert str(caught.value).isprintable()
+    assert r"layer \x1b[2Jlayer\nERROR forged is missing" in str(caught.value)
 
 
 def test_a_manifest_too_large_to_make_sense(tmp_path: Path) -> None:
