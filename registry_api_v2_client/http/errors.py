@@ -1,7 +1,6 @@
 """The one boundary where answers and aiohttp's exceptions become this library's errors."""
 
 import errno
-import json
 import os
 import re
 import ssl
@@ -31,6 +30,7 @@ from ..exceptions import (
     UnsupportedError,
     UploadUnknownError,
 )
+from ..json_document import JsonDocumentError, parse_json
 
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
 _BY_CODE: dict[str, type[ResponseError]] = {
@@ -39,6 +39,7 @@ _BY_CODE: dict[str, type[ResponseError]] = {
     "BLOB_UPLOAD_INVALID": UploadUnknownError,
     "DENIED": DeniedError,
     "DIGEST_INVALID": DigestMismatchError,
+    "MANIFEST_BLOB_UNKNOWN": BlobUnknownError,
     "MANIFEST_UNKNOWN": ManifestUnknownError,
     "NAME_UNKNOWN": NameUnknownError,
     "TOOMANYREQUESTS": RateLimitedError,
@@ -59,6 +60,8 @@ _BY_STATUS: dict[int, type[ResponseError]] = {
 _IMMUTABLE = re.compile(r"immutab|cannot be overwritten", re.IGNORECASE)
 _LONGEST_MESSAGE = 300
 _QUERY = re.compile(r"\?[^\s\"'<>?]*=[^\s\"'<>]*")
+_LONGEST_PAUSE = 86_400.0
+"""Seconds: a registry that asks for more has something wrong, and no push waits for years."""
 
 
 def error_of(what: str, status: int, headers: Mapping[str, str], body: bytes) -> ResponseError:
@@ -122,9 +125,9 @@ def _reason(error: BaseException) -> str:
 def _first_error(body: bytes) -> tuple[str | None, str | None]:
     """Code and words of the first error in the body; proxies in between send HTML instead."""
     try:
-        first = json.loads(body)["errors"][0]
+        first = parse_json(body)["errors"][0]
         code, message, detail = first.get("code"), first.get("message"), first.get("detail")
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (JsonDocumentError, LookupError, TypeError, AttributeError):
         return None, None
     # Nexus and Quay say "invalid" in the message, and what is invalid in the detail.
     reason = detail.get("message") if isinstance(detail, dict) else detail
@@ -144,9 +147,12 @@ def _phrase(status: int) -> str | None:
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds from now. Source: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after"""
     value = headers.get("Retry-After", "").strip()
-    if value.isdecimal():
-        return float(value)
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError):
+        seconds = float(value) if value.isdecimal() else _seconds_until(value)
+    except (ValueError, TypeError, OverflowError, OSError):
         return None
+    return min(max(0.0, seconds), _LONGEST_PAUSE)
+
+
+def _seconds_until(date: str) -> float:
+    return parsedate_to_datetime(date).timestamp() - time.time()

@@ -3,14 +3,14 @@
 Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 """
 
-import json
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from yarl import URL
 
-from ..digests import sha256
+from ..digests import is_sha256, sha256
 from ..exceptions import (
     BlobUnknownError,
     DigestMismatchError,
@@ -25,6 +25,7 @@ from ..exceptions import (
     UnsupportedError,
     UploadUnknownError,
 )
+from ..json_document import JsonDocumentError, parse_json
 from ..media_types import ANY_MANIFEST, OCTET_STREAM
 from ..reference import DOCKER_HUB, DOCKER_HUB_API
 from .quirks import Quirks, quirks_of
@@ -33,6 +34,10 @@ from .transport import Answer, Body, Transport
 E = TypeVar("E", bound=RegistryError)
 
 _PAGE = 1000
+_MAX_PAGES = 10_000
+_MAX_NAMES = 1_000_000
+"""Pages and names of one list; a registry that has more has no end, as far as anybody can tell."""
+_COUNT = re.compile(r"[0-9]{1,18}")
 _ACCEPT_MANIFEST = ", ".join(ANY_MANIFEST)
 _DIGEST_HEADER = "Docker-Content-Digest"
 _PIECE = 256 << 10
@@ -111,12 +116,15 @@ class Registry:
 
     # Blobs
 
-    async def has_blob(self, repository: str, digest: str) -> bool:
-        """Whether the blob is in that repository.
+    async def has_blob(self, repository: str, digest: str, size: int | None = None) -> bool:
+        """Whether the blob, of ``size`` bytes if that is known, is in that repository.
 
         One that is in storage elsewhere is there: the storage is not asked, since it may refuse a
         HEAD by an address that is signed for GET.
         Source: https://github.com/containerd/stargz-snapshotter/pull/167
+
+        Raises:
+            DigestMismatchError, ProtocolError: the registry has something else under that digest.
         """
         answer = await self._request(
             "HEAD",
@@ -125,7 +133,20 @@ class Registry:
             what=f"HEAD of blob {digest} in {repository}",
             ok={200, 404, *_REDIRECTS},
         )
-        return answer.status != 404
+        if answer.status == 404:
+            return False
+        self._check_digest(answer, digest)
+        held = _count(answer.headers.get("Content-Length", ""))
+        if answer.status == 200 and size and held and held != size:
+            # A registry whose storage lost bytes keeps saying that it has the blob.
+            raise self._own(
+                ProtocolError(
+                    f"{self.host} holds {held} bytes as blob {digest}, which has {size}; delete it "
+                    "there, or have the registry's storage checked",
+                    status=200,
+                )
+            )
+        return True
 
     async def json_blob(self, repository: str, digest: str) -> dict[str, Any]:
         """A small blob that is a JSON object: a config.
@@ -209,9 +230,9 @@ class Registry:
         )
         session.location = self._location(session.repository, answer, session.location)
         session.chunk = self._quirks.chunk_size(answer.headers, wanted=self._wants_chunks)
-        last = answer.headers.get("Range", "").rpartition("-")[2]
+        last = _count(answer.headers.get("Range", "").rpartition("-")[2])
         # distribution answers 0-0 for nothing as well as for one byte; neither is worth keeping.
-        session.offset = int(last) + 1 if last.isdecimal() and int(last) > 0 else 0
+        session.offset = last + 1 if last else 0
         return session.offset
 
     async def upload_blocks(
@@ -310,6 +331,7 @@ class Registry:
 
         Raises:
             NameUnknownError, ManifestUnknownError: there is none.
+            DigestMismatchError: its bytes are not what the registry says, or was asked for.
         """
         try:
             answer = await self._request(
@@ -329,8 +351,30 @@ class Registry:
                 ) from error
             raise
         media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-        digest = answer.headers.get(_DIGEST_HEADER) or sha256(answer.body)
+        digest = sha256(answer.body)
+        for claim in (reference, answer.headers.get(_DIGEST_HEADER, "")):
+            if is_sha256(claim) and claim != digest:
+                raise self._own(
+                    DigestMismatchError(
+                        f"{self.host} gave {digest} as manifest {claim} of {repository}", status=200
+                    )
+                )
         return Manifest(answer.body, media_type, digest)
+
+    async def stored_digest(self, repository: str, reference: str) -> str | None:
+        """Digest of what a tag or digest gives, by its bytes; None when it gives nothing.
+
+        Raises:
+            DigestMismatchError: the bytes are not what the registry says.
+        """
+        if self.name == DOCKER_HUB:
+            # Every GET counts against the pull limit there, so its word has to do.
+            # Source: https://docs.docker.com/docker-hub/usage/pulls/
+            return await self.manifest_digest(repository, reference)
+        try:
+            return (await self.manifest(repository, reference)).digest
+        except ManifestUnknownError:
+            return None
 
     async def put_manifest(
         self, repository: str, reference: str, raw: bytes, media_type: str, digest: str
@@ -423,17 +467,25 @@ class Registry:
     ) -> AsyncIterator[list[str]]:
         url: URL | None = (self.url / path.lstrip("/")).with_query(n=_PAGE)
         seen: set[URL] = set()
+        names = 0
         while url is not None and url not in seen:
+            if len(seen) == _MAX_PAGES or names > _MAX_NAMES:
+                raise self._own(
+                    ProtocolError(f"{self.host}: {what}: the list has no end", status=200)
+                )
             seen.add(url)
             answer = await self._request("GET", url, scope=scope, what=what, ok={200})
             # A repository whose last tag was deleted has "tags": null.
             page = _object(answer.body, what).get(field) or []
-            if not isinstance(page, list):
+            if not isinstance(page, list) or not all(isinstance(name, str) for name in page):
                 raise self._own(
-                    ProtocolError(f"{self.host}: {what}: {field} is not a list", status=200)
+                    ProtocolError(
+                        f"{self.host}: {what}: {field} is not a list of names", status=200
+                    )
                 )
-            yield [str(item) for item in page]
-            url = _next_page(answer)
+            yield page
+            names += len(page)
+            url = self._next_page(answer)
 
     # Plumbing
 
@@ -526,8 +578,32 @@ class Registry:
                     status=answer.status,
                 )
             )
-        # The query carries the registry's signed state: it must come back byte for byte.
-        return answer.url.join(URL(location, encoded=True))
+        return self._join(answer, location)
+
+    def _join(self, answer: Answer, address: str) -> URL:
+        """An address that the registry gave, absolute or relative to where it gave it."""
+        try:
+            # The query carries the registry's signed state: it must come back byte for byte.
+            url = answer.url.join(URL(address, encoded=True))
+            usable = url.scheme in ("http", "https") and url.host and url.port
+        except ValueError:
+            usable = None
+        if not usable:
+            raise self._own(
+                ProtocolError(f"{self.host} sent an unusable address", status=answer.status)
+            )
+        return url
+
+    def _next_page(self, answer: Answer) -> URL | None:
+        """``Link: <url>; rel="next"``; of the same host, whatever a proxy makes the registry say.
+
+        Source: https://www.rfc-editor.org/rfc/rfc8288#section-3
+        """
+        link = answer.headers.get("Link", "")
+        start, end = link.find("<"), link.find(">")
+        if start < 0 or end < start or "next" not in link[end:]:
+            return None
+        return self.url.join(self._join(answer, link[start + 1 : end]).relative())
 
     def _check_digest(self, answer: Answer, digest: str) -> None:
         """Compare with the registry's own digest, which the specification lets it leave out."""
@@ -573,20 +649,15 @@ def _push(repository: str) -> str:
     return f"repository:{repository}:pull,push"
 
 
-def _next_page(answer: Answer) -> URL | None:
-    """``Link: <url>; rel="next"``. Source: https://www.rfc-editor.org/rfc/rfc5988#section-5"""
-    link = answer.headers.get("Link", "")
-    start, end = link.find("<"), link.find(">")
-    if start < 0 or end < start or "next" not in link[end:]:
-        return None
-    return answer.url.join(URL(link[start + 1 : end], encoded=True))
+def _count(text: str) -> int | None:
+    return int(text) if _COUNT.fullmatch(text) else None
 
 
 def _object(content: bytes, what: str) -> dict[str, Any]:
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"{what}: the answer is not JSON", status=200) from error
+        document = parse_json(content)
+    except JsonDocumentError as error:
+        raise ProtocolError(f"{what}: the answer {error}", status=200) from error
     if not isinstance(document, dict):
         raise ProtocolError(f"{what}: the answer is not an object", status=200)
     return document

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from ..archive.image_archive import ArchiveImage, Layer
 from ..archive.tar_index import Member
-from ..exceptions import RegistryError, TarReadError
+from ..exceptions import DigestMismatchError, RegistryError, TarReadError
 from ..http.registry import Registry
 from ..media_types import ManifestFormat
 from ..models import BlobInfo
@@ -220,7 +220,7 @@ class _ImagePush:
         manifest = await self._known_manifest()
         missing = []
         for target, uploader in pairs:
-            if manifest and await self._digest_of(target, manifest.digest):
+            if manifest and await self._holds(target, manifest):
                 self._report([uploader], BlobState.EXISTS)
                 await self._tag(target, manifest, maybe_there=True)
             else:
@@ -243,6 +243,7 @@ class _ImagePush:
                 # Asked only now: before our turn another push could still write it.
                 if ours and not (maybe_there and await self._stands_for(target, tag, manifest)):
                     await self._put(target, tag, manifest)
+                    await self._read_back(target, tag, manifest)
 
     async def _known_manifest(self) -> BuiltManifest | None:
         """The manifest, if it can be told without encoding a layer."""
@@ -269,13 +270,33 @@ class _ImagePush:
             {source.digest: blob for source, blob in zip(sources, blobs, strict=True)}
         )
 
-    async def _digest_of(self, target: Target, reference: str) -> str | None:
-        return await self._retrier.run(
-            lambda: target.registry.manifest_digest(target.repository, reference)
+    async def _holds(self, target: Target, manifest: BuiltManifest) -> bool:
+        """Whether the repository says that it has the manifest."""
+        held = await self._retrier.run(
+            lambda: target.registry.manifest_digest(target.repository, manifest.digest)
         )
+        return held == manifest.digest
 
     async def _stands_for(self, target: Target, tag: str, manifest: BuiltManifest) -> bool:
-        return await self._digest_of(target, tag) == manifest.digest
+        stored = await self._retrier.run(
+            lambda: target.registry.stored_digest(target.repository, tag)
+        )
+        return stored == manifest.digest
+
+    async def _read_back(self, target: Target, tag: str, manifest: BuiltManifest) -> None:
+        """One GET by tag: the bytes pushed come back only if tag and digest both lead to them."""
+
+        async def check() -> None:
+            stored = await target.registry.stored_digest(target.repository, tag)
+            if stored != manifest.digest:
+                raise DigestMismatchError(
+                    f"{target.reference(tag)} reads back as {stored or 'nothing'} instead of "
+                    f"{manifest.digest}; does another client push this tag, too?",
+                    status=200,
+                )
+
+        # Some registries show a new tag only after a moment.
+        await self._retrier.run(check)
 
     async def _put(self, target: Target, reference: str, manifest: BuiltManifest) -> None:
         await self._retrier.run(

@@ -50,7 +50,7 @@ class BlobUploader:
         """Have the blob without sending it: it is there already, or in a repository near by."""
         if blob is None:
             return False
-        if await self.registry.has_blob(self.repository, blob.digest):
+        if await self.registry.has_blob(self.repository, blob.digest, blob.size):
             state = BlobState.EXISTS
         elif await self._mount(blob.digest):
             state = BlobState.MOUNTED
@@ -84,7 +84,7 @@ class BlobUploader:
         """
         session = await self._open(source)
         try:
-            last = await self._send_most(source, session, _skip(pieces, session.offset))
+            last = await self._send_most(source, session, self._skip(pieces, session.offset))
             blob = await finished()
             await self._finish(session, blob, last)
         except ResponseError as error:
@@ -124,7 +124,7 @@ class BlobUploader:
 
     async def _has(self, blob: BlobInfo) -> bool:
         with suppress(RegistryError):
-            return await self.registry.has_blob(self.repository, blob.digest)
+            return await self.registry.has_blob(self.repository, blob.digest, blob.size)
         return False
 
     async def _open(self, source: BlobSource) -> UploadSession:
@@ -198,6 +198,20 @@ class BlobUploader:
             await self._ledger.forget_repository(self.host, other, digest)
         return False
 
+    async def _skip(
+        self, pieces: AsyncIterable[memoryview], count: int
+    ) -> AsyncIterator[memoryview]:
+        """The pieces without their first ``count`` bytes, which the registry has already."""
+        async for piece in pieces:
+            if count < len(piece):
+                yield piece[count:] if count else piece
+            count = max(0, count - len(piece))
+        if count:
+            raise UploadUnknownError(
+                f"{self.host} claims {count} bytes more of an upload than there are to send",
+                status=416,
+            )
+
     async def _sent(self, source: BlobSource, blob: BlobInfo) -> None:
         await self._remember(blob)
         self.report(source, source.size, BlobState.UPLOADED)
@@ -209,11 +223,3 @@ class BlobUploader:
 def _can_go_on(error: ResponseError) -> bool:
     """Whether the upload session is still of use; the next try goes on with it then."""
     return error.retryable and not isinstance(error, (UploadUnknownError, DigestMismatchError))
-
-
-async def _skip(pieces: AsyncIterable[memoryview], count: int) -> AsyncIterator[memoryview]:
-    """The pieces without their first ``count`` bytes, which the registry has already."""
-    async for piece in pieces:
-        if count < len(piece):
-            yield piece[count:] if count else piece
-        count = max(0, count - len(piece))
