@@ -123,6 +123,8 @@ async def test_an_upload_beyond_its_bytes_starts_over(tmp_path: Path) -> None:
         pushed = await push(engine, big.path, f"{registry.url}/app")
         assert asked
         assert registry.repositories["app"].tags == {"1": pushed.digest}
+        ends = [count for (verb, _), count in registry.requests.items() if verb == "PUT"]
+        assert sum(ends) == len(["layer", "config", "manifest", "tag"])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,39 @@
+"""Docker's ``config.json``."""
+
+import base64
+import tempfile
+from pathlib import Path
+
+from registry_api_v2_client.http.credentials import CredentialStore, read_docker_config
+from tests.fuzz.strategies import changed_json
+from tests.fuzz.target import Target, handles
+
+FILE = Path(tempfile.gettempdir()) / "config.json"
+AUTH = base64.b64encode(b"user:pass:word\0").decode()
+
+config = {
+    "auths": {
+        "https://index.docker.io/v1/": {"auth": AUTH, "email": "a@b"},
+        "registry.example.com:5000": {"username": "a", "password": "b"},
+        "https://ghcr.io": {"identitytoken": "x", "auth": AUTH},
+    },
+    "HttpHeaders": {"User-Agent": "x"},
+}
+
+
+def check(content: bytes) -> None:
+    FILE.write_bytes(content)
+    handles(_read)
+
+
+def _read() -> None:
+    found = read_docker_config(FILE)
+    store = CredentialStore({}, found)
+    for host in ("docker.io", "ghcr.io", "registry.example.com:5000"):
+        credentials = store.find(host)
+        if credentials:
+            assert isinstance(credentials.username, str)
+            assert isinstance(credentials.password, str)
+
+
+TARGET = Target("docker config", changed_json(config), check)
