@@ -26,6 +26,7 @@ from .functions import (
     push_docker_tar,
     push_docker_tar_with_all_original_tags,
     push_docker_tar_with_original_tags,
+    verify_image,
 )
 from .http.credentials import Credentials
 from .models import (
@@ -45,6 +46,7 @@ from .push.tag_order import TagOrder
 from .push.uploads import OpenUploads
 from .reference import Reference, parse_reference, parse_repository_tag
 from .retry import RetryPolicy
+from .verification import PartCheck, Proof, Verdict, Verification
 
 __all__ = [
     "ArchiveImage",
@@ -63,6 +65,8 @@ __all__ = [
     "MemoryLedger",
     "OnProgress",
     "OpenUploads",
+    "PartCheck",
+    "Proof",
     "PushedImage",
     "Reference",
     "RegistryClient",
@@ -70,6 +74,8 @@ __all__ = [
     "RetryPolicy",
     "TagOrder",
     "UploadLimits",
+    "Verdict",
+    "Verification",
     "check_registry_connectivity",
     "delete_image",
     "delete_image_by_digest",
@@ -87,5 +93,6 @@ __all__ = [
     "push_docker_tar_with_all_original_tags",
     "push_docker_tar_with_original_tags",
     "validate_docker_tar",
+    "verify_image",
 ]
 __all__ += _exceptions

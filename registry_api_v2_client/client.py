@@ -24,6 +24,7 @@ from .push.tag_order import TagOrder
 from .push.uploads import OpenUploads
 from .reference import DOCKER_HUB_API, DOCKER_HUB_HOSTS, Reference
 from .retry import RetryPolicy
+from .verification import Verification, verify
 
 
 class RegistryClient:
@@ -123,6 +124,32 @@ class RegistryClient:
                 on_progress=on_progress,
                 uploads=uploads,
                 tag_order=tag_order,
+            )
+
+    async def verify(
+        self,
+        reference: Reference,
+        tar_path: str | Path,
+        *,
+        image: str | None = None,
+        deep: bool = False,
+    ) -> Verification:
+        """Compare what the reference stands for with an image in a tar, see ``verify_image``.
+
+        Raises:
+            SourceUnreadableError, TarReadError: what is wrong with the tar.
+            ValidationError: no such image in the tar, or several and none chosen.
+            ManifestUnknownError: the registry has no such image.
+            RegistryError: the registry failed.
+        """
+        registry = self.registry(reference.registry)
+        with await asyncio.to_thread(ImageArchive, tar_path) as archive:
+            return await verify(
+                registry,
+                reference.repository,
+                reference.digest or reference.tag,
+                archive.select(image),
+                deep=deep,
             )
 
     async def close(self) -> None:

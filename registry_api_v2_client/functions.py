@@ -14,6 +14,7 @@ from .push.encoding import CompressionPolicy
 from .push.engine import Target
 from .push.progress import OnProgress, ignore_progress
 from .reference import check_repository, check_tag, parse_repository_tag, strip_registry
+from .verification import Verification, verify
 
 DEFAULT_TIMEOUT = 30.0
 PUSH_TIMEOUT = 300.0
@@ -108,6 +109,41 @@ async def push_docker_tar_with_all_original_tags(
     if not digests:
         raise ValidationError(f"{tar_path} has no original tags; name repository and tag")
     return digests
+
+
+async def verify_image(
+    tar_path: str | Path,
+    registry_url: str,
+    repository: str,
+    reference: str = "latest",
+    timeout: float = PUSH_TIMEOUT,
+    *,
+    image: str | None = None,
+    deep: bool = False,
+) -> Verification:
+    """Compare an image in a registry with one in a tar, layer by layer.
+
+    Args:
+        reference: the tag or digest in the registry.
+        timeout: seconds without any progress after which it fails.
+        image: which image of a tar with several, by its tag there.
+        deep: download every blob and compute every digest, instead of what digests leave open.
+
+    Raises:
+        ValidationError: a bad name, a tar that does not exist, or one with several images.
+        TarReadError: the tar is malformed, or its bytes are not what its digests say.
+        ManifestUnknownError: there is no such image in the registry.
+        RegistryError: the registry refused or failed; the subclass says why.
+    """
+    async with _registry(registry_url, timeout) as registry:
+        with await asyncio.to_thread(ImageArchive, tar_path) as archive:
+            return await verify(
+                registry,
+                check_repository(repository),
+                reference,
+                archive.select(image),
+                deep=deep,
+            )
 
 
 async def list_repositories(registry_url: str, timeout: float = DEFAULT_TIMEOUT) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from producer.cli import enqueue, jobs, push
+from producer.cli import enqueue, jobs, push, verify
 from producer.cli.exits import EXPECTED_ERRORS, ExitCode, code_of_error
 from producer.one_shot import WorkerDiedError
 
@@ -25,6 +25,7 @@ app.command("list")(jobs.list_jobs)
 app.command("watch")(jobs.watch)
 app.command("cancel")(jobs.cancel)
 app.command("retry")(jobs.retry)
+app.command("verify", epilog=verify.EXAMPLES)(verify.verify)
 
 
 def _print_version(wanted: bool) -> None:

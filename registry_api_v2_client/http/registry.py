@@ -29,7 +29,7 @@ from ..json_document import JsonDocumentError, parse_json
 from ..media_types import ANY_MANIFEST, OCTET_STREAM
 from ..reference import DOCKER_HUB, DOCKER_HUB_API
 from .quirks import Quirks, quirks_of
-from .transport import Answer, Body, Transport
+from .transport import Answer, Body, Sink, Transport
 
 E = TypeVar("E", bound=RegistryError)
 
@@ -162,14 +162,25 @@ class Registry:
             ok={200, 404},
         )
         if answer.status == 404:
-            raise self._own(
-                BlobUnknownError(
-                    f"{self.host}: {repository} has no blob {digest}",
-                    status=404,
-                    code="BLOB_UNKNOWN",
-                )
-            )
+            raise self._unknown_blob(repository, digest)
         return _object(answer.body, f"blob {digest}")
+
+    async def read_blob(self, repository: str, digest: str, sink: Sink) -> None:
+        """Hand the bytes of a blob to ``sink``, in pieces; whoever asks compares their digest.
+
+        Raises:
+            BlobUnknownError: it is not in that repository.
+        """
+        answer = await self._request(
+            "GET",
+            _path(repository, "blobs", digest),
+            scope=_pull(repository),
+            what=f"GET of blob {digest} in {repository}",
+            ok={200, 404},
+            sink=sink,
+        )
+        if answer.status == 404:
+            raise self._unknown_blob(repository, digest)
 
     async def start_upload(self, repository: str) -> UploadSession:
         """Open an upload session.
@@ -500,6 +511,7 @@ class Registry:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: Body | None = None,
+        sink: Sink | None = None,
     ) -> Answer:
         url = self.url.join(URL(target)) if isinstance(target, str) else target
         try:
@@ -512,6 +524,7 @@ class Registry:
                 ok=ok,
                 headers=headers,
                 body=body,
+                sink=sink,
             )
         except RegistryError as error:
             self._own(error)
@@ -566,6 +579,13 @@ class Registry:
     def _session(self, repository: str, answer: Answer) -> UploadSession:
         chunk = self._quirks.chunk_size(answer.headers, wanted=self._wants_chunks)
         return UploadSession(repository, self._location(repository, answer), chunk=chunk)
+
+    def _unknown_blob(self, repository: str, digest: str) -> BlobUnknownError:
+        return self._own(
+            BlobUnknownError(
+                f"{self.host}: {repository} has no blob {digest}", status=404, code="BLOB_UNKNOWN"
+            )
+        )
 
     def _location(self, repository: str, answer: Answer, known: URL | None = None) -> URL:
         location = answer.headers.get("Location")

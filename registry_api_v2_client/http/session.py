@@ -2,7 +2,7 @@
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -23,7 +23,12 @@ _LONGEST_HEADER = 16 << 10
 _CONNECT_SECONDS = 10.0
 _USER_AGENT = "registry-push-queue"
 
+_STRIDE = 1 << 20
+"""Bytes of a long answer that make progress: fewer in the time of one timeout are a drip."""
+
 Body = bytes | AsyncIterable[bytes | memoryview]
+Sink = Callable[[bytes], Awaitable[None]]
+"""Takes the body of a 200 piece by piece, however long it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +45,8 @@ class HttpSession:
     """Sends requests. Answers are taken as they come: redirects and refusals are not acted upon.
 
     ``timeout`` is the seconds in which a request must be answered whole, counted from its start and
-    anew from each block of a streamed body: an upload that moves may take as long as it needs, and
-    an answer that drips may not.
+    anew from each block of a streamed body, either way: what moves may take as long as it needs,
+    and an answer that drips may not.
 
     Raises:
         ValidationError: no folder of certificates, or the environment names a proxy that is none.
@@ -73,8 +78,11 @@ class HttpSession:
         registry: URL,
         headers: Mapping[str, str],
         body: Body | None = None,
+        sink: Sink | None = None,
     ) -> Answer:
         """Send one request, on behalf of a registry, and read its answer.
+
+        A ``sink`` gets the body of a 200, which is empty in the answer then.
 
         Raises:
             RegistryUnavailableError: no connection, or no whole answer in time.
@@ -87,10 +95,12 @@ class HttpSession:
         try:
             with translated(url):
                 async with asyncio.timeout(self._timeout) as idle:
+
+                    def on_progress() -> None:
+                        idle.reschedule(loop.time() + self._timeout)
+
                     if body is not None and not isinstance(body, bytes):
-                        stream = _WatchedBody(
-                            body, lambda: idle.reschedule(loop.time() + self._timeout)
-                        )
+                        stream = _WatchedBody(body, on_progress)
                     async with self._session.request(
                         method,
                         url.with_user(None) if url.user else url,
@@ -100,7 +110,10 @@ class HttpSession:
                         ssl=context or True,
                         proxy=self._proxies.find(url),
                     ) as response:
-                        content = await _read(response)
+                        if sink and response.status == 200:
+                            content = await _pour(response, sink, on_progress)
+                        else:
+                            content = await _read(response)
         except RegistryError as error:
             # aiohttp hides what the body raised behind a connection error.
             if stream and stream.failure:
@@ -166,6 +179,19 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
                 status=response.status,
             )
     return bytes(body)
+
+
+async def _pour(
+    response: aiohttp.ClientResponse, sink: Sink, on_progress: Callable[[], None]
+) -> bytes:
+    taken = 0
+    async for piece in response.content.iter_any():
+        await sink(piece)
+        taken += len(piece)
+        if taken >= _STRIDE:
+            taken = 0
+            on_progress()
+    return b""
 
 
 def _host(url: URL) -> str:

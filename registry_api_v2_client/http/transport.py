@@ -12,11 +12,11 @@ from .auth import Authenticator, Authorization
 from .credential_store import CredentialStore
 from .errors import error_of
 from .named_hosts import NamedHosts
-from .session import Answer, Body, HttpSession
+from .session import Answer, Body, HttpSession, Sink
 from .tls import TlsSettings
 from .tokens import TokenServer
 
-__all__ = ["Answer", "Body", "Transport"]
+__all__ = ["Answer", "Body", "Sink", "Transport"]
 
 _MOST_RENEWALS = 3
 """Tokens got for one request: each may be refused, if its server and the registry disagree."""
@@ -64,6 +64,7 @@ class Transport:
         ok: Collection[int],
         headers: Mapping[str, str] | None = None,
         body: Body | None = None,
+        sink: Sink | None = None,
     ) -> Answer:
         """Send one request and return the answer if its status is in ``ok``.
 
@@ -91,6 +92,7 @@ class Transport:
                 authorization=current.header if current else None,
                 body=body,
                 ok=ok,
+                sink=sink,
             )
             if answer.status in ok:
                 return answer
@@ -126,13 +128,14 @@ class Transport:
         authorization: str | None = None,
         body: Body | None = None,
         ok: Collection[int] = (),
+        sink: Sink | None = None,
     ) -> Answer:
         """Send a request and follow its redirects; ``authorization`` is for its origin alone."""
         origin = url.origin()
         for _ in range(_MOST_REDIRECTS + 1):
             own = {"Authorization": authorization} if authorization else {}
             answer = await self._session.send(
-                method, url, registry=registry, headers={**headers, **own}, body=body
+                method, url, registry=registry, headers={**headers, **own}, body=body, sink=sink
             )
             location = answer.headers.get("Location")
             redirected = answer.status in _REDIRECTS and answer.status not in ok

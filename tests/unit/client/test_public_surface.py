@@ -18,6 +18,7 @@ FUNCTIONS = {
     "push_docker_tar",
     "push_docker_tar_with_all_original_tags",
     "push_docker_tar_with_original_tags",
+    "verify_image",
 }
 PLAIN_FUNCTIONS = {
     "extract_original_tags",

@@ -1,0 +1,132 @@
+"""``push-queue verify``."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from producer.cli.exits import ExitCode
+from producer.cli.options import ImageOption, JsonOption, TarArgument, settings_of
+from producer.cli.output import print_json
+from producer.cli.running import run
+from producer.cli.sources import check_source
+from producer.cli.text import size
+from push_queue import Settings
+from registry_api_v2_client import (
+    Credentials,
+    PartCheck,
+    Reference,
+    RegistryClient,
+    Verdict,
+    Verification,
+    parse_reference,
+)
+
+EXAMPLES = """
+Examples:
+
+    push-queue verify localhost:15000/app:1 app.tar
+
+    push-queue verify --deep registry.example.com/app@sha256:0a1b… app.tar
+
+Exit status: 0 the registry holds the image of the tar, 1 it does not, 2 bad input.
+"""
+
+COLUMNS = ("PART", "TAR", "REGISTRY", "SIZE", "RESULT", "PROVEN BY")
+NUMBERS = ("SIZE",)
+COLORS = {Verdict.EQUAL: "green"}
+DIGEST_WIDTH = len("sha256:") + 12
+NONE = "-"
+
+
+def verify(
+    context: typer.Context,
+    reference: Annotated[
+        str, typer.Argument(metavar="REF", help="registry/repository:tag or …@sha256:digest.")
+    ],
+    tar: TarArgument,
+    image: ImageOption = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Download every blob and compute every digest.")
+    ] = False,
+    json: JsonOption = False,
+) -> ExitCode:
+    """Check an image in a registry against a tar, layer by layer."""
+    where, source = parse_reference(reference), check_source(tar)
+    settings = settings_of(context)
+
+    async def main() -> Verification:
+        async with open_client(settings) as client:
+            return await client.verify(where, source, image=image, deep=deep)
+
+    found = run(main())
+    if json:
+        print_json(as_json(where, found))
+    else:
+        print_parts(found.parts)
+    return ExitCode.SUCCESS if found.equal else ExitCode.PUSH_FAILED
+
+
+def open_client(settings: Settings) -> RegistryClient:
+    """A client that speaks to registries as the workers do."""
+    credentials = {
+        host: Credentials(auth.username, auth.password.get_secret_value())
+        for host, auth in settings.registry_auth.items()
+    }
+    return RegistryClient(
+        credentials=credentials,
+        timeout=settings.registry_timeout_seconds,
+        plain_http_hosts=settings.plain_http_hosts,
+    )
+
+
+def as_json(reference: Reference, found: Verification) -> dict[str, object]:
+    """The stable JSON object: digests in full, sizes in bytes."""
+    return {
+        "reference": str(reference),
+        "digest": found.digest,
+        "equal": found.equal,
+        "parts": [
+            {
+                "part": part.part,
+                "tar": part.tar,
+                "registry": part.registry,
+                "size": part.size,
+                "result": part.verdict,
+                "proof": part.proof,
+            }
+            for part in found.parts
+        ],
+    }
+
+
+def print_parts(parts: Iterable[PartCheck]) -> None:
+    """A table on a terminal, tab-separated lines with whole digests elsewhere."""
+    console = Console()
+    if not console.is_terminal:
+        for row in (COLUMNS, *map(_row, parts)):
+            typer.echo("\t".join(row))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in COLUMNS:
+        table.add_column(column, no_wrap=True, justify="right" if column in NUMBERS else "left")
+    for part in parts:
+        name, tar, registry, bytes_there, verdict, proof = _row(part)
+        table.add_row(
+            name,
+            tar[:DIGEST_WIDTH],
+            registry[:DIGEST_WIDTH],
+            bytes_there if part.size is None else size(part.size),
+            Text(verdict, COLORS.get(part.verdict, "red")),
+            proof,
+        )
+    console.print(table)
+
+
+def _row(part: PartCheck) -> tuple[str, ...]:
+    bytes_there = NONE if part.size is None else str(part.size)
+    tar, registry = part.tar or NONE, part.registry or NONE
+    return part.part, tar, registry, bytes_there, part.verdict, part.proof

@@ -1,0 +1,265 @@
+"""Whether a registry holds the image of a tar, layer by layer.
+
+A push compresses layers, so blobs have other digests than the layers in the tar. What stays the
+same is the config, and with it the diff_ids, the digests of the uncompressed layers.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import zip_longest
+from typing import Any
+
+from .archive.compressed_file import longest_content
+from .archive.image_archive import ArchiveImage, Layer
+from .content_digest import ContentDigest
+from .digests import is_sha256, sha256
+from .exceptions import ArchiveDigestError, BlobUnknownError, ProtocolError, TarReadError
+from .http.registry import Manifest, Registry
+from .json_document import MAX_JSON, JsonDocumentError, parse_json
+from .media_types import IMAGE_MANIFESTS, Compression
+
+_BLOCK = 1 << 20
+_MOST_PLATFORMS = 100
+
+
+class Verdict(StrEnum):
+    """How a part of the image in the registry compares with the tar."""
+
+    EQUAL = "equal"
+    DIFFERENT = "different"
+    MISSING = "missing"
+    """The registry names a blob that it does not hold."""
+    CORRUPT = "corrupt"
+    """The registry holds bytes that are not what their digest says."""
+
+
+class Proof(StrEnum):
+    """What a verdict was reached by."""
+
+    DIGEST = "digest"
+    """Digests alone, and the blob's size where it has to be there."""
+    CONTENT = "content"
+    """The blob was downloaded, decompressed and hashed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartCheck:
+    """The config or a layer.
+
+    ``tar`` is the config's digest or the layer's diff_id in the tar, ``registry`` the blob's digest
+    and ``size`` its bytes there; None where one side has no such part.
+    """
+
+    part: str
+    tar: str | None
+    registry: str | None
+    size: int | None
+    verdict: Verdict
+    proof: Proof
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The manifest that was looked at, and its parts: the config, then the layers, base first."""
+
+    digest: str
+    parts: tuple[PartCheck, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether the registry holds just the image of the tar."""
+        return all(part.verdict is Verdict.EQUAL for part in self.parts)
+
+
+async def verify(
+    registry: Registry, repository: str, reference: str, image: ArchiveImage, *, deep: bool = False
+) -> Verification:
+    """Compare the image that a tag or digest stands for with one in a tar.
+
+    Layers whose digests tell enough are not downloaded; with ``deep`` every blob is, and the
+    digests that the tar claims are computed, too. Of an index, the image with the tar's config is
+    taken.
+
+    Raises:
+        ManifestUnknownError: the registry has no such image.
+        TarReadError: the tar is broken, or not what its digests say.
+        RegistryError: the registry failed.
+    """
+    manifest = await registry.manifest(repository, reference)
+    return await _Comparison(registry, repository, image, deep).run(manifest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Descriptor:
+    digest: str
+    size: int
+
+    @classmethod
+    def of(cls, document: Any) -> "_Descriptor":
+        digest = document.get("digest") if isinstance(document, dict) else None
+        size = document.get("size") if isinstance(document, dict) else None
+        if not isinstance(digest, str) or not is_sha256(digest) or not isinstance(size, int):
+            raise ProtocolError("a descriptor in the manifest has no digest and size", status=200)
+        return cls(digest, size)
+
+
+class _Comparison:
+    def __init__(
+        self, registry: Registry, repository: str, image: ArchiveImage, deep: bool
+    ) -> None:
+        self._registry = registry
+        self._repository = repository
+        self._image = image
+        self._deep = deep
+
+    async def run(self, manifest: Manifest) -> Verification:
+        document = manifest.document()
+        if isinstance(entries := document.get("manifests"), list):
+            return await self._run_index(manifest, entries)
+        layers = document.get("layers")
+        if not isinstance(layers, list):
+            raise ProtocolError(f"manifest {manifest.digest} has no list of layers", status=200)
+        config = _Descriptor.of(document.get("config"))
+        check, diff_ids = await self._config(config)
+        checks = [check]
+        pairs = zip_longest(self._image.layers, map(_Descriptor.of, layers))
+        for number, (layer, descriptor) in enumerate(pairs):
+            diff_id = diff_ids[number] if number < len(diff_ids) else None
+            name = f"layer {number + 1}"
+            checks.append(await self._layer(name, layer, descriptor, diff_id))
+        return Verification(manifest.digest, tuple(checks))
+
+    async def _run_index(self, index: Manifest, entries: Sequence[Any]) -> Verification:
+        """The platform whose config the tar has."""
+        for entry in entries[:_MOST_PLATFORMS]:
+            if isinstance(entry, dict) and str(entry.get("mediaType")) in IMAGE_MANIFESTS:
+                digest = _Descriptor.of(entry).digest
+                manifest = await self._registry.manifest(self._repository, digest)
+                config = manifest.document().get("config")
+                if _Descriptor.of(config).digest == self._image.config_digest:
+                    return await self.run(manifest)
+        ours = self._image.config_digest
+        none = PartCheck("config", ours, None, None, Verdict.DIFFERENT, Proof.DIGEST)
+        return Verification(index.digest, (none,))
+
+    async def _config(self, config: _Descriptor) -> tuple[PartCheck, list[str]]:
+        """The check of the config, and the diff_ids of the registry's."""
+        ours = self._image.config_digest
+        same = config.digest == ours
+        if same and not self._deep:
+            verdict, proof = await self._presence(config), Proof.DIGEST
+            diff_ids = _diff_ids(self._image.config_document)
+        else:
+            content, verdict = await self._download_config(config)
+            proof = Proof.CONTENT
+            diff_ids = _diff_ids(content)
+            if verdict is Verdict.EQUAL and not same:
+                verdict = Verdict.DIFFERENT
+        return PartCheck("config", ours, config.digest, config.size, verdict, proof), diff_ids
+
+    async def _layer(
+        self,
+        name: str,
+        layer: Layer | None,
+        blob: _Descriptor | None,
+        diff_id: str | None,
+    ) -> PartCheck:
+        stored, ours = await self._digests(layer) if layer else (None, None)
+        verdict, proof = Verdict.DIFFERENT, Proof.DIGEST
+        if layer and blob:
+            same = stored == blob.digest
+            if self._deep or (not same and diff_id in (ours, None)):
+                verdict, proof = await self._content(layer, blob, ours), Proof.CONTENT
+            elif same:
+                verdict = await self._presence(blob)
+        return PartCheck(
+            name, ours, blob.digest if blob else None, blob.size if blob else None, verdict, proof
+        )
+
+    async def _digests(self, layer: Layer) -> tuple[str, str]:
+        """Of a layer as stored and as uncompressed; computed where the tar does not say."""
+        if layer.digest and layer.diff_id and not self._deep:
+            return layer.digest, layer.diff_id
+        hashed = await asyncio.to_thread(_hash_layer, self._image, layer)
+        for claim, actual in ((layer.digest, hashed.stored), (layer.diff_id, hashed.content)):
+            if claim and claim != actual:
+                raise ArchiveDigestError(
+                    f"{layer.member.name} in {self._image.archive.path} has digest {actual}, "
+                    f"but the archive says {claim}"
+                )
+        return hashed.stored, hashed.content
+
+    async def _presence(self, blob: _Descriptor) -> Verdict:
+        size = await self._registry.blob_size(self._repository, blob.digest)
+        if size is None:
+            return Verdict.MISSING
+        return Verdict.EQUAL if size in (0, blob.size) else Verdict.CORRUPT
+
+    async def _content(self, layer: Layer, blob: _Descriptor, ours: str | None) -> Verdict:
+        plain = layer.compression is Compression.NONE
+        hashed = ContentDigest(layer.size if plain else longest_content(blob.size))
+        failed = await self._download(blob, hashed.update)
+        if failed:
+            return failed
+        hashed.finish()
+        if hashed.stored != blob.digest:
+            return Verdict.CORRUPT
+        return Verdict.EQUAL if hashed.content == ours else Verdict.DIFFERENT
+
+    async def _download_config(self, config: _Descriptor) -> tuple[Any, Verdict]:
+        content = bytearray()
+        if config.size > MAX_JSON:
+            raise ProtocolError(f"a config of {config.size} bytes is too large", status=200)
+        failed = await self._download(config, content.extend)
+        if failed:
+            return None, failed
+        if sha256(content) != config.digest:
+            return None, Verdict.CORRUPT
+        try:
+            return parse_json(bytes(content)), Verdict.EQUAL
+        except JsonDocumentError:
+            return None, Verdict.EQUAL
+
+    async def _download(self, blob: _Descriptor, take: Callable[[bytes], None]) -> Verdict | None:
+        """Pass a blob to ``take``, off the event loop; the verdict if that says enough."""
+        size = 0
+
+        async def sink(piece: bytes) -> None:
+            nonlocal size
+            size += len(piece)
+            if size > blob.size:
+                raise _OversizedError
+            await asyncio.to_thread(take, piece)
+
+        try:
+            await self._registry.read_blob(self._repository, blob.digest, sink)
+        except BlobUnknownError:
+            return Verdict.MISSING
+        except _OversizedError:
+            return Verdict.CORRUPT
+        return None
+
+
+class _OversizedError(Exception):
+    """More bytes come than the descriptor says."""
+
+
+def _diff_ids(config: Any) -> list[str]:
+    rootfs = config.get("rootfs") if isinstance(config, Mapping) else None
+    diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, Mapping) else None
+    return diff_ids if isinstance(diff_ids, list) else []
+
+
+def _hash_layer(image: ArchiveImage, layer: Layer) -> ContentDigest:
+    plain = layer.compression is Compression.NONE
+    hashed = ContentDigest(layer.size if plain else longest_content(layer.size))
+    buffer = bytearray(_BLOCK)
+    with image.archive.open(layer.member) as reader, memoryview(buffer) as view:
+        while count := reader.readinto(view):
+            hashed.update(bytes(view[:count]))
+    hashed.finish()
+    if hashed.broken:
+        raise TarReadError(f"{layer.member.name} in {image.archive.path}: {hashed.broken}")
+    return hashed
