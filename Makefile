@@ -124,6 +124,11 @@ test-tools:
 bench-queue: $(BENCH) test-tools ## The benchmarks of the queue, beside plain arq
 	@$(BIN)/python benchmarks/queue.py
 
+# Neither make test nor CI runs this: what it finds becomes a test there.
+.PHONY: fuzz
+fuzz: $(DEV) ## Fuzz every parser, each for FUZZ_SECONDS (60)
+	@$(BIN)/python -m tests.fuzz
+
 .PHONY: bench
 bench: $(BENCH) test-tools ## The benchmarks against skopeo and others; takes ten minutes
 	@$(BIN)/python -m benchmarks

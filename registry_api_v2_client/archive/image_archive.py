@@ -224,7 +224,7 @@ class ImageArchive:
         for descriptor in descriptors:
             if not isinstance(descriptor, dict):
                 raise TarReadError(f"index.json in {self.path}: a manifest is not an object")
-            if descriptor.get("mediaType") in IMAGE_MANIFESTS:
+            if str(descriptor.get("mediaType")) in IMAGE_MANIFESTS:
                 manifest = self._carried(descriptor)
                 config = manifest.document.get("config")
                 digest = config.get("digest") if isinstance(config, dict) else None

@@ -6,10 +6,11 @@ Grammar: https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1
 import re
 from dataclasses import dataclass
 
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_PARAMETER = re.compile(rf'\s*,?\s*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN}))')
-_SCHEME = re.compile(rf"[\s,]*({_TOKEN})(?=\s|,|$)")
-_TOKEN68 = re.compile(r"\s+[A-Za-z0-9\-._~+/]+=*(?=\s*(?:,|$))")
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+# Possessive throughout: a header may be long, and made to have a pattern try every way to split it.
+_PARAMETER = re.compile(rf'\s*+,?\s*+({_TOKEN})\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|({_TOKEN}))')
+_SCHEME = re.compile(rf"[\s,]*+({_TOKEN})(?=\s|,|$)")
+_TOKEN68 = re.compile(r"\s++[A-Za-z0-9\-._~+/]++=*+(?=\s*+(?:,|$))")
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def _change(draw: st.DrawFn, value: Any) -> Any:
         case 0:
             del value[key]
         case 1 if isinstance(value, list):
-            value.extend([value[key]] * draw(st.sampled_from([1, 3, 2000])))
+            value.extend([value[key]] * draw(st.sampled_from([1, 3, 200])))
         case 1:
             value[draw(texts)] = value[key]
         case _:
