@@ -15,7 +15,13 @@ from .archive.compressed_file import longest_content
 from .archive.image_archive import ArchiveImage, Layer
 from .content_digest import ContentDigest
 from .digests import is_sha256, sha256
-from .exceptions import ArchiveDigestError, BlobUnknownError, ProtocolError, TarReadError
+from .exceptions import (
+    ArchiveDigestError,
+    BlobUnknownError,
+    DigestMismatchError,
+    ProtocolError,
+    TarReadError,
+)
 from .http.registry import Manifest, Registry
 from .json_document import MAX_JSON, JsonDocumentError, parse_json
 from .media_types import IMAGE_MANIFESTS, Compression
@@ -192,10 +198,11 @@ class _Comparison:
         return hashed.stored, hashed.content
 
     async def _presence(self, blob: _Descriptor) -> Verdict:
-        size = await self._registry.blob_size(self._repository, blob.digest)
-        if size is None:
-            return Verdict.MISSING
-        return Verdict.EQUAL if size in (0, blob.size) else Verdict.CORRUPT
+        try:
+            there = await self._registry.has_blob(self._repository, blob.digest, blob.size)
+        except (DigestMismatchError, ProtocolError):
+            return Verdict.CORRUPT
+        return Verdict.EQUAL if there else Verdict.MISSING
 
     async def _content(self, layer: Layer, blob: _Descriptor, ours: str | None) -> Verdict:
         plain = layer.compression is Compression.NONE

@@ -80,6 +80,8 @@ def open_client(settings: Settings) -> RegistryClient:
         credentials=credentials,
         timeout=settings.registry_timeout_seconds,
         plain_http_hosts=settings.plain_http_hosts,
+        insecure_hosts=settings.insecure_hosts,
+        certs_dir=settings.registry_certs_dir,
     )
 
 

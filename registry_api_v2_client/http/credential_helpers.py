@@ -4,7 +4,6 @@ Protocol: https://github.com/docker/docker-credential-helpers#development
 """
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from collections import defaultdict
 from contextlib import suppress
 
 from ..exceptions import CredentialsError
+from ..json_document import parse_json
 from ..reference import DOCKER_HUB
 from .credentials import Credentials
 
@@ -74,7 +74,7 @@ class CredentialHelpers:
                 f"try: echo {server} | {program} get"
             )
         try:
-            answer = json.loads(output)
+            answer = parse_json(output)
             return Credentials(str(answer["Username"]), str(answer["Secret"]))
         except (ValueError, LookupError, TypeError) as error:
             raise CredentialsError(

@@ -5,7 +5,6 @@ Podman: https://github.com/containers/image/blob/main/docs/containers-auth.json.
 """
 
 import base64
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..exceptions import CredentialsError
+from ..json_document import parse_json
 from .credentials import Credentials, SecretKind, registry_key
 
 
@@ -81,7 +81,7 @@ def podman_auth_paths() -> list[Path]:
 
 
 def _parse(content: bytes) -> Logins:
-    document = json.loads(content)
+    document = parse_json(content)
     secrets = {
         registry_key(key): _entry(value) for key, value in (document.get("auths") or {}).items()
     }

@@ -5,7 +5,6 @@ With an identity token: https://distribution.github.io/distribution/spec/auth/oa
 """
 
 import base64
-import json
 import math
 import re
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from urllib.parse import urlencode
 from yarl import URL
 
 from ..exceptions import CredentialsError, DeniedError, RegistryUnavailableError
+from ..json_document import parse_json
 from .challenge import Challenge
 from .credentials import Credentials, SecretKind
 from .errors import error_of
@@ -147,11 +147,11 @@ def basic(credentials: Credentials) -> str:
 
 def _token(what: str, body: bytes) -> Token:
     try:
-        answer = json.loads(body)
+        answer = parse_json(body)
         value = answer.get("token") or answer["access_token"]
         lifetime = float(answer.get("expires_in") or _DEFAULT_LIFETIME)
         if not _TOKEN.fullmatch(value) or not math.isfinite(lifetime):
             raise ValueError("no header can carry this token, or no clock this lifetime")
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise CredentialsError(f"{what} answered without a token") from error
     return Token(value, lifetime)

@@ -4,7 +4,7 @@ import base64
 import tempfile
 from pathlib import Path
 
-from registry_api_v2_client.http.credentials import CredentialStore, read_docker_config
+from registry_api_v2_client.http.login_files import LoginFile
 from tests.fuzz.strategies import changed_json
 from tests.fuzz.target import Target, handles
 
@@ -17,6 +17,8 @@ config = {
         "registry.example.com:5000": {"username": "a", "password": "b"},
         "https://ghcr.io": {"identitytoken": "x", "auth": AUTH},
     },
+    "credHelpers": {"gcr.io": "gcloud", "https://a.b/": "x"},
+    "credsStore": "desktop",
     "HttpHeaders": {"User-Agent": "x"},
 }
 
@@ -27,13 +29,12 @@ def check(content: bytes) -> None:
 
 
 def _read() -> None:
-    found = read_docker_config(FILE)
-    store = CredentialStore({}, found)
-    for host in ("docker.io", "ghcr.io", "registry.example.com:5000"):
-        credentials = store.find(host)
-        if credentials:
-            assert isinstance(credentials.username, str)
-            assert isinstance(credentials.password, str)
+    logins = LoginFile(FILE).read()
+    for credentials in logins.secrets.values():
+        assert isinstance(credentials.username, str)
+        assert isinstance(credentials.password, str)
+    for helper in (*logins.helpers.values(), logins.store or ""):
+        assert "/" not in helper
 
 
 TARGET = Target("docker config", changed_json(config), check)
