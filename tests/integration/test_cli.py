@@ -514,9 +514,7 @@ def test_bad_settings_are_named(lone: Cli) -> None:
 
 
 @pytest.mark.parametrize("command", [["list"], ["enqueue", "{tar}", "--to", TARGET]])
-def test_no_redis_is_said_without_the_password(
-    lone: Cli, tar: Path, command: list[str]
-) -> None:
+def test_no_redis_is_said_without_the_password(lone: Cli, tar: Path, command: list[str]) -> None:
     port = free_port()
     url = f"redis://:correct-horse@127.0.0.1:{port}/0"
     result = lone("--redis-url", url, *(part.format(tar=tar) for part in command))
