@@ -137,6 +137,7 @@ async def test_fifty_jobs_on_two_workers(
     assert {job.state for job in finished} == {JobState.SUCCEEDED}
     assert set(await list_tags(registry_url, repository)) == set(map(str, range(50)))
     attempts = [attempt for job in jobs for attempt in await queue.attempts(job.id)]
+    assert [attempt for attempt in attempts if attempt.outcome is not Outcome.SUCCEEDED] == []
     assert len(attempts) == 50
 
 
