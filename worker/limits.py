@@ -148,7 +148,7 @@ class _Patience:
         if self._loop.time() >= self._ends and self._crowded():
             raise DeferError(
                 f"all uploads that {self._registry} takes at once are taken",
-                random.uniform(0.5, 1.5),
+                random.uniform(1.0, 3.0),
             )
 
 

@@ -12,7 +12,7 @@ local generation, worker, token = args[1], args[2], args[3]
 local max_uploads, lease = tonumber(args[4]), tonumber(args[5])
 -- After a pause one job tries the registry; so long the others wait for how it fares.
 local PROBE_MS = 10000
-local FULL_MS = 1000
+local FULL_MS = 2000
 local record = read_all()
 
 if not record.state or is_final(record.state) or record.generation ~= generation then
