@@ -134,9 +134,10 @@ def merge_scopes(texts: Iterable[str]) -> list[str]:
     """
     merged: dict[str, dict[str, None]] = {}
     for scope in " ".join(texts).split():
-        resource, _, actions = scope.rpartition(":")
-        merged.setdefault(resource, {}).update(dict.fromkeys(actions.split(",")))
-    return [f"{resource}:{','.join(actions)}".lstrip(":") for resource, actions in merged.items()]
+        # One without a colon has no actions, and stays what it is.
+        resource, colon, actions = scope.rpartition(":") if ":" in scope else (scope, "", "")
+        merged.setdefault(resource + colon, {}).update(dict.fromkeys(actions.split(",")))
+    return [resource + ",".join(actions) for resource, actions in merged.items()]
 
 
 def basic(credentials: Credentials) -> str:
