@@ -202,7 +202,8 @@ async def get_image_info(
                 f"{repository}:{reference} is not a single image but {manifest.get('mediaType')}"
             )
         config = await registry.json_blob(repository, str(descriptor.get("digest")))
-    size = sum(int(part.get("size", 0)) for part in (descriptor, *layers))
+    sizes = (part.get("size") for part in (descriptor, *layers) if isinstance(part, dict))
+    size = sum(size for size in sizes if isinstance(size, int))
     return {
         "repository": repository,
         "tag": reference,

@@ -112,6 +112,10 @@ async def _content() -> object:
     yield memoryview(b"x" * 100)
 
 
+async def _take(piece: bytes) -> None:
+    assert piece
+
+
 async def _session(registry: Registry) -> UploadSession:
     return UploadSession("app", registry.url / "v2/app/blobs/uploads/1")
 
@@ -138,7 +142,8 @@ async def _tags(registry: Registry) -> None:
 
 OPERATIONS: dict[str, Operation] = {
     "ping": lambda registry: registry.ping(),
-    "blob": lambda registry: registry.blob_size("app", DIGEST),
+    "blob": lambda registry: registry.has_blob("app", DIGEST, 2),
+    "read": lambda registry: registry.read_blob("app", DIGEST, _take),
     "json": lambda registry: registry.json_blob("app", DIGEST),
     "mount": lambda registry: registry.mount("app", DIGEST, "other"),
     "upload": _upload,
