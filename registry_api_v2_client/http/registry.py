@@ -220,7 +220,10 @@ class Registry:
             what=f"mount of {digest} from {source} to {repository}",
             ok={201, 202},
         )
-        return None if answer.status == 201 else self._session(repository, answer)
+        if answer.status == 202:
+            return self._session(repository, answer)
+        self._check_digest(answer, digest)
+        return None
 
     async def upload_offset(self, session: UploadSession) -> int:
         """Bytes that the registry holds of an interrupted upload, to go on from there.

@@ -365,6 +365,12 @@ def test_a_stream_that_wants_memory(packed: bytes, index: Build) -> None:
         index(packed)
 
 
+def test_a_gzip_header_without_end(index: Build) -> None:
+    with_name = b"\x1f\x8b\x08\x08" + bytes(6)
+    with pytest.raises(TarReadError, match="broken, cut short"):
+        index(with_name + b"a" * (1 << 20))
+
+
 # Documents
 
 
