@@ -121,7 +121,7 @@ test-tools:
 	@$(REGISTRY) tools
 
 .PHONY: bench-queue
-bench-queue: $(BENCH) test-tools ## The benchmarks of the queue, beside plain arq
+bench-queue: $(BENCH) test-tools ## Those of the queue, beside plain arq; takes a quarter of an hour
 	@$(BIN)/python benchmarks/queue.py
 
 # Neither make test nor CI runs this: what it finds becomes a test there.
@@ -130,7 +130,7 @@ fuzz: $(DEV) ## Fuzz every parser, each for FUZZ_SECONDS (60)
 	@$(BIN)/python -m tests.fuzz
 
 .PHONY: bench
-bench: $(BENCH) test-tools ## The benchmarks against skopeo and others; takes ten minutes
+bench: $(BENCH) test-tools ## All benchmarks; takes half an hour
 	@$(BIN)/python -m benchmarks
 
 ##@ A local registry on REGISTRY_PORT (15000)

@@ -19,14 +19,15 @@ Contender = Callable[[LocalRegistry], Values]
 
 @dataclass(frozen=True)
 class Measure:
-    """Something measured, with its unit. Less is better, but for rates."""
+    """Something measured, with its unit. Less is better, but for rates and where it says so."""
 
     name: str
     unit: str
+    more: bool = False
 
     @property
-    def is_rate(self) -> bool:
-        return self.unit.endswith("/s")
+    def more_is_better(self) -> bool:
+        return self.more or self.unit.endswith("/s")
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,6 @@ def _draw_panel(axis: Any, row: Row) -> None:
     axis.margins(x=0.15)
     axis.tick_params(labelsize=8)
     axis.spines[["top", "right"]].set_visible(False)
-    better = "more" if measure.is_rate else "less"
+    better = "more" if measure.more_is_better else "less"
     axis.set_title(result.benchmark.title, fontsize=8)
     axis.set_xlabel(f"{measure.name} [{measure.unit}], {better} is better", fontsize=8)

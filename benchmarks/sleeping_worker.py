@@ -1,0 +1,53 @@
+"""Our worker, but that its pushes only sleep: what is left is the queue.
+
+A job sleeps for the seconds that its source is named by: ``/sleep/0.5``.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import worker.cli
+from push_queue import Patience, Settings
+from registry_api_v2_client import PushedImage, Reference, RegistryClient, TagOrder
+from registry_api_v2_client.media_types import OCI
+from worker.options import worker_options
+
+DIGEST = f"sha256:{0:064x}"
+
+
+class SleepingClient:
+    """Takes the place of the registry client; tags take their turns as ever."""
+
+    def __init__(self, client: RegistryClient) -> None:
+        self._client = client
+
+    async def push(
+        self, source: Path, targets: Sequence[Reference], *, tag_order: TagOrder, **_: Any
+    ) -> PushedImage:
+        await asyncio.sleep(float(source.name))
+        for target in targets:
+            async with tag_order.turn(str(target), DIGEST):
+                pass
+        return PushedImage(DIGEST, OCI.manifest)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+def sleeping_options(settings: Settings, patience: Patience) -> dict[str, Any]:
+    """``worker_options`` with a client that sleeps."""
+    options = worker_options(settings, patience)
+
+    async def on_startup(ctx: dict[str, Any]) -> None:
+        await options["on_startup"](ctx)
+        ctx["runtime"] = replace(ctx["runtime"], client=SleepingClient(ctx["runtime"].client))
+
+    return {**options, "on_startup": on_startup}
+
+
+if __name__ == "__main__":
+    worker.cli.worker_options = sleeping_options  # type: ignore[attr-defined, assignment]
+    worker.cli.main()
