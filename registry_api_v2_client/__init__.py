@@ -4,7 +4,7 @@ Reads image tars as ``docker save`` and OCI tools write them, and pushes them; l
 deletes what a registry holds.
 """
 
-from .archive.image_archive import ArchiveImage, ImageArchive
+from .archive.image_archive import ImageArchive
 from .archive.inspection import (
     extract_original_tags,
     get_primary_tag,
@@ -12,6 +12,7 @@ from .archive.inspection import (
     inspect_docker_tar,
     validate_docker_tar,
 )
+from .archive.model import ArchiveContent, ArchiveImage, ArchiveIndex
 from .client import RegistryClient
 from .exceptions import *  # noqa: F403 - the whole tree, as its own __all__ names it
 from .exceptions import __all__ as _exceptions
@@ -37,6 +38,7 @@ from .models import (
     ManifestInfo,
     RegistryConfig,
 )
+from .platforms import Platform
 from .push.encoding import CompressionPolicy
 from .push.engine import PushedImage
 from .push.ledger import BlobLedger, MemoryLedger
@@ -49,7 +51,9 @@ from .retry import RetryPolicy
 from .verification import PartCheck, Proof, Verdict, Verification
 
 __all__ = [
+    "ArchiveContent",
     "ArchiveImage",
+    "ArchiveIndex",
     "BlobInfo",
     "BlobLedger",
     "BlobProgress",
@@ -66,6 +70,7 @@ __all__ = [
     "OnProgress",
     "OpenUploads",
     "PartCheck",
+    "Platform",
     "Proof",
     "PushedImage",
     "Reference",

@@ -15,10 +15,12 @@ from .http.credentials import Credentials
 from .http.registry import Registry
 from .http.tls import DOCKER_CERTS_DIR, TlsSettings
 from .http.transport import Transport
+from .platforms import Platform
 from .push.encoding import CompressionPolicy
-from .push.engine import ImagePusher, PushedImage, Target
+from .push.engine import ImagePusher, PushedImage
 from .push.ledger import BlobLedger
 from .push.limits import UploadLimits
+from .push.manifest_push import Target
 from .push.progress import OnProgress, ignore_progress
 from .push.tag_order import TagOrder
 from .push.uploads import OpenUploads
@@ -98,6 +100,7 @@ class RegistryClient:
         references: Sequence[Reference],
         *,
         image: str | None = None,
+        platform: Platform | None = None,
         compression: CompressionPolicy = CompressionPolicy.GZIP,
         image_uploads: int = 3,
         on_progress: OnProgress = ignore_progress,
@@ -106,7 +109,8 @@ class RegistryClient:
     ) -> PushedImage:
         """Push an image from a tar under each of the references.
 
-        ``image`` chooses one of several in the tar, by its tag there. Upload sessions that a failed
+        ``image`` chooses one of several in the tar, by its tag or digest there. An index is pushed
+        with all its platforms, or the image for ``platform`` alone. Upload sessions that a failed
         push leaves open are closed, or left in ``uploads`` if that is given.
 
         Raises:
@@ -117,7 +121,7 @@ class RegistryClient:
         targets = self.targets(references)
         with await asyncio.to_thread(ImageArchive, tar_path) as archive:
             return await self.pusher.push(
-                archive.select(image),
+                archive.select(image, platform),
                 targets,
                 compression=compression,
                 image_uploads=image_uploads,
@@ -132,6 +136,7 @@ class RegistryClient:
         tar_path: str | Path,
         *,
         image: str | None = None,
+        platform: Platform | None = None,
         deep: bool = False,
     ) -> Verification:
         """Compare what the reference stands for with an image in a tar, see ``verify_image``.
@@ -148,7 +153,7 @@ class RegistryClient:
                 registry,
                 reference.repository,
                 reference.digest or reference.tag,
-                archive.select(image),
+                archive.select(image, platform),
                 deep=deep,
             )
 

@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from .archive.image_archive import ArchiveImage, ImageArchive
+from .archive.image_archive import ImageArchive
+from .archive.model import ArchiveContent
 from .client import RegistryClient
 from .exceptions import RegistryUnavailableError, ResponseError, ValidationError
 from .http.registry import Registry
 from .push.encoding import CompressionPolicy
-from .push.engine import Target
+from .push.manifest_push import Target
 from .push.progress import OnProgress, ignore_progress
 from .reference import check_repository, check_tag, parse_repository_tag, strip_registry
 from .verification import Verification, verify
@@ -101,7 +102,7 @@ async def push_docker_tar_with_all_original_tags(
             for image in archive.images:
                 targets = [
                     Target(registry, repository, (tag,))
-                    for repository, tag in map(_split_original, image.tags)
+                    for repository, tag in map(_split_original, image.original_tags)
                 ]
                 if targets:
                     pushed = await client.pusher.push(image, targets)
@@ -255,13 +256,13 @@ async def _manifest(registry: Registry, repository: str, reference: str) -> dict
     return {**manifest.document(), "digest": manifest.digest}
 
 
-def _destination(image: ArchiveImage, repository: str | None, tag: str | None) -> tuple[str, str]:
+def _destination(image: ArchiveContent, repository: str | None, tag: str | None) -> tuple[str, str]:
     if repository is None:
-        if not image.tags:
+        if not image.original_tags:
             raise ValidationError(
                 f"{image.archive.path} has no original tags; name repository and tag"
             )
-        repository, original = _split_original(image.tags[0])
+        repository, original = _split_original(image.original_tags[0])
         tag = tag or original
     return check_repository(repository), check_tag(tag or "latest")
 

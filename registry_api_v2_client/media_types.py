@@ -15,6 +15,7 @@ OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 
 IMAGE_MANIFESTS = frozenset({DOCKER_MANIFEST, OCI_MANIFEST})
+IMAGE_INDEXES = frozenset({DOCKER_MANIFEST_LIST, OCI_INDEX})
 ANY_MANIFEST = (OCI_MANIFEST, DOCKER_MANIFEST, OCI_INDEX, DOCKER_MANIFEST_LIST)
 
 
@@ -26,6 +27,7 @@ class Compression(StrEnum):
     ZSTD = "zstd"
 
 
+_OTHER_COMPRESSIONS = {b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
 _MAGIC = {b"\x1f\x8b": Compression.GZIP, b"\x28\xb5\x2f\xfd": Compression.ZSTD}
 
 
@@ -34,13 +36,23 @@ def sniff_compression(head: bytes) -> Compression:
     return next((c for magic, c in _MAGIC.items() if head.startswith(magic)), Compression.NONE)
 
 
+def sniff_unsupported(head: bytes) -> str | None:
+    """The name of a compression that no layer may have: there is no media type for it."""
+    names = _OTHER_COMPRESSIONS.items()
+    return next((name for magic, name in names if head.startswith(magic)), None)
+
+
 @dataclass(frozen=True, slots=True)
 class ManifestFormat:
-    """One family of media types; a manifest and all it names are of the same family."""
+    """One family of media types; a manifest and all it names are of the same family.
+
+    ``foreign`` layers are those that may not be redistributed: Windows base layers, mostly.
+    """
 
     manifest: str
     config: str
     layers: dict[Compression, str]
+    foreign: dict[Compression, str]
 
 
 DOCKER = ManifestFormat(
@@ -49,6 +61,10 @@ DOCKER = ManifestFormat(
     layers={
         Compression.NONE: "application/vnd.docker.image.rootfs.diff.tar",
         Compression.GZIP: "application/vnd.docker.image.rootfs.diff.tar.gzip",
+    },
+    foreign={
+        Compression.NONE: "application/vnd.docker.image.rootfs.foreign.diff.tar",
+        Compression.GZIP: "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
     },
 )
 OCI = ManifestFormat(
@@ -59,4 +75,21 @@ OCI = ManifestFormat(
         Compression.GZIP: "application/vnd.oci.image.layer.v1.tar+gzip",
         Compression.ZSTD: "application/vnd.oci.image.layer.v1.tar+zstd",
     },
+    foreign={
+        Compression.NONE: "application/vnd.oci.image.layer.nondistributable.v1.tar",
+        Compression.GZIP: "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+        Compression.ZSTD: "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+    },
 )
+
+IMAGE_CONFIGS = frozenset({DOCKER.config, OCI.config})
+"""Configs that list their image's layers; that of any other artifact is the artifact's own."""
+
+IMAGE_LAYERS = frozenset({*DOCKER.layers.values(), *OCI.layers.values()})
+"""Layers that are tars, whatever they are compressed with."""
+
+FOREIGN_LAYERS = {
+    media_type: compression
+    for family in (DOCKER, OCI)
+    for compression, media_type in family.foreign.items()
+}

@@ -5,14 +5,15 @@ same is the config, and with it the diff_ids, the digests of the uncompressed la
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import zip_longest
 from typing import Any
 
 from .archive.compressed_file import longest_content
-from .archive.image_archive import ArchiveImage, Layer
+from .archive.model import ArchiveContent, ArchiveImage, ArchiveIndex, Layer
+from .archive.tar_index import Member
 from .content_digest import ContentDigest
 from .digests import is_sha256, sha256
 from .exceptions import (
@@ -24,7 +25,7 @@ from .exceptions import (
 )
 from .http.registry import Manifest, Registry
 from .json_document import MAX_JSON, JsonDocumentError, parse_json
-from .media_types import IMAGE_MANIFESTS, Compression
+from .media_types import Compression
 
 _BLOCK = 1 << 20
 _MOST_PLATFORMS = 100
@@ -80,13 +81,18 @@ class Verification:
 
 
 async def verify(
-    registry: Registry, repository: str, reference: str, image: ArchiveImage, *, deep: bool = False
+    registry: Registry,
+    repository: str,
+    reference: str,
+    content: ArchiveContent,
+    *,
+    deep: bool = False,
 ) -> Verification:
-    """Compare the image that a tag or digest stands for with one in a tar.
+    """Compare the image or index that a tag or digest stands for with one in a tar.
 
     Layers whose digests tell enough are not downloaded; with ``deep`` every blob is, and the
-    digests that the tar claims are computed, too. Of an index, the image with the tar's config is
-    taken.
+    digests that the tar claims are computed, too. Images of an index are found by their config;
+    of one in the tar, each has to be there, or the one that was pushed by itself.
 
     Raises:
         ManifestUnknownError: the registry has no such image.
@@ -94,7 +100,48 @@ async def verify(
         RegistryError: the registry failed.
     """
     manifest = await registry.manifest(repository, reference)
-    return await _Comparison(registry, repository, image, deep).run(manifest)
+    held = await _held_images(registry, repository, manifest)
+    images = content.images
+    if isinstance(content, ArchiveIndex) and not _entries(manifest):
+        images = tuple(image for image in images if image.config_digest in held) or images[:1]
+    parts: list[PartCheck] = []
+    for image in images:
+        comparison = _Comparison(registry, repository, image, deep)
+        found = held.get(image.config_digest, None if _entries(manifest) else manifest)
+        checks = await comparison.run(found) if found else [_not_there(image)]
+        if len(images) == 1:
+            return Verification((found or manifest).digest, tuple(checks))
+        parts += (replace(check, part=f"{image.platform}: {check.part}") for check in checks)
+    return Verification(manifest.digest, tuple(parts))
+
+
+def _entries(manifest: Manifest) -> list[Any]:
+    entries = manifest.document().get("manifests")
+    return entries if isinstance(entries, list) else []
+
+
+async def _held_images(
+    registry: Registry, repository: str, manifest: Manifest
+) -> dict[str, Manifest]:
+    """Manifests that this one leads to, by the digest of their config."""
+    held: dict[str, Manifest] = {}
+    waiting, seen = [manifest], set[str]()
+    while waiting:
+        entries = _entries(current := waiting.pop())
+        if config := current.document().get("config"):
+            held[_Descriptor.of(config).digest] = current
+        for entry in entries:
+            if len(seen) < _MOST_PLATFORMS and isinstance(entry, dict):
+                digest = _Descriptor.of(entry).digest
+                if digest not in seen:
+                    seen.add(digest)
+                    waiting.append(await registry.manifest(repository, digest))
+    return held
+
+
+def _not_there(image: ArchiveImage) -> PartCheck:
+    ours = image.config_digest
+    return PartCheck("config", ours, None, None, Verdict.DIFFERENT, Proof.DIGEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +167,8 @@ class _Comparison:
         self._image = image
         self._deep = deep
 
-    async def run(self, manifest: Manifest) -> Verification:
+    async def run(self, manifest: Manifest) -> list[PartCheck]:
         document = manifest.document()
-        if isinstance(entries := document.get("manifests"), list):
-            return await self._run_index(manifest, entries)
         layers = document.get("layers")
         if not isinstance(layers, list):
             raise ProtocolError(f"manifest {manifest.digest} has no list of layers", status=200)
@@ -135,20 +180,7 @@ class _Comparison:
             diff_id = diff_ids[number] if number < len(diff_ids) else None
             name = f"layer {number + 1}"
             checks.append(await self._layer(name, layer, descriptor, diff_id))
-        return Verification(manifest.digest, tuple(checks))
-
-    async def _run_index(self, index: Manifest, entries: Sequence[Any]) -> Verification:
-        """The platform whose config the tar has."""
-        for entry in entries[:_MOST_PLATFORMS]:
-            if isinstance(entry, dict) and str(entry.get("mediaType")) in IMAGE_MANIFESTS:
-                digest = _Descriptor.of(entry).digest
-                manifest = await self._registry.manifest(self._repository, digest)
-                config = manifest.document().get("config")
-                if _Descriptor.of(config).digest == self._image.config_digest:
-                    return await self.run(manifest)
-        ours = self._image.config_digest
-        none = PartCheck("config", ours, None, None, Verdict.DIFFERENT, Proof.DIGEST)
-        return Verification(index.digest, (none,))
+        return checks
 
     async def _config(self, config: _Descriptor) -> tuple[PartCheck, list[str]]:
         """The check of the config, and the diff_ids of the registry's."""
@@ -174,7 +206,10 @@ class _Comparison:
     ) -> PartCheck:
         stored, ours = await self._digests(layer) if layer else (None, None)
         verdict, proof = Verdict.DIFFERENT, Proof.DIGEST
-        if layer and blob:
+        if layer and blob and not layer.member:
+            # A foreign layer, which is only named on both sides.
+            verdict = Verdict.EQUAL if stored == blob.digest else Verdict.DIFFERENT
+        elif layer and blob:
             same = stored == blob.digest
             if self._deep or (not same and diff_id in (ours, None)):
                 verdict, proof = await self._content(layer, blob, ours), Proof.CONTENT
@@ -184,11 +219,13 @@ class _Comparison:
             name, ours, blob.digest if blob else None, blob.size if blob else None, verdict, proof
         )
 
-    async def _digests(self, layer: Layer) -> tuple[str, str]:
+    async def _digests(self, layer: Layer) -> tuple[str | None, str | None]:
         """Of a layer as stored and as uncompressed; computed where the tar does not say."""
+        if not layer.member:
+            return layer.digest, layer.diff_id
         if layer.digest and layer.diff_id and not self._deep:
             return layer.digest, layer.diff_id
-        hashed = await asyncio.to_thread(_hash_layer, self._image, layer)
+        hashed = await asyncio.to_thread(_hash_layer, self._image, layer, layer.member)
         for claim, actual in ((layer.digest, hashed.stored), (layer.diff_id, hashed.content)):
             if claim and claim != actual:
                 raise ArchiveDigestError(
@@ -259,14 +296,14 @@ def _diff_ids(config: Any) -> list[str]:
     return diff_ids if isinstance(diff_ids, list) else []
 
 
-def _hash_layer(image: ArchiveImage, layer: Layer) -> ContentDigest:
+def _hash_layer(image: ArchiveImage, layer: Layer, member: Member) -> ContentDigest:
     plain = layer.compression is Compression.NONE
     hashed = ContentDigest(layer.size if plain else longest_content(layer.size))
     buffer = bytearray(_BLOCK)
-    with image.archive.open(layer.member) as reader, memoryview(buffer) as view:
+    with image.archive.open(member) as reader, memoryview(buffer) as view:
         while count := reader.readinto(view):
             hashed.update(bytes(view[:count]))
     hashed.finish()
     if hashed.broken:
-        raise TarReadError(f"{layer.member.name} in {image.archive.path}: {hashed.broken}")
+        raise TarReadError(f"{member.name} in {image.archive.path}: {hashed.broken}")
     return hashed

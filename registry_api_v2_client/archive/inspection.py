@@ -1,6 +1,7 @@
 """What an image tar holds: plain functions on a path, no registry involved."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from ..exceptions import SourceUnreadableError, TarReadError
 from ..media_types import DOCKER
 from ..models import ImageConfig, ImageInspect, LayerInfo
 from ..reference import parse_repository_tag
-from .image_archive import ArchiveImage, ImageArchive, Layer
+from .image_archive import ImageArchive
+from .model import ArchiveContent, ArchiveImage, Layer
 
 
 def validate_docker_tar(tar_path: str | Path) -> bool:
@@ -54,7 +56,7 @@ def extract_original_tags(tar_path: str | Path) -> list[str]:
         TarReadError: not an image tar.
     """
     with ImageArchive(tar_path) as archive:
-        return list(dict.fromkeys(tag for image in archive.images for tag in image.tags))
+        return list(dict.fromkeys(tag for image in archive.images for tag in image.original_tags))
 
 
 def get_primary_tag(tar_path: str | Path) -> tuple[str, str] | None:
@@ -64,20 +66,27 @@ def get_primary_tag(tar_path: str | Path) -> tuple[str, str] | None:
 
 
 def inspect_docker_tar(tar_path: str | Path) -> ImageInspect:
-    """Describe the first image in the tar.
+    """Describe the first image in the tar; of an index, the first that is for some platform.
 
     Raises:
         ValidationError: the file does not exist or cannot be read.
         TarReadError: not an image tar, or its config has fields of the wrong type.
     """
     with ImageArchive(tar_path) as archive:
-        image = archive.images[0]
+        content = archive.images[0]
     try:
-        return _inspect(image)
+        return _inspect(_first_image(content))
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
         raise TarReadError(f"the image config in {tar_path}: {field}: {first['msg']}") from error
+
+
+def _first_image(content: ArchiveContent) -> ArchiveImage:
+    if not content.images:
+        raise TarReadError(f"{content.archive.path} holds an index without any image")
+    runnable = (image for image in content.images if image.platform and image.platform.known)
+    return replace(next(runnable, content.images[0]), tags=content.tags)
 
 
 def _inspect(image: ArchiveImage) -> ImageInspect:
@@ -128,7 +137,8 @@ def _layer_info(layer: Layer, history: Mapping[str, Any]) -> LayerInfo:
     return LayerInfo(
         digest=layer.digest or layer.diff_id or "",
         size=layer.size,
-        media_type=DOCKER.layers.get(layer.compression, "application/zstd"),
+        media_type=str((layer.descriptor or {}).get("mediaType") or "")
+        or DOCKER.layers.get(layer.compression, "application/zstd"),
         created=history.get("created"),
         created_by=history.get("created_by"),
     )

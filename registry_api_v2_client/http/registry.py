@@ -392,8 +392,10 @@ class Registry:
 
     async def put_manifest(
         self, repository: str, reference: str, raw: bytes, media_type: str, digest: str
-    ) -> None:
+    ) -> bool:
         """Store a manifest under its digest or a tag.
+
+        Returns whether the registry lists it among the referrers of its ``subject``.
 
         Raises:
             DigestMismatchError: the registry computed another digest than ``digest``.
@@ -401,16 +403,17 @@ class Registry:
             UnsupportedError: the registry takes no manifests of that media type.
         """
         try:
-            await self._put_manifest(repository, reference, raw, media_type, digest)
+            return await self._put_manifest(repository, reference, raw, media_type, digest)
         except TagImmutableError:
             # Amazon ECR refuses the same image, too:
             # https://github.com/aws/containers-roadmap/issues/2380
             if await self.manifest_digest(repository, reference) != digest:
                 raise
+            return False
 
     async def _put_manifest(
         self, repository: str, reference: str, raw: bytes, media_type: str, digest: str
-    ) -> None:
+    ) -> bool:
         answer = await self._request(
             "PUT",
             _path(repository, "manifests", reference),
@@ -421,6 +424,7 @@ class Registry:
             body=raw,
         )
         self._check_digest(answer, digest)
+        return "OCI-Subject" in answer.headers
 
     async def delete_manifest(self, repository: str, digest: str) -> bool:
         """Delete a manifest and its tags; False where there was none.

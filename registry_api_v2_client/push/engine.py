@@ -1,29 +1,28 @@
-"""Pushes an image from an archive to registries: the one engine under the functions and the worker.
+"""Pushes what is chosen from an archive to registries: the engine under functions and worker.
 
 For each blob: known at the target? → HEAD → mount from another repository → stream; then the
-manifest by digest, then one PUT for each tag.
+manifests by digest, then one PUT for each tag.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..archive.image_archive import ArchiveImage, Layer
+from ..archive.model import ArchiveContent, ArchiveImage
 from ..archive.tar_index import Member
-from ..exceptions import DigestMismatchError, RegistryError, TarReadError
-from ..http.registry import Registry
-from ..media_types import ManifestFormat
+from ..exceptions import RegistryError, TarReadError
 from ..models import BlobInfo
 from ..retry import Retrier, RetryPolicy
 from .blob_push import BlobPush
 from .blob_stream import hash_member
 from .blocks import BlockPool
-from .encoding import CompressionPolicy, compression_of, encoder_for
+from .encoding import CompressionPolicy
 from .ledger import BlobLedger, MemoryLedger
 from .limits import LocalLimits, UploadLimits
-from .manifests import BuiltManifest, build_manifest, manifest_format
+from .manifest_push import ManifestPush, Target
+from .plan import PlannedManifests, PushPlan
 from .progress import BlobState, OnProgress, ignore_progress
-from .sources import BlobSource, BytesSource, LayerSource
+from .sources import BlobSource
 from .tag_order import AnyOrder, TagOrder
 from .tasks import together
 from .uploader import BlobUploader
@@ -31,24 +30,15 @@ from .uploads import OpenUploads
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """A repository, and the tags that the image gets there."""
-
-    registry: Registry
-    repository: str
-    tags: tuple[str, ...]
-
-    def reference(self, tag: str) -> str:
-        """``registry/repository:tag``, as references name the registry."""
-        return f"{self.registry.name}/{self.repository}:{tag}"
-
-
-@dataclass(frozen=True, slots=True)
 class PushedImage:
-    """The manifest, the same at every target."""
+    """The manifest or index, the same at every target.
+
+    ``notes`` are what a user would not expect of the push, a line each: what was left out and why.
+    """
 
     digest: str
     media_type: str
+    notes: tuple[str, ...] = ()
 
 
 class ImagePusher:
@@ -74,7 +64,7 @@ class ImagePusher:
 
     async def push(
         self,
-        image: ArchiveImage,
+        content: ArchiveContent,
         targets: Sequence[Target],
         *,
         compression: CompressionPolicy = CompressionPolicy.GZIP,
@@ -83,7 +73,10 @@ class ImagePusher:
         uploads: OpenUploads | None = None,
         tag_order: TagOrder | None = None,
     ) -> PushedImage:
-        """Push one image to all targets, at most ``image_uploads`` of its blobs at the same time.
+        """Push an image, or an index with all its images, to all targets.
+
+        At most ``image_uploads`` of its blobs go at the same time. What the archive holds about it,
+        signatures and other referrers, goes along where their digests still hold.
 
         Sessions that a failed push leaves open are left in ``uploads`` if given, else closed.
         A target that fails keeps no other from its image; of several failures, one that may pass
@@ -93,12 +86,13 @@ class ImagePusher:
             TarReadError: the archive is broken or not what its digests say; nothing was tagged.
             RegistryError: a registry failed, after the retries that can help.
         """
-        image = await self._with_digests(image)
-        if image.archive.compressed:
+        if isinstance(content, ArchiveImage):
+            content = await self._with_digests(content)
+        if content.archive.compressed:
             image_uploads = 1  # two readers would each decompress the whole archive
         open_uploads = uploads or OpenUploads()
         push = _ImagePush(
-            _Plan.of(image, compression),
+            PushPlan(content, compression),
             targets,
             [
                 BlobUploader(
@@ -111,8 +105,7 @@ class ImagePusher:
                 for target in targets
             ],
             self._blobs,
-            self._retrier,
-            tag_order or AnyOrder(),
+            ManifestPush(self._retrier, tag_order or AnyOrder()),
         )
         try:
             return await push.run(image_uploads)
@@ -128,48 +121,14 @@ class ImagePusher:
         """Hash the layers whose digest the archive does not tell, so that they can be asked for."""
         digests: dict[Member, str] = {}
         for layer in image.layers:
-            if not layer.digest and layer.member not in digests:
+            if layer.member and not layer.digest and layer.member not in digests:
                 hashing = self._pool.start(hash_member, image.archive, layer.member)
                 digests[layer.member] = await hashing
         layers = (
-            layer if layer.digest else replace(layer, digest=digests[layer.member])
+            replace(layer, digest=digests[layer.member]) if layer.member in digests else layer
             for layer in image.layers
         )
         return replace(image, layers=tuple(layers))
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What an image consists of: each blob once, however often the image names it."""
-
-    image: ArchiveImage
-    family: ManifestFormat
-    config: BytesSource
-    layers: dict[str, LayerSource]
-
-    @classmethod
-    def of(cls, image: ArchiveImage, policy: CompressionPolicy) -> "_Plan":
-        encoders = [encoder_for(policy, layer.compression) for layer in image.layers]
-        made = list(map(compression_of, encoders, (layer.compression for layer in image.layers)))
-        family = manifest_format(image, made)
-        layers = {
-            _known(layer): LayerSource(
-                image.archive, layer.member, _known(layer), encoder, family.layers[compression]
-            )
-            for layer, encoder, compression in zip(image.layers, encoders, made, strict=True)
-        }
-        config = BytesSource(image.config, image.config_digest, family.config)
-        return cls(image, family, config, layers)
-
-    @property
-    def sources(self) -> list[BlobSource]:
-        """All blobs; layers as they lie in the archive, so that a compressed one is read once."""
-        ordered = sorted(self.layers.values(), key=lambda source: source.member.offset)
-        return [*ordered, self.config]
-
-    def manifest(self, blobs: Mapping[str, BlobInfo]) -> BuiltManifest:
-        layers = [blobs[_known(layer)] for layer in self.image.layers]
-        return build_manifest(self.image, self.family, layers)
 
 
 class _ImagePush:
@@ -177,18 +136,16 @@ class _ImagePush:
 
     def __init__(
         self,
-        plan: _Plan,
+        plan: PushPlan,
         targets: Sequence[Target],
         uploaders: Sequence[BlobUploader],
         blobs: BlobPush,
-        retrier: Retrier,
-        tag_order: TagOrder,
+        manifests: ManifestPush,
     ) -> None:
         self._plan = plan
         self._pairs = list(zip(targets, uploaders, strict=True))
         self._blobs = blobs
-        self._retrier = retrier
-        self._tag_order = tag_order
+        self._manifests = manifests
 
     async def run(self, image_uploads: int) -> PushedImage:
         # All blobs are told of before the first is sent, so that totals are known.
@@ -217,47 +174,38 @@ class _ImagePush:
     async def _push_to(
         self, pairs: Sequence[tuple[Target, BlobUploader]], image_uploads: int
     ) -> PushedImage:
-        manifest = await self._known_manifest()
+        manifests = await self._known_manifests()
         missing = []
         for target, uploader in pairs:
-            if manifest and await self._holds(target, manifest):
+            if manifests and await self._manifests.is_there(target, manifests):
                 self._report([uploader], BlobState.EXISTS)
-                await self._tag(target, manifest, maybe_there=True)
+                await self._manifests.tag(target, manifests, maybe_there=True)
             else:
                 missing.append((target, uploader))
         if missing:
-            manifest = await self._bring_blobs([uploader for _, uploader in missing], image_uploads)
+            uploaders = [uploader for _, uploader in missing]
+            manifests = await self._bring_blobs(uploaders, image_uploads)
             for target, _ in missing:
-                await self._put(target, manifest.digest, manifest)
-                await self._tag(target, manifest)
-        if manifest is None:
+                await self._manifests.write(target, manifests)
+                await self._manifests.tag(target, manifests)
+        if manifests is None:
             raise ValueError("an image needs at least one place to go to")
-        return PushedImage(manifest.digest, manifest.media_type)
+        notes = (*self._plan.notes, *self._manifests.notes)
+        return PushedImage(manifests.main.digest, manifests.main.media_type, notes)
 
-    async def _tag(
-        self, target: Target, manifest: BuiltManifest, *, maybe_there: bool = False
-    ) -> None:
-        for tag in target.tags:
-            turn = self._tag_order.turn(target.reference(tag), manifest.digest)
-            async with turn as ours:
-                # Asked only now: before our turn another push could still write it.
-                if ours and not (maybe_there and await self._stands_for(target, tag, manifest)):
-                    await self._put(target, tag, manifest)
-                    await self._read_back(target, tag, manifest)
-
-    async def _known_manifest(self) -> BuiltManifest | None:
-        """The manifest, if it can be told without encoding a layer."""
+    async def _known_manifests(self) -> PlannedManifests | None:
+        """The manifests, if they can be told without encoding a layer."""
         blobs: dict[str, BlobInfo] = {}
-        for source in self._plan.layers.values():
+        for source in self._plan.sources:
             blob = await self._blobs.known(source)
             if blob is None:
                 return None
-            blobs[source.digest] = blob
-        return self._plan.manifest(blobs)
+            blobs[source.key] = blob
+        return self._plan.manifests(blobs)
 
     async def _bring_blobs(
         self, uploaders: Sequence[BlobUploader], image_uploads: int
-    ) -> BuiltManifest:
+    ) -> PlannedManifests:
         slots = asyncio.Semaphore(image_uploads)
 
         async def bring(source: BlobSource) -> BlobInfo:
@@ -266,52 +214,11 @@ class _ImagePush:
 
         sources = self._plan.sources
         blobs = await together(bring(source) for source in sources)
-        return self._plan.manifest(
-            {source.digest: blob for source, blob in zip(sources, blobs, strict=True)}
-        )
-
-    async def _holds(self, target: Target, manifest: BuiltManifest) -> bool:
-        """Whether the repository says that it has the manifest."""
-        held = await self._retrier.run(
-            lambda: target.registry.manifest_digest(target.repository, manifest.digest)
-        )
-        return held == manifest.digest
-
-    async def _stands_for(self, target: Target, tag: str, manifest: BuiltManifest) -> bool:
-        stored = await self._retrier.run(
-            lambda: target.registry.stored_digest(target.repository, tag)
-        )
-        return stored == manifest.digest
-
-    async def _read_back(self, target: Target, tag: str, manifest: BuiltManifest) -> None:
-        """One GET by tag: the bytes pushed come back only if tag and digest both lead to them."""
-
-        async def check() -> None:
-            stored = await target.registry.stored_digest(target.repository, tag)
-            if stored != manifest.digest:
-                raise DigestMismatchError(
-                    f"{target.reference(tag)} reads back as {stored or 'nothing'} instead of "
-                    f"{manifest.digest}; does another client push this tag, too?",
-                    status=200,
-                )
-
-        # Some registries show a new tag only after a moment.
-        await self._retrier.run(check)
-
-    async def _put(self, target: Target, reference: str, manifest: BuiltManifest) -> None:
-        await self._retrier.run(
-            lambda: target.registry.put_manifest(
-                target.repository, reference, manifest.raw, manifest.media_type, manifest.digest
-            ),
+        return self._plan.manifests(
+            {source.key: blob for source, blob in zip(sources, blobs, strict=True)}
         )
 
     def _report(self, uploaders: Sequence[BlobUploader], state: BlobState) -> None:
         for uploader in uploaders:
             for source in self._plan.sources:
                 uploader.report(source, source.size if state.final else 0, state)
-
-
-def _known(layer: Layer) -> str:
-    if layer.digest is None:
-        raise ValueError(f"{layer.member.name} has not been hashed")
-    return layer.digest

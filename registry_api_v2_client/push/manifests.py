@@ -1,27 +1,51 @@
-"""The manifest of a pushed image: the archive's own where nothing changed, else a new one."""
+"""The manifests of what is pushed: the archive's own where nothing changed, else new ones."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
-from ..archive.image_archive import ArchiveImage, Layer
+from ..archive.model import ArchiveImage, ArchiveIndex, CarriedManifest, IndexEntry, Layer
 from ..digests import sha256
-from ..media_types import DOCKER, OCI, Compression, ManifestFormat
+from ..media_types import (
+    DOCKER,
+    DOCKER_MANIFEST,
+    DOCKER_MANIFEST_LIST,
+    FOREIGN_LAYERS,
+    IMAGE_CONFIGS,
+    OCI,
+    OCI_INDEX,
+    Compression,
+    ManifestFormat,
+)
 from ..models import BlobInfo
 
-_KEPT_FIELDS = ("artifactType", "annotations", "subject")
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BuiltManifest:
     """A manifest ready to be sent."""
 
     raw: bytes
     media_type: str
 
-    @property
+    @classmethod
+    def carried(cls, manifest: CarriedManifest) -> "BuiltManifest":
+        return cls(manifest.raw, manifest.media_type)
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any], media_type: str) -> "BuiltManifest":
+        """A new one: the same document gives the same bytes."""
+        document = {"schemaVersion": 2, **document, "mediaType": media_type}
+        return cls(json.dumps(document, separators=(",", ":")).encode(), media_type)
+
+    @cached_property
     def digest(self) -> str:
         return sha256(self.raw)
+
+    def descriptor(self) -> dict[str, Any]:
+        """What an index says of it, besides its platform and annotations."""
+        return BlobInfo(self.digest, len(self.raw), self.media_type).as_document()
 
 
 def manifest_format(image: ArchiveImage, compressions: Iterable[Compression]) -> ManifestFormat:
@@ -34,23 +58,38 @@ def manifest_format(image: ArchiveImage, compressions: Iterable[Compression]) ->
     return OCI if image.manifest and image.manifest.media_type == OCI.manifest else DOCKER
 
 
+def layer_type(layer: Layer, family: ManifestFormat, compression: Compression) -> str:
+    """The media type of a layer as pushed; what is no layer's tar keeps its own."""
+    if layer.is_tar:
+        return family.layers[compression]
+    named = str((layer.descriptor or {}).get("mediaType"))
+    return family.foreign[FOREIGN_LAYERS[named]] if named in FOREIGN_LAYERS else named
+
+
 def build_manifest(
-    image: ArchiveImage, family: ManifestFormat, layers: Sequence[BlobInfo]
+    image: ArchiveImage, family: ManifestFormat, layers: Sequence[Mapping[str, Any]]
 ) -> BuiltManifest:
-    """The manifest that names ``layers``, the image's layers as pushed, in order."""
-    if image.manifest and _unchanged(image.layers, layers):
-        return BuiltManifest(image.manifest.raw, image.manifest.media_type)
-    carried: Mapping[str, object] = image.manifest.document if image.manifest else {}
-    config = BlobInfo(image.config_digest, len(image.config), family.config)
+    """A new manifest; ``layers`` are their descriptors as pushed, which add to those carried."""
+    carried = image.manifest.document if image.manifest else {}
+    config_type = family.config if image.config_type in IMAGE_CONFIGS else image.config_type
+    config = BlobInfo(image.config_digest, len(image.config), config_type).as_document()
     document = {
-        "schemaVersion": 2,
-        "mediaType": family.manifest,
-        "config": config.as_document(),
-        "layers": [layer.as_document() for layer in layers],
-        **{field: carried[field] for field in _KEPT_FIELDS if field in carried},
+        **carried,
+        "config": {**carried.get("config", {}), **config},
+        "layers": [
+            {**(layer.descriptor or {}), **pushed}
+            for layer, pushed in zip(image.layers, layers, strict=True)
+        ],
     }
-    return BuiltManifest(json.dumps(document, separators=(",", ":")).encode(), family.manifest)
+    return BuiltManifest.of(document, family.manifest)
 
 
-def _unchanged(stored: Sequence[Layer], pushed: Sequence[BlobInfo]) -> bool:
-    return [layer.digest for layer in stored] == [blob.digest for blob in pushed]
+def build_index(
+    index: ArchiveIndex, entries: Sequence[tuple[IndexEntry, BuiltManifest]]
+) -> BuiltManifest:
+    """A new index of these manifests, each with the platform and annotations of its entry."""
+    descriptors = [{**entry.descriptor, **built.descriptor()} for entry, built in entries]
+    # Docker's list has no place for an OCI manifest, which zstd makes of an image.
+    docker = all(built.media_type == DOCKER_MANIFEST for _, built in entries)
+    media_type = DOCKER_MANIFEST_LIST if docker else OCI_INDEX
+    return BuiltManifest.of({**index.manifest.document, "manifests": descriptors}, media_type)

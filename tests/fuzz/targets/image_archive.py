@@ -7,14 +7,17 @@ from typing import Any
 from hypothesis import strategies as st
 
 from registry_api_v2_client import (
+    CompressionPolicy,
     ImageArchive,
+    Platform,
     extract_original_tags,
     get_primary_tag,
     get_tar_manifest,
     inspect_docker_tar,
     validate_docker_tar,
 )
-from registry_api_v2_client.archive.image_archive import ArchiveImage
+from registry_api_v2_client.archive.model import ArchiveImage
+from registry_api_v2_client.push.plan import PushPlan
 from tests.fuzz.strategies import changed, changed_json, texts
 from tests.fuzz.target import Target, handles
 from tests.support.images import (
@@ -118,17 +121,23 @@ def check(content: bytes) -> None:
 
 def _read_images() -> None:
     with ImageArchive(FILE) as archive:
-        for image in archive.images[:20]:
-            _read(image)
-            for tag in image.tags:
+        for content in archive.images[:20]:
+            for image in content.images[:20]:
+                _read(image)
+            for tag in (*content.tags, *content.digests):
                 handles(lambda tag=tag: archive.select(tag))  # type: ignore[misc]
+            for policy in CompressionPolicy:
+                assert PushPlan(content, policy).notes is not None
         handles(archive.select)
+        handles(lambda: archive.select(platform=Platform("linux", "amd64")))
 
 
 def _read(image: ArchiveImage) -> None:
     assert isinstance(image.config_document, dict)
     for layer in image.layers[:20]:
         content = bytearray(layer.size)
+        if not layer.member:
+            continue
         with image.archive.open(layer.member) as reader:
             assert reader.readinto(memoryview(content)) == layer.size
         to_json([layer.digest, layer.diff_id, list(image.tags)])

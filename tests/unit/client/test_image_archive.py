@@ -12,12 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry_api_v2_client.archive.image_archive import (
-    MAX_LAYERS,
-    ArchiveImage,
-    ImageArchive,
-    Layer,
-)
+from registry_api_v2_client.archive.contents import MAX_LAYERS
+from registry_api_v2_client.archive.image_archive import ImageArchive
+from registry_api_v2_client.archive.model import ArchiveImage, Layer
 from registry_api_v2_client.exceptions import (
     ArchiveDigestError,
     RegistryError,

@@ -1,0 +1,118 @@
+"""``manifest.json``, as docker save writes it, and everything that imitates docker save.
+
+Source: https://github.com/moby/docker-image-spec/blob/main/spec.md#combined-image-json--filesystem-changeset-format
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..digests import sha256
+from ..exceptions import ArchiveDigestError, TarReadError
+from ..media_types import Compression
+from .contents import ArchiveContents
+from .documents import is_object_list, is_string_list, parse_object
+from .model import ArchiveImage, Layer
+
+if TYPE_CHECKING:
+    from .image_archive import ImageArchive
+
+_BLOB_NAME = re.compile(r"blobs/sha256/([0-9a-f]{64})")
+_CONFIG_NAME = re.compile(r"(?:blobs/sha256/|sha256:)?([0-9a-f]{64})(?:\.json)?")
+# go-containerregistry (crane, ko, kaniko, bazel) names the config by its digest in full; the
+# layers of such a tar are named by the digest of their stored bytes.
+# https://github.com/google/go-containerregistry/blob/main/pkg/v1/tarball/write.go
+_GGCR_CONFIG = re.compile(r"sha256:[0-9a-f]{64}")
+_GGCR_LAYER = re.compile(r"([0-9a-f]{64})\.tar\.gz")
+
+Entry = Mapping[str, Any]
+
+
+def docker_save_entries(contents: ArchiveContents) -> list[dict[str, Any]] | None:
+    """The entries of ``manifest.json``, or None where the tar has no such file."""
+    entries = contents.document("manifest.json")
+    if entries is None:
+        return None
+    if not is_object_list(entries):
+        raise TarReadError(f"manifest.json in {contents.path} is not a list of images")
+    if not entries:
+        raise TarReadError(f"manifest.json in {contents.path} lists no image")
+    return entries
+
+
+def docker_save_images(
+    archive: "ImageArchive", contents: ArchiveContents
+) -> Iterator[ArchiveImage]:
+    """The images of ``manifest.json``, without their manifests, which it does not know."""
+    for entry in docker_save_entries(contents) or ():
+        reader = _EntryReader(contents, entry)
+        yield ArchiveImage(archive, reader.tags(), reader.config, reader.layers(), manifest=None)
+
+
+class _EntryReader:
+    """One image of ``manifest.json``."""
+
+    def __init__(self, contents: ArchiveContents, entry: Entry) -> None:
+        self._contents = contents
+        self._where = f"manifest.json in {contents.path}"
+        config = entry.get("Config")
+        if not isinstance(config, str) or not config:
+            raise TarReadError(f"{self._where} names no Config")
+        self._config_name = config
+        # null stands for none; docker writes it for an image without layers, or without tags.
+        self._layer_names = self._strings("Layers", entry.get("Layers", "missing"), "names")
+        self._tags = self._strings("RepoTags", entry.get("RepoTags"), "tags")
+        sources = entry.get("LayerSources")
+        self._sources: Mapping[str, Any] = sources if isinstance(sources, dict) else {}
+        self.config = self._read_config()
+
+    def tags(self) -> tuple[str, ...]:
+        return tuple(self._tags or self._legacy_tags())
+
+    def layers(self) -> tuple[Layer, ...]:
+        names = self._layer_names
+        return tuple(map(self._layer, names, self._contents.diff_ids(self.config, len(names))))
+
+    def _layer(self, name: str, diff_id: str | None) -> Layer:
+        # Windows base images: docker says where such a layer comes from, and pushes just that.
+        source = self._sources.get(diff_id or "")
+        if isinstance(source, dict) and source.get("urls"):
+            return Layer(
+                None, Compression.NONE, source.get("digest"), diff_id, source, is_tar=False
+            )
+        return self._contents.layer(name, digest=self._claim(name), diff_id=diff_id)
+
+    def _claim(self, name: str) -> str | None:
+        named = _BLOB_NAME.fullmatch(name)
+        if not named and _GGCR_CONFIG.fullmatch(self._config_name):
+            named = _GGCR_LAYER.fullmatch(name)
+        return f"sha256:{named[1]}" if named else None
+
+    def _read_config(self) -> bytes:
+        name, path = self._config_name, self._contents.path
+        content = self._contents.read(name, "config")
+        parse_object(content, f"config {name} in {path}")
+        claim = _CONFIG_NAME.fullmatch(name)
+        if claim and sha256(content) != f"sha256:{claim[1]}":
+            raise ArchiveDigestError(f"config {name} in {path} has digest {sha256(content)}")
+        return content
+
+    def _strings(self, field: str, value: object, what: str) -> list[str]:
+        if value is None:
+            return []
+        if not is_string_list(value):
+            raise TarReadError(f"{self._where}: {field} is not a list of {what}")
+        return value
+
+    def _legacy_tags(self) -> Iterator[str]:
+        """Tags from ``repositories``, docker's older file: repository → tag → top layer's id."""
+        document = self._contents.document("repositories")
+        if document is None:
+            return
+        if not isinstance(document, dict):
+            raise TarReadError(f"repositories in {self._contents.path} is not an object")
+        top = self._layer_names[-1].partition("/")[0] if self._layer_names else ""
+        for repository, tags in document.items():
+            for tag, layer_id in tags.items() if isinstance(tags, dict) else ():
+                if layer_id == top or len(document) == len(tags) == 1:
+                    yield f"{repository}:{tag}"

@@ -1,0 +1,214 @@
+"""What can be pushed from an archive: images, indexes of them, and what is said about either."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..digests import sha256
+from ..media_types import IMAGE_CONFIGS, OCI, Compression
+from ..platforms import Platform
+from .documents import parse_object
+from .tar_index import Member
+
+if TYPE_CHECKING:
+    from .image_archive import ImageArchive
+
+_ATTESTATION = "attestation-manifest"
+_REFERENCE_TYPE = "vnd.docker.reference.type"
+_REFERENCE_DIGEST = "vnd.docker.reference.digest"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer as it lies in the tar.
+
+    ``digest`` is what the archive claims for the stored bytes and ``diff_id`` for the uncompressed
+    ones; either may be unknown. Of an uncompressed layer they are the same. ``descriptor`` is what
+    the carried manifest says of the layer. Without a ``member`` it is a foreign layer: clients get
+    it at the URLs in its descriptor, and it is not pushed.
+    """
+
+    member: Member | None
+    compression: Compression
+    digest: str | None
+    diff_id: str | None
+    descriptor: Mapping[str, Any] | None = None
+    is_tar: bool = True
+    """Whether it may be compressed another way; what else a manifest names stays as it is."""
+
+    @property
+    def size(self) -> int:
+        """Stored bytes; of a foreign layer, those that its manifest tells."""
+        if self.member:
+            return self.member.size
+        return int((self.descriptor or {}).get("size", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedManifest:
+    """A manifest in the tar that describes just these bytes, so that its digest can be kept."""
+
+    raw: bytes
+    media_type: str
+    document: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        return sha256(self.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveImage:
+    """An image in the tar. Layers are in order, the base first; one may occur twice.
+
+    ``tags`` are the names that it has in the tar; ``notes`` what to know of its being chosen.
+    """
+
+    archive: "ImageArchive"
+    tags: tuple[str, ...]
+    config: bytes
+    layers: tuple[Layer, ...]
+    manifest: CarriedManifest | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def config_digest(self) -> str:
+        return sha256(self.config)
+
+    @property
+    def config_document(self) -> Mapping[str, Any]:
+        return parse_object(self.config, "the image config")
+
+    @property
+    def config_type(self) -> str:
+        """The config's media type; that of an OCI image where no manifest tells."""
+        config = self.manifest.document.get("config", {}) if self.manifest else {}
+        return str(config.get("mediaType") or OCI.config)
+
+    @property
+    def original_tags(self) -> tuple[str, ...]:
+        return _full_names(self.tags)
+
+    @property
+    def platform(self) -> Platform | None:
+        """What it runs on, by its config; None of an artifact."""
+        return Platform.of(self.config_document) if self.config_type in IMAGE_CONFIGS else None
+
+    def is_same(self, other: "ArchiveImage") -> bool:
+        """Whether both consist of the same bytes in the tar."""
+        if self.config != other.config or len(self.layers) != len(other.layers):
+            return False
+        pairs = zip(self.layers, other.layers, strict=True)
+        return all(mine.member == theirs.member for mine, theirs in pairs)
+
+    @property
+    def images(self) -> tuple["ArchiveImage", ...]:
+        """Itself: the one image to choose from."""
+        return (self,)
+
+    def of_platform(self, platform: Platform) -> Iterator["ArchiveImage"]:
+        """Itself, if it is for that platform."""
+        if self.platform == platform:
+            yield self
+
+    @property
+    def digests(self) -> Iterator[str]:
+        """Digests that it can be chosen by, as the archive tells them."""
+        yield self.config_digest
+        if self.manifest:
+            yield self.manifest.digest
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """An entry of an index, and what it stands for if the archive holds that."""
+
+    descriptor: Mapping[str, Any]
+    content: "ArchiveContent | None"
+
+    @property
+    def platform(self) -> Platform | None:
+        named = self.descriptor.get("platform")
+        if isinstance(named, dict):
+            return Platform.of(named)
+        return self.content.platform if isinstance(self.content, ArchiveImage) else None
+
+    @property
+    def attests(self) -> str | None:
+        """The manifest digest that this is an attestation of, as BuildKit files them.
+
+        Source: https://docs.docker.com/build/metadata/attestations/attestation-storage/
+        """
+        annotations = self.descriptor.get("annotations")
+        if not isinstance(annotations, dict) or annotations.get(_REFERENCE_TYPE) != _ATTESTATION:
+            return None
+        return str(annotations.get(_REFERENCE_DIGEST))
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveIndex:
+    """An image index in the tar: usually one image for each of several platforms.
+
+    ``images`` are all that it leads to, through other indexes too, each once; ``complete`` is
+    whether the archive holds everything that the index names.
+    """
+
+    archive: "ImageArchive"
+    tags: tuple[str, ...]
+    manifest: CarriedManifest
+    entries: tuple[IndexEntry, ...]
+    images: tuple[ArchiveImage, ...]
+    complete: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def original_tags(self) -> tuple[str, ...]:
+        return _full_names(self.tags)
+
+    @property
+    def digests(self) -> Iterator[str]:
+        """The digest that it can be chosen by."""
+        yield self.manifest.digest
+
+    def of_platform(self, platform: Platform) -> Iterator[ArchiveImage]:
+        """Images for that platform, by the index where it tells, else by their configs."""
+        for entry in self.entries:
+            if isinstance(entry.content, ArchiveIndex):
+                yield from entry.content.of_platform(platform)
+            elif entry.content and not entry.attests and entry.platform == platform:
+                yield entry.content
+
+
+ArchiveContent = ArchiveImage | ArchiveIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """A manifest about another: a referrer names its subject, a cosign signature has a tag for it.
+
+    Sources: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema
+    and https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md#tag-based-discovery
+    """
+
+    subject: str
+    tag: str | None
+    content: ArchiveContent
+
+    @property
+    def digest(self) -> str:
+        """Of its manifest, which it always has."""
+        *_, digest = self.content.digests
+        return digest
+
+
+@dataclass(frozen=True, slots=True)
+class LostCompanion:
+    """One that the archive names but does not hold as a whole."""
+
+    subject: str
+    reason: str
+
+
+def _full_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those with a repository; OCI layouts may name an image by its tag alone."""
+    return tuple(name for name in names if "/" in name or ":" in name)

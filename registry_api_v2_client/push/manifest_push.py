@@ -1,0 +1,114 @@
+"""Writes the manifests of a push to one repository: by digest first, by tag at the very end.
+
+A tag that can be seen stands for an image whose signatures are there already.
+"""
+
+from dataclasses import dataclass
+
+from ..exceptions import DigestMismatchError
+from ..http.registry import Registry
+from ..retry import Retrier
+from .manifests import BuiltManifest
+from .plan import PlannedManifests
+from .referrers import list_referrer, subject_of
+from .tag_order import TagOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A repository, and the tags that the image gets there."""
+
+    registry: Registry
+    repository: str
+    tags: tuple[str, ...]
+
+    def reference(self, tag: str) -> str:
+        """``registry/repository:tag``, as references name the registry."""
+        return f"{self.registry.name}/{self.repository}:{tag}"
+
+
+class ManifestPush:
+    """Writes manifests. ``notes`` collects what a user would not expect of it."""
+
+    def __init__(self, retrier: Retrier, tag_order: TagOrder) -> None:
+        self.notes: dict[str, None] = {}
+        self._retrier = retrier
+        self._tag_order = tag_order
+
+    async def is_there(self, target: Target, manifests: PlannedManifests) -> bool:
+        """Whether the repository has all of them; what an index names is there with the index."""
+        for manifest in (manifests.main, *manifests.companions):
+            if await self._digest_of(target, manifest.digest) != manifest.digest:
+                return False
+        return True
+
+    async def write(self, target: Target, manifests: PlannedManifests) -> None:
+        """Write all by digest; their blobs are there."""
+        for manifest in (*manifests.parts, manifests.main, *manifests.companions):
+            listed = await self._put(target, manifest.digest, manifest)
+            if not listed and (subject := subject_of(manifest)):
+                await self._list_referrer(target, subject, manifest)
+
+    async def tag(
+        self, target: Target, manifests: PlannedManifests, *, maybe_there: bool = False
+    ) -> None:
+        """Write the companions' own tags, then those that the image gets."""
+        for tag, manifest in manifests.companion_tags:
+            await self._tag_companion(target, tag, manifest)
+        manifest = manifests.main
+        for tag in target.tags:
+            turn = self._tag_order.turn(target.reference(tag), manifest.digest)
+            async with turn as ours:
+                # Asked only now: before our turn another push could still write it.
+                if ours and not (maybe_there and await self._stands_for(target, tag, manifest)):
+                    await self._put(target, tag, manifest)
+                    await self._read_back(target, tag, manifest)
+
+    async def _stands_for(self, target: Target, tag: str, manifest: BuiltManifest) -> bool:
+        stored = await self._retrier.run(
+            lambda: target.registry.stored_digest(target.repository, tag)
+        )
+        return stored == manifest.digest
+
+    async def _read_back(self, target: Target, tag: str, manifest: BuiltManifest) -> None:
+        """One GET by tag: the bytes pushed come back only if tag and digest both lead to them."""
+
+        async def check() -> None:
+            stored = await target.registry.stored_digest(target.repository, tag)
+            if stored != manifest.digest:
+                raise DigestMismatchError(
+                    f"{target.reference(tag)} reads back as {stored or 'nothing'} instead of "
+                    f"{manifest.digest}; does another client push this tag, too?",
+                    status=200,
+                )
+
+        # Some registries show a new tag only after a moment.
+        await self._retrier.run(check)
+
+    async def _tag_companion(self, target: Target, tag: str, manifest: BuiltManifest) -> None:
+        """Whoever signed the image since the archive was saved must not lose the signature."""
+        there = await self._digest_of(target, tag)
+        if there is None:
+            await self._put(target, tag, manifest)
+        elif there != manifest.digest:
+            self.notes[
+                f"{target.reference(tag)} stands for {there} and was left so; the archive's is at "
+                f"{manifest.digest}"
+            ] = None
+
+    async def _list_referrer(self, target: Target, subject: str, manifest: BuiltManifest) -> None:
+        await self._retrier.run(
+            lambda: list_referrer(target.registry, target.repository, subject, manifest)
+        )
+
+    async def _digest_of(self, target: Target, reference: str) -> str | None:
+        return await self._retrier.run(
+            lambda: target.registry.manifest_digest(target.repository, reference)
+        )
+
+    async def _put(self, target: Target, reference: str, manifest: BuiltManifest) -> bool:
+        return await self._retrier.run(
+            lambda: target.registry.put_manifest(
+                target.repository, reference, manifest.raw, manifest.media_type, manifest.digest
+            ),
+        )

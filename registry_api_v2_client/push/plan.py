@@ -1,0 +1,120 @@
+"""What a push consists of: each blob once, and the manifests that name them then.
+
+What speaks of a digest, a signature for instance, goes along where that digest is kept. It is left
+out where it would speak of something that is not there.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ..archive.model import ArchiveContent, Companion
+from .content_plan import Blobs, ContentPlan, Planner
+from .encoding import CompressionPolicy
+from .manifests import BuiltManifest
+from .sources import BlobSource, LayerSource
+
+_LEFT_OUT = (
+    "signatures, attestations or referrers left out: {}, as what they name was not pushed under "
+    "its own digest; push all platforms with compression keep to have them"
+)
+
+
+_Along = tuple[Companion, ContentPlan]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedManifests:
+    """Manifests in the order in which they are sent, what an index names before the index.
+
+    ``companions`` follow ``main``; ``companion_tags`` are what some of them are found by.
+    """
+
+    parts: tuple[BuiltManifest, ...]
+    main: BuiltManifest
+    companions: tuple[BuiltManifest, ...]
+    companion_tags: tuple[tuple[str, BuiltManifest], ...]
+
+
+class PushPlan:
+    """All that is pushed for one choice from an archive.
+
+    ``sources`` are its blobs; layers as they lie in the archive, so that a compressed one is read
+    once. ``notes`` say what a user would not expect of the push.
+    """
+
+    def __init__(self, content: ArchiveContent, policy: CompressionPolicy) -> None:
+        planner = Planner(policy)
+        self._main = planner.plan(content)
+        kept = {plan.kept for plan in _walk([self._main])}
+        self._companions = _along(content.archive.companions, kept)
+        self.sources = _sources([self._main, *(plan for _, plan in self._companions)])
+        self.notes = (*content.notes, *self._notes(content, planner.left_out))
+
+    def manifests(self, blobs: Blobs) -> PlannedManifests:
+        """The manifests, once it is known what the blobs are as pushed."""
+        built: dict[ContentPlan, BuiltManifest] = {}
+        for plan in _walk([self._main, *(plan for _, plan in self._companions)]):
+            built[plan] = plan.build(blobs, built)
+        *parts, main = _walk([self._main])
+        return PlannedManifests(
+            tuple(built[plan] for plan in parts),
+            built[main],
+            tuple(built[plan] for plan in _walk(plan for _, plan in self._companions)),
+            tuple((one.tag, built[plan]) for one, plan in self._companions if one.tag),
+        )
+
+    def _notes(self, content: ArchiveContent, left_out: int) -> Iterator[str]:
+        along = {companion.digest for companion, _ in self._companions}
+        named = _digests(content)
+        for companion in content.archive.companions:
+            if companion.subject in named and companion.digest not in along:
+                left_out += 1
+        if left_out:
+            yield _LEFT_OUT.format(left_out)
+        lost = content.archive.lost_companions
+        yield from (companion.reason for companion in lost if companion.subject in named)
+
+
+def _along(companions: Iterable[Companion], kept: set[str | None]) -> list[_Along]:
+    """Companions of what is kept, of these companions, and so on; all as they are."""
+    planner, along, waiting = Planner(CompressionPolicy.KEEP), list[_Along](), list(companions)
+    while ready := [companion for companion in waiting if companion.subject in kept]:
+        waiting = [companion for companion in waiting if companion.subject not in kept]
+        plans = ((companion, planner.plan(companion.content)) for companion in ready)
+        along += ((companion, plan) for companion, plan in plans if plan.kept)
+        kept = kept | {plan.kept for plan in _walk(plan for _, plan in along)}
+    return along
+
+
+def _walk(plans: Iterable[ContentPlan]) -> Iterator[ContentPlan]:
+    """All plans below these and they themselves, each once, the parts before the whole."""
+    seen: set[ContentPlan] = set()
+
+    def below(plan: ContentPlan) -> Iterator[ContentPlan]:
+        if plan not in seen:
+            seen.add(plan)
+            for part in plan.parts:
+                yield from below(part)
+            yield plan
+
+    for plan in plans:
+        yield from below(plan)
+
+
+def _sources(plans: Iterable[ContentPlan]) -> list[BlobSource]:
+    unique = {source.key: source for plan in _walk(plans) for source in plan.sources()}
+    return sorted(unique.values(), key=_place)
+
+
+def _place(source: BlobSource) -> float:
+    return source.member.offset if isinstance(source, LayerSource) else math.inf
+
+
+def _digests(content: ArchiveContent) -> set[str]:
+    """Of what is pushed, and of the indexes in the archive that lead to it."""
+    digests = {digest for image in (content, *content.images) for digest in image.digests}
+    for root in content.archive.images:
+        if digests & {digest for image in root.images for digest in image.digests}:
+            digests |= set(root.digests)
+    return digests
