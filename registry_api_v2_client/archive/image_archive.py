@@ -155,8 +155,13 @@ def _merged(
 ) -> tuple[ArchiveContent, ...]:
     """Images in the order of ``manifest.json``, then those that the layout alone knows."""
     merged: dict[int, ArchiveContent] = {}
+    by_config: dict[bytes, list[tuple[ArchiveImage, ArchiveContent]]] = {}
+    for content in layout:
+        for image in content.images:
+            by_config.setdefault(image.config, []).append((image, content))
     for image in saved:
-        twins = [content for content in layout if any(map(image.is_same, content.images))]
+        pairs = by_config.get(image.config, ())
+        twins = [content for other, content in pairs if image.has_layers_of(other)]
         for twin in twins:
             known = merged[id(twin)].tags if id(twin) in merged else ()
             # Of several manifests for the same image, each has the tags that the layout gives it.

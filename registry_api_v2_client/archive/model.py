@@ -94,12 +94,10 @@ class ArchiveImage:
         """What it runs on, by its config; None of an artifact."""
         return Platform.of(self.config_document) if self.config_type in IMAGE_CONFIGS else None
 
-    def is_same(self, other: "ArchiveImage") -> bool:
-        """Whether both consist of the same bytes in the tar."""
-        if self.config != other.config or len(self.layers) != len(other.layers):
-            return False
-        pairs = zip(self.layers, other.layers, strict=True)
-        return all(mine.member == theirs.member for mine, theirs in pairs)
+    def has_layers_of(self, other: "ArchiveImage") -> bool:
+        """Whether both have the same layers, as they lie in the tar."""
+        members = [layer.member for layer in self.layers]
+        return members == [layer.member for layer in other.layers]
 
     @property
     def images(self) -> tuple["ArchiveImage", ...]:

@@ -111,6 +111,11 @@ class _LayoutReader:
                 self._roots.setdefault(digest, descriptor)
                 self._tags.setdefault(digest, {}).update(dict.fromkeys(_names(descriptor)))
         self._known = reader.reachable(self._roots.values())
+        self._images = [root for root, named in self._roots.items() if not _cosign_ending(named)]
+        self._by_tag: dict[str, set[str]] = {}
+        for root in self._images:
+            for tag in self._tags[root]:
+                self._by_tag.setdefault(tag, set()).add(root)
 
     def layout(self) -> OciLayout:
         about = {digest: self._subject(digest) for digest in self._roots}
@@ -155,13 +160,11 @@ class _LayoutReader:
 
     def _subject_by_kind(self, digest: str) -> tuple[str, str] | None:
         ending = _cosign_ending(self._roots[digest])
-        others = [
-            root
-            for root, descriptor in self._roots.items()
-            if not _cosign_ending(descriptor)
-            and (not self._tags[digest] or self._tags[digest].keys() & self._tags[root].keys())
-        ]
-        if not ending or len(others) != 1:
+        if not ending:
+            return None
+        namesakes = [root for tag in self._tags[digest] for root in self._by_tag.get(tag, ())]
+        others = namesakes or self._images
+        if len(others) != 1:
             return None
         return others[0], f"{others[0].replace(':', '-')}.{ending}"
 
