@@ -30,7 +30,7 @@ from push_queue import (
     make_job,
     new_job_id,
 )
-from registry_api_v2_client import ValidationError, parse_reference
+from registry_api_v2_client import Platform, ValidationError, parse_reference
 
 POLL_SECONDS = 2.0
 """How often a watched job is read though no message came: messages may be lost."""
@@ -79,6 +79,7 @@ class PushQueue:
         *,
         job_id: str | None = None,
         image: str | None = None,
+        platform: str | None = None,
         compression: Compression = "gzip",
         priority: Priority = "normal",
         not_before: datetime | None = None,
@@ -94,7 +95,9 @@ class PushQueue:
                 is taken from the current folder.
             targets: one or more ``registry/repository:tag``.
             job_id: your own id. Enqueueing the same id again returns the job that is there.
-            image: which image of a tar that holds several, by one of the tags in it.
+            image: which image of a tar that holds several, by its tag or digest there.
+            platform: ``os/architecture[/variant]``, to push the image for it alone; without it an
+                index is pushed with all its platforms.
             compression: of layers that are not compressed: ``gzip``, ``zstd``, or ``keep`` them.
             priority: of jobs enqueued within the same quarter of an hour, ``high`` go first.
             not_before: when to start, with its time zone; at once if not given.
@@ -102,7 +105,8 @@ class PushQueue:
             cleanup: whether the worker deletes the source after success.
 
         Raises:
-            registry_api_v2_client.ValidationError: a target is no reference to push to.
+            registry_api_v2_client.ValidationError: a target is no reference to push to, or the
+                platform is none.
             InvalidJobError: the rest cannot make a job.
         """
         references = [targets] if isinstance(targets, str) else targets
@@ -111,6 +115,7 @@ class PushQueue:
             source=_absolute(source),
             targets=tuple(_target(reference) for reference in references),
             image=image,
+            platform=str(Platform.parse(platform)) if platform else None,
             compression=compression,
             priority=priority,
             max_attempts=self._settings.max_attempts if max_attempts is None else max_attempts,

@@ -22,6 +22,9 @@ JobId = Annotated[str, StringConstraints(pattern=JOB_ID_PATTERN)]
 Target = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 LabelValue = Annotated[str, StringConstraints(max_length=1024)]
+Platform = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9_]+/[a-z0-9_-]+(/[a-z0-9]+)?$", max_length=64)
+]
 Compression = Literal["gzip", "zstd", "keep"]
 Priority = Literal["high", "normal", "low"]
 
@@ -92,7 +95,9 @@ class PushJob(BaseModel):
     targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=64)]
     """``registry/repository:tag``, each once."""
     image: Target | None = None
-    """Which image of an archive that holds several: one of its RepoTags."""
+    """Which image of an archive that holds several: its tag or digest there."""
+    platform: Platform | None = None
+    """``linux/arm64``: the image for it alone; without it an index goes with all its platforms."""
     compression: Compression = "gzip"
     priority: Priority = "normal"
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
@@ -174,6 +179,8 @@ class JobStatus(PushJob):
     blobs_done: NonNegativeInt = 0
     digest: str | None = None
     results: tuple[TargetResult, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a user would not expect of the push: what was left out and why."""
     error: str | None = None
     """Of the last attempt that failed; one line."""
     error_kind: str | None = None

@@ -12,7 +12,7 @@ RESULT = "result:"
 SUPERSEDED = "superseded"
 """What stands there instead where a newer job has written the tag."""
 
-JSON_FIELDS = frozenset({"targets", "labels"})
+JSON_FIELDS = frozenset({"targets", "labels", "notes"})
 
 
 def timestamp(moment: datetime) -> str:

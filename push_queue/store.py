@@ -7,7 +7,7 @@ told so and changes nothing.
 
 import json
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -205,7 +205,9 @@ class JobStore:
             (await self._scripts.run("progress", claim.job.id, [*numbers, *changed])).decode()
         )
 
-    async def succeed(self, claim: Claim, digest: str) -> JobState | None:
+    async def succeed(
+        self, claim: Claim, digest: str, notes: Sequence[str] = ()
+    ) -> JobState | None:
         """The attempt went well. ``digest`` is the manifest's.
 
         The job is ``succeeded`` now, or ``superseded`` if newer jobs have written all its tags, or
@@ -215,6 +217,8 @@ class JobStore:
         changed nothing, when it is no longer this claim's.
         """
         fields = {"digest": digest}
+        if notes:
+            fields["notes"] = json.dumps(notes, ensure_ascii=False)
         return await self._settle(claim, JobState.SUCCEEDED, Outcome.SUCCEEDED, fields=fields)
 
     async def fail(self, claim: Claim, error: str, error_kind: str) -> JobState | None:

@@ -13,6 +13,7 @@ from registry_api_v2_client import (
     CompressionPolicy,
     OnProgress,
     OpenUploads,
+    Platform,
     PushedImage,
     RegistryError,
     parse_reference,
@@ -130,6 +131,7 @@ class _Attempt:
             self._source,
             [parse_reference(target) for target in self._claim.targets],
             image=self._job.image,
+            platform=Platform.parse(self._job.platform) if self._job.platform else None,
             compression=CompressionPolicy(self._job.compression),
             image_uploads=settings.job_uploads,
             on_progress=on_progress,
@@ -162,11 +164,13 @@ class _Attempt:
             await self._store.fail(self._claim, "internal error; see the worker's log", "internal")
             return None
         await self._progress.flush()
-        state = await self._store.succeed(self._claim, pushed.digest)
+        state = await self._store.succeed(self._claim, pushed.digest, pushed.notes)
         if state is None:
             raise JobLostError
         targets = ", ".join(self._claim.targets)
         logger.info("job %s: %s: %s to %s", self._job.id, state, pushed.digest, targets)
+        for note in pushed.notes:
+            logger.warning("job %s: %s", self._job.id, note)
         if state is JobState.QUEUED:
             return _NEXT_TARGETS_SECONDS
         if self._job.cleanup and state is JobState.SUCCEEDED:

@@ -11,10 +11,11 @@ from producer.cli.options import (
     CompressionOption,
     ImageOption,
     JsonOption,
+    PlatformOption,
     TargetsOption,
     settings_of,
 )
-from producer.cli.output import as_json, print_json
+from producer.cli.output import as_json, print_json, print_notes
 from producer.cli.running import run
 from producer.cli.sources import Request, to_original_tags, to_targets
 from producer.cli.text import headline
@@ -50,6 +51,7 @@ def enqueue(
         typer.Option("--registry", metavar="HOST", help="Where --original-tags go: host:port."),
     ] = None,
     image: ImageOption = None,
+    platform: PlatformOption = None,
     compression: CompressionOption = "gzip",
     job_id: Annotated[
         str | None,
@@ -88,7 +90,7 @@ def enqueue(
     json: JsonOption = False,
 ) -> ExitCode:
     """Enqueue image tars for pushing and return at once."""
-    requests = _requests(tars, to or [], original_tags, registry, image)
+    requests = _requests(tars, to or [], original_tags, registry, image, platform)
     if job_id is not None and len(requests) > 1:
         raise BadInputError(f"--id names one job, but this makes {len(requests)}")
     if cleanup and len({request.source for request in requests}) < len(requests):
@@ -104,6 +106,7 @@ def enqueue(
                     request.targets,
                     job_id=job_id,
                     image=request.image,
+                    platform=request.platform,
                     compression=compression,
                     priority=priority,
                     not_before=not_before,
@@ -128,6 +131,7 @@ async def _wait(queue: PushQueue, jobs: list[JobStatus], json: bool) -> ExitCode
     else:
         for job in jobs:
             typer.echo(f"{job.id} {headline(job)}")
+            print_notes(job)
     return code_of_jobs(jobs)
 
 
@@ -146,6 +150,7 @@ def _requests(
     original_tags: bool,
     registry: str | None,
     image: str | None,
+    platform: str | None,
 ) -> list[Request]:
     if original_tags == bool(targets):
         raise BadInputError("say where to push: either --to REF, or --original-tags")
@@ -153,7 +158,9 @@ def _requests(
         raise BadInputError("--original-tags and --registry HOST belong together")
     if image and original_tags:
         raise BadInputError("--image goes with --to; --original-tags pushes every image")
-    return to_original_tags(tars, registry) if registry else to_targets(tars, targets, image)
+    if registry:
+        return to_original_tags(tars, registry, platform)
+    return to_targets(tars, targets, image, platform)
 
 
 def _label(text: str) -> tuple[str, str]:

@@ -13,7 +13,17 @@ JsonOption: TypeAlias = Annotated[
 ]
 ImageOption: TypeAlias = Annotated[
     str | None,
-    typer.Option("--image", metavar="TAG", help="Which image of a tar with several: its tag."),
+    typer.Option(
+        "--image", metavar="TAG", help="Which image of a tar with several: its tag or digest there."
+    ),
+]
+PlatformOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--platform",
+        metavar="OS/ARCH",
+        help="The image for one platform, such as linux/arm64, rather than all of an index.",
+    ),
 ]
 CompressionOption: TypeAlias = Annotated[
     Compression,

@@ -33,6 +33,12 @@ def print_json(value: object, *, indent: int | None = 2) -> None:
     typer.echo(json.dumps(value, indent=indent, ensure_ascii=False))
 
 
+def print_notes(job: JobStatus) -> None:
+    """To standard error: what the push left out."""
+    for note in job.notes:
+        typer.echo(f"push-queue: note: {note}", err=True)
+
+
 def print_table(jobs: Sequence[JobStatus]) -> None:
     """A table on a terminal, tab-separated lines elsewhere."""
     console = Console()
@@ -77,9 +83,11 @@ def _sections(
     results = {result.target: result.digest or result.outcome for result in job.results}
     yield "Job", [job.id]
     yield "State", [typer.style(state, fg=STATE_COLORS[job.state]) + colon + detail]
-    yield "Source", [f"{job.source} ({job.image})" if job.image else job.source]
+    chosen = ", ".join(filter(None, (job.image, job.platform)))
+    yield "Source", [f"{job.source} ({chosen})" if chosen else job.source]
     yield "Targets", [f"{target}  {results.get(target, '')}".rstrip() for target in job.targets]
     yield "Priority", [job.priority] if job.priority != "normal" else []
+    yield "Notes", list(job.notes)
     yield "Labels", [f"{name}={value}" for name, value in job.labels.items()]
     yield "Progress", [line] if (line := progress(job)) else []
     yield "Blobs", [_blob_line(blob) for blob in blobs]

@@ -8,11 +8,12 @@ from producer.cli.options import (
     CompressionOption,
     ImageOption,
     JsonOption,
+    PlatformOption,
     TarArgument,
     TargetsOption,
     settings_of,
 )
-from producer.cli.output import as_json, print_json
+from producer.cli.output import as_json, print_json, print_notes
 from producer.cli.running import run
 from producer.cli.sources import Request, to_targets
 from producer.cli.text import headline, reason
@@ -39,13 +40,14 @@ def push(
     tar: TarArgument,
     to: TargetsOption = None,
     image: ImageOption = None,
+    platform: PlatformOption = None,
     compression: CompressionOption = "gzip",
     json: JsonOption = False,
 ) -> ExitCode:
     """Push an image tar now and show the progress."""
     if not to:
         raise BadInputError("say where to push: --to registry/repository:tag")
-    (request,) = to_targets([tar], to, image)
+    (request,) = to_targets([tar], to, image, platform)
 
     async def push_through(queue: PushQueue) -> JobStatus:
         return await _push(queue, request, compression, json)
@@ -67,7 +69,11 @@ async def _push(
     queue: PushQueue, request: Request, compression: Compression, json: bool
 ) -> JobStatus:
     job = await queue.enqueue(
-        request.source, request.targets, image=request.image, compression=compression
+        request.source,
+        request.targets,
+        image=request.image,
+        platform=request.platform,
+        compression=compression,
     )
     view = SilentView() if json else choose_view(json=False, single=True)
     (job,) = await follow(queue, [job.id], view)
@@ -79,6 +85,7 @@ def _report(job: JobStatus, json: bool) -> ExitCode:
         print_json(as_json(job))
     elif job.state is JobState.SUCCEEDED:
         typer.echo(job.digest)
+        print_notes(job)
     elif job.state is JobState.SUPERSEDED:
         typer.echo(f"{job.id} {headline(job)}", err=True)
     else:

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from producer.cli.exits import BadInputError
-from registry_api_v2_client import ImageArchive, Reference, parse_reference, parse_repository_tag
+from registry_api_v2_client import (
+    ImageArchive,
+    Platform,
+    Reference,
+    parse_reference,
+    parse_repository_tag,
+)
 from registry_api_v2_client.reference import (
     check_repository,
     check_tag,
@@ -23,6 +29,7 @@ class Request:
     source: Path
     targets: tuple[str, ...]
     image: str | None = None
+    platform: str | None = None
 
 
 def check_source(path: Path) -> Path:
@@ -48,13 +55,16 @@ def check_source(path: Path) -> Path:
     return path.absolute()
 
 
-def to_targets(paths: Sequence[Path], targets: Sequence[str], image: str | None) -> list[Request]:
+def to_targets(
+    paths: Sequence[Path], targets: Sequence[str], image: str | None, platform: str | None = None
+) -> list[Request]:
     """The job that pushes one tar to these targets.
 
     Raises:
         BadInputError: a tar cannot be read, or there are several for the same targets.
-        ValidationError: a target is no reference.
+        ValidationError: a target is no reference, or the platform none.
     """
+    platform = _platform(platform)
     sources = [check_source(path) for path in paths]
     for target in targets:
         parse_reference(target)
@@ -63,27 +73,31 @@ def to_targets(paths: Sequence[Path], targets: Sequence[str], image: str | None)
             f"{len(sources)} tars would overwrite each other at {targets[0]}; enqueue them one by "
             "one, or use --original-tags"
         )
-    return [Request(sources[0], tuple(targets), image)]
+    return [Request(sources[0], tuple(targets), image, platform)]
 
 
-def to_original_tags(paths: Sequence[Path], registry: str) -> list[Request]:
+def to_original_tags(
+    paths: Sequence[Path], registry: str, platform: str | None = None
+) -> list[Request]:
     """One job for each image in these tars, to the tags that it had, on another registry.
 
     Raises:
         BadInputError: a tar cannot be read, or an image in it has no tag.
         TarReadError: not an image tar.
-        ValidationError: the registry, or a tag in the tar, cannot be pushed to.
+        ValidationError: the registry, or a tag in the tar, cannot be pushed to; or the platform
+            is none.
     """
+    platform = _platform(platform)
     host = parse_registry_host(registry)
     if parse_reference(f"{host}/app").registry != host:
         raise BadInputError(f"{registry!r} reads as a Docker Hub name; write host:port")
     sources = [check_source(path) for path in paths]
-    return [request for source in sources for request in _images(source, host)]
+    return [request for source in sources for request in _images(source, host, platform)]
 
 
-def _images(source: Path, registry: str) -> list[Request]:
+def _images(source: Path, registry: str, platform: str | None) -> list[Request]:
     with ImageArchive(source) as archive:
-        images = [image.tags for image in archive.images]
+        images = [image.original_tags for image in archive.images]
     if untagged := images.count(()):
         raise BadInputError(
             f"{source}: {untagged} of {len(images)} images have no tag; name one with --to"
@@ -93,9 +107,15 @@ def _images(source: Path, registry: str) -> list[Request]:
             source,
             tuple(dict.fromkeys(_rebase(tag, registry) for tag in tags)),
             tags[0] if len(images) > 1 else None,
+            platform,
         )
         for tags in images
     ]
+
+
+def _platform(text: str | None) -> str | None:
+    """The platform in the one spelling that jobs have."""
+    return str(Platform.parse(text)) if text else None
 
 
 def _rebase(original: str, registry: str) -> str:

@@ -6,7 +6,7 @@ if not record.state or not is_final(record.state) then
   return redis.call('HGETALL', job)
 end
 
-local stale = {'digest', 'error', 'error_kind', 'worker', 'started_at', 'finished_at',
+local stale = {'digest', 'notes', 'error', 'error_kind', 'worker', 'started_at', 'finished_at',
   'bytes_done', 'bytes_total', 'blobs_done', 'blobs_total', 'deferrals'}
 for _, field in ipairs(redis.call('HKEYS', job)) do
   if string.sub(field, 1, 7) == 'result:' then
