@@ -65,6 +65,11 @@ def skopeo_inspect(reference: str, *, creds: str | None = None) -> dict[str, Any
     return document
 
 
+def raw_manifest(reference: str) -> bytes:
+    """The manifest or index that a registry serves, byte for byte; skopeo checks its digest."""
+    return skopeo("inspect", "--raw", "--tls-verify=false", f"docker://{reference}")
+
+
 def skopeo_copy_to_dir(reference: str, directory: Path, *, creds: str | None = None) -> PulledImage:
     """Copy an image from a registry to `directory`, unchanged; skopeo verifies every digest."""
     options = ["--src-creds", creds] if creds else []
