@@ -17,7 +17,7 @@ from .model import ArchiveImage, Layer
 if TYPE_CHECKING:
     from .image_archive import ImageArchive
 
-_BLOB_NAME = re.compile(r"blobs/sha256/([0-9a-f]{64})")
+_BLOB_NAME = re.compile(r"blobs/sha256/([0-9a-f]{64})(?:\.tar\.gz)?")
 _CONFIG_NAME = re.compile(r"(?:blobs/sha256/|sha256:)?([0-9a-f]{64})(?:\.json)?")
 # go-containerregistry (crane, ko, kaniko, bazel) names the config by its digest in full; the
 # layers of such a tar are named by the digest of their stored bytes.

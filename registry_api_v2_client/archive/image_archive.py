@@ -181,12 +181,14 @@ def _as_held(content: ArchiveContent) -> ArchiveContent:
             f"{content.archive.path} holds none of the images of its index; save it again with "
             "the platforms that are to be pushed"
         )
-    held = f"the archive holds {len(content.images)} of {len(content.entries)} in its index"
+    held = (
+        f"the archive holds {len(content.images)} of the {len(content.entries)} images of its index"
+    )
     if len(content.images) > 1:
-        return replace(content, notes=(f"{held}: the index was pushed with those alone",))
+        return replace(content, notes=(f"{held}; the index was pushed with those alone",))
     (image,) = content.images
     return replace(
-        image, tags=content.tags, notes=(f"{held}: {image.platform} was pushed by itself",)
+        image, tags=content.tags, notes=(f"{held}; {image.platform} was pushed by itself",)
     )
 
 

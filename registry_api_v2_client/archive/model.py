@@ -208,5 +208,5 @@ class LostCompanion:
 
 
 def _full_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Those with a repository; OCI layouts may name an image by its tag alone."""
-    return tuple(name for name in names if "/" in name or ":" in name)
+    """Those that can be pushed to: layouts may name an image by a tag or by a digest alone."""
+    return tuple(name for name in names if "@" not in name and ("/" in name or ":" in name))

@@ -165,7 +165,7 @@ async def test_an_archive_of_one_platform_is_pushed_as_docker_pushes_it(
     pushed = await push(layout.write(tmp_path / "app.tar"), f"{place}:1", image="example/app:1")
     assert pushed.digest == amd64["digest"]
     (note,) = pushed.notes
-    assert "1 of 3" in note
+    assert "1 of the 3" in note
     assert "linux/amd64" in note
 
 
@@ -176,7 +176,7 @@ async def test_an_index_of_some_platforms_names_those_alone(tmp_path: Path, plac
     del layout.blobs[missing["digest"]]
     pushed = await push(layout.write(tmp_path / "app.tar"), f"{place}:1")
     assert json.loads(raw_manifest(f"{place}:1"))["manifests"] == held
-    assert "2 of 3" in pushed.notes[0]
+    assert "2 of the 3" in pushed.notes[0]
 
 
 async def test_a_second_push_of_an_index_sends_nothing_but_tags(tmp_path: Path, place: str) -> None:

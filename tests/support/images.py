@@ -179,18 +179,36 @@ def named_layers(
     images: tuple[Image, ...],
     name: Callable[[int, bytes], str],
     compress: Compress = bytes,
+    config: Callable[[bytes], str] = sha256_digest,
 ) -> list[Member]:
-    """manifest.json, and members under names of the caller's choice, as bazel and kaniko do."""
+    """manifest.json, and members under names of the caller's choice, as bazel and jib do."""
     members: list[Member] = []
     entries: list[tuple[Image, str, list[str]]] = []
     for image in images:
         stored = [compress(layer) for layer in image.layers]
         paths = [name(number, data) for number, data in enumerate(stored)]
-        config_name = sha256_digest(image.config)
+        config_name = config(image.config)
         members.append(Member(config_name, image.config))
         members += [Member(path, data) for path, data in zip(paths, stored, strict=True)]
         entries.append((image, config_name, paths))
     return [save_manifest(entries), *dict.fromkeys(members)]
+
+
+def podman_save(images: tuple[Image, ...]) -> list[Member]:
+    """podman, buildah and skopeo: layers by diff_id, and docker's old folders as links to them."""
+    files: list[Member] = []
+    entries: list[tuple[Image, str, list[str]]] = []
+    for image in images:
+        names = [f"{sha256_hex(layer)}.tar" for layer in image.layers]
+        files += [Member(name, data) for name, data in zip(names, image.layers, strict=True)]
+        for number, name in enumerate(names):
+            folder = sha256_hex(f"{number} {name}".encode())
+            files += [Member(f"{folder}/VERSION", b"1.0"), Member(f"{folder}/json", b"{}")]
+            files.append(Member(f"{folder}/layer.tar", link=f"../{name}"))
+        config = f"{sha256_hex(image.config)}.json"
+        files.append(Member(config, image.config))
+        entries.append((image, config, names))
+    return [*dict.fromkeys(files), save_manifest(entries)]
 
 
 def blob_path(data: bytes) -> str:
@@ -326,10 +344,17 @@ def builder(
 containerd = partial(oci_blobs, compress=gzip_bytes, layer_type=f"{OCI_LAYER}+gzip")
 oci_layout = partial(containerd, docker_manifest=False)
 zstd_layers = partial(oci_blobs, compress=zstd_bytes, layer_type=f"{OCI_LAYER}+zstd")
-bazel = partial(
+# go-containerregistry writes all three.
+bazel = kaniko = ko = partial(
     named_layers, name=lambda _, data: f"{sha256_hex(data)}.tar.gz", compress=gzip_bytes
 )
-kaniko = partial(named_layers, name=lambda _, data: sha256_digest(data), compress=gzip_bytes)
+jib = partial(bazel, config=lambda _: "config.json")
+rules_oci = partial(
+    named_layers,
+    name=lambda _, data: f"blobs/sha256/{sha256_hex(data)}.tar.gz",
+    compress=gzip_bytes,
+    config=lambda data: f"blobs/sha256/{sha256_hex(data)}",
+)
 numbered = partial(named_layers, name=lambda number, _: f"layer-{number}/layer.tar")
 
 SECOND_IMAGE = make_image(BASE_LAYER, layer_tar({"app/two": b"2"}), tags=("example/other:2.0",))
@@ -347,6 +372,10 @@ ARCHIVES: dict[str, ArchiveBuilder] = {
     "file-zstd": builder(oci_blobs, make_image(), compress=zstd_bytes),
     "bazel": builder(bazel, make_image()),
     "kaniko": builder(kaniko, make_image()),
+    "ko": builder(ko, make_image()),
+    "jib": builder(jib, make_image()),
+    "rules_oci": builder(rules_oci, make_image()),
+    "podman": builder(podman_save, make_image()),
     "no-digest-names": builder(numbered, make_image()),
     "no-diff-ids": builder(docker_legacy, make_image(diff_ids=False)),
     "no-claims-at-all": builder(numbered, make_image(diff_ids=False)),

@@ -310,8 +310,9 @@ class SpecRegistry(LocalServer):
 
 
 def references(manifest: dict[str, Any]) -> set[str]:
-    """Digests of everything that a manifest or an index points at."""
-    children = [*manifest.get("layers", []), *manifest.get("manifests", [])]
+    """Digests of everything that a manifest or an index points at, but for foreign layers."""
+    layers = [layer for layer in manifest.get("layers", []) if not layer.get("urls")]
+    children = [*layers, *manifest.get("manifests", [])]
     if "config" in manifest:
         children.append(manifest["config"])
     return {child["digest"] for child in children}
