@@ -67,6 +67,7 @@ class SpecRegistry(LocalServer):
         anonymous_tokens: the same, but everybody gets tokens.
         mounts: whether a cross-repository mount is granted when the blob is there.
         resumes: whether upload sessions outlive a broken request.
+        referrers: whether it lists what has a subject, and says so.
         page_size: most items in one page of a list, whatever is asked for.
 
     Attributes:
@@ -84,6 +85,7 @@ class SpecRegistry(LocalServer):
         anonymous_tokens: bool = False,
         mounts: bool = True,
         resumes: bool = True,
+        referrers: bool = False,
         page_size: int = 100,
     ) -> None:
         self.repositories: dict[str, Repository] = {}
@@ -95,6 +97,7 @@ class SpecRegistry(LocalServer):
         self._wants_token = anonymous_tokens or bearer is not None
         self._mounts = mounts
         self._resumes = resumes
+        self._referrers = referrers
         self._page_size = page_size
         app = web.Application(middlewares=[self._count, self._authorize], client_max_size=1 << 22)
         app.add_routes(self._routes())
@@ -275,7 +278,10 @@ class SpecRegistry(LocalServer):
         repository.manifests[digest] = Manifest(content, request.content_type)
         if reference != digest:
             repository.tags[reference] = digest
-        return created(f"/v2/{name}/manifests/{digest}", digest)
+        response = created(f"/v2/{name}/manifests/{digest}", digest)
+        if self._referrers and (subject := json.loads(content).get("subject")):
+            response.headers["OCI-Subject"] = subject["digest"]
+        return response
 
     async def _delete_manifest(self, request: web.Request) -> web.Response:
         repository, reference = self._stored(request), request.match_info["reference"]
