@@ -18,9 +18,10 @@ import pytest
 
 from producer.cli import app
 from tests.support.images import ARCHIVES, SEVERAL_IMAGES
+from tests.support.layouts import Layout, platform_image
 from tests.support.processes import ManagedProcess, free_port
 from tests.support.servers import clean_environment
-from tests.support.skopeo import skopeo_copy_to_dir, skopeo_inspect
+from tests.support.skopeo import raw_manifest, skopeo_copy_to_dir, skopeo_inspect
 
 pytestmark = pytest.mark.integration
 
@@ -146,6 +147,24 @@ def test_push_writes_json(lone: Cli, tar: Path, registry_host: str, repository: 
     assert (job["state"], job["targets"]) == ("succeeded", [target])
     assert job["results"] == [{"target": target, "outcome": "pushed", "digest": job["digest"]}]
     assert result.stderr == ""
+
+
+def test_push_of_one_platform_says_what_it_left_out(
+    lone: Cli, tmp_path: Path, registry_host: str, repository: str
+) -> None:
+    layout = Layout()
+    images = [
+        layout.image(platform_image(name), platform=name) for name in ("linux/amd64", "linux/arm64")
+    ]
+    layout.sign(layout.root(layout.index(*images), "app:1"))
+    target = f"{registry_host}/{repository}:1"
+    tar = layout.write(tmp_path / "app.tar")
+    result = lone("push", tar, "--to", target, "--platform", "linux/aarch64")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == images[1]["digest"]
+    assert "push-queue: note: " in result.stderr
+    assert "left out: 1" in result.stderr
+    assert json.loads(raw_manifest(target))["config"]["digest"]
 
 
 def test_push_of_what_is_no_image(lone: Cli, folder: Path, temporary: Path) -> None:
@@ -315,7 +334,9 @@ def test_enqueue_writes_the_id_and_status_finds_it(cli: Cli, tar: Path) -> None:
 
 def test_enqueue_takes_all_that_a_job_can_have(cli: Cli, tar: Path) -> None:
     options = ["--priority", "high", "--delay", "1h", "--unordered", "--cleanup", "--label", "a=b"]
-    (job,) = json.loads(cli("enqueue", tar, "--to", TARGET, *options, "--json").stdout)
+    chosen = ["--image", "example/app:1.0", "--platform", "linux/armhf"]
+    (job,) = json.loads(cli("enqueue", tar, "--to", TARGET, *options, *chosen, "--json").stdout)
+    assert (job["image"], job["platform"]) == ("example/app:1.0", "linux/arm/v7")
     assert (job["priority"], job["ordered"], job["cleanup"]) == ("high", False, True)
     assert job["labels"] == {"a": "b"}
     assert "queued until " in cli("status", job["id"]).stdout
@@ -482,6 +503,7 @@ def test_output_into_a_closed_pipe_is_quiet(
         (["enqueue", "{tar}", "--to", "localhost:5000"], "'localhost:5000'"),
         (["enqueue", "{tar}", "--to", TARGET, "--to", TARGET], "target twice"),
         (["enqueue", "{tar}", "--to", TARGET, "--compression", "lzma"], "'lzma'"),
+        (["enqueue", "{tar}", "--to", TARGET, "--platform", "arm64"], "'arm64' is not a platform"),
         (["enqueue", "{tar}", "--to", TARGET, "--id", "a b"], "id"),
         (["enqueue", "{tar}", "--to", TARGET, "--label", "x"], "NAME=VALUE"),
         (["enqueue", "{tar}", "--to", TARGET, "--max-attempts", "0"], "max_attempts"),

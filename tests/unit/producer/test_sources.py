@@ -7,6 +7,7 @@ from producer.cli.exits import BadInputError
 from producer.cli.sources import Request, check_source, to_original_tags, to_targets
 from registry_api_v2_client import TarReadError, ValidationError
 from tests.support.images import ARCHIVES, SEVERAL_IMAGES, docker_legacy, make_image, write_archive
+from tests.support.layouts import Layout
 
 REGISTRY = "localhost:15000"
 TARGET = f"{REGISTRY}/app:1"
@@ -94,3 +95,28 @@ def test_original_tags_need_a_tar(tmp_path: Path) -> None:
 def test_a_registry_is_a_host(tar: Path, registry: str) -> None:
     with pytest.raises((BadInputError, ValidationError)):
         to_original_tags([tar], registry)
+
+
+def test_original_tags_of_a_layout(tmp_path: Path) -> None:
+    layout = Layout()
+    index = layout.root(layout.index(layout.image(make_image())), "quay.io/team/app:1")
+    layout.root(index, "quay.io/team/app:latest")
+    layout.sign(index)
+    layout.root(layout.plain_image(make_image()), "other:2")
+    path = layout.write(tmp_path / "layout.tar")
+    assert to_original_tags([path], REGISTRY, "linux/x86_64") == [
+        Request(
+            path,
+            (f"{REGISTRY}/team/app:1", f"{REGISTRY}/team/app:latest"),
+            "quay.io/team/app:1",
+            "linux/amd64",
+        ),
+        Request(path, (f"{REGISTRY}/other:2",), "other:2", "linux/amd64"),
+    ]
+
+
+def test_a_tag_without_repository_is_no_original_tag(tmp_path: Path) -> None:
+    layout = Layout()
+    layout.root(layout.image(make_image()), "latest")
+    with pytest.raises(BadInputError, match="1 of 1 images have no tag"):
+        to_original_tags([layout.write(tmp_path / "layout.tar")], REGISTRY)

@@ -367,6 +367,16 @@ async def test_requeue_starts_afresh_and_keeps_the_attempts(store: JobStore, clo
     assert (claim.attempt, claim.fence) == (1, 2)
 
 
+async def test_notes_are_of_one_run(store: JobStore) -> None:
+    await succeeded(store)
+    await store.requeue("job-1")
+    claim = await restarted(store, generation=1)
+    await store.finish_target(claim, TARGET, DIGEST)
+    await store.succeed(claim, DIGEST, ["a signature was left out"])
+    assert (await store.status("job-1")).notes == ("a signature was left out",)
+    assert (await store.requeue("job-1")).notes == ()
+
+
 async def test_requeue_of_an_unfinished_job_changes_nothing(store: JobStore) -> None:
     await started(store)
     before = await store.status("job-1")
