@@ -40,7 +40,7 @@ def main(
         str | None, typer.Option(help="Name of the files in benchmarks/results.")
     ] = None,
 ) -> None:
-    """Measure the push engine against skopeo, curl and PyPI's client, and the queue beside plain arq.
+    """Measure the push engine against skopeo, curl and PyPI's client, the queue beside plain arq.
 
     Exit codes: 0 measured, 1 a push of ours failed, 2 no such benchmark.
     """
