@@ -7,14 +7,17 @@ Source: https://docs.docker.com/engine/security/certificates/
 
 import asyncio
 import ssl
+import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from ..exceptions import TLSError, ValidationError
 
 DOCKER_CERTS_DIR = Path("/etc/docker/certs.d")
+_LOOK_SECONDS = 60.0
+"""Between two looks for renewed certificates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,17 @@ class TlsSettings:
         return host in self.insecure_hosts or (self.certs_dir / host).is_dir()
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A host's context, the versions of the files in it, and when (monotonic) to look again."""
+
+    files: list[tuple[str, int, int]]
+    context: ssl.SSLContext | None
+    look_again: float
+
+
 class TlsContexts:
-    """One context for each host that has settings of its own, read when it is first needed.
+    """One context for each host that has settings of its own, renewed when its files are.
 
     Raises:
         ValidationError: the folder, if it is another than docker's, is not there.
@@ -40,7 +52,7 @@ class TlsContexts:
         if settings.certs_dir != DOCKER_CERTS_DIR and not settings.certs_dir.is_dir():
             raise ValidationError(f"{settings.certs_dir} is no folder with certificates")
         self._settings = settings
-        self._known: dict[str, ssl.SSLContext | None] = {}
+        self._known: dict[str, _Known] = {}
 
     async def context(self, host: str, registry: str) -> ssl.SSLContext | None:
         """The context for a host that belongs to a registry; None is the system's.
@@ -57,9 +69,24 @@ class TlsContexts:
         return await self._context(registry)
 
     async def _context(self, host: str) -> ssl.SSLContext | None:
-        if host not in self._known:
-            self._known[host] = await asyncio.to_thread(self._build, host)
-        return self._known[host]
+        known = self._known.get(host)
+        if not known or known.look_again <= time.monotonic():
+            known = self._known[host] = await asyncio.to_thread(self._look, host, known)
+        return known.context
+
+    def _look(self, host: str, known: _Known | None) -> _Known:
+        """What is there now; the context stays the same, with its connections, if the files do."""
+        files = _versions(self._settings.certs_dir / host)
+        look_again = time.monotonic() + _LOOK_SECONDS
+        if known and files == known.files:
+            return replace(known, look_again=look_again)
+        try:
+            return _Known(files, self._build(host), look_again)
+        except TLSError:
+            if not known:
+                raise
+            # A certificate may be there already and its key not yet.
+            return replace(known, look_again=look_again)
 
     def _build(self, host: str) -> ssl.SSLContext | None:
         if not self._settings.is_set_up(host):
@@ -78,6 +105,15 @@ class TlsContexts:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+def _versions(folder: Path) -> list[tuple[str, int, int]]:
+    """Name, time and size of each file in a folder; nothing where there is none."""
+    try:
+        found = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
+    except OSError:
+        return []
+    return [(name, status.st_mtime_ns, status.st_size) for name, status in found]
 
 
 def _load(host: str, path: Path, load: Callable[[Path], object]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from registry_api_v2_client.exceptions import TLSError, ValidationError
+from registry_api_v2_client.http import tls
 from registry_api_v2_client.http.tls import DOCKER_CERTS_DIR, TlsContexts, TlsSettings
 from tests.support.certificates import Authority
 
@@ -81,6 +82,28 @@ async def test_a_folder_that_cannot_be_used_is_named(authority: Authority, certs
     (folder / "client.key").write_text("no key")
     with pytest.raises(TLSError, match=rf"{folder}/client\.cert is no certificate"):
         await TlsContexts(TlsSettings(certs_dir)).context(HOST, HOST)
+
+
+async def test_renewed_certificates_are_seen_within_a_minute(
+    authority: Authority, certs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(tls.time, "monotonic", lambda: now)
+    contexts = TlsContexts(TlsSettings(certs_dir))
+    assert await contexts.context(HOST, HOST) is None
+    authority.identify(certs_dir, HOST)
+    assert await contexts.context(HOST, HOST) is None
+    now += 61
+    first = await contexts.context(HOST, HOST)
+    assert first
+    now += 61
+    assert await contexts.context(HOST, HOST) is first, "or its connections would be lost"
+    (certs_dir / HOST / "client.key").unlink()
+    now += 61
+    assert await contexts.context(HOST, HOST) is first, "half of a renewal is none"
+    authority.identify(certs_dir, HOST)
+    now += 61
+    assert await contexts.context(HOST, HOST) not in (None, first)
 
 
 def test_a_folder_that_somebody_chose_must_be_there(tmp_path: Path) -> None:
