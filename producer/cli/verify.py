@@ -9,7 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.cli.exits import ExitCode
-from producer.cli.options import ImageOption, JsonOption, TarArgument, settings_of
+from producer.cli.options import (
+    ImageOption,
+    JsonOption,
+    PlatformOption,
+    TarArgument,
+    settings_of,
+)
 from producer.cli.output import print_json
 from producer.cli.running import run
 from producer.cli.sources import check_source
@@ -18,6 +24,7 @@ from push_queue import Settings
 from registry_api_v2_client import (
     Credentials,
     PartCheck,
+    Platform,
     Reference,
     RegistryClient,
     Verdict,
@@ -49,6 +56,7 @@ def verify(
     ],
     tar: TarArgument,
     image: ImageOption = None,
+    platform: PlatformOption = None,
     deep: Annotated[
         bool, typer.Option("--deep", help="Download every blob and compute every digest.")
     ] = False,
@@ -56,11 +64,12 @@ def verify(
 ) -> ExitCode:
     """Check an image in a registry against a tar, layer by layer."""
     where, source = parse_reference(reference), check_source(tar)
+    chosen = Platform.parse(platform) if platform else None
     settings = settings_of(context)
 
     async def main() -> Verification:
         async with open_client(settings) as client:
-            return await client.verify(where, source, image=image, deep=deep)
+            return await client.verify(where, source, image=image, platform=chosen, deep=deep)
 
     found = run(main())
     if json:

@@ -21,7 +21,7 @@ from push_queue import (
     UnknownJobError,
     make_job,
 )
-from tests.support.claims import succeed
+from tests.support.claims import succeed, write_tags
 
 TARGET = "localhost:15000/team/app:1"
 DIGEST = "sha256:" + "d" * 64
@@ -368,10 +368,8 @@ async def test_requeue_starts_afresh_and_keeps_the_attempts(store: JobStore, clo
 
 
 async def test_notes_are_of_one_run(store: JobStore) -> None:
-    await succeeded(store)
-    await store.requeue("job-1")
-    claim = await restarted(store, generation=1)
-    await store.finish_target(claim, TARGET, DIGEST)
+    claim = await started(store)
+    await write_tags(store, claim, DIGEST)
     await store.succeed(claim, DIGEST, ["a signature was left out"])
     assert (await store.status("job-1")).notes == ("a signature was left out",)
     assert (await store.requeue("job-1")).notes == ()
