@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 MAX_DEPTH = 4
 """Indexes within indexes; tools write one within index.json, and regctl's artifacts two."""
 
+MAX_IMAGES = 100_000
+"""Images that all indexes of an archive lead to, each counted with every index."""
+
 _REF_NAME = "org.opencontainers.image.ref.name"
 _CONTAINERD_NAME = "io.containerd.image.name"
 _COMPANION_TAG = re.compile(r"(?:.*:)?(sha256-([0-9a-f]{64})(?:\.(?:sig|att|sbom))?)")
@@ -182,6 +185,7 @@ class _ManifestReader:
         self._contents = contents
         self._carried: dict[str, CarriedManifest] = {}
         self._read: dict[str, ArchiveContent] = {}
+        self._led_to = 0
 
     def carried(self, descriptor: Descriptor) -> CarriedManifest:
         digest = str(descriptor.get("digest"))
@@ -228,6 +232,11 @@ class _ManifestReader:
             for descriptor in self._descriptors(carried, "manifests")
         )
         children = {id(entry.content): entry.content for entry in entries if entry.content}
+        self._led_to += sum(len(child.images) for child in children.values())
+        if self._led_to > MAX_IMAGES:
+            raise TarReadError(
+                f"the indexes in {self._contents.path} lead to more than {MAX_IMAGES} images"
+            )
         images = {id(image): image for child in children.values() for image in child.images}
         complete = all(
             isinstance(entry.content, ArchiveImage) or (entry.content and entry.content.complete)

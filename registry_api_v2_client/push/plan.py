@@ -5,6 +5,7 @@ out where it would speak of something that is not there.
 """
 
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -46,8 +47,7 @@ class PushPlan:
     def __init__(self, content: ArchiveContent, policy: CompressionPolicy) -> None:
         planner = Planner(policy)
         self._main = planner.plan(content)
-        kept = {plan.kept for plan in _walk([self._main])}
-        self._companions = _along(content.archive.companions, kept)
+        self._companions = _along(content.archive.companions, _kept([self._main]))
         self.sources = _sources([self._main, *(plan for _, plan in self._companions)])
         self.notes = (*content.notes, *self._notes(content, planner.left_out))
 
@@ -76,15 +76,24 @@ class PushPlan:
         yield from (companion.reason for companion in lost if companion.subject in named)
 
 
-def _along(companions: Iterable[Companion], kept: set[str | None]) -> list[_Along]:
+def _along(companions: Iterable[Companion], kept: Iterable[str]) -> list[_Along]:
     """Companions of what is kept, of these companions, and so on; all as they are."""
-    planner, along, waiting = Planner(CompressionPolicy.KEEP), list[_Along](), list(companions)
-    while ready := [companion for companion in waiting if companion.subject in kept]:
-        waiting = [companion for companion in waiting if companion.subject not in kept]
-        plans = ((companion, planner.plan(companion.content)) for companion in ready)
-        along += ((companion, plan) for companion, plan in plans if plan.kept)
-        kept = kept | {plan.kept for plan in _walk(plan for _, plan in along)}
+    about: dict[str, list[Companion]] = {}
+    for companion in companions:
+        about.setdefault(companion.subject, []).append(companion)
+    planner, along, waiting = Planner(CompressionPolicy.KEEP), list[_Along](), deque(kept)
+    while waiting:
+        for companion in about.pop(waiting.popleft(), ()):
+            plan = planner.plan(companion.content)
+            if plan.kept:
+                along.append((companion, plan))
+                waiting += _kept([plan])
     return along
+
+
+def _kept(plans: Iterable[ContentPlan]) -> list[str]:
+    """Digests that stay as the archive says."""
+    return [plan.kept for plan in _walk(plans) if plan.kept]
 
 
 def _walk(plans: Iterable[ContentPlan]) -> Iterator[ContentPlan]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from registry_api_v2_client import ArchiveIndex, ImageArchive, Platform, inspect_docker_tar
+from registry_api_v2_client.archive import oci_layout
 from registry_api_v2_client.exceptions import ArchiveDigestError, TarReadError, ValidationError
 from tests.support.images import (
     OCI_CONFIG,
@@ -280,6 +281,18 @@ def test_indexes_that_name_each_other_many_times_are_read_once(tmp_path: Path) -
     layout.root(made)
     with opened(layout, tmp_path) as archive:
         assert len(archive.images[0].images) == 1
+
+
+def test_indexes_that_all_lead_to_many_images_have_a_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oci_layout, "MAX_IMAGES", 100)
+    layout = Layout()
+    images = [layout.image(make_image(author=str(number))) for number in range(10)]
+    for number in range(11):
+        layout.root(layout.index(*images, number=number))
+    with pytest.raises(TarReadError, match="more than 100 images"):
+        opened(layout, tmp_path)
 
 
 def test_a_manifest_that_lies_about_its_digest(tmp_path: Path) -> None:
