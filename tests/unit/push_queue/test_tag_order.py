@@ -1,0 +1,406 @@
+"""The last job enqueued has the tag in the end, whoever wrote last, stood still or died."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import fakeredis
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from redis.asyncio import Redis
+
+from push_queue import Claim, JobState, JobStatus, JobStore, Keys, Outcome, Turn, Wait, make_job
+from registry_api_v2_client import RegistryClient
+from tests.support.claims import TURN_SECONDS, succeed
+from worker.interrupts import DeferError, JobLostError
+from worker.tag_turns import TagTurns
+
+TAGS = ("localhost:15000/app:1", "localhost:15000/app:2")
+ONE, TWO = TAGS
+
+JOBS = {"job-0": TAGS, "job-1": [ONE], "job-2": [TWO, ONE], "job-3": [TWO]}
+LAST = {ONE: "job-2", TWO: "job-3"}
+ENOUGH = 8
+"""Rounds in which whatever can go on comes to its end."""
+
+
+class Registry:
+    """Its tags; in place of the registry client, for who puts a tag back."""
+
+    def __init__(self) -> None:
+        self.tags: dict[str, str] = {}
+
+    def registry(self, host: str) -> Any:
+        async def manifest(repository: str, digest: str) -> Any:
+            return SimpleNamespace(raw=digest.encode(), media_type="a manifest")
+
+        async def put(repository: str, tag: str, raw: bytes, media_type: str, digest: str) -> None:
+            assert (raw, media_type) == (digest.encode(), "a manifest")
+            self.tags[f"{host}/{repository}:{tag}"] = digest
+
+        return SimpleNamespace(manifest=manifest, put_manifest=put)
+
+    @property
+    def client(self) -> RegistryClient:
+        return cast(RegistryClient, self)
+
+
+def digest_of(job_id: str) -> str:
+    return f"sha256:{job_id}"
+
+
+# Several workers, step by step
+
+
+@dataclass(eq=False)
+class Attempt:
+    """A worker at one job; ``turn`` is the one that it believes to have."""
+
+    claim: Claim
+    left: list[str]
+    turn: AbstractAsyncContextManager[bool] | None = None
+    late: bool = False
+    """Whether it has written the tag after its turn had run out."""
+    written: set[str] = field(default_factory=set)
+
+    @property
+    def job_id(self) -> str:
+        return self.claim.job.id
+
+
+class TagRace(RuleBasedStateMachine):
+    """Jobs for the same tags at workers that stand still, lose their lease, and die."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.redis = fakeredis.FakeAsyncRedis()
+        self.keys = Keys("push")
+        self.store = JobStore(self.redis, self.keys)
+        self.registry = Registry()
+        self.attempts: list[Attempt] = []
+        self.dead: list[Attempt] = []
+        self.jobs = list(JOBS)
+        for job_id, tags in JOBS.items():
+            job = make_job(id=job_id, source="/a", targets=tags, max_attempts=99)
+            self.run(self.store.create(job))
+        self.holder: dict[str, Attempt] = {}
+        self.wrote: dict[str, set[str]] = {tag: set() for tag in TAGS}
+
+    def run(self, coroutine):  # type: ignore[no-untyped-def]
+        return self.runner.run(coroutine)
+
+    def writing(self, tag: str) -> bool:
+        return bool(self.run(self.redis.exists(self.keys.tag_writer(tag))))
+
+    def holds(self, attempt: Attempt) -> bool:
+        """Whether the turn has not run out. One writer at a time, so any is this one's."""
+        return attempt is self.holder.get(attempt.left[0]) and self.writing(attempt.left[0])
+
+    # Steps
+
+    @rule(job_id=st.sampled_from(sorted(JOBS)))
+    def start(self, job_id: str) -> None:
+        """Also a job that runs: its worker has lost the lease, and does not know yet."""
+        self.start_it(job_id)
+
+    def start_it(self, job_id: str) -> None:
+        status = self.run(self.store.status(job_id))
+        claim = self.run(self.store.start(job_id, status.generation, "worker"))
+        assert not isinstance(claim, Wait)
+        if claim:
+            self.attempts.append(Attempt(claim, list(claim.targets)))
+
+    @precondition(lambda self: self.attempts)
+    @rule(data=st.data())
+    def step(self, data: st.DataObject) -> None:
+        self.go_on(data.draw(st.sampled_from(self.attempts)))
+
+    @precondition(lambda self: self.attempts)
+    @rule(data=st.data())
+    def write(self, data: st.DataObject) -> None:
+        """The request arrives, in time or not."""
+        attempt = data.draw(st.sampled_from(self.attempts))
+        if attempt.turn:
+            self.put(attempt)
+
+    @rule(tag=st.sampled_from(TAGS))
+    def turn_runs_out(self, tag: str) -> None:
+        """Its worker, if it lives, stands still."""
+        self.run(self.redis.delete(self.keys.tag_writer(tag)))
+
+    @precondition(lambda self: self.attempts)
+    @rule(data=st.data())
+    def die(self, data: st.DataObject) -> None:
+        """Not one that has written too late: nobody could know."""
+        attempt = data.draw(st.sampled_from(self.attempts))
+        if not attempt.late:
+            self.attempts.remove(attempt)
+            self.dead.append(attempt)
+
+    @rule(job_id=st.sampled_from(sorted(JOBS)))
+    def enqueue_again(self, job_id: str) -> None:
+        self.run(self.store.requeue(job_id))
+
+    # What they are made of
+
+    def put(self, attempt: Attempt) -> None:
+        tag = attempt.left[0]
+        if not self.holds(attempt):
+            attempt.late = True
+        attempt.written.add(tag)
+        self.registry.tags[tag] = digest_of(attempt.job_id)
+
+    def go_on(self, attempt: Attempt) -> None:
+        """Take the next turn, end the one that it has, or end the attempt."""
+        try:
+            if attempt.turn:
+                self.end_turn(attempt)
+            elif attempt.left:
+                self.take_turn(attempt)
+            else:
+                self.attempts.remove(attempt)
+                self.run(self.store.succeed(attempt.claim, digest_of(attempt.job_id)))
+        except JobLostError:
+            self.attempts.remove(attempt)
+        except DeferError:
+            self.attempts.remove(attempt)
+            self.run(self.store.defer(attempt.claim, "late", 0))
+
+    def take_turn(self, attempt: Attempt) -> None:
+        tag = attempt.left[0]
+        if self.writing(tag):
+            return  # It would wait.
+        turns = TagTurns(self.store, attempt.claim, self.registry.client, TURN_SECONDS)
+        turn = turns.turn(tag, digest_of(attempt.job_id))
+        if self.run(turn.__aenter__()):
+            attempt.turn = turn
+            self.holder[tag] = attempt
+        else:
+            assert self.run(turn.__aexit__(None, None, None)) is False
+            attempt.left.pop(0)
+
+    def end_turn(self, attempt: Attempt) -> None:
+        tag, turn = attempt.left[0], attempt.turn
+        assert turn
+        mine = self.holds(attempt)
+        if not mine and self.writing(tag):
+            return  # It would wait until the other one has written.
+        if tag not in attempt.written:
+            self.put(attempt)
+        attempt.turn, attempt.late = None, False
+        if mine:
+            self.wrote[tag].add(attempt.job_id)
+        self.run(turn.__aexit__(None, None, None))
+        attempt.left.pop(0)
+
+    @invariant()
+    def results_are_true(self) -> None:
+        for job_id in self.jobs:
+            for result in self.run(self.store.status(job_id)).results:
+                if result.outcome == "superseded":
+                    assert any(other > job_id for other in self.wrote[result.target])
+                else:
+                    assert result.digest == digest_of(job_id)
+                    assert job_id in self.wrote[result.target]
+
+    def teardown(self) -> None:
+        """Let all come to their end, and look at what is left."""
+        self.all_go_on()
+        for tag in TAGS:
+            self.turn_runs_out(tag)
+        for _ in range(ENOUGH):
+            for job_id in JOBS:
+                self.start_it(job_id)
+            self.all_go_on()
+        for job_id in JOBS:
+            self.look_at(self.run(self.store.status(job_id)))
+        for tag in TAGS:
+            assert self.registry.tags[tag] == digest_of(LAST[tag])
+        self.runner.close()
+
+    def all_go_on(self) -> None:
+        for _ in range(ENOUGH):
+            for tag in TAGS:
+                if self.holder.get(tag) in self.dead:
+                    self.turn_runs_out(tag)
+            for attempt in list(self.attempts):
+                self.go_on(attempt)
+        assert not self.attempts
+
+    def look_at(self, status: JobStatus) -> None:
+        outcomes = {result.outcome for result in status.results}
+        assert len(status.results) == len(status.targets)
+        left_alone = outcomes == {"superseded"}
+        assert status.state is (JobState.SUPERSEDED if left_alone else JobState.SUCCEEDED)
+
+
+TestTagRace = TagRace.TestCase
+TestTagRace.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+
+
+# One thing at a time
+
+
+@pytest.fixture
+async def redis() -> AsyncIterator[Redis]:
+    async with fakeredis.FakeAsyncRedis() as client:
+        yield client
+
+
+@pytest.fixture
+def keys() -> Keys:
+    return Keys("push")
+
+
+@pytest.fixture
+def store(redis: Redis, keys: Keys) -> JobStore:
+    return JobStore(redis, keys)
+
+
+async def enqueue(store: JobStore, job_id: str, *targets: str, **fields: object) -> None:
+    await store.create(make_job(id=job_id, source="/a", targets=targets or (ONE,), **fields))
+
+
+async def start(store: JobStore, job_id: str, generation: int = 0) -> Claim:
+    claim = await store.start(job_id, generation, "worker")
+    assert isinstance(claim, Claim)
+    return claim
+
+
+async def results(store: JobStore, job_id: str) -> dict[str, str]:
+    return {item.target: item.outcome for item in (await store.status(job_id)).results}
+
+
+async def test_a_job_whose_tags_are_all_newer_is_not_started(store: JobStore) -> None:
+    await enqueue(store, "old", ONE, TWO)
+    await enqueue(store, "new", ONE, TWO)
+    await succeed(store, await start(store, "new"), "sha256:new")
+    assert await store.start("old", 0, "worker") is None
+    status = await store.status("old")
+    assert (status.state, status.attempt) == (JobState.SUPERSEDED, 0)
+    assert status.finished_at is not None
+    assert await results(store, "old") == {ONE: "superseded", TWO: "superseded"}
+    assert await store.attempts("old") == []
+
+
+async def test_a_job_is_started_for_the_tags_that_are_left_to_it(store: JobStore) -> None:
+    await enqueue(store, "old", ONE, TWO)
+    await enqueue(store, "new", TWO)
+    await succeed(store, await start(store, "new"), "sha256:new")
+    claim = await start(store, "old")
+    assert claim.targets == (ONE,)
+    assert await succeed(store, claim, "sha256:old") is JobState.SUCCEEDED
+    assert await results(store, "old") == {ONE: "pushed", TWO: "superseded"}
+
+
+async def test_a_job_overtaken_at_all_its_tags_is_superseded(store: JobStore) -> None:
+    await enqueue(store, "old", ONE, TWO)
+    await enqueue(store, "new", ONE, TWO)
+    old, new = await start(store, "old"), await start(store, "new")
+    await succeed(store, new, "sha256:new")
+    assert await succeed(store, old, "sha256:old") is JobState.SUPERSEDED
+    (attempt,) = await store.attempts("old")
+    assert attempt.outcome is Outcome.SUPERSEDED
+
+
+async def test_one_that_is_not_ordered_writes_all_the_same(store: JobStore) -> None:
+    await enqueue(store, "old", ordered=False)
+    await enqueue(store, "between")
+    await enqueue(store, "new")
+    await succeed(store, await start(store, "new"), "sha256:new")
+    assert await succeed(store, await start(store, "old"), "sha256:old") is JobState.SUCCEEDED
+    assert await store.tag_digest(ONE) == "sha256:old"
+    assert await store.start("between", 0, "worker") is None, "the newest writer is not forgotten"
+
+
+async def test_a_job_enqueued_again_keeps_its_place(store: JobStore) -> None:
+    await enqueue(store, "old")
+    await store.fail(await start(store, "old"), "gone", "name_unknown")
+    await enqueue(store, "new")
+    await succeed(store, await start(store, "new"), "sha256:new")
+    await store.requeue("old")
+    assert await store.start("old", 1, "worker") is None
+    assert (await store.status("old")).state is JobState.SUPERSEDED
+    await store.requeue("new")
+    again = await start(store, "new", generation=1)
+    assert await succeed(store, again, "sha256:new") is JobState.SUCCEEDED
+
+
+async def test_one_writes_at_a_time(store: JobStore, redis: Redis, keys: Keys) -> None:
+    await enqueue(store, "old")
+    await enqueue(store, "new")
+    old, new = await start(store, "old"), await start(store, "new")
+    assert await store.take_turn(old, ONE, "a", TURN_SECONDS) is Turn.WRITE
+    assert await store.take_turn(new, ONE, "b", TURN_SECONDS) is Turn.WAIT
+    assert await store.tag_digest(ONE) is None, "it is being written"
+    assert 0 < await redis.pttl(keys.tag_writer(ONE)) <= TURN_SECONDS * 1000
+    assert await store.end_turn(old, ONE, "a")
+    assert await store.take_turn(new, ONE, "b", TURN_SECONDS) is Turn.WRITE
+    assert await results(store, "old") == {}, "given up without writing"
+
+
+async def test_the_end_of_a_turn_may_be_sent_twice(store: JobStore) -> None:
+    await enqueue(store, "job")
+    claim = await start(store, "job")
+    await store.take_turn(claim, ONE, "token", TURN_SECONDS)
+    for _ in range(2):
+        assert await store.end_turn(claim, ONE, "token", "sha256:job")
+    assert await store.tag_digest(ONE) == "sha256:job"
+    assert await results(store, "job") == {ONE: "pushed"}
+
+
+async def test_a_turn_is_renewed_until_it_has_run_out(
+    store: JobStore, redis: Redis, keys: Keys
+) -> None:
+    await enqueue(store, "job")
+    claim = await start(store, "job")
+    await store.take_turn(claim, ONE, "token", 1)
+    assert await store.renew_turn(ONE, "token", TURN_SECONDS)
+    assert await redis.pttl(keys.tag_writer(ONE)) > 1000
+    await redis.delete(keys.tag_writer(ONE))
+    assert not await store.renew_turn(ONE, "token", TURN_SECONDS)
+    assert not await store.end_turn(claim, ONE, "token", "sha256:job")
+    assert await results(store, "job") == {}
+
+
+async def test_a_worker_that_lost_its_job_gets_no_turn(store: JobStore) -> None:
+    await enqueue(store, "job")
+    lost = await start(store, "job")
+    await start(store, "job")
+    assert await store.take_turn(lost, ONE, "token", TURN_SECONDS) is Turn.LOST
+    await enqueue(store, "new")
+    await succeed(store, await start(store, "new"), "sha256:new")
+    assert await store.take_turn(lost, ONE, "token", TURN_SECONDS) is Turn.SUPERSEDED
+    assert await results(store, "job") == {}, "which is for its new worker to find out"
+
+
+async def test_the_writer_of_a_tag_is_forgotten_some_day(
+    store: JobStore, redis: Redis, keys: Keys
+) -> None:
+    await enqueue(store, "job")
+    await succeed(store, await start(store, "job"), "sha256:job")
+    assert await redis.ttl(keys.tag(ONE)) > 7 * 24 * 3600
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.CANCELLED])
+async def test_what_a_job_that_runs_no_longer_has_written_counts(
+    state: JobState, store: JobStore
+) -> None:
+    await enqueue(store, "old")
+    await enqueue(store, "new")
+    claim = await start(store, "new")
+    await store.take_turn(claim, ONE, "token", TURN_SECONDS)
+    end: Callable[[Claim], Any] = (
+        store.release if state is JobState.QUEUED else store.mark_cancelled
+    )
+    assert await end(claim) is state
+    assert await store.end_turn(claim, ONE, "token", "sha256:new")
+    assert await results(store, "new") == {}
+    assert await store.start("old", 0, "worker") is None
+    assert (await store.status("old")).state is JobState.SUPERSEDED
