@@ -1,0 +1,320 @@
+"""Registries whose answers are wrong: each ends in an error that says so, none in a hang."""
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from registry_api_v2_client import (
+    BlobUnknownError,
+    DigestMismatchError,
+    ManifestUnknownError,
+    ProtocolError,
+    get_manifest,
+    list_tags,
+    push_docker_tar,
+)
+from registry_api_v2_client.http import registry as registry_module
+from registry_api_v2_client.http.registry import Registry, UploadSession
+from registry_api_v2_client.http.transport import Transport
+from registry_api_v2_client.push.engine import ImagePusher
+from registry_api_v2_client.push.ledger import MemoryLedger
+from tests.support.big_images import write_big_archive
+from tests.support.images import ARCHIVES, sha256_digest
+from tests.support.local_server import LocalServer
+from tests.support.pushes import FEW_AND_FAST, push
+from tests.support.spec_registry import Handler, SpecRegistry
+
+pytestmark = pytest.mark.integration
+
+OTHER = f"sha256:{'0' * 64}"
+Answer = Callable[[web.Request, web.StreamResponse], Awaitable[web.StreamResponse]]
+
+
+class LyingRegistry(SpecRegistry):
+    """Does everything right, but what it says goes through ``lie``."""
+
+    def __init__(self, lie: Answer) -> None:
+        super().__init__()
+        self._lie = lie
+
+    @web.middleware
+    async def _authorize(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await self._lie(request, await handler(request))
+
+
+class Answers(LocalServer):
+    """Gives every request the same answer, and counts them."""
+
+    def __init__(self, answer: Callable[[web.BaseRequest, int], web.Response]) -> None:
+        self.count = 0
+
+        async def handle(request: web.BaseRequest) -> web.Response:
+            self.count += 1
+            return answer(request, self.count)
+
+        super().__init__(web.ServerRunner(web.Server(handle), shutdown_timeout=0))
+
+
+def pusher() -> ImagePusher:
+    return ImagePusher(retry=FEW_AND_FAST)
+
+
+# Blobs
+
+
+async def test_a_blob_of_another_size_is_not_taken_for_ours(tmp_path: Path) -> None:
+    archive = ARCHIVES["docker-oci"](tmp_path)
+    config = sha256_digest(archive.image.config)
+    async with SpecRegistry() as registry:
+        registry.repository("app").blobs[config] = archive.image.config[:-1]
+        size = len(archive.image.config)
+        with pytest.raises(ProtocolError, match=f"holds {size - 1} bytes as blob {config}"):
+            await push_docker_tar(archive.path, registry.url, "app", "1")
+        assert "1" not in registry.repositories["app"].tags
+
+
+async def test_a_blob_under_another_digest_is_not_taken_for_ours(tmp_path: Path) -> None:
+    async def lie(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+        if request.method == "HEAD" and "/blobs/" in request.path:
+            return web.Response(headers={"Docker-Content-Digest": OTHER})
+        return answer
+
+    async with LyingRegistry(lie) as registry:
+        with pytest.raises(DigestMismatchError, match=f"{OTHER} instead of"):
+            await push(pusher(), ARCHIVES["containerd"](tmp_path).path, f"{registry.url}/app")
+
+
+async def test_an_upload_beyond_its_bytes_starts_over(tmp_path: Path) -> None:
+    asked = []
+
+    async def lie(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+        if request.method == "PATCH" and not asked:
+            await answer.prepare(request)
+            request.transport.abort()  # type: ignore[union-attr] - as when the network breaks
+        if request.method == "GET" and "/uploads/" in request.path:
+            asked.append(request.path)
+            answer.headers["Range"] = "0-999999999999"
+        return answer
+
+    class Ledger(MemoryLedger):
+        """Remembers uploads as a worker's does."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._uploads: dict[tuple[str, str, str], str] = {}
+
+        async def upload(self, host: str, repository: str, key: str) -> str | None:
+            return self._uploads.get((host, repository, key))
+
+        async def remember_upload(
+            self, host: str, repository: str, key: str, location: str
+        ) -> None:
+            self._uploads[host, repository, key] = location
+
+        async def forget_upload(self, host: str, repository: str, key: str) -> None:
+            self._uploads.pop((host, repository, key), None)
+
+    big = write_big_archive(tmp_path / "big.tar", [3 << 20])
+    async with LyingRegistry(lie) as registry:
+        engine = ImagePusher(retry=FEW_AND_FAST, ledger=Ledger())
+        pushed = await push(engine, big.path, f"{registry.url}/app")
+        assert asked
+        assert registry.repositories["app"].tags == {"1": pushed.digest}
+        # The session that claims so much is given up before anything is sent to it.
+        assert ("DELETE", asked[0]) in registry.requests
+        assert ("PUT", asked[0]) not in registry.requests
+
+
+@pytest.mark.parametrize(
+    ("value", "offset"),
+    [
+        ("0-99", 100),
+        ("0-0", 0),
+        ("0--5", 6),
+        ("", 0),
+        ("bytes", 0),
+        ("0-" + "9" * 5000, 0),
+        ("0-1e3", 0),
+        ("0-\u0663", 0),
+        ("0-0x10", 0),
+    ],
+)
+async def test_any_range_is_an_offset_or_none(value: str, offset: int) -> None:
+    def answer(_: web.BaseRequest, __: int) -> web.Response:
+        return web.Response(status=204, headers={"Range": value, "Location": "/next"})
+
+    async with Answers(answer) as server, Transport() as transport:
+        registry = Registry(transport, server.url)
+        session = UploadSession("app", registry.url / "upload")
+        assert await registry.upload_offset(session) == offset
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["http://[::1", "http://a:999999/", "ftp://files/x", "file:///etc/passwd"],
+)
+async def test_a_location_that_is_none(location: str) -> None:
+    def answer(_: web.BaseRequest, __: int) -> web.Response:
+        return web.Response(status=202, headers={"Location": location})
+
+    async with Answers(answer) as server, Transport() as transport:
+        with pytest.raises(ProtocolError, match="unusable address"):
+            await Registry(transport, server.url).start_upload("app")
+
+
+async def test_a_mount_of_something_else() -> None:
+    def answer(_: web.BaseRequest, __: int) -> web.Response:
+        return web.Response(status=201, headers={"Docker-Content-Digest": OTHER})
+
+    async with Answers(answer) as server, Transport() as transport:
+        ours = sha256_digest(b"ours")
+        with pytest.raises(DigestMismatchError, match=f"stored {OTHER} instead of {ours}"):
+            await Registry(transport, server.url).mount("app", ours, "other")
+
+
+# Manifests
+
+
+@pytest.mark.parametrize("claim", [OTHER, None])
+async def test_a_manifest_that_is_not_what_was_asked_for(claim: str | None) -> None:
+    def answer(_: web.BaseRequest, __: int) -> web.Response:
+        return web.Response(
+            body=b'{"config": {}}', headers={"Docker-Content-Digest": claim} if claim else {}
+        )
+
+    async with Answers(answer) as server:
+        reference = "1" if claim else OTHER
+        with pytest.raises(DigestMismatchError, match=f"as manifest {OTHER} of app"):
+            await get_manifest(server.url, "app", reference)
+
+
+@pytest.mark.parametrize("manifest", [b'{"config": {}}', None])
+async def test_a_tag_that_reads_back_as_something_else(
+    manifest: bytes | None, tmp_path: Path
+) -> None:
+    async def lie(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+        if request.method == "GET" and request.path.endswith("/manifests/1"):
+            return web.Response(body=manifest, status=200 if manifest else 404)
+        return answer
+
+    async with LyingRegistry(lie) as registry:
+        stored = sha256_digest(manifest) if manifest else "nothing"
+        with pytest.raises(DigestMismatchError, match=f"app:1 reads back as {stored} instead of"):
+            await push(pusher(), ARCHIVES["containerd"](tmp_path).path, f"{registry.url}/app")
+
+
+async def test_a_tag_that_shows_late_is_waited_for(tmp_path: Path) -> None:
+    asked = []
+
+    async def late(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+        if request.method == "GET" and request.path.endswith("/manifests/1"):
+            asked.append(request.path)
+            if len(asked) == 1:
+                return web.Response(status=404)
+        return answer
+
+    async with LyingRegistry(late) as registry:
+        await push(pusher(), ARCHIVES["containerd"](tmp_path).path, f"{registry.url}/app")
+    assert len(asked) == 2
+
+
+async def test_reading_back_costs_one_request_a_tag(tmp_path: Path) -> None:
+    async with SpecRegistry() as registry:
+        path = ARCHIVES["containerd"](tmp_path).path
+        await push(pusher(), path, f"{registry.url}/app")
+        requests = registry.requests.total()
+        assert registry.requests["GET", "/v2/app/manifests/1"] == 1
+        await push(pusher(), path, f"{registry.url}/app")
+        # One HEAD by digest, one GET by tag: nothing has to be put, so nothing is read back.
+        assert registry.requests.total() == requests + 2
+
+
+async def test_another_manifest_under_our_digest_is_not_taken_for_ours(tmp_path: Path) -> None:
+    async def lie(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+        if request.method == "HEAD" and "/manifests/" in request.path:
+            return web.Response(headers={"Docker-Content-Digest": OTHER})
+        return answer
+
+    async with LyingRegistry(lie) as registry:
+        pushed = await push(pusher(), ARCHIVES["containerd"](tmp_path).path, f"{registry.url}/app")
+        assert registry.repositories["app"].tags == {"1": pushed.digest}
+
+
+@pytest.mark.parametrize("headers", [{}, {"Docker-Content-Digest": OTHER}])
+async def test_a_registry_that_only_says_that_it_has_the_image(
+    headers: dict[str, str], tmp_path: Path
+) -> None:
+    async def lie(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+        return web.Response(headers=headers) if request.method == "HEAD" else answer
+
+    async with LyingRegistry(lie) as registry:
+        with pytest.raises((BlobUnknownError, ManifestUnknownError, DigestMismatchError)):
+            await push(pusher(), ARCHIVES["containerd"](tmp_path).path, f"{registry.url}/app")
+
+
+# Lists
+
+
+async def test_a_list_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry_module, "_MAX_PAGES", 20)
+
+    def answer(_: web.BaseRequest, count: int) -> web.Response:
+        link = f'</v2/app/tags/list?last={count}>; rel="next"'
+        return web.json_response({"tags": [str(count)]}, headers={"Link": link})
+
+    async with Answers(answer) as server:
+        with pytest.raises(ProtocolError, match="tags of app: the list has no end"):
+            await list_tags(server.url, "app")
+        assert server.count == 20
+
+
+async def test_a_list_of_too_many_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry_module, "_MAX_NAMES", 50)
+
+    def answer(_: web.BaseRequest, count: int) -> web.Response:
+        link = f'</v2/app/tags/list?last={count}>; rel="next"'
+        return web.json_response({"tags": ["x"] * 20}, headers={"Link": link})
+
+    async with Answers(answer) as server:
+        with pytest.raises(ProtocolError, match="the list has no end"):
+            await list_tags(server.url, "app")
+        assert server.count == 3
+
+
+async def test_the_next_page_is_on_the_same_host() -> None:
+    def elsewhere(_: web.BaseRequest, __: int) -> web.Response:
+        return web.json_response({"tags": ["stolen"]})
+
+    async with Answers(elsewhere) as other:
+
+        def answer(request: web.BaseRequest, count: int) -> web.Response:
+            link = f'<{other.url}/v2/app/tags/list?last=a%2Fb>; rel="next"'
+            assert count == 1 or request.raw_path == "/v2/app/tags/list?last=a%2Fb"
+            headers = {"Link": link} if count == 1 else {}
+            return web.json_response({"tags": [str(count)]}, headers=headers)
+
+        async with Answers(answer) as server:
+            assert await list_tags(server.url, "app") == ["1", "2"]
+        assert other.count == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"[" * 100_000, "is not valid JSON"),
+        (b'{"tags": [' + b"0," * 300_000 + b"0]}", "more than 250000 values"),
+        (b'{"tags": [' + b" " * (9 << 20) + b"]}", "sent more than 8388608 bytes"),
+        (b'{"tags": [1]}', "tags is not a list of names"),
+        (b'{"tags": {"a": 1}}', "tags is not a list of names"),
+        (b"\x1b[2J", "is not valid JSON"),
+        (json.dumps("x").encode(), "is not an object"),
+    ],
+)
+async def test_bodies_that_are_no_list(body: bytes, words: str) -> None:
+    async with Answers(lambda _, __: web.Response(body=body)) as server:
+        with pytest.raises(ProtocolError, match=words) as caught:
+            await list_tags(server.url, "app")
+        assert str(caught.value).isprintable()
