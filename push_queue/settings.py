@@ -142,6 +142,16 @@ class Settings(BaseSettings):
         return parse_redis_url(self.redis_url.get_secret_value())
 
     @property
+    def transport_options(self) -> dict[str, Any]:
+        """How registries are spoken to, as keywords of the library's ``RegistryClient``."""
+        return {
+            "timeout": self.registry_timeout_seconds,
+            "plain_http_hosts": self.plain_http_hosts,
+            "insecure_hosts": self.insecure_hosts,
+            "certs_dir": self.registry_certs_dir,
+        }
+
+    @property
     def redis_configured(self) -> bool:
         """Whether anyone named a Redis, or the default address is just assumed."""
         return "redis_url" in self.model_fields_set

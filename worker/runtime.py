@@ -72,10 +72,7 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
     )
     client = RegistryClient(
         credentials=credentials,
-        timeout=settings.registry_timeout_seconds,
-        plain_http_hosts=settings.plain_http_hosts,
-        insecure_hosts=settings.insecure_hosts,
-        certs_dir=settings.registry_certs_dir,
+        **settings.transport_options,
         ledger=RedisLedger(redis, keys, claim_seconds=settings.lease_seconds),
         limits=limits,
         retry=_REQUEST_RETRY,

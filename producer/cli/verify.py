@@ -87,10 +87,7 @@ def open_client(settings: Settings) -> RegistryClient:
     }
     return RegistryClient(
         credentials=credentials,
-        timeout=settings.registry_timeout_seconds,
-        plain_http_hosts=settings.plain_http_hosts,
-        insecure_hosts=settings.insecure_hosts,
-        certs_dir=settings.registry_certs_dir,
+        **settings.transport_options,
     )
 
 
