@@ -219,8 +219,9 @@ class TarIndex:
 
     def _stream_at(self, offset: int) -> BinaryIO:
         with self._lock:
-            behind = [stream for stream in self._idle if stream.tell() <= offset]
-            stream = max(behind, key=lambda s: s.tell()) if behind else None
+            # A plain file goes back as easily as on; a decompressor only goes on.
+            fit = [one for one in self._idle if not self.compressed or one.tell() <= offset]
+            stream = max(fit, key=lambda one: one.tell()) if fit else None
             if stream:
                 self._idle.remove(stream)
         stream = stream or self._new_stream()

@@ -178,6 +178,17 @@ def test_layers_can_be_read_side_by_side_and_in_any_order(kind: str, tmp_path: P
         assert [bytes(half) for half in halves] == list(built.image.layers)
 
 
+def test_going_back_and_forth_opens_a_plain_tar_once(tmp_path: Path) -> None:
+    built = ARCHIVES["docker-oci"](tmp_path)
+    files = Path("/dev/fd")
+    with ImageArchive(built.path) as archive:
+        contents(archive, archive.images[0].layers)
+        before = len(list(files.iterdir()))
+        for _ in range(10):
+            contents(archive, reversed(archive.images[0].layers))
+        assert len(list(files.iterdir())) == before
+
+
 def test_threads_read_the_same_archive_at_once(tmp_path: Path) -> None:
     built = ARCHIVES["file-gzipped"](tmp_path)
     results: dict[int, list[bytes]] = {}
