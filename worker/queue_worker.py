@@ -21,7 +21,7 @@ class QueueWorker(Worker):
 
     def __init__(self, *, on_hand_back: Callable[[], None], **options: Any) -> None:
         super().__init__(**options)
-        self._stopping = False
+        self._stopping = self._handed_back = False
         self.on_stop = lambda _: on_hand_back()
 
     async def start_jobs(self, job_ids: list[bytes]) -> None:
@@ -54,3 +54,9 @@ class QueueWorker(Worker):
         else:
             self._stopping = True
             super().handle_sig_wait_for_completion(signum)
+
+    def handle_sig(self, signum: Signals) -> None:
+        """Once: a further signal would cancel a job in the middle of its being handed back."""
+        if not self._handed_back:
+            self._handed_back = True
+            super().handle_sig(signum)
