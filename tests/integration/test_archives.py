@@ -18,6 +18,12 @@ from registry_api_v2_client import (
     list_tags,
     parse_reference,
 )
+from registry_api_v2_client.media_types import (
+    DOCKER,
+    DOCKER_MANIFEST,
+    DOCKER_MANIFEST_LIST,
+    Compression,
+)
 from tests.support.images import (
     OCI_INDEX,
     OCI_LAYER,
@@ -30,6 +36,7 @@ from tests.support.layouts import (
     Layout,
     cosign_tag,
     platform_image,
+    platform_of,
 )
 from tests.support.skopeo import decompress, raw_manifest, skopeo, skopeo_copy_to_dir
 
@@ -140,6 +147,31 @@ async def test_an_index_of_recompressed_images_is_built_anew(
         assert pulled.contents == list(platform_image(name).layers)
         types = {layer["mediaType"] for layer in pulled.manifest["layers"]}
         assert types == {f"{OCI_LAYER}+{compression}"}
+
+
+@pytest.mark.parametrize(
+    ("compression", "media_type"), [("gzip", DOCKER_MANIFEST_LIST), ("zstd", OCI_INDEX)]
+)
+async def test_zstd_makes_an_oci_index_of_docker_s_list(
+    compression: str, media_type: str, tmp_path: Path, place: str
+) -> None:
+    layout, children = Layout(), []
+    for name in PLATFORMS:
+        image = platform_image(name)
+        layers = [layout.blob(DOCKER.layers[Compression.NONE], data) for data in image.layers]
+        manifest = {"config": layout.blob(DOCKER.config, image.config), "layers": layers}
+        platform = platform_of(name)
+        children.append(layout.document(DOCKER_MANIFEST, manifest, platform=platform))
+    layout.root(layout.document(DOCKER_MANIFEST_LIST, {"manifests": children}))
+    path = layout.write(tmp_path / "app.tar")
+    pushed = await push(path, f"{place}:1", compression=compression)
+    assert pushed.media_type == media_type
+    document = json.loads(raw_manifest(f"{place}:1"))
+    assert document["mediaType"] == media_type
+    for entry, name in zip(document["manifests"], PLATFORMS, strict=True):
+        pulled = skopeo_copy_to_dir(f"{place}@{entry['digest']}", tmp_path / entry["digest"])
+        assert pulled.manifest["mediaType"] == entry["mediaType"]
+        assert pulled.contents == list(platform_image(name).layers)
 
 
 async def test_only_what_changes_is_built_anew(tmp_path: Path, place: str) -> None:
@@ -334,6 +366,20 @@ async def test_a_companion_that_is_not_there_as_a_whole_is_left_out(
     assert pushed.digest == image["digest"]
     assert await list_tags(registry_url, repository) == ["1"]
     assert signature["digest"] in pushed.notes[0]
+
+
+async def test_a_companion_index_that_lacks_something_is_left_out(
+    tmp_path: Path, place: str, registry_url: str, repository: str
+) -> None:
+    layout = Layout()
+    image = layout.root(layout.image(make_image()), "app:1")
+    subject = {key: image[key] for key in ("mediaType", "digest", "size")}
+    parts = [layout.artifact(content) for content in (b"held", b"missing")]
+    layout.root(layout.index(*parts, subject=subject))
+    del layout.blobs[parts[1]["digest"]]
+    pushed = await push(layout.write(tmp_path / "app.tar"), f"{place}:1")
+    assert "left out: 1" in pushed.notes[0]
+    assert await list_tags(registry_url, repository) == ["1"]
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd", "keep"])

@@ -84,9 +84,11 @@ class Layout:
         extra = {"platform": platform_of(platform)} if platform else {}
         return self.document(OCI_MANIFEST, manifest, **extra)
 
-    def plain_image(self, image: Image, *, platform: str | None = None) -> Descriptor:
+    def plain_image(
+        self, image: Image, *, platform: str | None = None, **fields: Any
+    ) -> Descriptor:
         """With layers that are not compressed."""
-        return self.image(image, platform=platform, compress=bytes, layer_type=OCI_LAYER)
+        return self.image(image, platform=platform, compress=bytes, layer_type=OCI_LAYER, **fields)
 
     def index(self, *children: Descriptor, **fields: Any) -> Descriptor:
         return self.document(OCI_INDEX, {"manifests": list(children), **fields})

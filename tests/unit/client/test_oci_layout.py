@@ -127,6 +127,19 @@ def test_docker_save_and_its_layout_are_one_image(tmp_path: Path) -> None:
         assert index.tags == image.tags
 
 
+def test_two_manifests_of_one_image_keep_their_own_tags(tmp_path: Path) -> None:
+    layout, image = Layout(), make_image(tags=("example/app:1", "example/app:2"))
+    made = {
+        tag: layout.root(layout.plain_image(image, annotations={"for": tag}), tag)
+        for tag in image.tags
+    }
+    names = [blob_path(layer) for layer in image.layers]
+    layout.more.append(save_manifest([(image, blob_path(image.config), names)]))
+    with opened(layout, tmp_path) as archive:
+        for tag, descriptor in made.items():
+            assert descriptor["digest"] in archive.select(tag).digests
+
+
 def test_what_the_layout_does_not_know_is_there_too(tmp_path: Path) -> None:
     first, second = make_image(), make_image(author="another", tags=("example/other:2",))
     members = [m for m in oci_blobs((first, second)) if m.name != "index.json"]
