@@ -101,11 +101,17 @@ test-unit: $(DEV) ## The tests that need no server
 
 .PHONY: test-integration
 test-integration: $(DEV) test-tools ## The tests with a real Valkey and a real registry
-	$(PYTEST) $(PARALLEL) -m integration
+	$(PYTEST) $(PARALLEL) -m "integration and not archive_tools"
 
 .PHONY: test-cov
 test-cov: $(DEV) test-tools ## All tests, with coverage in htmlcov/
 	$(PYTEST) $(PARALLEL) --cov --cov-report=term --cov-report=html
+
+.PHONY: test-archive-tools
+test-archive-tools: $(DEV) test-tools ## Archives of podman, buildah and umoci; installs them (Debian)
+	@for tool in podman buildah umoci; do \
+	    command -v $$tool >/dev/null || apt-get -qq install --yes --no-install-recommends $$tool; done
+	$(PYTEST) -m archive_tools
 
 .PHONY: chaos
 chaos: $(DEV) test-tools ## Kill workers, Redis and registry under JOBS (300) jobs, by SEED
@@ -113,7 +119,7 @@ chaos: $(DEV) test-tools ## Kill workers, Redis and registry under JOBS (300) jo
 
 .PHONY: local-test
 local-test: $(DEV) ## The integration tests against the registry on REGISTRY_PORT
-	$(REGISTRY) run $(PYTEST) $(PARALLEL) -m integration
+	$(REGISTRY) run $(PYTEST) $(PARALLEL) -m "integration and not archive_tools"
 
 # The tests start registries of their own; a Debian package is all that this needs.
 .PHONY: test-tools

@@ -1,7 +1,7 @@
 """Archives that real tools write, pushed and read back.
 
 skopeo is part of CI. podman, buildah and umoci are not: they want namespaces and storage that CI
-machines may not give. Where they are installed they run; docs/archives.md says which were tried.
+machines may not give. `make test-archive-tools` installs and runs them.
 """
 
 import json
@@ -16,7 +16,7 @@ from registry_api_v2_client import extract_original_tags
 from tests.integration.test_archives import platform_index, push
 from tests.support.images import OCI_LAYOUT, SEVERAL_IMAGES, layer_tar, make_image
 from tests.support.layouts import Layout
-from tests.support.processes import optional_program
+from tests.support.processes import require_program
 from tests.support.skopeo import raw_manifest, skopeo, skopeo_copy_to_dir
 
 pytestmark = pytest.mark.integration
@@ -100,7 +100,7 @@ def run(tmp_path: Path) -> Run:
     }
 
     def run(tool: str, *arguments: str) -> bytes:
-        argv = [optional_program(tool), *arguments]
+        argv = [require_program(tool), *arguments]
         done = subprocess.run(
             argv, env=environment, capture_output=True, check=False, timeout=120, cwd=tmp_path
         )
@@ -130,6 +130,7 @@ def assert_has_files(layers: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
+@pytest.mark.archive_tools
 async def test_buildah_push_to_an_archive(form: str, run: Run, tmp_path: Path, place: str) -> None:
     build(run, tmp_path, NAME)
     path = tmp_path / "buildah.tar"
@@ -142,8 +143,8 @@ async def test_buildah_push_to_an_archive(form: str, run: Run, tmp_path: Path, p
         assert raw_manifest(f"{place}:theirs") == raw_manifest(f"{place}@{pushed.digest}")
 
 
+@pytest.mark.archive_tools
 async def test_buildah_manifest_push(run: Run, tmp_path: Path, place: str) -> None:
-    optional_program("buildah")
     path = tmp_path / "buildah.tar"
     run("buildah", "manifest", "create", "multi:1")
     for platform in ("linux/amd64", "linux/arm64"):
@@ -159,8 +160,8 @@ async def test_buildah_manifest_push(run: Run, tmp_path: Path, place: str) -> No
 
 
 @pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
+@pytest.mark.archive_tools
 async def test_podman_save(form: str, run: Run, tmp_path: Path, place: str) -> None:
-    optional_program("podman")
     build(run, tmp_path, NAME)
     path = tmp_path / "podman.tar"
     run("podman", "save", "--format", form, "--output", str(path), NAME)
@@ -169,8 +170,8 @@ async def test_podman_save(form: str, run: Run, tmp_path: Path, place: str) -> N
     assert_has_files(contents(f"{place}:1", tmp_path / "back"))
 
 
+@pytest.mark.archive_tools
 async def test_podman_save_of_several_images(run: Run, tmp_path: Path, place: str) -> None:
-    optional_program("podman")
     build(run, tmp_path, NAME)
     run("podman", "tag", NAME, "example.com/team/copy:2.0")
     path = tmp_path / "podman.tar"
@@ -180,8 +181,8 @@ async def test_podman_save_of_several_images(run: Run, tmp_path: Path, place: st
     assert_has_files(contents(f"{place}:1", tmp_path / "back"))
 
 
+@pytest.mark.archive_tools
 async def test_umoci_layout(run: Run, tmp_path: Path, place: str) -> None:
-    optional_program("umoci")
     image = Layout()
     image.root(image.image(make_image(layer_tar({"base": b"base"}))), "base")
     oci = tmp_path / "layout"

@@ -24,18 +24,10 @@ def unavailable(reason: str) -> NoReturn:
 
 def require_program(name: str) -> str:
     """The path of an installed program; skips or fails where there is none."""
-    return _which(name) or unavailable(f"{name} is not installed")
-
-
-def optional_program(name: str) -> str:
-    """The path of a program that is no part of CI either: skips wherever there is none."""
-    return _which(name) or pytest.skip(f"{name} is not installed; it is tried by hand")
-
-
-def _which(name: str) -> str | None:
     # Debian installs daemons in sbin, which a plain user's PATH may lack.
     search = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
-    return shutil.which(name, path=search)
+    path = shutil.which(name, path=search)
+    return path or unavailable(f"{name} is not installed")
 
 
 def free_port() -> int:
