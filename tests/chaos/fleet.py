@@ -47,6 +47,10 @@ class Fleet:
         pid = int(worker_id.split("-")[-2])
         return next((w.name for w in reversed(self.all) if w.process.pid == pid), worker_id)
 
+    def name_at(self, place: int) -> str:
+        """The name of the process that is in this place now."""
+        return self._places[place].name
+
     async def start(self) -> None:
         await self._start(*range(len(self._places)))
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from itertools import groupby, pairwise
 
 from producer import JobState, JobStatus
+from push_queue import Outcome
 from tests.chaos.plan import PlannedJob
 from tests.chaos.run import Evidence
 
@@ -106,19 +107,20 @@ def written_in_vain(holder: JobStatus, last: JobStatus) -> bool:
 
 
 def no_fenced_worker_pushes(evidence: Evidence) -> Iterator[Violation]:
-    """No worker asks for a job's own tag to be written while another worker has the job."""
+    """No worker asks for a job's own tag to be written that another has, or that it has lost."""
     job_of = {job.own_tag: job.id for job in evidence.plan.jobs}
     for write in evidence.proxy.tag_writes:
-        job_id = job_of.get(write.tag)
-        holders = {
-            evidence.fleet.name_of(attempt.worker)
-            for attempt in evidence.attempts.get(job_id or "", ())
-            if attempt.started_at + CLOCK < write.at < attempt.finished_at - CLOCK
-        }
-        if holders and write.worker not in holders:
+        job_id = job_of.get(write.tag, "")
+        holders, losers = set(), set()
+        for attempt in evidence.attempts.get(job_id, ()):
+            worker = evidence.fleet.name_of(attempt.worker)
+            if attempt.started_at - CLOCK < write.at < attempt.finished_at + CLOCK:
+                holders.add(worker)
+            elif attempt.outcome is Outcome.LOST and attempt.finished_at < write.at:
+                losers.add(worker)
+        if write.worker not in holders and (holders or write.worker in losers):
             at = write.at.isoformat(timespec="milliseconds")
-            text = f"{write.worker} wrote {write.tag} at {at}, {holders} having the job"
-            yield Violation("fenced", text, job_id)
+            yield Violation("fenced", f"{write.worker} wrote {write.tag} at {at}", job_id)
 
 
 def nothing_is_left_over(evidence: Evidence) -> Iterator[Violation]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from producer import Attempt, JobStatus, PushQueue, UnknownJobError, load_settings
+from producer import Attempt, JobState, JobStatus, PushQueue, UnknownJobError, load_settings
 from push_queue import FINAL_STATES, JobStore, Keys, RedisUnavailableError, connect
 from tests.chaos.archives import JobImage, write_images
 from tests.chaos.fleet import Fleet
@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 NAMESPACE = "chaos"
 LEASE_SECONDS = 2
+MID_UPLOAD_SECONDS = 3.0
 WINDOW = 40
 """Jobs that wait or run at the most; the producer enqueues more as they end."""
 
@@ -84,11 +85,9 @@ class ChaosRun:
         self._enqueued = 0
         self._ended = 0
         self._actions: dict[Fault, Callable[[Strike], Awaitable[None]]] = {
-            Fault.WORKER_TERM: lambda strike: self._fleet.terminate(strike.subject),
-            Fault.WORKER_KILL: lambda strike: self._fleet.kill(strike.subject),
-            Fault.WORKER_PAUSE: lambda strike: self._fleet.pause(
-                strike.subject, LEASE_SECONDS + strike.seconds
-            ),
+            Fault.WORKER_TERM: self._terminate_worker,
+            Fault.WORKER_KILL: self._kill_worker,
+            Fault.WORKER_PAUSE: self._pause_worker,
             Fault.REDIS_KILL: self._kill_redis,
             Fault.REGISTRY_KILL: self._kill_registry,
             Fault.CANCEL: self._cancel,
@@ -102,6 +101,8 @@ class ChaosRun:
                 await self._fleet.start()
                 await self._do_all()
                 await self._all_final()
+                # A worker that does not know yet that it lost a job gets the time to do wrong.
+                await asyncio.sleep(LEASE_SECONDS)
         except TimeoutError:
             self._evidence.timed_out = True
         self._evidence.seconds = time.monotonic() - started
@@ -168,6 +169,35 @@ class ChaosRun:
     async def _enqueued_job(self, number: int) -> str:
         await until(lambda: self._enqueued > number)
         return self._plan.jobs[number].id
+
+    # What is done to workers, best while they send a big layer
+
+    async def _terminate_worker(self, strike: Strike) -> None:
+        await self._in_mid_upload(strike.subject)
+        await self._fleet.terminate(strike.subject)
+
+    async def _kill_worker(self, strike: Strike) -> None:
+        await self._in_mid_upload(strike.subject)
+        await self._fleet.kill(strike.subject)
+
+    async def _pause_worker(self, strike: Strike) -> None:
+        await self._in_mid_upload(strike.subject)
+        await self._fleet.pause(strike.subject, 2 * LEASE_SECONDS + strike.seconds)
+
+    async def _in_mid_upload(self, place: int) -> None:
+        """Wait until the worker does, or for a while if it does not."""
+        big = {job.id for job in self._plan.jobs if job.big}
+
+        async def uploads() -> bool:
+            running = await patiently(lambda: self._store.statuses(JobState.RUNNING))
+            name = self._fleet.name_at(place)
+            return any(
+                job.id in big and job.worker and self._fleet.name_of(job.worker) == name
+                for job in running
+            )
+
+        with suppress(TimeoutError):
+            await becomes(uploads, timeout=MID_UPLOAD_SECONDS)
 
     # What is done to servers
 
