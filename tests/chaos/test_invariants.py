@@ -1,0 +1,156 @@
+"""The judges of a chaos run: each finds what it is there to find."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from producer import Attempt, JobState, JobStatus, TargetResult
+from push_queue import Outcome
+from tests.chaos.archives import JobImage
+from tests.chaos.invariants import violations
+from tests.chaos.network import TagWrite
+from tests.chaos.plan import Plan
+from tests.chaos.read_back import HeldImage
+from tests.chaos.run import Evidence
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+PLAN = Plan(seed=1, count=6)
+FIRST, _, _, LAST, *_ = PLAN.jobs
+"""Of the same repository."""
+
+
+def digest_of(job_id: str) -> str:
+    return f"sha256:{job_id}"
+
+
+def held(job_id: str) -> HeldImage:
+    return HeldImage(digest_of(job_id), f"config of {job_id}", (), 1000)
+
+
+def attempt(worker: str, start: float, end: float, outcome: Outcome) -> Attempt:
+    return Attempt(
+        number=1,
+        worker=worker,
+        started_at=START + start * SECOND,
+        finished_at=START + end * SECOND,
+        outcome=outcome,
+    )
+
+
+def good_evidence() -> Evidence:
+    """All jobs were pushed in their order, each at the first attempt."""
+    evidence = Evidence(
+        PLAN,
+        {job.id: JobImage(Path("/image.tar"), f"config of {job.id}") for job in PLAN.jobs},
+        fleet=SimpleNamespace(name_of=str, complaints=[]),  # type: ignore[arg-type]
+        proxy=SimpleNamespace(tag_writes=[]),  # type: ignore[arg-type]
+        registry=None,  # type: ignore[arg-type]
+    )
+    evidence.known_ids = {job.id for job in PLAN.jobs}
+    for job in PLAN.jobs:
+        evidence.statuses[job.id] = JobStatus(
+            id=job.id,
+            source="/image.tar",
+            targets=job.tags,
+            state=JobState.SUCCEEDED,
+            sequence=job.number,
+            digest=digest_of(job.id),
+            results=tuple(
+                TargetResult(target=f"host/{tag}", outcome="pushed", digest=digest_of(job.id))
+                for tag in job.tags
+            ),
+            enqueued_at=START,
+        )
+        evidence.attempts[job.id] = [attempt("one", 0, 9, Outcome.SUCCEEDED)]
+        evidence.tags |= dict.fromkeys(job.tags, held(job.id))
+        evidence.proxy.tag_writes.append(TagWrite(START + SECOND, "one", job.own_tag))
+    return evidence
+
+
+def change(evidence: Evidence, job_id: str, **fields: Any) -> None:
+    evidence.statuses[job_id] = evidence.statuses[job_id].model_copy(update=fields)
+
+
+def test_there_is_nothing_wrong_with_a_good_run() -> None:
+    assert violations(good_evidence()) == []
+
+
+def lose_a_job(evidence: Evidence) -> None:
+    del evidence.statuses[FIRST.id]
+
+
+def leave_a_job_running(evidence: Evidence) -> None:
+    change(evidence, FIRST.id, state=JobState.RUNNING)
+
+
+def fail_a_job(evidence: Evidence) -> None:
+    change(evidence, FIRST.id, state=JobState.FAILED, error_kind="worker_lost")
+
+
+def run_a_job_twice_at_once(evidence: Evidence) -> None:
+    evidence.attempts[FIRST.id].append(attempt("two", 5, 10, Outcome.SUCCEEDED))
+
+
+def put_the_wrong_image(evidence: Evidence) -> None:
+    evidence.tags[FIRST.own_tag] = held(LAST.id)
+
+
+def lose_a_layer(evidence: Evidence) -> None:
+    evidence.tags[FIRST.own_tag] = HeldImage(
+        digest_of(FIRST.id), f"config of {FIRST.id}", ("x",), 1
+    )
+
+
+def let_an_older_job_win(evidence: Evidence) -> None:
+    evidence.tags[LAST.contended_tag] = held(FIRST.id)
+
+
+def supersede_the_last(evidence: Evidence) -> None:
+    results = (TargetResult(target=f"host/{LAST.contended_tag}", outcome="superseded"),)
+    change(evidence, LAST.id, results=results)
+    evidence.tags[LAST.contended_tag] = held(FIRST.id)
+
+
+def write_while_another_has_the_job(evidence: Evidence) -> None:
+    evidence.proxy.tag_writes.append(TagWrite(START + SECOND, "two", FIRST.own_tag))
+
+
+def write_after_the_job_was_lost(evidence: Evidence) -> None:
+    evidence.attempts[FIRST.id].insert(0, attempt("two", -5, 0, Outcome.LOST))
+    evidence.proxy.tag_writes.append(TagWrite(START + 20 * SECOND, "two", FIRST.own_tag))
+
+
+def leave_a_key(evidence: Evidence) -> None:
+    evidence.leftovers.append("arq:in-progress:1")
+
+
+def end_a_worker(evidence: Evidence) -> None:
+    evidence.fleet.complaints.append(("worker-1", "ended by itself"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "rule"),
+    [
+        (lose_a_job, "lost"),
+        (leave_a_job_running, "stuck"),
+        (fail_a_job, "outcome"),
+        (run_a_job_twice_at_once, "attempts"),
+        (put_the_wrong_image, "tag"),
+        (lose_a_layer, "tag"),
+        (let_an_older_job_win, "tag"),
+        (supersede_the_last, "tag"),
+        (write_while_another_has_the_job, "fenced"),
+        (write_after_the_job_was_lost, "fenced"),
+        (leave_a_key, "left over"),
+        (end_a_worker, "worker"),
+    ],
+)
+def test_what_is_wrong_is_found(spoil: Callable[[Evidence], None], rule: str) -> None:
+    evidence = good_evidence()
+    spoil(evidence)
+    assert {violation.rule for violation in violations(evidence)} == {rule}
