@@ -2,6 +2,7 @@
 
 import errno
 import os
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -76,6 +77,9 @@ def translate(error: Exception, address: object) -> RedisUnavailableError:
 def _reason(error: Exception) -> str:
     """The system's word for what failed, if redis-py got it from there: it repeats the address."""
     cause = error.__context__
+    if isinstance(cause, ssl.SSLError):
+        # Its numbers are not the system's.
+        return f"TLS: {getattr(cause, 'verify_message', '') or cause.reason}"
     if isinstance(cause, OSError) and cause.errno and cause.errno in errno.errorcode:
         return os.strerror(cause.errno)
     return _one_line(error)
