@@ -1,14 +1,18 @@
-"""A registry that is away or says nothing keeps no other from its images."""
+"""The whole fleet keeps to what a registry takes, and one that is away holds up no other."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from producer import JobState, PushQueue
+from push_queue import Outcome
 from tests.support.images import docker_legacy, layer_tar, make_image, write_archive
 from tests.support.processes import ManagedProcess, free_port
+from tests.support.proxy import FaultProxy, Request, is_manifest_put, is_patch
+from tests.support.skopeo import skopeo_inspect
 from tests.support.waiting import becomes
 
 pytestmark = pytest.mark.integration
@@ -17,12 +21,39 @@ StartWorker = Callable[..., ManagedProcess]
 
 
 def write_images(folder: Path, count: int) -> list[Path]:
-    """Images that share nothing, so that each has a blob to send."""
-    images = (make_image(layer_tar({"app/name": b"app %d" % n * 50_000})) for n in range(count))
+    """Images that share nothing, each with a layer too large to be sent in one piece."""
+    contents = (random.Random(number).randbytes(1_500_000) for number in range(count))
+    images = (make_image(layer_tar({"app/data": content})) for content in contents)
     return [
         write_archive(folder / f"{number}.tar", docker_legacy, image).path
         for number, image in enumerate(images)
     ]
+
+
+async def test_the_fleet_sends_no_more_blobs_at_once_than_the_registry_takes(
+    tmp_path: Path, queue: PushQueue, worker: StartWorker, registry_url: str, repository: str
+) -> None:
+    for _ in range(2):
+        worker(PUSH_QUEUE_REGISTRY_MAX_UPLOADS="2")
+    async with FaultProxy(registry_url) as proxy:
+        holds = [proxy.hold(is_patch) for _ in range(3)]
+        jobs = [
+            await queue.enqueue(path, f"{proxy.host}/{repository}-{number}:1", max_attempts=1)
+            for number, path in enumerate(write_images(tmp_path, 12))
+        ]
+        for hold in holds[:2]:
+            await hold.reached.wait()
+
+        async def told_why() -> bool:
+            return any(job.waiting_for for job in await queue.list(limit=20))
+
+        await becomes(told_why, timeout=30)
+        assert proxy.count(is_patch) == 2
+        assert not holds[2].reached.is_set()
+        for hold in holds:
+            hold.release()
+        done = [await queue.wait(job.id, timeout=60) for job in jobs]
+    assert {(job.state, job.attempt) for job in done} == {(JobState.SUCCEEDED, 1)}
 
 
 async def test_a_registry_that_says_nothing_keeps_no_other_from_its_images(
@@ -71,3 +102,67 @@ async def test_jobs_of_a_dead_registry_wait_without_an_attempt(
     await becomes(others_wait, timeout=30)
     for job in dead:
         await queue.cancel(job.id)
+
+
+async def test_a_pause_that_a_registry_asks_for_holds_for_all_workers(
+    tmp_path: Path,
+    queue: PushQueue,
+    worker: StartWorker,
+    registry_url: str,
+    repository: str,
+) -> None:
+    first, second = write_images(tmp_path, 2)
+    worker(PUSH_QUEUE_MAX_JOBS="1")
+    async with FaultProxy(registry_url) as proxy:
+        proxy.answer(is_upload_start, status=429, headers={"Retry-After": "600"})
+        job = await queue.enqueue(first, f"{proxy.host}/{repository}-1:1", max_attempts=1)
+
+        async def paused() -> bool:
+            return (await queue.status(job.id)).deferrals == 1
+
+        await becomes(paused, timeout=30)
+        sent = len(proxy.requests)
+        worker(PUSH_QUEUE_MAX_JOBS="1")
+        other = await queue.enqueue(second, f"{proxy.host}/{repository}-2:1", max_attempts=1)
+
+        async def waits() -> bool:
+            return proxy.host in ((await queue.status(other.id)).waiting_for or "")
+
+        await becomes(waits, timeout=30)
+        assert len(proxy.requests) == sent, "nobody asks while the pause lasts"
+        assert (await queue.status(other.id)).attempt == 0
+        (attempt,) = await queue.attempts(job.id)
+        assert (attempt.outcome, attempt.error_kind) == (Outcome.DEFERRED, "rate_limited")
+        assert (await queue.status(job.id)).state is JobState.QUEUED, "no attempt is used up"
+
+
+async def test_the_last_of_twenty_jobs_has_the_tag(
+    tmp_path: Path, queue: PushQueue, worker: StartWorker, registry_url: str, repository: str
+) -> None:
+    """Older jobs stand still at the registry when newer ones have written the tag long ago."""
+    for _ in range(2):
+        worker()
+    paths = write_images(tmp_path, 20)
+    async with FaultProxy(registry_url) as proxy:
+        target = f"{proxy.host}/{repository}:latest"
+        holds = [proxy.hold(is_tag_put_by_digest) for _ in range(3)]
+        jobs = [await queue.enqueue(path, target) for path in paths]
+        for hold in holds:
+            await hold.reached.wait()
+        last = await queue.wait(jobs[-1].id, timeout=60)
+        for hold in holds:
+            hold.release()
+        done = [await queue.wait(job.id, timeout=60) for job in jobs]
+        assert {job.state for job in done} <= {JobState.SUCCEEDED, JobState.SUPERSEDED}
+        assert last.state is JobState.SUCCEEDED
+        assert (await asyncio.to_thread(skopeo_inspect, target))["Digest"] == last.digest
+        assert sum(job.state is JobState.SUPERSEDED for job in done) >= 3, "those that were held"
+
+
+def is_upload_start(request: Request) -> bool:
+    return request.method == "POST"
+
+
+def is_tag_put_by_digest(request: Request) -> bool:
+    """The manifest by its digest, right before the turn to write the tag."""
+    return is_manifest_put(request) and "sha256:" in request.path
