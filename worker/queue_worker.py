@@ -5,6 +5,7 @@ whether a job is taken, a Redis that is full when it counts a try. Here such a j
 lease, which runs out, and the worker goes on.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from signal import Signals
@@ -40,6 +41,9 @@ class QueueWorker(Worker):
             await super().run_job(job_id, score)
         except RedisError as error:
             logger.warning("%s: %s; it runs again after its lease", job_id, error)
+        except asyncio.CancelledError:
+            # Stopped while it waited for Redis; out of here the worker would end with a traceback.
+            logger.warning("%s was stopped unheard by Redis; it runs again after its lease", job_id)
 
     async def heart_beat(self) -> None:
         try:
