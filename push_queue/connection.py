@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from arq.connections import ArqRedis, RedisSettings, create_pool
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
 from redis.backoff import AbstractBackoff, EqualJitterBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -13,10 +14,14 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from push_queue import codec
 from push_queue.keys import Keys
 from push_queue.redis_errors import redis_errors
+from push_queue.redis_url import RedisAddress
 from push_queue.settings import Settings
 
 CONNECT_SECONDS = 2.5
 """Most that a first connection may take."""
+
+_SENTINEL_SECONDS = 1.0
+"""Most that connecting to one of several sentinels may take."""
 
 # A restart of Redis is ridden out. Connecting takes some 5 s of attempts, and a command in flight
 # connects anew before each of its own, so a command gives up after half a minute.
@@ -86,12 +91,49 @@ async def connect(settings: Settings) -> ArqRedis:
         RedisUnavailableError: nobody answers there.
         RedisRefusedError: the server does not want us.
     """
-    keys = Keys(settings.namespace)
+    queue = Keys(settings.namespace).queue
     first = replace(redis_settings(settings), conn_retries=0, retry=Retry(NoBackoff(), 0))
     with redis_errors(settings.redis_address):
         async with asyncio.timeout(CONNECT_SECONDS):
-            redis = await create_pool(first, default_queue_name=keys.queue, **arq_options())
+            if settings.redis_address.sentinels:
+                redis = await _connect_by_sentinel(settings.redis_address, queue)
+            else:
+                redis = await create_pool(first, default_queue_name=queue, **arq_options())
     redis.set_retry(Retry(*_durable()))
+    return redis
+
+
+class _SentinelRedis(ArqRedis):
+    """A client that asks sentinels where the primary is, and closes its connections to them."""
+
+    finder: Sentinel
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await super().aclose(close_connection_pool)
+        for client in self.finder.sentinels:
+            await client.aclose()
+
+
+async def _connect_by_sentinel(address: RedisAddress, queue: str) -> ArqRedis:
+    """As arq does it, but for connections that are made anew when the primary changes."""
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+        address.sentinels,
+        socket_connect_timeout=_SENTINEL_SECONDS,
+        db=address.database,
+        username=address.username,
+        password=address.password,
+        retry_on_error=list(_TRANSIENT),
+    )
+    redis: _SentinelRedis = sentinel.master_for(address.sentinel_master, redis_class=_SentinelRedis)
+    redis.finder = sentinel
+    redis.default_queue_name = queue
+    for name, value in arq_options().items():
+        setattr(redis, name, value)
+    try:
+        await redis.ping()
+    except BaseException:
+        await redis.aclose()
+        raise
     return redis
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from redis.asyncio import Redis
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -76,6 +77,8 @@ def translate(error: Exception, address: object) -> RedisUnavailableError:
 
 def _reason(error: Exception) -> str:
     """The system's word for what failed, if redis-py got it from there: it repeats the address."""
+    if isinstance(error, MasterNotFoundError):
+        return "no sentinel knows it"
     cause = error.__context__
     if isinstance(cause, ssl.SSLError):
         # Its numbers are not the system's.
