@@ -1,0 +1,146 @@
+"""A registry's upload slots and pauses."""
+
+from collections.abc import AsyncIterator
+
+import fakeredis
+import pytest
+from redis.asyncio import Redis
+
+from push_queue import Keys, RegistryLimits
+from tests.support.redis_clock import RedisClock
+
+HOST = "localhost:15000"
+MAX_UPLOADS = 3
+SECONDS = 15.0
+ASK_AGAIN = 0.1
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> RedisClock:
+    return RedisClock(monkeypatch)
+
+
+@pytest.fixture
+async def redis(clock: RedisClock) -> AsyncIterator[Redis]:
+    async with fakeredis.FakeAsyncRedis() as client:
+        yield client
+
+
+@pytest.fixture
+def limits(redis: Redis) -> RegistryLimits:
+    return RegistryLimits(redis, Keys(), MAX_UPLOADS)
+
+
+async def take(limits: RegistryLimits, *tokens: str, host: str = HOST) -> list[float]:
+    return [await limits.take_slot(host, token, SECONDS) for token in tokens]
+
+
+async def fill(limits: RegistryLimits) -> None:
+    assert await take(limits, "a", "b", "c") == [0, 0, 0]
+
+
+# Slots
+
+
+async def test_there_are_so_many_slots_at_each_registry(limits: RegistryLimits) -> None:
+    await fill(limits)
+    assert await take(limits, "d", "e") == [ASK_AGAIN, ASK_AGAIN]
+    assert await take(limits, "d", host="other:5000") == [0]
+
+
+async def test_a_slot_given_back_is_free_at_once(limits: RegistryLimits) -> None:
+    await fill(limits)
+    await limits.give_slot_back(HOST, "b")
+    assert await take(limits, "d", "e") == [0, ASK_AGAIN]
+
+
+async def test_the_slots_of_a_dead_worker_run_out(
+    limits: RegistryLimits, clock: RedisClock
+) -> None:
+    await fill(limits)
+    clock.advance(SECONDS - 0.1)
+    assert await take(limits, "d") == [ASK_AGAIN]
+    clock.advance(0.1)
+    assert await take(limits, "d", "e", "f", "g") == [0, 0, 0, ASK_AGAIN]
+
+
+async def test_a_slot_that_is_renewed_stays_taken(
+    limits: RegistryLimits, clock: RedisClock
+) -> None:
+    await fill(limits)
+    clock.advance(SECONDS - 1)
+    assert await take(limits, "b") == [0], "though all are taken"
+    clock.advance(2)
+    assert await take(limits, "d", "e", "f") == [0, 0, ASK_AGAIN]
+
+
+async def test_slots_leave_nothing_behind(
+    limits: RegistryLimits, redis: Redis, clock: RedisClock
+) -> None:
+    await fill(limits)
+    clock.advance(2 * SECONDS + 1)
+    assert await redis.keys() == []
+
+
+# Pauses
+
+
+async def test_who_holds_a_slot_goes_on_when_the_registry_asks_for_a_pause(
+    limits: RegistryLimits, clock: RedisClock
+) -> None:
+    await take(limits, "a")
+    assert await limits.pause(HOST, "too many requests", 20) == 20
+    assert await take(limits, "a", "b") == [0, -20]
+    assert await take(limits, "b", host="other:5000") == [0]
+    clock.advance(19)
+    assert await take(limits, "b") == [-1]
+    clock.advance(1)
+    assert await take(limits, "b") == [0]
+
+
+async def test_an_outage_leaves_the_slots_of_running_pushes_alone(limits: RegistryLimits) -> None:
+    """They hear of it by themselves, and may be the ones to see it end."""
+    assert await limits.pause(HOST, "no answer") == 1
+    assert await take(limits, "a") == [0]
+
+
+async def test_pauses_grow_while_the_registry_does_not_come_back(
+    limits: RegistryLimits, clock: RedisClock
+) -> None:
+    lasting = []
+    for _ in range(7):
+        lasting.append(await limits.pause(HOST, "no answer"))
+        clock.advance(lasting[-1])
+    assert lasting == [1, 2, 4, 8, 16, 30, 30]
+
+
+async def test_all_that_fail_at_the_same_time_make_one_pause(
+    limits: RegistryLimits, clock: RedisClock
+) -> None:
+    assert [await limits.pause(HOST, "no answer") for _ in range(5)] == [1] * 5
+    clock.advance(0.5)
+    assert await limits.pause(HOST, "no answer") == 0.5
+    clock.advance(0.5)
+    assert await limits.pause(HOST, "no answer") == 2
+
+
+async def test_failures_long_ago_are_forgotten(limits: RegistryLimits, clock: RedisClock) -> None:
+    await limits.pause(HOST, "no answer")
+    clock.advance(3600)
+    assert await limits.pause(HOST, "no answer") == 1
+
+
+@pytest.mark.parametrize("later", [None, 5.0])
+async def test_nothing_shortens_a_pause_that_was_asked_for(
+    later: float | None, limits: RegistryLimits
+) -> None:
+    await limits.pause(HOST, "too many requests", 60)
+    assert await limits.pause(HOST, "again", later) == 60
+    assert await take(limits, "a") == [-60]
+
+
+async def test_a_longer_pause_that_is_asked_for_counts(limits: RegistryLimits) -> None:
+    await limits.pause(HOST, "no answer")
+    await limits.pause(HOST, "too many requests", 5)
+    assert await limits.pause(HOST, "too many requests", 60) == 60
+    assert await take(limits, "a") == [-60]
