@@ -1,0 +1,352 @@
+"""Jobs whose registries want a pause: they wait without an attempt, and one tries them again."""
+
+from collections.abc import AsyncIterator
+
+import fakeredis
+import pytest
+from redis.asyncio import Redis
+
+from push_queue import (
+    Claim,
+    JobState,
+    JobStatus,
+    JobStore,
+    Keys,
+    Outcome,
+    RegistryLimits,
+    TargetResult,
+    Wait,
+    make_job,
+)
+from tests.support.claims import succeed, write_tags
+from tests.support.redis_clock import RedisClock
+
+HOST, OTHER = "localhost:15000", "other:5000"
+HERE, THERE = f"{HOST}/team/app:1", f"{OTHER}/app:1"
+DIGEST = "sha256:" + "d" * 64
+MAX_UPLOADS = 2
+PROBE_SECONDS = 10
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> RedisClock:
+    return RedisClock(monkeypatch)
+
+
+@pytest.fixture
+async def redis(clock: RedisClock) -> AsyncIterator[Redis]:
+    async with fakeredis.FakeAsyncRedis() as client:
+        yield client
+
+
+@pytest.fixture
+def store(redis: Redis) -> JobStore:
+    return JobStore(redis, Keys(), registry_max_uploads=MAX_UPLOADS)
+
+
+@pytest.fixture
+def registries(redis: Redis) -> RegistryLimits:
+    return RegistryLimits(redis, Keys(), MAX_UPLOADS)
+
+
+async def enqueue(store: JobStore, *job_ids: str, targets: tuple[str, ...] = (HERE,)) -> None:
+    for job_id in job_ids:
+        await store.create(make_job(id=job_id, source="/a", targets=targets, ordered=False))
+
+
+async def start(store: JobStore, job_id: str = "job-1") -> Claim:
+    claim = await store.start(job_id, 0, "worker-1")
+    assert isinstance(claim, Claim)
+    return claim
+
+
+async def wait(store: JobStore, job_id: str = "job-1") -> float:
+    answer = await store.start(job_id, 0, "worker-1")
+    assert isinstance(answer, Wait)
+    return answer.seconds
+
+
+async def probe(store: JobStore, registries: RegistryLimits, clock: RedisClock) -> Claim:
+    """A job that tries the registry after its pause, while another waits."""
+    await enqueue(store, "job-1", "job-2")
+    clock.advance(await registries.pause(HOST, "no answer"))
+    claim = await start(store)
+    assert await wait(store, "job-2") == PROBE_SECONDS
+    return claim
+
+
+def waiting(status: JobStatus) -> tuple[JobState, int, str | None]:
+    return status.state, status.attempt, status.waiting_for
+
+
+# Pauses
+
+
+async def test_a_job_waits_for_its_registry_without_an_attempt(
+    store: JobStore, registries: RegistryLimits, clock: RedisClock
+) -> None:
+    await enqueue(store, "job-1")
+    await registries.pause(HOST, "too many requests", 20)
+    assert await wait(store) == 20
+    reason = f"{HOST} wants a pause: too many requests"
+    assert waiting(await store.status("job-1")) == (JobState.QUEUED, 0, reason)
+    clock.advance(15)
+    assert await wait(store) == 5
+    assert await store.attempts("job-1") == []
+    clock.advance(5)
+    assert (await start(store)).attempt == 1
+    assert waiting(await store.status("job-1")) == (JobState.RUNNING, 1, None)
+
+
+async def test_with_all_registries_away_it_waits_for_the_first_to_come_back(
+    store: JobStore, registries: RegistryLimits
+) -> None:
+    await enqueue(store, "job-1", targets=(HERE, THERE))
+    await registries.pause(HOST, "too many requests", 20)
+    await registries.pause(OTHER, "no answer", 7)
+    assert await wait(store) == 7
+    reason = f"{OTHER} wants a pause: no answer"
+    assert (await store.status("job-1")).waiting_for == reason
+
+
+async def test_a_job_that_is_to_be_retried_stays_so_while_it_waits(
+    store: JobStore, registries: RegistryLimits
+) -> None:
+    await enqueue(store, "job-1")
+    await store.retry(await start(store), "refused", "registry_unavailable", 1)
+    await registries.pause(HOST, "no answer", 5)
+    await wait(store)
+    status = await store.status("job-1")
+    assert (status.state, status.attempt) == (JobState.RETRYING, 1)
+
+
+async def test_a_job_whose_worker_died_waits_in_the_queue(
+    store: JobStore, redis: Redis, registries: RegistryLimits
+) -> None:
+    await enqueue(store, "job-1")
+    await start(store)
+    await registries.pause(HOST, "no answer", 5)
+    careless = JobStore(redis, Keys(), lease_seconds=0)
+    assert await wait(careless) == 5
+    status = await store.status("job-1")
+    assert (status.state, status.worker) == (JobState.QUEUED, None)
+    assert [item.outcome for item in await store.attempts("job-1")] == [Outcome.LOST]
+
+
+async def test_the_targets_of_other_registries_are_pushed_meanwhile(
+    store: JobStore, registries: RegistryLimits, clock: RedisClock
+) -> None:
+    await enqueue(store, "job-1", targets=(HERE, THERE))
+    await registries.pause(HOST, "too many requests", 20)
+    claim = await start(store)
+    assert claim.targets == (THERE,)
+    assert await succeed(store, claim, DIGEST) is JobState.QUEUED
+    status = await store.status("job-1")
+    assert (status.state, status.attempt) == (JobState.QUEUED, 0)
+    assert status.results == (TargetResult(target=THERE, outcome="pushed", digest=DIGEST),)
+    assert await store.attempts("job-1") == [], "it only waited"
+
+    assert await wait(store) == 20
+    clock.advance(20)
+    claim = await start(store)
+    assert (claim.targets, claim.attempt) == ((HERE,), 1)
+    assert await succeed(store, claim, DIGEST) is JobState.SUCCEEDED
+    status = await store.status("job-1")
+    assert status.digest == DIGEST
+    assert [(result.target, result.digest) for result in status.results] == [
+        (HERE, DIGEST),
+        (THERE, DIGEST),
+    ]
+
+
+async def test_a_waiting_job_is_cancelled(store: JobStore, registries: RegistryLimits) -> None:
+    await enqueue(store, "job-1")
+    await registries.pause(HOST, "no answer", 5)
+    await wait(store)
+    assert await store.cancel("job-1") is JobState.CANCELLED
+    assert waiting(await store.status("job-1")) == (JobState.CANCELLED, 0, None)
+    assert await store.start("job-1", 0, "worker-1") is None
+
+
+# After a pause
+
+
+async def test_the_probe_alone_tries_for_a_while(
+    store: JobStore, registries: RegistryLimits, clock: RedisClock
+) -> None:
+    await probe(store, registries, clock)
+    clock.advance(PROBE_SECONDS - 1)
+    assert await wait(store, "job-2") == 1
+    clock.advance(1)
+    await start(store, "job-2")
+
+
+async def test_a_probe_that_is_started_by_a_call_sent_twice_goes_on(
+    store: JobStore,
+    registries: RegistryLimits,
+    clock: RedisClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its own probe does not hold it back."""
+    monkeypatch.setattr("secrets.token_hex", lambda _: "token")
+    claim = await probe(store, registries, clock)
+    assert await start(store) == claim
+
+
+async def test_a_probe_that_moves_ends_the_pause(
+    store: JobStore, registries: RegistryLimits, redis: Redis, clock: RedisClock
+) -> None:
+    claim = await probe(store, registries, clock)
+    numbers = {"bytes_total": 10, "blobs_done": 0, "blobs_total": 2}
+    await store.progress(claim, bytes_done=0, **numbers)
+    assert await wait(store, "job-2") == PROBE_SECONDS, "nothing has reached the registry"
+    await store.progress(claim, bytes_done=1, **numbers)
+    assert not await redis.exists(Keys().pause(HOST))
+    await start(store, "job-2")
+
+
+async def test_a_probe_that_succeeds_ends_the_pause(
+    store: JobStore, registries: RegistryLimits, clock: RedisClock
+) -> None:
+    claim = await probe(store, registries, clock)
+    await succeed(store, claim, DIGEST)
+    await start(store, "job-2")
+    assert await registries.pause(HOST, "no answer") == 1, "the row of failures is over"
+
+
+@pytest.mark.parametrize("end", ["fail", "retry", "release", "cancelled"])
+async def test_a_probe_that_ends_without_an_answer_lets_another_try(
+    end: str, store: JobStore, registries: RegistryLimits, clock: RedisClock
+) -> None:
+    claim = await probe(store, registries, clock)
+    match end:
+        case "fail":
+            await store.fail(claim, "no answer", "registry_unavailable")
+        case "retry":
+            await store.retry(claim, "no answer", "registry_unavailable", 60)
+        case "release":
+            await store.release(claim)
+        case "cancelled":
+            await store.mark_cancelled(claim)
+    await enqueue(store, "job-3")
+    await start(store, "job-2")
+    assert await wait(store, "job-3") == PROBE_SECONDS, "one at a time, as before"
+
+
+async def test_a_probe_that_was_overtaken_ends_no_pause(
+    store: JobStore, registries: RegistryLimits, clock: RedisClock
+) -> None:
+    claim = await probe(store, registries, clock)
+    await registries.pause(HOST, "too many requests", 30)
+    await succeed(store, claim, DIGEST)
+    assert await wait(store, "job-2") == 30
+
+
+async def test_a_probe_tries_only_what_was_paused(
+    store: JobStore, registries: RegistryLimits, clock: RedisClock
+) -> None:
+    """It does not know of the other registry's pause, which began later."""
+    claim = await probe(store, registries, clock)
+    await registries.pause(OTHER, "no answer", 30)
+    await succeed(store, claim, DIGEST)
+    await enqueue(store, "job-3", targets=(THERE,))
+    assert await wait(store, "job-3") == 30
+
+
+# Slots
+
+
+async def test_a_job_waits_while_its_registry_has_no_slot_left(
+    store: JobStore, registries: RegistryLimits, clock: RedisClock
+) -> None:
+    await enqueue(store, "job-1")
+    for token in "ab":
+        await registries.take_slot(HOST, token, 15)
+    assert await wait(store) > 0
+    reason = f"{HOST} takes {MAX_UPLOADS} uploads at once"
+    assert waiting(await store.status("job-1")) == (JobState.QUEUED, 0, reason)
+    await registries.give_slot_back(HOST, "a")
+    await start(store)
+
+
+async def test_slots_of_dead_workers_hold_nobody_back(
+    store: JobStore, registries: RegistryLimits, clock: RedisClock
+) -> None:
+    await enqueue(store, "job-1")
+    for token in "ab":
+        await registries.take_slot(HOST, token, 15)
+    clock.advance(15.1)
+    await start(store)
+
+
+async def test_a_job_without_a_slot_is_no_probe(
+    store: JobStore, registries: RegistryLimits, clock: RedisClock
+) -> None:
+    await enqueue(store, "job-1", "job-2")
+    for token in "ab":
+        await registries.take_slot(HOST, token, 60)
+    clock.advance(await registries.pause(HOST, "no answer"))
+    assert await wait(store) < PROBE_SECONDS
+    await registries.give_slot_back(HOST, "a")
+    await start(store, "job-2")
+
+
+# Putting off
+
+
+async def test_what_is_put_off_for_want_of_room_leaves_no_trace(store: JobStore) -> None:
+    await enqueue(store, "job-1")
+    assert await store.defer(await start(store), "all\nslots taken", 2) is JobState.QUEUED
+    status = await store.status("job-1")
+    assert waiting(status) == (JobState.QUEUED, 0, "all slots taken")
+    assert (status.deferrals, status.error, status.worker) == (0, None, None)
+    assert status.next_attempt_at is not None
+    assert await store.attempts("job-1") == []
+    assert (await start(store)).attempt == 1
+
+
+async def test_what_a_registry_put_off_is_counted_and_listed(store: JobStore) -> None:
+    await enqueue(store, "job-1")
+    for _ in range(2):
+        claim = await start(store)
+        assert claim.attempt == 1
+        await store.defer(claim, "too many requests", 2, error_kind="rate_limited")
+    assert (await start(store)).deferrals == 2
+    assert [
+        (item.outcome, item.error_kind, item.error) for item in await store.attempts("job-1")
+    ] == [(Outcome.DEFERRED, "rate_limited", "too many requests")] * 2
+
+
+async def test_a_new_generation_has_all_its_deferrals_before_it(store: JobStore) -> None:
+    await enqueue(store, "job-1")
+    await store.defer(await start(store), "too many requests", 2, error_kind="rate_limited")
+    await store.cancel("job-1")
+    assert (await store.requeue("job-1")).deferrals == 0
+
+
+async def test_a_job_to_be_cancelled_is_not_put_off(store: JobStore) -> None:
+    await enqueue(store, "job-1")
+    claim = await start(store)
+    await store.cancel("job-1")
+    assert await store.defer(claim, "too many requests", 2) is JobState.CANCELLED
+    assert waiting(await store.status("job-1")) == (JobState.CANCELLED, 0, None)
+
+
+async def test_a_lost_job_is_not_put_off(store: JobStore, redis: Redis) -> None:
+    await enqueue(store, "job-1")
+    lost = await start(store)
+    await start(JobStore(redis, Keys(), lease_seconds=0))
+    assert await store.defer(lost, "too many requests", 2, error_kind="rate_limited") is None
+    assert (await store.status("job-1")).deferrals == 0
+
+
+async def test_notes_of_the_tags_written_survive_what_is_put_off(store: JobStore) -> None:
+    await enqueue(store, "job-1", targets=(HERE, THERE))
+    claim = await start(store)
+    assert await store.take_turn(claim, HERE, "token", 15)
+    assert await store.end_turn(claim, HERE, "token", DIGEST)
+    await store.defer(claim, "too many requests", 2, error_kind="rate_limited")
+    claim = await start(store)
+    assert claim.targets == (THERE,)
+    await write_tags(store, claim, DIGEST)
+    assert await store.succeed(claim, DIGEST) is JobState.SUCCEEDED
