@@ -1,0 +1,147 @@
+"""Jobs in arq's queue: their order, and those that it lost."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import fakeredis
+import pytest
+from arq.connections import ArqRedis
+from arq.constants import in_progress_key_prefix, job_key_prefix
+
+from push_queue import Dispatch, JobState, JobStatus, JobStore, Keys, arq_options, make_job
+from push_queue.dispatch import LEADS
+
+
+@pytest.fixture(params=["push", "a.b-c", "a%b*"])
+def keys(request: pytest.FixtureRequest) -> Keys:
+    """Namespaces that would be patterns, too."""
+    return Keys(request.param)
+
+
+@pytest.fixture
+async def redis(keys: Keys) -> AsyncIterator[ArqRedis]:
+    async with fakeredis.FakeAsyncRedis() as fake:
+        yield ArqRedis(fake.connection_pool, default_queue_name=keys.queue, **arq_options())
+
+
+@pytest.fixture
+def store(redis: ArqRedis, keys: Keys) -> JobStore:
+    return JobStore(redis, keys)
+
+
+@pytest.fixture
+def dispatch(redis: ArqRedis, keys: Keys) -> Dispatch:
+    return Dispatch(redis, keys)
+
+
+async def create(
+    store: JobStore, job_id: str, *, not_before: datetime | None = None, **fields: object
+) -> JobStatus:
+    job = make_job(id=job_id, source="/a", targets=["localhost:15000/app:1"], **fields)
+    status, _ = await store.create(job, not_before=not_before)
+    return status
+
+
+async def order(redis: ArqRedis, keys: Keys) -> list[str]:
+    """The queue as arq reads it."""
+    names = await redis.zrange(keys.queue, 0, -1)
+    return [name.decode().removeprefix(f"{keys.namespace}:").split(":")[0] for name in names]
+
+
+async def age(redis: ArqRedis, keys: Keys, job_id: str, span: timedelta) -> None:
+    await redis.zincrby(keys.queue, -span.total_seconds() * 1000, keys.arq_job_id(job_id, 0))
+
+
+async def test_the_higher_priority_goes_first(
+    dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+) -> None:
+    for priority in ("low", "normal", "high"):
+        await dispatch.hand_over(await create(store, priority, priority=priority))
+    assert await order(redis, keys) == ["high", "normal", "low"]
+
+
+@pytest.mark.parametrize(("minutes", "first"), [(14, "normal"), (16, "low")])
+async def test_a_job_that_has_waited_long_is_not_overtaken(
+    minutes: int, first: str, dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+) -> None:
+    await dispatch.hand_over(await create(store, "low", priority="low"))
+    await age(redis, keys, "low", timedelta(minutes=minutes))
+    await dispatch.hand_over(await create(store, "normal"))
+    assert (await order(redis, keys))[0] == first
+
+
+async def test_a_job_is_not_run_before_its_time(
+    dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+) -> None:
+    due = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    await dispatch.hand_over(await create(store, "job-1", not_before=due, priority="high"))
+    assert await redis.zscore(keys.queue, keys.arq_job_id("job-1", 0)) == due.timestamp() * 1000
+    assert await dispatch.promote() == 0
+
+
+async def test_a_job_that_was_put_off_gets_its_lead_when_it_is_due(
+    dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+) -> None:
+    due = datetime.now(UTC) + timedelta(hours=1)
+    for priority in LEADS:
+        await dispatch.hand_over(await create(store, priority, not_before=due, priority=priority))
+        await age(redis, keys, priority, timedelta(hours=1, seconds=1))
+    await dispatch.hand_over(await create(store, "later", not_before=due))
+    await dispatch.hand_over(await create(store, "placed", priority="low"))
+    before = dict(await redis.zrange(keys.queue, 0, -1, withscores=True))
+    assert await dispatch.promote() == 3
+    after = dict(await redis.zrange(keys.queue, 0, -1, withscores=True))
+    moved = {name: before[name] - after[name] for name in before if before[name] != after[name]}
+    assert moved == {
+        keys.arq_job_id(priority, 0).encode(): lead.total_seconds() * 1000
+        for priority, lead in LEADS.items()
+    }
+    assert await dispatch.promote() == 0, "once"
+
+
+async def test_handing_over_twice_is_one_job(
+    dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+) -> None:
+    job = await create(store, "job-1")
+    await dispatch.hand_over(job)
+    before = await redis.zrange(keys.queue, 0, -1, withscores=True)
+    await dispatch.hand_over(job)
+    assert await redis.zrange(keys.queue, 0, -1, withscores=True) == before
+    assert len(before) == 1
+
+
+# Lost jobs
+
+
+@pytest.mark.parametrize("gone", [("entry",), ("record",), ("entry", "record")])
+async def test_what_arq_lost_is_found_and_can_be_handed_over_again(
+    gone: tuple[str, ...], dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+) -> None:
+    jobs = [await create(store, f"job-{number}") for number in range(3)]
+    for job in jobs:
+        await dispatch.hand_over(job)
+    name = keys.arq_job_id("job-1", 0)
+    if "entry" in gone:
+        await redis.zrem(keys.queue, name)
+    if "record" in gone:
+        await redis.delete(job_key_prefix + name)
+    assert await dispatch.orphans(JobState.QUEUED, 0, 10) == (3, ["job-1"])
+    await dispatch.hand_over(jobs[1])
+    assert await dispatch.orphans(JobState.QUEUED, 0, 10) == (3, [])
+
+
+async def test_what_arq_runs_is_not_lost(
+    dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+) -> None:
+    await create(store, "job-1")
+    await redis.set(in_progress_key_prefix + keys.arq_job_id("job-1", 0), b"1")
+    assert await dispatch.orphans(JobState.QUEUED, 0, 10) == (1, [])
+
+
+async def test_lost_jobs_are_looked_for_page_by_page(dispatch: Dispatch, store: JobStore) -> None:
+    ids = [f"job-{number}" for number in range(5)]
+    for job_id in ids:
+        await create(store, job_id)
+    pages = [await dispatch.orphans(JobState.QUEUED, start, 2) for start in (0, 2, 4, 6)]
+    assert pages == [(2, ids[:2]), (2, ids[2:4]), (1, ids[4:]), (0, [])]
+    assert await dispatch.orphans(JobState.RUNNING, 0, 2) == (0, [])

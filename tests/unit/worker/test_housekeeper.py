@@ -1,0 +1,139 @@
+"""Lost jobs come back into the queue, by the one worker that leads."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import fakeredis
+import pytest
+from arq.connections import ArqRedis
+
+from push_queue import Claim, Dispatch, JobState, JobStore, Keys, Leadership, arq_options, make_job
+from worker import housekeeper as module
+from worker.housekeeper import Housekeeper
+
+KEYS = Keys()
+
+
+@pytest.fixture
+async def redis() -> AsyncIterator[ArqRedis]:
+    async with fakeredis.FakeAsyncRedis() as fake:
+        yield ArqRedis(fake.connection_pool, default_queue_name=KEYS.queue, **arq_options())
+
+
+@pytest.fixture
+def store(redis: ArqRedis) -> JobStore:
+    return JobStore(redis, KEYS)
+
+
+@pytest.fixture
+def housekeeper(redis: ArqRedis, store: JobStore) -> Housekeeper:
+    return housekeeper_of(redis, store)
+
+
+def housekeeper_of(redis: ArqRedis, store: JobStore) -> Housekeeper:
+    return Housekeeper(Dispatch(redis, KEYS), store, Leadership(redis, KEYS.housekeeper, 10))
+
+
+async def lost(store: JobStore, job_id: str, state: JobState = JobState.QUEUED) -> None:
+    """A job in that state of which arq knows nothing."""
+    await store.create(make_job(id=job_id, source="/a", targets=["localhost:15000/app:1"]))
+    if state is JobState.QUEUED:
+        return
+    claim = await store.start(job_id, 0, "worker-1")
+    assert isinstance(claim, Claim)
+    match state:
+        case JobState.RETRYING:
+            await store.retry(claim, "refused", "registry_unavailable", 0)
+        case JobState.FAILED:
+            await store.fail(claim, "gone", "name_unknown")
+
+
+async def in_queue(redis: ArqRedis) -> set[str]:
+    return {name.decode().split(":")[1] for name in await redis.zrange(KEYS.queue, 0, -1)}
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.RETRYING])
+async def test_a_job_that_is_lost_for_two_rounds_is_enqueued_anew(
+    state: JobState, housekeeper: Housekeeper, store: JobStore, redis: ArqRedis
+) -> None:
+    await lost(store, "job-1", state)
+    await housekeeper.work()
+    assert await in_queue(redis) == set(), "it may just be on its way"
+    await housekeeper.work()
+    assert await in_queue(redis) == {"job-1"}
+
+
+async def test_final_jobs_are_left_alone(
+    housekeeper: Housekeeper, store: JobStore, redis: ArqRedis
+) -> None:
+    await lost(store, "job-1", JobState.FAILED)
+    await lost(store, "job-2")
+    await housekeeper.work()
+    await store.cancel("job-2")
+    for _ in range(2):
+        await housekeeper.work()
+    assert await in_queue(redis) == set()
+
+
+async def test_a_job_that_became_final_while_it_was_found_is_left_alone(
+    housekeeper: Housekeeper, store: JobStore, redis: ArqRedis
+) -> None:
+    await lost(store, "job-1")
+    await store.cancel("job-1")
+    # Its index is behind.
+    await redis.zadd(KEYS.jobs_in(JobState.QUEUED), {"job-1": 1})
+    for _ in range(2):
+        await housekeeper.work()
+    assert await in_queue(redis) == set()
+
+
+async def test_a_job_whose_status_is_gone_stops_nobody(
+    housekeeper: Housekeeper, store: JobStore, redis: ArqRedis
+) -> None:
+    for number in range(3):
+        await lost(store, f"job-{number}")
+    await redis.delete(KEYS.job("job-0"))
+    for _ in range(2):
+        await housekeeper.work()
+    assert await in_queue(redis) == {"job-1", "job-2"}
+
+
+async def test_all_pages_are_searched(
+    housekeeper: Housekeeper,
+    store: JobStore,
+    redis: ArqRedis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also behind a page with a job that can never be enqueued."""
+    monkeypatch.setattr(module, "_PAGE", 2)
+    for number in range(7):
+        await lost(store, f"job-{number}")
+    await redis.delete(KEYS.job("job-0"))
+    for _ in range(16):
+        await housekeeper.work()
+    assert await in_queue(redis) == {f"job-{number}" for number in range(1, 7)}
+
+
+async def test_only_the_leader_works(
+    redis: ArqRedis, store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_INTERVAL", 0)
+    rounds = {"leader": 0, "other": 0}
+    enough = asyncio.Event()
+    keepers = {}
+    for name in rounds:
+
+        async def work(name: str = name) -> None:
+            rounds[name] += 1
+            if rounds[name] == 5:
+                enough.set()
+
+        keepers[name] = housekeeper_of(redis, store)
+        monkeypatch.setattr(keepers[name], "work", work)
+    for keeper in keepers.values():
+        keeper.start()
+    async with asyncio.timeout(5):
+        await enough.wait()
+    for keeper in keepers.values():
+        await keeper.stop()
+    assert sorted(rounds.values())[0] == 0
