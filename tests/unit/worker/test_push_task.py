@@ -1,6 +1,7 @@
 """How an attempt ends: what the job's status says, and what becomes of its open uploads."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,17 @@ from arq import Retry
 from arq.worker import RetryJob
 from redis.asyncio import Redis
 
-from push_queue import JobState, JobStore, Keys, Outcome, load_settings, make_job
+from push_queue import (
+    Claim,
+    JobState,
+    JobStore,
+    Keys,
+    Outcome,
+    RedisRefusedError,
+    RegistryLimits,
+    load_settings,
+    make_job,
+)
 from registry_api_v2_client import (
     ArchiveDigestError,
     OpenUploads,
@@ -24,8 +35,10 @@ from registry_api_v2_client import (
     RegistryUnavailableError,
     TagOrder,
 )
-from worker import progress
+from tests.support.claims import succeed
+from worker import progress, push_task
 from worker.housekeeper import Housekeeper
+from worker.interrupts import DeferError
 from worker.presence import Presence
 from worker.push_task import push_image
 from worker.runtime import Runtime
@@ -287,3 +300,123 @@ async def test_a_job_that_cannot_be_started_without_redis_is_tried_again(
     with pytest.raises(Retry):
         await run(runtime)
     assert client.pushes == []
+
+
+# Putting off
+
+
+async def test_what_a_registry_puts_off_uses_up_no_attempt(
+    runtime: Runtime, store: JobStore, client: Client
+) -> None:
+    await enqueue(store, max_attempts=1)
+    client.outcome = RateLimitedError("slow down", status=429)
+    for _ in range(2):
+        with pytest.raises(Retry):
+            await run(runtime)
+    job = await store.status("job-1")
+    assert (job.state, job.attempt, job.deferrals) == (JobState.QUEUED, 0, 2)
+    assert job.waiting_for == "slow down"
+    assert await ended(store) == [(Outcome.DEFERRED, RateLimitedError.kind)] * 2
+    assert client.abandoned == 0
+
+
+async def test_a_registry_that_always_puts_off_fails_the_job_some_day(
+    runtime: Runtime, store: JobStore, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(push_task, "_MOST_DEFERRALS", 2)
+    await enqueue(store, max_attempts=1)
+    client.outcome = RateLimitedError("slow down", status=429)
+    for _ in range(2):
+        with pytest.raises(Retry):
+            await run(runtime)
+    await run(runtime)
+    assert (await store.status("job-1")).state is JobState.FAILED
+    assert client.abandoned == 1
+
+
+async def test_a_push_without_a_slot_waits_in_the_queue(
+    runtime: Runtime, store: JobStore, client: Client
+) -> None:
+    await enqueue(store)
+    client.outcome = DeferError("all slots are taken", 7)
+    with pytest.raises(Retry) as caught:
+        await run(runtime)
+    assert caught.value.defer_score == 7000
+    job = await store.status("job-1")
+    assert (job.state, job.attempt, job.deferrals) == (JobState.QUEUED, 0, 0)
+    assert job.waiting_for == "all slots are taken"
+
+
+async def test_a_turn_that_redis_refuses_is_no_failure_of_the_push(
+    runtime: Runtime, store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: Any) -> None:
+        raise RedisRefusedError("out of memory")
+
+    await enqueue(store)
+    monkeypatch.setattr(store, "take_turn", refuse)
+    with pytest.raises(Retry):
+        await run(runtime)
+    assert (await store.status("job-1")).state is JobState.RUNNING, "until it is started again"
+
+
+async def test_only_the_targets_that_can_be_tried_are_pushed(
+    runtime: Runtime, redis: Redis, store: JobStore, client: Client
+) -> None:
+    there = "other:5000/app:1"
+    await store.create(make_job(id="job-1", source="/a", targets=[TARGETS[0], there]))
+    await RegistryLimits(redis, Keys(), 1).pause("localhost:15000", "no answer", 60)
+    with pytest.raises(Retry):
+        await run(runtime)
+    assert client.pushes == [[there]]
+    assert (await store.status("job-1")).state is JobState.QUEUED
+
+
+# Deleting the source
+
+
+async def supersede(store: JobStore) -> None:
+    """A job enqueued later writes all the tags."""
+    await store.create(make_job(id="newer", source="/a", targets=TARGETS))
+    claim = await store.start("newer", 0, "worker-2")
+    assert isinstance(claim, Claim)
+    await succeed(store, claim, "sha256:newer")
+
+
+@pytest.mark.parametrize(
+    ("how", "state", "kept"),
+    [
+        ("pushed", JobState.SUCCEEDED, False),
+        ("superseded", JobState.SUPERSEDED, True),
+        ("failed", JobState.FAILED, True),
+        ("without cleanup", JobState.SUCCEEDED, True),
+    ],
+)
+async def test_the_source_is_deleted_after_success_alone(
+    how: str,
+    state: JobState,
+    kept: bool,
+    runtime: Runtime,
+    store: JobStore,
+    client: Client,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = tmp_path / "app.tar"
+    source.touch()
+    settings = runtime.settings.model_copy(update={"source_roots": (tmp_path,)})
+    cleanup = how != "without cleanup"
+    await store.create(make_job(id="job-1", source=str(source), targets=TARGETS, cleanup=cleanup))
+    if how == "failed":
+        client.outcome = ArchiveDigestError("layer.tar has another digest")
+    push = client.push
+
+    async def push_late(*args: Any, **kwargs: Any) -> PushedImage:
+        if how == "superseded":
+            await supersede(store)
+        return await push(*args, **kwargs)
+
+    monkeypatch.setattr(client, "push", push_late)
+    await run(dataclasses.replace(runtime, settings=settings))
+    assert (await store.status("job-1")).state is state
+    assert source.exists() is kept
