@@ -45,6 +45,19 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[URL], Awaitable[Collection[Address]]]
 
 
+def usable(url: URL) -> URL:
+    """The address as it is, if it is one that a request can go to (6).
+
+    yarl reads host and port only when they are asked for, and complains only then.
+
+    Raises:
+        ValueError: it is no http(s) address.
+    """
+    if url.scheme not in ("http", "https") or not url.host or not url.port:
+        raise ValueError(f"{url.scheme!r} address without host or port")
+    return url
+
+
 class Zone(StrEnum):
     """How near an address is."""
 
@@ -94,11 +107,11 @@ class NamedHosts:
         """
         host = registry.host_port_subcomponent
         try:
-            realm = URL(text or "")
-        except ValueError:
-            realm = URL()
-        if not realm.host or realm.scheme not in ("http", "https"):
-            raise ProtocolError(f"{host} asks for a token without saying where", status=401)
+            realm = usable(URL(text or ""))
+        except ValueError as error:
+            raise ProtocolError(
+                f"{host} asks for a token without saying where", status=401
+            ) from error
         if realm.scheme == "http" and not self._plain_http_allowed(registry, realm):
             raise ProtocolError(
                 f"{host}: its token server {realm.host_port_subcomponent} is named without TLS; "

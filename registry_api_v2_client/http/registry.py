@@ -28,6 +28,7 @@ from ..exceptions import (
 from ..json_document import JsonDocumentError, parse_json
 from ..media_types import ANY_MANIFEST, OCTET_STREAM
 from ..reference import DOCKER_HUB, DOCKER_HUB_API
+from .named_hosts import usable
 from .quirks import Quirks, quirks_of
 from .transport import Answer, Body, Sink, Transport
 
@@ -611,15 +612,11 @@ class Registry:
         """An address that the registry gave, absolute or relative to where it gave it."""
         try:
             # The query carries the registry's signed state: it must come back byte for byte.
-            url = answer.url.join(URL(address, encoded=True))
-            usable = url.scheme in ("http", "https") and url.host and url.port
-        except ValueError:
-            usable = None
-        if not usable:
+            return usable(answer.url.join(URL(address, encoded=True)))
+        except ValueError as error:
             raise self._own(
                 ProtocolError(f"{self.host} sent an unusable address", status=answer.status)
-            )
-        return url
+            ) from error
 
     def _next_page(self, answer: Answer) -> URL | None:
         """``Link: <url>; rel="next"``; of the same host, whatever a proxy makes the registry say.

@@ -11,7 +11,7 @@ from ..exceptions import ProtocolError, TokenExpiredError
 from .auth import Authenticator, Authorization
 from .credential_store import CredentialStore
 from .errors import error_of
-from .named_hosts import NamedHosts
+from .named_hosts import NamedHosts, usable
 from .session import Answer, Body, HttpSession, Sink
 from .tls import TlsSettings
 from .tokens import TokenServer
@@ -142,10 +142,11 @@ class Transport:
             if method not in _READING or not redirected or not location:
                 return answer
             try:
-                url = url.join(URL(location, encoded=True))
+                url = usable(url.join(URL(location, encoded=True)))
             except ValueError as error:
                 raise ProtocolError(
-                    f"{registry.host_port_subcomponent} redirects to no address", status=0
+                    f"{registry.host_port_subcomponent} redirects to what is no http(s) URL",
+                    status=0,
                 ) from error
             await self._named_hosts.check(registry, url)
             if url.origin() != origin:

@@ -59,6 +59,10 @@ FOUND: dict[str, tuple[Target, Any]] = {
     ),
     "a size that is text": (registry_answers.TARGET, info(size="many")),
     "a size without end": (registry_answers.TARGET, info(size=1e999)),
+    "a redirect to a port that is none": (
+        registry_answers.TARGET,
+        ("digest", [answer(b"", "Location: http://127.0.0.1:99999/").replace(b"200 OK", b"301 x")]),
+    ),
     "an offset of thousands of digits": (
         registry_answers.TARGET,
         ("resume", [answer(b"", "Range: 0-" + "9" * 5000)]),
