@@ -21,6 +21,8 @@ from push_queue import Keys
 from registry_api_v2_client import BlobInfo
 from registry_api_v2_client.push.ledger import Claims
 
+from .renewal import renewed
+
 logger = logging.getLogger(__name__)
 
 _KNOWLEDGE_SECONDS = 30 * 24 * 3600
@@ -116,19 +118,17 @@ class RedisLedger:
         # Tasks of this worker agree among themselves, so that only one of them asks Redis.
         async with self._claims.claim(name) as mine:
             if mine and await self._take(name, token):
-                async with self._renewed(name, token):
+                async with self._held(name, token):
                     yield True
                 return
         yield False
 
     @asynccontextmanager
-    async def _renewed(self, name: str, token: str) -> AsyncIterator[None]:
-        renewal = asyncio.create_task(self._keep(name, token))
+    async def _held(self, name: str, token: str) -> AsyncIterator[None]:
         try:
-            yield
+            async with renewed(self._claim_ms / 1000, lambda: self._renew_claim(name, token)):
+                yield
         finally:
-            renewal.cancel()
-            await asyncio.wait([renewal])
             await self._ask(self._release(keys=[name], args=[token]))
 
     async def _take(self, name: str, token: str) -> bool:
@@ -139,10 +139,8 @@ class RedisLedger:
             return False
         return True
 
-    async def _keep(self, name: str, token: str) -> None:
-        while True:
-            await asyncio.sleep(self._claim_ms / 3000)
-            await self._ask(self._renew(keys=[name], args=[token, self._claim_ms]))
+    async def _renew_claim(self, name: str, token: str) -> None:
+        await self._ask(self._renew(keys=[name], args=[token, self._claim_ms]))
 
     async def _ask(self, reply: Any) -> Any:
         # redis-py types its commands for its synchronous client as well, hence Any.

@@ -17,6 +17,7 @@ from registry_api_v2_client import (
 )
 
 from .interrupts import DeferError
+from .renewal import renewed
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,8 @@ _PATIENCE_SECONDS = 2.0
 _FAILURES = 3
 """In a row, after which a registry that does not answer is left alone for a while."""
 _GATEWAY_ERRORS = frozenset({502, 503, 504})
-_LONGEST_ASKED = 3600.0
+LONGEST_ASKED = 3600.0
+"""A job waits as long as a registry asks for, up to so many seconds."""
 
 
 class FleetLimits:
@@ -64,12 +66,10 @@ class FleetLimits:
         try:
             token = secrets.token_hex(8)
             await self._take(registry, token, patience)
-            renewal = asyncio.create_task(self._keep(registry, token))
             try:
-                yield
+                async with renewed(self._lease_seconds, lambda: self._renew(registry, token)):
+                    yield
             finally:
-                renewal.cancel()
-                await asyncio.wait([renewal])
                 await self._give_back(registry, token)
             self._failures.pop(registry, None)
         finally:
@@ -91,7 +91,7 @@ class FleetLimits:
     async def _pause(
         self, registry: str, error: RegistryError, seconds: float | None = None
     ) -> None:
-        asked = min(seconds, _LONGEST_ASKED) if seconds else None
+        asked = min(seconds, LONGEST_ASKED) if seconds else None
         try:
             lasts = await self._registries.pause(registry, str(error), asked)
         except RedisUnavailableError as failure:
@@ -119,13 +119,11 @@ class FleetLimits:
             # Redis is full, for instance. Pushing too much at once is better than not at all.
             logger.warning("no slot for %s: %s", registry, error)
 
-    async def _keep(self, registry: str, token: str) -> None:
-        while True:
-            await asyncio.sleep(self._lease_seconds / 3)
-            try:
-                await self._registries.take_slot(registry, token, self._lease_seconds)
-            except RedisUnavailableError as error:
-                logger.warning("the slot at %s is not renewed: %s", registry, error)
+    async def _renew(self, registry: str, token: str) -> None:
+        try:
+            await self._registries.take_slot(registry, token, self._lease_seconds)
+        except RedisUnavailableError as error:
+            logger.warning("the slot at %s is not renewed: %s", registry, error)
 
     async def _give_back(self, registry: str, token: str) -> None:
         try:

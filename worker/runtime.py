@@ -19,11 +19,9 @@ from registry_api_v2_client import Credentials, RegistryClient, RetryPolicy
 
 from .housekeeper import Housekeeper
 from .ledger import RedisLedger
-from .limits import FleetLimits
+from .limits import LONGEST_ASKED, FleetLimits
 from .presence import Presence
 
-_LONGEST_ASKED = 3600.0
-"""A job waits as long as a registry asks for, up to so many seconds."""
 _REQUEST_RETRY = RetryPolicy(patience=2.0)
 """Of single requests and blobs: a longer wait is spent in the queue, not at a worker."""
 _HOUSEKEEPER_SECONDS = 10
@@ -46,7 +44,7 @@ class Runtime:
             attempts=attempts,
             base=self.settings.retry_base_seconds,
             maximum=self.settings.retry_max_seconds,
-            patience=_LONGEST_ASKED,
+            patience=LONGEST_ASKED,
         )
 
 

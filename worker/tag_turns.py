@@ -10,6 +10,7 @@ from push_queue import Claim, JobStore, RedisUnavailableError, Turn
 from registry_api_v2_client import RegistryClient, parse_reference
 
 from .interrupts import DeferError, JobLostError
+from .renewal import renewed
 
 logger = logging.getLogger(__name__)
 
@@ -41,14 +42,12 @@ class TagTurns:
             logger.info("job %s: %s is superseded", self._claim.job.id, reference)
             yield False
             return
-        renewal = asyncio.create_task(self._keep(reference, token))
         try:
-            yield True
+            async with renewed(self._seconds, lambda: self._renew(reference, token)):
+                yield True
         except BaseException:
-            await self._stop(renewal)
             await self._store.end_turn(self._claim, reference, token)
             raise
-        await self._stop(renewal)
         if not await self._store.end_turn(self._claim, reference, token, digest):
             await self._mend(reference, token)
 
@@ -64,17 +63,11 @@ class TagTurns:
                     raise JobLostError
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _keep(self, reference: str, token: str) -> None:
-        while True:
-            await asyncio.sleep(self._seconds / 3)
-            try:
-                await self._store.renew_turn(reference, token, self._seconds)
-            except RedisUnavailableError as error:
-                logger.warning("the turn at %s is not renewed: %s", reference, error)
-
-    async def _stop(self, renewal: asyncio.Task[None]) -> None:
-        renewal.cancel()
-        await asyncio.wait([renewal])
+    async def _renew(self, reference: str, token: str) -> None:
+        try:
+            await self._store.renew_turn(reference, token, self._seconds)
+        except RedisUnavailableError as error:
+            logger.warning("the turn at %s is not renewed: %s", reference, error)
 
     async def _mend(self, reference: str, token: str) -> None:
         """The turn ran out while this process stood still or its request was held up, so the tag
