@@ -9,14 +9,13 @@ Source: https://www.rfc-editor.org/rfc/rfc9110#section-9.3.6
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
 
+from tests.support.connection_server import ConnectionServer
 from tests.support.logins import Login
 from tests.support.proxy import HEAD_END, PIECE, parse_request
 
 
-class ConnectProxy:
+class ConnectProxy(ConnectionServer):
     """Listens on a free port of the loopback.
 
     Args:
@@ -28,11 +27,9 @@ class ConnectProxy:
     """
 
     def __init__(self, addresses: Mapping[str, str], *, login: Login | None = None) -> None:
+        super().__init__()
         self._addresses = addresses
         self._login = login
-        self._connections: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
-        self.host = ""
         self.tunnels: list[str] = []
 
     @property
@@ -40,29 +37,6 @@ class ConnectProxy:
         """Its address, with the login."""
         who = f"{self._login.username}:{self._login.password}@" if self._login else ""
         return f"http://{who}{self.host}"
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.host = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._server:
-            self._server.close()
-        for connection in self._connections:
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = asyncio.create_task(self._serve(reader, writer))
-        self._connections.add(connection)
-        connection.add_done_callback(self._connections.discard)
-        connection.add_done_callback(lambda _: writer.transport.abort())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
