@@ -22,6 +22,8 @@ RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 BENCH := $(VENV)/.bench-installed
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check -qq install
+# The lists are complete, so nothing is left to resolve: what the index gains changes nothing.
+PINNED := --no-deps --require-hashes --requirement
 
 .PHONY: install
 install: $(RUNTIME) ## Install what runs the queue into .venv
@@ -41,18 +43,21 @@ $(BIN)/pip: | $(BIN)/python
 
 $(RUNTIME): requirements/runtime.txt pyproject.toml | $(BIN)/pip
 	@echo "Installing the pinned packages into $(VENV)"
-	@$(PIP_INSTALL) --require-hashes --requirement requirements/runtime.txt
+	@$(PIP_INSTALL) $(PINNED) requirements/runtime.txt
 	@$(PIP_INSTALL) --no-deps --editable .
+	@$(BIN)/python -m pip --disable-pip-version-check check >/dev/null
 	@touch $@
 
 $(DEV): requirements/dev.txt $(RUNTIME)
 	@echo "Installing the development tools into $(VENV)"
-	@$(PIP_INSTALL) --require-hashes --requirement requirements/dev.txt
+	@$(PIP_INSTALL) $(PINNED) requirements/dev.txt
+	@$(BIN)/python -m pip --disable-pip-version-check check >/dev/null
 	@touch $@
 
 $(BENCH): requirements/bench.txt $(RUNTIME)
 	@echo "Installing what the benchmarks need into $(VENV)"
-	@$(PIP_INSTALL) --require-hashes --requirement requirements/bench.txt
+	@$(PIP_INSTALL) $(PINNED) requirements/bench.txt
+	@$(BIN)/python -m pip --disable-pip-version-check check >/dev/null
 	@touch $@
 
 ##@ Trying it
