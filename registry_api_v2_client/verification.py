@@ -5,10 +5,10 @@ same is the config, and with it the diff_ids, the digests of the uncompressed la
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import zip_longest
 from typing import Any
 
 from .archive.compressed_file import longest_content
@@ -29,6 +29,8 @@ from .media_types import Compression
 
 _BLOCK = 1 << 20
 _MOST_PLATFORMS = 100
+_SHORT_DIGEST = 12
+"""Hexadecimal digits, as docker shows ids."""
 
 
 class Verdict(StrEnum):
@@ -103,15 +105,15 @@ async def verify(
     held = await _held_images(registry, repository, manifest)
     images = content.images
     if isinstance(content, ArchiveIndex) and not _entries(manifest):
-        images = tuple(image for image in images if image.config_digest in held) or images[:1]
+        images = tuple(image for image in images if _counterpart(image, held)) or images[:1]
     parts: list[PartCheck] = []
     for image in images:
         comparison = _Comparison(registry, repository, image, deep)
-        found = held.get(image.config_digest, None if _entries(manifest) else manifest)
+        found = _counterpart(image, held) or (None if _entries(manifest) else manifest)
         checks = await comparison.run(found) if found else [_not_there(image)]
         if len(images) == 1:
             return Verification((found or manifest).digest, tuple(checks))
-        parts += (replace(check, part=f"{image.platform}: {check.part}") for check in checks)
+        parts += (replace(check, part=f"{_label(image)}: {check.part}") for check in checks)
     return Verification(manifest.digest, tuple(parts))
 
 
@@ -122,14 +124,17 @@ def _entries(manifest: Manifest) -> list[Any]:
 
 async def _held_images(
     registry: Registry, repository: str, manifest: Manifest
-) -> dict[str, Manifest]:
-    """Manifests that this one leads to, by the digest of their config."""
-    held: dict[str, Manifest] = {}
+) -> dict[str, list[Manifest]]:
+    """Manifests that this one leads to, by the digest of their config.
+
+    Several can share one: artifacts, such as BuildKit's attestations, have the OCI empty config.
+    """
+    held: dict[str, list[Manifest]] = {}
     waiting, seen = [manifest], set[str]()
     while waiting:
         entries = _entries(current := waiting.pop())
         if config := current.document().get("config"):
-            held[_Descriptor.of(config).digest] = current
+            held.setdefault(_Descriptor.of(config).digest, []).append(current)
         for entry in entries:
             if len(seen) < _MOST_PLATFORMS and isinstance(entry, dict):
                 digest = _Descriptor.of(entry).digest
@@ -137,6 +142,36 @@ async def _held_images(
                     seen.add(digest)
                     waiting.append(await registry.manifest(repository, digest))
     return held
+
+
+def _counterpart(image: ArchiveImage, held: Mapping[str, list[Manifest]]) -> Manifest | None:
+    """The registry's manifest of this image.
+
+    Of several with the same config it is the one with the same digest. A push that compresses an
+    image rewrites the manifests about it, and those keep their layers.
+    """
+    candidates = held.get(image.config_digest, [])
+    digest = image.manifest.digest if image.manifest else None
+    blobs = [layer.digest for layer in image.layers]
+    return next(
+        itertools.chain(
+            (manifest for manifest in candidates if manifest.digest == digest),
+            (manifest for manifest in candidates if _layer_digests(manifest) == blobs),
+            candidates,
+        ),
+        None,
+    )
+
+
+def _layer_digests(manifest: Manifest) -> list[str]:
+    layers = manifest.document().get("layers")
+    return [_Descriptor.of(layer).digest for layer in layers] if isinstance(layers, list) else []
+
+
+def _label(image: ArchiveImage) -> str:
+    """The image among those of its index: its platform, which an artifact has not."""
+    *_, digest = image.digests
+    return str(image.platform or f"artifact {digest.removeprefix('sha256:')[:_SHORT_DIGEST]}")
 
 
 def _not_there(image: ArchiveImage) -> PartCheck:
@@ -175,7 +210,7 @@ class _Comparison:
         config = _Descriptor.of(document.get("config"))
         check, diff_ids = await self._config(config)
         checks = [check]
-        pairs = zip_longest(self._image.layers, map(_Descriptor.of, layers))
+        pairs = itertools.zip_longest(self._image.layers, map(_Descriptor.of, layers))
         for number, (layer, descriptor) in enumerate(pairs):
             diff_id = diff_ids[number] if number < len(diff_ids) else None
             name = f"layer {number + 1}"

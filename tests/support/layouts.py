@@ -108,6 +108,24 @@ class Layout:
         }
         return self.document(OCI_MANIFEST, manifest, platform=nowhere, annotations=annotations)
 
+    def artifact_attestation(self, of: Descriptor) -> Descriptor:
+        """What BuildKit adds today: an artifact about the manifest, with the OCI empty config.
+
+        Source: https://docs.docker.com/build/metadata/attestations/attestation-storage/
+        """
+        manifest = {
+            "artifactType": "application/vnd.docker.attestation.manifest.v1+json",
+            "config": {**self.blob(EMPTY_TYPE, EMPTY), "data": "e30="},
+            "layers": [self.blob(IN_TOTO, to_json({"subject": of["digest"]}))],
+            "subject": {key: of[key] for key in ("mediaType", "digest", "size")},
+        }
+        annotations = {
+            "vnd.docker.reference.type": "attestation-manifest",
+            "vnd.docker.reference.digest": of["digest"],
+        }
+        nowhere = {"architecture": "unknown", "os": "unknown"}
+        return self.document(OCI_MANIFEST, manifest, platform=nowhere, annotations=annotations)
+
     def referrer(self, subject: Descriptor, content: bytes = b'{"spdx": 1}') -> Descriptor:
         """An artifact about ``subject``, as `oras attach` makes it."""
         return self.artifact(
