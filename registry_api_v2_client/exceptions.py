@@ -5,9 +5,9 @@
     RegistryError
     ├── ValidationError                 what the caller passed in is wrong
     │   ├── InvalidReferenceError       not a registry/repository:tag
-    │   └── SourceUnreadableError       the image tar is missing or cannot be read
-    ├── TarReadError                    the image tar is malformed
-    │   └── ArchiveDigestError          a member's bytes are not what its digest says
+    │   ├── SourceUnreadableError       the image tar is missing or cannot be read
+    │   └── TarReadError                the image tar is malformed
+    │       └── ArchiveDigestError      a member's bytes are not what its digest says
     ├── RegistryUnavailableError        no answer: refused, reset, timed out        (retry helps)
     ├── TLSError                        the registry's certificate is not trusted
     ├── CredentialsError                credentials cannot be read or the token server refused
@@ -100,7 +100,7 @@ class SourceUnreadableError(ValidationError):
     kind = "source_unreadable"
 
 
-class TarReadError(RegistryError):
+class TarReadError(ValidationError):
     """The image tar is malformed: truncated, not a tar, or without what its manifest names."""
 
     kind = "invalid_archive"

@@ -9,8 +9,15 @@ from typing import Any
 from .archive.image_archive import ImageArchive
 from .archive.model import ArchiveContent
 from .client import RegistryClient
-from .exceptions import RegistryUnavailableError, ResponseError, ValidationError
-from .http.registry import Registry
+from .digests import is_sha256
+from .exceptions import (
+    ManifestUnknownError,
+    RegistryUnavailableError,
+    ResponseError,
+    ValidationError,
+)
+from .http.registry import Manifest, Registry
+from .platforms import Platform
 from .push.encoding import CompressionPolicy
 from .push.manifest_push import Target
 from .push.progress import OnProgress, ignore_progress
@@ -170,7 +177,7 @@ async def list_tags(
 
 
 async def get_manifest(
-    registry_url: str, repository: str, reference: str, timeout: float = DEFAULT_TIMEOUT
+    registry_url: str, repository: str, tag: str, timeout: float = DEFAULT_TIMEOUT
 ) -> dict[str, Any]:
     """The manifest under a tag or digest, with the registry's ``digest`` of it added.
 
@@ -178,71 +185,95 @@ async def get_manifest(
         ManifestUnknownError: there is no such image.
     """
     async with _registry(registry_url, timeout) as registry:
-        return await _manifest(registry, check_repository(repository), reference)
+        return _with_digest(await registry.manifest(check_repository(repository), tag))
 
 
 async def get_image_info(
-    registry_url: str, repository: str, reference: str, timeout: float = DEFAULT_TIMEOUT
+    registry_url: str, repository: str, tag: str, timeout: float = DEFAULT_TIMEOUT
 ) -> dict[str, Any]:
-    """What a registry knows of an image.
+    """What a registry knows of an image, by its tag or digest.
+
+    Of an index it is the image for this machine's platform, or else the first one.
 
     Returns:
-        ``repository``, ``tag``, ``digest``, ``architecture``, ``os``, ``created``, ``size`` (bytes
-        of config and layers as stored there), ``layers`` (descriptors), ``layer_count``, ``config``
-        and ``manifest`` (documents).
+        ``repository``, ``tag``, ``digest``, ``architecture``, ``os``, ``created``, ``size`` and
+        ``total_size`` (both are the bytes of config and layers as stored there), ``layers``
+        (descriptors), ``layer_count``, ``config`` and ``manifest`` (documents), and ``platforms``
+        (those of the index, such as ``linux/arm64``; empty where there is no index).
 
     Raises:
         ManifestUnknownError: there is no such image.
-        ValidationError: it is an index of several platforms; ask for one of its digests.
+        ValidationError: the tag stands for neither an image nor an index with one.
     """
     async with _registry(registry_url, timeout) as registry:
-        manifest = await _manifest(registry, check_repository(repository), reference)
-        descriptor, layers = manifest.get("config"), manifest.get("layers")
+        manifest = await registry.manifest(check_repository(repository), tag)
+        entries = _platform_entries(manifest)
+        if entries:
+            chosen = entries.get(Platform.of_this_machine()) or next(iter(entries.values()))
+            manifest = await registry.manifest(repository, chosen)
+        document = _with_digest(manifest)
+        descriptor, layers = document.get("config"), document.get("layers")
         if not isinstance(descriptor, dict) or not isinstance(layers, list):
             raise ValidationError(
-                f"{repository}:{reference} is not a single image but {manifest.get('mediaType')}"
+                f"{repository}:{tag} is not an image but {document.get('mediaType')}"
             )
         config = await registry.json_blob(repository, str(descriptor.get("digest")))
     sizes = (part.get("size") for part in (descriptor, *layers) if isinstance(part, dict))
     size = sum(size for size in sizes if isinstance(size, int))
     return {
         "repository": repository,
-        "tag": reference,
-        "digest": manifest["digest"],
+        "tag": tag,
+        "digest": document["digest"],
         "architecture": config.get("architecture"),
         "os": config.get("os"),
         "created": config.get("created"),
         "size": size,
+        "total_size": size,
         "layers": layers,
         "layer_count": len(layers),
         "config": config,
-        "manifest": manifest,
+        "manifest": document,
+        "platforms": [str(platform) for platform in entries],
     }
 
 
 async def delete_image(
     registry_url: str, repository: str, tag: str, timeout: float = DEFAULT_TIMEOUT
 ) -> bool:
-    """Delete the image that a tag stands for, with all its tags; False where there is none.
+    """Delete the image that a tag stands for, with all its tags. Returns True.
 
     Raises:
+        ManifestUnknownError: there is no such image.
         UnsupportedError: deletes are switched off at this registry.
     """
     async with _registry(registry_url, timeout) as registry:
         digest = await registry.manifest_digest(check_repository(repository), check_tag(tag))
-        return digest is not None and await registry.delete_manifest(repository, digest)
+        if digest is None:
+            raise _unknown(f"{repository}:{tag}")
+        return await _delete(registry, repository, digest)
 
 
 async def delete_image_by_digest(
     registry_url: str, repository: str, digest: str, timeout: float = DEFAULT_TIMEOUT
 ) -> bool:
-    """Delete the manifest of that digest, with all its tags; False where there is none.
+    """Delete the manifest of that digest, with all its tags. Returns True.
 
     Raises:
+        ManifestUnknownError: there is no such manifest.
         UnsupportedError: deletes are switched off at this registry.
     """
     async with _registry(registry_url, timeout) as registry:
-        return await registry.delete_manifest(check_repository(repository), digest)
+        return await _delete(registry, check_repository(repository), digest)
+
+
+async def _delete(registry: Registry, repository: str, digest: str) -> bool:
+    if not await registry.delete_manifest(repository, digest):
+        raise _unknown(f"{repository}@{digest}")
+    return True
+
+
+def _unknown(reference: str) -> ManifestUnknownError:
+    return ManifestUnknownError(f"there is no {reference} to delete", status=404)
 
 
 @asynccontextmanager
@@ -251,9 +282,20 @@ async def _registry(registry_url: str, timeout: float) -> AsyncIterator[Registry
         yield client.registry(registry_url)
 
 
-async def _manifest(registry: Registry, repository: str, reference: str) -> dict[str, Any]:
-    manifest = await registry.manifest(repository, reference)
+def _with_digest(manifest: Manifest) -> dict[str, Any]:
     return {**manifest.document(), "digest": manifest.digest}
+
+
+def _platform_entries(manifest: Manifest) -> dict[Platform, str]:
+    """The digests of an index's images by their platforms; none of what is no index."""
+    entries = manifest.document().get("manifests")
+    found: dict[Platform, str] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        named = entry.get("platform") if isinstance(entry, dict) else None
+        platform = Platform.of(named) if isinstance(named, dict) else None
+        if platform and platform.known and is_sha256(str(entry.get("digest"))):
+            found.setdefault(platform, entry["digest"])
+    return found
 
 
 def _destination(image: ArchiveContent, repository: str | None, tag: str | None) -> tuple[str, str]:

@@ -5,6 +5,7 @@ other names of one architecture are those that containerd takes for the same:
 https://github.com/containerd/platforms/blob/main/database.go
 """
 
+import platform
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ _SAME_ARCHITECTURE = {
     "aarch64": ("arm64", ""),
     "armel": ("arm", "v6"),
     "armhf": ("arm", "v7"),
+    "armv6l": ("arm", "v6"),
+    "armv7l": ("arm", "v7"),
     "i386": ("386", ""),
     "x86_64": ("amd64", ""),
     "x86-64": ("amd64", ""),
@@ -52,6 +55,11 @@ class Platform:
                 f"{text!r} is not a platform; write os/architecture[/variant], e.g. linux/arm64"
             )
         return _in_one_spelling(*text.lower().split("/"))
+
+    @classmethod
+    def of_this_machine(cls) -> "Platform":
+        """What images would have to be made for to run here: Linux, also on a Mac."""
+        return _in_one_spelling("linux", platform.machine().lower())
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "Platform | None":

@@ -74,12 +74,12 @@ def parse_reference(text: str) -> Reference:
     return Reference(parse_registry_host(registry), repository, tag or DEFAULT_TAG, digest or None)
 
 
-def parse_repository_tag(text: str) -> tuple[str, str]:
+def parse_repository_tag(repo_tag: str) -> tuple[str, str]:
     """Split ``localhost:5000/app:1`` into ``("localhost:5000/app", "1")``.
 
     No tag, or an empty one, is ``latest``; the port of a registry is not a tag.
     """
-    name, tag = _split_tag(text)
+    name, tag = _split_tag(repo_tag)
     return name, tag or DEFAULT_TAG
 
 

@@ -94,8 +94,16 @@ def test_size_is_that_of_config_and_stored_layers(tmp_path: Path) -> None:
 
 
 def test_a_config_with_wrong_types_names_the_field(tmp_path: Path) -> None:
-    with pytest.raises(TarReadError, match="created"):
-        inspect(tmp_path, created={"not": "a date"})
+    with pytest.raises(TarReadError, match="architecture"):
+        inspect(tmp_path, architecture=["amd64"])
+
+
+@pytest.mark.parametrize("created", [{"not": "a date"}, "yesterday", "", True])
+def test_a_date_that_is_none_is_left_out(created: object, tmp_path: Path) -> None:
+    history = [{"created": created, "created_by": "base"}, {"created_by": "app"}]
+    described = inspect(tmp_path, created=created, history=history)
+    assert (described.created, described.layers[0].created) == (None, None)
+    assert described.layers[0].created_by == "base"
 
 
 def test_the_tar_s_manifest_is_docker_s(tmp_path: Path) -> None:

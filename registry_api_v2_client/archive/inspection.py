@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from ..models import ImageConfig, ImageInspect, LayerInfo
 from ..reference import parse_repository_tag
 from .image_archive import ImageArchive
 from .model import ArchiveContent, ArchiveImage, Layer
+
+_MOMENT = pydantic.TypeAdapter[datetime | None](datetime | None)
 
 
 def validate_docker_tar(tar_path: str | Path) -> bool:
@@ -121,7 +124,7 @@ def _image_config(document: Mapping[str, Any]) -> ImageConfig:
     return ImageConfig(
         architecture=document.get("architecture") or "",
         os=document.get("os") or "",
-        created=document.get("created"),
+        created=_moment(document.get("created")),
         cmd=runtime.get("Cmd") or [],
         entrypoint=runtime.get("Entrypoint") or [],
         env=runtime.get("Env") or [],
@@ -139,7 +142,7 @@ def _layer_info(layer: Layer, history: Mapping[str, Any]) -> LayerInfo:
         size=layer.size,
         media_type=str((layer.descriptor or {}).get("mediaType") or "")
         or DOCKER.layers.get(layer.compression, "application/zstd"),
-        created=history.get("created"),
+        created=_moment(history.get("created")),
         created_by=history.get("created_by"),
     )
 
@@ -150,6 +153,14 @@ def _layer_history(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     if not isinstance(history, list):
         return []
     return [entry for entry in history if isinstance(entry, dict) and not entry.get("empty_layer")]
+
+
+def _moment(value: object) -> datetime | None:
+    """A time that a builder wrote; None for what is no time, since nothing depends on it."""
+    try:
+        return _MOMENT.validate_python(value)
+    except pydantic.ValidationError:
+        return None
 
 
 def _section(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:

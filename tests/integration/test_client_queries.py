@@ -1,5 +1,6 @@
 """Asking a real registry what it holds, and deleting from it."""
 
+import platform
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from registry_api_v2_client import (
     push_docker_tar,
 )
 from tests.support.images import ARCHIVES, gzip_bytes, sha256_digest
+from tests.support.layouts import Layout, platform_image
 from tests.support.processes import free_port
 from tests.support.scripted_server import Exchange, Reply, ScriptedServer
 from tests.support.skopeo import skopeo_inspect
@@ -123,11 +125,38 @@ async def test_what_an_image_is(
     assert (info["architecture"], info["os"]) == (seen["Architecture"], seen["Os"])
     assert info["created"] == "2024-01-02T03:04:05Z"
     layers = [gzip_bytes(layer) for layer in archive.image.layers]
-    assert info["size"] == len(archive.image.config) + sum(map(len, layers))
+    assert info["platforms"] == []
+    assert info["size"] == info["total_size"] == len(archive.image.config) + sum(map(len, layers))
     assert info["layer_count"] == len(info["layers"]) == 2
     assert [layer["digest"] for layer in info["layers"]] == [sha256_digest(x) for x in layers]
     assert info["config"]["config"]["Cmd"] == ["/bin/app"]
     assert info["manifest"]["schemaVersion"] == 2
+
+
+@pytest.mark.parametrize(
+    ("machine", "described"),
+    [("aarch64", "arm64"), ("riscv64", "amd64")],
+    ids=["of this platform", "the first where none is"],
+)
+async def test_of_an_index_one_image_is_described(
+    machine: str,
+    described: str,
+    tmp_path: Path,
+    registry_url: str,
+    repository: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    layout = Layout()
+    image = layout.image(platform_image("linux/amd64"), platform="linux/amd64")
+    other = layout.image(platform_image("linux/arm64"), platform="linux/arm64")
+    layout.root(layout.index(layout.attestation(image), image, other))
+    path = layout.write(tmp_path / "app.tar")
+    await push_docker_tar(path, registry_url, repository, "1")
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    info = await get_image_info(registry_url, repository, tag="1")
+    assert (info["os"], info["architecture"]) == ("linux", described)
+    assert info["digest"] == {"amd64": image, "arm64": other}[described]["digest"]
+    assert info["platforms"] == ["linux/amd64", "linux/arm64"]
 
 
 async def test_deleting_by_tag(tmp_path: Path, registry_url: str, repository: str) -> None:
@@ -136,14 +165,16 @@ async def test_deleting_by_tag(tmp_path: Path, registry_url: str, repository: st
     assert await delete_image(registry_url, repository, "1") is True
     with pytest.raises(ManifestUnknownError):
         await get_manifest(registry_url, repository, "1")
-    assert await delete_image(registry_url, repository, "1") is False
+    with pytest.raises(ManifestUnknownError, match=f"no {repository}:1 to delete"):
+        await delete_image(registry_url, repository, "1")
 
 
 async def test_deleting_by_digest(tmp_path: Path, registry_url: str, repository: str) -> None:
     archive = ARCHIVES["guide"](tmp_path)
     digest = await push_docker_tar(archive.path, registry_url, repository, "1")
     assert await delete_image_by_digest(registry_url, repository, digest) is True
-    assert await delete_image_by_digest(registry_url, repository, digest) is False
+    with pytest.raises(ManifestUnknownError, match=f"no {repository}@{digest} to delete"):
+        await delete_image_by_digest(registry_url, repository, digest)
 
 
 async def test_a_registry_with_deletes_switched_off() -> None:

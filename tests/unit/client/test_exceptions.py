@@ -68,6 +68,7 @@ def test_only_what_time_can_mend_is_retryable() -> None:
     [
         (InvalidReferenceError, ValidationError),
         (SourceUnreadableError, ValidationError),
+        (TarReadError, ValidationError),
         (ArchiveDigestError, TarReadError),
         (UnauthorizedError, ResponseError),
         (DeniedError, ResponseError),
