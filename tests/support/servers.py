@@ -142,6 +142,9 @@ class RedisServer:
 
     def start(self) -> None:
         self.process.start()
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
         self.process.wait_ready(lambda: redis_answers(self.url))
 
     def kill(self) -> None:
@@ -168,7 +171,7 @@ def valkey_server() -> str:
 def run_redis(directory: Path) -> Iterator[RedisServer]:
     server = RedisServer(directory)
     with server.process:
-        server.process.wait_ready(lambda: redis_answers(server.url))
+        server.wait_ready()
         yield server
 
 
