@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
@@ -36,6 +36,9 @@ POLL_SECONDS = 2.0
 """How often a watched job is read though no message came: messages may be lost."""
 
 MOST_WATCHED = 1000
+
+MOST_DELAY = timedelta(days=3650)
+"""As long as the workers' own records are kept."""
 
 
 class PushQueue:
@@ -82,7 +85,7 @@ class PushQueue:
         platform: str | None = None,
         compression: Compression = "gzip",
         priority: Priority = "normal",
-        not_before: datetime | None = None,
+        not_before: datetime | timedelta | None = None,
         max_attempts: int | None = None,
         ordered: bool = True,
         cleanup: bool = False,
@@ -100,7 +103,8 @@ class PushQueue:
                 index is pushed with all its platforms.
             compression: of layers that are not compressed: ``gzip``, ``zstd``, or ``keep`` them.
             priority: of jobs enqueued within the same quarter of an hour, ``high`` go first.
-            not_before: when to start, with its time zone; at once if not given.
+            not_before: when to start, a moment with its time zone or the time from now on; at once
+                if not given.
             ordered: whether to leave a tag alone that a job enqueued later has written.
             cleanup: whether the worker deletes the source after success.
 
@@ -123,8 +127,7 @@ class PushQueue:
             cleanup=cleanup,
             labels=dict(labels or {}),
         )
-        if not_before and not not_before.tzinfo:
-            raise InvalidJobError("invalid job: not_before has no time zone")
+        _check_start(not_before)
         status, _ = await self._store.create(job, not_before=not_before)
         return await self._hand_over(status)
 
@@ -211,6 +214,15 @@ class PushQueue:
 
 def _absolute(path: str | Path) -> str:
     return str(Path(path).absolute())
+
+
+def _check_start(not_before: datetime | timedelta | None) -> None:
+    if isinstance(not_before, datetime):
+        if not not_before.tzinfo:
+            raise InvalidJobError("invalid job: not_before has no time zone")
+        not_before -= datetime.now(UTC)
+    if not_before and not_before > MOST_DELAY:
+        raise InvalidJobError("invalid job: not_before is more than ten years away")
 
 
 def _target(text: str) -> str:

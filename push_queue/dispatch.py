@@ -5,7 +5,6 @@ job that is due gets a lead by its priority: it overtakes what was enqueued up t
 hour before it with the next lower priority, and nothing older, so that nothing waits for ever.
 """
 
-import time
 from datetime import UTC, datetime, timedelta
 
 from arq.connections import ArqRedis
@@ -45,9 +44,11 @@ class Dispatch:
         arq_id = self._keys.arq_job_id(job.id, job.generation)
         with redis_errors(self._address):
             for _ in range(HAND_OVER_TRIES):
+                seconds, microseconds = await self._redis.time()
+                now = datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
                 # None means that arq has the job, or that the connection broke while it looked.
                 enqueued = await self._redis.enqueue_job(
-                    TASK, job.id, job.generation, _job_id=arq_id, _defer_until=_place(job)
+                    TASK, job.id, job.generation, _job_id=arq_id, _defer_until=_place(job, now)
                 )
                 if enqueued or await self._arq_has(arq_id):
                     return
@@ -60,7 +61,6 @@ class Dispatch:
         leads = [item for name, lead in LEADS.items() for item in (name, _ms(lead))]
         arguments: list[str | int] = [
             self._keys.namespace,
-            int(time.time() * 1000),
             _ms(STEP),
             *leads,
         ]
@@ -82,8 +82,7 @@ class Dispatch:
         return await job.status() is not ArqStatus.not_found
 
 
-def _place(job: JobStatus) -> datetime:
-    now = datetime.now(UTC)
+def _place(job: JobStatus, now: datetime) -> datetime:
     if job.next_attempt_at and job.next_attempt_at > now:
         return job.next_attempt_at
     return now - LEADS[job.priority]

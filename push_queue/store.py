@@ -7,7 +7,7 @@ told so and changes nothing.
 
 import json
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -30,7 +30,7 @@ from push_queue.models import (
 )
 from push_queue.records import decode, flat, pairs, parse_status
 from push_queue.redis_errors import address_of, redis_errors
-from push_queue.scripts import JobScripts, Scripts, utc_now
+from push_queue.scripts import JobScripts, Scripts
 from push_queue.settings import LEASE_SECONDS, REGISTRY_MAX_UPLOADS, WEEK_SECONDS
 
 ERROR_LENGTH = 2000
@@ -87,39 +87,30 @@ class JobStore:
         keep_finished: int = WEEK_SECONDS,
         registry_max_uploads: int = REGISTRY_MAX_UPLOADS,
         lease_seconds: int = LEASE_SECONDS,
-        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._redis = redis
         self._keys = keys
         self._registry_max_uploads = registry_max_uploads
         self._lease_seconds = lease_seconds
-        self._clock = clock
         self._address = address_of(redis)
-        self._scripts = JobScripts(redis, keys, keep_finished, clock)
+        self._scripts = JobScripts(redis, keys, keep_finished)
         self._turn_scripts = Scripts(redis)
 
     # Producer side
 
     async def create(
-        self, job: PushJob, *, not_before: datetime | None = None
+        self, job: PushJob, *, not_before: datetime | timedelta | None = None
     ) -> tuple[JobStatus, bool]:
         """Enqueue the job, unless its id is known: then the job of that id comes back, and False.
 
-        This writes the status record; handing the job to arq is the producer's next step.
+        ``not_before`` is a moment or the time from now on. This writes the status record; handing
+        the job to arq is the producer's next step.
         """
-        fields = {
-            **records.job_fields(job),
-            "state": JobState.QUEUED,
-            "generation": "0",
-            "attempt": "0",
-            "enqueued_at": records.timestamp(self._clock()),
-        }
-        if not_before:
-            fields["next_attempt_at"] = records.timestamp(not_before)
-        answer = await self._scripts.run("create", job.id, flat(fields))
-        if len(answer) == 1:
-            return parse_status({**fields, "sequence": str(answer[0])}), True
-        return parse_status(pairs(answer)), False
+        moment = _ms(not_before.timestamp()) if isinstance(not_before, datetime) else 0
+        delay = _ms(not_before.total_seconds()) if isinstance(not_before, timedelta) else 0
+        arguments: list[str | int] = [moment, delay, *flat(records.job_fields(job))]
+        created, *items = await self._scripts.run("create", job.id, arguments)
+        return parse_status(pairs(items)), bool(created)
 
     async def cancel(self, job_id: str) -> JobState:
         """Cancel a waiting job at once and ask the worker of a running one to stop.
@@ -233,19 +224,18 @@ class JobStore:
         A job that was asked to be cancelled is cancelled instead; so it is by ``defer`` and
         ``release``.
         """
-        fields = {"next_attempt_at": self._in(delay)}
         return await self._settle(
-            claim, JobState.RETRYING, Outcome.FAILED, error, error_kind, fields
+            claim, JobState.RETRYING, Outcome.FAILED, error, error_kind, delay
         )
 
     async def defer(
         self, claim: Claim, reason: str, delay: float, *, error_kind: str = ""
     ) -> JobState | None:
         """Put the attempt off; it is not used up. With a kind of error it counts as a deferral."""
-        fields = {"next_attempt_at": self._in(delay), "waiting_for": _line(reason)}
+        fields = {"waiting_for": _line(reason)}
         error = reason if error_kind else ""
         return await self._settle(
-            claim, JobState.QUEUED, Outcome.DEFERRED, error, error_kind, fields
+            claim, JobState.QUEUED, Outcome.DEFERRED, error, error_kind, delay, fields
         )
 
     async def release(self, claim: Claim) -> JobState | None:
@@ -260,14 +250,14 @@ class JobStore:
 
     async def take_turn(self, claim: Claim, target: str, token: str, seconds: float) -> Turn:
         """Ask for the turn to write a tag; it is held for so many ``seconds``."""
-        arguments: list[str | int] = [claim.fence, target, token, int(seconds * 1000)]
+        arguments: list[str | int] = [claim.fence, target, token, _ms(seconds)]
         answer = await self._scripts.run("take_turn", claim.job.id, arguments)
         return Turn(answer.decode())
 
     async def renew_turn(self, target: str, token: str, seconds: float) -> bool:
         """Hold the turn for so many ``seconds`` more; False when it has run out."""
         keys = [self._keys.tag_writer(target)]
-        arguments: list[str | int] = [token, int(seconds * 1000)]
+        arguments: list[str | int] = [token, _ms(seconds)]
         return bool(await self._turn_scripts.run("renew_turn", keys, arguments))
 
     async def end_turn(self, claim: Claim, target: str, token: str, digest: str = "") -> bool:
@@ -344,6 +334,7 @@ class JobStore:
         outcome: Outcome,
         error: str = "",
         error_kind: str = "",
+        delay: float | None = None,
         fields: Mapping[str, str] | None = None,
     ) -> JobState | None:
         arguments: list[str | int] = [
@@ -352,13 +343,11 @@ class JobStore:
             outcome,
             _line(error),
             error_kind,
+            "" if delay is None else _ms(delay),
             *flat(fields or {}),
         ]
         answer = await self._scripts.run("settle", claim.job.id, arguments)
         return JobState(answer.decode()) if answer else None
-
-    def _in(self, seconds: float) -> str:
-        return records.timestamp(self._clock() + timedelta(seconds=seconds))
 
     async def _read(self, reply: Any) -> Any:
         # redis-py types its commands for its synchronous client as well, hence Any.
@@ -374,3 +363,7 @@ class JobStore:
 
 def _line(text: str) -> str:
     return " ".join(text.split())[:ERROR_LENGTH]
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,7 +1,5 @@
 """Which workers are alive: each reports itself, and is forgotten when it stops to."""
 
-import time
-
 from redis.asyncio import Redis
 
 from push_queue.keys import Keys
@@ -23,10 +21,11 @@ class WorkerRegistry:
         key = self._keys.worker(worker.id)
         fields = worker.model_dump(mode="json") | {"started_at": timestamp(worker.started_at)}
         with redis_errors(self._address):
+            now = await self._now()
             async with self._redis.pipeline() as pipe:
                 pipe.hset(key, mapping=fields)
                 pipe.expire(key, ttl)
-                pipe.zadd(self._keys.workers, {worker.id: int(time.time()) + ttl})
+                pipe.zadd(self._keys.workers, {worker.id: now + ttl})
                 await pipe.execute()
 
     async def remove(self, worker_id: str) -> None:
@@ -40,8 +39,9 @@ class WorkerRegistry:
     async def alive(self) -> list[WorkerInfo]:
         """The workers that reported themselves lately, the longest silent first."""
         with redis_errors(self._address):
+            now = await self._now()
             async with self._redis.pipeline() as pipe:
-                pipe.zremrangebyscore(self._keys.workers, "-inf", int(time.time()))
+                pipe.zremrangebyscore(self._keys.workers, "-inf", now)
                 pipe.zrange(self._keys.workers, 0, -1)
                 _, ids = await pipe.execute()
             async with self._redis.pipeline(transaction=False) as pipe:
@@ -49,3 +49,8 @@ class WorkerRegistry:
                     pipe.hgetall(self._keys.worker(worker_id.decode()))
                 hashes = await pipe.execute()
         return [WorkerInfo.model_validate(decode(fields)) for fields in hashes if fields]
+
+    async def _now(self) -> int:
+        """Redis' time: other hosts' clocks may be off."""
+        seconds, _ = await self._redis.time()
+        return seconds

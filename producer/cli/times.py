@@ -1,7 +1,7 @@
 """Times as they are typed: ``90``, ``5m``, ``2h30m``, ``2026-01-31T09:30``."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from producer.cli.exits import BadInputError
 
@@ -10,12 +10,15 @@ _DURATION = re.compile(r"(?:\d+[dhms])+|\d+")
 _PART = re.compile(r"(\d+)([dhms]?)")
 
 
-def start_time(delay: str | None, at: str | None) -> datetime | None:
-    """When to start, from ``--delay`` or ``--at``; None is at once."""
+def start_time(delay: str | None, at: str | None) -> datetime | timedelta | None:
+    """When to start, from ``--delay`` or ``--at``; None is at once.
+
+    A delay counts by Redis' clock, which this machine's may differ from.
+    """
     if delay and at:
         raise BadInputError("--delay and --at exclude each other")
     if delay:
-        return datetime.now(UTC) + _duration(delay)
+        return _duration(delay)
     return _moment(at) if at else None
 
 

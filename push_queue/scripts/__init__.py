@@ -4,8 +4,7 @@ Each file documents its arguments and result. Those about one job have ``prelude
 which names the arguments that all of them take and holds what they share.
 """
 
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -13,14 +12,9 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 
-from push_queue import records
 from push_queue.keys import Keys
 from push_queue.models import JobState
 from push_queue.redis_errors import address_of, redis_errors
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Scripts:
@@ -46,16 +40,13 @@ class Scripts:
 class JobScripts:
     """Runs the scripts about one job."""
 
-    def __init__(
-        self, redis: Redis, keys: Keys, keep_finished: int, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, redis: Redis, keys: Keys, keep_finished: int) -> None:
         self._scripts = Scripts(redis)
         self._keys = keys
         self._keep_finished = keep_finished
-        self._clock = clock
 
     async def run(self, name: str, job_id: str, args: Iterable[str | int] = ()) -> Any:
-        keys, now = self._keys, self._clock()
+        keys = self._keys
         return await self._scripts.run(
             name,
             [
@@ -68,14 +59,7 @@ class JobScripts:
                 keys.sequence,
                 *(keys.jobs_in(state) for state in JobState),
             ],
-            [
-                job_id,
-                keys.namespace,
-                records.timestamp(now),
-                int(now.timestamp()),
-                self._keep_finished,
-                *args,
-            ],
+            [job_id, keys.namespace, self._keep_finished, *args],
         )
 
 

@@ -1,10 +1,11 @@
 -- Enqueue a job, once per id.
 --
--- args    field, value, … of the job
--- Result  {sequence} of the job created, or the hash of the job that is there as field, value, …
+-- args    1 not to start before, in milliseconds of Unix time   2 nor before so many milliseconds
+--         from now   3.. field, value, … of the job
+-- Result  {1 if it was created, field, value, … of the job that is there now}
 local TRIM_EVERY = 16
 if redis.call('EXISTS', job) == 1 then
-  return redis.call('HGETALL', job)
+  return {0, unpack(redis.call('HGETALL', job))}
 end
 
 local function forget(ids)
@@ -31,6 +32,11 @@ if redis.call('ZADD', all, sequence, id) == 0 then
   redis.call('ZADD', all, sequence, id)
 end
 redis.call('ZADD', in_state.queued, sequence, id)
-redis.call('HSET', job, 'sequence', sequence, unpack(args))
+local due = math.max(tonumber(args[1]), now_ms + tonumber(args[2]))
+if due > now_ms then
+  redis.call('HSET', job, 'next_attempt_at', timestamp(due))
+end
+redis.call('HSET', job, 'state', 'queued', 'sequence', sequence, 'generation', 0, 'attempt', 0,
+  'enqueued_at', now, unpack(args, 3))
 announce('queued', 0)
-return {sequence}
+return {1, unpack(redis.call('HGETALL', job))}

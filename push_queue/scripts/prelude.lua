@@ -3,17 +3,38 @@
 -- KEYS  1 push:job:{id}   2 push:job:{id}:blobs   3 push:job:{id}:attempts
 --       4 push:jobs       5 push:finished         6 push:events       7 push:seq
 --       8.. push:jobs:{state}: queued, running, retrying, succeeded, failed, cancelled, superseded
--- ARGV  1 job id          2 namespace             3 now, ISO 8601
---       4 now, Unix time  5 seconds to keep finished jobs
---       6.. the script's own, as `args`
+-- ARGV  1 job id          2 namespace             3 seconds to keep finished jobs
+--       4.. the script's own, as `args`
 local job, blobs, attempts = KEYS[1], KEYS[2], KEYS[3]
 local all, finished, events, sequence_key = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local in_state = {
   queued = KEYS[8], running = KEYS[9], retrying = KEYS[10],
   succeeded = KEYS[11], failed = KEYS[12], cancelled = KEYS[13], superseded = KEYS[14],
 }
-local id, namespace, now, now_unix, keep = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local args = {unpack(ARGV, 6)}
+local id, namespace, keep = ARGV[1], ARGV[2], ARGV[3]
+local args = {unpack(ARGV, 4)}
+
+-- ISO 8601 in UTC, of milliseconds of Unix time. The date is counted from the 1st of March of the
+-- year 0, so that a leap day is the last of its year.
+local function timestamp(ms)
+  local seconds = math.floor(ms / 1000)
+  local day, second = math.floor(seconds / 86400) + 719468, seconds % 86400
+  local era, day_of_era = math.floor(day / 146097), day % 146097
+  local year = math.floor((day_of_era - math.floor(day_of_era / 1460)
+    + math.floor(day_of_era / 36524) - math.floor(day_of_era / 146096)) / 365)
+  local day_of_year = day_of_era - (365 * year + math.floor(year / 4) - math.floor(year / 100))
+  local month = math.floor((5 * day_of_year + 2) / 153)
+  local january = month >= 10 and 1 or 0
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ',
+    era * 400 + year + january, month + 3 - 12 * january,
+    day_of_year - math.floor((153 * month + 2) / 5) + 1,
+    math.floor(second / 3600), math.floor(second / 60) % 60, second % 60, ms % 1000)
+end
+
+-- Redis' clock is the only one that all processes share.
+local time = redis.call('TIME')
+local now_unix, now_ms = tonumber(time[1]), time[1] * 1000 + math.floor(time[2] / 1000)
+local now = timestamp(now_ms)
 
 local EVENTS_KEPT = 10000
 local ATTEMPTS_KEPT = 100

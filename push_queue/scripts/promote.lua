@@ -1,13 +1,15 @@
 -- Jobs that were put off and are due now get the place in the queue that their priority gives them.
 --
 -- KEYS    1 arq's queue
--- ARGV    1 namespace   2 now, in milliseconds   3 lead of the lowest priority, in milliseconds
---         4.. priority, lead in milliseconds, …
+-- ARGV    1 namespace   2 lead of the lowest priority, in milliseconds
+--         3.. priority, lead in milliseconds, …
 -- Result  how many there were
-local namespace, now, least = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local namespace, least = ARGV[1], tonumber(ARGV[2])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local MOST = 500
 local leads = {}
-for i = 4, #ARGV, 2 do
+for i = 3, #ARGV, 2 do
   leads[ARGV[i]] = ARGV[i + 1]
 end
 -- All others are further ahead already, or not due.

@@ -1,7 +1,8 @@
 -- End the attempt under way, by the worker that holds the fence.
 --
 -- args    1 fence   2 state to go to   3 outcome of the attempt   4 error or ''
---         5 error kind or ''   6.. field, value, … to set besides
+--         5 error kind or ''   6 milliseconds until the next attempt, if it is put off, or ''
+--         7.. field, value, … to set besides
 -- Result  the state the job is in now, also for a call that was sent before; false when the job is
 --         no longer this worker's. `succeeded` becomes `superseded` where newer jobs have written
 --         all its tags, and `queued` where targets are left that could not be tried yet.
@@ -41,10 +42,13 @@ if error or outcome ~= 'deferred' then
   close_attempt(record, outcome, error, error_kind)
 end
 
-local changes, gone = {unpack(args, 6)}, {'probing'}
+local changes, gone = {unpack(args, 7)}, {'probing'}
 local function set(field, value)
   table.insert(changes, field)
   table.insert(changes, value)
+end
+if args[6] ~= '' then
+  set('next_attempt_at', timestamp(now_ms + args[6]))
 end
 
 if not is_final(state) and record.cancel_requested then

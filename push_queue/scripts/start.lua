@@ -22,8 +22,6 @@ end
 -- Milliseconds to wait for a registry, and why; nothing when it can be tried now.
 local probing = {}
 local function held_back(registry)
-  local time = redis.call('TIME')
-  local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
   local pause = redis.call('HMGET', pause_key(registry), 'until', 'probe_until', 'reason')
   if pause[1] then
     local left = math.max(tonumber(pause[1]), tonumber(pause[2] or 0)) - now_ms

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from push_queue import JobStore, Keys, Wait
 from tests.unit.push_queue.test_store import *  # noqa: F403 - its tests are ours
-from tests.unit.push_queue.test_store import KEEP_SECONDS, Clock, a_job, started
+from tests.unit.push_queue.test_store import KEEP_SECONDS, a_job, started
 
 pytestmark = pytest.mark.integration
 
@@ -24,9 +24,9 @@ def keys(namespace: str) -> Keys:
 
 
 @pytest.fixture
-def store(redis: Redis, keys: Keys, clock: Clock) -> JobStore:
+def store(redis: Redis, keys: Keys) -> JobStore:
     """Of leases that are over however short Redis has been up."""
-    return JobStore(redis, keys, KEEP_SECONDS, lease_seconds=0, clock=clock)
+    return JobStore(redis, keys, KEEP_SECONDS, lease_seconds=0)
 
 
 async def test_a_redis_just_started_gives_workers_a_lease_s_time_to_come_back(

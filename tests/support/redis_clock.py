@@ -1,8 +1,10 @@
-"""fakeredis' own time, which stands still until it is told to move."""
+"""Redis' time: read from any Redis, and fakeredis' made to stand still until it is told to move."""
 
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from redis.asyncio import Redis
 
 
 class RedisClock:
@@ -14,3 +16,10 @@ class RedisClock:
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
+
+
+async def redis_now(redis: Redis) -> datetime:
+    """To the millisecond, as timestamps are written."""
+    seconds, microseconds = await redis.time()
+    milliseconds = timedelta(milliseconds=microseconds // 1000)
+    return datetime.fromtimestamp(seconds, UTC) + milliseconds

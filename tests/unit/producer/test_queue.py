@@ -1,4 +1,5 @@
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,16 @@ async def test_a_bad_target_enqueues_nothing(
 
 
 @pytest.mark.parametrize(
-    "fields", [{"job_id": "a b"}, {"job_id": ""}, {"max_attempts": 0}, {"compression": "lzma"}]
+    "fields",
+    [
+        {"job_id": "a b"},
+        {"job_id": ""},
+        {"max_attempts": 0},
+        {"compression": "lzma"},
+        {"not_before": datetime(2026, 1, 31)},  # noqa: DTZ001 - without a time zone
+        {"not_before": datetime.max.replace(tzinfo=UTC)},
+        {"not_before": timedelta.max},
+    ],
 )
 async def test_an_impossible_job_enqueues_nothing(
     queue: PushQueue, redis: ArqRedis, fields: dict[str, object]

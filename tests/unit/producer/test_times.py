@@ -1,6 +1,6 @@
 """Times as they are typed."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -19,10 +19,7 @@ from producer.cli.times import start_time
     ],
 )
 def test_delays(text: str, delay: timedelta) -> None:
-    before = datetime.now(UTC)
-    start = start_time(text, None)
-    assert start is not None
-    assert before + delay <= start <= datetime.now(UTC) + delay
+    assert start_time(text, None) == delay
 
 
 def test_a_moment_with_its_offset() -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -22,12 +23,11 @@ from push_queue import (
     make_job,
     redis_errors,
 )
-from push_queue.store import utc_now
 
 SECRET = "correct-horse"
 JOB = make_job(id="a", source="/a", targets=["localhost/a:1"])
 CLAIM = Claim(JOB, JOB.targets, 0, 1, 1, "worker")
-WORKER = WorkerInfo(id="w", host="h", pid=1, version="1", started_at=utc_now())
+WORKER = WorkerInfo(id="w", host="h", pid=1, version="1", started_at=datetime.now(UTC))
 
 STORE_CALLS: dict[str, tuple[Any, ...]] = {
     "create": (JOB,),
