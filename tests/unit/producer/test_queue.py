@@ -90,7 +90,7 @@ async def test_a_bad_target_enqueues_nothing(
         {"job_id": ""},
         {"max_attempts": 0},
         {"compression": "lzma"},
-        {"not_before": datetime(2026, 1, 31)},  # noqa: DTZ001 - without a time zone
+        {"not_before": datetime(2026, 1, 31)},
         {"not_before": datetime.max.replace(tzinfo=UTC)},
         {"not_before": timedelta.max},
     ],
