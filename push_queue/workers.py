@@ -53,4 +53,4 @@ class WorkerRegistry:
     async def _now(self) -> int:
         """Redis' time: other hosts' clocks may be off."""
         seconds, _ = await self._redis.time()
-        return seconds
+        return int(seconds)
