@@ -1,6 +1,7 @@
 """A client for any number of registries: one HTTP session, one push engine."""
 
 import asyncio
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -66,8 +67,9 @@ class RegistryClient:
     ) -> None:
         self._plain_http_hosts = frozenset(host.lower() for host in plain_http_hosts)
         self._tls = TlsSettings(certs_dir, frozenset(host.lower() for host in insecure_hosts))
+        self._credentials = CredentialStore.default(credentials)
         self._transport = Transport(
-            CredentialStore.default(credentials),
+            self._credentials,
             timeout=timeout,
             tls=self._tls,
             plain_http_hosts=self._plain_http_hosts,
@@ -78,16 +80,15 @@ class RegistryClient:
     def registry(self, host: str) -> Registry:
         """The registry at ``host[:port]`` or at a URL, which then says whether to use TLS.
 
+        A path in the URL is the prefix below which the registry serves its API, a user and password
+        are what to sign in with.
+
         Raises:
-            ValidationError: neither a host nor an http(s) URL.
+            ValidationError: neither a host nor such a URL; the message shows no password.
         """
-        try:
-            url = URL(host if "://" in host else self._url(host))
-        except ValueError as error:
-            raise ValidationError(f"{host!r} is not a registry's host or URL") from error
-        if url.scheme not in ("http", "https") or not url.host:
-            raise ValidationError(f"{host!r} is not a registry's host or URL")
-        url = url.with_user(None).with_query(None).with_fragment(None)
+        url, credentials = parse_registry_url(host if "://" in host else self._url(host))
+        if credentials:
+            self._credentials.add(url.host_port_subcomponent or "", credentials)
         # One object a registry: it remembers what uploads the registry takes.
         return self._registries.setdefault(url, Registry(self._transport, url))
 
@@ -178,6 +179,27 @@ class RegistryClient:
             Target(self.registry(host), repository, tuple(dict.fromkeys(names)))
             for (host, repository), names in tags.items()
         ]
+
+
+def parse_registry_url(text: str) -> tuple[URL, Credentials | None]:
+    """Where a registry's API is, and the credentials in the URL, which the address then lacks.
+
+    Raises:
+        ValidationError: not an http(s) URL, or one with a query or fragment.
+    """
+    shown = repr(re.sub(r"(?<=://)[^/]*@", "", text))
+    try:
+        url = URL(text)
+    except ValueError as error:
+        raise ValidationError(f"{shown} is not a registry's host or URL") from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValidationError(f"{shown} is not a registry's host or URL")
+    if url.raw_query_string or url.raw_fragment:
+        raise ValidationError(f"{shown}: a registry's URL has neither query nor fragment")
+    credentials = Credentials(url.user, url.password or "") if url.user else None
+    # Docker's and Podman's logins name registries by the address of their API, too.
+    prefix = re.sub(r"(/v2)?/*$", "", url.raw_path)
+    return url.with_user(None).with_path(prefix, encoded=True), credentials
 
 
 def registry_url(host: str, plain_http_hosts: Collection[str] = (), *, tls: bool = False) -> str:

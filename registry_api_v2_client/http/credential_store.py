@@ -40,6 +40,10 @@ class CredentialStore:
             file.read()
         return cls(given, files)
 
+    def add(self, host: str, credentials: Credentials) -> None:
+        """Use these for the registry at ``host[:port]`` from now on, whatever others there are."""
+        self._given[registry_key(host)] = credentials
+
     async def find(
         self, host: str, repository: str = "", *, anew: bool = False
     ) -> Credentials | None:

@@ -521,7 +521,7 @@ class Registry:
         body: Body | None = None,
         sink: Sink | None = None,
     ) -> Answer:
-        url = self.url.join(URL(target)) if isinstance(target, str) else target
+        url = self.url / target.lstrip("/") if isinstance(target, str) else target
         try:
             return await self._transport.request(
                 method,

@@ -5,6 +5,7 @@ import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -192,3 +193,15 @@ def assert_tells_no_secret(error: RegistryError) -> None:
     for text in (str(error), repr(error), repr(error.__cause__)):
         assert WRONG.password not in text
         assert encoded not in text
+
+
+async def test_credentials_in_the_url_are_used(
+    tmp_path: Path, start_registry: Callable[..., Registry]
+) -> None:
+    registry = start_registry(htpasswd=True)
+    path = ARCHIVES["guide"](tmp_path).path
+    login = f"{HTPASSWD_USER}:{quote(HTPASSWD_PASSWORD)}"
+    await push_docker_tar(path, f"http://{login}@{registry.host}", "app", "1")
+    with pytest.raises(UnauthorizedError) as caught:
+        await push_docker_tar(path, f"http://{HTPASSWD_USER}:wrong@{registry.host}", "app", "1")
+    assert "wrong" not in str(caught.value)

@@ -1,6 +1,7 @@
 """Asking a real registry what it holds, and deleting from it."""
 
 import platform
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,13 @@ from registry_api_v2_client import (
     list_repositories,
     list_tags,
     push_docker_tar,
+    verify_image,
 )
 from tests.support.images import ARCHIVES, gzip_bytes, sha256_digest
 from tests.support.layouts import Layout, platform_image
 from tests.support.processes import free_port
 from tests.support.scripted_server import Exchange, Reply, ScriptedServer
+from tests.support.servers import Registry
 from tests.support.skopeo import skopeo_inspect
 from tests.support.spec_registry import SpecRegistry
 
@@ -197,3 +200,16 @@ async def test_a_registry_that_tells_no_digest() -> None:
         Exchange("DELETE", f"/v2/app/manifests/{digest}", Reply(202)),
     ) as server:
         assert await delete_image(server.url, "app", "1") is True
+
+
+async def test_a_registry_below_a_prefix(
+    tmp_path: Path, start_registry: Callable[..., Registry]
+) -> None:
+    url = f"{start_registry(prefix='/images/').url}/images"
+    archive = ARCHIVES["guide"](tmp_path)
+    digest = await push_docker_tar(archive.path, url, "team/app", "1")
+    assert (await get_image_info(url, "team/app", "1"))["digest"] == digest
+    assert await list_repositories(url) == ["team/app"]
+    assert await list_tags(f"{url}/", "team/app") == ["1"]
+    assert (await verify_image(archive.path, url, "team/app", "1")).equal
+    assert await check_registry_connectivity(url.removesuffix("/images")) is False

@@ -31,6 +31,7 @@ storage:
   delete: {{enabled: true}}
 http:
   addr: "{host}"
+  prefix: "{prefix}"
 """
 TLS_CONFIG = """\
   tls: {{certificate: {chain}, key: {key}{client_authorities}}}
@@ -80,16 +81,18 @@ def run_registry(
     client_authority: Path | None = None,
     token_server: TokenServer | None = None,
     address: str = "127.0.0.1",
+    prefix: str = "/",
 ) -> Iterator[Registry]:
     """A distribution registry on a free port, storage in `directory`, deletes enabled.
 
     With `client_authority` it speaks only to clients that have a certificate of that authority.
+    The API is below `prefix`, which begins and ends with a slash.
     """
     program = require_program("docker-registry")
     directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
     host = f"{address}:{port}"
-    config = REGISTRY_CONFIG.format(root=directory / "storage", host=host)
+    config = REGISTRY_CONFIG.format(root=directory / "storage", host=host, prefix=prefix)
     if tls:
         clients = f", clientcas: [{client_authority}]" if client_authority else ""
         config += TLS_CONFIG.format(chain=tls.chain, key=tls.key, client_authorities=clients)
@@ -106,7 +109,7 @@ def run_registry(
     process = ManagedProcess([program, "serve", str(config_file)], directory / "registry.log")
     with process:
         registry = Registry(host, process, "https" if tls else "http")
-        process.wait_ready(lambda: http_answers(f"{registry.url}/v2/"))
+        process.wait_ready(lambda: http_answers(f"{registry.url}{prefix}v2/"))
         yield registry
 
 

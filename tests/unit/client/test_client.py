@@ -66,9 +66,26 @@ async def test_a_registry_is_remembered(client: RegistryClient) -> None:
     assert client.registry("registry.example.com:5000") is not one
 
 
-async def test_a_secret_in_a_url_goes_nowhere(client: RegistryClient) -> None:
-    registry = client.registry("http://user:secret@localhost:5000/?token=secret")
+async def test_a_secret_in_a_url_is_not_shown(client: RegistryClient) -> None:
+    registry = client.registry("http://user:secret@localhost:5000/")
     assert "secret" not in str(registry.url)
+    for rest in ("localhost:99999", "localhost:5000/?a=1", "localhost:5000/#a", "["):
+        with pytest.raises(ValidationError) as caught:
+            client.registry(f"http://user:secret@{rest}")
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["", "/", "/v2", "/v2/"])
+async def test_the_address_of_the_api_is_the_registry(client: RegistryClient, path: str) -> None:
+    assert client.registry(f"http://localhost:5000{path}") is client.registry("localhost:5000")
+
+
+@pytest.mark.parametrize("rest", ["?token=1", "/#fragment", "/team?x"])
+async def test_what_a_registry_s_url_cannot_have_is_refused(
+    client: RegistryClient, rest: str
+) -> None:
+    with pytest.raises(ValidationError, match="neither query nor fragment"):
+        client.registry(f"http://localhost:5000{rest}")
 
 
 @pytest.mark.parametrize(
