@@ -52,5 +52,6 @@ class WorkerRegistry:
 
     async def _now(self) -> int:
         """Redis' time: other hosts' clocks may be off."""
+        seconds: int
         seconds, _ = await self._redis.time()
         return int(seconds)
