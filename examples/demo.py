@@ -66,8 +66,9 @@ def main() -> int:
         confirm_with_skopeo(digests)
 
     headline("Done; nothing is left running. To go on:")
-    print("  make start-registry")
-    print("  .venv/bin/push-queue push YOUR.tar --to localhost:15000/your/app:1.0")
+    if not answers(f"http://{host}"):
+        print(f"  make start-registry REGISTRY_PORT={host.rpartition(':')[2]}")
+    print(f"  .venv/bin/push-queue push YOUR.tar --to {host}/your/app:1.0")
     return 0
 
 
@@ -88,7 +89,7 @@ def push_queue(*arguments: str | Path) -> None:
 @contextmanager
 def registry() -> Iterator[str]:
     """`host:port` of the registry that answers already, else of one for the demo alone."""
-    if asyncio.run(check_registry_connectivity(REGISTRY_URL, timeout=5)):
+    if answers(REGISTRY_URL):
         yield urlsplit(REGISTRY_URL).netloc
         return
     port = free_port(preferred=urlsplit(REGISTRY_URL).port or 15000)
@@ -98,6 +99,10 @@ def registry() -> Iterator[str]:
         yield f"localhost:{port}"
     finally:
         subprocess.run([*REGISTRY_SCRIPT, "stop"], env=environment, check=True)
+
+
+def answers(url: str) -> bool:
+    return asyncio.run(check_registry_connectivity(url, timeout=5))
 
 
 def free_port(preferred: int) -> int:

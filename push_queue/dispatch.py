@@ -45,7 +45,10 @@ class Dispatch:
         with redis_errors(self._address):
             for _ in range(HAND_OVER_TRIES):
                 seconds, microseconds = await self._redis.time()
-                now = datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
+                # Cut to milliseconds, as promote does: rounded up, it would get its lead twice.
+                now = datetime.fromtimestamp(seconds, UTC) + timedelta(
+                    milliseconds=microseconds // 1000
+                )
                 # None means that arq has the job, or that the connection broke while it looked.
                 enqueued = await self._redis.enqueue_job(
                     TASK, job.id, job.generation, _job_id=arq_id, _defer_until=_place(job, now)

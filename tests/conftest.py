@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -26,6 +27,17 @@ from tests.support.servers import (
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("local", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "local")
+
+
+@pytest.fixture(autouse=True)
+def signals_of_a_terminal() -> None:
+    """Let signals reach what the tests start: a shell's background jobs inherit them ignored."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            ends_the_tests = (
+                signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL
+            )
+            signal.signal(number, ends_the_tests)
 
 
 @pytest.fixture(autouse=True)

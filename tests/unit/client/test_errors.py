@@ -118,7 +118,7 @@ def test_the_query_of_an_address_is_not_passed_on(address: str) -> None:
     assert str(error).endswith("no, is that so?")
 
 
-@pytest.mark.parametrize(("status", "words"), [(413, "413 Request Entity Too Large"), (599, "599")])
+@pytest.mark.parametrize(("status", "words"), [(507, "507 Insufficient Storage"), (599, "599")])
 def test_without_words_the_status_has_to_do(status: int, words: str) -> None:
     assert str(failure(status, b"<html>no</html>")) == f"host: push of app: {words}"
 

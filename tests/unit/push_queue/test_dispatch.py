@@ -10,6 +10,7 @@ from arq.constants import in_progress_key_prefix, job_key_prefix
 
 from push_queue import Dispatch, JobState, JobStatus, JobStore, Keys, arq_options, make_job
 from push_queue.dispatch import LEADS
+from tests.support.redis_clock import RedisClock
 
 
 @pytest.fixture(params=["push", "a.b-c", "a%b*"])
@@ -22,6 +23,11 @@ def keys(request: pytest.FixtureRequest) -> Keys:
 async def redis(keys: Keys) -> AsyncIterator[ArqRedis]:
     async with fakeredis.FakeAsyncRedis() as fake:
         yield ArqRedis(fake.connection_pool, default_queue_name=keys.queue, **arq_options())
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> RedisClock:
+    return RedisClock(monkeypatch)
 
 
 @pytest.fixture
@@ -97,6 +103,20 @@ async def test_a_job_that_was_put_off_gets_its_lead_when_it_is_due(
         for priority, lead in LEADS.items()
     }
     assert await dispatch.promote() == 0, "once"
+
+
+@pytest.mark.parametrize("milliseconds", [0, 0.4, 0.5, 0.6, 999.9])
+async def test_a_job_placed_in_the_millisecond_of_a_promotion_gets_its_lead_once(
+    milliseconds: float,
+    dispatch: Dispatch,
+    store: JobStore,
+    redis: ArqRedis,
+    keys: Keys,
+    clock: RedisClock,
+) -> None:
+    clock.advance(milliseconds / 1000)
+    await dispatch.hand_over(await create(store, "job-1", priority="low"))
+    assert await dispatch.promote() == 0
 
 
 async def test_handing_over_twice_is_one_job(
