@@ -23,7 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGE = "registry:2"
-TOOLS = ("docker-registry", "skopeo")  # the binaries, and the Debian packages they come in
+TOOLS = ("docker-registry", "skopeo", "faketime")  # binaries, and the Debian packages they come in
 PULL_SECONDS = 60
 START_SECONDS = 30
 
@@ -193,7 +193,8 @@ def ensure_tools() -> None:
         raise UnavailableError(
             f"not installed: {names}\n"
             f"  Debian, Ubuntu: sudo apt-get install {names}\n"
-            f"  elsewhere: a Docker daemon with {IMAGE} runs the registry, skopeo reads back"
+            f"  elsewhere: a Docker daemon with {IMAGE} runs the registry; skopeo reads"
+            " back, and faketime has clocks that are off"
         )
     print(f"Installing {names}", flush=True)
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}

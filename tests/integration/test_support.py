@@ -1,12 +1,17 @@
 """The test doubles themselves: a test that leans on one must be able to trust it."""
 
 import asyncio
+import os
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from tests.support.clocks import clock_off_by
 from tests.support.images import (
     ARCHIVES,
     OCI_LAYOUT,
@@ -247,3 +252,18 @@ async def get(server: ScriptedServer, target: str) -> tuple[int, bytes]:
         session.get(f"{server.url}{target}") as response,
     ):
         return response.status, await response.read()
+
+
+# Clocks
+
+
+@pytest.mark.parametrize("off", [60, -60])
+def test_a_clock_is_off(off: int) -> None:
+    ask = [sys.executable, "-c", "import time; print(time.time(), time.monotonic())"]
+    before = time.time(), time.monotonic()
+    answer = subprocess.run(
+        ask, env=os.environ | clock_off_by(off), capture_output=True, text=True, check=True
+    ).stdout.split()
+    after = time.time(), time.monotonic()
+    assert before[0] + off - 1 < float(answer[0]) < after[0] + off + 1
+    assert before[1] < float(answer[1]) < after[1], "durations are right"
