@@ -8,6 +8,7 @@ hour before it with the next lower priority, and nothing older, so that nothing 
 from datetime import UTC, datetime, timedelta
 
 from arq.connections import ArqRedis
+from arq.constants import in_progress_key_prefix
 from arq.jobs import Job
 from arq.jobs import JobStatus as ArqStatus
 
@@ -58,6 +59,28 @@ class Dispatch:
         raise RedisUnavailableError(
             f"job {job.id} could not be handed to the workers; enqueue it again with this id"
         )
+
+    async def take(self, most: int, lease_seconds: int) -> list[tuple[str, int]]:
+        """Take jobs that are due by Redis' clock, for a lease.
+
+        Returns arq's id of each, and the score that it had in the queue.
+        """
+        arguments: list[str | int] = [most, lease_seconds * 1000]
+        taken = await self._scripts.run("take_due", [self._keys.queue], arguments)
+        return [
+            (arq_id.decode(), int(score))
+            for arq_id, score in zip(taken[::2], taken[1::2], strict=True)
+        ]
+
+    async def hold(self, arq_id: str, seconds: float) -> None:
+        """Nobody is to take the job before so many seconds have passed by Redis' clock."""
+        keys = [self._keys.queue, in_progress_key_prefix + arq_id]
+        await self._scripts.run("hold", keys, [arq_id, max(1, round(seconds * 1000))])
+
+    async def give_back(self, arq_id: str, score: int) -> None:
+        """The job is where it was before it was taken, unless it has left the queue."""
+        with redis_errors(self._address):
+            await self._redis.zadd(self._keys.queue, {arq_id: score}, xx=True)
 
     async def promote(self) -> int:
         """Give jobs that were put off, and are due now, the lead of their priority."""

@@ -3,23 +3,18 @@
 arq marks a running job with an in-progress key that lives as long as the longest job may run, so
 a crashed worker's job would be stuck for that long; and running jobs fill the head of the queue,
 which arq reads from the top. Here the key lives for one lease, and the job's place in the queue is
-moved to the end of it. Both are renewed while the job runs. ``on_job_end`` puts the original score
-back, on which arq's arithmetic for ``Retry`` builds.
+at the end of it. Both are renewed while the job runs. In the end the job is put back where it was,
+or put off: the place that arq would give it depends on this host's clock.
 """
 
 import asyncio
 import logging
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Any
 
-from arq.connections import ArqRedis
-from arq.constants import in_progress_key_prefix
-from redis.exceptions import RedisError
+from push_queue import Dispatch, RedisUnavailableError
 
 logger = logging.getLogger(__name__)
-
-Hook = Callable[[dict[str, Any]], Awaitable[None]]
 
 _RENEWALS = 3
 """Times that a lease is renewed before it would run out."""
@@ -28,12 +23,12 @@ _RENEWALS = 3
 class Lease:
     """The lease of one running job, by arq's id."""
 
-    def __init__(self, redis: ArqRedis, queue: str, arq_id: str, score: int, seconds: int) -> None:
-        self._redis = redis
-        self._queue = queue
+    def __init__(self, dispatch: Dispatch, arq_id: str, score: int, seconds: int) -> None:
+        self._dispatch = dispatch
         self._arq_id = arq_id
         self._score = score
         self._seconds = seconds
+        self._delay: float | None = None
         self._renewal: asyncio.Task[None] | None = None
         self._lost = False
 
@@ -41,11 +36,19 @@ class Lease:
         await self._renew()
         self._renewal = asyncio.create_task(self._keep())
 
+    def put_off(self, seconds: float) -> None:
+        """When it is given back, the job is not to run before so many seconds have passed."""
+        self._delay = seconds
+
     async def give_back(self) -> None:
         await self._stop_renewing()
-        # Whatever the outcome, arq deletes the in-progress key right after.
-        if not self._lost:
-            await self._write(self._redis.zadd(self._queue, {self._arq_id: self._score}, xx=True))
+        if self._lost:
+            return
+        # arq deletes the in-progress key right after.
+        if self._delay is None:
+            await self._write(self._dispatch.give_back(self._arq_id, self._score))
+        else:
+            await self._write(self._dispatch.hold(self._arq_id, self._delay))
 
     async def lose(self) -> None:
         """The job runs elsewhere by now: its place in the queue is another worker's to keep."""
@@ -64,32 +67,25 @@ class Lease:
             await self._renew()
 
     async def _renew(self) -> None:
-        end = int((time.time() + self._seconds) * 1000)
-        async with self._redis.pipeline(transaction=False) as pipe:
-            # Written rather than prolonged: a worker that had lost this job to us deletes the key
-            # when it notices.
-            pipe.psetex(in_progress_key_prefix + self._arq_id, self._seconds * 1000, b"1")
-            pipe.zadd(self._queue, {self._arq_id: end}, xx=True)
-            await self._write(pipe.execute())
+        await self._write(self._dispatch.hold(self._arq_id, self._seconds))
 
-    async def _write(self, command: Awaitable[Any]) -> None:
+    async def _write(self, command: Awaitable[None]) -> None:
         # An exception out of an arq hook ends the worker. A lease that could not be renewed is
         # renewed the next time, or runs out, which is what it is for.
         try:
             await command
-        except RedisError as error:
+        except RedisUnavailableError as error:
             logger.warning("cannot renew the lease of %s: %s", self._arq_id, error)
 
 
-def lease_hooks(queue: str, seconds: int) -> tuple[Hook, Hook]:
-    """``on_job_start`` and ``on_job_end`` for arq's worker."""
+async def take_lease(ctx: dict[str, Any]) -> None:
+    """arq's hook ``on_job_start``."""
+    runtime = ctx["runtime"]
+    lease = Lease(runtime.dispatch, ctx["job_id"], ctx["score"], runtime.settings.lease_seconds)
+    ctx["lease"] = lease
+    await lease.take()
 
-    async def on_job_start(ctx: dict[str, Any]) -> None:
-        lease = Lease(ctx["redis"], queue, ctx["job_id"], ctx["score"], seconds)
-        ctx["lease"] = lease
-        await lease.take()
 
-    async def on_job_end(ctx: dict[str, Any]) -> None:
-        await ctx["lease"].give_back()
-
-    return on_job_start, on_job_end
+async def give_lease_back(ctx: dict[str, Any]) -> None:
+    """arq's hook ``on_job_end``."""
+    await ctx["lease"].give_back()

@@ -7,7 +7,7 @@ from arq.worker import func
 
 from push_queue import TASK, Keys, Patience, Settings, arq_options, redis_settings
 
-from .lease import lease_hooks
+from .lease import give_lease_back, take_lease
 from .push_task import push_image
 from .runtime import close_runtime, open_runtime
 
@@ -23,7 +23,6 @@ def worker_options(settings: Settings, patience: Patience | None = None) -> dict
     """Keyword arguments for ``arq.worker.Worker``."""
     patience = patience or Patience()
     queue = Keys(settings.namespace).queue
-    on_job_start, on_job_end = lease_hooks(queue, settings.lease_seconds)
 
     async def on_startup(ctx: dict[str, Any]) -> None:
         ctx["redis"].set_retry(patience)
@@ -43,8 +42,8 @@ def worker_options(settings: Settings, patience: Patience | None = None) -> dict
         "redis_settings": redis_settings(settings),
         "on_startup": on_startup,
         "on_shutdown": on_shutdown,
-        "on_job_start": on_job_start,
-        "on_job_end": on_job_end,
+        "on_job_start": take_lease,
+        "on_job_end": give_lease_back,
         "max_jobs": settings.max_jobs,
         # None: a push may take as long as it moves. Until the hook has
         # set our lease, arq's own is ten seconds then.

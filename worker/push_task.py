@@ -63,7 +63,8 @@ async def push_image(ctx: dict[str, Any], job_id: str, generation: int) -> None:
         logger.exception("job %s: unexpected error", job_id)
         delay = _START_AGAIN_SECONDS
     if delay is not None:
-        raise Retry(defer=delay)
+        ctx["lease"].put_off(delay)
+        raise Retry
 
 
 async def _run(runtime: Runtime, job_id: str, generation: int) -> float | None:

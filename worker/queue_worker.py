@@ -1,8 +1,8 @@
 """arq's worker, made to outlive Redis failures.
 
-arq lets an error of Redis outside of a job end the worker: a connection that breaks while it looks
-whether a job is taken, a Redis that is full when it counts a try. Here such a job is left to its
-lease, which runs out, and the worker goes on.
+arq lets an error of Redis outside of a job end the worker: one that is full when it counts a try,
+for instance. Here such a job is left to its lease, which runs out, and the worker goes on. And arq
+takes the jobs that are due by its host's clock; here it is Redis' clock, common to all.
 """
 
 import asyncio
@@ -13,6 +13,8 @@ from typing import Any
 
 from arq.worker import Worker
 from redis.exceptions import RedisError
+
+from push_queue import RedisUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -25,16 +27,33 @@ class QueueWorker(Worker):
         self._stopping = self._handed_back = False
         self.on_stop = lambda _: on_hand_back()
 
-    async def start_jobs(self, job_ids: list[bytes]) -> None:
-        # After an outage of Redis a job's lease may have run out while it runs here.
-        ours = {job_id.encode() for job_id, task in self.tasks.items() if not task.done()}
+    async def _poll_iteration(self) -> None:
+        if self.allow_pick_jobs and self.job_counter < self.max_jobs:
+            await self._take_jobs()
+        for arq_id, task in list(self.tasks.items()):
+            if task.done():
+                del self.tasks[arq_id]
+                task.result()
+        await self.heart_beat()
+
+    async def _take_jobs(self) -> None:
+        runtime = self.ctx["runtime"]
         try:
-            await super().start_jobs([job_id for job_id in job_ids if job_id not in ours])
-        except RedisError as error:
-            # It happened while arq looked at one job, for which it had taken a slot.
-            self.job_counter -= 1
-            self.sem.release()
-            logger.warning("cannot start jobs: %s", error)
+            taken = await runtime.dispatch.take(
+                self.max_jobs - self.job_counter, runtime.settings.lease_seconds
+            )
+        except RedisUnavailableError as error:
+            logger.warning("cannot take jobs: %s", error)
+            return
+        for arq_id, score in taken:
+            # After an outage of Redis a job's lease may have run out while it runs here.
+            if arq_id not in self.tasks or self.tasks[arq_id].done():
+                self.job_counter += 1
+                task = self.tasks[arq_id] = self.loop.create_task(self.run_job(arq_id, score))
+                task.add_done_callback(self._free_slot)
+
+    def _free_slot(self, _: asyncio.Task[None]) -> None:
+        self.job_counter -= 1
 
     async def run_job(self, job_id: str, score: int) -> None:
         try:

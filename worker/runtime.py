@@ -34,6 +34,7 @@ class Runtime:
     worker_id: str
     settings: Settings
     store: JobStore
+    dispatch: Dispatch
     client: RegistryClient
     presence: Presence
     housekeeper: Housekeeper
@@ -82,14 +83,16 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
         settings.registry_max_uploads,
         settings.lease_seconds,
     )
+    dispatch = Dispatch(redis, keys)
     leadership = Leadership(redis, keys.housekeeper, _HOUSEKEEPER_SECONDS)
     return Runtime(
         worker_id=worker_id,
         settings=settings,
         store=store,
+        dispatch=dispatch,
         client=client,
         presence=presence,
-        housekeeper=Housekeeper(Dispatch(redis, keys), store, leadership),
+        housekeeper=Housekeeper(dispatch, store, leadership),
     )
 
 

@@ -63,7 +63,9 @@ class JobScripts:
         )
 
 
-_WITHOUT_PRELUDE = frozenset({"take_slot", "pause", "find_orphans", "promote", "renew_turn"})
+_WITHOUT_PRELUDE = frozenset(
+    {"find_orphans", "hold", "pause", "promote", "renew_turn", "take_due", "take_slot"}
+)
 
 
 @cache

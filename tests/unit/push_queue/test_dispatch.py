@@ -12,6 +12,8 @@ from push_queue import Dispatch, JobState, JobStatus, JobStore, Keys, arq_option
 from push_queue.dispatch import LEADS
 from tests.support.redis_clock import RedisClock
 
+LEASE_SECONDS = 15
+
 
 @pytest.fixture(params=["push", "a.b-c", "a%b*"])
 def keys(request: pytest.FixtureRequest) -> Keys:
@@ -41,7 +43,11 @@ def dispatch(redis: ArqRedis, keys: Keys) -> Dispatch:
 
 
 async def create(
-    store: JobStore, job_id: str, *, not_before: datetime | None = None, **fields: object
+    store: JobStore,
+    job_id: str,
+    *,
+    not_before: datetime | timedelta | None = None,
+    **fields: object,
 ) -> JobStatus:
     job = make_job(id=job_id, source="/a", targets=["localhost:15000/app:1"], **fields)
     status, _ = await store.create(job, not_before=not_before)
@@ -117,6 +123,60 @@ async def test_a_job_placed_in_the_millisecond_of_a_promotion_gets_its_lead_once
     clock.advance(milliseconds / 1000)
     await dispatch.hand_over(await create(store, "job-1", priority="low"))
     assert await dispatch.promote() == 0
+
+
+# Taking
+
+
+async def test_jobs_are_taken_by_priority_for_a_lease(
+    clock: RedisClock, dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+) -> None:
+    for priority in ("low", "normal", "high"):
+        await dispatch.hand_over(await create(store, priority, priority=priority))
+    names = [keys.arq_job_id(priority, 0) for priority in ("high", "normal", "low")]
+    scores = [await redis.zscore(keys.queue, name) for name in names]
+    taken = await dispatch.take(2, LEASE_SECONDS)
+    assert taken == list(zip(names, scores, strict=True))[:2]
+    for name in names[:2]:
+        assert await redis.zscore(keys.queue, name) == (clock.now + LEASE_SECONDS) * 1000
+        assert await redis.pttl(in_progress_key_prefix + name) == LEASE_SECONDS * 1000
+    assert [name for name, _ in await dispatch.take(9, LEASE_SECONDS)] == names[2:]
+    assert await dispatch.take(9, LEASE_SECONDS) == []
+
+
+async def test_a_job_whose_lease_ran_out_is_taken_again(
+    clock: RedisClock, dispatch: Dispatch, store: JobStore
+) -> None:
+    await dispatch.hand_over(await create(store, "job-1"))
+    await dispatch.take(1, LEASE_SECONDS)
+    clock.advance(LEASE_SECONDS - 1)
+    assert await dispatch.take(1, LEASE_SECONDS) == []
+    clock.advance(1.001)
+    assert len(await dispatch.take(1, LEASE_SECONDS)) == 1
+
+
+async def test_a_job_is_not_taken_before_its_time(
+    clock: RedisClock, dispatch: Dispatch, store: JobStore
+) -> None:
+    delay = timedelta(minutes=1)
+    await dispatch.hand_over(await create(store, "job-1", not_before=delay, priority="high"))
+    clock.advance(59)
+    assert await dispatch.take(1, LEASE_SECONDS) == []
+    clock.advance(1)
+    assert len(await dispatch.take(1, LEASE_SECONDS)) == 1
+
+
+async def test_a_job_that_another_runs_though_it_is_due_is_passed_over(
+    dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+) -> None:
+    for job_id in ("job-1", "job-2"):
+        await dispatch.hand_over(await create(store, job_id))
+    await redis.set(in_progress_key_prefix + keys.arq_job_id("job-1", 0), b"1")
+    taken = await dispatch.take(1, LEASE_SECONDS)
+    assert [name for name, _ in taken] == [keys.arq_job_id("job-2", 0)]
+
+
+# Handing over
 
 
 async def test_handing_over_twice_is_one_job(

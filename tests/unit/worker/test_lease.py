@@ -1,19 +1,22 @@
 """A job's lease on arq's keys: taken, renewed, given back, and no trouble without Redis."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import fakeredis
 import pytest
 from arq.constants import in_progress_key_prefix
 from redis.asyncio import Redis
 
+from push_queue import Dispatch, Keys, load_settings
+from tests.support.redis_clock import RedisClock
 from tests.support.waiting import becomes
-from worker.lease import Lease, lease_hooks
+from worker.lease import Lease, give_lease_back, take_lease
 
-QUEUE = "push:queue"
-JOB = "push:job-1:0"
+KEYS = Keys()
+QUEUE = KEYS.queue
+JOB = KEYS.arq_job_id("job-1", 0)
 IN_PROGRESS = in_progress_key_prefix + JOB
 SCORE = 1_700_000_000_000
 LONG_MS = 86_400_000
@@ -23,6 +26,11 @@ SECONDS = 15
 @pytest.fixture
 def server() -> fakeredis.FakeServer:
     return fakeredis.FakeServer()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> RedisClock:
+    return RedisClock(monkeypatch)
 
 
 @pytest.fixture
@@ -36,7 +44,11 @@ async def redis(server: fakeredis.FakeServer) -> AsyncIterator[Redis]:
 
 
 def lease_of(redis: Redis, seconds: int = SECONDS) -> Lease:
-    return Lease(redis, QUEUE, JOB, SCORE, seconds)  # type: ignore[arg-type] # enough of arq's
+    return Lease(dispatch_of(redis), JOB, SCORE, seconds)
+
+
+def dispatch_of(redis: Redis) -> Dispatch:
+    return Dispatch(redis, KEYS)  # type: ignore[arg-type] # enough of arq's
 
 
 async def is_moved(redis: Redis) -> bool:
@@ -44,13 +56,13 @@ async def is_moved(redis: Redis) -> bool:
     return bool(await redis.zscore(QUEUE, JOB) != SCORE)
 
 
-async def test_a_running_job_is_out_of_the_way_until_the_lease_ends(redis: Redis) -> None:
+async def test_a_running_job_is_out_of_the_way_until_the_lease_ends(
+    redis: Redis, clock: RedisClock
+) -> None:
     lease = lease_of(redis)
-    before = time.time() * 1000
     await lease.take()
     assert 0 < await redis.pttl(IN_PROGRESS) <= SECONDS * 1000
-    score = await redis.zscore(QUEUE, JOB)
-    assert before + SECONDS * 1000 - 1 <= score <= time.time() * 1000 + SECONDS * 1000
+    assert await redis.zscore(QUEUE, JOB) == (clock.now + SECONDS) * 1000
     await lease.give_back()
 
 
@@ -59,6 +71,17 @@ async def test_the_job_s_own_place_comes_back(redis: Redis) -> None:
     await lease.take()
     await lease.give_back()
     assert await redis.zscore(QUEUE, JOB) == SCORE
+
+
+@pytest.mark.parametrize("delay", [0.5, 600])
+async def test_a_job_that_is_put_off_is_due_when_the_time_has_passed(
+    delay: float, redis: Redis, clock: RedisClock
+) -> None:
+    lease = lease_of(redis)
+    await lease.take()
+    lease.put_off(delay)
+    await lease.give_back()
+    assert await redis.zscore(QUEUE, JOB) == (clock.now + delay) * 1000
 
 
 async def test_it_is_renewed_while_the_job_runs_and_not_after(redis: Redis) -> None:
@@ -129,9 +152,9 @@ async def test_a_renewal_that_failed_is_made_up_for(
 
 
 async def test_arq_s_hooks_take_and_give_back(redis: Redis) -> None:
-    on_job_start, on_job_end = lease_hooks(QUEUE, SECONDS)
-    context = {"redis": redis, "job_id": JOB, "score": SCORE}
-    await on_job_start(context)
+    runtime = SimpleNamespace(dispatch=dispatch_of(redis), settings=load_settings())
+    context = {"runtime": runtime, "job_id": JOB, "score": SCORE}
+    await take_lease(context)
     assert await redis.zscore(QUEUE, JOB) > SCORE
-    await on_job_end(context)
+    await give_lease_back(context)
     assert await redis.zscore(QUEUE, JOB) == SCORE
