@@ -23,7 +23,7 @@
         ├── UnsupportedError            405, 415: the registry does not do this
         ├── TagImmutableError           the tag is there, and cannot be moved to another image
         ├── RateLimitedError            429, with the delay asked for               (retry helps)
-        ├── ServerError                 5xx, with the delay asked for if any        (retry helps)
+        ├── ServerError                 5xx, 408, 425, with the delay asked for     (retry helps)
         └── ProtocolError               an answer that the specification does not allow
 
 Each class has a ``kind``, a stable word that ends up in a job's ``error_kind``, and ``retryable``:
@@ -227,7 +227,7 @@ class RateLimitedError(ResponseError):
 
 
 class ServerError(ResponseError):
-    """5xx: the registry failed."""
+    """5xx: the registry failed; 408, 425: it, or a proxy before it, gave the request up."""
 
     kind = "registry_unavailable"
     retryable = True

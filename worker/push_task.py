@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 _START_AGAIN_SECONDS = 5.0
 """Before a job is started again whose attempt could not be brought to an end."""
+_SETTLE_AGAIN_SECONDS = 1.0
+"""Before an outcome is sent again that Redis did not take: it may be full for a while."""
 _NEXT_TARGETS_SECONDS = 1.0
 """Before the targets are tried that were left out of an attempt."""
 _MOST_DEFERRALS = 100
@@ -148,7 +151,7 @@ class _Attempt:
         if signal is Signal.LOST:
             raise JobLostError
         await self._uploads.abandon()
-        await self._store.mark_cancelled(self._claim)
+        await self._written(lambda: self._store.mark_cancelled(self._claim))
 
     async def _settle(self, push: asyncio.Task[PushedImage]) -> float | None:
         try:
@@ -157,17 +160,19 @@ class _Attempt:
             return await self._defer(str(reason), reason.delay)
         except RegistryError as error:
             return await self._fail_or_go_on(error)
-        except (JobLostError, RedisUnavailableError):
+        except RedisUnavailableError as error:
+            return await self._defer(str(error), _START_AGAIN_SECONDS)
+        except JobLostError:
             raise
         except Exception:  # the outermost frame of the push: whatever it is, the job must say so
             logger.exception("job %s: unexpected error", self._job.id)
             await self._uploads.abandon()
-            await self._store.fail(self._claim, "internal error; see the worker's log", "internal")
+            await self._fail("internal error; see the worker's log", "internal")
             return None
         await self._progress.flush()
-        state = await self._store.succeed(self._claim, pushed.digest, pushed.notes)
-        if state is None:
-            raise JobLostError
+        state = await self._written(
+            lambda: self._store.succeed(self._claim, pushed.digest, pushed.notes)
+        )
         targets = ", ".join(self._claim.targets)
         logger.info("job %s: %s: %s to %s", self._job.id, state, pushed.digest, targets)
         for note in pushed.notes:
@@ -186,21 +191,40 @@ class _Attempt:
         if delay is None:
             logger.error("job %s: failed: %s", self._job.id, error)
             await self._uploads.abandon()
-            await self._store.fail(claim, str(error), error.kind)
+            await self._fail(str(error), error.kind)
             return None
         logger.warning("job %s: attempt %s: %s", self._job.id, claim.attempt, error)
-        return self._next(await self._store.retry(claim, str(error), error.kind, delay), delay)
+        state = await self._written(lambda: self._store.retry(claim, str(error), error.kind, delay))
+        return None if state.final else delay
 
     async def _defer(self, reason: str, delay: float, error_kind: str = "") -> float | None:
         logger.info("job %s: put off for %.1f s: %s", self._job.id, delay, reason)
-        state = await self._store.defer(self._claim, reason, delay, error_kind=error_kind)
-        return self._next(state, delay)
-
-    def _next(self, state: JobState | None, delay: float) -> float | None:
-        """The seconds until the next attempt; none if the job was cancelled meanwhile."""
-        if state is None:
-            raise JobLostError
+        state = await self._written(
+            lambda: self._store.defer(self._claim, reason, delay, error_kind=error_kind)
+        )
         return None if state.final else delay
+
+    async def _fail(self, error: str, error_kind: str) -> None:
+        await self._written(lambda: self._store.fail(self._claim, error, error_kind))
+
+    async def _written(self, settle: Callable[[], Awaitable[JobState | None]]) -> JobState:
+        """Write the outcome down, however long Redis does not take it; a push may depend on it.
+
+        Returns the state that the job is in now: final if it was cancelled meanwhile.
+
+        Raises:
+            JobLostError: the job runs elsewhere by now.
+        """
+        while True:
+            try:
+                state = await settle()
+            except RedisUnavailableError as error:
+                logger.warning("job %s: the outcome is not written yet: %s", self._job.id, error)
+                await asyncio.sleep(_SETTLE_AGAIN_SECONDS)
+            else:
+                if state is None:
+                    raise JobLostError
+                return state
 
     def _clean_up(self) -> None:
         try:

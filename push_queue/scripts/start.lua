@@ -45,10 +45,9 @@ local function superseded(target)
   return newest and tonumber(newest) > tonumber(record.sequence)
 end
 
--- Which targets are left, those of them that can be tried now, and else how long to wait.
-local function sort_targets(resent)
-  local left, open, pushed, wait_ms, reason = 0, {}, nil, nil, nil
-  local held = {}
+-- The targets left to push to, and the digest of those that were pushed.
+local function targets_left()
+  local left, pushed = {}, nil
   for _, target in ipairs(cjson.decode(record.targets)) do
     local result = record['result:' .. target]
     if not result and superseded(target) then
@@ -56,23 +55,29 @@ local function sort_targets(resent)
       redis.call('HSET', job, 'result:' .. target, result)
       record['result:' .. target] = result
     end
-    if result then
-      pushed = result ~= 'superseded' and result or pushed
-    else
-      left = left + 1
-      local registry = registry_of(target)
-      if not held[registry] then
-        held[registry] = resent and {} or {held_back(registry)}
-      end
-      local ms, why = unpack(held[registry])
-      if not ms then
-        table.insert(open, target)
-      elseif not wait_ms or ms < wait_ms then
-        wait_ms, reason = ms, why
-      end
+    if not result then
+      table.insert(left, target)
+    elseif result ~= 'superseded' then
+      pushed = result
     end
   end
-  return left, open, pushed, wait_ms, reason
+  return left, pushed
+end
+
+-- Those of the targets that can be tried now, and else how long to wait, and why.
+local function open_targets(left)
+  local open, held, wait_ms, reason = {}, {}, nil, nil
+  for _, target in ipairs(left) do
+    local registry = registry_of(target)
+    held[registry] = held[registry] or {held_back(registry)}
+    local ms, why = unpack(held[registry])
+    if not ms then
+      table.insert(open, target)
+    elseif not wait_ms or ms < wait_ms then
+      wait_ms, reason = ms, why
+    end
+  end
+  return open, wait_ms, reason
 end
 
 local function finish(state, ...)
@@ -90,33 +95,37 @@ local function uptime()
 end
 
 local resent = record.state == 'running' and record.token == token
-if record.state == 'running' and not resent then
+local lost = record.state == 'running' and not resent
+local lost_error = lost and 'worker ' .. record.worker .. ' stopped reporting'
+if lost then
   -- While Redis was away nobody could renew a lease: each gets the time of one to do so.
   local up = uptime()
   if up < lease then
     return {'wait', (lease - up) * 1000}
   end
-  local error = 'worker ' .. record.worker .. ' stopped reporting'
-  close_attempt(record, 'lost', error, 'worker_lost')
-  if record.cancel_requested then
-    return finish('cancelled')
-  end
-  if tonumber(record.attempt) >= tonumber(record.max_attempts) then
-    return finish('failed', 'error', error, 'error_kind', 'worker_lost')
-  end
+  close_attempt(record, 'lost', lost_error, 'worker_lost')
 end
 
-local left, open, pushed, wait_ms, reason = sort_targets(resent)
-if left == 0 then
-  if pushed then
-    return finish('succeeded', 'digest', pushed)
+-- Before all else: the worker may have pushed everything, and died before it could say so.
+local left, pushed = targets_left()
+if #left == 0 then
+  if not pushed then
+    return finish('superseded')
   end
-  return finish('superseded')
+  redis.call('HDEL', job, 'error', 'error_kind')
+  return finish('succeeded', 'digest', pushed)
 end
 if resent then
-  return {'start', cjson.encode(open), unpack(flat(record))}
+  return {'start', cjson.encode(left), unpack(flat(record))}
+end
+if lost and record.cancel_requested then
+  return finish('cancelled')
+end
+if lost and tonumber(record.attempt) >= tonumber(record.max_attempts) then
+  return finish('failed', 'error', lost_error, 'error_kind', 'worker_lost')
 end
 
+local open, wait_ms, reason = open_targets(left)
 if #open == 0 then
   if record.state == 'running' then
     redis.call('HSET', job, 'state', 'queued')

@@ -54,6 +54,13 @@ _BY_STATUS: dict[int, type[ResponseError]] = {
     # Quay: https://github.com/uber-archive/makisu/issues/189
     415: UnsupportedError,
     416: UploadUnknownError,
+}
+# These say more than a code: some registries send UNKNOWN or DENIED along.
+_WHATEVER_THE_CODE: dict[int, type[ResponseError]] = {
+    # A request that did not arrive in time, and one that came too early: both are to be sent again.
+    # https://www.rfc-editor.org/rfc/rfc9110#status.408, https://www.rfc-editor.org/rfc/rfc8470
+    408: ServerError,
+    425: ServerError,
     429: RateLimitedError,
 }
 # No code of the specification says so, and statuses differ; sources in docs/registries.md.
@@ -67,14 +74,10 @@ _LONGEST_PAUSE = 86_400.0
 def error_of(what: str, status: int, headers: Mapping[str, str], body: bytes) -> ResponseError:
     """The error for an answer; ``what`` names registry and operation."""
     code, message = _first_error(body)
-    kind = _BY_CODE.get(code or "") or _BY_STATUS.get(status)
-    # A status of 5xx or 429 says more than a code: some registries send UNKNOWN or DENIED along.
-    if status >= 500:
-        kind = ServerError
-    elif status == 429:
-        kind = RateLimitedError
-    elif message and _IMMUTABLE.search(message):
+    kind = ServerError if status >= 500 else _WHATEVER_THE_CODE.get(status)
+    if not kind and message and _IMMUTABLE.search(message):
         kind = TagImmutableError
+    kind = kind or _BY_CODE.get(code or "") or _BY_STATUS.get(status)
     words = (str(status), code, message) if code or message else (str(status), _phrase(status))
     details = " ".join(filter(None, words))
     return (kind or (ProtocolError if status < 400 else ResponseError))(

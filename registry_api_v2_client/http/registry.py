@@ -71,14 +71,16 @@ class UploadSession:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A manifest as the registry gave it."""
+    """A manifest as ``registry``, a host as references name it, gave it."""
 
     raw: bytes
     media_type: str
     digest: str
+    registry: str
 
     def document(self) -> dict[str, Any]:
-        return _object(self.raw, "manifest")
+        """Raises ProtocolError: it is no JSON object."""
+        return _object(self.raw, "manifest", self.registry)
 
 
 class Registry:
@@ -164,7 +166,7 @@ class Registry:
         )
         if answer.status == 404:
             raise self._unknown_blob(repository, digest)
-        return _object(answer.body, f"blob {digest}")
+        return _object(answer.body, f"blob {digest}", self.name)
 
     async def read_blob(self, repository: str, digest: str, sink: Sink) -> None:
         """Hand the bytes of a blob to ``sink``, in pieces; whoever asks compares their digest.
@@ -359,10 +361,12 @@ class Registry:
             )
         except ResponseError as error:
             if error.status == 404:
-                raise ManifestUnknownError(
-                    f"{self.host} has no image {repository}:{reference}",
-                    status=404,
-                    code=error.code,
+                raise self._own(
+                    ManifestUnknownError(
+                        f"{self.host} has no image {repository}:{reference}",
+                        status=404,
+                        code=error.code,
+                    )
                 ) from error
             raise
         media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
@@ -374,7 +378,7 @@ class Registry:
                         f"{self.host} gave {digest} as manifest {claim} of {repository}", status=200
                     )
                 )
-        return Manifest(answer.body, media_type, digest)
+        return Manifest(answer.body, media_type, digest, self.name)
 
     async def stored_digest(self, repository: str, reference: str) -> str | None:
         """Digest of what a tag or digest gives, by its bytes; None when it gives nothing.
@@ -495,7 +499,7 @@ class Registry:
             seen.add(url)
             answer = await self._request("GET", url, scope=scope, what=what, ok={200})
             # A repository whose last tag was deleted has "tags": null.
-            page = _object(answer.body, what).get(field) or []
+            page = _object(answer.body, what, self.name).get(field) or []
             if not isinstance(page, list) or not all(isinstance(name, str) for name in page):
                 raise self._own(
                     ProtocolError(
@@ -640,9 +644,7 @@ class Registry:
             )
 
     def _own(self, error: E) -> E:
-        """The error, with this registry as the one that failed."""
-        error.registry = self.name
-        return error
+        return _failure_of(self.name, error)
 
 
 class _Pieces:
@@ -677,11 +679,21 @@ def _count(text: str) -> int | None:
     return int(text) if _COUNT.fullmatch(text) else None
 
 
-def _object(content: bytes, what: str) -> dict[str, Any]:
+def _object(content: bytes, what: str, registry: str) -> dict[str, Any]:
     try:
         document = parse_json(content)
     except JsonDocumentError as error:
-        raise ProtocolError(f"{what}: the answer {error}", status=200) from error
+        raise _failure_of(
+            registry, ProtocolError(f"{what}: the answer {error}", status=200)
+        ) from error
     if not isinstance(document, dict):
-        raise ProtocolError(f"{what}: the answer is not an object", status=200)
+        raise _failure_of(
+            registry, ProtocolError(f"{what}: the answer is not an object", status=200)
+        )
     return document
+
+
+def _failure_of(registry: str, error: E) -> E:
+    """The error, with ``registry`` as the one that failed."""
+    error.registry = registry
+    return error

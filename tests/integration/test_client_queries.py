@@ -10,6 +10,7 @@ from registry_api_v2_client import (
     ManifestUnknownError,
     NameUnknownError,
     RegistryUnavailableError,
+    ResponseError,
     UnsupportedError,
     check_registry_connectivity,
     delete_image,
@@ -95,6 +96,21 @@ async def test_an_unknown_image_is_an_error_that_says_so(
             await query(registry_url, repository, "none")
         with pytest.raises(ManifestUnknownError, match="tests/nowhere"):
             await query(registry_url, "tests/nowhere", "1")
+
+
+async def test_errors_of_unknown_images_and_odd_answers_say_which_registry_it_was() -> None:
+    unknown = Exchange("GET", "/v2/app/manifests/none", Reply(404))
+    manifest = Exchange("GET", "/v2/app/manifests/1", Reply(200, body=b"[]"))
+    page = Exchange("GET", "/v2/app/tags/list?n=1000", Reply(200, body=b"[]"))
+    async with ScriptedServer(unknown, manifest, page) as server:
+        for query in (
+            get_manifest(server.url, "app", "none"),
+            get_manifest(server.url, "app", "1"),
+            list_tags(server.url, "app"),
+        ):
+            with pytest.raises(ResponseError) as caught:
+                await query
+            assert caught.value.registry == server.url.removeprefix("http://")
 
 
 async def test_lists_of_a_registry_that_is_down(repository: str) -> None:

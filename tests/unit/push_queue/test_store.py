@@ -238,6 +238,22 @@ async def test_a_job_that_loses_every_worker_fails(store: JobStore) -> None:
     assert await outcomes(store) == [(1, Outcome.LOST), (2, Outcome.LOST)]
 
 
+async def test_a_push_that_its_last_worker_could_not_write_down_has_succeeded(
+    store: JobStore,
+) -> None:
+    claim = await started(store, max_attempts=2)
+    await store.retry(claim, "refused", "registry_unavailable", 0)
+    last = await store.start("job-1", 0, "worker-1")
+    assert isinstance(last, Claim)
+    await write_tags(store, last, DIGEST)
+    await store.cancel("job-1")
+    assert await store.start("job-1", 0, "worker-2") is None
+    status = await store.status("job-1")
+    assert (status.state, status.digest, status.error) == (JobState.SUCCEEDED, DIGEST, None)
+    assert not status.cancel_requested
+    assert await outcomes(store) == [(1, Outcome.FAILED), (2, Outcome.LOST)]
+
+
 @pytest.mark.parametrize("job_id", ["job-1", "never-enqueued"])
 async def test_there_is_nothing_to_start_in_final_and_unknown_jobs(
     store: JobStore, job_id: str

@@ -2,7 +2,8 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -121,6 +122,32 @@ def runtime(store: JobStore, client: Client) -> Runtime:
         presence=cast(Presence, SimpleNamespace(running=0)),
         housekeeper=cast(Housekeeper, None),
     )
+
+
+class Refusals:
+    """How often Redis takes no outcome from now on, and what happens before it does again."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.before_the_last: Callable[[], Awaitable[None]] | None = None
+
+
+@pytest.fixture
+def refusals(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> Refusals:
+    monkeypatch.setattr(push_task, "_SETTLE_AGAIN_SECONDS", 0.0)
+    refusals = Refusals()
+    settle = store._settle
+
+    async def settle_or_refuse(*args: Any, **kwargs: Any) -> JobState | None:
+        if refusals.count:
+            refusals.count -= 1
+            if not refusals.count and refusals.before_the_last:
+                await refusals.before_the_last()
+            raise RedisRefusedError("out of memory")
+        return await settle(*args, **kwargs)
+
+    monkeypatch.setattr(store, "_settle", settle_or_refuse)
+    return refusals
 
 
 async def enqueue(store: JobStore, **fields: Any) -> None:
@@ -277,26 +304,50 @@ async def test_a_worker_that_stops_hands_the_job_back_and_leaves_its_uploads(
     assert runtime.presence.running == 0
 
 
-@pytest.mark.parametrize("outcome", [None, ArchiveDigestError("bad"), RegistryError("odd")])
-async def test_an_outcome_that_cannot_be_written_is_run_again(
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        (None, JobState.SUCCEEDED),
+        (ArchiveDigestError("bad"), JobState.FAILED),
+        (RegistryError("odd"), JobState.FAILED),
+        (ZeroDivisionError(), JobState.FAILED),
+        (DeferError("all slots are taken", 0), JobState.QUEUED),
+    ],
+)
+async def test_an_outcome_that_redis_does_not_take_is_written_when_it_does(
     outcome: BaseException | None,
+    state: JobState,
     runtime: Runtime,
     store: JobStore,
     client: Client,
-    server: fakeredis.FakeServer,
-    monkeypatch: pytest.MonkeyPatch,
+    refusals: Refusals,
+) -> None:
+    await enqueue(store, max_attempts=1)
+    client.outcome = outcome
+    refusals.count = 3
+    with suppress(Retry):
+        await run(runtime)
+    job = await store.status("job-1")
+    assert (job.state, refusals.count) == (state, 0)
+    assert len(client.pushes) == 1
+
+
+async def test_an_outcome_that_comes_too_late_is_left_to_who_has_the_job_now(
+    runtime: Runtime, store: JobStore, client: Client, refusals: Refusals
 ) -> None:
     await enqueue(store)
-    client.outcome = outcome
-    push = client.push
+    client.outcome = ArchiveDigestError("bad")
 
-    async def push_and_lose_redis(*args: Any, **kwargs: Any) -> PushedImage:
-        server.connected = False
-        return await push(*args, **kwargs)
+    async def take_over() -> None:
+        assert await store.start("job-1", 0, "worker-2")
 
-    monkeypatch.setattr(client, "push", push_and_lose_redis)
-    with pytest.raises(Retry):
-        await run(runtime)
+    refusals.count = 1
+    refusals.before_the_last = take_over
+    lease = LeaseDouble()
+    with pytest.raises(RetryJob):
+        await run(runtime, lease=lease)
+    assert lease.lost
+    assert (await store.status("job-1")).worker == "worker-2"
 
 
 async def test_a_job_that_cannot_be_started_without_redis_is_tried_again(
@@ -365,7 +416,8 @@ async def test_a_turn_that_redis_refuses_is_no_failure_of_the_push(
     monkeypatch.setattr(store, "take_turn", refuse)
     with pytest.raises(Retry):
         await run(runtime)
-    assert (await store.status("job-1")).state is JobState.RUNNING, "until it is started again"
+    job = await store.status("job-1")
+    assert (job.state, job.attempt, job.waiting_for) == (JobState.QUEUED, 0, "out of memory")
 
 
 async def test_only_the_targets_that_can_be_tried_are_pushed(
