@@ -2,13 +2,16 @@
 
 import asyncio
 import signal
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import TimeoutExpired
 
 from tests.chaos.network import sign_in
+from tests.chaos.settings import NAMESPACE, WORKER_ENV
 from tests.support.processes import ManagedProcess
+from tests.support.sentinel import SentinelRedis
 from tests.support.servers import wait_for_worker, worker_process
 
 STOP_SECONDS = 20.0
@@ -30,15 +33,27 @@ class WorkerProcess:
 class Fleet:
     """A fixed number of places, each with one worker process after the other."""
 
-    def __init__(self, size: int, directory: Path, host: str, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        size: int,
+        directory: Path,
+        redis: SentinelRedis,
+        hosts: Sequence[str],
+        sources: Path,
+    ) -> None:
         self.all: list[WorkerProcess] = []
         self.complaints: list[tuple[str, str]] = []
         """Of which worker, and what."""
         self._places: list[WorkerProcess | None] = [None] * size
         self._locks = [asyncio.Lock() for _ in range(size)]
         self._directory = directory
-        self._host = host
-        self._env = env
+        self._redis = redis
+        self._hosts = hosts
+        self._env = {
+            **WORKER_ENV,
+            "PUSH_QUEUE_REDIS_URL": redis.url,
+            "PUSH_QUEUE_SOURCE_ROOTS": str(sources),
+        }
         self.redis_up = asyncio.Lock()
         """Held while Redis is away, and while a worker starts: it needs Redis for that."""
 
@@ -47,6 +62,10 @@ class Fleet:
         pid = int(worker_id.split("-")[-2])
         return next((w.name for w in reversed(self.all) if w.process.pid == pid), worker_id)
 
+    def place_of(self, name: str) -> int:
+        """The place that this process is in, or was."""
+        return int(name.split("-")[1])
+
     def name_at(self, place: int) -> str:
         """The name of the process that is in this place now."""
         return self._places[place].name
@@ -54,23 +73,25 @@ class Fleet:
     async def start(self) -> None:
         await self._start(*range(len(self._places)))
 
-    async def terminate(self, place: int) -> None:
+    async def terminate(self, place: int, **successor: str) -> None:
+        """`successor` is environment of the one that takes the place."""
         async with self._locks[place]:
             await self._stop(self._take(place))
-            await self._start(place)
+            await self._start(place, **successor)
 
     async def kill(self, place: int) -> None:
         async with self._locks[place]:
             await asyncio.to_thread(self._take(place).process.kill)
             await self._start(place)
 
-    async def pause(self, place: int, seconds: float) -> None:
+    @asynccontextmanager
+    async def paused(self, place: int) -> AsyncIterator[None]:
         """As a machine does that swaps, or whose network is gone: it comes back and goes on."""
         async with self._locks[place]:
             process = self._places[place].process
             process.signal(signal.SIGSTOP)
             try:
-                await asyncio.sleep(seconds)
+                yield
             finally:
                 process.signal(signal.SIGCONT)
 
@@ -111,13 +132,17 @@ class Fleet:
             if code not in (0, NO_REDIS):
                 self.complaints.append((worker.name, f"stopped with exit code {code}"))
 
-    async def _start(self, *places: int) -> None:
+    async def _start(self, *places: int, **extra: str) -> None:
         async with self.redis_up:
-            await asyncio.gather(*(self._ready(self._launch(place)) for place in places))
+            await asyncio.gather(*(self._ready(self._launch(place, extra)) for place in places))
 
-    def _launch(self, place: int) -> WorkerProcess:
+    def _launch(self, place: int, extra: Mapping[str, str]) -> WorkerProcess:
         name = f"worker-{place}-{len(self.all)}"
-        env = {**self._env, "PUSH_QUEUE_REGISTRY_AUTH": sign_in(self._host, name)}
+        env = {
+            **self._env,
+            "PUSH_QUEUE_REGISTRY_AUTH": sign_in(name, *self._hosts),
+            **extra,
+        }
         worker = WorkerProcess(name, worker_process(self._directory / f"{name}.log", env))
         worker.process.start()
         self.all.append(worker)
@@ -125,5 +150,5 @@ class Fleet:
         return worker
 
     async def _ready(self, worker: WorkerProcess) -> None:
-        url, namespace = self._env["PUSH_QUEUE_REDIS_URL"], self._env["PUSH_QUEUE_NAMESPACE"]
-        await asyncio.to_thread(wait_for_worker, worker.process, url, namespace)
+        url = await asyncio.to_thread(lambda: self._redis.primary.url)
+        await asyncio.to_thread(wait_for_worker, worker.process, url, NAMESPACE)

@@ -7,8 +7,8 @@ from itertools import groupby, pairwise
 
 from producer import JobState, JobStatus
 from push_queue import Outcome
+from tests.chaos.evidence import Evidence
 from tests.chaos.plan import PlannedJob
-from tests.chaos.run import Evidence
 
 RULE_NAMES = ("lost", "stuck", "outcome", "attempts", "tag", "fenced", "left over", "worker")
 

@@ -1,13 +1,16 @@
 """The network between workers and registry: slow, and failing by plan. It notes who writes tags."""
 
 import base64
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, Self
 
-from tests.chaos.plan import NetworkFault, NetworkStrike
+from tests.chaos.door import Door
+from tests.chaos.plan import NetworkFault, NetworkStrike, PlannedJob
 from tests.support.proxy import (
     Fault,
     FaultProxy,
@@ -22,6 +25,7 @@ BYTES_A_SECOND = 6_000_000
 USUAL_UPLOAD = 2_000_000
 """Bytes within which an upload breaks; the break waits for an upload that is so long."""
 
+STORM = [render_answer(status, {}) for status in (502, 504)]
 ASK_WHO = render_answer(401, {"WWW-Authenticate": 'Basic realm="who are you?"'})
 
 
@@ -72,25 +76,46 @@ class TagWrite:
 
 
 class ChaosProxy(FaultProxy):
-    """Asks every worker to sign in, and knows it by that; the registry behind it does not care."""
+    """Asks every worker to sign in, and knows it by that; the registry behind it does not care.
+
+    Through its `remote` door it is another registry, for its clients.
+    """
 
     def __init__(self, upstream: str, strikes: Sequence[NetworkStrike]) -> None:
         super().__init__(upstream, bandwidth=BYTES_A_SECOND)
+        self.remote = Door(self._accept)
+        self.storm = False
+        """Whether the remote registry has none behind it that works."""
         self.struck: Counter[NetworkFault] = Counter()
         self.tag_writes: list[TagWrite] = []
+        self._storm_answers = itertools.cycle(STORM)
         self._passed: Counter[NetworkFault] = Counter()
         self._due = {
             fault: sorted((s for s in strikes if s.fault is fault), key=lambda s: s.ordinal)
             for fault in NetworkFault
         }
 
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        await self.remote.open()
+        return self
+
+    async def __aexit__(self, *exception: Any) -> None:
+        self.remote.shut()
+        await super().__aexit__(*exception)
+
+    def host_of(self, job: PlannedJob) -> str:
+        """The registry of the job's targets."""
+        return self.remote.host if job.remote else self.host
+
     def _take_fault(self, request: Request) -> Fault | None:
+        if self.storm and request.headers["host"] == self.remote.host:
+            return Fault(is_any, answer=next(self._storm_answers))
         worker = signed_in(request)
         if worker is None:
             return Fault(is_any, answer=ASK_WHO)
-        if is_manifest_put(request) and "sha256:" not in request.path:
-            repository, _, tag = request.path.removeprefix("/v2/").partition("/manifests/")
-            self.tag_writes.append(TagWrite(datetime.now(UTC), worker, f"{repository}:{tag}"))
+        if tag := written_tag(request):
+            self.tag_writes.append(TagWrite(datetime.now(UTC), worker, tag))
         return super()._take_fault(request) or self._next_strike(request)
 
     def _next_strike(self, request: Request) -> Fault | None:
@@ -106,9 +131,15 @@ class ChaosProxy(FaultProxy):
         return None
 
 
-def sign_in(host: str, worker: str) -> str:
+def written_tag(request: Request) -> str | None:
+    """`repository:tag` of a request that writes one."""
+    repository, _, name = request.path.removeprefix("/v2/").partition("/manifests/")
+    return f"{repository}:{name}" if is_manifest_put(request) and ":" not in name else None
+
+
+def sign_in(worker: str, *hosts: str) -> str:
     """The setting by which a worker tells the proxy its name."""
-    return json.dumps({host: {"username": worker, "password": "secret"}})
+    return json.dumps({host: {"username": worker, "password": "secret"} for host in hosts})
 
 
 def signed_in(request: Request) -> str | None:

@@ -6,13 +6,14 @@ happens.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
 WORKERS = 3
 REPOSITORIES = 3
+"""The last one lies in a registry of its own, the remote one, which is away for long at times."""
 
 
 class Fault(StrEnum):
@@ -21,8 +22,12 @@ class Fault(StrEnum):
     WORKER_TERM = "worker told to stop"
     WORKER_KILL = "worker killed"
     WORKER_PAUSE = "worker paused beyond its lease"
-    REDIS_KILL = "Redis killed"
-    REGISTRY_KILL = "registry killed"
+    CLOCK_FAST = "worker's clock 60 s fast"
+    CLOCK_SLOW = "worker's clock 60 s slow"
+    REDIS_KILL = "Redis killed, and back"
+    REGISTRY_KILL = "registry killed, and back"
+    REMOTE_AWAY = "remote registry refuses connections for long"
+    REMOTE_STORM = "remote registry answers 502 and 504 for long"
     CANCEL = "job cancelled"
     RETRY = "job enqueued again"
 
@@ -44,8 +49,12 @@ JOBS_FOR_EACH: dict[Fault, int] = {
     Fault.WORKER_TERM: 25,
     Fault.WORKER_KILL: 15,
     Fault.WORKER_PAUSE: 30,
+    Fault.CLOCK_FAST: 60,
+    Fault.CLOCK_SLOW: 60,
     Fault.REDIS_KILL: 50,
     Fault.REGISTRY_KILL: 50,
+    Fault.REMOTE_AWAY: 150,
+    Fault.REMOTE_STORM: 150,
     Fault.CANCEL: 12,
     Fault.RETRY: 15,
 }
@@ -85,6 +94,11 @@ class PlannedJob:
     @property
     def own_tag(self) -> str:
         return f"{self.repository}:{self.number}"
+
+    @property
+    def remote(self) -> bool:
+        """Whether it is pushed to the remote registry."""
+        return self.number % REPOSITORIES == REPOSITORIES - 1
 
     @property
     def contended_tag(self) -> str:
@@ -153,16 +167,33 @@ class Plan:
         for fault, jobs in JOBS_FOR_EACH.items():
             for _ in range(max(1, self.count // jobs)):
                 after = rng.randint(self.count // 10, self.count * 7 // 10)
-                subjects = {
-                    # Near the head of the queue: waiting or running by then.
-                    Fault.CANCEL: min(after + rng.randrange(12), self.count - 1),
-                    Fault.RETRY: rng.randrange(after),
-                }
-                subject = subjects.get(fault, rng.randrange(WORKERS))
-                yield Strike(after, fault, subject, rng.uniform(0.2, 1.5))
+                draw = SUBJECTS.get(fault, a_worker)
+                yield Strike(after, fault, draw(self, after, rng), rng.uniform(0.2, 1.5))
 
     def _draw_network_strikes(self, rng: random.Random) -> Iterator[NetworkStrike]:
         for fault in NetworkFault:
             requests = max(1, int(self.count * REQUESTS_OF_A_JOB[fault]))
             for _ in range(max(1, self.count // JOBS_FOR_EACH_NETWORK_FAULT)):
                 yield NetworkStrike(fault, rng.randint(1, requests), rng.random())
+
+
+# Whom a fault strikes when so many jobs have ended
+
+
+def a_worker(plan: Plan, after: int, rng: random.Random) -> int:
+    return rng.randrange(WORKERS)
+
+
+def a_job_at_the_head(plan: Plan, after: int, rng: random.Random) -> int:
+    """Waiting or running by then."""
+    return min(after + rng.randrange(12), plan.count - 1)
+
+
+def a_job_of_before(plan: Plan, after: int, rng: random.Random) -> int:
+    return rng.randrange(after)
+
+
+SUBJECTS: dict[Fault, Callable[[Plan, int, random.Random], int]] = {
+    Fault.CANCEL: a_job_at_the_head,
+    Fault.RETRY: a_job_of_before,
+}

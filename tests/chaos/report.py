@@ -7,9 +7,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from tests.chaos.evidence import Evidence
 from tests.chaos.invariants import RULE_NAMES, Violation
 from tests.chaos.plan import Fault, NetworkFault
-from tests.chaos.run import Evidence
 
 MOST_SHOWN = 8
 LOG_LINES = 15

@@ -2,97 +2,46 @@
 
 import asyncio
 import time
-from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections import deque
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
-from producer import Attempt, JobState, JobStatus, PushQueue, UnknownJobError, load_settings
-from push_queue import FINAL_STATES, JobStore, Keys, RedisUnavailableError, connect
-from tests.chaos.archives import JobImage, write_images
+from producer import PushQueue, UnknownJobError, load_settings
+from push_queue import JobStore, Keys, connect
+from tests.chaos.archives import write_images
+from tests.chaos.evidence import Evidence
 from tests.chaos.fleet import Fleet
+from tests.chaos.jobs import Jobs
 from tests.chaos.leftovers import leftovers
 from tests.chaos.network import ChaosProxy
-from tests.chaos.plan import WORKERS, Fault, Plan, PlannedJob, Strike
-from tests.chaos.read_back import HeldImage, read_tag
+from tests.chaos.plan import WORKERS, Plan
+from tests.chaos.read_back import read_tag
+from tests.chaos.settings import LEASE_SECONDS, NAMESPACE
+from tests.chaos.strikes import Strikes
 from tests.support.processes import POLL_SECONDS
-from tests.support.servers import RedisServer, Registry, http_answers, run_redis, run_registry
+from tests.support.sentinel import SentinelRedis, run_sentinel_redis
+from tests.support.servers import run_registry
 from tests.support.waiting import becomes
-
-T = TypeVar("T")
-
-NAMESPACE = "chaos"
-LEASE_SECONDS = 2
-MID_UPLOAD_SECONDS = 3.0
-WINDOW = 40
-"""Jobs that wait or run at the most; the producer enqueues more as they end."""
-
-WORKER_ENV = {
-    "PUSH_QUEUE_NAMESPACE": NAMESPACE,
-    "PUSH_QUEUE_LEASE_SECONDS": str(LEASE_SECONDS),
-    "PUSH_QUEUE_SHUTDOWN_GRACE_SECONDS": "1",
-    "PUSH_QUEUE_MAX_JOBS": "4",
-    "PUSH_QUEUE_RETRY_BASE_SECONDS": "0.1",
-    "PUSH_QUEUE_RETRY_MAX_SECONDS": "1",
-    "PUSH_QUEUE_LOG_FORMAT": "text",
-}
-MAX_ATTEMPTS = 50
-"""More than any job can need, so that one that fails has been failed by the queue."""
 
 
 def longest(plan: Plan) -> float:
     """Seconds after which a run has hung."""
-    return 60 + 0.5 * plan.count
-
-
-@dataclass
-class Evidence:
-    """What is known when a run has ended."""
-
-    plan: Plan
-    images: dict[str, JobImage]
-    fleet: Fleet
-    proxy: ChaosProxy
-    registry: Registry
-    struck: Counter[Fault] = field(default_factory=Counter)
-    cancelled: set[str] = field(default_factory=set)
-    """Jobs that somebody wanted to be cancelled."""
-    statuses: dict[str, JobStatus] = field(default_factory=dict)
-    attempts: dict[str, list[Attempt]] = field(default_factory=dict)
-    known_ids: set[str] = field(default_factory=set)
-    leftovers: list[str] = field(default_factory=list)
-    tags: dict[str, HeldImage | None] = field(default_factory=dict)
-    """What the registry holds, by `repository:tag`."""
-    timed_out: bool = False
-    seconds: float = 0
+    return 90 + plan.count
 
 
 class ChaosRun:
     """One run on servers of its own."""
 
     def __init__(
-        self, evidence: Evidence, redis: RedisServer, queue: PushQueue, store: JobStore
+        self, evidence: Evidence, redis: SentinelRedis, queue: PushQueue, store: JobStore
     ) -> None:
         self._evidence = evidence
         self._plan = evidence.plan
         self._fleet = evidence.fleet
         self._redis = redis
-        self._queue = queue
         self._store = store
-        self._registry_up = asyncio.Lock()
-        self._enqueued = 0
-        self._ended = 0
-        self._actions: dict[Fault, Callable[[Strike], Awaitable[None]]] = {
-            Fault.WORKER_TERM: self._terminate_worker,
-            Fault.WORKER_KILL: self._kill_worker,
-            Fault.WORKER_PAUSE: self._pause_worker,
-            Fault.REDIS_KILL: self._kill_redis,
-            Fault.REGISTRY_KILL: self._kill_registry,
-            Fault.CANCEL: self._cancel,
-            Fault.RETRY: self._retry,
-        }
+        self._jobs = Jobs(evidence, queue, store)
+        self._strikes = Strikes(evidence, redis, queue, store, self._jobs)
 
     async def run(self) -> None:
         started = time.monotonic()
@@ -112,111 +61,18 @@ class ChaosRun:
     async def _do_all(self) -> None:
         due = deque(self._plan.strikes)
         async with asyncio.TaskGroup() as running:
-            running.create_task(self._enqueue_all())
-            while due:
+            running.create_task(self._jobs.enqueue_all())
+            while due or not self._jobs.all_enqueued:
                 self._fleet.check()
-                await self._count()
-                while due and due[0].after <= self._ended:
-                    running.create_task(self._strike(due.popleft()))
-                await asyncio.sleep(POLL_SECONDS)
-            while self._enqueued < self._plan.count:
-                await self._count()
+                await self._jobs.count()
+                while due and due[0].after <= self._jobs.ended:
+                    running.create_task(self._strikes.strike(due.popleft()))
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _all_final(self) -> None:
-        while await self._count():
+        while await self._jobs.count():
             self._fleet.check()
             await asyncio.sleep(POLL_SECONDS)
-
-    async def _count(self) -> int:
-        """How many jobs are not final; notes how many have been."""
-        counts = await patiently(self._store.counts)
-        final = sum(counts[state] for state in FINAL_STATES)
-        self._ended = max(self._ended, final)
-        return sum(counts.values()) - final
-
-    # What is done to jobs
-
-    async def _enqueue_all(self) -> None:
-        for job in self._plan.jobs:
-            await until(lambda: self._enqueued - self._ended < WINDOW)
-            await patiently(lambda job=job: self._enqueue(job))
-            self._enqueued += 1
-
-    async def _enqueue(self, job: PlannedJob) -> None:
-        evidence = self._evidence
-        await self._queue.enqueue(
-            evidence.images[job.id].path,
-            [f"{evidence.proxy.host}/{tag}" for tag in job.tags],
-            job_id=job.id,
-            max_attempts=MAX_ATTEMPTS,
-        )
-
-    async def _strike(self, strike: Strike) -> None:
-        await self._actions[strike.fault](strike)
-        self._evidence.struck[strike.fault] += 1
-
-    async def _cancel(self, strike: Strike) -> None:
-        job_id = await self._enqueued_job(strike.subject)
-        self._evidence.cancelled.add(job_id)
-        await patiently(lambda: self._queue.cancel(job_id))
-
-    async def _retry(self, strike: Strike) -> None:
-        job_id = await self._enqueued_job(strike.subject)
-        await patiently(lambda: self._queue.wait(job_id))
-        await patiently(lambda: self._queue.retry(job_id))
-
-    async def _enqueued_job(self, number: int) -> str:
-        await until(lambda: self._enqueued > number)
-        return self._plan.jobs[number].id
-
-    # What is done to workers, best while they send a big layer
-
-    async def _terminate_worker(self, strike: Strike) -> None:
-        await self._in_mid_upload(strike.subject)
-        await self._fleet.terminate(strike.subject)
-
-    async def _kill_worker(self, strike: Strike) -> None:
-        await self._in_mid_upload(strike.subject)
-        await self._fleet.kill(strike.subject)
-
-    async def _pause_worker(self, strike: Strike) -> None:
-        await self._in_mid_upload(strike.subject)
-        await self._fleet.pause(strike.subject, 2 * LEASE_SECONDS + strike.seconds)
-
-    async def _in_mid_upload(self, place: int) -> None:
-        """Wait until the worker does, or for a while if it does not."""
-        big = {job.id for job in self._plan.jobs if job.big}
-
-        async def uploads() -> bool:
-            running = await patiently(lambda: self._store.statuses(JobState.RUNNING))
-            name = self._fleet.name_at(place)
-            return any(
-                job.id in big and job.worker and self._fleet.name_of(job.worker) == name
-                for job in running
-            )
-
-        with suppress(TimeoutError):
-            await becomes(uploads, timeout=MID_UPLOAD_SECONDS)
-
-    # What is done to servers
-
-    async def _kill_redis(self, strike: Strike) -> None:
-        async with self._fleet.redis_up:
-            self._redis.kill()
-            await asyncio.sleep(strike.seconds)
-            await asyncio.to_thread(self._redis.start)
-
-    async def _kill_registry(self, strike: Strike) -> None:
-        registry = self._evidence.registry
-        async with self._registry_up:
-            registry.process.kill()
-            await asyncio.sleep(strike.seconds)
-            registry.process.start()
-            answers = f"{registry.url}/v2/"
-            await asyncio.to_thread(registry.process.wait_ready, lambda: http_answers(answers))
-
-    # What became of it
 
     async def _gather(self) -> None:
         evidence = self._evidence
@@ -231,7 +87,7 @@ class ChaosRun:
         tags = {tag for job in self._plan.jobs for tag in job.tags}
         for tag in sorted(tags):
             evidence.tags[tag] = await asyncio.to_thread(read_tag, evidence.registry.url, tag)
-        with self._redis.client() as redis:
+        with self._redis.primary.client() as redis:
 
             async def clean() -> bool:
                 evidence.leftovers = leftovers(redis, NAMESPACE)
@@ -242,39 +98,23 @@ class ChaosRun:
                 await becomes(clean, timeout=3 * LEASE_SECONDS)
 
 
-async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    """As a producer does that is told to try again when Redis is away."""
-    while True:
-        try:
-            return await ask()
-        except RedisUnavailableError:
-            await asyncio.sleep(POLL_SECONDS)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Within the time limit of the whole run."""
-    while not condition():  # noqa: ASYNC110 - what it looks at is changed in many places
-        await asyncio.sleep(POLL_SECONDS)
-
-
 async def run_chaos(plan: Plan, directory: Path) -> Evidence:
-    """Run the plan on a Valkey, a registry and workers of its own; all have ended when it returns.
+    """Run the plan on servers and workers of its own; all have ended when it returns.
 
     What became of it is for `invariants` to judge.
     """
-    images_directory = directory / "images"
-    images_directory.mkdir()
-    images = await asyncio.to_thread(write_images, plan, images_directory)
+    sources = directory / "sources"
+    sources.mkdir()
+    images = await asyncio.to_thread(write_images, plan, sources)
     async with AsyncExitStack() as stack:
-        redis = stack.enter_context(run_redis(directory / "redis"))
+        redis = stack.enter_context(run_sentinel_redis(directory / "redis"))
         registry = stack.enter_context(run_registry(directory / "registry"))
         proxy = ChaosProxy(registry.url, plan.network_strikes)
         await stack.enter_async_context(proxy)
         settings = load_settings(redis_url=redis.url, namespace=NAMESPACE)
         queue = await stack.enter_async_context(PushQueue.connect(settings))
         connection = await stack.enter_async_context(await connect(settings))
-        env = {**WORKER_ENV, "PUSH_QUEUE_REDIS_URL": redis.url}
-        fleet = Fleet(WORKERS, directory, proxy.host, env)
+        fleet = Fleet(WORKERS, directory, redis, (proxy.host, proxy.remote.host), sources)
         stack.callback(fleet.close)
         evidence = Evidence(plan, images, fleet, proxy, registry)
         store = JobStore(connection, Keys(NAMESPACE))

@@ -11,11 +11,11 @@ import pytest
 from producer import Attempt, JobState, JobStatus, TargetResult
 from push_queue import Outcome
 from tests.chaos.archives import JobImage
+from tests.chaos.evidence import Evidence
 from tests.chaos.invariants import violations
 from tests.chaos.network import TagWrite
 from tests.chaos.plan import Plan
 from tests.chaos.read_back import HeldImage
-from tests.chaos.run import Evidence
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

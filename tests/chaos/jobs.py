@@ -1,0 +1,57 @@
+"""The jobs of a chaos run: enqueued in their order, and counted as they end."""
+
+from producer import PushQueue
+from push_queue import FINAL_STATES, JobStore
+from tests.chaos.evidence import Evidence
+from tests.chaos.patience import patiently, until
+from tests.chaos.plan import PlannedJob
+
+WINDOW = 40
+"""Jobs that wait or run at the most; the producer enqueues more as they end."""
+
+MAX_ATTEMPTS = 50
+"""More than any job can need, so that one that fails has been failed by the queue."""
+
+
+class Jobs:
+    """What the producer does, and how far the fleet is with it."""
+
+    def __init__(self, evidence: Evidence, queue: PushQueue, store: JobStore) -> None:
+        self._evidence = evidence
+        self._plan = evidence.plan
+        self._queue = queue
+        self._store = store
+        self._enqueued = 0
+        self.ended = 0
+        """How many jobs have been final."""
+
+    async def enqueue_all(self) -> None:
+        for job in self._plan.jobs:
+            await until(lambda: self._enqueued - self.ended < WINDOW)
+            await patiently(lambda job=job: self._enqueue(job))
+            self._enqueued += 1
+
+    @property
+    def all_enqueued(self) -> bool:
+        return self._enqueued == self._plan.count
+
+    async def count(self) -> int:
+        """How many jobs are not final; notes how many have been."""
+        counts = await patiently(self._store.counts)
+        final = sum(counts[state] for state in FINAL_STATES)
+        self.ended = max(self.ended, final)
+        return sum(counts.values()) - final
+
+    async def enqueued(self, number: int) -> str:
+        """The id of the job with this number, once it is enqueued."""
+        await until(lambda: self._enqueued > number)
+        return self._plan.jobs[number].id
+
+    async def _enqueue(self, job: PlannedJob) -> None:
+        evidence = self._evidence
+        await self._queue.enqueue(
+            evidence.images[job.id].path,
+            [f"{evidence.proxy.host_of(job)}/{tag}" for tag in job.tags],
+            job_id=job.id,
+            max_attempts=MAX_ATTEMPTS,
+        )

@@ -1,0 +1,25 @@
+"""Waiting for what a chaos run does not hurry."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from push_queue import RedisUnavailableError
+from tests.support.processes import POLL_SECONDS
+
+T = TypeVar("T")
+
+
+async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """As a producer does that is told to try again when Redis is away."""
+    while True:
+        try:
+            return await ask()
+        except RedisUnavailableError:
+            await asyncio.sleep(POLL_SECONDS)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Within the time limit of the whole run, or of `asyncio.timeout` around this."""
+    while not condition():  # noqa: ASYNC110 - what it looks at is changed in many places
+        await asyncio.sleep(POLL_SECONDS)

@@ -1,0 +1,141 @@
+"""What each fault of a plan does to workers, servers and jobs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from producer import JobState, PushQueue
+from push_queue import JobStore
+from tests.chaos.evidence import Evidence
+from tests.chaos.jobs import Jobs
+from tests.chaos.patience import patiently
+from tests.chaos.plan import Fault, Strike
+from tests.chaos.settings import LEASE_SECONDS
+from tests.support.clocks import clock_off_by
+from tests.support.sentinel import SentinelRedis
+from tests.support.servers import http_answers
+from tests.support.waiting import becomes
+
+Action = Callable[[Strike], Awaitable[None]]
+
+MID_UPLOAD_SECONDS = 3.0
+LONG_SECONDS = 8.0
+"""Longer than all attempts of a job would last."""
+
+
+class Strikes:
+    """Does what the plan says, one method for each fault."""
+
+    def __init__(
+        self,
+        evidence: Evidence,
+        redis: SentinelRedis,
+        queue: PushQueue,
+        store: JobStore,
+        jobs: Jobs,
+    ) -> None:
+        self._evidence = evidence
+        self._fleet = evidence.fleet
+        self._redis = redis
+        self._queue = queue
+        self._store = store
+        self._jobs = jobs
+        self._registry_up = asyncio.Lock()
+        self._remote_up = asyncio.Lock()
+        self._big = {job.id for job in evidence.plan.jobs if job.big}
+        self._actions: dict[Fault, Action] = {
+            Fault.WORKER_TERM: self._terminate_worker,
+            Fault.WORKER_KILL: self._kill_worker,
+            Fault.WORKER_PAUSE: self._pause_worker,
+            Fault.CLOCK_FAST: self._put_clock_off(60),
+            Fault.CLOCK_SLOW: self._put_clock_off(-60),
+            Fault.REDIS_KILL: self._restart_redis,
+            Fault.REGISTRY_KILL: self._restart_registry,
+            Fault.REMOTE_AWAY: self._shut_remote,
+            Fault.REMOTE_STORM: self._break_remote,
+            Fault.CANCEL: self._cancel,
+            Fault.RETRY: self._retry,
+        }
+
+    async def strike(self, strike: Strike) -> None:
+        await self._actions[strike.fault](strike)
+        self._evidence.struck[strike.fault] += 1
+
+    # Jobs
+
+    async def _cancel(self, strike: Strike) -> None:
+        job_id = await self._jobs.enqueued(strike.subject)
+        self._evidence.cancelled.add(job_id)
+        await patiently(lambda: self._queue.cancel(job_id))
+
+    async def _retry(self, strike: Strike) -> None:
+        job_id = await self._jobs.enqueued(strike.subject)
+        await patiently(lambda: self._queue.wait(job_id))
+        await patiently(lambda: self._queue.retry(job_id))
+
+    # Workers, best while they send a big layer
+
+    async def _terminate_worker(self, strike: Strike) -> None:
+        await self._in_mid_upload(strike.subject)
+        await self._fleet.terminate(strike.subject)
+
+    async def _kill_worker(self, strike: Strike) -> None:
+        await self._in_mid_upload(strike.subject)
+        await self._fleet.kill(strike.subject)
+
+    async def _pause_worker(self, strike: Strike) -> None:
+        await self._in_mid_upload(strike.subject)
+        async with self._fleet.paused(strike.subject):
+            await asyncio.sleep(2 * LEASE_SECONDS + strike.seconds)
+
+    def _put_clock_off(self, seconds: float) -> Action:
+        async def restart(strike: Strike) -> None:
+            await self._fleet.terminate(strike.subject, **clock_off_by(seconds))
+
+        return restart
+
+    async def _in_mid_upload(self, place: int) -> None:
+        """Wait until the worker does, or for a while if it does not."""
+
+        async def uploads() -> bool:
+            running = await patiently(lambda: self._store.statuses(JobState.RUNNING))
+            name = self._fleet.name_at(place)
+            return any(
+                job.id in self._big and job.worker and self._fleet.name_of(job.worker) == name
+                for job in running
+            )
+
+        with suppress(TimeoutError):
+            await becomes(uploads, timeout=MID_UPLOAD_SECONDS)
+
+    # Servers
+
+    async def _restart_redis(self, strike: Strike) -> None:
+        async with self._fleet.redis_up:
+            primary = await asyncio.to_thread(lambda: self._redis.primary)
+            primary.kill()
+            await asyncio.sleep(strike.seconds)
+            await asyncio.to_thread(primary.start)
+
+    async def _shut_remote(self, strike: Strike) -> None:
+        remote = self._evidence.proxy.remote
+        async with self._remote_up:
+            remote.shut()
+            await asyncio.sleep(LONG_SECONDS + strike.seconds)
+            await remote.open()
+
+    async def _break_remote(self, strike: Strike) -> None:
+        proxy = self._evidence.proxy
+        async with self._remote_up:
+            proxy.storm = True
+            await asyncio.sleep(LONG_SECONDS + strike.seconds)
+            proxy.storm = False
+
+    async def _restart_registry(self, strike: Strike) -> None:
+        registry = self._evidence.registry
+        async with self._registry_up:
+            registry.process.kill()
+            await asyncio.sleep(strike.seconds)
+            registry.process.start()
+            answers = f"{registry.url}/v2/"
+            await asyncio.to_thread(registry.process.wait_ready, lambda: http_answers(answers))
