@@ -34,6 +34,7 @@ from push_queue.redis_errors import redis_errors
 from push_queue.registries import RegistryLimits
 from push_queue.settings import RegistryCredentials, Settings, child_environment, load_settings
 from push_queue.store import Claim, JobStore, Turn, Wait
+from push_queue.tag_writes import TagWrite, TagWrites, UnsettledTag
 from push_queue.workers import WorkerRegistry
 
 __all__ = [
@@ -63,9 +64,12 @@ __all__ = [
     "RegistryLimits",
     "Settings",
     "Signal",
+    "TagWrite",
+    "TagWrites",
     "TargetResult",
     "Turn",
     "UnknownJobError",
+    "UnsettledTag",
     "Wait",
     "WaitTimeoutError",
     "WorkerInfo",

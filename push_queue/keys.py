@@ -21,6 +21,8 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
 ``push:claim:{…}``         string who uploads a blob to a registry just now
 ``push:tag:{reference}``   hash   sequence, job and digest of the last write
 ``…:writer``               string who writes the tag just now
+``push:writes``            zset   writes of tags that may arrive at the registry yet,
+                                  ``token digest reference``, by the time (ms) that ends
 ``push:registry:{h}:slots`` zset  blob uploads by the time (ms) they are forgotten
 ``push:registry:{h}:pause`` hash  until when (ms), why, and who tries it next
 ``push:housekeeper``       string the worker that keeps the queue in order
@@ -99,6 +101,10 @@ class Keys:
 
     def tag_writer(self, reference: str) -> str:
         return f"{self.tag(reference)}:writer"
+
+    @property
+    def writes(self) -> str:
+        return f"{self.namespace}:writes"
 
     def slots(self, registry: str) -> str:
         return f"{self.namespace}:registry:{registry}:slots"

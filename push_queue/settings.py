@@ -34,6 +34,20 @@ SECRETS_FOLDER = Path("/run/secrets")
 WEEK_SECONDS = 7 * 24 * 3600
 REGISTRY_MAX_UPLOADS = 50
 LEASE_SECONDS = 15
+REGISTRY_TIMEOUT_SECONDS = 60
+
+
+def tag_watch_seconds(lease_seconds: int, registry_timeout_seconds: int) -> int:
+    """How long after the last sign of life a tag's write may arrive at the registry.
+
+    Its worker may be at it until the turn, a lease, runs out. If it stands still then, it can go
+    on sending for one time-out, after which it gives the request up as soon as it wakes. A request
+    that has left it is given another one to arrive.
+    """
+    return lease_seconds + 2 * registry_timeout_seconds
+
+
+TAG_WATCH_SECONDS = tag_watch_seconds(LEASE_SECONDS, REGISTRY_TIMEOUT_SECONDS)
 
 Namespace = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
@@ -84,7 +98,7 @@ class Settings(BaseSettings):
     source_roots: Annotated[tuple[Path, ...], NoDecode] = ()
     """Workers read sources below these folders only; anywhere if there are none."""
 
-    registry_timeout_seconds: PositiveInt = 60
+    registry_timeout_seconds: PositiveInt = REGISTRY_TIMEOUT_SECONDS
     """A registry that moves no byte for so long has failed."""
     plain_http_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     insecure_hosts: Annotated[tuple[str, ...], NoDecode] = ()
@@ -150,6 +164,11 @@ class Settings(BaseSettings):
             "insecure_hosts": self.insecure_hosts,
             "certs_dir": self.registry_certs_dir,
         }
+
+    @property
+    def tag_watch_seconds(self) -> int:
+        """For so long a tag is watched after a write of unknown outcome."""
+        return tag_watch_seconds(self.lease_seconds, self.registry_timeout_seconds)
 
     @property
     def redis_configured(self) -> bool:

@@ -31,7 +31,13 @@ from push_queue.models import (
 from push_queue.records import decode, flat, pairs, parse_status
 from push_queue.redis_errors import address_of, redis_errors
 from push_queue.scripts import JobScripts, Scripts
-from push_queue.settings import LEASE_SECONDS, REGISTRY_MAX_UPLOADS, WEEK_SECONDS
+from push_queue.settings import (
+    LEASE_SECONDS,
+    REGISTRY_MAX_UPLOADS,
+    TAG_WATCH_SECONDS,
+    WEEK_SECONDS,
+)
+from push_queue.tag_writes import TagWrite
 
 ERROR_LENGTH = 2000
 TAG_SECONDS = 30 * 24 * 3600
@@ -87,11 +93,13 @@ class JobStore:
         keep_finished: int = WEEK_SECONDS,
         registry_max_uploads: int = REGISTRY_MAX_UPLOADS,
         lease_seconds: int = LEASE_SECONDS,
+        tag_watch_seconds: int = TAG_WATCH_SECONDS,
     ) -> None:
         self._redis = redis
         self._keys = keys
         self._registry_max_uploads = registry_max_uploads
         self._lease_seconds = lease_seconds
+        self._watch_ms = tag_watch_seconds * 1000
         self._address = address_of(redis)
         self._scripts = JobScripts(redis, keys, keep_finished)
         self._turn_scripts = Scripts(redis)
@@ -248,35 +256,44 @@ class JobStore:
 
     # Tags
 
-    async def take_turn(self, claim: Claim, target: str, token: str, seconds: float) -> Turn:
+    async def take_turn(self, claim: Claim, write: TagWrite, seconds: float) -> Turn:
         """Ask for the turn to write a tag; it is held for so many ``seconds``."""
-        arguments: list[str | int] = [claim.fence, target, token, _ms(seconds)]
+        arguments: list[str | int] = [
+            claim.fence,
+            write.target,
+            write.token,
+            int(seconds * 1000),
+            write.note,
+            self._watch_ms,
+        ]
         answer = await self._scripts.run("take_turn", claim.job.id, arguments)
         return Turn(answer.decode())
 
-    async def renew_turn(self, target: str, token: str, seconds: float) -> bool:
+    async def renew_turn(self, write: TagWrite, seconds: float) -> bool:
         """Hold the turn for so many ``seconds`` more; False when it has run out."""
-        keys = [self._keys.tag_writer(target)]
-        arguments: list[str | int] = [token, _ms(seconds)]
+        keys = [self._keys.tag_writer(write.target), self._keys.writes]
+        arguments: list[str | int] = [write.token, int(seconds * 1000), write.note, self._watch_ms]
         return bool(await self._turn_scripts.run("renew_turn", keys, arguments))
 
-    async def end_turn(self, claim: Claim, target: str, token: str, digest: str = "") -> bool:
-        """Give the turn up; with a digest, the tag stands for it and the target is done with.
+    async def end_turn(
+        self, claim: Claim, write: TagWrite, *, written: bool, settled: bool = True
+    ) -> bool:
+        """Give the turn up; once ``written``, the tag stands for its digest and is done with.
 
-        Returns False when the turn had run out before: another job may have written the tag.
+        ``settled`` says that the registry has answered whatever was sent. Returns False when the
+        turn had run out before: another job may have written the tag.
         """
-        arguments: list[str | int] = [target, token, digest, TAG_SECONDS]
+        arguments: list[str | int] = [
+            write.target,
+            write.token,
+            write.digest if written else "",
+            TAG_SECONDS,
+            write.note,
+            self._watch_ms,
+            int(settled),
+        ]
         answer = await self._scripts.run("end_turn", claim.job.id, arguments)
         return bool(answer == b"done")
-
-    async def tag_digest(self, target: str) -> str | None:
-        """What the last job that wrote the tag has put there; None while one is writing it."""
-        with redis_errors(self._address):
-            async with self._redis.pipeline() as pipe:
-                pipe.exists(self._keys.tag_writer(target))
-                pipe.hget(self._keys.tag(target), "digest")
-                writing, digest = await pipe.execute()
-        return digest.decode() if digest and not writing else None
 
     # Reading
 

@@ -44,7 +44,7 @@ from .push.engine import PushedImage
 from .push.ledger import BlobLedger, MemoryLedger
 from .push.limits import LocalLimits, UploadLimits
 from .push.progress import BlobProgress, BlobState, OnProgress
-from .push.tag_order import TagOrder
+from .push.tag_order import TagOrder, TagTurn
 from .push.uploads import OpenUploads
 from .reference import Reference, parse_reference, parse_repository_tag
 from .retry import RetryPolicy
@@ -78,6 +78,7 @@ __all__ = [
     "RegistryConfig",
     "RetryPolicy",
     "TagOrder",
+    "TagTurn",
     "UploadLimits",
     "Verdict",
     "Verification",

@@ -12,6 +12,8 @@ from push_queue import (
     UnknownJobError,
 )
 
+from .tag_repair import TagRepair
+
 logger = logging.getLogger(__name__)
 
 _INTERVAL = 1.0
@@ -24,10 +26,17 @@ and a half."""
 class Housekeeper:
     """Every worker has one; the one that leads works."""
 
-    def __init__(self, dispatch: Dispatch, store: JobStore, leadership: Leadership) -> None:
+    def __init__(
+        self,
+        dispatch: Dispatch,
+        store: JobStore,
+        leadership: Leadership,
+        tag_repair: TagRepair,
+    ) -> None:
         self._dispatch = dispatch
         self._store = store
         self._leadership = leadership
+        self._tag_repair = tag_repair
         self._positions = dict.fromkeys(_SEARCHED, 0)
         self._suspects: set[str] = set()
         self._task: asyncio.Task[None] | None = None
@@ -40,6 +49,7 @@ class Housekeeper:
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
+        await self._tag_repair.stop()
 
     async def _keep_house(self) -> None:
         while True:
@@ -53,6 +63,7 @@ class Housekeeper:
     async def work(self) -> None:
         """One round."""
         await self._dispatch.promote()
+        await self._tag_repair.work()
         suspects = {job_id for state in _SEARCHED for job_id in await self._next_orphans(state)}
         # Seen twice, since a job that is just being enqueued or finished looks lost for a moment.
         for job_id in suspects & self._suspects:

@@ -140,9 +140,7 @@ class _Attempt:
             image_uploads=settings.job_uploads,
             on_progress=on_progress,
             uploads=self._uploads,
-            tag_order=TagTurns(
-                self._store, self._claim, self._runtime.client, settings.lease_seconds
-            ),
+            tag_order=TagTurns(self._store, self._claim, settings.lease_seconds),
         )
 
     async def _stop(self, push: asyncio.Task[PushedImage], signal: Signal) -> None:

@@ -13,6 +13,7 @@ from push_queue import (
     Leadership,
     RegistryLimits,
     Settings,
+    TagWrites,
     WorkerRegistry,
 )
 from registry_api_v2_client import Credentials, RegistryClient, RetryPolicy
@@ -21,6 +22,7 @@ from .housekeeper import Housekeeper
 from .ledger import RedisLedger
 from .limits import LONGEST_ASKED, FleetLimits
 from .presence import Presence
+from .tag_repair import TagRepair
 
 _REQUEST_RETRY = RetryPolicy(patience=2.0)
 """Of single requests and blobs: a longer wait is spent in the queue, not at a worker."""
@@ -82,6 +84,10 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
         settings.keep_finished_seconds,
         settings.registry_max_uploads,
         settings.lease_seconds,
+        settings.tag_watch_seconds,
+    )
+    tag_repair = TagRepair(
+        TagWrites(redis, keys, settings.tag_watch_seconds), client, settings.lease_seconds
     )
     dispatch = Dispatch(redis, keys)
     leadership = Leadership(redis, keys.housekeeper, _HOUSEKEEPER_SECONDS)
@@ -92,7 +98,7 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
         dispatch=dispatch,
         client=client,
         presence=presence,
-        housekeeper=Housekeeper(dispatch, store, leadership),
+        housekeeper=Housekeeper(dispatch, store, leadership, tag_repair),
     )
 
 

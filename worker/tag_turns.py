@@ -2,12 +2,11 @@
 
 import asyncio
 import logging
-import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
-from push_queue import Claim, JobStore, RedisUnavailableError, Turn
-from registry_api_v2_client import RegistryClient, parse_reference
+from push_queue import Claim, JobStore, RedisUnavailableError, TagWrite, Turn
+from registry_api_v2_client import ResponseError, TagTurn
 
 from .interrupts import DeferError, JobLostError
 from .renewal import renewed
@@ -19,77 +18,93 @@ _LOOK_SECONDS = 0.05
 
 
 class TagTurns:
-    """``TagOrder`` for one attempt of a job. A turn is a lease of ``seconds``."""
+    """``TagOrder`` for one attempt of a job. A turn is a lease of ``seconds``.
 
-    def __init__(
-        self, store: JobStore, claim: Claim, client: RegistryClient, seconds: float
-    ) -> None:
+    What may have been written out of turn is noted in Redis, for ``TagRepair`` to put right.
+    """
+
+    def __init__(self, store: JobStore, claim: Claim, seconds: float) -> None:
         self._store = store
         self._claim = claim
-        self._client = client
         self._seconds = seconds
 
     @asynccontextmanager
-    async def turn(self, reference: str, digest: str) -> AsyncIterator[bool]:
+    async def turn(self, reference: str, digest: str) -> AsyncIterator[TagTurn | None]:
         """See ``TagOrder``.
 
         Raises:
             JobLostError: the job runs elsewhere by now.
             DeferError: this process stood still for longer than its turn.
         """
-        token = secrets.token_hex(8)
-        if not await self._take(reference, token):
+        write = TagWrite(reference, digest)
+        turn = await self._take(write)
+        if turn is None:
             logger.info("job %s: %s is superseded", self._claim.job.id, reference)
-            yield False
+            yield None
             return
         try:
-            async with renewed(self._seconds, lambda: self._renew(reference, token)):
-                yield True
+            async with renewed(self._seconds, lambda: self._renew(write, turn)):
+                yield turn
         except BaseException:
-            await self._store.end_turn(self._claim, reference, token)
+            await self._store.end_turn(self._claim, write, written=False, settled=turn.settled)
             raise
-        if not await self._store.end_turn(self._claim, reference, token, digest):
-            await self._mend(reference, token)
+        if not await self._store.end_turn(self._claim, write, written=True, settled=turn.settled):
+            raise too_slow(reference)
 
-    async def _take(self, reference: str, token: str) -> bool:
+    async def _take(self, write: TagWrite) -> "_Turn | None":
         while True:
-            turn = await self._store.take_turn(self._claim, reference, token, self._seconds)
-            match turn:
+            turn = _Turn(write.target, self._seconds)
+            match await self._store.take_turn(self._claim, write, self._seconds):
                 case Turn.WRITE:
-                    return True
+                    return turn
                 case Turn.SUPERSEDED:
-                    return False
+                    return None
                 case Turn.LOST:
                     raise JobLostError
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _renew(self, reference: str, token: str) -> None:
+    async def _renew(self, write: TagWrite, turn: "_Turn") -> None:
+        ends = turn.next_end()
         try:
-            await self._store.renew_turn(reference, token, self._seconds)
+            if await self._store.renew_turn(write, self._seconds):
+                turn.ends = ends
         except RedisUnavailableError as error:
-            logger.warning("the turn at %s is not renewed: %s", reference, error)
+            logger.warning("the turn at %s is not renewed: %s", write.target, error)
 
-    async def _mend(self, reference: str, token: str) -> None:
-        """The turn ran out while this process stood still or its request was held up, so the tag
-        may have been written over what a later job had put there."""
-        if await self._take(reference, token):
-            await self._store.end_turn(self._claim, reference, token)
-            raise DeferError(f"{reference} was written too slowly to be sure of it", 0.0)
-        target = parse_reference(reference)
-        registry = self._client.registry(target.registry)
-        restored = None
-        while restored != (digest := await self._settled_digest(reference)):
-            manifest = await registry.manifest(target.repository, digest)
-            logger.warning("%s is put back to %s", reference, digest)
-            await registry.put_manifest(
-                target.repository, target.tag, manifest.raw, manifest.media_type, digest
-            )
-            restored = digest
 
-    async def _settled_digest(self, reference: str) -> str:
-        """What the tag is to stand for, when nobody is writing it."""
-        while True:
-            digest = await self._store.tag_digest(reference)
-            if digest:
-                return digest
-            await asyncio.sleep(_LOOK_SECONDS)
+class _Turn:
+    """``TagTurn``, by this process's own clock: nothing is sent after it has run out."""
+
+    def __init__(self, reference: str, seconds: float) -> None:
+        self._reference = reference
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self.ends = self.next_end()
+        self.settled = True
+        """Whether the registry has answered whatever was sent."""
+
+    def next_end(self) -> float:
+        """When it runs out if it is taken or renewed from now on."""
+        return self._loop.time() + self._seconds
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        if self._loop.time() >= self.ends:
+            raise too_slow(self._reference)
+        try:
+            yield
+        except BaseException as error:
+            self.settled = self.settled and is_answer(error)
+            raise
+
+
+def is_answer(error: BaseException) -> bool:
+    """Whether the registry has answered, so that the request does not arrive later.
+
+    Of a gateway's 502 or 504 nobody knows what it stands for, and a 500 may come after the deed.
+    """
+    return isinstance(error, ResponseError) and 200 <= error.status < 500
+
+
+def too_slow(reference: str) -> DeferError:
+    return DeferError(f"{reference} was written too slowly to be sure of it", 0.0)

@@ -64,7 +64,19 @@ class JobScripts:
 
 
 _WITHOUT_PRELUDE = frozenset(
-    {"find_orphans", "hold", "pause", "promote", "renew_turn", "take_due", "take_slot"}
+    {
+        "end_repair",
+        "find_orphans",
+        "forget_writes",
+        "hold",
+        "pause",
+        "promote",
+        "renew_turn",
+        "take_due",
+        "take_repair",
+        "take_slot",
+        "unsettled_writes",
+    }
 )
 
 

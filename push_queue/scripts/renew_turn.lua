@@ -1,10 +1,14 @@
--- Renew the turn to write a tag. One that has run out is not taken anew: another job may have had
--- its turn since, and `end_turn` is to find that out.
+-- Renew the turn to write a tag, and the note of the write with it. One that has run out is not
+-- taken anew: another job may have had its turn since, and `end_turn` is to find that out.
 --
--- KEYS    1 push:tag:{reference}:writer
--- ARGV    1 token   2 milliseconds
+-- KEYS    1 push:tag:{reference}:writer   2 push:writes
+-- ARGV    1 token   2 milliseconds   3 note of the write   4 milliseconds for which it is watched
 -- Result  1, or 0 when it had run out
-if redis.call('GET', KEYS[1]) == ARGV[1] then
-  return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+local token, ms, note, watch_ms = unpack(ARGV)
+if redis.call('GET', KEYS[1]) ~= token then
+  return 0
 end
-return 0
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[2], 'XX', now_ms + watch_ms, note)
+return redis.call('PEXPIRE', KEYS[1], ms)

@@ -1,12 +1,14 @@
--- Take the turn to write one of the job's tags.
+-- Take the turn to write one of the job's tags. From now on the write may arrive at the registry,
+-- so it is noted first.
 --
--- args    1 fence   2 target   3 token   4 milliseconds
+-- args    1 fence   2 target   3 token   4 milliseconds   5 note of the write
+--         6 milliseconds for which the tag is watched if the write's outcome stays unknown
 -- Result  'write'       it is ours for so long
 --         'wait'        another job writes the tag just now
 --         'superseded'  a job enqueued later has written it; noted as this target's result, unless
 --                       the job is no longer this worker's
 --         'lost'        the job is no longer this worker's
-local fence, target, token, ms = args[1], args[2], args[3], args[4]
+local fence, target, token, ms, note, watch_ms = unpack(args)
 local record = read('state', 'fence', 'sequence', 'ordered')
 local ours = record.state == 'running' and record.fence == fence
 local tag = namespace .. ':tag:' .. target
@@ -26,4 +28,7 @@ if writer and writer ~= token then
   return 'wait'
 end
 redis.call('SET', tag .. ':writer', token, 'PX', ms)
+if record.ordered ~= 'false' then
+  redis.call('ZADD', namespace .. ':writes', now_ms + watch_ms, note)
+end
 return 'write'

@@ -63,6 +63,7 @@ class HttpSession:
             headers={"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"},
             auto_decompress=False,
             request_class=_Request,
+            middlewares=(_put_once,),
             cookie_jar=aiohttp.DummyCookieJar(),
             max_line_size=_LONGEST_HEADER,
             max_field_size=_LONGEST_HEADER,
@@ -132,6 +133,23 @@ class HttpSession:
 
     async def close(self) -> None:
         await self._session.close()
+
+
+async def _put_once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """A PUT whose connection broke is not sent again unseen, as aiohttp would.
+
+    The registry may get the first one yet, and whoever writes a tag has to know that.
+    """
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        if request.method != "PUT":
+            raise
+        raise aiohttp.ClientConnectionError from error
 
 
 class _Request(aiohttp.ClientRequest):

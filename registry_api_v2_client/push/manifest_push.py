@@ -11,7 +11,7 @@ from ..retry import Retrier
 from .manifests import BuiltManifest
 from .plan import PlannedManifests
 from .referrers import list_referrer, subject_of
-from .tag_order import TagOrder
+from .tag_order import TagOrder, TagTurn
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,21 @@ class ManifestPush:
             await self._tag_companion(target, tag, manifest)
         manifest = manifests.main
         for tag in target.tags:
-            turn = self._tag_order.turn(target.reference(tag), manifest.digest)
-            async with turn as ours:
+            asked = self._tag_order.turn(target.reference(tag), manifest.digest)
+            async with asked as turn:
                 # Asked only now: before our turn another push could still write it.
-                if ours and not (maybe_there and await self._stands_for(target, tag, manifest)):
-                    await self._put(target, tag, manifest)
+                if turn and not (maybe_there and await self._stands_for(target, tag, manifest)):
+                    await self._write_tag(turn, target, tag, manifest)
                     await self._read_back(target, tag, manifest)
+
+    async def _write_tag(
+        self, turn: TagTurn, target: Target, tag: str, manifest: BuiltManifest
+    ) -> None:
+        async def write() -> None:
+            with turn.write():
+                await _put(target, tag, manifest)
+
+        await self._retrier.run(write)
 
     async def _stands_for(self, target: Target, tag: str, manifest: BuiltManifest) -> bool:
         stored = await self._retrier.run(
@@ -107,8 +116,10 @@ class ManifestPush:
         )
 
     async def _put(self, target: Target, reference: str, manifest: BuiltManifest) -> bool:
-        return await self._retrier.run(
-            lambda: target.registry.put_manifest(
-                target.repository, reference, manifest.raw, manifest.media_type, manifest.digest
-            ),
-        )
+        return await self._retrier.run(lambda: _put(target, reference, manifest))
+
+
+async def _put(target: Target, reference: str, manifest: BuiltManifest) -> bool:
+    return await target.registry.put_manifest(
+        target.repository, reference, manifest.raw, manifest.media_type, manifest.digest
+    )

@@ -10,7 +10,7 @@ STUCK = (
 )
 """Keys that stand for work to be done, or being done."""
 
-FOR_EVER = r"{ns}:(jobs|jobs:\w+|finished|events|seq|workers)"
+FOR_EVER = r"{ns}:(jobs|jobs:\w+|finished|events|seq|workers|writes)"
 """The indexes, which are trimmed; every other key expires."""
 
 

@@ -10,6 +10,7 @@ from yarl import URL
 
 from registry_api_v2_client.exceptions import RegistryUnavailableError
 from registry_api_v2_client.http.transport import Transport
+from tests.support.raw_server import RawServer
 
 
 async def test_a_break_at_the_very_end_of_a_body_leaves_no_task_to_complain() -> None:
@@ -39,3 +40,19 @@ async def test_a_break_at_the_very_end_of_a_body_leaves_no_task_to_complain() ->
             )
     gc.collect()
     assert complaints == []
+
+
+async def hang_up() -> AsyncIterator[bytes]:
+    return
+    yield b""
+
+
+async def test_a_put_whose_connection_breaks_is_not_sent_again_unseen() -> None:
+    """Whoever writes a tag has to know of every request that may have arrived."""
+    async with RawServer(hang_up) as server, Transport(timeout=5) as transport:
+        url = URL(server.url)
+        with pytest.raises(RegistryUnavailableError, match="closed the connection"):
+            await transport.request(
+                "PUT", url / "tag", registry=url, scope="", what="tag", ok={201}, body=b"{}"
+            )
+        assert len(server.requests) == 1

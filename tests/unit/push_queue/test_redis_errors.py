@@ -16,6 +16,8 @@ from push_queue import (
     QueueError,
     RedisRefusedError,
     RedisUnavailableError,
+    TagWrite,
+    TagWrites,
     WorkerInfo,
     WorkerRegistry,
     connect,
@@ -27,6 +29,7 @@ from push_queue import (
 SECRET = "correct-horse"
 JOB = make_job(id="a", source="/a", targets=["localhost/a:1"])
 CLAIM = Claim(JOB, JOB.targets, 0, 1, 1, "worker")
+WRITE = TagWrite("h:1/a:1", "sha256:a")
 WORKER = WorkerInfo(id="w", host="h", pid=1, version="1", started_at=datetime.now(UTC))
 
 STORE_CALLS: dict[str, tuple[Any, ...]] = {
@@ -42,18 +45,26 @@ STORE_CALLS: dict[str, tuple[Any, ...]] = {
     "release": (CLAIM,),
     "mark_cancelled": (CLAIM,),
     "defer": (CLAIM, "busy", 1.0),
-    "take_turn": (CLAIM, "h:1/a:1", "token", 1.0),
-    "renew_turn": ("h:1/a:1", "token", 1.0),
-    "end_turn": (CLAIM, "h:1/a:1", "token"),
-    "tag_digest": ("h:1/a:1",),
+    "take_turn": (CLAIM, WRITE, 1.0),
+    "renew_turn": (WRITE, 1.0),
+    "end_turn": (CLAIM, WRITE),
     "status": ("a",),
     "statuses": (),
     "counts": (),
     "blobs": ("a",),
     "attempts": ("a",),
 }
+WRITES_CALLS: dict[str, tuple[Any, ...]] = {
+    "unsettled": (),
+    "take_turn": (WRITE, 1.0),
+    "end_turn": (WRITE,),
+    "forget": ([WRITE],),
+}
 WORKER_CALLS: dict[str, tuple[Any, ...]] = {"report": (WORKER, 5), "remove": ("w",), "alive": ()}
-PROGRESS = {"bytes_done": 0, "bytes_total": 0, "blobs_done": 0, "blobs_total": 0}
+KEYWORDS: dict[str, dict[str, Any]] = {
+    "progress": {"bytes_done": 0, "bytes_total": 0, "blobs_done": 0, "blobs_total": 0},
+    "end_turn": {"written": True},
+}
 
 
 def library_errors() -> Iterator[type[Exception]]:
@@ -114,15 +125,22 @@ def test_a_refusal_says_what_to_do(error: Exception, advice: str) -> None:
 
 def test_every_method_is_tried_below() -> None:
     assert methods(JobStore) == set(STORE_CALLS)
+    assert methods(TagWrites) == set(WRITES_CALLS)
     assert methods(WorkerRegistry) == set(WORKER_CALLS)
 
 
 @pytest.mark.parametrize("name", list(STORE_CALLS))
 async def test_the_store_without_redis(dead: Redis, name: str) -> None:
-    keywords = PROGRESS if name == "progress" else {}
+    keywords = KEYWORDS.get(name, {})
     with pytest.raises(RedisUnavailableError, match=r"127\.0\.0\.1:1") as caught:
         await getattr(JobStore(dead, Keys()), name)(*STORE_CALLS[name], **keywords)
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", list(WRITES_CALLS))
+async def test_the_notes_of_writes_without_redis(dead: Redis, name: str) -> None:
+    with pytest.raises(RedisUnavailableError, match=r"127\.0\.0\.1:1"):
+        await getattr(TagWrites(dead, Keys()), name)(*WRITES_CALLS[name])
 
 
 @pytest.mark.parametrize("name", list(WORKER_CALLS))

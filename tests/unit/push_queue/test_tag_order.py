@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any, cast
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
 
 import fakeredis
 import pytest
@@ -14,10 +13,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from redis.asyncio import Redis
 
-from push_queue import Claim, JobState, JobStatus, JobStore, Keys, Outcome, Turn, Wait, make_job
-from registry_api_v2_client import RegistryClient
+from push_queue import (
+    Claim,
+    JobState,
+    JobStatus,
+    JobStore,
+    Keys,
+    Outcome,
+    TagWrite,
+    TagWrites,
+    Turn,
+    Wait,
+    make_job,
+)
+from registry_api_v2_client import RegistryUnavailableError, TagTurn
 from tests.support.claims import TURN_SECONDS, succeed
+from tests.support.tag_registry import TagRegistry
 from worker.interrupts import DeferError, JobLostError
+from worker.tag_repair import TagRepair
 from worker.tag_turns import TagTurns
 
 TAGS = ("localhost:15000/app:1", "localhost:15000/app:2")
@@ -29,27 +42,6 @@ ENOUGH = 8
 """Rounds in which whatever can go on comes to its end."""
 
 
-class Registry:
-    """Its tags; in place of the registry client, for who puts a tag back."""
-
-    def __init__(self) -> None:
-        self.tags: dict[str, str] = {}
-
-    def registry(self, host: str) -> Any:
-        async def manifest(repository: str, digest: str) -> Any:
-            return SimpleNamespace(raw=digest.encode(), media_type="a manifest")
-
-        async def put(repository: str, tag: str, raw: bytes, media_type: str, digest: str) -> None:
-            assert (raw, media_type) == (digest.encode(), "a manifest")
-            self.tags[f"{host}/{repository}:{tag}"] = digest
-
-        return SimpleNamespace(manifest=manifest, put_manifest=put)
-
-    @property
-    def client(self) -> RegistryClient:
-        return cast(RegistryClient, self)
-
-
 def digest_of(job_id: str) -> str:
     return f"sha256:{job_id}"
 
@@ -58,15 +50,24 @@ def digest_of(job_id: str) -> str:
 
 
 @dataclass(eq=False)
+class Request:
+    """On its way to the registry, whatever has become of its sender."""
+
+    tag: str
+    digest: str
+    arrived: bool = False
+
+
+@dataclass(eq=False)
 class Attempt:
     """A worker at one job; ``turn`` is the one that it believes to have."""
 
     claim: Claim
     left: list[str]
-    turn: AbstractAsyncContextManager[bool] | None = None
-    late: bool = False
-    """Whether it has written the tag after its turn had run out."""
-    written: set[str] = field(default_factory=set)
+    turn: AbstractAsyncContextManager[TagTurn | None] | None = None
+    held: TagTurn | None = None
+    write: AbstractContextManager[None] | None = None
+    request: Request | None = None
 
     @property
     def job_id(self) -> str:
@@ -74,7 +75,10 @@ class Attempt:
 
 
 class TagRace(RuleBasedStateMachine):
-    """Jobs for the same tags at workers that stand still, lose their lease, and die."""
+    """Jobs for the same tags at workers that stand still, lose their lease or connection, and die.
+
+    A request that was sent arrives some time, also one whose sender knows nothing of it any more.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,9 +86,11 @@ class TagRace(RuleBasedStateMachine):
         self.redis = fakeredis.FakeAsyncRedis()
         self.keys = Keys("push")
         self.store = JobStore(self.redis, self.keys)
-        self.registry = Registry()
+        self.writes = TagWrites(self.redis, self.keys)
+        self.registry = TagRegistry()
         self.attempts: list[Attempt] = []
         self.dead: list[Attempt] = []
+        self.requests: list[Request] = []
         self.jobs = list(JOBS)
         for job_id, tags in JOBS.items():
             job = make_job(id=job_id, source="/a", targets=tags, max_attempts=99)
@@ -121,13 +127,11 @@ class TagRace(RuleBasedStateMachine):
     def step(self, data: st.DataObject) -> None:
         self.go_on(data.draw(st.sampled_from(self.attempts)))
 
-    @precondition(lambda self: self.attempts)
+    @precondition(lambda self: self.requests)
     @rule(data=st.data())
-    def write(self, data: st.DataObject) -> None:
-        """The request arrives, in time or not."""
-        attempt = data.draw(st.sampled_from(self.attempts))
-        if attempt.turn:
-            self.put(attempt)
+    def arrive(self, data: st.DataObject) -> None:
+        """In time or not."""
+        self.deliver(data.draw(st.sampled_from(self.requests)))
 
     @rule(tag=st.sampled_from(TAGS))
     def turn_runs_out(self, tag: str) -> None:
@@ -135,32 +139,46 @@ class TagRace(RuleBasedStateMachine):
         self.run(self.redis.delete(self.keys.tag_writer(tag)))
 
     @precondition(lambda self: self.attempts)
+    @rule(data=st.data(), again=st.booleans())
+    def lose_connection(self, data: st.DataObject, again: bool) -> None:
+        """The request is sent again, or given up."""
+        attempt = data.draw(st.sampled_from(self.attempts))
+        if not attempt.request:
+            return
+        self.end_request(attempt, RegistryUnavailableError("reset"))
+        if again:
+            self.send(attempt)
+            return
+        self.attempts.remove(attempt)
+        self.leave_turn(attempt, RegistryUnavailableError("reset"))
+        self.run(self.store.retry(attempt.claim, "reset", "registry_unavailable", 0))
+
+    @precondition(lambda self: self.attempts)
     @rule(data=st.data())
     def die(self, data: st.DataObject) -> None:
-        """Not one that has written too late: nobody could know."""
         attempt = data.draw(st.sampled_from(self.attempts))
-        if not attempt.late:
-            self.attempts.remove(attempt)
-            self.dead.append(attempt)
+        self.attempts.remove(attempt)
+        self.dead.append(attempt)
 
     @rule(job_id=st.sampled_from(sorted(JOBS)))
     def enqueue_again(self, job_id: str) -> None:
         self.run(self.store.requeue(job_id))
 
+    @rule()
+    def repair(self) -> None:
+        repair = TagRepair(self.writes, self.registry.client, TURN_SECONDS)
+        for tag in self.run(self.writes.unsettled()):
+            self.run(repair.settle(tag))
+
     # What they are made of
 
-    def put(self, attempt: Attempt) -> None:
-        tag = attempt.left[0]
-        if not self.holds(attempt):
-            attempt.late = True
-        attempt.written.add(tag)
-        self.registry.tags[tag] = digest_of(attempt.job_id)
-
     def go_on(self, attempt: Attempt) -> None:
-        """Take the next turn, end the one that it has, or end the attempt."""
+        """Take the next turn, send, end the turn once there is an answer, or end the attempt."""
         try:
-            if attempt.turn:
-                self.end_turn(attempt)
+            if attempt.request:
+                self.hear(attempt)
+            elif attempt.turn:
+                self.send(attempt)
             elif attempt.left:
                 self.take_turn(attempt)
             else:
@@ -176,28 +194,48 @@ class TagRace(RuleBasedStateMachine):
         tag = attempt.left[0]
         if self.writing(tag):
             return  # It would wait.
-        turns = TagTurns(self.store, attempt.claim, self.registry.client, TURN_SECONDS)
-        turn = turns.turn(tag, digest_of(attempt.job_id))
-        if self.run(turn.__aenter__()):
+        turn = TagTurns(self.store, attempt.claim, TURN_SECONDS).turn(
+            tag, digest_of(attempt.job_id)
+        )
+        attempt.held = self.run(turn.__aenter__())
+        if attempt.held:
             attempt.turn = turn
             self.holder[tag] = attempt
         else:
             assert self.run(turn.__aexit__(None, None, None)) is False
             attempt.left.pop(0)
 
-    def end_turn(self, attempt: Attempt) -> None:
-        tag, turn = attempt.left[0], attempt.turn
-        assert turn
-        mine = self.holds(attempt)
-        if not mine and self.writing(tag):
-            return  # It would wait until the other one has written.
-        if tag not in attempt.written:
-            self.put(attempt)
-        attempt.turn, attempt.late = None, False
-        if mine:
-            self.wrote[tag].add(attempt.job_id)
-        self.run(turn.__aexit__(None, None, None))
+    def send(self, attempt: Attempt) -> None:
+        assert attempt.held
+        attempt.write = attempt.held.write()
+        attempt.write.__enter__()
+        attempt.request = Request(attempt.left[0], digest_of(attempt.job_id))
+        self.requests.append(attempt.request)
+
+    def deliver(self, request: Request) -> None:
+        self.requests.remove(request)
+        self.registry.tags[request.tag] = request.digest
+        request.arrived = True
+
+    def hear(self, attempt: Attempt) -> None:
+        assert attempt.request
+        if not attempt.request.arrived:
+            return
+        self.end_request(attempt)
+        if self.holds(attempt):
+            self.wrote[attempt.left[0]].add(attempt.job_id)
+        self.leave_turn(attempt)
         attempt.left.pop(0)
+
+    def end_request(self, attempt: Attempt, error: Exception | None = None) -> None:
+        assert attempt.write
+        attempt.request = None
+        assert not attempt.write.__exit__(type(error) if error else None, error, None)
+
+    def leave_turn(self, attempt: Attempt, error: Exception | None = None) -> None:
+        assert attempt.turn
+        turn, attempt.turn = attempt.turn, None
+        assert not self.run(turn.__aexit__(type(error) if error else None, error, None))
 
     @invariant()
     def results_are_true(self) -> None:
@@ -220,16 +258,21 @@ class TagRace(RuleBasedStateMachine):
             self.all_go_on()
         for job_id in JOBS:
             self.look_at(self.run(self.store.status(job_id)))
+        for request in list(self.requests):
+            self.deliver(request)
+        self.repair()
         for tag in TAGS:
             assert self.registry.tags[tag] == digest_of(LAST[tag])
         self.runner.close()
 
     def all_go_on(self) -> None:
-        for _ in range(ENOUGH):
+        for _ in range(2 * ENOUGH):
             for tag in TAGS:
                 if self.holder.get(tag) in self.dead:
                     self.turn_runs_out(tag)
             for attempt in list(self.attempts):
+                if attempt.request and not attempt.request.arrived:
+                    self.deliver(attempt.request)
                 self.go_on(attempt)
         assert not self.attempts
 
@@ -309,13 +352,15 @@ async def test_a_job_overtaken_at_all_its_tags_is_superseded(store: JobStore) ->
     assert attempt.outcome is Outcome.SUPERSEDED
 
 
-async def test_one_that_is_not_ordered_writes_all_the_same(store: JobStore) -> None:
+async def test_one_that_is_not_ordered_writes_all_the_same(
+    store: JobStore, redis: Redis, keys: Keys
+) -> None:
     await enqueue(store, "old", ordered=False)
     await enqueue(store, "between")
     await enqueue(store, "new")
     await succeed(store, await start(store, "new"), "sha256:new")
     assert await succeed(store, await start(store, "old"), "sha256:old") is JobState.SUCCEEDED
-    assert await store.tag_digest(ONE) == "sha256:old"
+    assert await redis.hget(keys.tag(ONE), "digest") == b"sha256:old"
     assert await store.start("between", 0, "worker") is None, "the newest writer is not forgotten"
 
 
@@ -336,22 +381,24 @@ async def test_one_writes_at_a_time(store: JobStore, redis: Redis, keys: Keys) -
     await enqueue(store, "old")
     await enqueue(store, "new")
     old, new = await start(store, "old"), await start(store, "new")
-    assert await store.take_turn(old, ONE, "a", TURN_SECONDS) is Turn.WRITE
-    assert await store.take_turn(new, ONE, "b", TURN_SECONDS) is Turn.WAIT
-    assert await store.tag_digest(ONE) is None, "it is being written"
+    olds, news = TagWrite(ONE, "sha256:old"), TagWrite(ONE, "sha256:new")
+    assert await store.take_turn(old, olds, TURN_SECONDS) is Turn.WRITE
+    assert await store.take_turn(new, news, TURN_SECONDS) is Turn.WAIT
     assert 0 < await redis.pttl(keys.tag_writer(ONE)) <= TURN_SECONDS * 1000
-    assert await store.end_turn(old, ONE, "a")
-    assert await store.take_turn(new, ONE, "b", TURN_SECONDS) is Turn.WRITE
+    assert await store.end_turn(old, olds, written=False)
+    assert await store.take_turn(new, news, TURN_SECONDS) is Turn.WRITE
     assert await results(store, "old") == {}, "given up without writing"
 
 
-async def test_the_end_of_a_turn_may_be_sent_twice(store: JobStore) -> None:
+async def test_the_end_of_a_turn_may_be_sent_twice(
+    store: JobStore, redis: Redis, keys: Keys
+) -> None:
     await enqueue(store, "job")
-    claim = await start(store, "job")
-    await store.take_turn(claim, ONE, "token", TURN_SECONDS)
+    claim, write = await start(store, "job"), TagWrite(ONE, "sha256:job")
+    await store.take_turn(claim, write, TURN_SECONDS)
     for _ in range(2):
-        assert await store.end_turn(claim, ONE, "token", "sha256:job")
-    assert await store.tag_digest(ONE) == "sha256:job"
+        assert await store.end_turn(claim, write, written=True)
+    assert await redis.hget(keys.tag(ONE), "digest") == b"sha256:job"
     assert await results(store, "job") == {ONE: "pushed"}
 
 
@@ -359,24 +406,24 @@ async def test_a_turn_is_renewed_until_it_has_run_out(
     store: JobStore, redis: Redis, keys: Keys
 ) -> None:
     await enqueue(store, "job")
-    claim = await start(store, "job")
-    await store.take_turn(claim, ONE, "token", 1)
-    assert await store.renew_turn(ONE, "token", TURN_SECONDS)
+    claim, write = await start(store, "job"), TagWrite(ONE, "sha256:job")
+    await store.take_turn(claim, write, 1)
+    assert await store.renew_turn(write, TURN_SECONDS)
     assert await redis.pttl(keys.tag_writer(ONE)) > 1000
     await redis.delete(keys.tag_writer(ONE))
-    assert not await store.renew_turn(ONE, "token", TURN_SECONDS)
-    assert not await store.end_turn(claim, ONE, "token", "sha256:job")
+    assert not await store.renew_turn(write, TURN_SECONDS)
+    assert not await store.end_turn(claim, write, written=True)
     assert await results(store, "job") == {}
 
 
 async def test_a_worker_that_lost_its_job_gets_no_turn(store: JobStore) -> None:
     await enqueue(store, "job")
-    lost = await start(store, "job")
+    lost, write = await start(store, "job"), TagWrite(ONE, "sha256:job")
     await start(store, "job")
-    assert await store.take_turn(lost, ONE, "token", TURN_SECONDS) is Turn.LOST
+    assert await store.take_turn(lost, write, TURN_SECONDS) is Turn.LOST
     await enqueue(store, "new")
     await succeed(store, await start(store, "new"), "sha256:new")
-    assert await store.take_turn(lost, ONE, "token", TURN_SECONDS) is Turn.SUPERSEDED
+    assert await store.take_turn(lost, write, TURN_SECONDS) is Turn.SUPERSEDED
     assert await results(store, "job") == {}, "which is for its new worker to find out"
 
 
@@ -394,13 +441,13 @@ async def test_what_a_job_that_runs_no_longer_has_written_counts(
 ) -> None:
     await enqueue(store, "old")
     await enqueue(store, "new")
-    claim = await start(store, "new")
-    await store.take_turn(claim, ONE, "token", TURN_SECONDS)
+    claim, write = await start(store, "new"), TagWrite(ONE, "sha256:new")
+    await store.take_turn(claim, write, TURN_SECONDS)
     end: Callable[[Claim], Any] = (
         store.release if state is JobState.QUEUED else store.mark_cancelled
     )
     assert await end(claim) is state
-    assert await store.end_turn(claim, ONE, "token", "sha256:new")
+    assert await store.end_turn(claim, write, written=True)
     assert await results(store, "new") == {}
     assert await store.start("old", 0, "worker") is None
     assert (await store.status("old")).state is JobState.SUPERSEDED

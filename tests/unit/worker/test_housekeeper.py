@@ -7,9 +7,21 @@ import fakeredis
 import pytest
 from arq.connections import ArqRedis
 
-from push_queue import Claim, Dispatch, JobState, JobStore, Keys, Leadership, arq_options, make_job
+from push_queue import (
+    Claim,
+    Dispatch,
+    JobState,
+    JobStore,
+    Keys,
+    Leadership,
+    TagWrites,
+    arq_options,
+    make_job,
+)
+from tests.support.tag_registry import TagRegistry
 from worker import housekeeper as module
 from worker.housekeeper import Housekeeper
+from worker.tag_repair import TagRepair
 
 KEYS = Keys()
 
@@ -31,7 +43,12 @@ def housekeeper(redis: ArqRedis, store: JobStore) -> Housekeeper:
 
 
 def housekeeper_of(redis: ArqRedis, store: JobStore) -> Housekeeper:
-    return Housekeeper(Dispatch(redis, KEYS), store, Leadership(redis, KEYS.housekeeper, 10))
+    return Housekeeper(
+        Dispatch(redis, KEYS),
+        store,
+        Leadership(redis, KEYS.housekeeper, 10),
+        TagRepair(TagWrites(redis, KEYS), TagRegistry().client, 15),
+    )
 
 
 async def lost(store: JobStore, job_id: str, state: JobState = JobState.QUEUED) -> None:

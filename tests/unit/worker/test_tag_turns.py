@@ -1,42 +1,29 @@
-"""A turn at a tag: taken, renewed, given up, and made good when it ran out."""
+"""A turn at a tag: taken, renewed, given up, and what is noted of its writes."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
-from typing import Any, cast
 
 import fakeredis
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import Claim, JobStore, Keys, Turn, make_job
-from registry_api_v2_client import RegistryClient, RegistryUnavailableError
+from push_queue import Claim, JobStore, Keys, TagWrite, TagWrites, Turn, make_job
+from registry_api_v2_client import (
+    DeniedError,
+    ProtocolError,
+    RegistryError,
+    RegistryUnavailableError,
+    ServerError,
+)
 from tests.support.claims import TURN_SECONDS, succeed
 from tests.support.waiting import becomes
 from worker.interrupts import DeferError, JobLostError
 from worker.tag_turns import TagTurns
 
+KEYS = Keys()
 TAG = "localhost:15000/team/app:1"
 OLD, NEW = "sha256:old", "sha256:new"
-
-
-class Registry:
-    """In place of the registry client: what the tag stands for."""
-
-    def __init__(self) -> None:
-        self.digest = ""
-        self.puts: list[tuple[str, str, str]] = []
-
-    def registry(self, host: str) -> Any:
-        async def manifest(repository: str, digest: str) -> Any:
-            return SimpleNamespace(raw=digest.encode(), media_type="a manifest")
-
-        async def put(repository: str, tag: str, raw: bytes, media_type: str, digest: str) -> None:
-            assert (raw, media_type) == (digest.encode(), "a manifest")
-            self.puts.append((host, repository, tag))
-            self.digest = digest
-
-        return SimpleNamespace(manifest=manifest, put_manifest=put)
+WATCH_SECONDS = 100
 
 
 @pytest.fixture
@@ -47,12 +34,7 @@ async def redis() -> AsyncIterator[Redis]:
 
 @pytest.fixture
 def store(redis: Redis) -> JobStore:
-    return JobStore(redis, Keys())
-
-
-@pytest.fixture
-def registry() -> Registry:
-    return Registry()
+    return JobStore(redis, KEYS, tag_watch_seconds=WATCH_SECONDS)
 
 
 @pytest.fixture
@@ -61,8 +43,8 @@ async def claims(store: JobStore) -> tuple[Claim, Claim]:
     return await start(store, "old"), await start(store, "new")
 
 
-async def start(store: JobStore, job_id: str) -> Claim:
-    await store.create(make_job(id=job_id, source="/a", targets=[TAG]))
+async def start(store: JobStore, job_id: str, *, ordered: bool = True) -> Claim:
+    await store.create(make_job(id=job_id, source="/a", targets=[TAG], ordered=ordered))
     return await restart(store, job_id)
 
 
@@ -72,150 +54,268 @@ async def restart(store: JobStore, job_id: str) -> Claim:
     return claim
 
 
-def turns(
-    store: JobStore, claim: Claim, registry: Registry, seconds: float = TURN_SECONDS
-) -> TagTurns:
-    return TagTurns(store, claim, cast(RegistryClient, registry), seconds)
+def turns(store: JobStore, claim: Claim, seconds: float = TURN_SECONDS) -> TagTurns:
+    return TagTurns(store, claim, seconds)
+
+
+async def write_in_vain(turns: TagTurns, error: BaseException) -> None:
+    async with turns.turn(TAG, OLD) as turn:
+        assert turn
+        with turn.write():
+            raise error
 
 
 async def run_out(redis: Redis) -> None:
-    await redis.delete(Keys().tag_writer(TAG))
+    await redis.delete(KEYS.tag_writer(TAG))
 
 
 async def results(store: JobStore, job_id: str) -> list[str]:
     return [result.outcome for result in (await store.status(job_id)).results]
 
 
+async def unsettled(redis: Redis) -> list[str]:
+    """Digests of the writes that may arrive yet."""
+    found = await TagWrites(redis, KEYS).unsettled()
+    return [write.digest for tag in found for write in tag.writes]
+
+
+async def watched_for(redis: Redis) -> float:
+    """Seconds until the first note is over."""
+    (_, ends), *_ = await redis.zrange(KEYS.writes, 0, 0, withscores=True)
+    seconds, microseconds = await redis.time()
+    return float(ends) / 1000 - seconds - microseconds / 1e6
+
+
 async def test_a_turn_is_renewed_while_the_tag_is_written(
-    store: JobStore, redis: Redis, registry: Registry, claims: tuple[Claim, Claim]
+    store: JobStore, redis: Redis, claims: tuple[Claim, Claim]
 ) -> None:
     old, _ = claims
-    async with turns(store, old, registry, seconds=0.3).turn(TAG, OLD):
-        await redis.pexpire(Keys().tag_writer(TAG), 60_000)
+    async with turns(store, old, seconds=0.3).turn(TAG, OLD):
+        await redis.pexpire(KEYS.tag_writer(TAG), 60_000)
 
         async def renewed() -> bool:
-            return bool(await redis.pttl(Keys().tag_writer(TAG)) <= 300)
+            return bool(await redis.pttl(KEYS.tag_writer(TAG)) <= 300)
 
         await becomes(renewed)
-    assert not await redis.exists(Keys().tag_writer(TAG))
+    assert not await redis.exists(KEYS.tag_writer(TAG))
     assert await results(store, "old") == ["pushed"]
 
 
 async def test_who_comes_second_waits_for_its_turn(
-    store: JobStore, registry: Registry, claims: tuple[Claim, Claim]
+    store: JobStore, claims: tuple[Claim, Claim]
 ) -> None:
     old, new = claims
-    async with turns(store, old, registry).turn(TAG, OLD):
-        second = asyncio.create_task(turns(store, new, registry).turn(TAG, NEW).__aenter__())
+    async with turns(store, old).turn(TAG, OLD):
+        second = asyncio.create_task(turns(store, new).turn(TAG, NEW).__aenter__())
         done, _ = await asyncio.wait({second}, timeout=0.2)
         assert not done
     async with asyncio.timeout(5):
         assert await second
 
 
-async def test_a_failure_gives_the_turn_up_and_notes_nothing(
-    store: JobStore, redis: Redis, registry: Registry, claims: tuple[Claim, Claim]
+async def test_a_failure_gives_the_turn_up_and_notes_no_result(
+    store: JobStore, redis: Redis, claims: tuple[Claim, Claim]
 ) -> None:
     old, _ = claims
     with pytest.raises(RegistryUnavailableError):
-        async with turns(store, old, registry).turn(TAG, OLD):
+        async with turns(store, old).turn(TAG, OLD):
             raise RegistryUnavailableError("gone")
-    assert not await redis.exists(Keys().tag_writer(TAG))
-    assert await store.tag_digest(TAG) is None
+    assert not await redis.exists(KEYS.tag_writer(TAG))
+    assert not await redis.exists(KEYS.tag(TAG))
     assert await results(store, "old") == []
 
 
-async def test_what_a_newer_job_wrote_is_put_back(
-    store: JobStore, redis: Redis, registry: Registry, claims: tuple[Claim, Claim]
+async def test_a_worker_that_lost_its_job_writes_no_tag(
+    store: JobStore, claims: tuple[Claim, Claim]
+) -> None:
+    _, new = claims
+    await restart(store, "new")
+    with pytest.raises(JobLostError):
+        async with turns(store, new).turn(TAG, NEW):
+            pytest.fail("it has a turn")
+
+
+async def test_a_superseded_tag_is_left_alone(
+    store: JobStore, redis: Redis, claims: tuple[Claim, Claim]
 ) -> None:
     old, new = claims
-    async with turns(store, old, registry).turn(TAG, OLD) as ours:
-        assert ours
-        await run_out(redis)
-        await succeed(store, new, NEW)
-        registry.digest = OLD
-    assert registry.digest == NEW
-    assert registry.puts == [("localhost:15000", "team/app", "1")]
+    await succeed(store, new, NEW)
+    async with turns(store, old).turn(TAG, OLD) as turn:
+        assert turn is None
+    assert await redis.hget(KEYS.tag(TAG), "digest") == NEW.encode()
     assert await results(store, "old") == ["superseded"]
+    assert await unsettled(redis) == []
 
 
-async def test_a_worker_that_lost_its_job_meanwhile_puts_it_back_too(
-    store: JobStore, redis: Redis, registry: Registry, claims: tuple[Claim, Claim]
+# Turns that run out
+
+
+async def test_a_job_that_was_too_slow_goes_on_later(
+    store: JobStore, redis: Redis, claims: tuple[Claim, Claim]
 ) -> None:
+    """The other one may have written before it or after it: nothing tells."""
     old, new = claims
-    async with turns(store, old, registry).turn(TAG, OLD):
-        await run_out(redis)
-        await restart(store, "old")
-        await succeed(store, new, NEW)
-        registry.digest = OLD
-    assert registry.digest == NEW
-    assert await store.succeed(old, OLD) is None
-
-
-async def test_it_is_put_back_until_it_is_what_it_should_be(
-    store: JobStore,
-    redis: Redis,
-    registry: Registry,
-    claims: tuple[Claim, Claim],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A third job writes the tag just while it is put back."""
-    old, new = claims
-    third = await start(store, "third")
-    registry_of = registry.registry
-
-    def slow(host: str) -> Any:
-        fast = registry_of(host)
-
-        async def manifest(repository: str, digest: str) -> Any:
-            if digest == NEW:
-                await succeed(store, third, "sha256:third")
-                registry.digest = "sha256:third"
-            return await fast.manifest(repository, digest)
-
-        return SimpleNamespace(manifest=manifest, put_manifest=fast.put_manifest)
-
-    monkeypatch.setattr(registry, "registry", slow)
-    async with turns(store, old, registry).turn(TAG, OLD):
-        await run_out(redis)
-        await succeed(store, new, NEW)
-        registry.digest = OLD
-    assert registry.digest == "sha256:third"
-
-
-async def test_a_newer_job_that_was_too_slow_writes_again(
-    store: JobStore, redis: Redis, registry: Registry, claims: tuple[Claim, Claim]
-) -> None:
-    """The older one may have written after it: nothing tells."""
-    old, new = claims
-    turn = turns(store, new, registry).turn(TAG, NEW)
+    turn = turns(store, new).turn(TAG, NEW)
     assert await turn.__aenter__()
     await run_out(redis)
     await succeed(store, old, OLD)
     with pytest.raises(DeferError, match="too slowly") as caught:
         await turn.__aexit__(None, None, None)
     assert caught.value.delay == 0
-    assert registry.puts == []
     assert await results(store, "new") == []
-    assert await store.take_turn(new, TAG, "token", TURN_SECONDS) is Turn.WRITE, "its turn is over"
+    write = TagWrite(TAG, NEW)
+    assert await store.take_turn(new, write, TURN_SECONDS) is Turn.WRITE, "its turn is over"
 
 
-async def test_a_worker_that_lost_its_job_writes_no_tag(
-    store: JobStore, registry: Registry, claims: tuple[Claim, Claim]
+async def test_nothing_is_sent_after_the_turn_by_this_process_s_own_clock(
+    store: JobStore, claims: tuple[Claim, Claim], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, new = claims
-    await restart(store, "new")
-    with pytest.raises(JobLostError):
-        async with turns(store, new, registry).turn(TAG, NEW):
-            pytest.fail("it has a turn")
+    """It stood still since it was given the turn."""
+    old, _ = claims
+    loop = asyncio.get_running_loop()
+    async with turns(store, old).turn(TAG, OLD) as turn:
+        assert turn
+        wakes_up = loop.time() + TURN_SECONDS
+        monkeypatch.setattr(loop, "time", lambda: wakes_up)
+        with pytest.raises(DeferError, match="too slowly"), turn.write():
+            pytest.fail("it writes")
 
 
-async def test_a_superseded_tag_is_left_alone(
-    store: JobStore, registry: Registry, claims: tuple[Claim, Claim]
+async def test_a_renewed_turn_goes_on(store: JobStore, claims: tuple[Claim, Claim]) -> None:
+    old, _ = claims
+    async with turns(store, old, seconds=0.2).turn(TAG, OLD) as turn:
+        assert turn
+        ended = asyncio.get_running_loop().time() + 0.2
+
+        async def is_past_its_end() -> bool:
+            return asyncio.get_running_loop().time() > ended
+
+        await becomes(is_past_its_end)
+        with turn.write():
+            pass
+    assert await results(store, "old") == ["pushed"]
+
+
+# What is noted
+
+
+async def test_a_write_is_noted_before_it_is_sent(
+    store: JobStore, redis: Redis, claims: tuple[Claim, Claim]
 ) -> None:
+    old, _ = claims
+    async with turns(store, old).turn(TAG, OLD) as turn:
+        assert turn
+        with turn.write():
+            await run_out(redis)
+            assert await unsettled(redis) == [OLD], "which stays if it dies here"
+            assert await watched_for(redis) == pytest.approx(WATCH_SECONDS, abs=5)
+            await redis.set(KEYS.tag_writer(TAG), (await redis.zrange(KEYS.writes, 0, 0))[0][:16])
+    assert not await redis.exists(KEYS.writes), "answered in time"
+
+
+@pytest.mark.parametrize(
+    ("error", "known"),
+    [
+        (RegistryUnavailableError("reset"), False),
+        (ServerError("gateway", status=504), False),
+        (ServerError("internal", status=500), False),
+        (ProtocolError("no HTTP", status=0), False),
+        (asyncio.CancelledError(), False),
+        (DeniedError("no", status=403), True),
+    ],
+)
+async def test_a_write_without_an_answer_stays_noted(
+    store: JobStore,
+    redis: Redis,
+    claims: tuple[Claim, Claim],
+    error: BaseException,
+    known: bool,
+) -> None:
+    old, _ = claims
+    with pytest.raises(type(error)):
+        await write_in_vain(turns(store, old), error)
+    assert await unsettled(redis) == ([] if known else [OLD])
+
+
+async def test_a_write_stays_noted_though_it_was_sent_again(
+    store: JobStore, redis: Redis, claims: tuple[Claim, Claim]
+) -> None:
+    """The first one may arrive yet."""
+    old, _ = claims
+    async with turns(store, old).turn(TAG, OLD) as turn:
+        assert turn
+        with pytest.raises(RegistryError), turn.write():
+            raise RegistryUnavailableError("reset")
+        with turn.write():
+            pass
+    assert await results(store, "old") == ["pushed"]
+    assert await unsettled(redis) == [OLD]
+
+
+async def test_what_is_read_back_in_vain_is_no_write(
+    store: JobStore, redis: Redis, claims: tuple[Claim, Claim]
+) -> None:
+    old, _ = claims
+    turn = turns(store, old).turn(TAG, OLD)
+    held = await turn.__aenter__()
+    assert held
+    with held.write():
+        pass
+    error = RegistryUnavailableError("reset")
+    assert not await turn.__aexit__(type(error), error, None)
+    assert not await redis.exists(KEYS.writes)
+
+
+async def test_who_ends_late_has_the_tag_watched_from_then_on(
+    store: JobStore, redis: Redis, claims: tuple[Claim, Claim]
+) -> None:
+    """Its note is long over and forgotten."""
     old, new = claims
+    turn = turns(store, old).turn(TAG, OLD)
+    await turn.__aenter__()
+    await run_out(redis)
+    await redis.delete(KEYS.writes)
+    await restart(store, "old")
     await succeed(store, new, NEW)
-    async with turns(store, old, registry).turn(TAG, OLD) as ours:
-        assert not ours
-    assert await store.tag_digest(TAG) == NEW
-    assert await results(store, "old") == ["superseded"]
+    with pytest.raises(DeferError):
+        await turn.__aexit__(None, None, None)
+    assert await unsettled(redis) == [OLD]
+    assert await watched_for(redis) == pytest.approx(WATCH_SECONDS, abs=5)
+
+
+async def test_who_ends_late_in_another_s_turn_has_the_tag_watched(
+    store: JobStore, redis: Redis, claims: tuple[Claim, Claim]
+) -> None:
+    """An attempt of the same job wrote the same image since, but a newer one is writing it now."""
+    old, new = claims
+    stalled = turns(store, old).turn(TAG, OLD)
+    await stalled.__aenter__()
+    await run_out(redis)
+    await succeed(store, await restart(store, "old"), OLD)
+    async with turns(store, new).turn(TAG, NEW):
+        with pytest.raises(DeferError):
+            await stalled.__aexit__(None, None, None)
+    assert await unsettled(redis) == [OLD]
+
+
+async def test_the_note_is_renewed_with_the_turn(
+    store: JobStore, redis: Redis, claims: tuple[Claim, Claim]
+) -> None:
+    old, _ = claims
+    async with turns(store, old, seconds=0.3).turn(TAG, OLD):
+        (note,) = await redis.zrange(KEYS.writes, 0, 0)
+        await redis.zadd(KEYS.writes, {note: 1})
+
+        async def renewed() -> bool:
+            return await watched_for(redis) > WATCH_SECONDS - 5
+
+        await becomes(renewed)
+
+
+async def test_a_job_that_keeps_no_order_notes_nothing(store: JobStore, redis: Redis) -> None:
+    claim = await start(store, "any", ordered=False)
+    async with turns(store, claim).turn(TAG, OLD):
+        assert not await redis.exists(KEYS.writes)
+    with pytest.raises(RegistryUnavailableError):
+        await write_in_vain(turns(store, claim), RegistryUnavailableError("reset"))
+    assert not await redis.exists(KEYS.writes)

@@ -1,0 +1,315 @@
+"""An outdated image that arrives late at a tag is put right; what others put there is not."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import fakeredis
+import pytest
+from redis.asyncio import Redis
+
+from push_queue import Claim, JobStore, Keys, TagWrite, TagWrites, Turn, UnsettledTag, make_job
+from registry_api_v2_client import DeniedError, ManifestUnknownError, RegistryUnavailableError
+from tests.support.claims import TURN_SECONDS, succeed
+from tests.support.tag_registry import TagRegistry
+from tests.support.waiting import becomes
+from worker import tag_repair as module
+from worker.tag_repair import TagRepair
+
+KEYS = Keys()
+TAG, OTHER = "localhost:15000/team/app:1", "localhost:15000/team/app:2"
+OLD, NEW = "sha256:old", "sha256:new"
+DAY = 24 * 3600
+
+
+@pytest.fixture
+async def redis() -> AsyncIterator[Redis]:
+    async with fakeredis.FakeAsyncRedis() as client:
+        yield client
+
+
+@pytest.fixture
+def store(redis: Redis) -> JobStore:
+    return JobStore(redis, KEYS)
+
+
+@pytest.fixture
+def writes(redis: Redis) -> TagWrites:
+    return TagWrites(redis, KEYS)
+
+
+@pytest.fixture
+def registry() -> TagRegistry:
+    return TagRegistry()
+
+
+@pytest.fixture
+async def repair(writes: TagWrites, registry: TagRegistry) -> AsyncIterator[TagRepair]:
+    repair = TagRepair(writes, registry.client, TURN_SECONDS)
+    yield repair
+    await repair.stop()
+
+
+@pytest.fixture
+async def overtaken(store: JobStore, redis: Redis) -> TagWrite:
+    """The write of a worker that died in its turn; a newer job has written the tag since."""
+    write = await left_over(store, redis, "old", OLD)
+    await succeed(store, await start(store, "new"), NEW)
+    return write
+
+
+async def start(store: JobStore, job_id: str, tag: str = TAG) -> Claim:
+    await store.create(make_job(id=job_id, source="/a", targets=[tag]))
+    claim = await store.start(job_id, 0, "worker")
+    assert isinstance(claim, Claim)
+    return claim
+
+
+async def left_over(
+    store: JobStore, redis: Redis, job_id: str, digest: str, tag: str = TAG
+) -> TagWrite:
+    write = TagWrite(tag, digest)
+    claim = await start(store, job_id, tag)
+    assert await store.take_turn(claim, write, TURN_SECONDS) is Turn.WRITE
+    await redis.delete(KEYS.tag_writer(tag))
+    return write
+
+
+async def is_over(redis: Redis, write: TagWrite, seconds: float = 1) -> None:
+    """The write can arrive no more, since so many seconds."""
+    now, _ = await redis.time()
+    await redis.zadd(KEYS.writes, {write.note: (now - seconds) * 1000}, xx=True)
+
+
+async def noted(redis: Redis) -> set[str]:
+    return {TagWrite.parse(note.decode()).digest for note in await redis.zrange(KEYS.writes, 0, -1)}
+
+
+async def the_only(writes: TagWrites) -> UnsettledTag:
+    (tag,) = await writes.unsettled()
+    return tag
+
+
+async def test_an_outdated_image_is_replaced(
+    overtaken: TagWrite,
+    redis: Redis,
+    writes: TagWrites,
+    repair: TagRepair,
+    registry: TagRegistry,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    registry.tags[TAG] = OLD
+    await repair.settle(await the_only(writes))
+    assert registry.tags[TAG] == NEW
+    assert await noted(redis) == {OLD}, "it may arrive once more"
+    assert not await redis.exists(KEYS.tag_writer(TAG))
+    assert f"{TAG} showed an outdated image" in caplog.text
+
+
+@pytest.mark.parametrize("shown", [NEW, "sha256:of-someone-else", None])
+async def test_what_is_not_outdated_is_left_alone(
+    overtaken: TagWrite,
+    writes: TagWrites,
+    repair: TagRepair,
+    registry: TagRegistry,
+    shown: str | None,
+) -> None:
+    if shown:
+        registry.tags[TAG] = shown
+    await repair.settle(await the_only(writes))
+    assert registry.puts == []
+
+
+async def test_a_write_is_forgotten_once_the_tag_is_right_and_the_time_over(
+    overtaken: TagWrite, redis: Redis, writes: TagWrites, repair: TagRepair, registry: TagRegistry
+) -> None:
+    registry.tags[TAG] = NEW
+    await repair.settle(await the_only(writes))
+    assert await noted(redis) == {OLD}
+    await is_over(redis, overtaken)
+    registry.tags[TAG] = OLD
+    await repair.settle(await the_only(writes))
+    assert await noted(redis) == {OLD}, "it was wrong just now"
+    await repair.settle(await the_only(writes))
+    assert not await redis.exists(KEYS.writes)
+    assert registry.tags[TAG] == NEW
+
+
+async def test_a_write_whose_time_is_prolonged_meanwhile_is_not_forgotten(
+    overtaken: TagWrite, redis: Redis, writes: TagWrites, repair: TagRepair
+) -> None:
+    await is_over(redis, overtaken)
+    tag = await the_only(writes)
+    await is_over(redis, overtaken, -100)
+    await repair.settle(tag)
+    assert await noted(redis) == {OLD}
+
+
+async def test_without_a_newer_image_the_registry_is_not_asked(
+    store: JobStore, redis: Redis, writes: TagWrites, repair: TagRepair, registry: TagRegistry
+) -> None:
+    """The first write of all is one, and that of a job which has written the tag after all."""
+    registry.fails = AssertionError("it is asked")
+    write = await left_over(store, redis, "first", OLD)
+    await repair.settle(await the_only(writes))
+    await succeed(store, await start(store, "again"), OLD)
+    await repair.settle(await the_only(writes))
+    assert await noted(redis) == {OLD}
+    await is_over(redis, write)
+    await repair.settle(await the_only(writes))
+    assert not await redis.exists(KEYS.writes)
+
+
+async def test_a_tag_that_is_being_written_waits(
+    overtaken: TagWrite, store: JobStore, writes: TagWrites
+) -> None:
+    await store.take_turn(await start(store, "third"), TagWrite(TAG, "sha256:third"), TURN_SECONDS)
+    assert await writes.unsettled() == []
+
+
+async def writes_since(store: JobStore) -> None:
+    await succeed(store, await start(store, "third"), "sha256:third")
+
+
+async def is_writing(store: JobStore) -> None:
+    claim = await start(store, "third")
+    await store.take_turn(claim, TagWrite(TAG, "sha256:third"), TURN_SECONDS)
+
+
+@pytest.mark.parametrize("meanwhile", [writes_since, is_writing])
+async def test_a_job_that_comes_between_is_not_written_over(
+    overtaken: TagWrite,
+    store: JobStore,
+    writes: TagWrites,
+    repair: TagRepair,
+    registry: TagRegistry,
+    meanwhile: Callable[[JobStore], Awaitable[None]],
+) -> None:
+    registry.tags[TAG] = OLD
+    tag = await the_only(writes)
+    await meanwhile(store)
+    await repair.settle(tag)
+    assert registry.puts == []
+
+
+@pytest.mark.parametrize(
+    ("error", "known"),
+    [(RegistryUnavailableError("reset"), False), (DeniedError("no", status=403), True)],
+)
+async def test_a_repair_is_noted_like_any_write(
+    overtaken: TagWrite,
+    redis: Redis,
+    writes: TagWrites,
+    repair: TagRepair,
+    registry: TagRegistry,
+    error: Exception,
+    known: bool,
+) -> None:
+    registry.tags[TAG], registry.fails_to_put = OLD, error
+    with pytest.raises(type(error)):
+        await repair.settle(await the_only(writes))
+    assert await noted(redis) == ({OLD} if known else {OLD, NEW})
+    assert await redis.exists(KEYS.tag_writer(TAG)) == (not known), "until it has run out"
+
+
+async def test_a_registry_that_fails_is_asked_again_for_a_day(
+    overtaken: TagWrite,
+    redis: Redis,
+    writes: TagWrites,
+    repair: TagRepair,
+    registry: TagRegistry,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    registry.fails = RegistryUnavailableError("away")
+    await is_over(redis, overtaken, DAY - 60)
+    with pytest.raises(RegistryUnavailableError):
+        await repair.settle(await the_only(writes))
+    assert await noted(redis) == {OLD}
+    await is_over(redis, overtaken, DAY)
+    await repair.settle(await the_only(writes))
+    assert not await redis.exists(KEYS.writes)
+    assert f"{TAG} is given up" in caplog.text
+
+
+async def test_a_newest_image_that_is_gone_cannot_be_put_back(
+    overtaken: TagWrite, redis: Redis, writes: TagWrites, repair: TagRepair, registry: TagRegistry
+) -> None:
+    registry.tags[TAG] = OLD
+    registry.gone.add(NEW)
+    with pytest.raises(ManifestUnknownError):
+        await repair.settle(await the_only(writes))
+    assert await noted(redis) == {OLD}
+    assert not await redis.exists(KEYS.tag_writer(TAG))
+
+
+async def test_all_tags_are_looked_at_again_and_again(
+    overtaken: TagWrite,
+    store: JobStore,
+    redis: Redis,
+    repair: TagRepair,
+    registry: TagRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.01)
+    await left_over(store, redis, "old2", OLD, OTHER)
+    await succeed(store, await start(store, "new2", OTHER), NEW)
+
+    async def right() -> bool:
+        await repair.work()
+        return registry.tags == {TAG: NEW, OTHER: NEW}
+
+    for _ in range(2):
+        registry.tags = {TAG: OLD, OTHER: OLD}
+        await becomes(right)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RegistryUnavailableError("away"), "cannot look: away"),
+        (TimeoutError(), "cannot look: no answer in time"),
+        (ZeroDivisionError(), "unexpected error"),
+    ],
+)
+async def test_a_look_that_fails_is_logged_and_waits_longer(
+    overtaken: TagWrite,
+    repair: TagRepair,
+    registry: TagRegistry,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    said: str,
+) -> None:
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.0)
+    registry.tags[TAG], registry.fails = OLD, error
+    await repair.work()
+
+    async def logged() -> bool:
+        return f"{TAG} may show an outdated image: {said}" in caplog.text
+
+    await becomes(logged)
+    registry.fails = None
+    await repair.work()
+    assert registry.puts == []
+
+
+async def test_a_tag_is_looked_at_by_one_at_a_time(
+    overtaken: TagWrite, repair: TagRepair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[UnsettledTag] = []
+    goes_on = asyncio.Event()
+
+    async def look(tag: UnsettledTag) -> None:
+        looks.append(tag)
+        await goes_on.wait()
+
+    monkeypatch.setattr(repair, "settle", look)
+    for _ in range(2):
+        await repair.work()
+        await asyncio.sleep(0)
+    assert len(looks) == 1
+
+
+async def test_a_note_that_nobody_understands_goes(redis: Redis, writes: TagWrites) -> None:
+    await redis.zadd(KEYS.writes, {"nonsense": 1})
+    assert await writes.unsettled() == []
+    assert not await redis.exists(KEYS.writes)
