@@ -128,8 +128,10 @@ class PushQueue:
             labels=dict(labels or {}),
         )
         _check_start(not_before)
-        status, _ = await self._store.create(job, not_before=not_before)
-        return await self._hand_over(status)
+        status, created = await self._store.create(job, not_before=not_before)
+        if not created and status.state is JobState.QUEUED:
+            await self._dispatch.hand_over(status)
+        return status
 
     async def status(self, job_id: str) -> JobStatus:
         """The job and how far it is."""
@@ -194,7 +196,7 @@ class PushQueue:
 
     async def retry(self, job_id: str) -> JobStatus:
         """Enqueue a final job again, with all its attempts; another one stays as it is."""
-        return await self._hand_over(await self._store.requeue(job_id))
+        return await self._store.requeue(job_id)
 
     async def workers(self) -> tuple[WorkerInfo, ...]:
         """The workers that are alive."""
@@ -204,12 +206,6 @@ class PushQueue:
         if not job_ids:
             return await self.list(JobState.RUNNING, limit=MOST_WATCHED)
         return tuple([await self._store.status(job_id) for job_id in job_ids])
-
-    async def _hand_over(self, status: JobStatus) -> JobStatus:
-        # Also a job that was there already: its producer may have died between the two steps.
-        if status.state is JobState.QUEUED:
-            await self._dispatch.hand_over(status)
-        return status
 
 
 def _absolute(path: str | Path) -> str:

@@ -5,26 +5,21 @@ job that is due gets a lead by its priority: it overtakes what was enqueued up t
 hour before it with the next lower priority, and nothing older, so that nothing waits for ever.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
-from arq.jobs import Job
-from arq.jobs import JobStatus as ArqStatus
 
-from push_queue.errors import RedisUnavailableError
 from push_queue.keys import Keys
 from push_queue.models import JobState, JobStatus, Priority
 from push_queue.redis_errors import address_of, redis_errors
-from push_queue.scripts import Scripts
+from push_queue.scripts import JobScripts, Scripts
 
 TASK = "push_image"
 """The worker's arq function; it takes the job id and the generation."""
 
 STEP = timedelta(minutes=15)
 LEADS: dict[Priority, timedelta] = {"low": STEP, "normal": 2 * STEP, "high": 3 * STEP}
-
-HAND_OVER_TRIES = 3
 
 
 class Dispatch:
@@ -34,31 +29,14 @@ class Dispatch:
         self._redis = redis
         self._keys = keys
         self._scripts = Scripts(redis)
+        self._job_scripts = JobScripts(redis, keys)
         self._address = address_of(redis)
 
-    async def hand_over(self, job: JobStatus) -> None:
-        """Give the job to arq, unless arq has it.
-
-        Raises:
-            RedisUnavailableError: Redis fails.
-        """
-        arq_id = self._keys.arq_job_id(job.id, job.generation)
-        with redis_errors(self._address):
-            for _ in range(HAND_OVER_TRIES):
-                seconds, microseconds = await self._redis.time()
-                # Cut to milliseconds, as promote does: rounded up, it would get its lead twice.
-                now = datetime.fromtimestamp(seconds, UTC) + timedelta(
-                    milliseconds=microseconds // 1000
-                )
-                # None means that arq has the job, or that the connection broke while it looked.
-                enqueued = await self._redis.enqueue_job(
-                    TASK, job.id, job.generation, _job_id=arq_id, _defer_until=_place(job, now)
-                )
-                if enqueued or await self._arq_has(arq_id):
-                    return
-        raise RedisUnavailableError(
-            f"job {job.id} could not be handed to the workers; enqueue it again with this id"
-        )
+    async def hand_over(self, job: JobStatus) -> bool:
+        """Give a job to arq that arq has lost; False when it has it, or the job is over."""
+        due = round(job.next_attempt_at.timestamp() * 1000) if job.next_attempt_at else 0
+        arguments: list[str | int] = [job.generation, due, lead_ms(job.priority)]
+        return bool(await self._job_scripts.run("hand_over", job.id, arguments))
 
     async def take(self, most: int, lease_seconds: int) -> list[tuple[str, int]]:
         """Take jobs that are due by Redis' clock, for a lease.
@@ -84,12 +62,7 @@ class Dispatch:
 
     async def promote(self) -> int:
         """Give jobs that were put off, and are due now, the lead of their priority."""
-        leads = [item for name, lead in LEADS.items() for item in (name, _ms(lead))]
-        arguments: list[str | int] = [
-            self._keys.namespace,
-            _ms(STEP),
-            *leads,
-        ]
+        arguments: list[str | int] = [self._keys.namespace, _ms(STEP), *leads_ms()]
         count: int = await self._scripts.run("promote", [self._keys.queue], arguments)
         return count
 
@@ -103,15 +76,14 @@ class Dispatch:
         seen, *ids = await self._scripts.run("find_orphans", keys, arguments)
         return seen, [job_id.decode() for job_id in ids]
 
-    async def _arq_has(self, arq_id: str) -> bool:
-        job = Job(arq_id, self._redis, _queue_name=self._keys.queue)
-        return await job.status() is not ArqStatus.not_found
+
+def lead_ms(priority: Priority) -> int:
+    return _ms(LEADS[priority])
 
 
-def _place(job: JobStatus, now: datetime) -> datetime:
-    if job.next_attempt_at and job.next_attempt_at > now:
-        return job.next_attempt_at
-    return now - LEADS[job.priority]
+def leads_ms() -> list[str | int]:
+    """Priority, lead in milliseconds, …"""
+    return [item for priority in LEADS for item in (priority, lead_ms(priority))]
 
 
 def _ms(span: timedelta) -> int:

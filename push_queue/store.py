@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 
 from push_queue import records
 from push_queue.changes import Changes
+from push_queue.dispatch import lead_ms, leads_ms
 from push_queue.errors import UnknownJobError
 from push_queue.keys import Keys
 from push_queue.models import (
@@ -111,12 +112,17 @@ class JobStore:
     ) -> tuple[JobStatus, bool]:
         """Enqueue the job, unless its id is known: then the job of that id comes back, and False.
 
-        ``not_before`` is a moment or the time from now on. This writes the status record; handing
-        the job to arq is the producer's next step.
+        ``not_before`` is a moment or the time from now on. Redis accepts the job whole, with what
+        arq needs to run it, or not at all.
         """
         moment = _ms(not_before.timestamp()) if isinstance(not_before, datetime) else 0
         delay = _ms(not_before.total_seconds()) if isinstance(not_before, timedelta) else 0
-        arguments: list[str | int] = [moment, delay, *flat(records.job_fields(job))]
+        arguments: list[str | int] = [
+            moment,
+            delay,
+            lead_ms(job.priority),
+            *flat(records.job_fields(job)),
+        ]
         created, *items = await self._scripts.run("create", job.id, arguments)
         return parse_status(pairs(items)), bool(created)
 
@@ -139,7 +145,7 @@ class JobStore:
         Raises:
             UnknownJobError: no such job.
         """
-        return self._known(job_id, pairs(await self._scripts.run("requeue", job_id)))
+        return self._known(job_id, pairs(await self._scripts.run("requeue", job_id, leads_ms())))
 
     # Worker side
 

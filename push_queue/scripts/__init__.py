@@ -15,6 +15,7 @@ from redis.commands.core import AsyncScript
 from push_queue.keys import Keys
 from push_queue.models import JobState
 from push_queue.redis_errors import address_of, redis_errors
+from push_queue.settings import WEEK_SECONDS
 
 
 class Scripts:
@@ -40,7 +41,7 @@ class Scripts:
 class JobScripts:
     """Runs the scripts about one job."""
 
-    def __init__(self, redis: Redis, keys: Keys, keep_finished: int) -> None:
+    def __init__(self, redis: Redis, keys: Keys, keep_finished: int = WEEK_SECONDS) -> None:
         self._scripts = Scripts(redis)
         self._keys = keys
         self._keep_finished = keep_finished
@@ -58,6 +59,7 @@ class JobScripts:
                 keys.events,
                 keys.sequence,
                 *(keys.jobs_in(state) for state in JobState),
+                keys.queue,
             ],
             [job_id, keys.namespace, self._keep_finished, *args],
         )

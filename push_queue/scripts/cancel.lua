@@ -1,7 +1,7 @@
 -- Cancel a job: at once when it waits, by its worker when it runs, not at all when it is final.
 --
 -- Result  the state it is in now; false when there is no such job
-local record = read('state', 'sequence', 'attempt')
+local record = read('state', 'sequence', 'attempt', 'generation')
 if not record.state or is_final(record.state) then
   return record.state or false
 end
@@ -9,6 +9,7 @@ if record.state == 'running' then
   redis.call('HSET', job, 'cancel_requested', 1)
   return 'running'
 end
+take_from_arq(record.generation)
 redis.call('HSET', job, 'state', 'cancelled', 'finished_at', now)
 redis.call('HDEL', job, 'next_attempt_at', 'waiting_for')
 move(record, 'cancelled')

@@ -1,9 +1,9 @@
 -- Enqueue a job, once per id.
 --
 -- args    1 not to start before, in milliseconds of Unix time   2 nor before so many milliseconds
---         from now   3.. field, value, … of the job
+--         from now   3 lead of its priority, in milliseconds   4.. field, value, … of the job
 -- Result  {1 if it was created, field, value, … of the job that is there now}
-local TRIM_EVERY = 16
+local MOST_TRIMMED = 10
 if redis.call('EXISTS', job) == 1 then
   return {0, unpack(redis.call('HGETALL', job))}
 end
@@ -18,25 +18,28 @@ local function forget(ids)
   end
 end
 
-local sequence = redis.call('INCR', sequence_key)
--- The hashes expire by themselves, the indexes are trimmed here, a bounded part at a time.
-if sequence % TRIM_EVERY == 0 then
-  local expired = redis.call('ZRANGEBYSCORE', finished, '-inf', now_unix, 'LIMIT', 0, 10 * TRIM_EVERY)
-  if #expired > 0 then
-    forget(expired)
-  end
-end
+local due = math.max(tonumber(args[1]), now_ms + tonumber(args[2]))
+give_to_arq(0, due, args[3])
 
+-- By the clock, so that it does not begin anew where the last one was lost.
+local last = tonumber(redis.call('GET', sequence_key) or 0)
+local sequence = string.format('%.0f', math.max(last + 1, time[1] * 1000000 + time[2]))
+redis.call('SET', sequence_key, sequence)
+
+-- The hashes expire by themselves, the indexes are trimmed here, a bounded part at a time.
+local expired = redis.call('ZRANGEBYSCORE', finished, '-inf', now_unix, 'LIMIT', 0, MOST_TRIMMED)
+if #expired > 0 then
+  forget(expired)
+end
 if redis.call('ZADD', all, sequence, id) == 0 then
   forget({id})  -- An expired job of the same id, not trimmed yet.
   redis.call('ZADD', all, sequence, id)
 end
 redis.call('ZADD', in_state.queued, sequence, id)
-local due = math.max(tonumber(args[1]), now_ms + tonumber(args[2]))
 if due > now_ms then
   redis.call('HSET', job, 'next_attempt_at', timestamp(due))
 end
 redis.call('HSET', job, 'state', 'queued', 'sequence', sequence, 'generation', 0, 'attempt', 0,
-  'enqueued_at', now, unpack(args, 3))
+  'enqueued_at', now, unpack(args, 4))
 announce('queued', 0)
 return {1, unpack(redis.call('HGETALL', job))}

@@ -13,8 +13,6 @@ for _, id in ipairs(ids) do
   local record = 'arq:job:' .. name
   if not (queued and redis.call('EXISTS', record) == 1)
     and redis.call('EXISTS', 'arq:in-progress:' .. name) == 0 then
-    -- arq enqueues no job of which it has a record.
-    redis.call('DEL', record)
     table.insert(found, id)
   end
 end

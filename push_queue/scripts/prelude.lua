@@ -3,6 +3,7 @@
 -- KEYS  1 push:job:{id}   2 push:job:{id}:blobs   3 push:job:{id}:attempts
 --       4 push:jobs       5 push:finished         6 push:events       7 push:seq
 --       8.. push:jobs:{state}: queued, running, retrying, succeeded, failed, cancelled, superseded
+--       15 arq's queue
 -- ARGV  1 job id          2 namespace             3 seconds to keep finished jobs
 --       4.. the script's own, as `args`
 local job, blobs, attempts = KEYS[1], KEYS[2], KEYS[3]
@@ -11,6 +12,7 @@ local in_state = {
   queued = KEYS[8], running = KEYS[9], retrying = KEYS[10],
   succeeded = KEYS[11], failed = KEYS[12], cancelled = KEYS[13], superseded = KEYS[14],
 }
+local queue = KEYS[15]
 local id, namespace, keep = ARGV[1], ARGV[2], ARGV[3]
 local args = {unpack(ARGV, 4)}
 
@@ -38,6 +40,8 @@ local now = timestamp(now_ms)
 
 local EVENTS_KEPT = 10000
 local ATTEMPTS_KEPT = 100
+-- A queued job must not vanish because no worker came for a while: ten years.
+local ARQ_RECORD_MS = 10 * 365 * 24 * 3600 * 1000
 
 local function is_final(state)
   return state == 'succeeded' or state == 'failed' or state == 'cancelled' or state == 'superseded'
@@ -79,6 +83,47 @@ local function announce(state, attempt)
   redis.call('XADD', events, 'MAXLEN', '~', EVENTS_KEPT, '*',
     'id', id, 'state', state, 'attempt', attempt, 'at', now)
   publish({id = id, state = state, attempt = tonumber(attempt)})
+end
+
+-- arq's id of a run series of the job.
+local function arq_id(generation)
+  return namespace .. ':' .. id .. ':' .. generation
+end
+
+-- Give the job to arq, to run when it is due; then it gets its lead over others.
+--
+-- Comes before all else that a script writes: what it has written stays when it is refused later.
+-- Redis looks whether it has memory and may be written to before the first write of a script, and
+-- here whether this user may do what is not told by the script's keys.
+local function give_to_arq(generation, due, lead)
+  local record = 'arq:job:' .. arq_id(generation)
+  local allowed = redis.acl_check_cmd or function() return true end
+  if not allowed('SET', record, '') or not allowed('PUBLISH', namespace .. ':progress:' .. id, '') then
+    error({err = 'NOPERM no permission to write arq:* or to publish'})
+  end
+  -- As arq's serialize_job writes it. Nothing in an id wants escaping.
+  local text = string.format('{"t":null,"f":"push_image","a":["%s",%d],"k":{},"et":%.0f}',
+    id, generation, now_ms)
+  redis.call('SET', record, text,
+    'PX', string.format('%.0f', math.max(due - now_ms, 0) + ARQ_RECORD_MS))
+  local place = due > now_ms and due or now_ms - lead
+  redis.call('ZADD', queue, string.format('%.0f', place), arq_id(generation))
+end
+
+-- Whether arq has the job in its queue, or runs it.
+local function arq_has(generation)
+  local name = arq_id(generation)
+  return redis.call('EXISTS', 'arq:in-progress:' .. name) == 1
+    or redis.call('ZSCORE', queue, name) and redis.call('EXISTS', 'arq:job:' .. name) == 1
+end
+
+-- Take the job out of arq's queue, unless a worker has just taken it: that finds out by itself.
+local function take_from_arq(generation)
+  local name = arq_id(generation)
+  if redis.call('EXISTS', 'arq:in-progress:' .. name) == 0 then
+    redis.call('ZREM', queue, name)
+    redis.call('DEL', 'arq:job:' .. name, 'arq:retry:' .. name)
+  end
 end
 
 -- Take the job from one state's index to another's; final jobs begin to expire.

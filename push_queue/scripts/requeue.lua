@@ -1,10 +1,17 @@
 -- Enqueue a final job again, as a new generation; others stay as they are.
 --
+-- args    priority, lead in milliseconds, …
 -- Result  the hash as field, value, …; empty when there is no such job
-local record = read('state', 'sequence', 'generation')
+local record = read('state', 'sequence', 'generation', 'priority')
 if not record.state or not is_final(record.state) then
   return redis.call('HGETALL', job)
 end
+
+local generation, leads = record.generation + 1, {}
+for i = 1, #args, 2 do
+  leads[args[i]] = args[i + 1]
+end
+give_to_arq(generation, now_ms, leads[record.priority] or leads.normal)
 
 local stale = {'digest', 'notes', 'error', 'error_kind', 'worker', 'started_at', 'finished_at',
   'bytes_done', 'bytes_total', 'blobs_done', 'blobs_total', 'deferrals'}
@@ -14,7 +21,7 @@ for _, field in ipairs(redis.call('HKEYS', job)) do
   end
 end
 redis.call('HDEL', job, unpack(stale))
-redis.call('HSET', job, 'state', 'queued', 'generation', record.generation + 1, 'attempt', 0,
+redis.call('HSET', job, 'state', 'queued', 'generation', generation, 'attempt', 0,
   'enqueued_at', now)
 redis.call('PERSIST', job)
 redis.call('PERSIST', attempts)

@@ -4,14 +4,12 @@ from pathlib import Path
 
 import pytest
 from arq.connections import ArqRedis
-from arq.jobs import Job
 
 from producer import (
     InvalidJobError,
     JobState,
     JobStatus,
     PushQueue,
-    RedisUnavailableError,
     UnknownJobError,
     WaitTimeoutError,
 )
@@ -127,35 +125,6 @@ async def test_a_job_under_way_is_not_handed_over_again(
     job = await queue.enqueue("/images/app.tar", TARGET, job_id="build-7")
     assert job.state is JobState.RUNNING
     assert await handed_over(redis, keys) == []
-
-
-class ForgetfulArq(ArqRedis):
-    """Answers as arq does when the connection breaks while it looks: None, nothing enqueued."""
-
-    failures = 1
-
-    async def enqueue_job(self, function: str, *args: object, **options: object) -> Job | None:
-        if self.failures:
-            self.failures -= 1
-            return None
-        return await super().enqueue_job(function, *args, **options)
-
-
-async def test_a_hand_over_that_came_to_nothing_is_repeated(
-    queue: PushQueue, redis: ArqRedis, keys: Keys
-) -> None:
-    redis.__class__ = ForgetfulArq
-    await queue.enqueue("/images/app.tar", TARGET)
-    assert len(await handed_over(redis, keys)) == 1
-
-
-async def test_a_hand_over_that_never_succeeds_is_an_error(
-    queue: PushQueue, redis: ArqRedis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ForgetfulArq, "failures", 99)
-    redis.__class__ = ForgetfulArq
-    with pytest.raises(RedisUnavailableError, match="enqueue it again with this id"):
-        await queue.enqueue("/images/app.tar", TARGET)
 
 
 # Following

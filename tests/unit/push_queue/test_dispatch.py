@@ -7,9 +7,21 @@ import fakeredis
 import pytest
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix, job_key_prefix
+from arq.jobs import serialize_job
 
-from push_queue import Dispatch, JobState, JobStatus, JobStore, Keys, arq_options, make_job
+from push_queue import (
+    TASK,
+    Dispatch,
+    JobState,
+    JobStatus,
+    JobStore,
+    Keys,
+    arq_options,
+    codec,
+    make_job,
+)
 from push_queue.dispatch import LEADS
+from tests.support.claims import lose_in_arq
 from tests.support.redis_clock import RedisClock
 
 LEASE_SECONDS = 15
@@ -68,7 +80,7 @@ async def test_the_higher_priority_goes_first(
     dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
 ) -> None:
     for priority in ("low", "normal", "high"):
-        await dispatch.hand_over(await create(store, priority, priority=priority))
+        await create(store, priority, priority=priority)
     assert await order(redis, keys) == ["high", "normal", "low"]
 
 
@@ -76,9 +88,9 @@ async def test_the_higher_priority_goes_first(
 async def test_a_job_that_has_waited_long_is_not_overtaken(
     minutes: int, first: str, dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
 ) -> None:
-    await dispatch.hand_over(await create(store, "low", priority="low"))
+    await create(store, "low", priority="low")
     await age(redis, keys, "low", timedelta(minutes=minutes))
-    await dispatch.hand_over(await create(store, "normal"))
+    await create(store, "normal")
     assert (await order(redis, keys))[0] == first
 
 
@@ -86,7 +98,7 @@ async def test_a_job_is_not_run_before_its_time(
     dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
 ) -> None:
     due = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
-    await dispatch.hand_over(await create(store, "job-1", not_before=due, priority="high"))
+    await create(store, "job-1", not_before=due, priority="high")
     assert await redis.zscore(keys.queue, keys.arq_job_id("job-1", 0)) == due.timestamp() * 1000
     assert await dispatch.promote() == 0
 
@@ -96,10 +108,10 @@ async def test_a_job_that_was_put_off_gets_its_lead_when_it_is_due(
 ) -> None:
     due = datetime.now(UTC) + timedelta(hours=1)
     for priority in LEADS:
-        await dispatch.hand_over(await create(store, priority, not_before=due, priority=priority))
+        await create(store, priority, not_before=due, priority=priority)
         await age(redis, keys, priority, timedelta(hours=1, seconds=1))
-    await dispatch.hand_over(await create(store, "later", not_before=due))
-    await dispatch.hand_over(await create(store, "placed", priority="low"))
+    await create(store, "later", not_before=due)
+    await create(store, "placed", priority="low")
     before = dict(await redis.zrange(keys.queue, 0, -1, withscores=True))
     assert await dispatch.promote() == 3
     after = dict(await redis.zrange(keys.queue, 0, -1, withscores=True))
@@ -121,7 +133,7 @@ async def test_a_job_placed_in_the_millisecond_of_a_promotion_gets_its_lead_once
     clock: RedisClock,
 ) -> None:
     clock.advance(milliseconds / 1000)
-    await dispatch.hand_over(await create(store, "job-1", priority="low"))
+    await create(store, "job-1", priority="low")
     assert await dispatch.promote() == 0
 
 
@@ -132,7 +144,7 @@ async def test_jobs_are_taken_by_priority_for_a_lease(
     clock: RedisClock, dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
 ) -> None:
     for priority in ("low", "normal", "high"):
-        await dispatch.hand_over(await create(store, priority, priority=priority))
+        await create(store, priority, priority=priority)
     names = [keys.arq_job_id(priority, 0) for priority in ("high", "normal", "low")]
     scores = [await redis.zscore(keys.queue, name) for name in names]
     taken = await dispatch.take(2, LEASE_SECONDS)
@@ -147,7 +159,7 @@ async def test_jobs_are_taken_by_priority_for_a_lease(
 async def test_a_job_whose_lease_ran_out_is_taken_again(
     clock: RedisClock, dispatch: Dispatch, store: JobStore
 ) -> None:
-    await dispatch.hand_over(await create(store, "job-1"))
+    await create(store, "job-1")
     await dispatch.take(1, LEASE_SECONDS)
     clock.advance(LEASE_SECONDS - 1)
     assert await dispatch.take(1, LEASE_SECONDS) == []
@@ -159,7 +171,7 @@ async def test_a_job_is_not_taken_before_its_time(
     clock: RedisClock, dispatch: Dispatch, store: JobStore
 ) -> None:
     delay = timedelta(minutes=1)
-    await dispatch.hand_over(await create(store, "job-1", not_before=delay, priority="high"))
+    await create(store, "job-1", not_before=delay, priority="high")
     clock.advance(59)
     assert await dispatch.take(1, LEASE_SECONDS) == []
     clock.advance(1)
@@ -170,7 +182,7 @@ async def test_a_job_that_another_runs_though_it_is_due_is_passed_over(
     dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
 ) -> None:
     for job_id in ("job-1", "job-2"):
-        await dispatch.hand_over(await create(store, job_id))
+        await create(store, job_id)
     await redis.set(in_progress_key_prefix + keys.arq_job_id("job-1", 0), b"1")
     taken = await dispatch.take(1, LEASE_SECONDS)
     assert [name for name, _ in taken] == [keys.arq_job_id("job-2", 0)]
@@ -179,15 +191,41 @@ async def test_a_job_that_another_runs_though_it_is_due_is_passed_over(
 # Handing over
 
 
-async def test_handing_over_twice_is_one_job(
+async def test_a_job_that_arq_has_is_not_handed_over(
     dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
 ) -> None:
     job = await create(store, "job-1")
-    await dispatch.hand_over(job)
     before = await redis.zrange(keys.queue, 0, -1, withscores=True)
-    await dispatch.hand_over(job)
+    assert not await dispatch.hand_over(job)
     assert await redis.zrange(keys.queue, 0, -1, withscores=True) == before
-    assert len(before) == 1
+
+
+async def test_what_is_handed_over_is_what_arq_would_have_written(
+    clock: RedisClock, store: JobStore, redis: ArqRedis, keys: Keys
+) -> None:
+    await create(store, "job-1")
+    written = await redis.get(job_key_prefix + keys.arq_job_id("job-1", 0))
+    now = int(clock.now * 1000)
+    assert written == serialize_job(TASK, ("job-1", 0), {}, None, now, serializer=codec.dumps)
+
+
+async def test_a_cancelled_job_leaves_arq_at_once(
+    store: JobStore, redis: ArqRedis, keys: Keys
+) -> None:
+    await create(store, "job-1", not_before=timedelta(days=30))
+    await store.cancel("job-1")
+    assert await redis.keys("arq:*") == []
+    assert await redis.zcard(keys.queue) == 0
+
+
+async def test_a_cancelled_job_that_was_just_taken_is_left_to_its_worker(
+    dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+) -> None:
+    await create(store, "job-1")
+    await dispatch.take(1, LEASE_SECONDS)
+    await store.cancel("job-1")
+    assert await redis.zcard(keys.queue) == 1
+    assert await store.start("job-1", 0, "worker-1") is None
 
 
 # Lost jobs
@@ -198,15 +236,14 @@ async def test_what_arq_lost_is_found_and_can_be_handed_over_again(
     gone: tuple[str, ...], dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
 ) -> None:
     jobs = [await create(store, f"job-{number}") for number in range(3)]
-    for job in jobs:
-        await dispatch.hand_over(job)
     name = keys.arq_job_id("job-1", 0)
     if "entry" in gone:
         await redis.zrem(keys.queue, name)
     if "record" in gone:
         await redis.delete(job_key_prefix + name)
     assert await dispatch.orphans(JobState.QUEUED, 0, 10) == (3, ["job-1"])
-    await dispatch.hand_over(jobs[1])
+    assert await dispatch.hand_over(jobs[1])
+    assert not await dispatch.hand_over(jobs[1]), "once"
     assert await dispatch.orphans(JobState.QUEUED, 0, 10) == (3, [])
 
 
@@ -214,14 +251,18 @@ async def test_what_arq_runs_is_not_lost(
     dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
 ) -> None:
     await create(store, "job-1")
+    await lose_in_arq(redis, keys, "job-1")
     await redis.set(in_progress_key_prefix + keys.arq_job_id("job-1", 0), b"1")
     assert await dispatch.orphans(JobState.QUEUED, 0, 10) == (1, [])
 
 
-async def test_lost_jobs_are_looked_for_page_by_page(dispatch: Dispatch, store: JobStore) -> None:
+async def test_lost_jobs_are_looked_for_page_by_page(
+    dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+) -> None:
     ids = [f"job-{number}" for number in range(5)]
     for job_id in ids:
         await create(store, job_id)
+        await lose_in_arq(redis, keys, job_id)
     pages = [await dispatch.orphans(JobState.QUEUED, start, 2) for start in (0, 2, 4, 6)]
     assert pages == [(2, ids[:2]), (2, ids[2:4]), (1, ids[4:]), (0, [])]
     assert await dispatch.orphans(JobState.RUNNING, 0, 2) == (0, [])

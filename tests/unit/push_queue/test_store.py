@@ -82,7 +82,7 @@ async def test_a_new_job_is_queued_with_all_it_was_given(store: JobStore, redis:
     status, created = await store.create(job)
     assert created
     assert status.job == job
-    assert (status.state, status.sequence, status.attempt) == (JobState.QUEUED, 1, 0)
+    assert (status.state, status.attempt) == (JobState.QUEUED, 0)
     assert before <= status.enqueued_at <= await redis_now(redis)
     assert status.next_attempt_at is None
     assert await store.status(job.id) == status
@@ -152,6 +152,28 @@ async def test_listing_by_state_follows_the_job(store: JobStore) -> None:
 async def test_an_unknown_id_is_an_error_that_names_it(store: JobStore, method: str) -> None:
     with pytest.raises(UnknownJobError, match="'nope'"):
         await getattr(store, method)("nope")
+
+
+# Order
+
+
+async def test_sequence_numbers_grow_also_within_one_microsecond(
+    store: JobStore, redis: Redis, keys: Keys
+) -> None:
+    ahead = 2**53 - 10
+    await redis.set(keys.sequence, ahead)
+    jobs = [(await store.create(a_job(f"job-{number}")))[0] for number in range(3)]
+    assert [job.sequence for job in jobs] == [ahead + 1, ahead + 2, ahead + 3]
+    assert [job.sequence for job in await store.statuses()] == [ahead + 3, ahead + 2, ahead + 1]
+
+
+async def test_sequence_numbers_do_not_go_back_when_the_last_one_is_lost(
+    store: JobStore, redis: Redis, keys: Keys
+) -> None:
+    await succeeded(store)
+    await redis.delete(keys.sequence)
+    newer = await started(store, "job-2")
+    assert await succeed(store, newer, DIGEST) is JobState.SUCCEEDED, "the tag is its own"
 
 
 # Attempts
@@ -394,12 +416,12 @@ async def test_cancelling_a_final_job_changes_nothing(store: JobStore) -> None:
 
 
 async def test_requeue_starts_afresh_and_keeps_the_attempts(store: JobStore, redis: Redis) -> None:
-    await succeeded(store)
+    sequence = (await succeeded(store)).sequence
     before = await redis_now(redis)
     status = await store.requeue("job-1")
     assert before <= status.enqueued_at <= await redis_now(redis)
     expected = JobStatus(
-        **a_job().model_dump(), state=JobState.QUEUED, sequence=1, generation=1,
+        **a_job().model_dump(), state=JobState.QUEUED, sequence=sequence, generation=1,
         enqueued_at=status.enqueued_at,
     )  # fmt: skip
     assert status == expected
@@ -461,11 +483,12 @@ async def test_the_kept_attempts_are_bounded(store: JobStore) -> None:
 
 
 async def test_an_expired_id_can_be_used_again(store: JobStore, redis: Redis, keys: Keys) -> None:
-    await succeeded(store)
+    first = await succeeded(store)
     await redis.delete(keys.job("job-1"))
     status, created = await store.create(a_job())
     assert created
-    assert (status.state, status.sequence) == (JobState.QUEUED, 2)
+    assert status.state is JobState.QUEUED
+    assert status.sequence > first.sequence
     assert await redis.zrange(keys.jobs_in("succeeded"), 0, -1) == []
     assert await redis.zrange(keys.finished, 0, -1) == []
-    assert [job.sequence for job in await store.statuses()] == [2]
+    assert [job.sequence for job in await store.statuses()] == [status.sequence]

@@ -18,6 +18,7 @@ from push_queue import (
     arq_options,
     make_job,
 )
+from tests.support.claims import lose_in_arq
 from tests.support.tag_registry import TagRegistry
 from worker import housekeeper as module
 from worker.housekeeper import Housekeeper
@@ -51,9 +52,12 @@ def housekeeper_of(redis: ArqRedis, store: JobStore) -> Housekeeper:
     )
 
 
-async def lost(store: JobStore, job_id: str, state: JobState = JobState.QUEUED) -> None:
+async def lost(
+    redis: ArqRedis, store: JobStore, job_id: str, state: JobState = JobState.QUEUED
+) -> None:
     """A job in that state of which arq knows nothing."""
     await store.create(make_job(id=job_id, source="/a", targets=["localhost:15000/app:1"]))
+    await lose_in_arq(redis, KEYS, job_id)
     if state is JobState.QUEUED:
         return
     claim = await store.start(job_id, 0, "worker-1")
@@ -73,7 +77,7 @@ async def in_queue(redis: ArqRedis) -> set[str]:
 async def test_a_job_that_is_lost_for_two_rounds_is_enqueued_anew(
     state: JobState, housekeeper: Housekeeper, store: JobStore, redis: ArqRedis
 ) -> None:
-    await lost(store, "job-1", state)
+    await lost(redis, store, "job-1", state)
     await housekeeper.work()
     assert await in_queue(redis) == set(), "it may just be on its way"
     await housekeeper.work()
@@ -83,8 +87,8 @@ async def test_a_job_that_is_lost_for_two_rounds_is_enqueued_anew(
 async def test_final_jobs_are_left_alone(
     housekeeper: Housekeeper, store: JobStore, redis: ArqRedis
 ) -> None:
-    await lost(store, "job-1", JobState.FAILED)
-    await lost(store, "job-2")
+    await lost(redis, store, "job-1", JobState.FAILED)
+    await lost(redis, store, "job-2")
     await housekeeper.work()
     await store.cancel("job-2")
     for _ in range(2):
@@ -95,7 +99,7 @@ async def test_final_jobs_are_left_alone(
 async def test_a_job_that_became_final_while_it_was_found_is_left_alone(
     housekeeper: Housekeeper, store: JobStore, redis: ArqRedis
 ) -> None:
-    await lost(store, "job-1")
+    await lost(redis, store, "job-1")
     await store.cancel("job-1")
     # Its index is behind.
     await redis.zadd(KEYS.jobs_in(JobState.QUEUED), {"job-1": 1})
@@ -108,7 +112,7 @@ async def test_a_job_whose_status_is_gone_stops_nobody(
     housekeeper: Housekeeper, store: JobStore, redis: ArqRedis
 ) -> None:
     for number in range(3):
-        await lost(store, f"job-{number}")
+        await lost(redis, store, f"job-{number}")
     await redis.delete(KEYS.job("job-0"))
     for _ in range(2):
         await housekeeper.work()
@@ -124,7 +128,7 @@ async def test_all_pages_are_searched(
     """Also behind a page with a job that can never be enqueued."""
     monkeypatch.setattr(module, "_PAGE", 2)
     for number in range(7):
-        await lost(store, f"job-{number}")
+        await lost(redis, store, f"job-{number}")
     await redis.delete(KEYS.job("job-0"))
     for _ in range(16):
         await housekeeper.work()
