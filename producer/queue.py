@@ -15,11 +15,13 @@ from push_queue import (
     Compression,
     Dispatch,
     InvalidJobError,
+    JobConflictError,
     JobState,
     JobStatus,
     JobStore,
     Keys,
     Priority,
+    PushJob,
     Settings,
     UnknownJobError,
     WaitTimeoutError,
@@ -36,6 +38,9 @@ POLL_SECONDS = 2.0
 """How often a watched job is read though no message came: messages may be lost."""
 
 MOST_WATCHED = 1000
+
+NOT_COMPARED = frozenset({"labels"})
+"""What may differ where the same job is enqueued again."""
 
 MOST_DELAY = timedelta(days=3650)
 """As long as the workers' own records are kept."""
@@ -97,7 +102,8 @@ class PushQueue:
             source: path of the tar as the workers see it. It need not exist here; a relative path
                 is taken from the current folder.
             targets: one or more ``registry/repository:tag``.
-            job_id: your own id. Enqueueing the same id again returns the job that is there.
+            job_id: your own id. Enqueueing the same job again returns the one that is there, also
+                one that has failed: ``retry`` runs it again.
             image: which image of a tar that holds several, by its tag or digest there.
             platform: ``os/architecture[/variant]``, to push the image for it alone; without it an
                 index is pushed with all its platforms.
@@ -111,6 +117,7 @@ class PushQueue:
         Raises:
             registry_api_v2_client.ValidationError: a target is no reference to push to, or the
                 platform is none.
+            JobConflictError: the id is that of a job that is not the same, labels apart.
             InvalidJobError: the rest cannot make a job.
         """
         references = [targets] if isinstance(targets, str) else targets
@@ -129,8 +136,10 @@ class PushQueue:
         )
         _check_start(not_before)
         status, created = await self._store.create(job, not_before=not_before)
-        if not created and status.state is JobState.QUEUED:
-            await self._dispatch.hand_over(status)
+        if not created:
+            _check_same(status.job, job)
+            if status.state is JobState.QUEUED:
+                await self._dispatch.hand_over(status)
         return status
 
     async def status(self, job_id: str) -> JobStatus:
@@ -210,6 +219,23 @@ class PushQueue:
 
 def _absolute(path: str | Path) -> str:
     return str(Path(path).absolute())
+
+
+def _check_same(there: PushJob, asked: PushJob) -> None:
+    fields = [name for name in PushJob.model_fields if name not in NOT_COMPARED]
+    differences = [
+        f"{name} {_shown(getattr(there, name))}, not {_shown(getattr(asked, name))}"
+        for name in fields
+        if getattr(there, name) != getattr(asked, name)
+    ]
+    if differences:
+        raise JobConflictError(
+            f"job {there.id} is there with {'; '.join(differences)}: use another id"
+        )
+
+
+def _shown(value: object) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _check_start(not_before: datetime | timedelta | None) -> None:

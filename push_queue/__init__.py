@@ -6,6 +6,7 @@ from push_queue.dispatch import TASK, Dispatch
 from push_queue.errors import (
     InvalidJobError,
     InvalidSettingsError,
+    JobConflictError,
     QueueError,
     RedisRefusedError,
     RedisUnavailableError,
@@ -48,6 +49,7 @@ __all__ = [
     "Dispatch",
     "InvalidJobError",
     "InvalidSettingsError",
+    "JobConflictError",
     "JobState",
     "JobStatus",
     "JobStore",

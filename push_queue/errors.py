@@ -5,6 +5,7 @@
     QueueError
     ├── InvalidSettingsError      a setting has an unusable value
     ├── InvalidJobError           the job asked for cannot exist
+    │   └── JobConflictError      its id is another job's
     ├── UnknownJobError           no job has this id
     ├── WaitTimeoutError          the job did not finish in the time given
     └── RedisUnavailableError     Redis cannot be reached
@@ -29,6 +30,10 @@ class InvalidSettingsError(QueueError):
 
 class InvalidJobError(QueueError):
     """A job was asked for that cannot exist, such as one without a target."""
+
+
+class JobConflictError(InvalidJobError):
+    """The id asked for is that of a job with another source, target or option."""
 
 
 class UnknownJobError(QueueError):

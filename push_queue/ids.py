@@ -1,4 +1,4 @@
-"""Job ids: 16 characters that sort by the time of their making."""
+"""Job ids: 26 characters that sort by the time of their making."""
 
 import secrets
 import time
@@ -6,12 +6,13 @@ import time
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u.
 JOB_ID_PATTERN = r"^[A-Za-z0-9._-]{1,128}$"
 
-_TIME_BITS, _RANDOM_BITS, _CHARACTER_BITS = 48, 32, 5
+_TIME_BITS, _RANDOM_BITS, _CHARACTER_BITS = 48, 80, 5
 
 
 def new_job_id() -> str:
-    """48 bits of milliseconds, then 32 random bits, in base 32."""
+    """48 bits of milliseconds, then 80 random bits, in base 32."""
     milliseconds = time.time_ns() // 1_000_000
     number = milliseconds << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
-    shifts = range(_TIME_BITS + _RANDOM_BITS - _CHARACTER_BITS, -1, -_CHARACTER_BITS)
+    characters = -(-(_TIME_BITS + _RANDOM_BITS) // _CHARACTER_BITS)
+    shifts = range(_CHARACTER_BITS * (characters - 1), -1, -_CHARACTER_BITS)
     return "".join(ALPHABET[number >> shift & 31] for shift in shifts)

@@ -22,7 +22,9 @@ from producer.cli.text import headline
 from producer.cli.times import start_time
 from producer.cli.views import SilentView, choose_view
 from producer.queue import PushQueue
-from push_queue import JobStatus, Priority, Settings
+from push_queue import JobState, JobStatus, Priority, Settings
+
+ENDED_BADLY = (JobState.FAILED, JobState.CANCELLED)
 
 EXAMPLES = """
 Examples:
@@ -55,7 +57,7 @@ def enqueue(
     compression: CompressionOption = "gzip",
     job_id: Annotated[
         str | None,
-        typer.Option("--id", metavar="ID", help="Your own id; the same id is enqueued once."),
+        typer.Option("--id", metavar="ID", help="Your own id; the same job is enqueued once."),
     ] = None,
     priority: Annotated[
         Priority,
@@ -117,6 +119,7 @@ def enqueue(
                 )
                 for request in requests
             ]
+            _tell_of_ended(jobs)
             return await _wait(queue, jobs, json) if wait else _report(jobs, json)
 
     return run(main(settings_of(context)))
@@ -141,7 +144,20 @@ def _report(jobs: list[JobStatus], json: bool) -> ExitCode:
     else:
         for job in jobs:
             typer.echo(job.id)
-    return ExitCode.SUCCESS
+    return (
+        ExitCode.PUSH_FAILED if any(job.state in ENDED_BADLY for job in jobs) else ExitCode.SUCCESS
+    )
+
+
+def _tell_of_ended(jobs: list[JobStatus]) -> None:
+    """Jobs that were enqueued before, by the same id, and will not run by themselves."""
+    for job in jobs:
+        if job.state in ENDED_BADLY:
+            typer.echo(
+                f"push-queue: error: {job.id} {headline(job)};"
+                f" to run it again: push-queue retry {job.id}",
+                err=True,
+            )
 
 
 def _requests(

@@ -364,6 +364,27 @@ def test_the_same_id_is_enqueued_once(cli: Cli, tar: Path) -> None:
     assert len(json.loads(cli("list", "--json").stdout)) == 1
 
 
+def test_the_same_id_with_another_target_is_refused(here: Cli, tar: Path) -> None:
+    enqueued(here, tar, "--id", "build-7")
+    result = here("enqueue", tar, "--to", "localhost:15000/app:2", "--id", "build-7")
+    assert result.returncode == 2
+    assert f"build-7 is there with targets {TARGET}, not localhost:15000/app:2" in error_of(result)
+
+
+@pytest.mark.parametrize("options", [(), ("--wait",), ("--json",)])
+def test_a_job_that_ended_badly_says_how_to_run_it_again(
+    here: Cli, tar: Path, options: tuple[str, ...]
+) -> None:
+    enqueued(here, tar, "--id", "build-7")
+    here("cancel", "build-7")
+    result = here("enqueue", tar, "--to", TARGET, "--id", "build-7", *options)
+    assert result.returncode == 1
+    assert "build-7 cancelled" in result.stderr
+    assert "push-queue retry build-7" in result.stderr
+    here("retry", "build-7")
+    assert enqueued(here, tar, "--id", "build-7") == "build-7"
+
+
 def test_original_tags_make_a_job_for_each_image(
     cli: Cli,
     tmp_path: Path,

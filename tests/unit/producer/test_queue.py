@@ -7,6 +7,7 @@ from arq.connections import ArqRedis
 
 from producer import (
     InvalidJobError,
+    JobConflictError,
     JobState,
     JobStatus,
     PushQueue,
@@ -105,6 +106,34 @@ async def test_the_same_id_is_enqueued_once(queue: PushQueue, redis: ArqRedis, k
     first = await queue.enqueue("/images/app.tar", TARGET, job_id="build-7")
     assert await queue.enqueue("/images/app.tar", TARGET, job_id="build-7") == first
     assert len(await handed_over(redis, keys)) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "named"),
+    [
+        ("source", "/images/other.tar", "source /images/app.tar, not /images/other.tar"),
+        ("targets", ["localhost/b:2"], f"targets {TARGET}, not localhost/b:2"),
+        ("compression", "zstd", "compression gzip, not zstd"),
+        ("ordered", False, "ordered True, not False"),
+        ("platform", "linux/arm64", "platform None, not linux/arm64"),
+    ],
+)
+async def test_an_id_names_one_job(
+    queue: PushQueue, redis: ArqRedis, field: str, value: object, named: str
+) -> None:
+    job = {"source": "/images/app.tar", "targets": TARGET, "job_id": "build-7"}
+    first = await queue.enqueue(**job)
+    with pytest.raises(JobConflictError, match="build-7") as caught:
+        await queue.enqueue(**{**job, field: value})
+    assert named in str(caught.value)
+    assert await queue.status("build-7") == first
+    assert len(await redis.queued_jobs()) == 1
+
+
+async def test_other_labels_make_no_other_job(queue: PushQueue) -> None:
+    first = await queue.enqueue("/images/app.tar", TARGET, job_id="build-7")
+    labels = {"run": "2"}
+    assert await queue.enqueue("/images/app.tar", TARGET, job_id="build-7", labels=labels) == first
 
 
 async def test_enqueueing_again_heals_a_producer_that_died_half_way(

@@ -58,4 +58,4 @@ def test_job_ids_sort_by_time_and_differ(monkeypatch: pytest.MonkeyPatch) -> Non
     assert ids == sorted(ids)
     assert new_job_id() != new_job_id()
     assert all(make_job(**VALID | {"id": job_id}).id == job_id for job_id in ids)
-    assert {len(job_id) for job_id in ids} == {16}
+    assert {len(job_id) for job_id in ids} == {26}
