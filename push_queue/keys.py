@@ -11,6 +11,9 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
 ``push:finished``          zset   ids of finished jobs by the Unix time they expire
 ``push:seq``               string last sequence number given out
 ``push:events``            stream every state change, capped
+``push:source:{path}``     set    ids of the unfinished jobs of a source
+``push:unwanted:{path}``   set    files there, ``inode size mtime``, that the last of these
+                                  deletes
 ``push:progress:{id}``     pubsub every state change and progress of a job, JSON
 ``push:worker:{id}``       hash   a live worker; expires when it stops reporting
 ``push:workers``           zset   ids of workers by the Unix time their hash expires

@@ -104,7 +104,7 @@ class PushJob(BaseModel):
     ordered: bool = True
     """Whether to leave tags alone that a job enqueued later has written."""
     cleanup: bool = False
-    """Whether to delete the source after success."""
+    """Whether to delete the source once this job, and all others that name it, have ended well."""
     labels: Annotated[dict[Label, LabelValue], Field(max_length=32)] = {}
 
     @field_validator("source")
@@ -193,6 +193,8 @@ class JobStatus(PushJob):
     """Not before then: the start of a scheduled job, or of the next attempt."""
     waiting_for: str | None = None
     """Why a job that is due does not run: one line about its registry."""
+    cleanup_outcome: str | None = None
+    """What became of a source that was to be deleted: ``deleted``, ``kept: …``."""
     deferrals: NonNegativeInt = 0
     """How often an attempt was put off because a registry asked for a pause."""
     cancel_requested: bool = False

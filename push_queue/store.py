@@ -68,6 +68,15 @@ class Wait:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """A job has left those that need its source."""
+
+    last: bool
+    unwanted: frozenset[str]
+    """The files that earlier ones asked the last to delete, as they called them."""
+
+
 class Turn(StrEnum):
     """The answer to who asks for a turn to write a tag."""
 
@@ -210,8 +219,26 @@ class JobStore:
             (await self._scripts.run("progress", claim.job.id, [*numbers, *changed])).decode()
         )
 
+    async def leave_source(self, job_id: str, unwanted: str | None) -> Leave | None:
+        """The job, all of whose targets are done, needs its source no longer; None if some are not.
+
+        Where it is not the last, the file called ``unwanted`` is to be deleted by the last.
+        """
+        match await self._scripts.run("leave_source", job_id, [unwanted or ""]):
+            case [last, *files]:
+                return Leave(bool(last), frozenset(name.decode() for name in files))
+        return None
+
+    async def note_cleanup(self, job_id: str, outcome: str) -> None:
+        """Write down what became of the source of a job that is final."""
+        await self._scripts.run("note_cleanup", job_id, [outcome])
+
     async def succeed(
-        self, claim: Claim, digest: str, notes: Sequence[str] = ()
+        self,
+        claim: Claim,
+        digest: str,
+        notes: Sequence[str] = (),
+        cleanup_outcome: str | None = None,
     ) -> JobState | None:
         """The attempt went well. ``digest`` is the manifest's.
 
@@ -224,6 +251,8 @@ class JobStore:
         fields = {"digest": digest}
         if notes:
             fields["notes"] = json.dumps(notes, ensure_ascii=False)
+        if cleanup_outcome:
+            fields["cleanup_outcome"] = cleanup_outcome
         return await self._settle(claim, JobState.SUCCEEDED, Outcome.SUCCEEDED, fields=fields)
 
     async def fail(self, claim: Claim, error: str, error_kind: str) -> JobState | None:

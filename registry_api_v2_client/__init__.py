@@ -13,6 +13,7 @@ from .archive.inspection import (
     validate_docker_tar,
 )
 from .archive.model import ArchiveContent, ArchiveImage, ArchiveIndex
+from .archive.source_file import FileIdentity, SourceFile
 from .client import RegistryClient
 from .exceptions import *  # noqa: F403 - the whole tree, as its own __all__ names it
 from .exceptions import __all__ as _exceptions
@@ -60,6 +61,7 @@ __all__ = [
     "BlobState",
     "CompressionPolicy",
     "Credentials",
+    "FileIdentity",
     "ImageArchive",
     "ImageConfig",
     "ImageInspect",
@@ -77,6 +79,7 @@ __all__ = [
     "RegistryClient",
     "RegistryConfig",
     "RetryPolicy",
+    "SourceFile",
     "TagOrder",
     "TagTurn",
     "UploadLimits",

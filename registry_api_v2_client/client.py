@@ -9,6 +9,7 @@ from typing import Self
 from yarl import URL
 
 from .archive.image_archive import ImageArchive
+from .archive.source_file import SourceFile
 from .exceptions import ValidationError
 from .hosts import is_loopback
 from .http.credential_store import CredentialStore
@@ -97,7 +98,7 @@ class RegistryClient:
 
     async def push(
         self,
-        tar_path: str | Path,
+        tar_path: str | Path | SourceFile,
         references: Sequence[Reference],
         *,
         image: str | None = None,
@@ -115,7 +116,7 @@ class RegistryClient:
         push leaves open are closed, or left in ``uploads`` if that is given.
 
         Raises:
-            SourceUnreadableError, TarReadError: what is wrong with the tar.
+            SourceUnreadableError, SourceChangedError, TarReadError: what is wrong with the tar.
             ValidationError: no such image in the tar, or several and none chosen.
             RegistryError: a registry failed, after the retries that can help.
         """

@@ -6,6 +6,7 @@
     ├── ValidationError                 what the caller passed in is wrong
     │   ├── InvalidReferenceError       not a registry/repository:tag
     │   ├── SourceUnreadableError       the image tar is missing or cannot be read
+    │   ├── SourceChangedError          the image tar was written to while it was read
     │   └── TarReadError                the image tar is malformed
     │       └── ArchiveDigestError      a member's bytes are not what its digest says
     ├── RegistryUnavailableError        no answer: refused, reset, timed out        (retry helps)
@@ -47,6 +48,7 @@ __all__ = [
     "RegistryUnavailableError",
     "ResponseError",
     "ServerError",
+    "SourceChangedError",
     "SourceUnreadableError",
     "TLSError",
     "TagImmutableError",
@@ -98,6 +100,12 @@ class SourceUnreadableError(ValidationError):
     """The image tar does not exist, is no regular file, or may not be read."""
 
     kind = "source_unreadable"
+
+
+class SourceChangedError(ValidationError):
+    """The image tar was written to while it was read; what was read may be of two images."""
+
+    kind = "source_changed"
 
 
 class TarReadError(ValidationError):

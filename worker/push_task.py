@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 from arq import Retry
@@ -17,6 +16,7 @@ from registry_api_v2_client import (
     Platform,
     PushedImage,
     RegistryError,
+    SourceFile,
     parse_reference,
 )
 
@@ -24,7 +24,7 @@ from .interrupts import DeferError, JobLostError
 from .limits import asks_for_a_pause
 from .progress import ProgressReporter
 from .runtime import Runtime
-from .sources import allowed_source
+from .sources import open_source
 from .tag_turns import TagTurns
 
 logger = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ async def _run(runtime: Runtime, job_id: str, generation: int) -> float | None:
     """One attempt; gives the seconds until the next if there is one."""
     claim = await runtime.store.start(job_id, generation, runtime.worker_id)
     if claim is None:
+        await runtime.cleanup.after_end(job_id)
         return None
     if isinstance(claim, Wait):
         return claim.seconds
@@ -102,7 +103,7 @@ class _Attempt:
         self._progress = ProgressReporter(runtime.store, claim)
         # Left at the registry when the job is to run again: the next attempt goes on from there.
         self._uploads = OpenUploads()
-        self._source = Path(claim.job.source)
+        self._source: SourceFile | None = None
 
     async def run(self) -> float | None:
         """Push, and settle the job; give the seconds until the next attempt, if there is one.
@@ -125,11 +126,13 @@ class _Attempt:
             raise
         finally:
             await _end(push, watch)
+            if self._source:
+                self._source.close()
 
     async def _push(self, on_progress: OnProgress) -> PushedImage:
         settings = self._runtime.settings
         self._source = await asyncio.to_thread(
-            allowed_source, self._job.source, settings.source_roots, cleanup=self._job.cleanup
+            open_source, self._job.source, settings.source_roots, cleanup=self._job.cleanup
         )
         return await self._runtime.client.push(
             self._source,
@@ -168,8 +171,9 @@ class _Attempt:
             await self._fail("internal error; see the worker's log", "internal")
             return None
         await self._progress.flush()
+        cleanup_outcome = await self._clean_up()
         state = await self._written(
-            lambda: self._store.succeed(self._claim, pushed.digest, pushed.notes)
+            lambda: self._store.succeed(self._claim, pushed.digest, pushed.notes, cleanup_outcome)
         )
         targets = ", ".join(self._claim.targets)
         logger.info("job %s: %s: %s to %s", self._job.id, state, pushed.digest, targets)
@@ -177,8 +181,6 @@ class _Attempt:
             logger.warning("job %s: %s", self._job.id, note)
         if state is JobState.QUEUED:
             return _NEXT_TARGETS_SECONDS
-        if self._job.cleanup and state is JobState.SUCCEEDED:
-            await asyncio.to_thread(self._clean_up)
         return None
 
     async def _fail_or_go_on(self, error: RegistryError) -> float | None:
@@ -224,11 +226,14 @@ class _Attempt:
                     raise JobLostError
                 return state
 
-    def _clean_up(self) -> None:
-        try:
-            self._source.unlink()
-        except OSError as error:
-            logger.warning("%s is not deleted: %s", self._source, error.strerror)
+    async def _clean_up(self) -> str | None:
+        """Before the job is settled: whoever runs it after a crash finds it pushed, and ends it."""
+        if not self._source:
+            return None
+        outcome = await self._runtime.cleanup.after_push(self._claim, self._source)
+        if outcome:
+            logger.info("job %s: %s: %s", self._job.id, self._source.path, outcome)
+        return outcome
 
 
 async def _end(*tasks: asyncio.Task[Any]) -> None:

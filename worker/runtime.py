@@ -18,6 +18,7 @@ from push_queue import (
 )
 from registry_api_v2_client import Credentials, RegistryClient, RetryPolicy
 
+from .cleanup import Cleanup
 from .housekeeper import Housekeeper
 from .ledger import RedisLedger
 from .limits import LONGEST_ASKED, FleetLimits
@@ -38,6 +39,7 @@ class Runtime:
     store: JobStore
     dispatch: Dispatch
     client: RegistryClient
+    cleanup: Cleanup
     presence: Presence
     housekeeper: Housekeeper
 
@@ -97,6 +99,7 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
         store=store,
         dispatch=dispatch,
         client=client,
+        cleanup=Cleanup(store, settings.source_roots),
         presence=presence,
         housekeeper=Housekeeper(dispatch, store, leadership, tag_repair),
     )

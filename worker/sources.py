@@ -1,10 +1,29 @@
-"""Which files a worker may read, and delete when a job asks for it."""
+"""Which files a worker may read, and delete when a job asks for it.
 
+Below its roots a worker follows no link that was not there when it resolved the name: each folder
+on the way is opened from the one before it.
+"""
+
+import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from registry_api_v2_client import ValidationError
+from registry_api_v2_client import FileIdentity, SourceFile, ValidationError
+
+_FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
+
+DELETED = "deleted"
+CHANGED = "kept: changed since"
+_KEPT = {
+    errno.ENOENT: "gone already",
+    errno.EROFS: "kept: read-only file system",
+    errno.EACCES: "kept: the worker may not delete there",
+    errno.EPERM: "kept: the worker may not delete there",
+    errno.ENOTDIR: CHANGED,
+    errno.ELOOP: CHANGED,
+}
 
 
 class SourceNotAllowedError(ValidationError):
@@ -13,12 +32,13 @@ class SourceNotAllowedError(ValidationError):
     kind = "source_not_allowed"
 
 
-def allowed_source(source: str, roots: Sequence[Path], *, cleanup: bool) -> Path:
-    """The real path of a job's source. Blocking.
+def open_source(source: str, roots: Sequence[Path], *, cleanup: bool) -> SourceFile:
+    """Open a job's source. Blocking.
 
     Raises:
         SourceNotAllowedError: it is not below one of the roots, links followed; or it is to be
             deleted and there are no roots.
+        SourceUnreadableError: missing, not a regular file, or not readable.
     """
     if not roots:
         if cleanup:
@@ -26,12 +46,78 @@ def allowed_source(source: str, roots: Sequence[Path], *, cleanup: bool) -> Path
                 f"{source} cannot be deleted after the push: set PUSH_QUEUE_SOURCE_ROOTS for the "
                 "workers, or enqueue it without cleanup"
             )
-        return Path(source)
+        return SourceFile(source)
+    root, path = _resolve(source, roots)
+
+    def open_below(name: str, flags: int) -> int:
+        with _folder(root, path) as folder:
+            return os.open(path.name, flags | os.O_NOFOLLOW, dir_fd=folder)
+
+    return SourceFile(path, open_below)
+
+
+def delete_source(
+    source: str | Path, roots: Sequence[Path], unwanted: Callable[[FileIdentity], bool]
+) -> str:
+    """Delete the file if it is ``unwanted``, and say what became of it. Blocking.
+
+    Between the look at the file and its end are some microseconds, in which no system call can
+    tell another file by the name from it.
+    """
+    try:
+        root, path = _resolve(str(source), roots)
+        with _folder(root, path) as folder:
+            if not unwanted(_identity(path.name, folder)):
+                return CHANGED
+            os.unlink(path.name, dir_fd=folder)
+    except SourceNotAllowedError:
+        return CHANGED
+    except OSError as error:
+        return _KEPT.get(error.errno or 0, f"kept: {error.strerror}")
+    return DELETED
+
+
+def unread_source(source: str, roots: Sequence[Path], enqueued_at_ms: int) -> FileIdentity | None:
+    """The file that a job meant which has not read it: as it was there when it was enqueued.
+
+    A file that came to the name since, or was written to, has a later change time. Blocking.
+    """
+    try:
+        root, path = _resolve(source, roots)
+        with _folder(root, path) as folder:
+            status = os.stat(path.name, dir_fd=folder, follow_symlinks=False)
+    except (SourceNotAllowedError, OSError):
+        return None
+    changed_at_ms = max(status.st_ctime_ns, status.st_mtime_ns) // 1_000_000
+    return FileIdentity.of(status) if changed_at_ms <= enqueued_at_ms else None
+
+
+def _identity(name: str, folder: int) -> FileIdentity:
+    return FileIdentity.of(os.stat(name, dir_fd=folder, follow_symlinks=False))
+
+
+def _resolve(source: str, roots: Sequence[Path]) -> tuple[Path, Path]:
+    """The root, and the real path below it."""
     real = Path(os.path.realpath(source))
     # Whether the file is there is not asked: nothing is said of what lies outside of the roots.
-    if not any(real.is_relative_to(root.resolve()) for root in roots):
-        raise SourceNotAllowedError(
-            f"{source} is not below {' or '.join(map(str, roots))}, where workers read; "
-            "see PUSH_QUEUE_SOURCE_ROOTS"
-        )
-    return real
+    for root in map(Path.resolve, roots):
+        if real != root and real.is_relative_to(root):
+            return root, real
+    raise SourceNotAllowedError(
+        f"{source} is not below {' or '.join(map(str, roots))}, where workers read; "
+        "see PUSH_QUEUE_SOURCE_ROOTS"
+    )
+
+
+@contextmanager
+def _folder(root: Path, path: Path) -> Iterator[int]:
+    """A descriptor of the folder that ``path`` is in, reached from ``root`` without links."""
+    folder = os.open(root, _FOLDER)
+    try:
+        for part in path.parent.relative_to(root).parts:
+            inner = os.open(part, _FOLDER, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        yield folder
+    finally:
+        os.close(folder)

@@ -85,6 +85,7 @@ def _sections(
     yield "State", [typer.style(state, fg=STATE_COLORS[job.state]) + colon + detail]
     chosen = ", ".join(filter(None, (job.image, job.platform)))
     yield "Source", [f"{job.source} ({chosen})" if chosen else job.source]
+    yield "Cleanup", [job.cleanup_outcome] if job.cleanup_outcome else []
     yield "Targets", [f"{target}  {results.get(target, '')}".rstrip() for target in job.targets]
     yield "Priority", [job.priority] if job.priority != "normal" else []
     yield "Notes", list(job.notes)

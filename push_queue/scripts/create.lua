@@ -41,5 +41,6 @@ if due > now_ms then
 end
 redis.call('HSET', job, 'state', 'queued', 'sequence', sequence, 'generation', 0, 'attempt', 0,
   'enqueued_at', now, unpack(args, 4))
+redis.call('SADD', (source_keys(redis.call('HGET', job, 'source'))), id)
 announce('queued', 0)
 return {1, unpack(redis.call('HGETALL', job))}

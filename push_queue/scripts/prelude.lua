@@ -126,6 +126,11 @@ local function take_from_arq(generation)
   end
 end
 
+-- Of a source: the unfinished jobs that name it, and the files there to delete when the last ends.
+local function source_keys(source)
+  return namespace .. ':source:' .. source, namespace .. ':unwanted:' .. source
+end
+
 -- Take the job from one state's index to another's; final jobs begin to expire.
 local function move(record, state)
   redis.call('ZREM', in_state[record.state], id)
@@ -134,6 +139,7 @@ local function move(record, state)
     redis.call('ZADD', finished, now_unix + keep, id)
     redis.call('EXPIRE', job, keep)
     redis.call('EXPIRE', attempts, keep)
+    redis.call('SREM', (source_keys(redis.call('HGET', job, 'source') or '')), id)
   end
 end
 

@@ -14,7 +14,8 @@ end
 give_to_arq(generation, now_ms, leads[record.priority] or leads.normal)
 
 local stale = {'digest', 'notes', 'error', 'error_kind', 'worker', 'started_at', 'finished_at',
-  'bytes_done', 'bytes_total', 'blobs_done', 'blobs_total', 'deferrals'}
+  'bytes_done', 'bytes_total', 'blobs_done', 'blobs_total', 'deferrals',
+  'cleanup_outcome'}
 for _, field in ipairs(redis.call('HKEYS', job)) do
   if string.sub(field, 1, 7) == 'result:' then
     table.insert(stale, field)
@@ -24,6 +25,7 @@ redis.call('HDEL', job, unpack(stale))
 redis.call('HSET', job, 'state', 'queued', 'generation', generation, 'attempt', 0,
   'enqueued_at', now)
 redis.call('PERSIST', job)
+redis.call('SADD', (source_keys(redis.call('HGET', job, 'source'))), id)
 redis.call('PERSIST', attempts)
 redis.call('UNLINK', blobs)
 redis.call('ZREM', finished, id)

@@ -5,7 +5,6 @@ import io
 import lzma
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO, cast
 
 import zstandard
@@ -36,11 +35,11 @@ _BROKEN_DATA: tuple[type[Exception], ...] = (
     zstandard.ZstdError,
 )
 
-Opener = Callable[[Path], BinaryIO]
+Opener = Callable[[io.RawIOBase], BinaryIO]
 
 
 def opener_of(magic: bytes) -> Opener | None:
-    """How to open a file that starts so, or None where it is not compressed."""
+    """How to decompress a file that starts so, or None where it is not compressed."""
     return next((opener for start, opener in _OPENERS.items() if magic.startswith(start)), None)
 
 
@@ -68,8 +67,8 @@ def reading(what: str) -> Iterator[None]:
 class _XzFile(io.RawIOBase):
     """What ``lzma.LZMAFile`` does, but with a limit on memory, which that does not take."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb", buffering=0)
+    def __init__(self, file: io.RawIOBase) -> None:
+        self._file = file
         self._left = b""
         self._position = 0
         self._decompressor = self._new()
@@ -99,7 +98,7 @@ class _XzFile(io.RawIOBase):
 
     def _read(self) -> bytes:
         left, self._left = self._left, b""
-        return left or self._file.read(_CHUNK)
+        return left or self._file.read(_CHUNK) or b""
 
     def _next_stream(self) -> bool:
         """Whether another stream follows, after zeros; then it is the one to read."""
@@ -115,21 +114,26 @@ class _XzFile(io.RawIOBase):
         return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_WINDOW)
 
 
-def _open_gzip(path: Path) -> BinaryIO:
-    return cast(BinaryIO, igzip.IGzipFile(path))  # type: ignore[no-untyped-call]
+# A file that is not closed by what reads it closes itself with its last reference.
 
 
-def _open_zstd(path: Path) -> BinaryIO:
+def _open_gzip(file: io.RawIOBase) -> BinaryIO:
+    buffered = io.BufferedReader(file)
+    return cast(BinaryIO, igzip.IGzipFile(fileobj=buffered, mode="rb"))  # type: ignore[no-untyped-call]
+
+
+def _open_zstd(file: io.RawIOBase) -> BinaryIO:
     decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
-    return cast(BinaryIO, decompressor.stream_reader(path.open("rb"), read_across_frames=True))
+    buffered = io.BufferedReader(file)
+    return cast(BinaryIO, decompressor.stream_reader(buffered, read_across_frames=True))
 
 
-def _open_bzip2(path: Path) -> BinaryIO:
-    return cast(BinaryIO, bz2.BZ2File(path))
+def _open_bzip2(file: io.RawIOBase) -> BinaryIO:
+    return cast(BinaryIO, bz2.BZ2File(io.BufferedReader(file)))
 
 
-def _open_xz(path: Path) -> BinaryIO:
-    return io.BufferedReader(_XzFile(path))
+def _open_xz(file: io.RawIOBase) -> BinaryIO:
+    return io.BufferedReader(_XzFile(file))
 
 
 _OPENERS: dict[bytes, Opener] = {

@@ -6,6 +6,7 @@ and docker save the tags.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +18,7 @@ from .contents import ArchiveContents
 from .docker_save import docker_save_entries, docker_save_images
 from .model import ArchiveContent, ArchiveImage, Companion, LostCompanion
 from .oci_layout import read_layout
+from .source_file import SourceFile
 from .tar_index import Member, MemberReader, TarIndex
 
 
@@ -27,27 +29,32 @@ class ImageArchive:
     compressed tar means decompressing it once.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        """Open the tar and read its manifests and configs.
+    def __init__(self, source: str | Path | SourceFile) -> None:
+        """Open the tar, if it is not open yet, and read its manifests and configs.
 
         Raises:
             SourceUnreadableError: missing, not a file, or not readable.
+            SourceChangedError: written to meanwhile.
             TarReadError: not an image tar, with the part that is wrong.
         """
-        self.path = Path(path)
-        self._index = TarIndex(self.path)
-        self._contents = ArchiveContents(self._index)
+        self.source = source if isinstance(source, SourceFile) else SourceFile(source)
         self.images: tuple[ArchiveContent, ...]
         """Images and indexes by themselves, not those that an index leads to."""
         self.companions: tuple[Companion, ...]
         """Signatures and other referrers, pushed along with what they are about."""
         self.lost_companions: tuple[LostCompanion, ...]
         """Those that cannot be pushed along."""
-        try:
+        with ExitStack() as opened, self.source.unchanged():
+            if not isinstance(source, SourceFile):
+                opened.enter_context(self.source)
+            self._index = opened.enter_context(TarIndex(self.source))
+            self._contents = ArchiveContents(self._index)
             self._read()
-        except BaseException:
-            self._index.close()
-            raise
+            self._close = opened.pop_all().close
+
+    @property
+    def path(self) -> Path:
+        return self.source.path
 
     @property
     def compressed(self) -> bool:
@@ -91,7 +98,8 @@ class ImageArchive:
         return self._index.open(member)
 
     def close(self) -> None:
-        self._index.close()
+        """Close what was opened here: not a file that was open before."""
+        self._close()
 
     def __enter__(self) -> Self:
         return self

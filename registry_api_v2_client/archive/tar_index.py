@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 
-from ..exceptions import SourceUnreadableError, TarReadError
+from ..exceptions import TarReadError
 from ..json_document import MAX_JSON
 from .compressed_file import MAGIC_SIZE, Opener, longest_content, opener_of, reading
+from .source_file import SourceFile
 from .tar_header import BrokenTarError, Kind, TarMember, read_members
 
 HEAD_SIZE = 8
@@ -78,33 +79,37 @@ class MemberReader:
 
 
 class TarIndex:
-    """The members of the tar at ``path`` by name. Thread-safe; close it when done.
+    """The members of a tar by name. Thread-safe; close it when done, and the file then, too.
 
     Of several members of one name the last counts, whatever it is, as where docker extracts them.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, source: SourceFile) -> None:
         """Index the tar.
 
         Raises:
-            SourceUnreadableError: missing, not a regular file, or not readable.
+            SourceUnreadableError: it cannot be read.
             TarReadError: empty, truncated, not a tar, or one made to exhaust its reader.
         """
-        self.path = path
+        self._source = source
         self._lock = threading.Lock()
         self._idle: list[BinaryIO] = []
         self._closed = False
         self._members: dict[str, Member | _Link] = {}
         self._documents: dict[Member, bytes] = {}
         self._kept_bytes = self._read_bytes = 0
-        self._open_compressed = _sniff_file(path)
-        with reading(str(path)):
+        with reading(str(self.path)):
+            self._decompress = self._sniff()
             self._scan()
+
+    @property
+    def path(self) -> Path:
+        return self._source.path
 
     @property
     def compressed(self) -> bool:
         """Whether the tar is compressed as a whole; reading members out of order is dear then."""
-        return self._open_compressed is not None
+        return self._decompress is not None
 
     def find(self, name: str) -> Member | None:
         """The member of that name, through symbolic and hard links, or None.
@@ -167,7 +172,7 @@ class TarIndex:
         self.close()
 
     def _scan(self) -> None:
-        size = self.path.stat().st_size
+        size = self._source.size
         if self.compressed:
             end, past_end = longest_content(size), f"far more than {size} compressed ones hold"
         else:
@@ -229,9 +234,16 @@ class TarIndex:
         return stream
 
     def _new_stream(self) -> BinaryIO:
-        if self._open_compressed:
-            return self._open_compressed(self.path)
-        return cast(BinaryIO, self.path.open("rb", buffering=0))
+        file = self._source.reader()
+        return self._decompress(file) if self._decompress else cast(BinaryIO, file)
+
+    def _sniff(self) -> Opener | None:
+        """How to decompress the file, or None where it is a plain tar."""
+        with self._source.reader() as file:
+            magic = file.read(MAGIC_SIZE)
+        if not magic:
+            raise TarReadError(f"{self.path} is empty")
+        return opener_of(magic)
 
     def _move(self, stream: BinaryIO, offset: int) -> None:
         if self.compressed:
@@ -250,22 +262,6 @@ class TarIndex:
 @dataclass(frozen=True, slots=True)
 class _Link:
     target: str
-
-
-def _sniff_file(path: Path) -> Opener | None:
-    """How to decompress the file, or None where it is a plain tar."""
-    if not path.exists():
-        raise SourceUnreadableError(f"{path} does not exist")
-    if not path.is_file():
-        raise SourceUnreadableError(f"{path} is not a file; give the image tar itself")
-    try:
-        with path.open("rb") as file:
-            magic = file.read(MAGIC_SIZE)
-    except OSError as error:
-        raise SourceUnreadableError(f"{path} cannot be read: {error.strerror}") from error
-    if not magic:
-        raise TarReadError(f"{path} is empty")
-    return opener_of(magic)
 
 
 def _read(stream: BinaryIO, count: int) -> bytes:

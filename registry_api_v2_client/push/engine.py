@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..archive.model import ArchiveContent, ArchiveImage
+from ..archive.source_file import SourceFile
 from ..archive.tar_index import Member
-from ..exceptions import RegistryError, TarReadError
+from ..exceptions import RegistryError, ValidationError
 from ..models import BlobInfo
 from ..retry import Retrier, RetryPolicy
 from .blob_push import BlobPush
@@ -84,6 +85,7 @@ class ImagePusher:
 
         Raises:
             TarReadError: the archive is broken or not what its digests say; nothing was tagged.
+            SourceChangedError: it was written to meanwhile; nothing was tagged.
             RegistryError: a registry failed, after the retries that can help.
         """
         if isinstance(content, ArchiveImage):
@@ -92,6 +94,7 @@ class ImagePusher:
             image_uploads = 1  # two readers would each decompress the whole archive
         open_uploads = uploads or OpenUploads()
         push = _ImagePush(
+            content.archive.source,
             PushPlan(content, compression),
             targets,
             [
@@ -108,7 +111,8 @@ class ImagePusher:
             ManifestPush(self._retrier, tag_order or AnyOrder()),
         )
         try:
-            return await push.run(image_uploads)
+            with content.archive.source.unchanged():
+                return await push.run(image_uploads)
         except BaseException:
             if uploads is None:
                 await open_uploads.abandon()
@@ -123,7 +127,8 @@ class ImagePusher:
         for layer in image.layers:
             if layer.member and not layer.digest and layer.member not in digests:
                 hashing = self._pool.start(hash_member, image.archive, layer.member)
-                digests[layer.member] = await hashing
+                with image.archive.source.unchanged():
+                    digests[layer.member] = await hashing
         layers = (
             replace(layer, digest=digests[layer.member]) if layer.member in digests else layer
             for layer in image.layers
@@ -136,12 +141,14 @@ class _ImagePush:
 
     def __init__(
         self,
+        source: SourceFile,
         plan: PushPlan,
         targets: Sequence[Target],
         uploaders: Sequence[BlobUploader],
         blobs: BlobPush,
         manifests: ManifestPush,
     ) -> None:
+        self._source = source
         self._plan = plan
         self._pairs = list(zip(targets, uploaders, strict=True))
         self._blobs = blobs
@@ -152,7 +159,7 @@ class _ImagePush:
         self._report([uploader for _, uploader in self._pairs], BlobState.WAITING)
         try:
             return await self._push_to(self._pairs, image_uploads)
-        except TarReadError:
+        except ValidationError:  # what is wrong is the archive
             raise
         except RegistryError:
             if len(self._pairs) == 1:
@@ -214,6 +221,7 @@ class _ImagePush:
 
         sources = self._plan.sources
         blobs = await together(bring(source) for source in sources)
+        self._source.check_unchanged()  # all is read, and nothing leads to it yet
         return self._plan.manifests(
             {source.key: blob for source, blob in zip(sources, blobs, strict=True)}
         )

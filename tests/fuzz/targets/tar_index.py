@@ -8,6 +8,7 @@ from pathlib import Path
 import zstandard
 from hypothesis import strategies as st
 
+from registry_api_v2_client.archive.source_file import SourceFile
 from registry_api_v2_client.archive.tar_index import TarIndex
 from tests.fuzz.strategies import spoiled, texts
 from tests.fuzz.target import Target, handles
@@ -72,7 +73,7 @@ def check(content: bytes) -> None:
 
 
 def _read_everything() -> None:
-    with TarIndex(FILE) as index:
+    with SourceFile(FILE) as source, TarIndex(source) as index:
         for name in list(index._members):
             handles(lambda name=name: _read_member(index, name))
 

@@ -4,7 +4,8 @@ import bz2
 import io
 import lzma
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry_api_v2_client.archive import compressed_file, tar_header, tar_index
+from registry_api_v2_client.archive.source_file import SourceFile
 from registry_api_v2_client.archive.tar_index import Member, TarIndex
 from registry_api_v2_client.exceptions import TarReadError
 from tests.support.images import gzip_bytes
@@ -40,13 +42,15 @@ COMPRESSIONS: dict[str, Compress] = {
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> Callable[[bytes], TarIndex]:
-    def build(content: bytes) -> TarIndex:
-        path = tmp_path / "image.tar"
-        path.write_bytes(content)
-        return TarIndex(path)
+def index(tmp_path: Path) -> Iterator[Callable[[bytes], TarIndex]]:
+    with ExitStack() as opened:
 
-    return build
+        def build(content: bytes) -> TarIndex:
+            path = tmp_path / "image.tar"
+            path.write_bytes(content)
+            return TarIndex(opened.enter_context(SourceFile(path)))
+
+        yield build
 
 
 Build = Callable[[bytes], TarIndex]
@@ -111,7 +115,7 @@ def test_whatever_python_writes_is_found(
             written.addfile(info, io.BytesIO(content))
     path = tmp_path_factory.getbasetemp() / "written.tar"
     path.write_bytes(compress(buffer.getvalue()))
-    with TarIndex(path) as found:
+    with SourceFile(path) as source, TarIndex(source) as found:
         expected = {name: members[name] for name in members if name not in (".", "..")}
         assert {name: content_of(found, f"dir/{name}") for name in expected} == expected
 
@@ -151,7 +155,7 @@ def test_more_than_eight_gigabytes(tmp_path: Path) -> None:
         big.write(header(b"layer.tar", base256(size)))
         big.seek(size, io.SEEK_CUR)
         big.write(tar(file(b"behind", b"x")))
-    with TarIndex(path) as found:
+    with SourceFile(path) as source, TarIndex(source) as found:
         assert found.find("layer.tar") == Member("layer.tar", 512, size, bytes(8))
         assert content_of(found, "behind") == b"x"
 

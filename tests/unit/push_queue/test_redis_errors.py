@@ -53,6 +53,8 @@ STORE_CALLS: dict[str, tuple[Any, ...]] = {
     "counts": (),
     "blobs": ("a",),
     "attempts": ("a",),
+    "leave_source": ("id", None),
+    "note_cleanup": ("id", "deleted"),
 }
 WRITES_CALLS: dict[str, tuple[Any, ...]] = {
     "unsettled": (),

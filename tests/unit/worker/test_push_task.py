@@ -39,6 +39,7 @@ from registry_api_v2_client import (
 )
 from tests.support.claims import succeed
 from worker import progress, push_task
+from worker.cleanup import Cleanup
 from worker.housekeeper import Housekeeper
 from worker.interrupts import DeferError
 from worker.presence import Presence
@@ -119,6 +120,7 @@ def runtime(store: JobStore, client: Client) -> Runtime:
         store=store,
         dispatch=cast(Dispatch, None),
         client=cast(RegistryClient, client),
+        cleanup=Cleanup(store, ()),
         presence=cast(Presence, SimpleNamespace(running=0)),
         housekeeper=cast(Housekeeper, None),
     )
@@ -151,7 +153,7 @@ def refusals(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> Refusals:
 
 
 async def enqueue(store: JobStore, **fields: Any) -> None:
-    await store.create(make_job(id="job-1", source="/images/app.tar", targets=TARGETS, **fields))
+    await store.create(make_job(id="job-1", source=__file__, targets=TARGETS, **fields))
 
 
 class LeaseDouble:
@@ -424,7 +426,7 @@ async def test_only_the_targets_that_can_be_tried_are_pushed(
     runtime: Runtime, redis: Redis, store: JobStore, client: Client
 ) -> None:
     there = "other:5000/app:1"
-    await store.create(make_job(id="job-1", source="/a", targets=[TARGETS[0], there]))
+    await store.create(make_job(id="job-1", source=__file__, targets=[TARGETS[0], there]))
     await RegistryLimits(redis, Keys(), 1).pause("localhost:15000", "no answer", 60)
     with pytest.raises(Retry):
         await run(runtime)
@@ -447,12 +449,13 @@ async def supersede(store: JobStore) -> None:
     ("how", "state", "kept"),
     [
         ("pushed", JobState.SUCCEEDED, False),
-        ("superseded", JobState.SUPERSEDED, True),
+        ("superseded", JobState.SUPERSEDED, False),
+        ("superseded before", JobState.SUPERSEDED, False),
         ("failed", JobState.FAILED, True),
         ("without cleanup", JobState.SUCCEEDED, True),
     ],
 )
-async def test_the_source_is_deleted_after_success_alone(
+async def test_the_source_is_deleted_unless_the_push_failed(
     how: str,
     state: JobState,
     kept: bool,
@@ -469,6 +472,8 @@ async def test_the_source_is_deleted_after_success_alone(
     await store.create(make_job(id="job-1", source=str(source), targets=TARGETS, cleanup=cleanup))
     if how == "failed":
         client.outcome = ArchiveDigestError("layer.tar has another digest")
+    if how == "superseded before":
+        await supersede(store)
     push = client.push
 
     async def push_late(*args: Any, **kwargs: Any) -> PushedImage:
@@ -477,6 +482,9 @@ async def test_the_source_is_deleted_after_success_alone(
         return await push(*args, **kwargs)
 
     monkeypatch.setattr(client, "push", push_late)
-    await run(dataclasses.replace(runtime, settings=settings))
-    assert (await store.status("job-1")).state is state
+    cleanup_of = Cleanup(store, settings.source_roots)
+    await run(dataclasses.replace(runtime, settings=settings, cleanup=cleanup_of))
+    job = await store.status("job-1")
+    assert job.state is state
     assert source.exists() is kept
+    assert job.cleanup_outcome == (None if kept else "deleted")

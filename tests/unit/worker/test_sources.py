@@ -1,10 +1,21 @@
 """Which files a worker reads: below its roots, links followed, and nothing told of the rest."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from worker.sources import SourceNotAllowedError, allowed_source
+from registry_api_v2_client import FileIdentity, SourceUnreadableError
+from worker import sources
+from worker.sources import (
+    CHANGED,
+    DELETED,
+    SourceNotAllowedError,
+    delete_source,
+    open_source,
+    unread_source,
+)
 
 
 @pytest.fixture
@@ -22,34 +33,44 @@ def outside(tmp_path: Path) -> Path:
     return path
 
 
+def opened(source: str | Path, *roots: Path, cleanup: bool = False) -> Path:
+    """The file that is opened."""
+    with open_source(str(source), roots, cleanup=cleanup) as file:
+        return file.path
+
+
 def refusal(source: Path, *roots: Path) -> str:
     with pytest.raises(SourceNotAllowedError) as caught:
-        allowed_source(str(source), roots, cleanup=False)
+        opened(source, *roots)
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["app.tar", "nightly/../app.tar", "./app.tar", "not-there.tar"])
+@pytest.mark.parametrize("name", ["app.tar", "nightly/../app.tar", "./app.tar"])
 def test_what_is_below_a_root_is_read(name: str, root: Path) -> None:
-    source = allowed_source(f"{root}/{name}", [root], cleanup=True)
-    assert source == (root / name).resolve()
+    assert opened(f"{root}/{name}", root, cleanup=True) == (root / name).resolve()
+
+
+@pytest.mark.parametrize("name", ["not-there.tar", "nightly/not-there.tar", "not-there/app.tar"])
+def test_what_is_not_there_is_named(name: str, root: Path) -> None:
+    with pytest.raises(SourceUnreadableError, match=f"{name} does not exist"):
+        opened(root / name, root)
 
 
 def test_any_of_several_roots_will_do(root: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
-    assert allowed_source(str(root / "app.tar"), [other, root], cleanup=False) == root / "app.tar"
+    assert opened(root / "app.tar", other, root) == root / "app.tar"
 
 
 def test_a_root_may_be_a_link(root: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to("images")
-    assert allowed_source(str(link / "app.tar"), [link], cleanup=False) == root / "app.tar"
-    assert allowed_source(str(root / "app.tar"), [link], cleanup=False) == root / "app.tar"
+    assert opened(link / "app.tar", link) == root / "app.tar"
+    assert opened(root / "app.tar", link) == root / "app.tar"
 
 
 def test_a_link_inside_of_the_root_is_followed(root: Path) -> None:
     (root / "nightly/latest.tar").symlink_to("../app.tar")
-    source = allowed_source(str(root / "nightly/latest.tar"), [root], cleanup=True)
-    assert source == root / "app.tar"
+    assert opened(root / "nightly/latest.tar", root, cleanup=True) == root / "app.tar"
 
 
 def test_a_link_out_of_the_root_is_refused(root: Path, outside: Path) -> None:
@@ -92,12 +113,93 @@ def test_what_lies_outside_is_refused_alike_whether_it_is_there_or_not(
 def test_links_in_a_circle_are_no_way_out(root: Path) -> None:
     (root / "a").symlink_to("b")
     (root / "b").symlink_to("a")
-    assert not allowed_source(str(root / "a"), [root], cleanup=False).exists()
+    with pytest.raises(SourceUnreadableError):
+        opened(root / "a", root)
 
 
 def test_without_roots_anything_is_read_and_nothing_deleted(outside: Path) -> None:
-    assert allowed_source(str(outside), [], cleanup=False) == outside
+    assert opened(outside) == outside
     with pytest.raises(SourceNotAllowedError, match="PUSH_QUEUE_SOURCE_ROOTS") as caught:
-        allowed_source(str(outside), [], cleanup=True)
+        opened(outside, cleanup=True)
     assert str(outside) in str(caught.value)
     assert caught.value.kind == "source_not_allowed"
+
+
+Swap = Callable[[], None]
+
+
+@pytest.fixture
+def folder_for_link(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Swap:
+    """Swaps ``nightly`` for a link out of the root, once the way there has been resolved."""
+    (root / "nightly/app.tar").touch()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/app.tar").touch()
+    resolve = sources._resolve
+
+    def resolve_and_swap(source: str, roots: list[Path]) -> tuple[Path, Path]:
+        found = resolve(source, roots)
+        (root / "nightly").rename(root / "moved")
+        (root / "nightly").symlink_to(tmp_path / "elsewhere")
+        return found
+
+    return lambda: monkeypatch.setattr(sources, "_resolve", resolve_and_swap)
+
+
+def test_a_folder_that_becomes_a_link_leads_nowhere(root: Path, folder_for_link: Swap) -> None:
+    folder_for_link()
+    with pytest.raises(SourceUnreadableError):
+        opened(root / "nightly/app.tar", root)
+
+
+def test_nothing_is_deleted_behind_a_folder_that_becomes_a_link(
+    root: Path, tmp_path: Path, folder_for_link: Swap
+) -> None:
+    folder_for_link()
+    assert delete_source(root / "nightly/app.tar", [root], lambda _: True) == CHANGED
+    assert (tmp_path / "elsewhere/app.tar").exists()
+
+
+def test_nothing_is_deleted_outside_of_the_roots(root: Path, outside: Path) -> None:
+    assert delete_source(outside, [root], lambda _: True) == CHANGED
+    assert outside.exists()
+
+
+def test_the_very_file_is_deleted(root: Path) -> None:
+    source = root / "app.tar"
+    (root / "link.tar").symlink_to("app.tar")
+    with open_source(str(root / "link.tar"), [root], cleanup=True) as file:
+        assert delete_source(file.path, [root], file.identity.__eq__) == DELETED
+    assert not source.exists()
+    assert delete_source(source, [root], lambda _: True) == "gone already"
+
+
+def rewrite(path: Path) -> None:
+    path.write_bytes(b"longer")
+
+
+def replace(path: Path) -> None:
+    (other := path.with_suffix(".new")).touch()
+    before = path.stat()
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.rename(path)
+
+
+def touch(path: Path) -> None:
+    os.utime(path, ns=(1, 1))
+
+
+@pytest.mark.parametrize("change", [rewrite, replace, touch])
+def test_a_file_that_changed_is_kept(change: Callable[[Path], None], root: Path) -> None:
+    with open_source(str(root / "app.tar"), [root], cleanup=True) as file:
+        change(root / "app.tar")
+        assert delete_source(file.path, [root], file.identity.__eq__) == CHANGED
+    assert (root / "app.tar").exists()
+
+
+def test_what_a_job_meant_that_has_not_read_it(root: Path, outside: Path) -> None:
+    source = root / "app.tar"
+    now = source.stat().st_ctime_ns // 1_000_000
+    assert unread_source(str(source), [root], now) == FileIdentity.of(source.stat())
+    assert unread_source(str(source), [root], now - 1) is None, "it came after the job"
+    assert unread_source(str(root / "not-there.tar"), [root], now) is None
+    assert unread_source(str(outside), [root], now + 1000) is None

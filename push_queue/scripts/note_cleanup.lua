@@ -1,0 +1,6 @@
+-- Write down what became of the source of a job that is final.
+--
+-- args    1 what: `deleted`, `kept: …`
+if redis.call('EXISTS', job) == 1 then
+  redis.call('HSET', job, 'cleanup_outcome', args[1])
+end

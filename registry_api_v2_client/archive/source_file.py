@@ -1,0 +1,137 @@
+"""The file that a tar is read from: opened once, so that all that is read is of one file."""
+
+import errno
+import io
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from ..exceptions import SourceChangedError, SourceUnreadableError, ValidationError
+
+OpenFile = Callable[[str, int], int]
+"""Opens a path with such flags, as ``os.open`` does."""
+
+_NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+
+
+@dataclass(frozen=True, slots=True)
+class FileIdentity:
+    """What tells a file, and what is in it, from any other."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Self:
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+class SourceFile:
+    """An open file. Whatever happens to its name, readers go on with this one.
+
+    Use as a context manager, or close it.
+    """
+
+    def __init__(self, path: str | Path, open_file: OpenFile = os.open) -> None:
+        """Open the file. Blocking.
+
+        Raises:
+            SourceUnreadableError: missing, not a regular file, or not readable.
+        """
+        self.path = Path(path)
+
+        def open_at_once(name: str, flags: int) -> int:
+            # A pipe would wait for its other end.
+            return open_file(name, flags | os.O_NONBLOCK)
+
+        try:
+            self._file = io.FileIO(str(path), opener=open_at_once)
+        except IsADirectoryError as error:
+            raise SourceUnreadableError(_not_a_file(path)) from error
+        except OSError as error:
+            if error.errno in _NOT_THERE:
+                raise SourceUnreadableError(f"{path} does not exist") from error
+            raise SourceUnreadableError(f"{path} cannot be read: {error.strerror}") from error
+        status = os.fstat(self._file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            self._file.close()
+            raise SourceUnreadableError(_not_a_file(path))
+        self.identity = FileIdentity.of(status)
+        """As it was when it was opened."""
+
+    @property
+    def size(self) -> int:
+        return self.identity.size
+
+    def reader(self) -> io.RawIOBase:
+        """A stream from the start; each has a position of its own and may outlive this."""
+        return _Reader(os.dup(self._file.fileno()))
+
+    def check_unchanged(self) -> None:
+        """Raises SourceChangedError: someone has written to the file since it was opened."""
+        if FileIdentity.of(os.fstat(self._file.fileno())) != self.identity:
+            raise SourceChangedError(
+                f"{self.path} was changed while it was read; write a new tar under another name "
+                "and rename it, then enqueue it again"
+            )
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Where what is read inside makes no sense because the file changed, say that."""
+        try:
+            yield
+        except ValidationError:
+            self.check_unchanged()
+            raise
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Reader(io.RawIOBase):
+    """Descriptors of one open file share its position, hence ``pread``."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = io.FileIO(descriptor)
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position}
+        if whence == os.SEEK_END:
+            start[whence] = os.fstat(self._file.fileno()).st_size
+        self._position = start[whence] + offset
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        count = os.preadv(self._file.fileno(), [buffer], self._position)
+        self._position += count
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _not_a_file(path: str | Path) -> str:
+    return f"{path} is not a file; give the image tar itself"

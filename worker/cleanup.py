@@ -1,0 +1,71 @@
+"""Deleting the sources of jobs that asked for it, once no other job needs them.
+
+A job that has pushed everything leaves the jobs of its source before it is settled. The last to
+leave deletes what it pushed, or what another that asked for it has pushed from the same file.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from push_queue import Claim, JobState, JobStatus, JobStore, UnknownJobError
+from registry_api_v2_client import FileIdentity, SourceFile
+
+from .sources import DELETED, delete_source, unread_source
+
+NEEDED = "kept: another job needs it"
+
+_DONE = (JobState.SUCCEEDED, JobState.SUPERSEDED)
+
+
+class Cleanup:
+    """Does nothing where there are no ``roots``: nothing may be deleted then."""
+
+    def __init__(self, store: JobStore, roots: Sequence[Path]) -> None:
+        self._store = store
+        self._roots = roots
+
+    async def after_push(self, claim: Claim, source: SourceFile) -> str | None:
+        """The source of a job that is about to succeed; the line for its status, if any."""
+        if not self._roots:
+            return None
+        return await self._leave(claim.job.id, claim.job.cleanup, source.path, source.identity)
+
+    async def after_end(self, job_id: str) -> None:
+        """The source of a job that ended, superseded mostly, without being read."""
+        if not self._roots:
+            return
+        with suppress(UnknownJobError):
+            job = await self._store.status(job_id)
+            if job.state in _DONE and not job.cleanup_outcome:
+                await self._after_end(job)
+
+    async def _after_end(self, job: JobStatus) -> None:
+        moment = round(job.enqueued_at.timestamp() * 1000)
+        found = await asyncio.to_thread(unread_source, job.source, self._roots, moment)
+        if outcome := await self._leave(job.id, job.cleanup, Path(job.source), found):
+            await self._store.note_cleanup(job.id, outcome)
+
+    async def _leave(
+        self, job_id: str, cleanup: bool, path: Path, file: FileIdentity | None
+    ) -> str | None:
+        mine = file if cleanup else None
+        leave = await self._store.leave_source(job_id, _shared(mine) if mine else None)
+        if leave is None:
+            return None
+        if not leave.last:
+            return NEEDED if cleanup else None
+        if not (cleanup or leave.unwanted):
+            return None
+
+        def unwanted(found: FileIdentity) -> bool:
+            return found == mine or _shared(found) in leave.unwanted
+
+        outcome = await asyncio.to_thread(delete_source, path, self._roots, unwanted)
+        return outcome if cleanup or outcome == DELETED else None
+
+
+def _shared(file: FileIdentity) -> str:
+    """What workers on all hosts call the file: each has its own number for the device."""
+    return f"{file.inode} {file.size} {file.mtime_ns}"
