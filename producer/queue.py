@@ -92,6 +92,7 @@ class PushQueue:
         priority: Priority = "normal",
         not_before: datetime | timedelta | None = None,
         max_attempts: int | None = None,
+        give_up_after: timedelta | None = None,
         ordered: bool = True,
         cleanup: bool = False,
         labels: Mapping[str, str] | None = None,
@@ -111,6 +112,9 @@ class PushQueue:
             priority: of jobs enqueued within the same quarter of an hour, ``high`` go first.
             not_before: when to start, a moment with its time zone or the time from now on; at once
                 if not given.
+            max_attempts: tries before the job fails; the setting if not given.
+            give_up_after: how long to go on with registries that are away, which use up no attempt;
+                the workers' setting if not given.
             ordered: whether to leave a tag alone that a job enqueued later has written.
             cleanup: whether the worker deletes the source after success.
 
@@ -130,6 +134,7 @@ class PushQueue:
             compression=compression,
             priority=priority,
             max_attempts=self._settings.max_attempts if max_attempts is None else max_attempts,
+            give_up_after=None if give_up_after is None else int(give_up_after.total_seconds()),
             ordered=ordered,
             cleanup=cleanup,
             labels=dict(labels or {}),

@@ -14,6 +14,7 @@ from push_queue.keys import Keys
 from push_queue.models import JobState, JobStatus, Priority
 from push_queue.redis_errors import address_of, redis_errors
 from push_queue.scripts import JobScripts, Scripts
+from push_queue.settings import REGISTRY_MAX_UPLOADS
 
 TASK = "push_image"
 """The worker's arq function; it takes the job id and the generation."""
@@ -25,9 +26,12 @@ LEADS: dict[Priority, timedelta] = {"low": STEP, "normal": 2 * STEP, "high": 3 *
 class Dispatch:
     """The queue of one namespace."""
 
-    def __init__(self, redis: ArqRedis, keys: Keys) -> None:
+    def __init__(
+        self, redis: ArqRedis, keys: Keys, registry_max_uploads: int = REGISTRY_MAX_UPLOADS
+    ) -> None:
         self._redis = redis
         self._keys = keys
+        self._registry_max_uploads = registry_max_uploads
         self._scripts = Scripts(redis)
         self._job_scripts = JobScripts(redis, keys)
         self._address = address_of(redis)
@@ -64,6 +68,18 @@ class Dispatch:
         """Give jobs that were put off, and are due now, the lead of their priority."""
         arguments: list[str | int] = [self._keys.namespace, _ms(STEP), *leads_ms()]
         count: int = await self._scripts.run("promote", [self._keys.queue], arguments)
+        return count
+
+    async def release(self) -> int:
+        """Wake jobs that wait for registries: one to try a registry after its pause, and once it is
+        well as many as it has room for, in the order of enqueueing."""
+        keys = [self._keys.waited_for, self._keys.queue]
+        arguments: list[str | int] = [
+            self._keys.namespace,
+            self._registry_max_uploads,
+            *leads_ms(),
+        ]
+        count: int = await self._scripts.run("release", keys, arguments)
         return count
 
     async def orphans(self, state: JobState, start: int, count: int) -> tuple[int, list[str]]:

@@ -28,6 +28,8 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
                                   ``token digest reference``, by the time (ms) that ends
 ``push:registry:{h}:slots`` zset  blob uploads by the time (ms) they are forgotten
 ``push:registry:{h}:pause`` hash  until when (ms), why, and who tries it next
+``push:registry:{h}:waiting`` zset ids of the jobs that wait for it, by sequence
+``push:waiting``           set    the registries that jobs wait for
 ``push:housekeeper``       string the worker that keeps the queue in order
 ======================== ====== =====================================================
 
@@ -114,6 +116,13 @@ class Keys:
 
     def pause(self, registry: str) -> str:
         return f"{self.namespace}:registry:{registry}:pause"
+
+    def waiting(self, registry: str) -> str:
+        return f"{self.namespace}:registry:{registry}:waiting"
+
+    @property
+    def waited_for(self) -> str:
+        return f"{self.namespace}:waiting"
 
     @property
     def housekeeper(self) -> str:

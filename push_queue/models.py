@@ -25,6 +25,7 @@ LabelValue = Annotated[str, StringConstraints(max_length=1024)]
 Platform = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9_]+/[a-z0-9_-]+(/[a-z0-9]+)?$", max_length=64)
 ]
+MOST_PATIENCE_SECONDS = 365 * 24 * 3600
 Compression = Literal["gzip", "zstd", "keep"]
 Priority = Literal["high", "normal", "low"]
 
@@ -79,7 +80,7 @@ class Outcome(StrEnum):
     RELEASED = "released"
     """Handed back by a worker that was stopped; uses up no attempt."""
     DEFERRED = "deferred"
-    """Put off because a registry wants a pause; uses up no attempt."""
+    """Put off because a registry is away or wants a pause; uses up no attempt."""
     LOST = "lost"
     """The worker went away without a word."""
 
@@ -101,6 +102,9 @@ class PushJob(BaseModel):
     compression: Compression = "gzip"
     priority: Priority = "normal"
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    give_up_after: Annotated[int, Field(ge=1, le=MOST_PATIENCE_SECONDS)] | None = None
+    """Seconds to go on with registries that are away, which use up no attempt; without it, the
+    workers' setting."""
     ordered: bool = True
     """Whether to leave tags alone that a job enqueued later has written."""
     cleanup: bool = False
@@ -195,8 +199,8 @@ class JobStatus(PushJob):
     """Why a job that is due does not run: one line about its registry."""
     cleanup_outcome: str | None = None
     """What became of a source that was to be deleted: ``deleted``, ``kept: …``."""
-    deferrals: NonNegativeInt = 0
-    """How often an attempt was put off because a registry asked for a pause."""
+    give_up_at: datetime | None = None
+    """Until then the job goes on with registries that are away; known once it has met one."""
     cancel_requested: bool = False
 
     @property

@@ -35,14 +35,22 @@ class RegistryLimits:
         with redis_errors(self._address):
             await self._redis.zrem(self._keys.slots(registry), token)
 
-    async def pause(self, registry: str, reason: str, seconds: float | None = None) -> float:
+    async def pause(
+        self,
+        registry: str,
+        reason: str,
+        seconds: float | None = None,
+        *,
+        kind: str = "registry_unavailable",
+    ) -> float:
         """Have all workers leave the registry alone for so many ``seconds``.
 
         Without a number the pause is the longer, the more often the registry has failed in a row:
-        1, 2, 4 … 30 s. Returns how long it lasts from now.
+        1, 2, 4 … 30 s. Returns how long it lasts from now. ``reason`` and ``kind`` are the error of
+        the jobs that give up meanwhile.
         """
         asked = int((seconds or 0) * 1000)
-        arguments: list[str | int] = [reason, asked, FIRST_PAUSE_MS, LONGEST_PAUSE_MS]
+        arguments: list[str | int] = [reason, asked, FIRST_PAUSE_MS, LONGEST_PAUSE_MS, kind]
         milliseconds: int = await self._scripts.run(
             "pause", [self._keys.pause(registry)], arguments
         )

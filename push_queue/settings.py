@@ -34,6 +34,7 @@ SECRETS_FOLDER = Path("/run/secrets")
 WEEK_SECONDS = 7 * 24 * 3600
 REGISTRY_MAX_UPLOADS = 50
 LEASE_SECONDS = 15
+DAY_SECONDS = 24 * 3600
 REGISTRY_TIMEOUT_SECONDS = 60
 
 
@@ -91,6 +92,8 @@ class Settings(BaseSettings):
     lease_seconds: PositiveInt = LEASE_SECONDS
     shutdown_grace_seconds: PositiveInt = 20
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    give_up_after_seconds: PositiveInt = DAY_SECONDS
+    """For which a job that does not say otherwise goes on with registries that are away."""
     retry_base_seconds: Annotated[float, Field(gt=0)] = 1.0
     retry_max_seconds: Annotated[float, Field(gt=0)] = 300.0
     keep_finished_seconds: PositiveInt = WEEK_SECONDS

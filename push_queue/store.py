@@ -33,6 +33,7 @@ from push_queue.records import decode, flat, pairs, parse_status
 from push_queue.redis_errors import address_of, redis_errors
 from push_queue.scripts import JobScripts, Scripts
 from push_queue.settings import (
+    DAY_SECONDS,
     LEASE_SECONDS,
     REGISTRY_MAX_UPLOADS,
     TAG_WATCH_SECONDS,
@@ -57,13 +58,14 @@ class Claim:
     fence: int
     """Grows with every start of the job, also where ``attempt`` does not."""
     worker: str
-    deferrals: int = 0
-    """How often an attempt was put off because a registry asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A job that is due, but whose registries want a pause or whose last worker may be back."""
+    """A job that is due, but whose registries are away or whose last worker may be back.
+
+    ``seconds`` are until it is to ask again if ``Dispatch.release`` has not woken it before.
+    """
 
     seconds: float
 
@@ -104,12 +106,14 @@ class JobStore:
         registry_max_uploads: int = REGISTRY_MAX_UPLOADS,
         lease_seconds: int = LEASE_SECONDS,
         tag_watch_seconds: int = TAG_WATCH_SECONDS,
+        give_up_after: int = DAY_SECONDS,
     ) -> None:
         self._redis = redis
         self._keys = keys
         self._registry_max_uploads = registry_max_uploads
         self._lease_seconds = lease_seconds
         self._watch_ms = tag_watch_seconds * 1000
+        self._give_up_after = give_up_after
         self._address = address_of(redis)
         self._scripts = JobScripts(redis, keys, keep_finished)
         self._turn_scripts = Scripts(redis)
@@ -162,8 +166,9 @@ class JobStore:
         """Begin an attempt, or learn how long to wait before asking again.
 
         None when there is nothing to run: the job is unknown, final, of another generation,
-        cancelled meanwhile, superseded at all its targets, or out of attempts because its workers
-        all died: then it is ``failed`` with ``worker_lost`` now.
+        cancelled meanwhile, superseded at all its targets, out of attempts because its workers all
+        died, which is ``failed`` with ``worker_lost`` now, or out of patience with registries that
+        are away, which is ``failed`` with their error.
         """
         token = secrets.token_hex(4)
         arguments: list[str | int] = [
@@ -172,6 +177,7 @@ class JobStore:
             token,
             self._registry_max_uploads,
             self._lease_seconds,
+            self._give_up_after,
         ]
         answer = await self._scripts.run("start", job_id, arguments)
         match answer:
@@ -189,7 +195,6 @@ class JobStore:
             status.attempt,
             int(fields["fence"]),
             worker,
-            status.deferrals,
         )
 
     async def heartbeat(self, claim: Claim) -> Signal:
@@ -274,7 +279,11 @@ class JobStore:
     async def defer(
         self, claim: Claim, reason: str, delay: float, *, error_kind: str = ""
     ) -> JobState | None:
-        """Put the attempt off; it is not used up. With a kind of error it counts as a deferral."""
+        """Put the attempt off; it is not used up.
+
+        With a kind of error, that of a registry that is away, the attempt is listed, and a job that
+        has waited for its registries long enough is ``failed`` instead.
+        """
         fields = {"waiting_for": _line(reason)}
         error = reason if error_kind else ""
         return await self._settle(
@@ -396,6 +405,7 @@ class JobStore:
             _line(error),
             error_kind,
             "" if delay is None else _ms(delay),
+            self._give_up_after,
             *flat(fields or {}),
         ]
         answer = await self._scripts.run("settle", claim.job.id, arguments)

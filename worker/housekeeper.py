@@ -63,6 +63,7 @@ class Housekeeper:
     async def work(self) -> None:
         """One round."""
         await self._dispatch.promote()
+        await self._dispatch.release()
         await self._tag_repair.work()
         suspects = {job_id for state in _SEARCHED for job_id in await self._next_orphans(state)}
         # Seen twice, since a job that is just being enqueued or finished looks lost for a moment.

@@ -25,7 +25,8 @@ _PATIENCE_SECONDS = 2.0
 """How long a job waits for a slot in its place at this worker, if others want that place."""
 _FAILURES = 3
 """In a row, after which a registry that does not answer is left alone for a while."""
-_GATEWAY_ERRORS = frozenset({502, 503, 504})
+_AWAY = frozenset({502, 503, 504})
+"""What gateways say for a registry behind them."""
 LONGEST_ASKED = 3600.0
 """A job waits as long as a registry asks for, up to so many seconds."""
 
@@ -76,24 +77,18 @@ class FleetLimits:
             self._local[registry].release()
 
     async def failed(self, error: RegistryError) -> None:
-        registry = error.registry
-        if registry is None:
+        if error.registry is None or not is_outage(error):
             return
-        if asks_for_a_pause(error):
-            await self._pause(registry, error, error.retry_after)
-        elif isinstance(error, RegistryUnavailableError) or (
-            isinstance(error, ServerError) and error.status in _GATEWAY_ERRORS
-        ):
-            self._failures[registry] += 1
-            if self._failures[registry] >= _FAILURES:
-                await self._pause(registry, error)
+        self._failures[error.registry] += 1
+        if asks_for_a_pause(error) or self._failures[error.registry] >= _FAILURES:
+            await self.leave_alone(error)
 
-    async def _pause(
-        self, registry: str, error: RegistryError, seconds: float | None = None
-    ) -> None:
-        asked = min(seconds, LONGEST_ASKED) if seconds else None
+    async def leave_alone(self, error: RegistryError) -> None:
+        """Have the fleet leave the registry alone that failed so, for as long as it asked for."""
+        registry = error.registry or ""
+        asked = min(error.retry_after, LONGEST_ASKED) if error.retry_after else None
         try:
-            lasts = await self._registries.pause(registry, str(error), asked)
+            lasts = await self._registries.pause(registry, str(error), asked, kind=error.kind)
         except RedisUnavailableError as failure:
             logger.warning("%s", failure)
         else:
@@ -148,6 +143,15 @@ class _Patience:
                 f"all uploads that {self._registry} takes at once are taken",
                 random.uniform(1.0, 3.0),
             )
+
+
+def is_outage(error: RegistryError) -> bool:
+    """Whether the registry is away or wants less: what uses up a job's time, not its attempts."""
+    return error.registry is not None and (
+        asks_for_a_pause(error)
+        or isinstance(error, RegistryUnavailableError)
+        or (isinstance(error, ServerError) and error.status in _AWAY)
+    )
 
 
 def asks_for_a_pause(error: RegistryError) -> bool:

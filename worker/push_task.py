@@ -21,7 +21,7 @@ from registry_api_v2_client import (
 )
 
 from .interrupts import DeferError, JobLostError
-from .limits import asks_for_a_pause
+from .limits import is_outage
 from .progress import ProgressReporter
 from .runtime import Runtime
 from .sources import open_source
@@ -35,10 +35,6 @@ _SETTLE_AGAIN_SECONDS = 1.0
 """Before an outcome is sent again that Redis did not take: it may be full for a while."""
 _NEXT_TARGETS_SECONDS = 1.0
 """Before the targets are tried that were left out of an attempt."""
-_MOST_DEFERRALS = 100
-"""A registry that always asks for a pause fails the job some day."""
-_ASKED_SECONDS = 5.0
-"""Put off for so long where a registry asks for a pause without saying how long."""
 
 
 async def push_image(ctx: dict[str, Any], job_id: str, generation: int) -> None:
@@ -185,8 +181,10 @@ class _Attempt:
 
     async def _fail_or_go_on(self, error: RegistryError) -> float | None:
         claim = self._claim
-        if asks_for_a_pause(error) and claim.deferrals < _MOST_DEFERRALS:
-            return await self._defer(str(error), error.retry_after or _ASKED_SECONDS, error.kind)
+        if is_outage(error):
+            await self._runtime.limits.leave_alone(error)
+            # At once: it waits where the jobs of that registry do.
+            return await self._defer(str(error), 0.0, error.kind)
         delay = self._runtime.retry_policy(self._job.max_attempts).delay(claim.attempt, error)
         if delay is None:
             logger.error("job %s: failed: %s", self._job.id, error)
@@ -202,6 +200,9 @@ class _Attempt:
         state = await self._written(
             lambda: self._store.defer(self._claim, reason, delay, error_kind=error_kind)
         )
+        if state is JobState.FAILED:
+            logger.error("job %s: given up: %s", self._job.id, reason)
+            await self._uploads.abandon()
         return None if state.final else delay
 
     async def _fail(self, error: str, error_kind: str) -> None:

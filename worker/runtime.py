@@ -40,6 +40,7 @@ class Runtime:
     dispatch: Dispatch
     client: RegistryClient
     cleanup: Cleanup
+    limits: FleetLimits
     presence: Presence
     housekeeper: Housekeeper
 
@@ -87,11 +88,12 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
         settings.registry_max_uploads,
         settings.lease_seconds,
         settings.tag_watch_seconds,
+        settings.give_up_after_seconds,
     )
     tag_repair = TagRepair(
         TagWrites(redis, keys, settings.tag_watch_seconds), client, settings.lease_seconds
     )
-    dispatch = Dispatch(redis, keys)
+    dispatch = Dispatch(redis, keys, settings.registry_max_uploads)
     leadership = Leadership(redis, keys.housekeeper, _HOUSEKEEPER_SECONDS)
     return Runtime(
         worker_id=worker_id,
@@ -100,6 +102,7 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
         dispatch=dispatch,
         client=client,
         cleanup=Cleanup(store, settings.source_roots),
+        limits=limits,
         presence=presence,
         housekeeper=Housekeeper(dispatch, store, leadership, tag_repair),
     )

@@ -9,6 +9,7 @@ from producer.cli.exits import BadInputError, ExitCode, code_of_jobs
 from producer.cli.follow import follow, warn_without_workers
 from producer.cli.options import (
     CompressionOption,
+    GiveUpAfterOption,
     ImageOption,
     JsonOption,
     PlatformOption,
@@ -19,7 +20,7 @@ from producer.cli.output import as_json, print_json, print_notes
 from producer.cli.running import run
 from producer.cli.sources import Request, to_original_tags, to_targets
 from producer.cli.text import headline
-from producer.cli.times import start_time
+from producer.cli.times import duration, start_time
 from producer.cli.views import SilentView, choose_view
 from producer.queue import PushQueue
 from push_queue import JobState, JobStatus, Priority, Settings
@@ -82,6 +83,7 @@ def enqueue(
     max_attempts: Annotated[
         int | None, typer.Option("--max-attempts", metavar="N", help="Tries before it fails.")
     ] = None,
+    give_up_after: GiveUpAfterOption = None,
     label: Annotated[
         list[str] | None,
         typer.Option("--label", metavar="NAME=VALUE", help="Kept with the job; may be repeated."),
@@ -99,6 +101,7 @@ def enqueue(
         raise BadInputError("--cleanup needs one job a tar, and this makes several of one")
     labels = dict(_label(text) for text in label or [])
     not_before = start_time(delay, at)
+    patience = duration("--give-up-after", give_up_after) if give_up_after else None
 
     async def main(settings: Settings) -> ExitCode:
         async with PushQueue.connect(settings) as queue:
@@ -115,6 +118,7 @@ def enqueue(
                     ordered=ordered,
                     cleanup=cleanup,
                     max_attempts=max_attempts,
+                    give_up_after=patience,
                     labels=labels,
                 )
                 for request in requests

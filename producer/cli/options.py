@@ -32,6 +32,14 @@ CompressionOption: TypeAlias = Annotated[
         help="Compress layers that are not compressed yet, or keep all as they are.",
     ),
 ]
+GiveUpAfterOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--give-up-after",
+        metavar="TIME",
+        help="Go on for 90s, 10m, 2h with a registry that is away.",
+    ),
+]
 TarArgument: TypeAlias = Annotated[
     Path, typer.Argument(metavar="TAR", help="An image tar: docker save or OCI layout.")
 ]

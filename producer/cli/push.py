@@ -1,11 +1,14 @@
 """``push-queue push``: one shot."""
 
+from datetime import timedelta
+
 import typer
 
 from producer.cli.exits import BadInputError, ExitCode, code_of_jobs
 from producer.cli.follow import follow, warn_without_workers
 from producer.cli.options import (
     CompressionOption,
+    GiveUpAfterOption,
     ImageOption,
     JsonOption,
     PlatformOption,
@@ -17,6 +20,7 @@ from producer.cli.output import as_json, print_json, print_notes
 from producer.cli.running import run
 from producer.cli.sources import Request, to_targets
 from producer.cli.text import headline, reason
+from producer.cli.times import duration
 from producer.cli.views import SilentView, choose_view
 from producer.one_shot import one_shot
 from producer.queue import PushQueue
@@ -42,15 +46,17 @@ def push(
     image: ImageOption = None,
     platform: PlatformOption = None,
     compression: CompressionOption = "gzip",
+    give_up_after: GiveUpAfterOption = "1m",
     json: JsonOption = False,
 ) -> ExitCode:
     """Push an image tar now and show the progress."""
+    patience = duration("--give-up-after", give_up_after or "")
     if not to:
         raise BadInputError("say where to push: --to registry/repository:tag")
     (request,) = to_targets([tar], to, image, platform)
 
     async def push_through(queue: PushQueue) -> JobStatus:
-        return await _push(queue, request, compression, json)
+        return await _push(queue, request, compression, patience, json)
 
     async def main(settings: Settings) -> ExitCode:
         if settings.redis_configured:
@@ -66,7 +72,7 @@ def push(
 
 
 async def _push(
-    queue: PushQueue, request: Request, compression: Compression, json: bool
+    queue: PushQueue, request: Request, compression: Compression, patience: timedelta, json: bool
 ) -> JobStatus:
     job = await queue.enqueue(
         request.source,
@@ -74,6 +80,7 @@ async def _push(
         image=request.image,
         platform=request.platform,
         compression=compression,
+        give_up_after=patience,
     )
     view = SilentView() if json else choose_view(json=False, single=True)
     (job,) = await follow(queue, [job.id], view)

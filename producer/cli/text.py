@@ -60,11 +60,15 @@ def reason(job: JobStatus) -> str:
     return f"{job.error} ({job.error_kind})"
 
 
+def _patience(job: JobStatus) -> str:
+    return f"; tried again until {moment(job.give_up_at)}" if job.give_up_at else ""
+
+
 def headline(job: JobStatus) -> str:
     """The state with what explains it: ``failed: … (registry_unavailable)``."""
     match job.state:
         case JobState.QUEUED if job.waiting_for:
-            detail = f": {job.waiting_for}"
+            detail = f": {job.waiting_for}{_patience(job)}"
         case JobState.QUEUED if job.next_attempt_at:
             detail = f" until {moment(job.next_attempt_at)}"
         case JobState.QUEUED:

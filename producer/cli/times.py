@@ -18,18 +18,19 @@ def start_time(delay: str | None, at: str | None) -> datetime | timedelta | None
     if delay and at:
         raise BadInputError("--delay and --at exclude each other")
     if delay:
-        return _duration(delay)
+        return duration("--delay", delay)
     return _moment(at) if at else None
 
 
-def _duration(text: str) -> timedelta:
+def duration(option: str, text: str) -> timedelta:
+    """The time that was given for ``option``."""
     if not _DURATION.fullmatch(text):
-        raise BadInputError(f"--delay {text!r} is not a time such as 90, 90s, 5m or 2h30m")
+        raise BadInputError(f"{option} {text!r} is not a time such as 90, 90s, 5m or 2h30m")
     parts = {_UNITS[unit or "s"]: int(number) for number, unit in _PART.findall(text)}
     try:
         return timedelta(**parts)
     except OverflowError:
-        raise BadInputError(f"--delay {text!r} is too long") from None
+        raise BadInputError(f"{option} {text!r} is too long") from None
 
 
 def _moment(text: str) -> datetime:

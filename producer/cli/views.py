@@ -109,7 +109,7 @@ class BarView:
     def __init__(self, console: Console, *, per_blob: bool) -> None:
         self.wants_blobs = per_blob
         self._bars: dict[str, TaskID] = {}
-        self._states: dict[str, JobState] = {}
+        self._troubles: dict[str, str] = {}
         self._progress = Progress(
             TextColumn("{task.description}", table_column=Column(no_wrap=True)),
             BarColumn(bar_width=None, table_column=Column(ratio=1)),
@@ -133,9 +133,10 @@ class BarView:
         self._progress.stop()
 
     def show(self, job: JobStatus, blobs: Sequence[BlobStatus]) -> None:
-        if job.state in TROUBLE and self._states.get(job.id) is not job.state:
-            self._progress.console.print(Text(f"{job.id} {headline(job)}"))
-        self._states[job.id] = job.state
+        trouble = headline(job) if job.state in TROUBLE or job.waiting_for else ""
+        if trouble and self._troubles.get(job.id) != trouble:
+            self._progress.console.print(Text(f"{job.id} {trouble}"))
+        self._troubles[job.id] = trouble
         name = f"[{STATE_COLORS[job.state]}]{job.state:<9}[/] {job.id}"
         self._set(job.id, name, job.bytes_done, job.bytes_total, "")
         for blob in blobs:

@@ -73,6 +73,7 @@ _WITHOUT_PRELUDE = frozenset(
         "hold",
         "pause",
         "promote",
+        "release",
         "renew_turn",
         "take_due",
         "take_repair",

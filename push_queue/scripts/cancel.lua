@@ -1,7 +1,7 @@
 -- Cancel a job: at once when it waits, by its worker when it runs, not at all when it is final.
 --
 -- Result  the state it is in now; false when there is no such job
-local record = read('state', 'sequence', 'attempt', 'generation')
+local record = read('state', 'sequence', 'attempt', 'generation', 'waiting_at')
 if not record.state or is_final(record.state) then
   return record.state or false
 end

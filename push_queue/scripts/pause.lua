@@ -3,6 +3,7 @@
 -- KEYS    1 push:registry:{host}:pause
 -- ARGV    1 why   2 milliseconds that the registry asked for; 0 to wait the longer, the more often
 --         it has failed in a row   3 first and 4 longest such wait, in milliseconds
+--         5 kind of the error that says why
 -- Result  the milliseconds that the pause lasts from now
 local why, asked, first, longest = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local REMEMBER_MS = 600000
@@ -19,7 +20,8 @@ elseif ends <= now then
   streak = streak + 1
   ends = now + math.min(longest, first * 2 ^ (streak - 1))
 end
-redis.call('HSET', KEYS[1], 'until', string.format('%.0f', ends), 'streak', streak, 'reason', why)
+redis.call('HSET', KEYS[1], 'until', string.format('%.0f', ends), 'streak', streak, 'reason', why,
+  'kind', ARGV[5])
 redis.call('HDEL', KEYS[1], 'probe', 'probe_until')
 redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ends - now + REMEMBER_MS))
 return ends - now

@@ -33,6 +33,17 @@ local function timestamp(ms)
     math.floor(second / 3600), math.floor(second / 60) % 60, second % 60, ms % 1000)
 end
 
+-- The reverse.
+local function milliseconds(text)
+  local year, month, day, hour, minute, second, ms =
+    string.match(text, '(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)%.(%d+)Z')
+  local january = tonumber(month) <= 2 and 1 or 0
+  year, month = year - january, month - 3 + 12 * january
+  local days = 365 * year + math.floor(year / 4) - math.floor(year / 100)
+    + math.floor(year / 400) + math.floor((153 * month + 2) / 5) + day - 719469
+  return (((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + ms
+end
+
 -- Redis' clock is the only one that all processes share.
 local time = redis.call('TIME')
 local now_unix, now_ms = tonumber(time[1]), time[1] * 1000 + math.floor(time[2] / 1000)
@@ -131,8 +142,38 @@ local function source_keys(source)
   return namespace .. ':source:' .. source, namespace .. ':unwanted:' .. source
 end
 
--- Take the job from one state's index to another's; final jobs begin to expire.
+local function registry_of(target)
+  return string.match(target, '^[^/]+')
+end
+
+local function pause_key(registry)
+  return namespace .. ':registry:' .. registry .. ':pause'
+end
+
+local function waiting_key(registry)
+  return namespace .. ':registry:' .. registry .. ':waiting'
+end
+
+-- The job waits until `registry` takes it: release.lua wakes it then. `record` needs sequence.
+local function wait_at(record, registry)
+  redis.call('ZADD', waiting_key(registry), record.sequence, id)
+  redis.call('SADD', namespace .. ':waiting', registry)
+  redis.call('HSET', job, 'waiting_at', registry)
+  record.waiting_at = registry
+end
+
+local function stop_waiting(record)
+  if record.waiting_at then
+    redis.call('ZREM', waiting_key(record.waiting_at), id)
+    redis.call('HDEL', job, 'waiting_at')
+    record.waiting_at = nil
+  end
+end
+
+-- Take the job from one state's index to another's; final jobs begin to expire. `record` needs
+-- state, sequence, and waiting_at if the job may be waiting for a registry.
 local function move(record, state)
+  stop_waiting(record)
   redis.call('ZREM', in_state[record.state], id)
   redis.call('ZADD', in_state[state], record.sequence, id)
   if is_final(state) then
@@ -155,12 +196,14 @@ local function close_attempt(record, outcome, error, error_kind)
   end
 end
 
-local function registry_of(target)
-  return string.match(target, '^[^/]+')
-end
-
-local function pause_key(registry)
-  return namespace .. ':registry:' .. registry .. ':pause'
+-- Milliseconds for which the job goes on with a registry that is away. They run from the first time
+-- that it meets one. `record` needs give_up_at, and give_up_after, in seconds, or the `default`.
+local function patience_left(record, default)
+  if not record.give_up_at then
+    record.give_up_at = timestamp(now_ms + 1000 * (record.give_up_after or default))
+    redis.call('HSET', job, 'give_up_at', record.give_up_at)
+  end
+  return milliseconds(record.give_up_at) - now_ms
 end
 
 -- This job no longer tries the registries after their pause. If they answer again nobody need wait

@@ -14,7 +14,7 @@ end
 give_to_arq(generation, now_ms, leads[record.priority] or leads.normal)
 
 local stale = {'digest', 'notes', 'error', 'error_kind', 'worker', 'started_at', 'finished_at',
-  'bytes_done', 'bytes_total', 'blobs_done', 'blobs_total', 'deferrals',
+  'bytes_done', 'bytes_total', 'blobs_done', 'blobs_total', 'give_up_at',
   'cleanup_outcome'}
 for _, field in ipairs(redis.call('HKEYS', job)) do
   if string.sub(field, 1, 7) == 'result:' then

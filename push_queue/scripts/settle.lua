@@ -2,15 +2,17 @@
 --
 -- args    1 fence   2 state to go to   3 outcome of the attempt   4 error or ''
 --         5 error kind or ''   6 milliseconds until the next attempt, if it is put off, or ''
---         7.. field, value, … to set besides
+--         7 seconds for which a job whose registry is away goes on, if it does not say otherwise
+--         8.. field, value, … to set besides
 -- Result  the state the job is in now, also for a call that was sent before; false when the job is
 --         no longer this worker's. `succeeded` becomes `superseded` where newer jobs have written
---         all its tags, and `queued` where targets are left that could not be tried yet.
+--         all its tags, and `queued` where targets are left that could not be tried yet; `queued`
+--         for an error becomes `failed` when the job has waited for its registries long enough.
 local fence, state, outcome = args[1], args[2], args[3]
 local error = args[4] ~= '' and args[4] or nil
 local error_kind = args[5] ~= '' and args[5] or nil
 local record = read('state', 'fence', 'cancel_requested', 'sequence', 'attempt', 'worker',
-  'started_at', 'error', 'targets', 'probing')
+  'started_at', 'error', 'targets', 'probing', 'give_up_after', 'give_up_at')
 
 if record.fence ~= fence then
   return false
@@ -33,6 +35,10 @@ if state == 'succeeded' then
     state, outcome = 'superseded', 'superseded'
   end
 end
+if outcome == 'deferred' and error and not record.cancel_requested
+  and patience_left(record, args[7]) <= 0 then
+  state, outcome = 'failed', 'failed'
+end
 if record.probing then
   end_probe(record, outcome == 'succeeded' or outcome == 'superseded')
 end
@@ -42,7 +48,7 @@ if error or outcome ~= 'deferred' then
   close_attempt(record, outcome, error, error_kind)
 end
 
-local changes, gone = {unpack(args, 7)}, {'probing'}
+local changes, gone = {unpack(args, 8)}, {'probing'}
 local function set(field, value)
   table.insert(changes, field)
   table.insert(changes, value)
@@ -52,7 +58,10 @@ if args[6] ~= '' then
 end
 
 if not is_final(state) and record.cancel_requested then
-  state, changes = 'cancelled', {}
+  state = 'cancelled'
+end
+if is_final(state) and not is_final(args[2]) then
+  changes = {}  -- They are about the next attempt.
 end
 if outcome == 'released' or outcome == 'deferred' then
   record.attempt = record.attempt - 1
@@ -65,9 +74,6 @@ if outcome == 'failed' then
 elseif state == 'succeeded' and record.error then
   table.insert(gone, 'error')
   table.insert(gone, 'error_kind')
-end
-if outcome == 'deferred' and error then
-  redis.call('HINCRBY', job, 'deferrals', 1)
 end
 if is_final(state) then
   set('finished_at', now)

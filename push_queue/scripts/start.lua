@@ -3,35 +3,45 @@
 --
 -- args    1 generation   2 worker   3 token of this call, so that sending it twice starts once
 --         4 blob uploads that a registry takes at once   5 seconds of a lease
+--         6 seconds for which a job whose registry is away goes on, if it does not say otherwise
 -- Result  {'start', targets to push now as JSON, field, value, …}
---         {'wait', milliseconds} when the registries of all targets left want a pause, or when
---         the worker that runs it may yet renew its lease
+--         {'wait', milliseconds} when the registries of all targets left are away or have no room,
+--         then release.lua wakes the job before, or when the worker that runs it may yet renew its
+--         lease
 --         {} when there is nothing to run: the job is unknown, final or of another generation, was
---         asked to be cancelled, has no attempt left, or newer jobs have written its tags
+--         asked to be cancelled, has no attempt left, newer jobs have written its tags, or it has
+--         waited for its registries long enough
 local generation, worker, token = args[1], args[2], args[3]
-local max_uploads, lease = tonumber(args[4]), tonumber(args[5])
--- After a pause one job tries the registry; so long the others wait for how it fares.
-local PROBE_MS = 10000
-local FULL_MS = 2000
+local max_uploads, lease, give_up_after = tonumber(args[4]), tonumber(args[5]), args[6]
+-- After a pause one job tries the registry; so long the others wait for how it fares. A registry
+-- that takes connections and says nothing holds a job for as long as its time-outs.
+local PROBE_MS = 60000
+-- A job that nobody wakes looks for itself after this time, or up to twice as long: not all at once.
+local LOOK_MS = 900000
 local record = read_all()
 
 if not record.state or is_final(record.state) or record.generation ~= generation then
   return {}
 end
 
--- Milliseconds to wait for a registry, and why; nothing when it can be tried now.
+-- Why a registry cannot be tried now, and in how many milliseconds it may be; nothing when it can.
 local probing = {}
 local function held_back(registry)
-  local pause = redis.call('HMGET', pause_key(registry), 'until', 'probe_until', 'reason')
+  local pause = redis.call('HMGET', pause_key(registry), 'until', 'probe_until', 'reason', 'kind')
   if pause[1] then
     local left = math.max(tonumber(pause[1]), tonumber(pause[2] or 0)) - now_ms
     if left > 0 then
-      return left, registry .. ' wants a pause: ' .. pause[3]
+      return {
+        registry = registry, ms = left, why = registry .. ' wants a pause: ' .. pause[3],
+        error = pause[3], error_kind = pause[4] or 'registry_unavailable',
+      }
     end
   end
   local slots = namespace .. ':registry:' .. registry .. ':slots'
   if redis.call('ZCOUNT', slots, now_ms, '+inf') >= max_uploads then
-    return FULL_MS, registry .. ' takes ' .. max_uploads .. ' uploads at once'
+    return {
+      registry = registry, ms = 0, why = registry .. ' takes ' .. max_uploads .. ' uploads at once',
+    }
   end
   if pause[1] then
     redis.call('HSET', pause_key(registry), 'probe', id, 'probe_until', now_ms + PROBE_MS)
@@ -64,20 +74,22 @@ local function targets_left()
   return left, pushed
 end
 
--- Those of the targets that can be tried now, and else how long to wait, and why.
+-- Those of the targets that can be tried now, and what holds back the first of the others.
 local function open_targets(left)
-  local open, held, wait_ms, reason = {}, {}, nil, nil
+  local open, held, first = {}, {}, nil
   for _, target in ipairs(left) do
     local registry = registry_of(target)
-    held[registry] = held[registry] or {held_back(registry)}
-    local ms, why = unpack(held[registry])
-    if not ms then
+    if held[registry] == nil then
+      held[registry] = held_back(registry) or false
+    end
+    local hold = held[registry]
+    if not hold then
       table.insert(open, target)
-    elseif not wait_ms or ms < wait_ms then
-      wait_ms, reason = ms, why
+    elseif not first or hold.ms < first.ms then
+      first = hold
     end
   end
-  return open, wait_ms, reason
+  return open, first
 end
 
 local function finish(state, ...)
@@ -125,8 +137,16 @@ if lost and tonumber(record.attempt) >= tonumber(record.max_attempts) then
   return finish('failed', 'error', lost_error, 'error_kind', 'worker_lost')
 end
 
-local open, wait_ms, reason = open_targets(left)
+stop_waiting(record)
+local open, hold = open_targets(left)
 if #open == 0 then
+  local wait_ms = LOOK_MS + record.sequence % 100 * LOOK_MS / 100
+  if hold.error then
+    wait_ms = math.min(wait_ms, patience_left(record, give_up_after))
+    if wait_ms <= 0 then
+      return finish('failed', 'error', hold.error, 'error_kind', hold.error_kind)
+    end
+  end
   if record.state == 'running' then
     redis.call('HSET', job, 'state', 'queued')
     redis.call('HDEL', job, 'worker')
@@ -134,8 +154,10 @@ if #open == 0 then
     record.state = 'queued'
     announce('queued', record.attempt)
   end
-  if record.waiting_for ~= reason then
-    redis.call('HSET', job, 'waiting_for', reason)
+  wait_at(record, hold.registry)
+  redis.call('HDEL', job, 'next_attempt_at')
+  if record.waiting_for ~= hold.why then
+    redis.call('HSET', job, 'waiting_for', hold.why)
     publish({id = id, state = record.state, attempt = tonumber(record.attempt)})
   end
   return {'wait', wait_ms}

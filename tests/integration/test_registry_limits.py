@@ -118,7 +118,7 @@ async def test_a_pause_that_a_registry_asks_for_holds_for_all_workers(
         job = await queue.enqueue(first, f"{proxy.host}/{repository}-1:1", max_attempts=1)
 
         async def paused() -> bool:
-            return (await queue.status(job.id)).deferrals == 1
+            return bool(await queue.attempts(job.id))
 
         await becomes(paused, timeout=30)
         sent = len(proxy.requests)

@@ -17,7 +17,7 @@ from registry_api_v2_client import (
 )
 from worker import limits as module
 from worker.interrupts import DeferError
-from worker.limits import FleetLimits
+from worker.limits import FleetLimits, is_outage
 
 HOST, OTHER = "localhost:15000", "other:5000"
 FLEET = 3
@@ -186,6 +186,12 @@ async def test_a_registry_that_is_away_is_left_alone_after_three_failures(
     assert not await paused(redis)
     await limits.failed(error)
     assert await paused(redis)
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_what_a_gateway_says_of_a_registry_is_an_outage(status: int) -> None:
+    assert is_outage(at_host(ServerError("away", status=status)))
+    assert not is_outage(ServerError("of no registry", status=status))
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from registry_api_v2_client import (
     RegistryClient,
     RegistryError,
     RegistryUnavailableError,
+    ServerError,
     TagOrder,
 )
 from tests.support.claims import succeed
@@ -42,11 +43,13 @@ from worker import progress, push_task
 from worker.cleanup import Cleanup
 from worker.housekeeper import Housekeeper
 from worker.interrupts import DeferError
+from worker.limits import FleetLimits
 from worker.presence import Presence
 from worker.push_task import push_image
 from worker.runtime import Runtime
 
 TARGETS = ["localhost:15000/team/app:2", "localhost:15000/app:1"]
+HOST = "localhost:15000"
 DIGEST = "sha256:" + "d" * 64
 
 
@@ -113,7 +116,13 @@ def client() -> Client:
 
 
 @pytest.fixture
-def runtime(store: JobStore, client: Client) -> Runtime:
+def runtime(redis: Redis, store: JobStore, client: Client) -> Runtime:
+    limits = FleetLimits(
+        RegistryLimits(redis, Keys(), 10),
+        max_uploads=10,
+        lease_seconds=15,
+        crowded=lambda: False,
+    )
     return Runtime(
         worker_id="worker-1",
         settings=load_settings(),
@@ -121,6 +130,7 @@ def runtime(store: JobStore, client: Client) -> Runtime:
         dispatch=cast(Dispatch, None),
         client=cast(RegistryClient, client),
         cleanup=Cleanup(store, ()),
+        limits=limits,
         presence=cast(Presence, SimpleNamespace(running=0)),
         housekeeper=cast(Housekeeper, None),
     )
@@ -215,7 +225,7 @@ async def test_a_passing_error_is_tried_again_and_leaves_its_uploads(
     runtime: Runtime, store: JobStore, client: Client
 ) -> None:
     await enqueue(store, max_attempts=2)
-    client.outcome = RegistryUnavailableError("no answer")
+    client.outcome = ServerError("no answer", status=500)
     with pytest.raises(Retry):
         await run(runtime)
     job = await store.status("job-1")
@@ -365,32 +375,50 @@ async def test_a_job_that_cannot_be_started_without_redis_is_tried_again(
 # Putting off
 
 
-async def test_what_a_registry_puts_off_uses_up_no_attempt(
-    runtime: Runtime, store: JobStore, client: Client
+def away(error: RegistryError, retry_after: float | None = None) -> RegistryError:
+    error.registry = HOST
+    error.retry_after = retry_after
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        away(RegistryUnavailableError("no answer")),
+        away(RateLimitedError("slow down", status=429)),
+        away(RateLimitedError("slow down", status=429), 600),
+        away(ServerError("bad gateway", status=502)),
+    ],
+)
+async def test_a_registry_that_is_away_uses_up_no_attempt(
+    error: RegistryError, runtime: Runtime, redis: Redis, store: JobStore, client: Client
 ) -> None:
     await enqueue(store, max_attempts=1)
-    client.outcome = RateLimitedError("slow down", status=429)
-    for _ in range(2):
-        with pytest.raises(Retry):
-            await run(runtime)
+    client.outcome = error
+    lease = LeaseDouble()
+    with pytest.raises(Retry):
+        await run(runtime, lease=lease)
+    assert lease.delay == 0, "to wait where the jobs of that registry do"
     job = await store.status("job-1")
-    assert (job.state, job.attempt, job.deferrals) == (JobState.QUEUED, 0, 2)
-    assert job.waiting_for == "slow down"
-    assert await ended(store) == [(Outcome.DEFERRED, RateLimitedError.kind)] * 2
+    assert (job.state, job.attempt, job.waiting_for) == (JobState.QUEUED, 0, str(error))
+    assert await ended(store) == [(Outcome.DEFERRED, error.kind)]
     assert client.abandoned == 0
+    with pytest.raises(Retry):
+        await run(runtime)
+    assert len(client.pushes) == 1, "it is left alone by all"
+    asked = error.retry_after or 0
+    assert await redis.pttl(Keys().pause(HOST)) > asked * 1000
 
 
-async def test_a_registry_that_always_puts_off_fails_the_job_some_day(
-    runtime: Runtime, store: JobStore, client: Client, monkeypatch: pytest.MonkeyPatch
+async def test_a_job_that_has_waited_long_enough_fails_and_closes_its_uploads(
+    runtime: Runtime, redis: Redis, store: JobStore, client: Client
 ) -> None:
-    monkeypatch.setattr(push_task, "_MOST_DEFERRALS", 2)
-    await enqueue(store, max_attempts=1)
-    client.outcome = RateLimitedError("slow down", status=429)
-    for _ in range(2):
-        with pytest.raises(Retry):
-            await run(runtime)
+    await enqueue(store)
+    await redis.hset(Keys().job("job-1"), "give_up_at", "2026-01-01T00:00:00.000Z")
+    client.outcome = away(RegistryUnavailableError("no answer"))
     await run(runtime)
-    assert (await store.status("job-1")).state is JobState.FAILED
+    job = await store.status("job-1")
+    assert (job.state, job.error) == (JobState.FAILED, "no answer")
     assert client.abandoned == 1
 
 
@@ -404,7 +432,7 @@ async def test_a_push_without_a_slot_waits_in_the_queue(
         await run(runtime, lease=lease)
     assert lease.delay == 7
     job = await store.status("job-1")
-    assert (job.state, job.attempt, job.deferrals) == (JobState.QUEUED, 0, 0)
+    assert (job.state, job.attempt, job.give_up_at) == (JobState.QUEUED, 0, None)
     assert job.waiting_for == "all slots are taken"
 
 

@@ -1,0 +1,63 @@
+-- Jobs that wait for a registry get their places in the queue back, in the order of enqueueing: one
+-- that tries it after a pause, and once it is well again as many as it has room for.
+--
+-- KEYS    1 push:waiting   2 arq's queue
+-- ARGV    1 namespace   2 blob uploads that a registry takes at once   3.. priority, lead in
+--         milliseconds, …
+-- Result  how many there were
+local namespace, max_uploads = ARGV[1], tonumber(ARGV[2])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local leads = {}
+for i = 3, #ARGV, 2 do
+  leads[ARGV[i]] = ARGV[i + 1]
+end
+
+-- How many jobs the registry takes now, and how many of those that wait come after that.
+local function room(registry, waiting)
+  local prefix = namespace .. ':registry:' .. registry
+  local pause = redis.call('HMGET', prefix .. ':pause', 'until', 'probe_until', 'streak')
+  if not pause[1] then
+    return max_uploads - redis.call('ZCOUNT', prefix .. ':slots', now, '+inf'), 0
+  end
+  if math.max(tonumber(pause[1]), tonumber(pause[2] or 0)) > now then
+    return 0, 0
+  end
+  -- Another one each time: what holds the registry up may be one job's own.
+  return 1, tonumber(pause[3] or 0) % waiting
+end
+
+-- Whether the job still waits; then it is in the queue before whatever is enqueued now.
+local function wake(id, place)
+  local record = redis.call('HMGET', namespace .. ':job:' .. id, 'state', 'generation', 'priority')
+  if record[1] ~= 'queued' and record[1] ~= 'retrying' then
+    return false
+  end
+  local name = namespace .. ':' .. id .. ':' .. record[2]
+  local due = tonumber(redis.call('ZSCORE', KEYS[2], name) or 0)
+  if due > now then
+    redis.call('ZADD', KEYS[2], 'XX', now - (leads[record[3]] or leads.normal) + place, name)
+  end
+  return true
+end
+
+local woken = 0
+for _, registry in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  local key = namespace .. ':registry:' .. registry .. ':waiting'
+  local waiting = redis.call('ZCARD', key)
+  if waiting == 0 then
+    redis.call('SREM', KEYS[1], registry)
+  else
+    -- A job that is woken stays on the list until it starts: one that did not hear is woken again.
+    local count, first = room(registry, waiting)
+    local ids = count > 0 and redis.call('ZRANGE', key, first, first + count - 1) or {}
+    for place, id in ipairs(ids) do
+      if wake(id, place) then
+        woken = woken + 1
+      else
+        redis.call('ZREM', key, id)
+      end
+    end
+  end
+end
+return woken

@@ -1,0 +1,257 @@
+"""A registry that is away uses up time: its jobs wait without a cost, and start in order after."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import fakeredis
+import pytest
+from arq import Retry
+from arq.connections import ArqRedis
+from arq.constants import in_progress_key_prefix
+
+from push_queue import (
+    Dispatch,
+    JobState,
+    JobStore,
+    Keys,
+    RegistryLimits,
+    arq_options,
+    load_settings,
+    make_job,
+)
+from registry_api_v2_client import (
+    PushedImage,
+    Reference,
+    RegistryClient,
+    RegistryError,
+    RegistryUnavailableError,
+    TagOrder,
+)
+from tests.support.redis_clock import RedisClock
+from worker.cleanup import Cleanup
+from worker.housekeeper import Housekeeper
+from worker.lease import Lease
+from worker.limits import FleetLimits
+from worker.presence import Presence
+from worker.push_task import push_image
+from worker.runtime import Runtime
+
+KEYS = Keys()
+AWAY, WELL = "away:5000", "well:5000"
+DIGEST = "sha256:" + "d" * 64
+SLOTS = 20
+MAX_UPLOADS = 5
+LEASE_SECONDS = 15
+HALF_AN_HOUR = 1800
+
+
+class Client:
+    """In place of the registry client; one of the registries is away until a moment."""
+
+    def __init__(self, clock: RedisClock) -> None:
+        self._clock = clock
+        self.back_at = 0.0
+        self.error: RegistryError = RegistryUnavailableError("refused")
+        self.tries: Counter[str] = Counter()
+        self.pushed: list[str] = []
+
+    async def push(
+        self, source: Path, references: Sequence[Reference], *, tag_order: TagOrder, **_: Any
+    ) -> PushedImage:
+        (reference,) = references
+        self.tries[reference.registry] += 1
+        if reference.registry == AWAY and self._clock.now < self.back_at:
+            self.error.registry = AWAY
+            raise self.error
+        async with tag_order.turn(str(reference), DIGEST):
+            self.pushed.append(str(reference))
+        return PushedImage(DIGEST, "application/vnd.oci.image.manifest.v1+json")
+
+
+class Fleet:
+    """What arq does with the queue, a second at a time, and the worker that leads."""
+
+    def __init__(self, redis: ArqRedis, clock: RedisClock) -> None:
+        self.redis = redis
+        self.clock = clock
+        self.store = JobStore(redis, KEYS, registry_max_uploads=MAX_UPLOADS)
+        self.dispatch = Dispatch(redis, KEYS, MAX_UPLOADS)
+        self.client = Client(clock)
+        self.runs = 0
+        limits = FleetLimits(
+            RegistryLimits(redis, KEYS, MAX_UPLOADS),
+            max_uploads=MAX_UPLOADS,
+            lease_seconds=LEASE_SECONDS,
+            crowded=lambda: False,
+        )
+        self._runtime = Runtime(
+            worker_id="worker-1",
+            settings=load_settings(),
+            store=self.store,
+            dispatch=self.dispatch,
+            client=cast(RegistryClient, self.client),
+            limits=limits,
+            cleanup=Cleanup(self.store, ()),
+            presence=cast(Presence, SimpleNamespace(running=0)),
+            housekeeper=cast(Housekeeper, None),
+        )
+
+    async def enqueue(self, registry: str, count: int, **fields: Any) -> list[str]:
+        ids = [f"{registry.partition(':')[0]}-{number:04}" for number in range(count)]
+        for job_id in ids:
+            job = make_job(id=job_id, source=__file__, targets=[f"{registry}/{job_id}:1"], **fields)
+            await self.store.create(job)
+        return ids
+
+    async def second(self) -> None:
+        await self.dispatch.promote()
+        await self.dispatch.release()
+        while taken := await self.dispatch.take(SLOTS, LEASE_SECONDS):
+            for arq_id, score in taken:
+                await self._run(arq_id, score)
+        self.clock.advance(1)
+
+    async def states(self, ids: Sequence[str]) -> Counter[JobState]:
+        return Counter([(await self.store.status(job_id)).state for job_id in ids])
+
+    async def _run(self, arq_id: str, score: int) -> None:
+        self.runs += 1
+        _, job_id, generation = arq_id.split(":")
+        lease = Lease(self.dispatch, arq_id, score, LEASE_SECONDS)
+        await lease.take()
+        try:
+            await push_image({"runtime": self._runtime, "lease": lease}, job_id, int(generation))
+        except Retry:
+            await lease.give_back()
+        else:
+            await lease.give_back()
+            await self.redis.zrem(KEYS.queue, arq_id)
+        await self.redis.delete(in_progress_key_prefix + arq_id)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> RedisClock:
+    return RedisClock(monkeypatch)
+
+
+@pytest.fixture
+async def fleet(clock: RedisClock) -> AsyncIterator[Fleet]:
+    async with fakeredis.FakeAsyncRedis() as fake:
+        redis = ArqRedis(fake.connection_pool, default_queue_name=KEYS.queue, **arq_options())
+        yield Fleet(redis, clock)
+
+
+async def test_half_an_hour_without_its_registry_fails_no_job(
+    fleet: Fleet, clock: RedisClock
+) -> None:
+    fleet.client.back_at = clock.now + HALF_AN_HOUR
+    waiting = await fleet.enqueue(AWAY, 200, max_attempts=1)
+    await fleet.second()
+    assert await fleet.states(waiting) == {JobState.QUEUED: 200}
+    others = await fleet.enqueue(WELL, 20)
+    await fleet.second()
+    assert await fleet.states(others) == {JobState.SUCCEEDED: 20}, "nothing holds them up"
+
+    started = fleet.runs
+    while clock.now < fleet.client.back_at:
+        await fleet.second()
+    assert await fleet.states(waiting) == {JobState.QUEUED: 200}
+    assert fleet.client.tries[AWAY] < HALF_AN_HOUR / 20, "one job at a time, each half minute"
+    looks = 200 * HALF_AN_HOUR / 900
+    assert fleet.runs - started < looks + 3 * fleet.client.tries[AWAY], "the others lie still"
+
+    fleet.client.pushed.clear()
+    seconds = 0
+    while (await fleet.states(waiting)) != {JobState.SUCCEEDED: 200}:
+        await fleet.second()
+        seconds += 1
+        assert seconds < 35 + 2 * 200 / MAX_UPLOADS
+    assert seconds >= 200 / MAX_UPLOADS - 2, "as many a second as the registry has room for"
+    overtaken = sum(one > next_one for one, next_one in pairwise(fleet.client.pushed))
+    assert overtaken <= 4, "in the order of enqueueing, but for one that tried or just looked"
+    await fleet.second()
+    assert await fleet.redis.keys("*:waiting") == []
+
+
+async def test_jobs_give_up_with_the_error_of_their_registry(
+    fleet: Fleet, clock: RedisClock
+) -> None:
+    fleet.client.back_at = clock.now + HALF_AN_HOUR
+    ids = await fleet.enqueue(AWAY, 20, give_up_after=600)
+    for _ in range(590):
+        await fleet.second()
+    assert await fleet.states(ids) == {JobState.QUEUED: 20}
+    for _ in range(20):
+        await fleet.second()
+    assert await fleet.states(ids) == {JobState.FAILED: 20}
+    status = await fleet.store.status(ids[-1])
+    assert (status.error, status.error_kind) == ("refused", "registry_unavailable")
+    await fleet.second()
+    assert await fleet.redis.keys("*:waiting") == []
+
+
+async def test_one_job_that_brings_its_registry_down_holds_up_no_other(
+    fleet: Fleet, clock: RedisClock
+) -> None:
+    fleet.client.back_at = clock.now + 20
+    ids = await fleet.enqueue(AWAY, 3)
+    push = fleet.client.push
+
+    async def push_or_break(source: Path, references: Sequence[Reference], **rest: Any) -> Any:
+        if references[0].repository == ids[0]:
+            fleet.client.error.registry = AWAY
+            raise fleet.client.error
+        return await push(source, references, **rest)
+
+    fleet.client.push = push_or_break  # type: ignore[method-assign]
+    for _ in range(120):
+        await fleet.second()
+    assert await fleet.states(ids) == {JobState.QUEUED: 1, JobState.SUCCEEDED: 2}
+
+
+async def test_jobs_that_nobody_wakes_look_for_themselves(fleet: Fleet, clock: RedisClock) -> None:
+    """The list of those that wait was lost, or nobody leads."""
+    fleet.client.back_at = clock.now + 60
+    ids = await fleet.enqueue(AWAY, 3)
+    await fleet.second()
+    await fleet.redis.delete(KEYS.waited_for, KEYS.waiting(AWAY))
+    clock.advance(1800)
+    await fleet.second()
+    assert await fleet.states(ids) == {JobState.SUCCEEDED: 3}
+
+
+async def test_waiting_jobs_are_in_arq_s_queue(fleet: Fleet, clock: RedisClock) -> None:
+    """So nobody takes them for lost."""
+    fleet.client.back_at = clock.now + 60
+    await fleet.enqueue(AWAY, 3)
+    await fleet.second()
+    assert await fleet.dispatch.orphans(JobState.QUEUED, 0, 10) == (3, [])
+
+
+async def test_jobs_that_are_over_are_struck_off_the_list(fleet: Fleet, clock: RedisClock) -> None:
+    fleet.client.back_at = clock.now + 60
+    first, second = await fleet.enqueue(AWAY, 2)
+    await fleet.second()
+    await fleet.redis.hset(KEYS.job(first), "state", "cancelled")  # By an older version.
+    await fleet.redis.delete(KEYS.job(second))
+    for _ in range(90):
+        await fleet.second()
+    assert await fleet.redis.keys("*:waiting") == []
+
+
+async def test_a_registry_without_room_wakes_none(fleet: Fleet, clock: RedisClock) -> None:
+    limits = RegistryLimits(fleet.redis, KEYS, MAX_UPLOADS)
+    for number in range(MAX_UPLOADS):
+        await limits.take_slot(WELL, str(number), 3600)
+    ids = await fleet.enqueue(WELL, 10)
+    for _ in range(10):
+        await fleet.second()
+    assert fleet.runs == 10
+    for number in range(3):
+        await limits.give_slot_back(WELL, str(number))
+    await fleet.second()
+    assert await fleet.states(ids) == {JobState.QUEUED: 7, JobState.SUCCEEDED: 3}
