@@ -100,6 +100,8 @@ class Settings(BaseSettings):
 
     source_roots: Annotated[tuple[Path, ...], NoDecode] = ()
     """Workers read sources below these folders only; anywhere if there are none."""
+    targets: Annotated[tuple[str, ...], NoDecode] = ()
+    """Patterns of ``registry/repository`` that workers push to; any if there are none."""
 
     registry_timeout_seconds: PositiveInt = REGISTRY_TIMEOUT_SECONDS
     """A registry that moves no byte for so long has failed."""
@@ -134,7 +136,7 @@ class Settings(BaseSettings):
         parse_redis_url(value.get_secret_value())
         return value
 
-    @field_validator("plain_http_hosts", "insecure_hosts", "source_roots", mode="before")
+    @field_validator("plain_http_hosts", "insecure_hosts", "source_roots", "targets", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -147,6 +149,17 @@ class Settings(BaseSettings):
         if not all(root.is_absolute() for root in value):
             raise ValueError("must be absolute paths")
         return value
+
+    @field_validator("targets")
+    @classmethod
+    def _check_patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in value:
+            registry, _, repository = pattern.partition("/")
+            if not (registry and repository) or set(":@") & set(repository) or "//" in pattern:
+                raise ValueError(
+                    f"{pattern!r} is no pattern of registry/repository, as reg.example.com/team/*"
+                )
+        return tuple(pattern.lower() for pattern in value)
 
     @field_validator("log_level", "log_format", mode="before")
     @classmethod

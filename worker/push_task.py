@@ -26,6 +26,7 @@ from .progress import ProgressReporter
 from .runtime import Runtime
 from .sources import open_source
 from .tag_turns import TagTurns
+from .targets import check_targets
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +128,7 @@ class _Attempt:
 
     async def _push(self, on_progress: OnProgress) -> PushedImage:
         settings = self._runtime.settings
+        check_targets(map(parse_reference, self._job.targets), settings.targets)
         self._source = await asyncio.to_thread(
             open_source, self._job.source, settings.source_roots, cleanup=self._job.cleanup
         )

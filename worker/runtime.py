@@ -91,7 +91,10 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
         settings.give_up_after_seconds,
     )
     tag_repair = TagRepair(
-        TagWrites(redis, keys, settings.tag_watch_seconds), client, settings.lease_seconds
+        TagWrites(redis, keys, settings.tag_watch_seconds),
+        client,
+        settings.lease_seconds,
+        settings.targets,
     )
     dispatch = Dispatch(redis, keys, settings.registry_max_uploads)
     leadership = Leadership(redis, keys.housekeeper, _HOUSEKEEPER_SECONDS)

@@ -8,11 +8,13 @@ is put back. An image that no job of ours has noted is left alone: somebody want
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from push_queue import RedisUnavailableError, TagWrite, TagWrites, UnsettledTag
 from registry_api_v2_client import RegistryClient, RegistryError, parse_reference
 
 from .tag_turns import is_answer
+from .targets import check_targets
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +29,22 @@ _LOOKS = 20
 
 
 class TagRepair:
-    """A duty of the worker that leads. A turn to put a tag right lasts ``turn_seconds``."""
+    """A duty of the worker that leads. A turn to put a tag right lasts ``turn_seconds``.
 
-    def __init__(self, writes: TagWrites, client: RegistryClient, turn_seconds: float) -> None:
+    ``targets`` are the patterns that ``check_targets`` takes: what stands in Redis may be forged.
+    """
+
+    def __init__(
+        self,
+        writes: TagWrites,
+        client: RegistryClient,
+        turn_seconds: float,
+        targets: Sequence[str] = (),
+    ) -> None:
         self._writes = writes
         self._client = client
         self._turn_seconds = turn_seconds
+        self._targets = targets
         self._looks: dict[str, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(_LOOKS)
 
@@ -82,6 +94,7 @@ class TagRepair:
         if not tag.outdated:
             return False
         reference = parse_reference(tag.target)
+        check_targets([reference], self._targets)
         registry = self._client.registry(reference.registry)
         shown = await registry.manifest_digest(reference.repository, reference.tag)
         return shown in tag.outdated

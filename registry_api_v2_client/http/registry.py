@@ -228,6 +228,22 @@ class Registry:
         self._check_digest(answer, digest)
         return None
 
+    def session_at(self, repository: str, location: str) -> UploadSession | None:
+        """A session that was noted in a place that others may write to, if it can be ours.
+
+        That is an upload to this repository at this registry's own origin: a request to any other
+        address, or of another thing there, could do what whoever wrote the note may not.
+        """
+        try:
+            url = usable(URL(location, encoded=True))
+            own = _origin(url) == _origin(self.url)
+        except ValueError:
+            return None
+        place = rf"{re.escape(self.url.path.rstrip('/'))}/v2/{re.escape(repository)}/blobs/uploads?"
+        if not own or not re.fullmatch(rf"{place}/(?!\.\.?/?$)[^/\\]+/?", url.path):
+            return None
+        return UploadSession(repository, url)
+
     async def upload_offset(self, session: UploadSession) -> int:
         """Bytes that the registry holds of an interrupted upload, to go on from there.
 
@@ -660,6 +676,10 @@ class _Pieces:
 
 def _path(repository: str, kind: str, name: str) -> str:
     return f"/v2/{repository}/{kind}/{name}"
+
+
+def _origin(url: URL) -> tuple[str, str | None, int | None]:
+    return url.scheme, url.host, url.port
 
 
 def _with_digest(location: URL, digest: str) -> URL:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from ..digests import sha256
+from ..digests import is_sha256, sha256
 from ..models import BlobInfo
 from ..retry import Retrier
 from .blocks import BlockPool
@@ -35,7 +35,8 @@ class BlobPush:
         """What the source is once encoded, as far as that is known without encoding it."""
         if source.encoder is AsIs:
             return BlobInfo(source.digest, source.size, source.media_type)
-        return await self._ledger.encoded(source.key)
+        blob = await self._ledger.encoded(source.key)
+        return blob if blob and _can_be(blob, source) else None
 
     async def bring(self, source: BlobSource, uploaders: Sequence[BlobUploader]) -> BlobInfo:
         """Have the blob in every repository when this returns, and give its descriptor.
@@ -154,3 +155,13 @@ class BlobPush:
                     if outcome is not None:
                         raise outcome
         return BlobInfo(stream.digest, stream.size, source.media_type)
+
+
+def _can_be(blob: BlobInfo, source: BlobSource) -> bool:
+    """Whether a remembered blob can be the encoded source, as far as that costs no reading.
+
+    Who may write to the ledger may still name another blob of the registry.
+    """
+    # What does not compress is stored: a few bytes a block more than it was.
+    longest = source.size + source.size // 100 + 1024
+    return is_sha256(blob.digest) and 0 < blob.size <= longest

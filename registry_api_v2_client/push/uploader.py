@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
-from yarl import URL
-
 from ..exceptions import (
     DigestMismatchError,
     RegistryError,
@@ -130,8 +128,7 @@ class BlobUploader:
     async def _open(self, source: BlobSource) -> UploadSession:
         """A session to go on with."""
         location = await self._ledger.upload(self.host, self.repository, source.key)
-        if location:
-            session = UploadSession(self.repository, URL(location, encoded=True))
+        if location and (session := self.registry.session_at(self.repository, location)):
             try:
                 if await self.registry.upload_offset(session):
                     self._keep(source, session)

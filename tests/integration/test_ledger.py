@@ -1,6 +1,7 @@
 """The ledger's unit tests once more, on a real Valkey; and a push that loses it in mid-upload."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -69,3 +70,52 @@ async def test_a_push_goes_on_when_redis_goes_away_in_its_middle(
             layers = registry.manifest(name, "1")["layers"]
             contents = [decompress(stored[layer["digest"]]) for layer in layers]
             assert list(map(sha256_digest, contents)) == big.diff_ids
+
+
+@pytest.mark.parametrize("origin", ["elsewhere", "own"])
+async def test_a_forged_upload_makes_no_request_elsewhere_and_deletes_no_manifest(
+    origin: str, tmp_path: Path, redis: Redis, keys: Keys
+) -> None:
+    big = write_big_archive(tmp_path / "big.tar", [3_000_000])
+    async with SpecRegistry() as registry, FaultProxy(registry.url) as other:
+        pusher = ImagePusher(ledger=RedisLedger(redis, keys, 1), retry=FEW_AND_FAST)
+        host = registry.url.removeprefix("http://")
+        (diff_id,) = big.diff_ids
+        await push(pusher, big.path, f"{registry.url}/app")
+        (encoded,) = [key.decode() async for key in redis.scan_iter(f"{keys.layer(diff_id)}*")]
+        noted = keys.upload(host, "app", encoded.removeprefix(keys.layer("")))
+        kept = next(iter(registry.repositories["app"].manifests))
+        forged = {
+            "elsewhere": f"{other.url}/v2/app/blobs/uploads/1",
+            "own": f"{registry.url}/v2/app/manifests/{kept}",
+        }
+        await redis.set(noted, forged[origin], ex=60)
+        await redis.delete(encoded)
+        registry.repositories["app"].blobs.clear()
+        await push(pusher, big.path, f"{registry.url}/app")
+        pusher.close()
+        assert other.count(lambda _: True) == 0
+        assert not any(
+            "/manifests/" in path for method, path in registry.requests if method == "DELETE"
+        )
+
+
+async def test_a_larger_blob_is_not_what_a_layer_becomes(
+    tmp_path: Path, redis: Redis, keys: Keys
+) -> None:
+    big = write_big_archive(tmp_path / "big.tar", [3_000_000])
+    larger = write_big_archive(tmp_path / "larger.tar", [9_000_000], seed=1)
+    async with SpecRegistry() as registry:
+        pusher = ImagePusher(ledger=RedisLedger(redis, keys, 1), retry=FEW_AND_FAST)
+        await push(pusher, larger.path, f"{registry.url}/app")
+        await push(pusher, big.path, f"{registry.url}/other")
+        (other,) = registry.manifest("app", "1")["layers"]
+        before = registry.manifest("other", "1")
+        (key,) = [key async for key in redis.scan_iter(f"{keys.layer(big.diff_ids[0])}*")]
+        remembered = json.loads(await redis.get(key) or b"")
+        forged = remembered | {"digest": other["digest"], "size": other["size"]}
+        await redis.set(key, json.dumps(forged), ex=60)
+        await push(pusher, big.path, f"{registry.url}/app")
+        pusher.close()
+        assert registry.manifest("app", "1") == before
+        assert json.loads(await redis.get(key) or b"") == remembered, "and mended"

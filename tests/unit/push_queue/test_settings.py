@@ -109,3 +109,19 @@ def test_a_child_process_sees_the_changes() -> None:
     environment = child_environment({"REDIS_URL": "unix:///tmp/s"})
     assert environment["PUSH_QUEUE_REDIS_URL"] == "unix:///tmp/s"
     assert "PATH" in environment
+
+
+def test_targets_are_patterns_of_registry_and_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUSH_QUEUE_TARGETS", "Reg.example.com:5000/team/*, docker.io/me/*")
+    assert load_settings().targets == ("reg.example.com:5000/team/*", "docker.io/me/*")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["reg.example.com", "https://reg.example.com/app", "reg/app:1", "/app", "reg/"]
+)
+def test_a_pattern_that_can_match_nothing_is_refused(
+    monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    monkeypatch.setenv("PUSH_QUEUE_TARGETS", pattern)
+    with pytest.raises(InvalidSettingsError, match=r"PUSH_QUEUE_TARGETS.*no pattern of"):
+        load_settings()

@@ -462,6 +462,18 @@ async def test_only_the_targets_that_can_be_tried_are_pushed(
     assert (await store.status("job-1")).state is JobState.QUEUED
 
 
+async def test_a_target_that_is_not_allowed_fails_the_job_before_anything_is_read(
+    runtime: Runtime, store: JobStore, client: Client
+) -> None:
+    await store.create(make_job(id="job-1", source="/not-there.tar", targets=TARGETS))
+    settings = runtime.settings.model_copy(update={"targets": ("localhost:15000/team/*",)})
+    await run(dataclasses.replace(runtime, settings=settings))
+    job = await store.status("job-1")
+    assert (job.state, job.error_kind) == (JobState.FAILED, "target_not_allowed")
+    assert "localhost:15000/app " in (job.error or "")
+    assert client.pushes == []
+
+
 # Deleting the source
 
 

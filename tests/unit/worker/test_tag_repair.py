@@ -14,6 +14,7 @@ from tests.support.tag_registry import TagRegistry
 from tests.support.waiting import becomes
 from worker import tag_repair as module
 from worker.tag_repair import TagRepair
+from worker.targets import TargetNotAllowedError
 
 KEYS = Keys()
 TAG, OTHER = "localhost:15000/team/app:1", "localhost:15000/team/app:2"
@@ -313,3 +314,14 @@ async def test_a_note_that_nobody_understands_goes(redis: Redis, writes: TagWrit
     await redis.zadd(KEYS.writes, {"nonsense": 1})
     assert await writes.unsettled() == []
     assert not await redis.exists(KEYS.writes)
+
+
+async def test_a_tag_that_workers_do_not_push_to_is_left_alone(
+    overtaken: TagWrite, writes: TagWrites, registry: TagRegistry
+) -> None:
+    repair = TagRepair(writes, registry.client, TURN_SECONDS, ["elsewhere.example.com/*"])
+    registry.tags[TAG] = OLD
+    (tag,) = await writes.unsettled()
+    with pytest.raises(TargetNotAllowedError):
+        await repair.settle(tag)
+    assert registry.tags[TAG] == OLD
