@@ -122,6 +122,7 @@ test-archive-tools: $(DEV) test-tools ## Archives of podman, buildah and umoci; 
 chaos: $(DEV) test-tools ## Kill workers, Redis and registry under JOBS (300) jobs, by SEED
 	@$(BIN)/python -m tests.chaos
 	@ROUNDS=50 OUTAGE_SECONDS=20 $(PYTEST) -q tests/chaos/test_tag_race.py tests/chaos/test_redis_away.py
+	@ROUNDS=20 $(PYTEST) -q tests/chaos/test_late_tag_writes.py
 
 .PHONY: local-test
 local-test: $(DEV) ## The integration tests against the registry on REGISTRY_PORT

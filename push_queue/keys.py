@@ -25,7 +25,7 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
 ``push:tag:{reference}``   hash   sequence, job and digest of the last write
 ``…:writer``               string who writes the tag just now
 ``push:writes``            zset   writes of tags that may arrive at the registry yet,
-                                  ``token digest reference``, by the time (ms) that ends
+                                  ``token sequence digest reference``, by the time (ms) that ends
 ``push:registry:{h}:slots`` zset  blob uploads by the time (ms) they are forgotten
 ``push:registry:{h}:pause`` hash  until when (ms), why, and who tries it next
 ``push:registry:{h}:waiting`` zset ids of the jobs that wait for it, by sequence

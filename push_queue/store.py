@@ -58,6 +58,8 @@ class Claim:
     fence: int
     """Grows with every start of the job, also where ``attempt`` does not."""
     worker: str
+    sequence: int = 0
+    """The job's place in the order of enqueueing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,7 @@ class JobStore:
             status.attempt,
             int(fields["fence"]),
             worker,
+            status.sequence,
         )
 
     async def heartbeat(self, claim: Claim) -> Signal:

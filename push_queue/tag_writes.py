@@ -28,16 +28,18 @@ class TagWrite:
     target: str
     """``registry/repository:tag``."""
     digest: str
+    sequence: int
+    """Of the job whose image it is."""
     token: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @property
     def note(self) -> str:
-        return f"{self.token} {self.digest} {self.target}"
+        return f"{self.token} {self.sequence} {self.digest} {self.target}"
 
     @classmethod
     def parse(cls, note: str) -> Self:
-        token, digest, target = note.split(" ")
-        return cls(target, digest, token)
+        token, sequence, digest, target = note.split(" ")
+        return cls(target, digest, int(sequence), token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class UnsettledTag:
     target: str
     newest: str | None
     """The digest that it should stand for; None while no job has written it."""
+    sequence: int
+    """Of the newest job that has written it."""
     writes: tuple[TagWrite, ...]
     over: tuple[TagWrite, ...]
     """Those of them that can arrive no more."""
@@ -55,9 +59,12 @@ class UnsettledTag:
 
     @property
     def outdated(self) -> frozenset[str]:
-        """Digests that the tag must not stand for."""
-        digests = {write.digest for write in self.writes} if self.newest else set()
-        return frozenset(digests - {self.newest})
+        """Digests that the tag must not stand for.
+
+        That of a newer job, which has not ended its turn, is none: it runs again and writes it.
+        """
+        older = {write.digest for write in self.writes if write.sequence <= self.sequence}
+        return frozenset(older - {self.newest}) if self.newest else frozenset()
 
 
 class TagWrites:
@@ -75,19 +82,21 @@ class TagWrites:
         """The tags with writes of unknown outcome, unless somebody is writing them just now."""
         arguments: list[str | int] = [self._keys.namespace, _PAGE]
         answer = await self._scripts.run("unsettled_writes", [self._keys.writes], arguments)
-        found: dict[tuple[str, str], list[tuple[TagWrite, float]]] = defaultdict(list)
-        for note, overdue, newest in zip(answer[::3], answer[1::3], answer[2::3], strict=True):
+        found: dict[tuple[str, str, int], list[tuple[TagWrite, float]]] = defaultdict(list)
+        for note, overdue, newest, sequence in zip(*[iter(answer)] * 4, strict=True):
             write = TagWrite.parse(note.decode())
-            found[write.target, newest.decode()].append((write, overdue / 1000))
+            key = write.target, newest.decode(), int(sequence)
+            found[key].append((write, overdue / 1000))
         return [
             UnsettledTag(
                 target,
                 newest or None,
+                sequence,
                 tuple(write for write, _ in writes),
                 tuple(write for write, overdue in writes if overdue >= 0),
                 max(overdue for _, overdue in writes),
             )
-            for (target, newest), writes in found.items()
+            for (target, newest, sequence), writes in found.items()
         ]
 
     async def take_turn(self, write: TagWrite, seconds: float) -> bool:

@@ -104,7 +104,7 @@ class TagRepair:
         reference = parse_reference(tag.target)
         registry = self._client.registry(reference.registry)
         manifest = await registry.manifest(reference.repository, tag.newest)
-        write = TagWrite(tag.target, tag.newest)
+        write = TagWrite(tag.target, tag.newest, tag.sequence)
         # Counted from before the turn: a process that stood still sends nothing after it.
         async with asyncio.timeout(self._turn_seconds):
             if not await self._writes.take_turn(write, self._turn_seconds):

@@ -36,7 +36,7 @@ class TagTurns:
             JobLostError: the job runs elsewhere by now.
             DeferError: this process stood still for longer than its turn.
         """
-        write = TagWrite(reference, digest)
+        write = TagWrite(reference, digest, self._claim.sequence)
         turn = await self._take(write)
         if turn is None:
             logger.info("job %s: %s is superseded", self._claim.job.id, reference)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from tests.support.clocks import clock_off_by
 from tests.support.images import (
@@ -19,7 +20,7 @@ from tests.support.images import (
     ArchiveBuilder,
 )
 from tests.support.logins import Login
-from tests.support.proxy import FaultProxy, is_patch
+from tests.support.proxy import FaultProxy, is_blob_put, is_patch
 from tests.support.scripted_server import Exchange, Reply, ScriptedServer
 from tests.support.servers import RedisServer
 from tests.support.skopeo import skopeo, skopeo_copy_to_dir, skopeo_push_archive
@@ -145,6 +146,37 @@ async def test_the_proxy_holds_a_request_in_its_middle(registry_url: str, reposi
         hold.release()
         assert (await upload).status == 202
         assert proxy.bytes_sent() == 5_000_000
+
+
+async def test_the_proxy_detains_a_request_whose_client_is_gone(
+    registry_url: str, repository: str
+) -> None:
+    content = b"x" * 100_000
+    digest = digest_of(content)
+    blob = f"/v2/{repository}/blobs/{digest}"
+    async with FaultProxy(registry_url) as proxy, aiohttp.ClientSession(proxy.url) as session:
+        location = URL(await start_upload(session, repository)).update_query(digest=digest)
+        late = proxy.detain(is_blob_put)
+        put = asyncio.create_task(session.put(location, data=content))
+        await late.reached.wait()
+        put.cancel()
+        await asyncio.wait([put])
+        assert (await session.head(blob)).status == 404
+        late.release()
+        await late.answered.wait()
+        assert (await session.head(blob)).status == 200
+
+
+async def test_the_proxy_cuts_off_whose_request_it_detains(
+    registry_url: str, repository: str
+) -> None:
+    async with FaultProxy(registry_url) as proxy, aiohttp.ClientSession(proxy.url) as session:
+        location = await start_upload(session, repository)
+        late = proxy.detain(is_patch, cut=True)
+        with pytest.raises(aiohttp.ClientError):
+            await send(session, location, b"content")
+        assert late.reached.is_set()
+        assert not late.answered.is_set()
 
 
 # Spec registry

@@ -11,7 +11,7 @@ TURN_SECONDS = 15.0
 async def write_tags(store: JobStore, claim: Claim, digest: str) -> None:
     """All turns of a push, one after the other."""
     for target in claim.targets:
-        write = TagWrite(target, digest)
+        write = TagWrite(target, digest, claim.sequence)
         if await store.take_turn(claim, write, TURN_SECONDS) is Turn.WRITE:
             assert await store.end_turn(claim, write, written=True)
 

@@ -7,6 +7,10 @@
         push = asyncio.create_task(push_docker_tar(path, proxy.url, ...))
         await hold.reached.wait()      # deterministically in mid-push
         hold.release()
+        late = proxy.detain(is_manifest_put, cut=True)
+        ...                            # the client has lost the connection
+        late.release()                 # and now the registry gets the request
+        await late.answered.wait()
 
 A fault strikes one request and is gone; of those that match a request, the one set first strikes.
 One whose byte count the request's body does not reach stays for the next. HTTP/1.1 only, which is
@@ -66,10 +70,14 @@ def is_blob_head(request: Request) -> bool:
 
 @dataclass
 class Hold:
-    """A request that stands still: `reached` once it does, going on after `release()`."""
+    """A request that stands still: `reached` once it does, going on after `release()`.
+
+    `answered` is for one that is detained: the registry has answered it.
+    """
 
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
 
     def release(self) -> None:
         self.released.set()
@@ -84,6 +92,7 @@ class Fault:
     hold: Hold | None = None
     answer: bytes | None = None
     cut: bool = False
+    detains: bool = False
 
 
 class CutError(Exception):
@@ -131,6 +140,15 @@ class FaultProxy:
         """Stand still once `after` body bytes have reached the registry."""
         hold = Hold()
         self._faults.append(Fault(matches, after, hold=hold))
+        return hold
+
+    def detain(self, matches: Predicate, *, cut: bool = False) -> Hold:
+        """Keep a whole request, and send it on when released, whatever the client is by then.
+
+        With `cut` the client loses its connection as soon as the request is here.
+        """
+        hold = Hold()
+        self._faults.append(Fault(matches, hold=hold, cut=cut, detains=True))
         return hold
 
     def answer(
@@ -219,6 +237,12 @@ class FaultProxy:
             to_client.write(fault.answer)
             await to_client.drain()
             return False
+        if fault and fault.hold and fault.detains:
+            to_registry.write(head + await detained(request, fault, fault.hold, client, to_client))
+            try:
+                return await forward_response(request, registry, to_client)
+            finally:
+                fault.hold.answered.set()
         if fault and not fault.after:
             await strike(fault)
             fault = None
@@ -273,6 +297,22 @@ async def strike(fault: Fault) -> None:
         await fault.hold.released.wait()
     if fault.cut:
         raise CutError
+
+
+async def detained(
+    request: Request,
+    fault: Fault,
+    hold: Hold,
+    client: asyncio.StreamReader,
+    to_client: asyncio.StreamWriter,
+) -> bytes:
+    """The body as it goes over the wire, once it is to go on."""
+    pieces = [frame(data, request.headers) async for data in read_body(request.headers, client)]
+    hold.reached.set()
+    if fault.cut:
+        to_client.transport.abort()
+    await hold.released.wait()
+    return b"".join([*pieces, LAST_CHUNK if is_chunked(request.headers) else b""])
 
 
 # HTTP/1.1 framing --------------------------------------------------------------------------------

@@ -447,7 +447,7 @@ async def test_a_lost_job_is_not_put_off(store: JobStore, redis: Redis) -> None:
 async def test_notes_of_the_tags_written_survive_what_is_put_off(store: JobStore) -> None:
     await enqueue(store, "job-1", targets=(HERE, THERE))
     claim = await start(store)
-    write = TagWrite(HERE, DIGEST)
+    write = TagWrite(HERE, DIGEST, claim.sequence)
     assert await store.take_turn(claim, write, 15) is Turn.WRITE
     assert await store.end_turn(claim, write, written=True)
     await store.defer(claim, "too many requests", 2, error_kind="rate_limited")

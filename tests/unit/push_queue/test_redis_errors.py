@@ -29,7 +29,7 @@ from push_queue import (
 SECRET = "correct-horse"
 JOB = make_job(id="a", source="/a", targets=["localhost/a:1"])
 CLAIM = Claim(JOB, JOB.targets, 0, 1, 1, "worker")
-WRITE = TagWrite("h:1/a:1", "sha256:a")
+WRITE = TagWrite("h:1/a:1", "sha256:a", 1)
 WORKER = WorkerInfo(id="w", host="h", pid=1, version="1", started_at=datetime.now(UTC))
 
 STORE_CALLS: dict[str, tuple[Any, ...]] = {

@@ -183,7 +183,15 @@ async def test_starting_hands_out_an_attempt(store: JobStore, redis: Redis) -> N
     await store.create(a_job())
     before = await redis_now(redis)
     claim = await store.start("job-1", 0, "worker-1")
-    assert claim == Claim(a_job(), (TARGET,), generation=0, attempt=1, fence=1, worker="worker-1")
+    assert claim == Claim(
+        a_job(),
+        (TARGET,),
+        generation=0,
+        attempt=1,
+        fence=1,
+        worker="worker-1",
+        sequence=(await store.status("job-1")).sequence,
+    )
     status = await store.status("job-1")
     assert (status.state, status.worker) == ("running", "worker-1")
     assert status.started_at

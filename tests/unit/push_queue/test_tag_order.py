@@ -166,9 +166,13 @@ class TagRace(RuleBasedStateMachine):
 
     @rule()
     def repair(self) -> None:
+        """It never brings an older image back."""
         repair = TagRepair(self.writes, self.registry.client, TURN_SECONDS)
+        shown = dict(self.registry.tags)
         for tag in self.run(self.writes.unsettled()):
             self.run(repair.settle(tag))
+        for tag, digest in shown.items():
+            assert self.registry.tags[tag] >= digest
 
     # What they are made of
 
@@ -381,7 +385,8 @@ async def test_one_writes_at_a_time(store: JobStore, redis: Redis, keys: Keys) -
     await enqueue(store, "old")
     await enqueue(store, "new")
     old, new = await start(store, "old"), await start(store, "new")
-    olds, news = TagWrite(ONE, "sha256:old"), TagWrite(ONE, "sha256:new")
+    olds = TagWrite(ONE, "sha256:old", old.sequence)
+    news = TagWrite(ONE, "sha256:new", new.sequence)
     assert await store.take_turn(old, olds, TURN_SECONDS) is Turn.WRITE
     assert await store.take_turn(new, news, TURN_SECONDS) is Turn.WAIT
     assert 0 < await redis.pttl(keys.tag_writer(ONE)) <= TURN_SECONDS * 1000
@@ -394,7 +399,8 @@ async def test_the_end_of_a_turn_may_be_sent_twice(
     store: JobStore, redis: Redis, keys: Keys
 ) -> None:
     await enqueue(store, "job")
-    claim, write = await start(store, "job"), TagWrite(ONE, "sha256:job")
+    claim = await start(store, "job")
+    write = TagWrite(ONE, "sha256:job", claim.sequence)
     await store.take_turn(claim, write, TURN_SECONDS)
     for _ in range(2):
         assert await store.end_turn(claim, write, written=True)
@@ -406,7 +412,8 @@ async def test_a_turn_is_renewed_until_it_has_run_out(
     store: JobStore, redis: Redis, keys: Keys
 ) -> None:
     await enqueue(store, "job")
-    claim, write = await start(store, "job"), TagWrite(ONE, "sha256:job")
+    claim = await start(store, "job")
+    write = TagWrite(ONE, "sha256:job", claim.sequence)
     await store.take_turn(claim, write, 1)
     assert await store.renew_turn(write, TURN_SECONDS)
     assert await redis.pttl(keys.tag_writer(ONE)) > 1000
@@ -418,7 +425,8 @@ async def test_a_turn_is_renewed_until_it_has_run_out(
 
 async def test_a_worker_that_lost_its_job_gets_no_turn(store: JobStore) -> None:
     await enqueue(store, "job")
-    lost, write = await start(store, "job"), TagWrite(ONE, "sha256:job")
+    lost = await start(store, "job")
+    write = TagWrite(ONE, "sha256:job", lost.sequence)
     await start(store, "job")
     assert await store.take_turn(lost, write, TURN_SECONDS) is Turn.LOST
     await enqueue(store, "new")
@@ -441,7 +449,8 @@ async def test_what_a_job_that_runs_no_longer_has_written_counts(
 ) -> None:
     await enqueue(store, "old")
     await enqueue(store, "new")
-    claim, write = await start(store, "new"), TagWrite(ONE, "sha256:new")
+    claim = await start(store, "new")
+    write = TagWrite(ONE, "sha256:new", claim.sequence)
     await store.take_turn(claim, write, TURN_SECONDS)
     end: Callable[[Claim], Any] = (
         store.release if state is JobState.QUEUED else store.mark_cancelled

@@ -68,8 +68,8 @@ async def start(store: JobStore, job_id: str, tag: str = TAG) -> Claim:
 async def left_over(
     store: JobStore, redis: Redis, job_id: str, digest: str, tag: str = TAG
 ) -> TagWrite:
-    write = TagWrite(tag, digest)
     claim = await start(store, job_id, tag)
+    write = TagWrite(tag, digest, claim.sequence)
     assert await store.take_turn(claim, write, TURN_SECONDS) is Turn.WRITE
     await redis.delete(KEYS.tag_writer(tag))
     return write
@@ -120,6 +120,30 @@ async def test_what_is_not_outdated_is_left_alone(
     assert registry.puts == []
 
 
+async def test_an_older_image_is_not_put_back(
+    store: JobStore, redis: Redis, writes: TagWrites, repair: TagRepair, registry: TagRegistry
+) -> None:
+    """The newest job has not ended its turn, and will write the tag again."""
+    old = await start(store, "old")
+    await left_over(store, redis, "new", NEW)
+    await succeed(store, old, OLD)
+    registry.tags[TAG] = NEW
+    await repair.settle(await the_only(writes))
+    assert registry.puts == []
+
+
+async def test_what_a_job_wrote_before_it_read_another_archive_is_outdated(
+    store: JobStore, redis: Redis, writes: TagWrites, repair: TagRepair, registry: TagRegistry
+) -> None:
+    await left_over(store, redis, "job", OLD)
+    claim = await store.start("job", 0, "worker")
+    assert isinstance(claim, Claim)
+    await succeed(store, claim, NEW)
+    registry.tags[TAG] = OLD
+    await repair.settle(await the_only(writes))
+    assert registry.tags[TAG] == NEW
+
+
 async def test_a_write_is_forgotten_once_the_tag_is_right_and_the_time_over(
     overtaken: TagWrite, redis: Redis, writes: TagWrites, repair: TagRepair, registry: TagRegistry
 ) -> None:
@@ -163,7 +187,7 @@ async def test_without_a_newer_image_the_registry_is_not_asked(
 async def test_a_tag_that_is_being_written_waits(
     overtaken: TagWrite, store: JobStore, writes: TagWrites
 ) -> None:
-    await store.take_turn(await start(store, "third"), TagWrite(TAG, "sha256:third"), TURN_SECONDS)
+    await is_writing(store)
     assert await writes.unsettled() == []
 
 
@@ -173,7 +197,8 @@ async def writes_since(store: JobStore) -> None:
 
 async def is_writing(store: JobStore) -> None:
     claim = await start(store, "third")
-    await store.take_turn(claim, TagWrite(TAG, "sha256:third"), TURN_SECONDS)
+    write = TagWrite(TAG, "sha256:third", claim.sequence)
+    assert await store.take_turn(claim, write, TURN_SECONDS) is Turn.WRITE
 
 
 @pytest.mark.parametrize("meanwhile", [writes_since, is_writing])
@@ -311,7 +336,7 @@ async def test_a_tag_is_looked_at_by_one_at_a_time(
 
 
 async def test_a_note_that_nobody_understands_goes(redis: Redis, writes: TagWrites) -> None:
-    await redis.zadd(KEYS.writes, {"nonsense": 1})
+    await redis.zadd(KEYS.writes, {"nonsense": 1, "token x digest tag": 1})
     assert await writes.unsettled() == []
     assert not await redis.exists(KEYS.writes)
 

@@ -163,7 +163,7 @@ async def test_a_job_that_was_too_slow_goes_on_later(
         await turn.__aexit__(None, None, None)
     assert caught.value.delay == 0
     assert await results(store, "new") == []
-    write = TagWrite(TAG, NEW)
+    write = TagWrite(TAG, NEW, new.sequence)
     assert await store.take_turn(new, write, TURN_SECONDS) is Turn.WRITE, "its turn is over"
 
 
