@@ -178,11 +178,11 @@ def test_push_of_what_is_no_image(lone: Cli, folder: Path, temporary: Path) -> N
 
 def test_push_to_a_registry_that_is_down(lone: Cli, tar: Path) -> None:
     host = f"localhost:{free_port()}"
-    result = lone("push", tar, "--to", f"{host}/app:1", PUSH_QUEUE_MAX_ATTEMPTS="2")
+    result = lone("push", tar, "--to", f"{host}/app:1", "--give-up-after", "2s")
     assert result.returncode == 1
     assert host in error_of(result)
     assert "(registry_unavailable)" in error_of(result)
-    assert "attempt 2 of 2" in result.stderr
+    assert "tried again until" in result.stderr
 
 
 def test_push_uses_a_configured_redis(
@@ -421,7 +421,7 @@ def test_waiting_tells_how_each_ended(
     assert failed.returncode == 2
     assert re.fullmatch(r"bad failed: .*bad\.tar.* \(invalid_archive\)\n", failed.stdout)
     down = cli(
-        "enqueue", tar, "--to", f"localhost:{free_port()}/app:1", "--wait", "--max-attempts", "1"
+        "enqueue", tar, "--to", f"localhost:{free_port()}/app:1", "--wait", "--give-up-after", "1"
     )
     assert down.returncode == 1
     assert "(registry_unavailable)" in down.stdout
