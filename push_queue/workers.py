@@ -26,6 +26,8 @@ class WorkerRegistry:
                 pipe.hset(key, mapping=fields)
                 pipe.expire(key, ttl)
                 pipe.zadd(self._keys.workers, {worker.id: now + ttl})
+                # Here, so that who only looks need not be allowed to write.
+                pipe.zremrangebyscore(self._keys.workers, "-inf", now)
                 await pipe.execute()
 
     async def remove(self, worker_id: str) -> None:
@@ -40,10 +42,7 @@ class WorkerRegistry:
         """The workers that reported themselves lately, the longest silent first."""
         with redis_errors(self._address):
             now = await self._now()
-            async with self._redis.pipeline() as pipe:
-                pipe.zremrangebyscore(self._keys.workers, "-inf", now)
-                pipe.zrange(self._keys.workers, 0, -1)
-                _, ids = await pipe.execute()
+            ids = await self._redis.zrangebyscore(self._keys.workers, f"({now}", "+inf")
             async with self._redis.pipeline(transaction=False) as pipe:
                 for worker_id in ids:
                     pipe.hgetall(self._keys.worker(worker_id.decode()))

@@ -1,0 +1,131 @@
+"""The ACLs of docs/security.md: they let everybody do their work, and no more."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.support.big_images import write_big_archive
+from tests.support.processes import ManagedProcess
+from tests.support.servers import (
+    REPOSITORY_ROOT,
+    RedisServer,
+    clean_environment,
+    wait_for_worker,
+    worker_process,
+)
+
+pytestmark = pytest.mark.integration
+
+DIGEST = "sha256:" + "1" * 64
+
+
+def acl_lines() -> list[str]:
+    text = (REPOSITORY_ROOT / "docs/security.md").read_text()
+    return [line for line in text.splitlines() if line.startswith("ACL SETUSER ")]
+
+
+class Site:
+    """A Redis with the documented users."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self._port = server.port
+        with server.client() as client:
+            for line in acl_lines():
+                assert client.execute_command(*line.split())
+        self.admin = redis.Redis.from_url(self.url("admin"), decode_responses=True)
+
+    def url(self, user: str) -> str:
+        return f"redis://{user}:{user.upper()}_PASSWORD@127.0.0.1:{self._port}/0"
+
+    def client(self, user: str) -> redis.Redis:
+        return redis.Redis.from_url(self.url(user), decode_responses=True)
+
+    def run(self, user: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "producer", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env=clean_environment(PUSH_QUEUE_REDIS_URL=self.url(user)),
+        )
+
+    def output(self, user: str, *arguments: str) -> str:
+        done = self.run(user, *arguments)
+        assert done.returncode == 0, (done.stderr, self.refused())
+        return done.stdout
+
+    def refused(self) -> list[str]:
+        """What any user was not allowed to do."""
+        return [f"{entry['username']}: {entry['object']}" for entry in self.admin.acl_log()]
+
+
+@pytest.fixture
+def site(start_redis: Callable[[], RedisServer]) -> Iterator[Site]:
+    site = Site(start_redis())
+    yield site
+    site.admin.close()
+
+
+@pytest.fixture
+def fleet(site: Site, tmp_path: Path) -> Iterator[ManagedProcess]:
+    settings = {
+        "PUSH_QUEUE_REDIS_URL": site.url("worker"),
+        "PUSH_QUEUE_SOURCE_ROOTS": str(tmp_path),
+    }
+    with worker_process(tmp_path / "worker.log", settings) as process:
+        wait_for_worker(process, site.url("admin"), "push")
+        yield process
+
+
+def test_everybody_can_work(
+    site: Site, fleet: ManagedProcess, tmp_path: Path, registry_host: str, repository: str
+) -> None:
+    tar = write_big_archive(tmp_path / "app.tar", [3_000_000, 2_000_000]).path
+    target = f"{registry_host}/{repository}:1"
+    to = ["enqueue", str(tar), "--to", target]
+    site.output("producer", *to, "--id", "late", "--delay", "1h", "--priority", "high")
+    site.output("producer", "cancel", "late")
+    site.output("producer", *to, "--id", "one", "--wait")
+    site.output("producer", *to, "--id", "two", "--cleanup", "--wait")
+    status = json.loads(site.output("dashboard", "status", "two", "--json"))
+    assert (status["state"], status["cleanup_outcome"]) == ("succeeded", "deleted")
+    site.output("producer", "retry", "late")
+    site.output("producer", "watch", "late")
+    for user in ("producer", "dashboard"):
+        assert "one" in site.output(user, "list")
+        site.output(user, "watch", "one")
+    assert fleet.terminate() == 0
+    assert site.refused() == []
+
+
+def test_nobody_can_do_more(site: Site, tmp_path: Path, registry_host: str) -> None:
+    producer, dashboard = site.client("producer"), site.client("dashboard")
+    with producer, dashboard:
+        for forbidden in (
+            lambda: producer.set(f"push:layer:{DIGEST}:gzip", "{}"),
+            lambda: producer.set("push:upload:reg.example.com/app:x", "http://169.254.169.254/"),
+            lambda: producer.sadd(f"push:blob:reg.example.com:{DIGEST}", "other"),
+            lambda: producer.hset("push:tag:reg.example.com/app:1", "sequence", 1),
+            lambda: producer.set("other:key", "x"),
+            lambda: producer.delete("push:worker:x"),
+            lambda: dashboard.hset("push:job:x", "state", "succeeded"),
+            lambda: dashboard.publish("push:progress:x", "{}"),
+            lambda: dashboard.get("other:key"),
+            lambda: site.client("worker").get("other:key"),
+            *(lambda user=user: site.client(user).flushall() for user in ("producer", "worker")),
+        ):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                forbidden()  # type: ignore[operator]
+    tar = write_big_archive(tmp_path / "app.tar", [1000]).path
+    done = site.run("dashboard", "enqueue", str(tar), "--to", f"{registry_host}/app:1")
+    assert done.returncode == 3
+    assert "ACL" in done.stderr
+    assert not site.admin.keys("*")
+    with pytest.raises(redis.exceptions.AuthenticationError):
+        redis.Redis(port=site._port).ping()
