@@ -25,7 +25,8 @@ from .renewal import renewed
 
 logger = logging.getLogger(__name__)
 
-_KNOWLEDGE_SECONDS = 30 * 24 * 3600
+_KNOWLEDGE_SECONDS = 7 * 24 * 3600
+"""Since it was last of use: a base that is pushed daily stays known, and one build's layers go."""
 _UPLOAD_SECONDS = 24 * 3600
 """Registries purge unfinished uploads after some days at the most; distribution after a week."""
 _MOUNT_CANDIDATES = 3
@@ -66,7 +67,8 @@ class RedisLedger:
         self._release = redis.register_script(_RELEASE)
 
     async def encoded(self, key: str) -> BlobInfo | None:
-        content = await self._ask(self._redis.get(self._keys.layer(key)))
+        name = self._keys.layer(key)
+        content = await self._ask(self._redis.getex(name, ex=_KNOWLEDGE_SECONDS))
         return _parse(content) if content else None
 
     async def remember_encoded(self, key: str, blob: BlobInfo) -> None:

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import JobStore, Keys, Wait
+from push_queue import JobStore, Keys, Wait, new_job_id
+from tests.support.claims import succeed
 from tests.unit.push_queue.test_store import *  # noqa: F403 - its tests are ours
-from tests.unit.push_queue.test_store import KEEP_SECONDS, a_job, started
+from tests.unit.push_queue.test_store import DIGEST, KEEP_SECONDS, TARGET, a_job, started
 
 pytestmark = pytest.mark.integration
 
@@ -41,3 +42,18 @@ async def test_a_redis_just_started_gives_workers_a_lease_s_time_to_come_back(
     assert await store.status("job-1") == before
     await store.create(a_job("job-2"))
     assert not isinstance(await careful.start("job-2", 0, "worker-2"), Wait), "nobody has it"
+
+
+async def test_of_an_expired_job_half_a_kilobyte_stays(
+    store: JobStore, redis: Redis, keys: Keys
+) -> None:
+    job_id = new_job_id()
+    await succeed(store, await started(store, job_id), DIGEST)
+    for key in (keys.job(job_id), keys.blobs(job_id), keys.attempts(job_id)):
+        await redis.delete(key)
+    await redis.zadd(keys.finished, {job_id: 0})
+    await store.create(a_job("next"))
+    left = [key async for key in redis.scan_iter(match=f"{keys.namespace}:*")]
+    own = {keys.tag(TARGET).encode()}
+    assert own == {key for key in left if b":tag:" in key or job_id.encode() in key}
+    assert await redis.memory_usage(keys.tag(TARGET), samples=0) <= 512

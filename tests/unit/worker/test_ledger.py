@@ -114,6 +114,14 @@ async def test_everything_expires(ledger: RedisLedger, redis: Redis) -> None:
         assert all([await redis.ttl(name) > 0 for name in names])
 
 
+async def test_knowledge_in_use_stays(ledger: RedisLedger, redis: Redis, keys: Keys) -> None:
+    await ledger.remember_encoded(KEY, BLOB)
+    fresh = await redis.ttl(keys.layer(KEY))
+    await redis.expire(keys.layer(KEY), 60)
+    assert await ledger.encoded(KEY) == BLOB
+    assert await redis.ttl(keys.layer(KEY)) >= fresh - 1
+
+
 async def test_entries_read_without_a_decoder(
     ledger: RedisLedger, redis: Redis, keys: Keys
 ) -> None:
