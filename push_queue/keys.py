@@ -9,7 +9,7 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
 ``push:jobs``              zset   ids by sequence
 ``push:jobs:{state}``      zset   ids in that state, by sequence
 ``push:finished``          zset   ids of finished jobs by the Unix time they expire
-``push:seq``               string last sequence number given out
+``push:seq``               string last sequence number given out, the time in microseconds
 ``push:events``            stream every state change, capped
 ``push:source:{path}``     set    ids of the unfinished jobs of a source
 ``push:unwanted:{path}``   set    files there, ``inode size mtime``, that the last of these
