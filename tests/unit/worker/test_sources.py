@@ -1,5 +1,6 @@
 """Which files a worker reads: below its roots, links followed, and nothing told of the rest."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -203,3 +204,21 @@ def test_what_a_job_meant_that_has_not_read_it(root: Path, outside: Path) -> Non
     assert unread_source(str(source), [root], now - 1) is None, "it came after the job"
     assert unread_source(str(root / "not-there.tar"), [root], now) is None
     assert unread_source(str(outside), [root], now + 1000) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "outcome"),
+    [
+        (errno.EROFS, "kept: read-only file system"),
+        (errno.EACCES, "kept: the worker may not delete there"),
+        (errno.EBUSY, "kept: Device or resource busy"),
+    ],
+)
+def test_what_cannot_be_deleted_says_why(
+    number: int, outcome: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str, *, dir_fd: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    assert delete_source(root / "app.tar", [root], lambda _: True) == outcome
