@@ -6,7 +6,28 @@
 local namespace = ARGV[1]
 local ids = redis.call('ZRANGE', KEYS[1], ARGV[2], ARGV[2] + ARGV[3] - 1)
 local found = {#ids}
-for _, id in ipairs(ids) do
+if #ids == 0 then
+  return found
+end
+
+-- Most jobs are of generation 0 and in the queue: all of these are looked up at once.
+local names, records = {}, {}
+for i, id in ipairs(ids) do
+  names[i] = namespace .. ':' .. id .. ':0'
+end
+local places, suspects = redis.call('ZMSCORE', KEYS[2], unpack(names)), {}
+for i, id in ipairs(ids) do
+  if places[i] then
+    table.insert(records, 'arq:job:' .. names[i])
+  else
+    table.insert(suspects, id)
+  end
+end
+if #records > 0 and redis.call('EXISTS', unpack(records)) < #records then
+  suspects = ids
+end
+
+for _, id in ipairs(suspects) do
   local generation = redis.call('HGET', namespace .. ':job:' .. id, 'generation')
   local name = namespace .. ':' .. id .. ':' .. (generation or '')
   local queued = redis.call('ZSCORE', KEYS[2], name)
