@@ -11,6 +11,7 @@ from push_queue.errors import (
     RedisRefusedError,
     RedisUnavailableError,
     UnknownJobError,
+    UnreadableJobError,
     WaitTimeoutError,
 )
 from push_queue.ids import new_job_id
@@ -71,6 +72,7 @@ __all__ = [
     "TargetResult",
     "Turn",
     "UnknownJobError",
+    "UnreadableJobError",
     "UnsettledTag",
     "Wait",
     "WaitTimeoutError",

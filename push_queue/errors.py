@@ -6,6 +6,7 @@
     ├── InvalidSettingsError      a setting has an unusable value
     ├── InvalidJobError           the job asked for cannot exist
     │   └── JobConflictError      its id is another job's
+    ├── UnreadableJobError        the job's record makes no sense
     ├── UnknownJobError           no job has this id
     ├── WaitTimeoutError          the job did not finish in the time given
     └── RedisUnavailableError     Redis cannot be reached
@@ -34,6 +35,12 @@ class InvalidJobError(QueueError):
 
 class JobConflictError(InvalidJobError):
     """The id asked for is that of a job with another source, target or option."""
+
+
+class UnreadableJobError(QueueError):
+    """A job's record makes no sense: it was damaged, or something else wrote it."""
+
+    kind = "invalid_job"
 
 
 class UnknownJobError(QueueError):

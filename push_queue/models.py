@@ -221,6 +221,8 @@ class WorkerInfo(BaseModel):
     started_at: datetime
     running: NonNegativeInt = 0
     """Jobs at this moment."""
+    problem: str = ""
+    """What of its work for the whole queue fails just now, if anything does."""
 
 
 def make_job(**fields: object) -> PushJob:

@@ -1,10 +1,15 @@
 """Models to Redis fields and back: plain strings that redis-cli shows readably."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
-from push_queue.models import BlobStatus, JobStatus, PushJob, TargetResult
+from pydantic import ValidationError
+
+from push_queue import formats
+from push_queue.errors import UnreadableJobError, summarize
+from push_queue.models import Attempt, BlobStatus, JobState, JobStatus, PushJob, TargetResult
 
 RESULT = "result:"
 """Prefix of the fields that hold a target's digest: ``result:localhost:5000/app:1``."""
@@ -14,6 +19,15 @@ SUPERSEDED = "superseded"
 
 JSON_FIELDS = frozenset({"targets", "labels", "notes"})
 
+_BLANK = {
+    "source": "/?",
+    "targets": ("?",),
+    "sequence": 0,
+    "enqueued_at": datetime.fromtimestamp(0, UTC),
+}
+"""Stands for what every job has, where it cannot be read."""
+_NEWER = "a newer release of the queue, which it was enqueued by"
+
 
 def timestamp(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds: ``2026-01-31T09:30:00.123Z``."""
@@ -21,8 +35,11 @@ def timestamp(moment: datetime) -> str:
 
 
 def decode(fields: Mapping[bytes, bytes]) -> dict[str, str]:
-    """A hash as redis-py answers it."""
-    return {name.decode(): value.decode() for name, value in fields.items()}
+    """A hash as redis-py answers it; bytes that are no text become U+FFFD."""
+    return {
+        name.decode(errors="replace"): value.decode(errors="replace")
+        for name, value in fields.items()
+    }
 
 
 def pairs(items: Sequence[bytes]) -> dict[str, str]:
@@ -40,22 +57,77 @@ def job_fields(job: PushJob) -> dict[str, str]:
     given = job.model_dump(
         mode="json", exclude_none=True, exclude=set() if job.labels else {"labels"}
     )
-    return {name: _text(value) for name, value in given.items()}
+    fields = {name: _text(value) for name, value in given.items()}
+    return fields | {"format": str(formats.format_of(job))}
 
 
 def parse_status(fields: Mapping[str, str]) -> JobStatus:
-    """Read a job's hash."""
-    values: dict[str, object] = {
-        name: json.loads(value) if name in JSON_FIELDS else value
+    """Read a job's hash.
+
+    Raises:
+        UnreadableJobError: naming the fields that make no sense.
+    """
+    try:
+        return JobStatus.model_validate(_values(fields))
+    except ValidationError as error:
+        raise UnreadableJobError(summarize(error)) from None
+
+
+def parse_whatever(job_id: str, fields: Mapping[str, str]) -> JobStatus:
+    """Read a job's hash, to show it: what cannot be read costs only itself.
+
+    A damaged record is a job that failed with ``invalid_job``, which is what becomes of it. One of
+    a newer format is what this release understands of it.
+    """
+    values = _values(fields)
+    try:
+        return JobStatus.model_validate(values)
+    except ValidationError as error:
+        wrong = {str(item["loc"][0]) for item in error.errors(include_url=False)}
+        damage = summarize(error)
+    legible = {name: value for name, value in values.items() if name not in wrong}
+    if is_newer(fields) and "state" in legible:
+        verdict: dict[str, object] = {"waiting_for": legible.get("waiting_for", _NEWER)}
+    else:
+        verdict = {"state": JobState.FAILED, **invalid_job(damage)}
+    return JobStatus.model_validate({**_BLANK, **legible, **verdict, "id": job_id})
+
+
+def is_newer(fields: Mapping[str, str]) -> bool:
+    """Whether a newer release wrote the job, with options that this one does not know."""
+    number = fields.get("format", "")
+    return number.isascii() and number.isdecimal() and int(number) > formats.FORMAT
+
+
+def invalid_job(damage: str) -> dict[str, str]:
+    """What a job whose record is damaged ends with."""
+    return {
+        "error": f"the job's record cannot be read ({damage}); enqueue it again",
+        "error_kind": UnreadableJobError.kind,
+    }
+
+
+def _values(fields: Mapping[str, str]) -> dict[str, object]:
+    values = {
+        name: _parse_json(value) if name in JSON_FIELDS else value
         for name, value in fields.items()
         if not name.startswith(RESULT)
     }
+    targets = values.get("targets")
     results = tuple(
-        _result(target, fields[RESULT + target])
-        for target in json.loads(fields.get("targets", "[]"))
-        if RESULT + target in fields
+        _result(target, fields[f"{RESULT}{target}"])
+        for target in (targets if isinstance(targets, list) else ())
+        if f"{RESULT}{target}" in fields
     )
-    return JobStatus.model_validate(values | {"results": results})
+    return {**values, "results": results}
+
+
+def _parse_json(text: str) -> object:
+    """What is no JSON stays text, which no such field takes."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def blob_fields(blobs: Iterable[BlobStatus]) -> dict[str, str]:
@@ -63,9 +135,19 @@ def blob_fields(blobs: Iterable[BlobStatus]) -> dict[str, str]:
     return {blob.digest: f"{blob.done}/{blob.size} {blob.how}".rstrip() for blob in blobs}
 
 
-def parse_blobs(fields: Mapping[str, str]) -> tuple[BlobStatus, ...]:
-    """Read a job's blobs, by digest: Redis keeps no order in a hash."""
-    return tuple(_parse_blob(digest, value) for digest, value in sorted(fields.items()))
+def parse_blobs(fields: Mapping[str, str]) -> Iterator[BlobStatus]:
+    """Read a job's blobs, by digest: Redis keeps no order in a hash. What makes no sense is left
+    out."""
+    for digest, value in sorted(fields.items()):
+        with suppress(ValidationError):
+            yield _parse_blob(digest, value)
+
+
+def parse_attempts(items: Iterable[bytes]) -> Iterator[Attempt]:
+    """Read the attempts that ended; what makes no sense is left out."""
+    for item in items:
+        with suppress(ValidationError):
+            yield Attempt.model_validate_json(item)
 
 
 def _parse_blob(digest: str, text: str) -> BlobStatus:

@@ -6,6 +6,7 @@ told so and changes nothing.
 """
 
 import json
+import logging
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,12 @@ from enum import StrEnum
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
-from push_queue import records
+from push_queue import formats, records
 from push_queue.changes import Changes
 from push_queue.dispatch import lead_ms, leads_ms
-from push_queue.errors import UnknownJobError
+from push_queue.errors import UnknownJobError, UnreadableJobError
 from push_queue.keys import Keys
 from push_queue.models import (
     Attempt,
@@ -29,7 +31,7 @@ from push_queue.models import (
     PushJob,
     Signal,
 )
-from push_queue.records import decode, flat, pairs, parse_status
+from push_queue.records import decode, flat, is_newer, pairs, parse_status, parse_whatever
 from push_queue.redis_errors import address_of, redis_errors
 from push_queue.scripts import JobScripts, Scripts
 from push_queue.settings import (
@@ -41,7 +43,12 @@ from push_queue.settings import (
 )
 from push_queue.tag_writes import TagWrite
 
+logger = logging.getLogger(__name__)
+
 ERROR_LENGTH = 2000
+_NO_HASH = {"": "something else than a hash"}
+"""Stands for what is under a job's key where that is no hash."""
+
 TAG_SECONDS = 30 * 24 * 3600
 """A tag's last writer is remembered for longer than an older job can be on its way."""
 
@@ -170,7 +177,8 @@ class JobStore:
         None when there is nothing to run: the job is unknown, final, of another generation,
         cancelled meanwhile, superseded at all its targets, out of attempts because its workers all
         died, which is ``failed`` with ``worker_lost`` now, or out of patience with registries that
-        are away, which is ``failed`` with their error.
+        are away, which is ``failed`` with their error. A job whose record cannot be read is
+        ``failed`` with ``invalid_job`` now.
         """
         token = secrets.token_hex(4)
         arguments: list[str | int] = [
@@ -180,6 +188,7 @@ class JobStore:
             self._registry_max_uploads,
             self._lease_seconds,
             self._give_up_after,
+            formats.FORMAT,
         ]
         answer = await self._scripts.run("start", job_id, arguments)
         match answer:
@@ -187,9 +196,16 @@ class JobStore:
                 return None
             case [b"wait", milliseconds]:
                 return Wait(milliseconds / 1000)
+            case [b"invalid", damage]:
+                await self._invalidate(job_id, damage.decode())
+                return None
         _, targets, *items = answer
         fields = pairs(items)
-        status = parse_status(fields)
+        try:
+            status = parse_status(fields)
+        except UnreadableJobError as error:
+            await self._invalidate(job_id, str(error))
+            return None
         return Claim(
             status.job,
             tuple(json.loads(targets)),
@@ -350,8 +366,25 @@ class JobStore:
         Raises:
             UnknownJobError: no such job.
         """
-        fields = await self._read(self._redis.hgetall(self._keys.job(job_id)))
-        return self._known(job_id, decode(fields))
+        (fields,) = await self._hashes([job_id])
+        if not fields:
+            raise UnknownJobError(job_id)
+        return parse_whatever(job_id, fields)
+
+    async def end_if_unreadable(self, job_id: str) -> bool:
+        """Whether the job's record makes no sense; the job is ``failed`` with ``invalid_job`` then.
+
+        A job of a newer format is for newer workers to judge. One whose record is gone leaves the
+        indexes.
+        """
+        (fields,) = await self._hashes([job_id])
+        if is_newer(fields):
+            return False
+        try:
+            parse_status(fields)
+        except UnreadableJobError as error:
+            return await self._invalidate(job_id, str(error))
+        return False
 
     async def statuses(
         self, state: JobState | None = None, *, limit: int = 50, offset: int = 0
@@ -359,13 +392,11 @@ class JobStore:
         """A page of jobs, the last enqueued first."""
         index = self._keys.jobs_in(state) if state else self._keys.jobs
         with redis_errors(self._address):
-            ids = await self._redis.zrevrange(index, offset, offset + limit - 1)
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for job_id in ids:
-                    pipe.hgetall(self._keys.job(job_id.decode()))
-                hashes = await pipe.execute()
+            members = await self._redis.zrevrange(index, offset, offset + limit - 1)
+        ids = [member.decode() for member in members]
+        hashes = zip(ids, await self._hashes(ids), strict=True)
         # An expired job is in the indexes until they are trimmed.
-        return [parse_status(decode(fields)) for fields in hashes if fields]
+        return [parse_whatever(job_id, fields) for job_id, fields in hashes if fields]
 
     async def counts(self) -> dict[JobState, int]:
         """How many jobs are in each state."""
@@ -378,12 +409,12 @@ class JobStore:
     async def blobs(self, job_id: str) -> tuple[BlobStatus, ...]:
         """The blobs of the latest attempt, as far as it reported them."""
         fields = await self._read(self._redis.hgetall(self._keys.blobs(job_id)))
-        return records.parse_blobs(decode(fields))
+        return tuple(records.parse_blobs(decode(fields)))
 
     async def attempts(self, job_id: str) -> list[Attempt]:
         """The attempts that ended, oldest first, those before a ``requeue`` included."""
         items = await self._read(self._redis.lrange(self._keys.attempts(job_id), 0, -1))
-        return [Attempt.model_validate_json(item) for item in items]
+        return list(records.parse_attempts(items))
 
     def changes(self, *job_ids: str) -> Changes:
         """What happens to these jobs, or to all when none is named, from entering it on."""
@@ -414,6 +445,25 @@ class JobStore:
         answer = await self._scripts.run("settle", claim.job.id, arguments)
         return JobState(answer.decode()) if answer else None
 
+    async def _hashes(self, job_ids: Sequence[str]) -> list[dict[str, str]]:
+        """The jobs' hashes; empty where there is no such job."""
+        with redis_errors(self._address):
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for job_id in job_ids:
+                    pipe.hgetall(self._keys.job(job_id))
+                replies = await pipe.execute(raise_on_error=False)
+            for reply in replies:
+                if isinstance(reply, Exception) and not _is_of_another_type(reply):
+                    raise reply
+        return [_NO_HASH if isinstance(reply, Exception) else decode(reply) for reply in replies]
+
+    async def _invalidate(self, job_id: str, damage: str) -> bool:
+        error = records.invalid_job(damage)["error"]
+        ended = bool(await self._scripts.run("invalidate", job_id, [_line(error)]))
+        if ended:
+            logger.error("job %s: failed: %s", job_id, error)
+        return ended
+
     async def _read(self, reply: Any) -> Any:
         # redis-py types its commands for its synchronous client as well, hence Any.
         with redis_errors(self._address):
@@ -423,7 +473,11 @@ class JobStore:
     def _known(job_id: str, fields: Mapping[str, str]) -> JobStatus:
         if not fields:
             raise UnknownJobError(job_id)
-        return parse_status(fields)
+        return parse_whatever(job_id, fields)
+
+
+def _is_of_another_type(error: Exception) -> bool:
+    return isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE")
 
 
 def _line(text: str) -> str:

@@ -148,14 +148,14 @@ def worker(
     """
     with ExitStack() as stack:
 
-        def start(**env: str) -> ManagedProcess:
+        def start(*, job_format: int | None = None, **env: str) -> ManagedProcess:
             env = {
                 "PUSH_QUEUE_REDIS_URL": shared_redis.url,
                 "PUSH_QUEUE_NAMESPACE": namespace,
                 **env,
             }
             log_path = tmp_path / f"worker-{uuid.uuid4().hex[:8]}.log"
-            process = stack.enter_context(worker_process(log_path, env))
+            process = stack.enter_context(worker_process(log_path, env, job_format=job_format))
             wait_for_worker(process, env["PUSH_QUEUE_REDIS_URL"], env["PUSH_QUEUE_NAMESPACE"])
             return process
 

@@ -73,6 +73,9 @@ async def _alive_here(settings: Settings) -> bool:
         await redis.aclose()
     here = [worker for worker in workers if worker.host == socket.gethostname()]
     sys.stdout.write(f"{len(here)} of {len(workers)} live workers on this host\n")
+    for worker in workers:
+        if worker.problem:
+            sys.stderr.write(f"push-worker: warning: {worker.id}: {worker.problem}\n")
     return bool(here)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from push_queue import (
     Dispatch,
@@ -24,7 +25,10 @@ and a half."""
 
 
 class Housekeeper:
-    """Every worker has one; the one that leads works."""
+    """Every worker has one; the one that leads works.
+
+    ``problems`` says what fails just now, by duty; each is logged when it begins and when it ends.
+    """
 
     def __init__(
         self,
@@ -32,11 +36,19 @@ class Housekeeper:
         store: JobStore,
         leadership: Leadership,
         tag_repair: TagRepair,
+        problems: dict[str, str],
     ) -> None:
         self._dispatch = dispatch
         self._store = store
         self._leadership = leadership
         self._tag_repair = tag_repair
+        self._problems = problems
+        self._duties: dict[str, Callable[[], Awaitable[object]]] = {
+            "the order of the queue": dispatch.promote,
+            "jobs that wait for registries": dispatch.release,
+            "late writes of tags": tag_repair.work,
+            "lost jobs": self._recover_lost,
+        }
         self._positions = dict.fromkeys(_SEARCHED, 0)
         self._suspects: set[str] = set()
         self._task: asyncio.Task[None] | None = None
@@ -54,17 +66,36 @@ class Housekeeper:
     async def _keep_house(self) -> None:
         while True:
             await asyncio.sleep(_INTERVAL)
-            try:
-                if await self._leadership.held():
-                    await self.work()
-            except RedisUnavailableError as error:
-                logger.warning("the queue is not looked after: %s", error)
+            await self._guarded("who keeps house", self._work_if_leading)
+
+    async def _work_if_leading(self) -> None:
+        if await self._leadership.held():
+            await self.work()
 
     async def work(self) -> None:
-        """One round."""
-        await self._dispatch.promote()
-        await self._dispatch.release()
-        await self._tag_repair.work()
+        """One round. A duty that fails costs the others nothing."""
+        for name, duty in self._duties.items():
+            await self._guarded(name, duty)
+
+    async def _guarded(self, name: str, duty: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await duty()
+        except RedisUnavailableError as error:
+            if self._is_news(name, str(error)):
+                logger.error("the queue is not looked after: %s: %s", name, error)
+        except Exception as error:  # a duty's outermost frame: the next round tries again
+            if self._is_news(name, f"unexpected error: {type(error).__name__}"):
+                logger.exception("the queue is not looked after: %s", name)
+        else:
+            if self._problems.pop(name, None):
+                logger.info("the queue is looked after again: %s", name)
+
+    def _is_news(self, name: str, problem: str) -> bool:
+        known = self._problems.get(name)
+        self._problems[name] = problem
+        return problem != known
+
+    async def _recover_lost(self) -> None:
         suspects = {job_id for state in _SEARCHED for job_id in await self._next_orphans(state)}
         # Seen twice, since a job that is just being enqueued or finished looks lost for a moment.
         for job_id in suspects & self._suspects:
@@ -80,6 +111,8 @@ class Housekeeper:
         return orphans
 
     async def _recover(self, job_id: str) -> None:
+        if await self._store.end_if_unreadable(job_id):
+            return
         try:
             job = await self._store.status(job_id)
         except UnknownJobError:

@@ -17,10 +17,12 @@ _TTL = 15
 
 
 class Presence:
-    """Reports the worker every few seconds, with the number of jobs it runs."""
+    """Reports the worker every few seconds, with the number of jobs it runs, and its problems."""
 
     def __init__(self, registry: WorkerRegistry, worker_id: str) -> None:
         self.running = 0
+        self.problems: dict[str, str] = {}
+        """What fails just now, by what it is that fails."""
         self._registry = registry
         self._worker_id = worker_id
         self._started_at = datetime.now(UTC)
@@ -54,6 +56,7 @@ class Presence:
             version=_version(),
             started_at=self._started_at,
             running=self.running,
+            problem="; ".join(f"{name}: {problem}" for name, problem in self.problems.items()),
         )
         await self._registry.report(info, ttl=_TTL)
 

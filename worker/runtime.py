@@ -107,7 +107,7 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
         cleanup=Cleanup(store, settings.source_roots),
         limits=limits,
         presence=presence,
-        housekeeper=Housekeeper(dispatch, store, leadership, tag_repair),
+        housekeeper=Housekeeper(dispatch, store, leadership, tag_repair, presence.problems),
     )
 
 

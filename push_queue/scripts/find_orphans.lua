@@ -28,8 +28,9 @@ if #records > 0 and redis.call('EXISTS', unpack(records)) < #records then
 end
 
 for _, id in ipairs(suspects) do
-  local generation = redis.call('HGET', namespace .. ':job:' .. id, 'generation')
-  local name = namespace .. ':' .. id .. ':' .. (generation or '')
+  -- Not a string where something else than a hash has the job's key.
+  local generation = redis.pcall('HGET', namespace .. ':job:' .. id, 'generation')
+  local name = namespace .. ':' .. id .. ':' .. (type(generation) == 'string' and generation or '')
   local queued = redis.call('ZSCORE', KEYS[2], name)
   local record = 'arq:job:' .. name
   if not (queued and redis.call('EXISTS', record) == 1)

@@ -67,9 +67,12 @@ local function read(...)
   return record
 end
 
--- All fields of the job as a table.
+-- All fields of the job as a table; nil where something else than a hash has its key.
 local function read_all()
-  local items, record = redis.call('HGETALL', job), {}
+  local items, record = redis.pcall('HGETALL', job), {}
+  if items.err then
+    return nil
+  end
   for i = 1, #items, 2 do
     record[items[i]] = items[i + 1]
   end

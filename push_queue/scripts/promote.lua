@@ -17,7 +17,8 @@ local due = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now - least, now, 'WITHS
   'LIMIT', 0, MOST)
 for i = 1, #due, 2 do
   local id = string.match(due[i], '^' .. string.gsub(namespace, '%W', '%%%0') .. ':(.*):%d+$')
-  local priority = redis.call('HGET', namespace .. ':job:' .. (id or ''), 'priority')
+  -- An error where something else than a hash has the job's key.
+  local priority = redis.pcall('HGET', namespace .. ':job:' .. (id or ''), 'priority')
   redis.call('ZADD', KEYS[1], 'XX', due[i + 1] - (leads[priority or 'normal'] or least), due[i])
 end
 return #due / 2

@@ -29,8 +29,8 @@ end
 
 -- Whether the job still waits; then it is in the queue before whatever is enqueued now.
 local function wake(id, place)
-  local record = redis.call('HMGET', namespace .. ':job:' .. id, 'state', 'generation', 'priority')
-  if record[1] ~= 'queued' and record[1] ~= 'retrying' then
+  local record = redis.pcall('HMGET', namespace .. ':job:' .. id, 'state', 'generation', 'priority')
+  if record.err or not record[2] or record[1] ~= 'queued' and record[1] ~= 'retrying' then
     return false
   end
   local name = namespace .. ':' .. id .. ':' .. record[2]

@@ -3,7 +3,8 @@
 -- args    priority, lead in milliseconds, …
 -- Result  the hash as field, value, …; empty when there is no such job
 local record = read('state', 'sequence', 'generation', 'priority')
-if not record.state or not is_final(record.state) then
+if not record.state or not is_final(record.state)
+  or not tonumber(record.generation) or not tonumber(record.sequence) then
   return redis.call('HGETALL', job)
 end
 

@@ -4,24 +4,64 @@
 -- args    1 generation   2 worker   3 token of this call, so that sending it twice starts once
 --         4 blob uploads that a registry takes at once   5 seconds of a lease
 --         6 seconds for which a job whose registry is away goes on, if it does not say otherwise
+--         7 newest format of a job that the worker understands
 -- Result  {'start', targets to push now as JSON, field, value, …}
 --         {'wait', milliseconds} when the registries of all targets left are away or have no room,
 --         then release.lua wakes the job before, or when the worker that runs it may yet renew its
---         lease
+--         lease, or when the job wants a newer worker
+--         {'invalid', what is wrong} when the record cannot be read
 --         {} when there is nothing to run: the job is unknown, final or of another generation, was
 --         asked to be cancelled, has no attempt left, newer jobs have written its tags, or it has
 --         waited for its registries long enough
 local generation, worker, token = args[1], args[2], args[3]
 local max_uploads, lease, give_up_after = tonumber(args[4]), tonumber(args[5]), args[6]
+local format = tonumber(args[7])
 -- After a pause one job tries the registry; so long the others wait for how it fares. A registry
 -- that takes connections and says nothing holds a job for as long as its time-outs.
 local PROBE_MS = 60000
 -- A job that nobody wakes looks for itself after this time, or up to twice as long: not all at once.
 local LOOK_MS = 900000
-local record = read_all()
+-- Workers of several releases take a job in turn until one of them understands it.
+local NEWER_MS = 2000
 
-if not record.state or is_final(record.state) or record.generation ~= generation then
+local record = read_all()
+if not record then
+  return {'invalid', 'it is not a hash'}
+end
+if not next(record) or record.state and is_final(record.state)
+  or record.generation and record.generation ~= generation then
   return {}
+end
+
+-- Before anything else is read: a newer format may mean anything.
+if (tonumber(record.format) or 1) > format then
+  local reason = 'a worker that understands jobs of format ' .. record.format
+  if record.waiting_for ~= reason then
+    redis.call('HSET', job, 'waiting_for', reason)
+    publish({id = id, state = record.state, attempt = tonumber(record.attempt)})
+  end
+  return {'wait', NEWER_MS}
+end
+
+-- What is wrong with the fields that the scripts depend on, if anything is.
+local function damage()
+  if not in_state[record.state] then
+    return 'state: unknown'
+  end
+  for _, field in ipairs({'generation', 'sequence', 'attempt', 'max_attempts'}) do
+    if not tonumber(record[field]) then
+      return field .. ': not a number'
+    end
+  end
+  local read, targets = pcall(cjson.decode, record.targets)
+  if not read or type(targets) ~= 'table' or type(targets[1]) ~= 'string' then
+    return 'targets: not a list in JSON'
+  end
+end
+
+local damaged = damage()
+if damaged then
+  return {'invalid', damaged}
 end
 
 -- Why a registry cannot be tried now, and in how many milliseconds it may be; nothing when it can.

@@ -16,6 +16,7 @@ from tests.support.certificates import ServerCertificate
 from tests.support.processes import ManagedProcess, free_port, require_program, unavailable
 from tests.support.token_server import ISSUER, SERVICE, TokenServer
 
+WORKER_OF_FORMAT = "tests.support.worker_of_format"
 REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 
 # The registry reads bcrypt only; made once so that the tests need no bcrypt of their own.
@@ -188,9 +189,14 @@ def clean_environment(**extra: str) -> dict[str, str]:
     return {**inherited, "PYTHONPATH": str(REPOSITORY_ROOT), "PYTHONUNBUFFERED": "1", **extra}
 
 
-def worker_process(log_path: Path, env: Mapping[str, str]) -> ManagedProcess:
-    """`python -m worker` with these settings, not yet started."""
-    return ManagedProcess([sys.executable, "-m", "worker"], log_path, clean_environment(**env))
+def worker_process(
+    log_path: Path, env: Mapping[str, str], *, job_format: int | None = None
+) -> ManagedProcess:
+    """`python -m worker` with these settings, not yet started; of a release that knows jobs up to
+    that format, if it is given.
+    """
+    program = ["worker"] if job_format is None else [WORKER_OF_FORMAT, str(job_format)]
+    return ManagedProcess([sys.executable, "-m", *program], log_path, clean_environment(**env))
 
 
 def wait_for_worker(process: ManagedProcess, redis_url: str, namespace: str) -> None:

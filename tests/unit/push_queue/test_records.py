@@ -63,4 +63,4 @@ def test_fields_of_a_later_version_are_ignored() -> None:
 def test_blobs_are_one_word_and_an_amount(blob: BlobStatus, text: str) -> None:
     fields = blob_fields([blob])
     assert fields == {"sha256:a": text}
-    assert parse_blobs(fields) == (blob,)
+    assert list(parse_blobs(fields)) == [blob]

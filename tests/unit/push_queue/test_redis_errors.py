@@ -48,6 +48,7 @@ STORE_CALLS: dict[str, tuple[Any, ...]] = {
     "take_turn": (CLAIM, WRITE, 1.0),
     "renew_turn": (WRITE, 1.0),
     "end_turn": (CLAIM, WRITE),
+    "end_if_unreadable": ("a",),
     "status": ("a",),
     "statuses": (),
     "counts": (),

@@ -43,12 +43,15 @@ def housekeeper(redis: ArqRedis, store: JobStore) -> Housekeeper:
     return housekeeper_of(redis, store)
 
 
-def housekeeper_of(redis: ArqRedis, store: JobStore) -> Housekeeper:
+def housekeeper_of(
+    redis: ArqRedis, store: JobStore, problems: dict[str, str] | None = None
+) -> Housekeeper:
     return Housekeeper(
         Dispatch(redis, KEYS),
         store,
         Leadership(redis, KEYS.housekeeper, 10),
         TagRepair(TagWrites(redis, KEYS), TagRegistry().client, 15),
+        problems={} if problems is None else problems,
     )
 
 
@@ -158,3 +161,39 @@ async def test_only_the_leader_works(
     for keeper in keepers.values():
         await keeper.stop()
     assert sorted(rounds.values())[0] == 0
+
+
+async def test_a_record_that_makes_no_sense_stops_nobody(
+    housekeeper: Housekeeper, store: JobStore, redis: ArqRedis
+) -> None:
+    for number in range(4):
+        await lost(redis, store, f"job-{number}")
+    await redis.hset(KEYS.job("job-0"), "targets", "[")
+    await redis.set(KEYS.job("job-1"), "no hash")
+    for _ in range(3):
+        await housekeeper.work()
+    assert await in_queue(redis) == {"job-2", "job-3"}
+    job = await store.status("job-0")
+    assert (job.state, job.error_kind) == (JobState.FAILED, "invalid_job")
+    assert await redis.zscore(KEYS.jobs, "job-1") is None
+
+
+async def test_a_duty_that_fails_costs_the_others_nothing(
+    redis: ArqRedis, store: JobStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    problems: dict[str, str] = {}
+    keeper = housekeeper_of(redis, store, problems)
+    await lost(redis, store, "job-1")
+    # So the duty's script is refused.
+    await redis.set(KEYS.waited_for, "no set")
+    for _ in range(3):
+        await keeper.work()
+    assert await in_queue(redis) == {"job-1"}
+    assert list(problems) == ["jobs that wait for registries"]
+    assert "WRONGTYPE" in problems["jobs that wait for registries"]
+    await redis.delete(KEYS.waited_for)
+    await keeper.work()
+    assert problems == {}
+    told = [record.getMessage() for record in caplog.records if "looked after" in record.message]
+    assert [line.startswith("the queue is not looked after") for line in told] == [True, False]

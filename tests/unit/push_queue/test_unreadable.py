@@ -1,0 +1,184 @@
+"""Records that make no sense cost only themselves. The integration tests run this file against a
+real Valkey as well."""
+
+from collections.abc import AsyncIterator
+
+import fakeredis
+import pytest
+from arq.connections import ArqRedis
+
+from push_queue import (
+    Claim,
+    Dispatch,
+    JobState,
+    JobStore,
+    Keys,
+    UnknownJobError,
+    Wait,
+    arq_options,
+    formats,
+    make_job,
+)
+from push_queue.formats import FORMAT, format_of
+
+KEYS = Keys("unreadable")
+GOOD, BAD = "good", "bad"
+DAMAGE = {
+    "targets that are no JSON": {"targets": "localhost:15000/app:1"},
+    "targets that are no list": {"targets": "1"},
+    "no targets": {"targets": "[]"},
+    "an unknown compression": {"compression": "lz4"},
+    "labels that are no JSON": {"labels": "{"},
+    "an attempt that is no number": {"attempt": "one"},
+    "an unknown state": {"state": "asleep"},
+    "bytes that are no text": {"priority": b"\xff\xfe"},
+    "a date that is none": {"enqueued_at": "yesterday"},
+}
+
+
+@pytest.fixture
+async def redis() -> AsyncIterator[ArqRedis]:
+    async with fakeredis.FakeAsyncRedis() as fake:
+        yield ArqRedis(fake.connection_pool, default_queue_name=KEYS.queue, **arq_options())
+
+
+@pytest.fixture
+def store(redis: ArqRedis) -> JobStore:
+    return JobStore(redis, KEYS)
+
+
+@pytest.fixture
+async def jobs(store: JobStore) -> None:
+    for job_id in (GOOD, BAD):
+        await store.create(make_job(id=job_id, source="/a.tar", targets=["localhost:15000/app:1"]))
+
+
+async def states(redis: ArqRedis, job_id: str) -> set[JobState]:
+    return {s for s in JobState if await redis.zscore(KEYS.jobs_in(s), job_id) is not None}
+
+
+@pytest.mark.usefixtures("jobs")
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+async def test_a_worker_that_meets_one_ends_it(
+    damage: dict[str, str], store: JobStore, redis: ArqRedis
+) -> None:
+    await redis.hset(KEYS.job(BAD), mapping=damage)
+    assert await store.start(BAD, 0, "worker-1") is None
+    job = await store.status(BAD)
+    assert (job.state, job.error_kind) == (JobState.FAILED, "invalid_job")
+    assert next(iter(damage)) in (job.error or "")
+    assert await states(redis, BAD) == {JobState.FAILED}
+    assert await redis.zscore(KEYS.queue, KEYS.arq_job_id(BAD, 0)) is None
+    assert await redis.ttl(KEYS.job(BAD)) > 0
+    assert isinstance(await store.start(GOOD, 0, "worker-1"), Claim)
+
+
+@pytest.mark.usefixtures("jobs")
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+async def test_it_is_listed_among_the_others(
+    damage: dict[str, str], store: JobStore, redis: ArqRedis
+) -> None:
+    await redis.hset(KEYS.job(BAD), mapping=damage)
+    listed = {job.id: job.state for job in await store.statuses()}
+    assert listed == {GOOD: JobState.QUEUED, BAD: JobState.FAILED}
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_what_is_no_hash_is_forgotten_and_left_as_it_is(
+    store: JobStore, redis: ArqRedis
+) -> None:
+    await redis.set(KEYS.job(BAD), "somebody's own")
+    assert [job.state for job in await store.statuses()] == [JobState.FAILED, JobState.QUEUED]
+    assert await store.end_if_unreadable(BAD)
+    assert [job.id for job in await store.statuses()] == [GOOD]
+    assert await states(redis, BAD) == set()
+    assert await redis.get(KEYS.job(BAD)) == b"somebody's own"
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_the_scripts_of_the_whole_queue_pass_over_it(
+    store: JobStore, redis: ArqRedis
+) -> None:
+    dispatch = Dispatch(redis, KEYS)
+    await redis.set(KEYS.job(BAD), "somebody's own")
+    await redis.sadd(KEYS.waited_for, "localhost:15000")
+    await redis.zadd(KEYS.waiting("localhost:15000"), {BAD: 1})
+    await redis.zadd(KEYS.queue, {KEYS.arq_job_id(BAD, 0): 1}, xx=True)
+    await dispatch.promote()
+    assert await dispatch.release() == 0
+    assert await dispatch.orphans(JobState.QUEUED, 0, 10) == (2, [BAD])
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_attempts_and_blobs_that_make_no_sense_are_left_out(
+    store: JobStore, redis: ArqRedis
+) -> None:
+    await redis.rpush(KEYS.attempts(BAD), "not JSON")
+    await redis.hset(KEYS.blobs(BAD), mapping={"sha256:a": "much", "sha256:b": "1/2"})
+    assert await store.attempts(BAD) == []
+    assert [blob.digest for blob in await store.blobs(BAD)] == ["sha256:b"]
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_job_whose_record_is_gone_leaves_the_indexes(
+    store: JobStore, redis: ArqRedis
+) -> None:
+    await redis.delete(KEYS.job(BAD))
+    assert not await store.end_if_unreadable(BAD)
+    assert await states(redis, BAD) == set()
+    assert await redis.zscore(KEYS.jobs, BAD) is None
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_good_record_is_not_ended(store: JobStore) -> None:
+    assert not await store.end_if_unreadable(GOOD)
+    assert not await store.end_if_unreadable("nobody")
+    assert (await store.status(GOOD)).state is JobState.QUEUED
+    with pytest.raises(UnknownJobError):
+        await store.status("nobody")
+
+
+# Formats
+
+
+def test_a_job_is_of_the_lowest_format_that_knows_its_options() -> None:
+    plain = make_job(id="a", source="/a", targets=["h:1/a:1"])
+    assert format_of(plain) == 1
+    assert format_of(plain.model_copy(update={"give_up_after": 60})) == 2
+    assert FORMAT == 2
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_job_of_a_newer_format_is_left_to_newer_workers(
+    store: JobStore, redis: ArqRedis
+) -> None:
+    await redis.hset(KEYS.job(BAD), mapping={"format": FORMAT + 1, "compression": "lz4"})
+    assert isinstance(await store.start(BAD, 0, "worker-1"), Wait)
+    job = await store.status(BAD)
+    assert (job.state, job.attempt, job.error) == (JobState.QUEUED, 0, None)
+    assert job.waiting_for
+    fields = await redis.hgetall(KEYS.job(BAD))
+    assert fields[b"waiting_for"] == b"a worker that understands jobs of format %d" % (FORMAT + 1)
+    assert not await store.end_if_unreadable(BAD)
+    assert await states(redis, BAD) == {JobState.QUEUED}
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_newer_worker_starts_it_at_once(
+    store: JobStore, redis: ArqRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await redis.hset(KEYS.job(BAD), "format", FORMAT + 1)
+    assert isinstance(await store.start(BAD, 0, "older"), Wait)
+    monkeypatch.setattr(formats, "FORMAT", FORMAT + 1)
+    claim = await store.start(BAD, 0, "newer")
+    assert isinstance(claim, Claim)
+    assert claim.attempt == 1
+    assert (await store.status(BAD)).waiting_for is None
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_job_of_the_release_before_formats_is_understood(
+    store: JobStore, redis: ArqRedis
+) -> None:
+    await redis.hdel(KEYS.job(GOOD), "format")
+    assert isinstance(await store.start(GOOD, 0, "worker-1"), Claim)
