@@ -20,6 +20,7 @@ from push_queue import (
     make_job,
 )
 from push_queue.formats import FORMAT, format_of
+from tests.support.claims import lose_in_arq
 
 KEYS = Keys("unreadable")
 GOOD, BAD = "good", "bad"
@@ -106,6 +107,7 @@ async def test_the_scripts_of_the_whole_queue_pass_over_it(
     await redis.zadd(KEYS.queue, {KEYS.arq_job_id(BAD, 0): 1}, xx=True)
     await dispatch.promote()
     assert await dispatch.release() == 0
+    await lose_in_arq(redis, KEYS, BAD)
     assert await dispatch.orphans(JobState.QUEUED, 0, 10) == (2, [BAD])
 
 
