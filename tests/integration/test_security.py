@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from tests.support.big_images import write_big_archive
-from tests.support.processes import ManagedProcess
+from tests.support.processes import ManagedProcess, free_port
 from tests.support.servers import (
     REPOSITORY_ROOT,
     RedisServer,
@@ -92,6 +92,10 @@ def test_everybody_can_work(
     site.output("producer", *to, "--id", "late", "--delay", "1h", "--priority", "high")
     site.output("producer", "cancel", "late")
     site.output("producer", *to, "--id", "one", "--wait")
+    away = f"127.0.0.1:{free_port()}/app:1"
+    site.output("producer", "enqueue", str(tar), "--to", away, "--id", "waits")
+    fleet.wait_ready(lambda: bool(site.admin.hexists("push:job:waits", "waiting_at")))
+    site.output("producer", "cancel", "waits")
     site.output("producer", *to, "--id", "two", "--cleanup", "--wait")
     status = json.loads(site.output("dashboard", "status", "two", "--json"))
     assert (status["state"], status["cleanup_outcome"]) == ("succeeded", "deleted")
