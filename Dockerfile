@@ -5,14 +5,18 @@ ARG PYTHON_IMAGE=python:3.12-slim
 
 FROM ${PYTHON_IMAGE} AS builder
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-# pip stays outside: the environment holds what the worker imports, and no more.
+# pip and the build tools stay outside: the environment holds what the worker imports, and no more.
 RUN python3 -m venv --without-pip /opt/venv
 WORKDIR /src
-# The pins change less often than the code, so they are a layer of their own.
-COPY requirements/runtime.txt requirements/
-RUN python3 -m pip --python /opt/venv/bin/python install --require-hashes -r requirements/runtime.txt
+# The pins change less often than the code, so they are a layer of their own. The lists are complete:
+# nothing is resolved, and what the index gains later changes nothing.
+COPY requirements requirements
+RUN python3 -m pip install --no-deps --require-hashes -r requirements/build.txt \
+    && python3 -m pip --python /opt/venv/bin/python install --no-deps --require-hashes -r requirements/runtime.txt
 COPY . .
-RUN python3 -m pip --python /opt/venv/bin/python install --no-deps .
+RUN python3 -m pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
+    && python3 -m pip --python /opt/venv/bin/python install --no-deps --no-index /dist/*.whl \
+    && python3 -m pip --python /opt/venv/bin/python check
 
 FROM ${PYTHON_IMAGE}
 # The numbers are fixed so that a shared image volume can be made readable for them.

@@ -21,9 +21,11 @@ PARALLEL := --numprocesses auto --dist loadscope
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 BENCH := $(VENV)/.bench-installed
-PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check -qq install
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PIP_INSTALL := $(PIP) -qq install
 # The lists are complete, so nothing is left to resolve: what the index gains changes nothing.
 PINNED := --no-deps --require-hashes --requirement
+PIP_CHECK := problems=$$($(PIP) check) || { echo "$$problems" >&2; exit 1; }
 
 .PHONY: install
 install: $(RUNTIME) ## Install what runs the queue into .venv
@@ -39,26 +41,39 @@ $(BIN)/python:
 # Debian splits ensurepip off into a package of its own; its pip can fill a venv all the same.
 $(BIN)/pip: | $(BIN)/python
 	@$(BIN)/python -m ensurepip --default-pip >/dev/null 2>&1 \
-	    || $(PYTHON) -m pip --disable-pip-version-check -qq --python $(BIN)/python install pip
+	    || $(PYTHON) -m pip --disable-pip-version-check -qq --python $(BIN)/python \
+	        install $(PINNED) requirements/pip.txt
 
-$(RUNTIME): requirements/runtime.txt pyproject.toml | $(BIN)/pip
+$(RUNTIME): requirements/build.txt requirements/runtime.txt pyproject.toml | $(BIN)/pip
 	@echo "Installing the pinned packages into $(VENV)"
+	@$(PIP_INSTALL) $(PINNED) requirements/build.txt
 	@$(PIP_INSTALL) $(PINNED) requirements/runtime.txt
-	@$(PIP_INSTALL) --no-deps --editable .
-	@$(BIN)/python -m pip --disable-pip-version-check check >/dev/null
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@$(PIP_CHECK)
 	@touch $@
 
 $(DEV): requirements/dev.txt $(RUNTIME)
 	@echo "Installing the development tools into $(VENV)"
 	@$(PIP_INSTALL) $(PINNED) requirements/dev.txt
-	@$(BIN)/python -m pip --disable-pip-version-check check >/dev/null
+	@$(PIP_CHECK)
 	@touch $@
 
 $(BENCH): requirements/bench.txt $(RUNTIME)
 	@echo "Installing what the benchmarks need into $(VENV)"
 	@$(PIP_INSTALL) $(PINNED) requirements/bench.txt
-	@$(BIN)/python -m pip --disable-pip-version-check check >/dev/null
+	@$(PIP_CHECK)
 	@touch $@
+
+COMPILE := uv pip compile --quiet --generate-hashes --universal --no-header
+
+.PHONY: pins
+pins: ## Complete the lists in requirements/ after a change of pyproject.toml, by uv
+	@$(COMPILE) pyproject.toml --extra embedded -o requirements/runtime.txt >/dev/null
+	@$(COMPILE) pyproject.toml --extra embedded --group dev -o requirements/dev.txt >/dev/null
+	@$(COMPILE) pyproject.toml --extra embedded --group bench -c requirements/dev.txt \
+	    -o requirements/bench.txt >/dev/null
+	@$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt >/dev/null
+	@$(COMPILE) --group pip -o requirements/pip.txt >/dev/null
 
 ##@ Trying it
 
@@ -170,7 +185,7 @@ stop-registry-compose: ## Stop it; its volume stays
 clean: stop-registry ## Remove what was built, measured and cached (not .venv)
 	rm -rf build dist htmlcov .run .coverage .coverage.*
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv*/*' -prune -exec rm -rf {} +
 
 .PHONY: help
 help: ## What there is
