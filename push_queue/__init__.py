@@ -1,7 +1,9 @@
 """What producers and workers of the push queue share: jobs, their states in Redis, settings."""
 
+import logging
+
 from push_queue.changes import Changes
-from push_queue.connection import Patience, arq_options, connect, redis_settings
+from push_queue.connection import arq_options, connect, redis_settings
 from push_queue.dispatch import TASK, Dispatch
 from push_queue.errors import (
     InvalidJobError,
@@ -32,6 +34,7 @@ from push_queue.models import (
     WorkerInfo,
     make_job,
 )
+from push_queue.patience import Patience
 from push_queue.redis_errors import redis_errors
 from push_queue.registries import RegistryLimits
 from push_queue.settings import RegistryCredentials, Settings, child_environment, load_settings
@@ -87,3 +90,6 @@ __all__ = [
     "redis_errors",
     "redis_settings",
 ]
+
+# Who uses the library decides what is logged; a command line that does not, shows nothing.
+logging.getLogger(__name__).addHandler(logging.NullHandler())

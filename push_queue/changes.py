@@ -7,9 +7,11 @@ from typing import Self
 from redis.asyncio import Redis
 
 from push_queue.keys import Keys
+from push_queue.patience import RIDE_OUT_SECONDS
 from push_queue.redis_errors import address_of, redis_errors
 
-CONFIRM_SECONDS = 10.0
+_ANSWER_SECONDS = 2.0
+"""Most that a confirmation may take, then the connection is made anew."""
 
 
 class Changes:
@@ -24,6 +26,7 @@ class Changes:
         self._address = address_of(redis)
         self._prefix = keys.progress("")
         self._job_ids = job_ids
+        self._asked = False
 
     async def __aenter__(self) -> Self:
         try:
@@ -50,6 +53,7 @@ class Changes:
         """
         with redis_errors(self._address):
             message = await self._pubsub.get_message(timeout=timeout)
+            await self._see_to_connection(silent=message is None)
         if message is None or message["type"] not in self._pubsub.PUBLISH_MESSAGE_TYPES:
             return None
         channel: bytes = message["channel"]
@@ -62,11 +66,26 @@ class Changes:
             await self._pubsub.psubscribe(f"{self._prefix}*")
         # Until Redis confirms it, a change that another connection makes could still be missed.
         unconfirmed = len(set(self._job_ids)) or 1
-        async with asyncio.timeout(CONFIRM_SECONDS):
+        async with asyncio.timeout(RIDE_OUT_SECONDS):
             while unconfirmed:
-                message = await self._pubsub.get_message(timeout=CONFIRM_SECONDS)
-                if message and message["type"] in ("subscribe", "psubscribe"):
+                message = await self._pubsub.get_message(timeout=_ANSWER_SECONDS)
+                if message is None:
+                    await self._disconnect()
+                elif message["type"] in ("subscribe", "psubscribe"):
                     unconfirmed -= 1
+
+    async def _see_to_connection(self, silent: bool) -> None:
+        """A server that stands still is as silent as one with nothing to tell: ask it."""
+        if silent and self._asked:
+            await self._disconnect()
+        elif silent:
+            await self._pubsub.ping()
+        self._asked = silent and not self._asked
+
+    async def _disconnect(self) -> None:
+        """The next read connects, and subscribes, anew."""
+        if self._pubsub.connection:
+            await self._pubsub.connection.disconnect(nowait=True)
 
     async def _close(self) -> None:
         with redis_errors(self._address):

@@ -1,18 +1,23 @@
 """The one place that turns settings into a connection to Redis."""
 
 import asyncio
-from dataclasses import replace
-from typing import Any, Self
+from typing import Any
 
-from arq.connections import ArqRedis, RedisSettings, create_pool
+from arq.connections import ArqRedis, RedisSettings
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    ConnectionPool,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
-from redis.backoff import AbstractBackoff, EqualJitterBackoff, NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
 
 from push_queue import codec
 from push_queue.keys import Keys
+from push_queue.patience import RIDE_OUT_SECONDS, TRANSIENT, Patience
 from push_queue.redis_errors import redis_errors
 from push_queue.redis_url import RedisAddress
 from push_queue.settings import Settings
@@ -20,43 +25,22 @@ from push_queue.settings import Settings
 CONNECT_SECONDS = 2.5
 """Most that a first connection may take."""
 
+_TCP_SECONDS = 2.0
+"""Most that connecting to one address may take."""
+
+_ANSWER_SECONDS = 5.0
+"""Without an answer for so long, a server stands still and its connection is made anew."""
+
 _SENTINEL_SECONDS = 1.0
-"""Most that connecting to one of several sentinels may take."""
-
-# A restart of Redis is ridden out. Connecting takes some 5 s of attempts, and a command in flight
-# connects anew before each of its own, so a command gives up after half a minute.
-_RETRIES, _BACKOFF_BASE, _BACKOFF_CAP = 6, 0.1, 2.0
-
-# redis-py lets a refused connection through as the OSError that it is.
-_TRANSIENT = (RedisConnectionError, RedisTimeoutError, OSError)
+"""Most that connecting to one of several sentinels, and each of its answers, may take."""
 
 # A queued job must not vanish because no worker came for a while, so arq's record outlives it.
 _JOB_RECORD_MS = 10 * 365 * 24 * 3600 * 1000
 
 
-class Patience(Retry):
-    """Commands wait for Redis as long as it takes, until ``end`` is called; a worker's do."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        super().__init__(*_durable(retries=-1))
-
-    def end(self) -> None:
-        """From now on a command that fails is given up, also one that is waiting already."""
-        self._retries = 0
-
-    def __deepcopy__(self, _: object) -> Self:
-        # redis-py copies it into each connection; all are to hear of the end.
-        return self
-
-
 def redis_settings(settings: Settings) -> RedisSettings:
-    """For arq's ``Worker``: retries the first connection as well as every command."""
+    """For arq's own ``Worker``, which connects by itself."""
     address = settings.redis_address
-    tls: dict[str, Any] = {"ssl_check_hostname": True, **dict(address.tls_options)}
-    if isinstance(tls["ssl_check_hostname"], str):
-        tls["ssl_check_hostname"] = tls["ssl_check_hostname"].lower() in {"1", "true", "yes"}
     return RedisSettings(
         host=list(address.sentinels) or address.host,
         port=address.port,
@@ -69,9 +53,9 @@ def redis_settings(settings: Settings) -> RedisSettings:
         sentinel_master=address.sentinel_master,
         conn_timeout=2,
         conn_retries=10,
-        retry=Retry(*_durable()),
-        retry_on_error=list(_TRANSIENT),
-        **tls,
+        retry=Patience(RIDE_OUT_SECONDS),
+        retry_on_error=list(TRANSIENT),
+        **_tls_options(address),
     )
 
 
@@ -85,58 +69,114 @@ def arq_options() -> dict[str, Any]:
 
 
 async def connect(settings: Settings) -> ArqRedis:
-    """Connect, or fail within :data:`CONNECT_SECONDS`; later commands ride out a short restart.
+    """Connect, or fail within :data:`CONNECT_SECONDS`.
+
+    Later commands wait for a Redis that is away for ``RIDE_OUT_SECONDS``, or as
+    ``set_retry`` says.
 
     Raises:
         RedisUnavailableError: nobody answers there.
         RedisRefusedError: the server does not want us.
     """
-    queue = Keys(settings.namespace).queue
-    first = replace(redis_settings(settings), conn_retries=0, retry=Retry(NoBackoff(), 0))
-    with redis_errors(settings.redis_address):
-        async with asyncio.timeout(CONNECT_SECONDS):
-            if settings.redis_address.sentinels:
-                redis = await _connect_by_sentinel(settings.redis_address, queue)
-            else:
-                redis = await create_pool(first, default_queue_name=queue, **arq_options())
-    redis.set_retry(Retry(*_durable()))
-    return redis
-
-
-class _SentinelRedis(ArqRedis):
-    """A client that asks sentinels where the primary is, and closes its connections to them."""
-
-    finder: Sentinel
-
-    async def aclose(self, close_connection_pool: bool | None = None) -> None:
-        await super().aclose(close_connection_pool)
-        for client in self.finder.sentinels:
-            await client.aclose()
-
-
-async def _connect_by_sentinel(address: RedisAddress, queue: str) -> ArqRedis:
-    """As arq does it, but for connections that are made anew when the primary changes."""
-    sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        address.sentinels,
-        socket_connect_timeout=_SENTINEL_SECONDS,
-        db=address.database,
-        username=address.username,
-        password=address.password,
-        retry_on_error=list(_TRANSIENT),
+    address = settings.redis_address
+    kind, pool = (
+        (_SentinelRedis, _primary(address)) if address.sentinels else (ArqRedis, _pool(address))
     )
-    redis: _SentinelRedis = sentinel.master_for(address.sentinel_master, redis_class=_SentinelRedis)
-    redis.finder = sentinel
-    redis.default_queue_name = queue
-    for name, value in arq_options().items():
-        setattr(redis, name, value)
+    redis = kind(pool, default_queue_name=Keys(settings.namespace).queue, **arq_options())
+    redis.auto_close_connection_pool = True
     try:
-        await redis.ping()
+        with redis_errors(address):
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await redis.ping()
     except BaseException:
         await redis.aclose()
         raise
+    redis.set_retry(Patience(RIDE_OUT_SECONDS))
     return redis
 
 
-def _durable(retries: int = _RETRIES) -> tuple[AbstractBackoff, int, Any]:
-    """Arguments of redis-py's Retry."""
-    return EqualJitterBackoff(cap=_BACKOFF_CAP, base=_BACKOFF_BASE), retries, _TRANSIENT
+class _WholeConnection(AbstractConnection):
+    """Connecting is tried again as a whole.
+
+    redis-py retries the opening only: a server that stands still, or is loading its data, fails in
+    the first words on the open connection.
+    """
+
+    async def connect(self) -> None:
+        if not self.is_connected:
+            await self.retry.call_with_retry(super().connect, lambda _: self.disconnect())
+
+
+class _TcpConnection(_WholeConnection, Connection):
+    pass
+
+
+class _TlsConnection(_WholeConnection, SSLConnection):
+    pass
+
+
+class _UnixConnection(_WholeConnection, UnixDomainSocketConnection):
+    pass
+
+
+class _SentinelRedis(ArqRedis):
+    """Closes its connections to the sentinels, too."""
+
+    connection_pool: SentinelConnectionPool
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await super().aclose(close_connection_pool)
+        for client in self.connection_pool.sentinel_manager.sentinels:
+            await client.aclose()
+
+
+class _PrimaryPool(SentinelConnectionPool):
+    """Leaves the old primary with all connections as soon as one has heard of a new one."""
+
+    async def release(self, connection: Connection) -> None:  # type: ignore[override]
+        if (connection.host, connection.port) != self.master_address:
+            await connection.disconnect(nowait=True)
+        await super().release(connection)
+
+
+def _primary(address: RedisAddress) -> _PrimaryPool:
+    """Connections that ask the sentinels where the primary is, whenever they are made."""
+    timeouts = {"socket_connect_timeout": _SENTINEL_SECONDS, "socket_timeout": _SENTINEL_SECONDS}
+    sentinel = Sentinel(address.sentinels, sentinel_kwargs=timeouts)  # type: ignore[no-untyped-call]
+    return _PrimaryPool(  # type: ignore[no-untyped-call]
+        address.sentinel_master, sentinel, **_options(address)
+    )
+
+
+def _pool(address: RedisAddress) -> ConnectionPool:
+    options = _options(address)
+    if address.socket_path:
+        return ConnectionPool(connection_class=_UnixConnection, path=address.socket_path, **options)
+    options |= {"host": address.host, "port": address.port}
+    if address.tls:
+        return ConnectionPool(connection_class=_TlsConnection, **options, **_tls_options(address))
+    return ConnectionPool(connection_class=_TcpConnection, **options)
+
+
+def _options(address: RedisAddress) -> dict[str, Any]:
+    """What any kind of connection is made with; at first it is tried once."""
+    return {
+        "db": address.database,
+        "username": address.username,
+        "password": address.password,
+        "socket_connect_timeout": _TCP_SECONDS,
+        "socket_timeout": _ANSWER_SECONDS,
+        "retry": Retry(NoBackoff(), 0),
+        "retry_on_error": list(TRANSIENT),
+    }
+
+
+def _tls_options(address: RedisAddress) -> dict[str, Any]:
+    options: dict[str, Any] = {"ssl_check_hostname": True, **dict(address.tls_options)}
+    if isinstance(options["ssl_check_hostname"], str):
+        options["ssl_check_hostname"] = options["ssl_check_hostname"].lower() in {
+            "1",
+            "true",
+            "yes",
+        }
+    return options

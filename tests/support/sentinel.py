@@ -82,6 +82,11 @@ class SentinelRedis:
             client.client_pause(CATCH_UP_SECONDS * 1000, all=False)
         self._sentinel.wait_ready(self._has_all, CATCH_UP_SECONDS)
 
+    def hand_over(self) -> None:
+        """Have the other server become the primary, and this one its replica, by order."""
+        with self._asking() as sentinel:
+            sentinel.sentinel_failover(SERVICE)
+
     def fail_over(self, strike: Callable[[ManagedProcess], None]) -> RedisServer:
         """Strike the primary's process, and return it once the other server is the primary."""
         old = self.primary

@@ -1,0 +1,128 @@
+"""How long commands wait for a Redis that is away.
+
+redis-py retries a command, within it the asking of the sentinels, and within that the connecting to
+the address they name, all by the same ``Retry``. One that is patient with an address never asks for
+another, so here only the outermost retries, and each retry starts from the beginning.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any, Self, TypeVar
+
+from redis.asyncio.retry import Retry
+from redis.backoff import EqualJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+logger = logging.getLogger(__name__)
+
+# redis-py lets a refused connection through as the OSError that it is. A primary that has become a
+# replica answers READONLY for as long as its connections live; a new one may lead to its successor.
+TRANSIENT: tuple[type[Exception], ...] = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    ReadOnlyError,
+    OSError,
+)
+
+T = TypeVar("T")
+
+RIDE_OUT_SECONDS = 30.0
+"""So long a producer's command waits for a Redis that restarts, or fails over."""
+
+_BACKOFF_BASE, _BACKOFF_CAP = 0.1, 2.0
+
+_retrying: ContextVar[bool] = ContextVar("_retrying", default=False)
+
+
+class Patience(Retry):
+    """Commands are tried again until Redis has been away for ``seconds``.
+
+    All connections of a client share it. It logs when Redis goes away and when it is back.
+    """
+
+    __slots__ = ("_away_since", "_back_since", "_seconds", "_told", "_waiting")
+
+    def __init__(self, seconds: float = math.inf) -> None:
+        backoff = EqualJitterBackoff(cap=_BACKOFF_CAP, base=_BACKOFF_BASE)
+        super().__init__(backoff, -1, TRANSIENT)  # type: ignore[arg-type]
+        self._seconds = seconds
+        self._waiting = 0
+        self._away_since: float | None = None
+        self._back_since = -math.inf
+        self._told = False
+
+    def end(self) -> None:
+        """From now on a command that fails is given up, also one that is waiting already."""
+        self._seconds = 0
+
+    async def call_with_retry(
+        self, do: Callable[[], Awaitable[T]], fail: Callable[[Any], Any]
+    ) -> T:
+        if _retrying.get():
+            return await self._try_once(do, fail)
+        failures, begun = 0, time.monotonic()
+        try:
+            while True:
+                try:
+                    result = await _inside(do)
+                except self._supported_errors as error:
+                    failures += 1
+                    if failures == 1:
+                        self._waiting += 1
+                    away = self._is_away(error, begun)
+                    await fail(error)
+                    if away >= self._seconds:
+                        raise
+                    await asyncio.sleep(self._backoff.compute(failures))
+                else:
+                    break
+        finally:
+            if failures:
+                self._waiting -= 1
+        self._answers()
+        return result
+
+    async def _try_once(self, do: Callable[[], Awaitable[T]], fail: Callable[[Any], Any]) -> T:
+        try:
+            return await do()
+        except self._supported_errors as error:
+            await fail(error)
+            raise
+
+    def _is_away(self, error: Exception, begun: float) -> float:
+        """The seconds since the first failure; ``begun`` is when the command was first tried."""
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+            # A server that stands still is noticed by one connection after the other.
+            self._told = begun >= self._back_since
+            if self._told:
+                logger.warning("Redis is away, commands wait for it: %s", error)
+        return now - self._away_since
+
+    def _answers(self) -> None:
+        # A replica still answers what only reads, so Redis is back when nobody waits any more.
+        if self._away_since is None or self._waiting:
+            return
+        self._back_since = time.monotonic()
+        if self._told:
+            logger.warning("Redis is back after %.1f s", self._back_since - self._away_since)
+        self._away_since = None
+
+    def __deepcopy__(self, _: object) -> Self:
+        # redis-py copies it into each connection; all are to hear of the end.
+        return self
+
+
+async def _inside(do: Callable[[], Awaitable[T]]) -> T:
+    token = _retrying.set(True)
+    try:
+        return await do()
+    finally:
+        _retrying.reset(token)

@@ -1,0 +1,123 @@
+"""Waiting for a Redis that is away: who retries, for how long, and what is logged."""
+
+import asyncio
+import copy
+import logging
+from collections.abc import Awaitable, Callable
+
+import pytest
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError, ResponseError
+
+from push_queue.patience import Patience
+
+
+@pytest.fixture(autouse=True)
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("push_queue.patience.EqualJitterBackoff", lambda **_: NoBackoff())
+
+
+async def ignore(_: Exception) -> None:
+    pass
+
+
+def failing(*errors: Exception) -> Callable[[], Awaitable[str]]:
+    """Fails with each of the errors, then answers."""
+    left = list(errors)
+
+    async def command() -> str:
+        if left:
+            raise left.pop(0)
+        return "answer"
+
+    return command
+
+
+def away(message: str = "refused") -> RedisConnectionError:
+    return RedisConnectionError(message)
+
+
+@pytest.mark.parametrize("error", [away(), ReadOnlyError("replica"), OSError("refused")])
+async def test_what_passes_is_tried_again(error: Exception) -> None:
+    assert await Patience().call_with_retry(failing(*[error] * 50), ignore) == "answer"
+
+
+async def test_other_errors_are_not() -> None:
+    with pytest.raises(ResponseError, match="wrong"):
+        await Patience().call_with_retry(failing(ResponseError("wrong")), ignore)
+
+
+async def test_only_the_outermost_retries() -> None:
+    """An address that stays dead is given up each time, and asked for again."""
+    patience = Patience()
+    asked = 0
+
+    async def ask_and_connect() -> str:
+        nonlocal asked
+        asked += 1
+        dead = asked < 3
+        return await patience.call_with_retry(failing(*[away()] * (99 if dead else 0)), ignore)
+
+    assert await patience.call_with_retry(ask_and_connect, ignore) == "answer"
+    assert asked == 3
+
+
+async def test_it_ends_when_redis_was_away_for_so_long() -> None:
+    with pytest.raises(RedisConnectionError, match="second"):
+        await Patience(1e-9).call_with_retry(failing(away("first"), away("second")), ignore)
+
+
+async def test_the_end_is_heard_by_all_connections() -> None:
+    patience = Patience()
+    copied = copy.deepcopy(patience)
+    waiting = asyncio.create_task(copied.call_with_retry(failing(*[away()] * 10**9), ignore))
+    await asyncio.sleep(0)
+    patience.end()
+    with pytest.raises(RedisConnectionError):
+        await waiting
+
+
+async def test_an_outage_is_logged_when_it_begins_and_ends(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING)
+    patience = Patience()
+    # It stands before the outage, and is noticed only after it.
+    old = asyncio.Event()
+
+    async def late() -> str:
+        if not old.is_set():
+            await old.wait()
+            raise away("late")
+        return "answer"
+
+    late_call = asyncio.create_task(patience.call_with_retry(late, ignore))
+    await asyncio.sleep(0)
+    calls = [patience.call_with_retry(failing(*[away()] * n), ignore) for n in (3, 1, 5)]
+    await asyncio.gather(*calls)
+    old.set()
+    await late_call
+    begins, ends = caplog.messages
+    assert begins == "Redis is away, commands wait for it: refused"
+    assert ends.startswith("Redis is back after ")
+
+
+async def test_what_only_reads_does_not_end_an_outage(caplog: pytest.LogCaptureFixture) -> None:
+    patience = Patience()
+    promoted = asyncio.Event()
+
+    async def write() -> str:
+        if not promoted.is_set():
+            await asyncio.sleep(0)
+            raise ReadOnlyError("replica")
+        return "answer"
+
+    writing = asyncio.create_task(patience.call_with_retry(write, ignore))
+    for _ in range(10):
+        await asyncio.sleep(0)
+        await patience.call_with_retry(failing(), ignore)
+    assert len(caplog.messages) == 1
+    promoted.set()
+    await writing
+    assert len(caplog.messages) == 2
