@@ -443,6 +443,9 @@ class JobStore:
             *flat(fields or {}),
         ]
         answer = await self._scripts.run("settle", claim.job.id, arguments)
+        if answer == b"unreadable":
+            await self._invalidate(claim.job.id, "targets: not a list in JSON")
+            return JobState.FAILED
         return JobState(answer.decode()) if answer else None
 
     async def _hashes(self, job_ids: Sequence[str]) -> list[dict[str, str]]:

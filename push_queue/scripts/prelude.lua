@@ -89,6 +89,14 @@ local function flat(record)
   return items
 end
 
+-- The job's targets as a list; nil where they cannot be read.
+local function targets_of(record)
+  local read, targets = pcall(cjson.decode, record.targets)
+  if read and type(targets) == 'table' and type(targets[1]) == 'string' then
+    return targets
+  end
+end
+
 local function publish(message)
   redis.call('PUBLISH', namespace .. ':progress:' .. id, cjson.encode(message))
 end

@@ -8,6 +8,7 @@
 --         no longer this worker's. `succeeded` becomes `superseded` where newer jobs have written
 --         all its tags, and `queued` where targets are left that could not be tried yet; `queued`
 --         for an error becomes `failed` when the job has waited for its registries long enough.
+--         'unreadable' when somebody has damaged the record meanwhile
 local fence, state, outcome = args[1], args[2], args[3]
 local error = args[4] ~= '' and args[4] or nil
 local error_kind = args[5] ~= '' and args[5] or nil
@@ -22,7 +23,10 @@ if record.state ~= 'running' then
 end
 
 if state == 'succeeded' then
-  local superseded, targets = 0, cjson.decode(record.targets)
+  local superseded, targets = 0, targets_of(record)
+  if not targets then
+    return 'unreadable'
+  end
   for _, target in ipairs(targets) do
     local result = redis.call('HGET', job, 'result:' .. target)
     if not result then

@@ -53,8 +53,7 @@ local function damage()
       return field .. ': not a number'
     end
   end
-  local read, targets = pcall(cjson.decode, record.targets)
-  if not read or type(targets) ~= 'table' or type(targets[1]) ~= 'string' then
+  if not targets_of(record) then
     return 'targets: not a list in JSON'
   end
 end
@@ -98,7 +97,7 @@ end
 -- The targets left to push to, and the digest of those that were pushed.
 local function targets_left()
   local left, pushed = {}, nil
-  for _, target in ipairs(cjson.decode(record.targets)) do
+  for _, target in ipairs(targets_of(record)) do
     local result = record['result:' .. target]
     if not result and superseded(target) then
       result = 'superseded'

@@ -20,7 +20,7 @@ from push_queue import (
     make_job,
 )
 from push_queue.formats import FORMAT, format_of
-from tests.support.claims import lose_in_arq
+from tests.support.claims import lose_in_arq, succeed
 
 KEYS = Keys("unreadable")
 GOOD, BAD = "good", "bad"
@@ -72,6 +72,16 @@ async def test_a_worker_that_meets_one_ends_it(
     assert await redis.zscore(KEYS.queue, KEYS.arq_job_id(BAD, 0)) is None
     assert await redis.ttl(KEYS.job(BAD)) > 0
     assert isinstance(await store.start(GOOD, 0, "worker-1"), Claim)
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_one_that_is_damaged_while_it_runs_ends(store: JobStore, redis: ArqRedis) -> None:
+    claim = await store.start(BAD, 0, "worker-1")
+    assert isinstance(claim, Claim)
+    await redis.hset(KEYS.job(BAD), "targets", "[")
+    assert await succeed(store, claim, f"sha256:{'d' * 64}") is JobState.FAILED
+    assert (await store.status(BAD)).error_kind == "invalid_job"
+    assert await states(redis, BAD) == {JobState.FAILED}
 
 
 @pytest.mark.usefixtures("jobs")
