@@ -4,10 +4,11 @@
 -- Result  {1, what earlier ones asked to be deleted, …} when this was the last, {0} when it was
 --         not; false when targets are left
 local record = read('source', 'targets', 'state')
-if not record.state then
+local targets = targets_of(record)
+if not record.state or not targets then
   return false
 end
-for _, target in ipairs(cjson.decode(record.targets)) do
+for _, target in ipairs(targets) do
   if redis.call('HEXISTS', job, 'result:' .. target) == 0 then
     return false
   end
