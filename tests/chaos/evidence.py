@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from producer import Attempt, JobStatus
 from tests.chaos.archives import JobImage
@@ -18,6 +19,9 @@ class Evidence:
 
     plan: Plan
     images: dict[str, JobImage]
+    """By the ids of their jobs."""
+    next_builds: dict[str, JobImage]
+    """What may have replaced a job's tar."""
     fleet: Fleet
     proxy: ChaosProxy
     registry: Registry
@@ -30,5 +34,9 @@ class Evidence:
     leftovers: list[str] = field(default_factory=list)
     tags: dict[str, HeldImage | None] = field(default_factory=dict)
     """What the registry holds, by `repository:tag`."""
+    sources: set[Path] = field(default_factory=set)
+    """The tars that are still there."""
+    replaced: set[str] = field(default_factory=set)
+    """Jobs whose tar was replaced."""
     timed_out: bool = False
     seconds: float = 0

@@ -10,7 +10,19 @@ from push_queue import Outcome
 from tests.chaos.evidence import Evidence
 from tests.chaos.plan import PlannedJob
 
-RULE_NAMES = ("lost", "stuck", "outcome", "attempts", "tag", "fenced", "left over", "worker")
+RULE_NAMES = (
+    "lost",
+    "stuck",
+    "outcome",
+    "attempts",
+    "tag",
+    "fenced",
+    "deleted wrongly",
+    "left over",
+    "worker",
+)
+
+PUSHED = frozenset({JobState.SUCCEEDED, JobState.SUPERSEDED})
 
 CLOCK = timedelta(milliseconds=5)
 """Timestamps are rounded."""
@@ -54,7 +66,8 @@ def every_job_ends_as_it_should(evidence: Evidence) -> Iterator[Violation]:
 def every_attempt_is_told(evidence: Evidence) -> Iterator[Violation]:
     for job, status in found(evidence):
         attempts = evidence.attempts[job.id]
-        if status.state is JobState.SUCCEEDED and not attempts:
+        # One that was put off when it had written its tags has used up none.
+        if status.state is JobState.SUCCEEDED and status.attempt and not attempts:
             yield Violation("attempts", "succeeded without an attempt", job.id)
         if any(one.finished_at > two.started_at + CLOCK for one, two in pairwise(attempts)):
             yield Violation("attempts", "two attempts overlap", job.id)
@@ -67,10 +80,7 @@ def own_tags_hold_their_image(evidence: Evidence) -> Iterator[Violation]:
         held = evidence.tags[job.own_tag]
         if held is None:
             yield Violation("tag", f"{job.own_tag} is not there", job.id)
-        elif (held.digest, held.config_digest) != (
-            status.digest,
-            evidence.images[job.id].config_digest,
-        ):
+        elif held.digest != status.digest or held.config_digest not in pushable(evidence, job.id):
             yield Violation("tag", f"{job.own_tag} holds another image", job.id)
         elif held.missing_blobs:
             yield Violation("tag", f"{job.own_tag} lacks {held.missing_blobs}", job.id)
@@ -81,19 +91,19 @@ def contended_tags_hold_the_last_enqueued(evidence: Evidence) -> Iterator[Violat
 
     A job may be cancelled when it has written the tag already: then the tag may hold its image.
     """
-    job_of = {image.config_digest: job_id for job_id, image in evidence.images.items()}
     by_tag = sorted(found(evidence), key=lambda pair: pair[0].contended_tag)
     for tag, group in groupby(by_tag, key=lambda pair: pair[0].contended_tag):
         contenders = {status.id: status for _, status in group}
         held = evidence.tags[tag]
-        holder = contenders.get(job_of[held.config_digest]) if held else None
+        job_of = {config: job_id for job_id in contenders for config in pushable(evidence, job_id)}
+        holder = contenders.get(job_of.get(held.config_digest, "")) if held else None
         last = max(
             (status for status in contenders.values() if result(status, tag) == "pushed"),
             key=lambda status: status.sequence,
             default=None,
         )
         if last and holder is None:
-            yield Violation("tag", f"{tag} is not there", last.id)
+            yield Violation("tag", f"{tag} holds no image of theirs", last.id)
         elif last and holder and holder.id != last.id and not written_in_vain(holder, last):
             yield Violation("tag", f"{tag} holds the image of {holder.id}", last.id)
         for status in contenders.values():
@@ -123,6 +133,35 @@ def no_fenced_worker_pushes(evidence: Evidence) -> Iterator[Violation]:
             yield Violation("fenced", f"{write.worker} wrote {write.tag} at {at}", job_id)
 
 
+def nothing_is_deleted_wrongly(evidence: Evidence) -> Iterator[Violation]:
+    for job, status in found(evidence):
+        tar = evidence.images[job.id].path
+        if job.broken or tar in evidence.sources:
+            continue
+        if reason := reason_to_keep(evidence, job, status):
+            yield Violation("deleted wrongly", f"{tar.name}, {reason}", job.id)
+
+
+def reason_to_keep(evidence: Evidence, job: PlannedJob, status: JobStatus) -> str | None:
+    """Why the job's tar must still be there, if it must."""
+    if not job.cleanup:
+        return "which nobody wanted to be deleted"
+    if not status.state.final:
+        return "before the job was over"
+    ends = [
+        (other.finished_at, other.state)
+        for named, other in found(evidence)
+        if named.source == job.source and other.finished_at
+    ]
+    if max(ends)[1] not in PUSHED:
+        return "which the last job that names it has not pushed"
+    if job.id in evidence.replaced and pushed_config(evidence, job) != (
+        evidence.next_builds[job.id].config_digest
+    ):
+        return "which is the next build's"
+    return None
+
+
 def nothing_is_left_over(evidence: Evidence) -> Iterator[Violation]:
     for key in evidence.leftovers:
         yield Violation("left over", key)
@@ -140,6 +179,7 @@ RULES: tuple[Rule, ...] = (
     own_tags_hold_their_image,
     contended_tags_hold_the_last_enqueued,
     no_fenced_worker_pushes,
+    nothing_is_deleted_wrongly,
     nothing_is_left_over,
     workers_do_as_told,
 )
@@ -158,6 +198,19 @@ def found(evidence: Evidence) -> Iterator[tuple[PlannedJob, JobStatus]]:
 def allowed_states(evidence: Evidence, job: PlannedJob) -> set[JobState]:
     wanted = {JobState.FAILED if job.broken else JobState.SUCCEEDED}
     return wanted | ({JobState.CANCELLED} if job.id in evidence.cancelled else set())
+
+
+def pushable(evidence: Evidence, job_id: str) -> set[str]:
+    """Configs of the images that the job may have pushed."""
+    images = [evidence.images[job_id]]
+    if job_id in evidence.replaced:
+        images.append(evidence.next_builds[job_id])
+    return {image.config_digest for image in images}
+
+
+def pushed_config(evidence: Evidence, job: PlannedJob) -> str | None:
+    held = evidence.tags[job.own_tag]
+    return held.config_digest if held else None
 
 
 def result(status: JobStatus, tag: str) -> str | None:

@@ -9,8 +9,11 @@ from tests.chaos.plan import PlannedJob
 WINDOW = 40
 """Jobs that wait or run at the most; the producer enqueues more as they end."""
 
-MAX_ATTEMPTS = 50
-"""More than any job can need, so that one that fails has been failed by the queue."""
+MAX_ATTEMPTS = 12
+"""More than any job can need, and fewer than would outlast a registry that is away for long.
+
+So one that fails has been failed by the queue.
+"""
 
 
 class Jobs:
@@ -53,5 +56,6 @@ class Jobs:
             evidence.images[job.id].path,
             [f"{evidence.proxy.host_of(job)}/{tag}" for tag in job.tags],
             job_id=job.id,
+            cleanup=job.cleanup,
             max_attempts=MAX_ATTEMPTS,
         )

@@ -6,7 +6,7 @@ import redis
 
 STUCK = (
     r"arq:.*|{ns}:queue|{ns}:jobs:(queued|running|retrying)"
-    r"|{ns}:claim:.*|{ns}:source:.*|{ns}:tag:.*:writer|{ns}:registry:.*:slots"
+    r"|{ns}:claim:.*|{ns}:source:.*|{ns}:tag:.*:writer|{ns}:writes|{ns}:registry:.*:slots"
 )
 """Keys that stand for work to be done, or being done."""
 

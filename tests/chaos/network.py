@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from tests.chaos.door import Door
-from tests.chaos.plan import NetworkFault, NetworkStrike, PlannedJob
+from tests.chaos.plan import NetworkFault, NetworkStrike, PlannedJob, is_contended
 from tests.support.proxy import (
     Fault,
     FaultProxy,
+    Hold,
     Predicate,
     Request,
     is_manifest_put,
@@ -75,6 +76,27 @@ class TagWrite:
     """`repository:tag`."""
 
 
+class HeldWrite:
+    """A write of a contended tag that stands still at the proxy.
+
+    Attributes:
+        hold: when it does, and how it is let go.
+        worker: whose it is, by the name that it signs in with.
+        tag: `repository:tag`.
+    """
+
+    hold: Hold
+    worker: str
+    tag: str
+
+    def takes(self, request: Request) -> bool:
+        tag = written_tag(request)
+        if tag is None or not is_contended(tag):
+            return False
+        self.worker, self.tag = signed_in(request) or "", tag
+        return True
+
+
 class ChaosProxy(FaultProxy):
     """Asks every worker to sign in, and knows it by that; the registry behind it does not care.
 
@@ -107,6 +129,12 @@ class ChaosProxy(FaultProxy):
     def host_of(self, job: PlannedJob) -> str:
         """The registry of the job's targets."""
         return self.remote.host if job.remote else self.host
+
+    def detain_tag_write(self, *, cut: bool = False) -> HeldWrite:
+        """Let the next write of a contended tag stand still, its client cut off or waiting."""
+        held = HeldWrite()
+        held.hold = self.detain(held.takes, cut=cut)
+        return held
 
     def _take_fault(self, request: Request) -> Fault | None:
         if self.storm and request.headers["host"] == self.remote.host:

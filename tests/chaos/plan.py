@@ -24,12 +24,16 @@ class Fault(StrEnum):
     WORKER_PAUSE = "worker paused beyond its lease"
     CLOCK_FAST = "worker's clock 60 s fast"
     CLOCK_SLOW = "worker's clock 60 s slow"
+    TAG_PAUSED = "worker paused in a tag write, which comes late"
+    TAG_KILLED = "worker killed in a tag write, which comes late"
+    TAG_CUT = "worker cut off in a tag write, which comes late"
     REDIS_KILL = "Redis killed, and back"
     REGISTRY_KILL = "registry killed, and back"
     REMOTE_AWAY = "remote registry refuses connections for long"
     REMOTE_STORM = "remote registry answers 502 and 504 for long"
     CANCEL = "job cancelled"
     RETRY = "job enqueued again"
+    REPLACE = "tar replaced in mid-push"
 
 
 class NetworkFault(StrEnum):
@@ -51,14 +55,24 @@ JOBS_FOR_EACH: dict[Fault, int] = {
     Fault.WORKER_PAUSE: 30,
     Fault.CLOCK_FAST: 60,
     Fault.CLOCK_SLOW: 60,
+    Fault.TAG_PAUSED: 40,
+    Fault.TAG_KILLED: 40,
+    Fault.TAG_CUT: 40,
     Fault.REDIS_KILL: 50,
     Fault.REGISTRY_KILL: 50,
     Fault.REMOTE_AWAY: 150,
     Fault.REMOTE_STORM: 150,
     Fault.CANCEL: 12,
     Fault.RETRY: 15,
+    Fault.REPLACE: 25,
 }
 """One such fault in so many jobs; at least one."""
+
+LATEST = dict.fromkeys((Fault.TAG_PAUSED, Fault.TAG_KILLED, Fault.TAG_CUT), 0.4)
+"""Share of the jobs that have ended when the last such fault strikes; 0.7 for others.
+
+To overtake a tag's writer there must be jobs left that write it.
+"""
 
 JOBS_FOR_EACH_NETWORK_FAULT = 20
 
@@ -69,10 +83,15 @@ REQUESTS_OF_A_JOB: dict[NetworkFault, float] = {
 }
 """Requests of the kind that each fault can strike; a lower bound, so that all strike."""
 
+CONTENDED = "latest"
+
 SMALL_BYTES = (1_000, 60_000)
 BIG_BYTES = (2_000_000, 5_000_000)
 BIG_SHARE = 0.25
 BROKEN_SHARE = 0.04
+CLEANUP_SHARE = 0.5
+SHARED_SHARE = 0.5
+"""Of the jobs with cleanup: the tar is that of the job before, if that has cleanup, too."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +105,9 @@ class PlannedJob:
     broken: bool
     """Its archive is missing, so it must fail."""
     own_tag_first: bool
+    cleanup: bool
+    source: int
+    """The number of the job whose archive this is."""
 
     @property
     def id(self) -> str:
@@ -102,12 +124,17 @@ class PlannedJob:
 
     @property
     def contended_tag(self) -> str:
-        return f"{self.repository}:latest"
+        return f"{self.repository}:{CONTENDED}"
 
     @property
     def tags(self) -> tuple[str, ...]:
         tags = (self.own_tag, self.contended_tag)
         return tags if self.own_tag_first else tags[::-1]
+
+
+def is_contended(tag: str) -> bool:
+    """Of `repository:tag`: whether more than one job writes it."""
+    return tag.endswith(f":{CONTENDED}")
 
 
 @dataclass(frozen=True, order=True)
@@ -152,21 +179,28 @@ class Plan:
         return tuple(self._draw_network_strikes(random.Random(f"{self.seed} network")))
 
     def _draw_jobs(self, rng: random.Random) -> Iterator[PlannedJob]:
+        lent = None  # the tar of the job before, if it may be shared
         for number in range(self.count):
             big = rng.random() < BIG_SHARE
+            cleanup = rng.random() < CLEANUP_SHARE
+            shares = cleanup and lent is not None and rng.random() < SHARED_SHARE
+            broken = not shares and rng.random() < BROKEN_SHARE
             yield PlannedJob(
                 number=number,
                 repository=f"chaos/app-{number % REPOSITORIES}",
                 layer_bytes=rng.randint(*(BIG_BYTES if big else SMALL_BYTES)),
                 big=big,
-                broken=rng.random() < BROKEN_SHARE,
+                broken=broken,
                 own_tag_first=rng.random() < 0.5,
+                cleanup=cleanup,
+                source=number - 1 if shares else number,
             )
+            lent = number if cleanup and not shares and not broken else None
 
     def _draw_strikes(self, rng: random.Random) -> Iterator[Strike]:
         for fault, jobs in JOBS_FOR_EACH.items():
             for _ in range(max(1, self.count // jobs)):
-                after = rng.randint(self.count // 10, self.count * 7 // 10)
+                after = rng.randint(self.count // 10, int(self.count * LATEST.get(fault, 0.7)))
                 draw = SUBJECTS.get(fault, a_worker)
                 yield Strike(after, fault, draw(self, after, rng), rng.uniform(0.2, 1.5))
 
@@ -189,11 +223,21 @@ def a_job_at_the_head(plan: Plan, after: int, rng: random.Random) -> int:
     return min(after + rng.randrange(12), plan.count - 1)
 
 
-def a_job_of_before(plan: Plan, after: int, rng: random.Random) -> int:
-    return rng.randrange(after)
+def a_job_that_keeps_its_tar(plan: Plan, after: int, rng: random.Random) -> int:
+    """One that has begun or soon will."""
+    return rng.choice([job.number for job in plan.jobs[: after + 10] if not job.cleanup])
+
+
+def a_tar_to_replace(plan: Plan, after: int, rng: random.Random) -> int:
+    """Of a job that has it for itself, best of one that has not begun by then, and is big."""
+    lent = {job.source for job in plan.jobs if job.source != job.number}
+    own = (job for job in plan.jobs if job.cleanup and job.source == job.number and not job.broken)
+    alone = (job for job in own if job.number not in lent)
+    return min(alone, key=lambda job: (job.number < after, not job.big, job.number)).number
 
 
 SUBJECTS: dict[Fault, Callable[[Plan, int, random.Random], int]] = {
     Fault.CANCEL: a_job_at_the_head,
-    Fault.RETRY: a_job_of_before,
+    Fault.RETRY: a_job_that_keeps_its_tar,
+    Fault.REPLACE: a_tar_to_replace,
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from producer import PushQueue, UnknownJobError, load_settings
 from push_queue import JobStore, Keys, connect
-from tests.chaos.archives import write_images
+from tests.chaos.archives import write_images, write_next_builds
 from tests.chaos.evidence import Evidence
 from tests.chaos.fleet import Fleet
 from tests.chaos.jobs import Jobs
@@ -16,7 +16,7 @@ from tests.chaos.leftovers import leftovers
 from tests.chaos.network import ChaosProxy
 from tests.chaos.plan import WORKERS, Plan
 from tests.chaos.read_back import read_tag
-from tests.chaos.settings import LEASE_SECONDS, NAMESPACE
+from tests.chaos.settings import LEASE_SECONDS, NAMESPACE, SETTLED_SECONDS
 from tests.chaos.strikes import Strikes
 from tests.support.processes import POLL_SECONDS
 from tests.support.sentinel import SentinelRedis, run_sentinel_redis
@@ -76,6 +76,7 @@ class ChaosRun:
 
     async def _gather(self) -> None:
         evidence = self._evidence
+        await self._settle()
         for job in self._plan.jobs:
             try:
                 evidence.statuses[job.id] = await self._store.status(job.id)
@@ -87,15 +88,17 @@ class ChaosRun:
         tags = {tag for job in self._plan.jobs for tag in job.tags}
         for tag in sorted(tags):
             evidence.tags[tag] = await asyncio.to_thread(read_tag, evidence.registry.url, tag)
+
+    async def _settle(self) -> None:
+        """Wait until nothing is left to be done, as killed workers' leases and writes of tags."""
         with self._redis.primary.client() as redis:
 
             async def clean() -> bool:
-                evidence.leftovers = leftovers(redis, NAMESPACE)
-                return not evidence.leftovers
+                self._evidence.leftovers = leftovers(redis, NAMESPACE)
+                return not self._evidence.leftovers
 
             with suppress(TimeoutError):
-                # What a killed worker held frees itself within the lease.
-                await becomes(clean, timeout=3 * LEASE_SECONDS)
+                await becomes(clean, timeout=SETTLED_SECONDS)
 
 
 async def run_chaos(plan: Plan, directory: Path) -> Evidence:
@@ -103,9 +106,11 @@ async def run_chaos(plan: Plan, directory: Path) -> Evidence:
 
     What became of it is for `invariants` to judge.
     """
-    sources = directory / "sources"
+    sources, next_builds = directory / "sources", directory / "next"
     sources.mkdir()
+    next_builds.mkdir()
     images = await asyncio.to_thread(write_images, plan, sources)
+    later = await asyncio.to_thread(write_next_builds, plan, next_builds)
     async with AsyncExitStack() as stack:
         redis = stack.enter_context(run_sentinel_redis(directory / "redis"))
         registry = stack.enter_context(run_registry(directory / "registry"))
@@ -116,8 +121,9 @@ async def run_chaos(plan: Plan, directory: Path) -> Evidence:
         connection = await stack.enter_async_context(await connect(settings))
         fleet = Fleet(WORKERS, directory, redis, (proxy.host, proxy.remote.host), sources)
         stack.callback(fleet.close)
-        evidence = Evidence(plan, images, fleet, proxy, registry)
+        evidence = Evidence(plan, images, later, fleet, proxy, registry)
         store = JobStore(connection, Keys(NAMESPACE))
         await ChaosRun(evidence, redis, queue, store).run()
         await fleet.stop()
+        evidence.sources = set(sources.iterdir())
         return evidence

@@ -1,15 +1,20 @@
 """What each fault of a plan does to workers, servers and jobs."""
 
 import asyncio
+import math
+import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from urllib.error import HTTPError
 
 from producer import JobState, PushQueue
 from push_queue import JobStore
 from tests.chaos.evidence import Evidence
 from tests.chaos.jobs import Jobs
+from tests.chaos.network import HeldWrite
 from tests.chaos.patience import patiently
 from tests.chaos.plan import Fault, Strike
+from tests.chaos.read_back import read_tag
 from tests.chaos.settings import LEASE_SECONDS
 from tests.support.clocks import clock_off_by
 from tests.support.sentinel import SentinelRedis
@@ -19,6 +24,8 @@ from tests.support.waiting import becomes
 Action = Callable[[Strike], Awaitable[None]]
 
 MID_UPLOAD_SECONDS = 3.0
+TAG_WRITE_SECONDS = 15.0
+OVERTAKEN_SECONDS = 4.0 * LEASE_SECONDS
 LONG_SECONDS = 8.0
 """Longer than all attempts of a job would last."""
 
@@ -49,17 +56,22 @@ class Strikes:
             Fault.WORKER_PAUSE: self._pause_worker,
             Fault.CLOCK_FAST: self._put_clock_off(60),
             Fault.CLOCK_SLOW: self._put_clock_off(-60),
+            Fault.TAG_PAUSED: self._pause_tag_writer,
+            Fault.TAG_KILLED: self._kill_tag_writer,
+            Fault.TAG_CUT: self._cut_tag_writer,
             Fault.REDIS_KILL: self._restart_redis,
             Fault.REGISTRY_KILL: self._restart_registry,
             Fault.REMOTE_AWAY: self._shut_remote,
             Fault.REMOTE_STORM: self._break_remote,
             Fault.CANCEL: self._cancel,
             Fault.RETRY: self._retry,
+            Fault.REPLACE: self._replace_tar,
         }
 
     async def strike(self, strike: Strike) -> None:
-        await self._actions[strike.fault](strike)
-        self._evidence.struck[strike.fault] += 1
+        with suppress(TimeoutError):  # what it waited for did not come by
+            await self._actions[strike.fault](strike)
+            self._evidence.struck[strike.fault] += 1
 
     # Jobs
 
@@ -72,6 +84,21 @@ class Strikes:
         job_id = await self._jobs.enqueued(strike.subject)
         await patiently(lambda: self._queue.wait(job_id))
         await patiently(lambda: self._queue.retry(job_id))
+
+    async def _replace_tar(self, strike: Strike) -> None:
+        """As the next build does: with a rename, best while the tar is being pushed."""
+        job_id = await self._jobs.enqueued(strike.subject)
+        tar = self._evidence.images[job_id].path
+        new = tar.with_suffix(".new")
+        shutil.copyfile(self._evidence.next_builds[job_id].path, new)
+
+        async def has_begun() -> bool:
+            status = await patiently(lambda: self._store.status(job_id))
+            return status.bytes_done > 0 or status.state.final
+
+        await becomes(has_begun, timeout=math.inf)
+        self._evidence.replaced.add(job_id)
+        new.replace(tar)
 
     # Workers, best while they send a big layer
 
@@ -93,6 +120,47 @@ class Strikes:
             await self._fleet.terminate(strike.subject, **clock_off_by(seconds))
 
         return restart
+
+    async def _pause_tag_writer(self, strike: Strike) -> None:
+        held = await self._detained_tag_write()
+        async with self._fleet.paused(self._fleet.place_of(held.worker)):
+            await self._let_go_when_overtaken(held)
+
+    async def _kill_tag_writer(self, strike: Strike) -> None:
+        held = await self._detained_tag_write()
+        await self._fleet.kill(self._fleet.place_of(held.worker))
+        await self._let_go_when_overtaken(held)
+
+    async def _cut_tag_writer(self, strike: Strike) -> None:
+        await self._let_go_when_overtaken(await self._detained_tag_write(cut=True))
+
+    async def _detained_tag_write(self, *, cut: bool = False) -> HeldWrite:
+        held = self._evidence.proxy.detain_tag_write(cut=cut)
+        try:
+            async with asyncio.timeout(TAG_WRITE_SECONDS):
+                await held.hold.reached.wait()
+        except TimeoutError:
+            held.hold.release()
+            raise
+        return held
+
+    async def _let_go_when_overtaken(self, held: HeldWrite) -> None:
+        """Let a write go when another has changed the tag; after a while if none has."""
+        seen: set[str | None] = set()
+
+        async def overtaken() -> bool:
+            with suppress(HTTPError):  # distribution fails to read a tag while it is written
+                seen.add(await self._digest_of(held.tag))
+            return len(seen) > 1
+
+        with suppress(TimeoutError):
+            await becomes(overtaken, timeout=OVERTAKEN_SECONDS)
+        held.hold.release()
+
+    async def _digest_of(self, tag: str) -> str | None:
+        async with self._registry_up:
+            held = await asyncio.to_thread(read_tag, self._evidence.registry.url, tag)
+        return held.digest if held else None
 
     async def _in_mid_upload(self, place: int) -> None:
         """Wait until the worker does, or for a while if it does not."""

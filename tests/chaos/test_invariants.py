@@ -14,7 +14,7 @@ from tests.chaos.archives import JobImage
 from tests.chaos.evidence import Evidence
 from tests.chaos.invariants import violations
 from tests.chaos.network import TagWrite
-from tests.chaos.plan import Plan
+from tests.chaos.plan import Plan, PlannedJob
 from tests.chaos.read_back import HeldImage
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -22,10 +22,16 @@ SECOND = timedelta(seconds=1)
 PLAN = Plan(seed=1, count=6)
 FIRST, _, _, LAST, *_ = PLAN.jobs
 """Of the same repository."""
+KEPT = next(job for job in PLAN.jobs if not job.cleanup)
+CLEANED = next(job for job in reversed(PLAN.jobs) if job.cleanup)
 
 
 def digest_of(job_id: str) -> str:
     return f"sha256:{job_id}"
+
+
+def image_of(job_id: str) -> JobImage:
+    return JobImage(Path(f"/{job_id}.tar"), f"config of {job_id}")
 
 
 def held(job_id: str) -> HeldImage:
@@ -46,12 +52,14 @@ def good_evidence() -> Evidence:
     """All jobs were pushed in their order, each at the first attempt."""
     evidence = Evidence(
         PLAN,
-        {job.id: JobImage(Path("/image.tar"), f"config of {job.id}") for job in PLAN.jobs},
+        {job.id: image_of(job.id) for job in PLAN.jobs},
+        next_builds={CLEANED.id: JobImage(Path("/next.tar"), "config of the next build")},
         fleet=SimpleNamespace(name_of=str, complaints=[]),  # type: ignore[arg-type]
         proxy=SimpleNamespace(tag_writes=[]),  # type: ignore[arg-type]
         registry=None,  # type: ignore[arg-type]
     )
     evidence.known_ids = {job.id for job in PLAN.jobs}
+    evidence.sources = {image.path for image in evidence.images.values()}
     for job in PLAN.jobs:
         evidence.statuses[job.id] = JobStatus(
             id=job.id,
@@ -65,6 +73,7 @@ def good_evidence() -> Evidence:
                 for tag in job.tags
             ),
             enqueued_at=START,
+            finished_at=START + 9 * SECOND,
         )
         evidence.attempts[job.id] = [attempt("one", 0, 9, Outcome.SUCCEEDED)]
         evidence.tags |= dict.fromkeys(job.tags, held(job.id))
@@ -78,6 +87,12 @@ def change(evidence: Evidence, job_id: str, **fields: Any) -> None:
 
 def test_there_is_nothing_wrong_with_a_good_run() -> None:
     assert violations(good_evidence()) == []
+
+
+def test_a_tar_may_go_once_it_is_pushed() -> None:
+    evidence = good_evidence()
+    delete_a_tar(evidence, CLEANED)
+    assert violations(evidence) == []
 
 
 def lose_a_job(evidence: Evidence) -> None:
@@ -125,6 +140,25 @@ def write_after_the_job_was_lost(evidence: Evidence) -> None:
     evidence.proxy.tag_writes.append(TagWrite(START + 20 * SECOND, "two", FIRST.own_tag))
 
 
+def delete_a_tar(evidence: Evidence, job: PlannedJob) -> None:
+    evidence.sources.remove(evidence.images[job.id].path)
+
+
+def delete_a_tar_that_is_kept(evidence: Evidence) -> None:
+    delete_a_tar(evidence, KEPT)
+
+
+def delete_the_tar_of_a_cancelled_job(evidence: Evidence) -> None:
+    delete_a_tar(evidence, CLEANED)
+    change(evidence, CLEANED.id, state=JobState.CANCELLED)
+    evidence.cancelled.add(CLEANED.id)
+
+
+def delete_the_next_build(evidence: Evidence) -> None:
+    delete_a_tar(evidence, CLEANED)
+    evidence.replaced.add(CLEANED.id)
+
+
 def leave_a_key(evidence: Evidence) -> None:
     evidence.leftovers.append("arq:in-progress:1")
 
@@ -146,6 +180,9 @@ def end_a_worker(evidence: Evidence) -> None:
         (supersede_the_last, "tag"),
         (write_while_another_has_the_job, "fenced"),
         (write_after_the_job_was_lost, "fenced"),
+        (delete_a_tar_that_is_kept, "deleted wrongly"),
+        (delete_the_tar_of_a_cancelled_job, "deleted wrongly"),
+        (delete_the_next_build, "deleted wrongly"),
         (leave_a_key, "left over"),
         (end_a_worker, "worker"),
     ],
