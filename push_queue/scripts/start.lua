@@ -66,12 +66,15 @@ end
 -- Why a registry cannot be tried now, and in how many milliseconds it may be; nothing when it can.
 local probing = {}
 local function held_back(registry)
-  local pause = redis.call('HMGET', pause_key(registry), 'until', 'probe_until', 'reason', 'kind')
+  local pause = redis.call('HMGET', pause_key(registry),
+    'until', 'probe_until', 'reason', 'kind', 'asked_until')
   if pause[1] then
     local left = math.max(tonumber(pause[1]), tonumber(pause[2] or 0)) - now_ms
     if left > 0 then
+      local asked = tonumber(pause[5] or 0) >= tonumber(pause[1])
+      local how = asked and ' wants a pause: ' or ' is away: '
       return {
-        registry = registry, ms = left, why = registry .. ' wants a pause: ' .. pause[3],
+        registry = registry, ms = left, why = registry .. how .. pause[3],
         error = pause[3], error_kind = pause[4] or 'registry_unavailable',
       }
     end

@@ -106,14 +106,25 @@ async def test_a_job_waits_for_its_registry_without_an_attempt(
     assert waiting(await store.status("job-1")) == (JobState.RUNNING, 1, None)
 
 
+async def test_why_a_job_waits_tells_a_registry_that_is_away_from_one_that_asked(
+    store: JobStore, registries: RegistryLimits, clock: RedisClock
+) -> None:
+    await enqueue(store, "job-1")
+    await registries.pause(HOST, "too many requests", 20)
+    clock.advance(20)
+    await registries.pause(HOST, "no answer")
+    await wait(store)
+    assert (await store.status("job-1")).waiting_for == f"{HOST} is away: no answer"
+
+
 async def test_with_all_registries_away_it_waits_for_the_first_to_come_back(
     store: JobStore, registries: RegistryLimits, redis: Redis
 ) -> None:
     await enqueue(store, "job-1", targets=(HERE, THERE))
     await registries.pause(HOST, "too many requests", 20)
-    await registries.pause(OTHER, "no answer", 7)
+    await registries.pause(OTHER, "too many requests", 7)
     await wait(store)
-    reason = f"{OTHER} wants a pause: no answer"
+    reason = f"{OTHER} wants a pause: too many requests"
     assert (await store.status("job-1")).waiting_for == reason
     assert await waiting_at(redis, OTHER) == ["job-1"]
     await registries.pause(OTHER, "no answer", 60)

@@ -1,0 +1,67 @@
+"""A registry that goes away and comes back: no job fails, and those of others do not wait."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from producer import JobState, JobStatus, PushQueue
+from tests.support.images import ARCHIVES
+from tests.support.processes import ManagedProcess
+from tests.support.servers import RedisServer, Registry
+from tests.support.waiting import becomes
+
+pytestmark = pytest.mark.integration
+
+StartWorker = Callable[..., ManagedProcess]
+JOBS = 200
+FAILURES = 4
+
+
+async def test_jobs_wait_for_their_registry_and_use_up_no_attempt(
+    tmp_path: Path,
+    queue: PushQueue,
+    namespace: str,
+    worker: StartWorker,
+    shared_redis: RedisServer,
+    start_registry: Callable[..., Registry],
+    registry_host: str,
+    repository: str,
+) -> None:
+    path = ARCHIVES["guide"](tmp_path).path
+    registry = start_registry()
+    assert registry.process
+    for _ in range(2):
+        worker()
+
+    async def enqueue(target: str) -> str:
+        return (await queue.enqueue(path, target, max_attempts=1)).id
+
+    async def statuses() -> list[JobStatus]:
+        return [await queue.status(job_id) for job_id in ids]
+
+    first = await enqueue(f"{registry.host}/app:first")
+    assert (await queue.wait(first, timeout=30)).state is JobState.SUCCEEDED
+    registry.process.kill()
+    ids = [await enqueue(f"{registry.host}/app:{number}") for number in range(JOBS)]
+
+    async def is_away_for_long() -> bool:
+        with shared_redis.client() as redis:
+            pause = redis.hgetall(f"{namespace}:registry:{registry.host}:pause")
+        return int(pause.get("streak", 0)) >= FAILURES
+
+    await becomes(is_away_for_long, timeout=60)
+    others = [await enqueue(f"{registry_host}/{repository}:{number}") for number in range(10)]
+    for job_id in others:
+        assert (await queue.wait(job_id, timeout=30)).state is JobState.SUCCEEDED
+    waiting = [job for job in await statuses() if not job.state.final]
+    assert len(waiting) == JOBS
+    assert {job.state for job in waiting} <= {JobState.QUEUED, JobState.RUNNING}
+    assert any(registry.host in (job.waiting_for or "") for job in waiting)
+
+    registry.process.start()
+    for job_id in ids:
+        await queue.wait(job_id, timeout=60)
+    outcomes = Counter((job.state, job.attempt, job.error) for job in await statuses())
+    assert outcomes == {(JobState.SUCCEEDED, 1, None): JOBS}
