@@ -14,6 +14,7 @@ from push_queue.errors import (
     RedisUnavailableError,
     UnknownJobError,
     UnreadableJobError,
+    UnsuitableRedisError,
     WaitTimeoutError,
 )
 from push_queue.ids import new_job_id
@@ -39,6 +40,7 @@ from push_queue.redis_errors import redis_errors
 from push_queue.registries import RegistryLimits
 from push_queue.settings import RegistryCredentials, Settings, child_environment, load_settings
 from push_queue.store import Claim, JobStore, Turn, Wait
+from push_queue.suitability import check_redis
 from push_queue.tag_writes import TagWrite, TagWrites, UnsettledTag
 from push_queue.workers import WorkerRegistry
 
@@ -77,11 +79,13 @@ __all__ = [
     "UnknownJobError",
     "UnreadableJobError",
     "UnsettledTag",
+    "UnsuitableRedisError",
     "Wait",
     "WaitTimeoutError",
     "WorkerInfo",
     "WorkerRegistry",
     "arq_options",
+    "check_redis",
     "child_environment",
     "connect",
     "load_settings",

@@ -9,6 +9,7 @@
     ├── UnreadableJobError        the job's record makes no sense
     ├── UnknownJobError           no job has this id
     ├── WaitTimeoutError          the job did not finish in the time given
+    ├── UnsuitableRedisError      Redis is set up so that it loses jobs
     └── RedisUnavailableError     Redis cannot be reached
         └── RedisRefusedError     Redis was reached and will not do what is asked
 
@@ -55,6 +56,10 @@ class UnknownJobError(QueueError):
 
 class WaitTimeoutError(QueueError):
     """The job did not finish in the time given; it goes on."""
+
+
+class UnsuitableRedisError(QueueError):
+    """Redis is set up so that it loses jobs; workers refuse to start on it."""
 
 
 class RedisUnavailableError(QueueError):

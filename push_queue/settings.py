@@ -80,6 +80,8 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices(*REDIS_URL_VARIABLES),
     )
     namespace: Namespace = "push"
+    allow_eviction: bool = False
+    """Workers start on a Redis that throws keys away when it is full, and so loses jobs."""
 
     max_jobs: PositiveInt = 10
     """Jobs that one worker runs at once."""

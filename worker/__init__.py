@@ -8,7 +8,7 @@ def __getattr__(name: str) -> Any:
     if name == "WorkerSettings":
         from push_queue import load_settings
 
-        from .options import worker_options
+        from .options import arq_worker_options
 
-        return type(name, (), worker_options(load_settings()))
+        return type(name, (), arq_worker_options(load_settings()))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,7 +5,7 @@ from typing import Any
 
 from arq.worker import func
 
-from push_queue import TASK, Keys, Patience, Settings, arq_options, redis_settings
+from push_queue import TASK, Keys, Patience, Settings, arq_options, check_redis, redis_settings
 
 from .lease import give_lease_back, take_lease
 from .push_task import push_image
@@ -25,6 +25,8 @@ def worker_options(settings: Settings, patience: Patience | None = None) -> dict
     queue = Keys(settings.namespace).queue
 
     async def on_startup(ctx: dict[str, Any]) -> None:
+        for warning in await check_redis(ctx["redis"], allow_eviction=settings.allow_eviction):
+            logger.warning("%s", warning)
         ctx["redis"].set_retry(patience)
         runtime = open_runtime(settings, ctx["redis"])
         ctx["runtime"] = runtime
@@ -54,3 +56,17 @@ def worker_options(settings: Settings, patience: Patience | None = None) -> dict
         "log_results": False,
         **arq_options(),
     }
+
+
+def arq_worker_options(settings: Settings) -> dict[str, Any]:
+    """The same for arq's own ``Worker``, which says at its start what it lacks."""
+    options = worker_options(settings)
+
+    async def on_startup(ctx: dict[str, Any]) -> None:
+        logger.warning(
+            "arq's own worker ends when Redis refuses, is away or fails over, and a second signal "
+            "disturbs jobs that are being handed back: run `push-worker` to be guarded against both"
+        )
+        await options["on_startup"](ctx)
+
+    return {**options, "on_startup": on_startup}

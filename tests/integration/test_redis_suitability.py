@@ -1,0 +1,95 @@
+"""What a worker says, or refuses, when it starts on a Redis that may lose jobs."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.clocks import clock_off_by
+from tests.support.servers import RedisServer, clean_environment
+
+pytestmark = pytest.mark.integration
+
+EVICTS = {"maxmemory": "100mb", "maxmemory-policy": "allkeys-lru"}
+FORGETS = {"appendonly": "no", "save": ""}
+
+
+def burst(redis: RedisServer, user: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    url = redis.url.replace("//", f"//{user}", 1)
+    return subprocess.run(
+        [sys.executable, "-m", "worker", "--burst"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=clean_environment(PUSH_QUEUE_REDIS_URL=url, **env),
+    )
+
+
+def configured(start: Callable[[], RedisServer], options: dict[str, str]) -> RedisServer:
+    redis = start()
+    with redis.client() as client:
+        client.acl_setuser("limited", enabled=True, passwords=["+x"], keys=["*"], channels=["*"],
+                           categories=["+@all"], commands=["-config"])  # fmt: skip
+        for name, value in options.items():
+            client.config_set(name, value)
+    return redis
+
+
+def test_a_redis_as_it_should_be_is_not_spoken_of(start_redis: Callable[[], RedisServer]) -> None:
+    done = burst(configured(start_redis, {}))
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr
+
+
+@pytest.mark.parametrize("user", ["", "limited:x@"], ids=["all allowed", "no CONFIG"])
+def test_a_redis_that_evicts_is_refused(user: str, start_redis: Callable[[], RedisServer]) -> None:
+    redis = configured(start_redis, EVICTS)
+    done = burst(redis, user)
+    assert done.returncode == 2
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("push-worker: error:")
+    assert all(word in line for word in ("allkeys-lru", "noeviction", "PUSH_QUEUE_ALLOW_EVICTION"))
+    assert "Traceback" not in done.stderr
+    allowed = burst(redis, user, PUSH_QUEUE_ALLOW_EVICTION="true")
+    assert allowed.returncode == 0, allowed.stderr
+    assert "throws keys away" in allowed.stderr
+
+
+def test_a_policy_without_a_limit_evicts_nothing(start_redis: Callable[[], RedisServer]) -> None:
+    done = burst(configured(start_redis, EVICTS | {"maxmemory": "0"}))
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_redis_that_writes_nothing_is_warned_of(start_redis: Callable[[], RedisServer]) -> None:
+    redis = configured(start_redis, FORGETS)
+    assert "writes nothing to disk" in burst(redis).stderr
+    with redis.client() as client:
+        client.config_set("save", "60 1")
+    assert "writes nothing to disk" not in burst(redis).stderr
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(60, "ahead of"), (-60, "behind"), (0, None)], ids=str
+)
+def test_a_clock_that_is_off_is_warned_of(
+    seconds: int, words: str | None, start_redis: Callable[[], RedisServer]
+) -> None:
+    done = burst(start_redis(), **clock_off_by(seconds))
+    assert done.returncode == 0, done.stderr
+    assert (f"s {words} that of Redis" in done.stderr) if words else ("clock" not in done.stderr)
+
+
+def test_arq_s_own_worker_says_what_it_lacks(redis_url: str, namespace: str) -> None:
+    env = {"PUSH_QUEUE_REDIS_URL": redis_url, "PUSH_QUEUE_NAMESPACE": namespace}
+    done = subprocess.run(
+        [sys.executable, "-m", "arq", "worker.WorkerSettings", "--burst"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=clean_environment(**env),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "run `push-worker`" in done.stderr
