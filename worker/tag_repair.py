@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 _LOOK_SECONDS = 3.0
 """Between two looks at a tag."""
 _LOOK_AGAIN_SECONDS = 60.0
-"""Before the next look where the registry does not answer, or refuses."""
+"""The most between two looks where the registry fails, or refuses: as long as it has done so
+since the last write could arrive."""
 _GIVE_UP_SECONDS = 24 * 3600.0
 """After the last write could arrive: a registry that was away for so long is given up."""
 _LOOKS = 20
@@ -62,15 +63,16 @@ class TagRepair:
 
     async def _look(self, tag: UnsettledTag) -> None:
         """Look at a tag, and have it left alone until it is due again."""
-        pause = _LOOK_AGAIN_SECONDS
+        pause = _LOOK_SECONDS
         try:
             async with self._room:
                 await self.settle(tag)
-            pause = _LOOK_SECONDS
         except (RegistryError, TimeoutError, RedisUnavailableError) as error:
             reason = str(error) or "no answer in time"
             logger.warning("%s may show an outdated image: cannot look: %s", tag.target, reason)
+            pause = max(pause, min(tag.overdue, _LOOK_AGAIN_SECONDS))
         except Exception:  # the task's outermost frame
+            pause = _LOOK_AGAIN_SECONDS
             logger.exception("%s may show an outdated image: unexpected error", tag.target)
         await asyncio.sleep(pause)
         del self._looks[tag.target]

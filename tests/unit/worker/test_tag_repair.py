@@ -298,6 +298,7 @@ async def test_all_tags_are_looked_at_again_and_again(
 )
 async def test_a_look_that_fails_is_logged_and_waits_longer(
     overtaken: TagWrite,
+    redis: Redis,
     repair: TagRepair,
     registry: TagRegistry,
     caplog: pytest.LogCaptureFixture,
@@ -307,6 +308,7 @@ async def test_a_look_that_fails_is_logged_and_waits_longer(
 ) -> None:
     monkeypatch.setattr(module, "_LOOK_SECONDS", 0.0)
     registry.tags[TAG], registry.fails = OLD, error
+    await is_over(redis, overtaken, 100)
     await repair.work()
 
     async def logged() -> bool:
@@ -316,6 +318,25 @@ async def test_a_look_that_fails_is_logged_and_waits_longer(
     registry.fails = None
     await repair.work()
     assert registry.puts == []
+
+
+async def test_while_a_write_may_arrive_a_look_that_failed_is_soon_made_again(
+    overtaken: TagWrite,
+    repair: TagRepair,
+    registry: TagRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.0)
+    registry.tags[TAG], registry.fails = OLD, RegistryUnavailableError("away")
+    await repair.work()
+    await asyncio.sleep(0)
+    registry.fails = None
+
+    async def right() -> bool:
+        await repair.work()
+        return registry.tags[TAG] == NEW
+
+    await becomes(right)
 
 
 async def test_a_tag_is_looked_at_by_one_at_a_time(
