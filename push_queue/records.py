@@ -19,6 +19,9 @@ SUPERSEDED = "superseded"
 
 JSON_FIELDS = frozenset({"targets", "labels", "notes"})
 
+_BOOKKEEPING = frozenset({"format", "fence", "token", "probing", "waiting_at"})
+"""Fields of a record that no status shows."""
+
 _BLANK = {
     "source": "/?",
     "targets": ("?",),
@@ -71,6 +74,21 @@ def parse_status(fields: Mapping[str, str]) -> JobStatus:
         return JobStatus.model_validate(_values(fields))
     except ValidationError as error:
         raise UnreadableJobError(summarize(error)) from None
+
+
+def refuse_unknown_options(fields: Mapping[str, str]) -> None:
+    """An option that is not understood must not be passed over: the job would not do what it says.
+
+    For a job at its first attempt; from then on workers of newer releases may have added to its
+    status.
+
+    Raises:
+        UnreadableJobError: naming the fields.
+    """
+    known = JobStatus.model_fields.keys() | _BOOKKEEPING
+    unknown = sorted(name for name in fields if name not in known and not name.startswith(RESULT))
+    if unknown:
+        raise UnreadableJobError(f"{', '.join(unknown)}: unknown")
 
 
 def parse_whatever(job_id: str, fields: Mapping[str, str]) -> JobStatus:

@@ -201,8 +201,11 @@ class JobStore:
                 return None
         _, targets, *items = answer
         fields = pairs(items)
+        fence = int(fields["fence"])
         try:
             status = parse_status(fields)
+            if fence == 1:
+                records.refuse_unknown_options(fields)
         except UnreadableJobError as error:
             await self._invalidate(job_id, str(error))
             return None
@@ -211,7 +214,7 @@ class JobStore:
             tuple(json.loads(targets)),
             generation,
             status.attempt,
-            int(fields["fence"]),
+            fence,
             worker,
             status.sequence,
         )

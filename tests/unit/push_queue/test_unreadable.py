@@ -153,6 +153,28 @@ async def test_a_good_record_is_not_ended(store: JobStore) -> None:
 # Formats
 
 
+@pytest.mark.usefixtures("jobs")
+async def test_an_unknown_option_of_a_known_format_is_refused(
+    store: JobStore, redis: ArqRedis
+) -> None:
+    await redis.hset(KEYS.job(BAD), "mirror", "elsewhere.example.com")
+    assert await store.start(BAD, 0, "worker-1") is None
+    job = await store.status(BAD)
+    assert (job.state, job.error_kind) == (JobState.FAILED, "invalid_job")
+    assert "mirror" in (job.error or "")
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_what_a_newer_worker_added_to_a_status_is_ignored(
+    store: JobStore, redis: ArqRedis
+) -> None:
+    claim = await store.start(GOOD, 0, "newer")
+    assert isinstance(claim, Claim)
+    await redis.hset(KEYS.job(GOOD), "bytes_saved", 1)
+    await store.release(claim)
+    assert isinstance(await store.start(GOOD, 0, "worker-1"), Claim)
+
+
 def test_a_job_is_of_the_lowest_format_that_knows_its_options() -> None:
     plain = make_job(id="a", source="/a", targets=["h:1/a:1"])
     assert format_of(plain) == 1
