@@ -39,6 +39,10 @@ async def always_away() -> str:
     raise away()
 
 
+async def always_failing() -> str:
+    raise away()
+
+
 def away(message: str = "refused") -> RedisConnectionError:
     return RedisConnectionError(message)
 
