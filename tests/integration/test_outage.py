@@ -41,10 +41,10 @@ async def test_jobs_wait_for_their_registry_and_use_up_no_attempt(
     async def statuses() -> list[JobStatus]:
         return [await queue.status(job_id) for job_id in ids]
 
-    first = await enqueue(f"{registry.host}/app:first")
+    first = await enqueue(f"{registry.host}/app:1")
     assert (await queue.wait(first, timeout=30)).state is JobState.SUCCEEDED
     registry.process.kill()
-    ids = [await enqueue(f"{registry.host}/app:{number}") for number in range(JOBS)]
+    ids = [await enqueue(f"{registry.host}/app-{number}:1") for number in range(JOBS)]
 
     async def is_away_for_long() -> bool:
         with shared_redis.client() as redis:
@@ -52,7 +52,7 @@ async def test_jobs_wait_for_their_registry_and_use_up_no_attempt(
         return int(pause.get("streak", 0)) >= FAILURES
 
     await becomes(is_away_for_long, timeout=60)
-    others = [await enqueue(f"{registry_host}/{repository}:{number}") for number in range(10)]
+    others = [await enqueue(f"{registry_host}/{repository}-{number}:1") for number in range(10)]
     for job_id in others:
         assert (await queue.wait(job_id, timeout=30)).state is JobState.SUCCEEDED
     waiting = [job for job in await statuses() if not job.state.final]
