@@ -28,6 +28,8 @@ class Fault(StrEnum):
     TAG_KILLED = "worker killed in a tag write, which comes late"
     TAG_CUT = "worker cut off in a tag write, which comes late"
     REDIS_KILL = "Redis killed, and back"
+    REDIS_LOST = "Redis killed, its replica takes over"
+    REDIS_PAUSE = "Redis paused, its replica takes over"
     REGISTRY_KILL = "registry killed, and back"
     REMOTE_AWAY = "remote registry refuses connections for long"
     REMOTE_STORM = "remote registry answers 502 and 504 for long"
@@ -59,6 +61,8 @@ JOBS_FOR_EACH: dict[Fault, int] = {
     Fault.TAG_KILLED: 40,
     Fault.TAG_CUT: 40,
     Fault.REDIS_KILL: 50,
+    Fault.REDIS_LOST: 100,
+    Fault.REDIS_PAUSE: 100,
     Fault.REGISTRY_KILL: 50,
     Fault.REMOTE_AWAY: 150,
     Fault.REMOTE_STORM: 150,

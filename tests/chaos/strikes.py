@@ -3,6 +3,7 @@
 import asyncio
 import math
 import shutil
+import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from urllib.error import HTTPError
@@ -17,6 +18,7 @@ from tests.chaos.plan import Fault, Strike
 from tests.chaos.read_back import read_tag
 from tests.chaos.settings import LEASE_SECONDS
 from tests.support.clocks import clock_off_by
+from tests.support.processes import ManagedProcess
 from tests.support.sentinel import SentinelRedis
 from tests.support.servers import http_answers
 from tests.support.waiting import becomes
@@ -24,7 +26,7 @@ from tests.support.waiting import becomes
 Action = Callable[[Strike], Awaitable[None]]
 
 MID_UPLOAD_SECONDS = 3.0
-TAG_WRITE_SECONDS = 15.0
+TAG_WRITE_SECONDS = 30.0
 OVERTAKEN_SECONDS = 4.0 * LEASE_SECONDS
 LONG_SECONDS = 8.0
 """Longer than all attempts of a job would last."""
@@ -60,6 +62,8 @@ class Strikes:
             Fault.TAG_KILLED: self._kill_tag_writer,
             Fault.TAG_CUT: self._cut_tag_writer,
             Fault.REDIS_KILL: self._restart_redis,
+            Fault.REDIS_LOST: self._lose_redis,
+            Fault.REDIS_PAUSE: self._pause_redis,
             Fault.REGISTRY_KILL: self._restart_registry,
             Fault.REMOTE_AWAY: self._shut_remote,
             Fault.REMOTE_STORM: self._break_remote,
@@ -89,8 +93,6 @@ class Strikes:
         """As the next build does: with a rename, best while the tar is being pushed."""
         job_id = await self._jobs.enqueued(strike.subject)
         tar = self._evidence.images[job_id].path
-        new = tar.with_suffix(".new")
-        shutil.copyfile(self._evidence.next_builds[job_id].path, new)
 
         async def has_begun() -> bool:
             status = await patiently(lambda: self._store.status(job_id))
@@ -98,6 +100,8 @@ class Strikes:
 
         await becomes(has_begun, timeout=math.inf)
         self._evidence.replaced.add(job_id)
+        new = tar.with_suffix(".new")
+        shutil.copyfile(self._evidence.next_builds[job_id].path, new)
         new.replace(tar)
 
     # Workers, best while they send a big layer
@@ -184,6 +188,24 @@ class Strikes:
             primary.kill()
             await asyncio.sleep(strike.seconds)
             await asyncio.to_thread(primary.start)
+
+    async def _lose_redis(self, strike: Strike) -> None:
+        async with self._fleet.redis_up:
+            await asyncio.to_thread(self._redis.catch_up)
+            lost = await asyncio.to_thread(self._redis.fail_over, ManagedProcess.kill)
+            await asyncio.sleep(strike.seconds)
+            await asyncio.to_thread(lost.start)
+            await asyncio.to_thread(self._redis.rejoin, lost)
+
+    async def _pause_redis(self, strike: Strike) -> None:
+        async with self._fleet.redis_up:
+            await asyncio.to_thread(self._redis.catch_up)
+            paused = await asyncio.to_thread(
+                self._redis.fail_over, lambda process: process.signal(signal.SIGSTOP)
+            )
+            await asyncio.sleep(strike.seconds)
+            paused.process.signal(signal.SIGCONT)
+            await asyncio.to_thread(self._redis.rejoin, paused)
 
     async def _shut_remote(self, strike: Strike) -> None:
         remote = self._evidence.proxy.remote

@@ -96,6 +96,12 @@ class SentinelRedis:
         self._is_down_after(HOUR_MS)
         return old
 
+    def rejoin(self, back: RedisServer) -> None:
+        """Have a former primary follow the new one, which the sentinel sees to in half a minute."""
+        with back.client() as client:
+            client.replicaof("127.0.0.1", str(self.primary.port))
+            client.client_unpause()
+
     def _is_down_after(self, milliseconds: int) -> None:
         with self._asking() as sentinel:
             sentinel.sentinel_set(SERVICE, "down-after-milliseconds", milliseconds)
