@@ -91,7 +91,9 @@ async def connect(settings: Settings) -> ArqRedis:
     except BaseException:
         await redis.aclose()
         raise
-    redis.set_retry(Patience(RIDE_OUT_SECONDS))
+    redis.set_retry(
+        Patience(RIDE_OUT_SECONDS, read_only_seconds=RIDE_OUT_SECONDS if address.sentinels else 0)
+    )
     return redis
 
 

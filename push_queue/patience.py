@@ -43,15 +43,26 @@ _retrying: ContextVar[bool] = ContextVar("_retrying", default=False)
 class Patience(Retry):
     """Commands are tried again until Redis has been away for ``seconds``.
 
+    One that only takes what reads is a replica, and stays one for who does not ask sentinels: it is
+    given up after ``read_only_seconds``.
+
     All connections of a client share it. It logs when Redis goes away and when it is back.
     """
 
-    __slots__ = ("_away_since", "_back_since", "_seconds", "_told", "_waiting")
+    __slots__ = (
+        "_away_since",
+        "_back_since",
+        "_read_only_seconds",
+        "_seconds",
+        "_told",
+        "_waiting",
+    )
 
-    def __init__(self, seconds: float = math.inf) -> None:
+    def __init__(self, seconds: float = math.inf, *, read_only_seconds: float = math.inf) -> None:
         backoff = EqualJitterBackoff(cap=_BACKOFF_CAP, base=_BACKOFF_BASE)
         super().__init__(backoff, -1, TRANSIENT)  # type: ignore[arg-type]
         self._seconds = seconds
+        self._read_only_seconds = read_only_seconds
         self._waiting = 0
         self._away_since: float | None = None
         self._back_since = -math.inf
@@ -77,7 +88,7 @@ class Patience(Retry):
                         self._waiting += 1
                     away = self._is_away(error, begun)
                     await fail(error)
-                    if away >= self._seconds:
+                    if away >= self._limit(error):
                         raise
                     await asyncio.sleep(self._backoff.compute(failures))
                 else:
@@ -87,6 +98,10 @@ class Patience(Retry):
                 self._waiting -= 1
         self._answers()
         return result
+
+    def _limit(self, error: Exception) -> float:
+        read_only = isinstance(error, ReadOnlyError)
+        return min(self._seconds, self._read_only_seconds) if read_only else self._seconds
 
     async def _try_once(self, do: Callable[[], Awaitable[T]], fail: Callable[[Any], Any]) -> T:
         try:

@@ -77,6 +77,13 @@ async def test_it_ends_when_redis_was_away_for_so_long() -> None:
         await Patience(1e-9).call_with_retry(failing(away("first"), away("second")), ignore)
 
 
+async def test_a_replica_may_be_given_up_before_a_redis_that_is_away() -> None:
+    patience = Patience(60, read_only_seconds=0)
+    with pytest.raises(ReadOnlyError):
+        await patience.call_with_retry(failing(ReadOnlyError("replica")), ignore)
+    assert await patience.call_with_retry(failing(away()), ignore) == "answer"
+
+
 async def test_the_end_is_heard_by_all_connections() -> None:
     patience = Patience()
     copied = copy.deepcopy(patience)
