@@ -18,6 +18,9 @@ from push_queue import RedisUnavailableError
 
 logger = logging.getLogger(__name__)
 
+_SHARE_SECONDS = 0.005
+"""Between two takes, in which other workers may take theirs."""
+
 
 class QueueWorker(Worker):
     """``on_hand_back`` is called when the worker has told its jobs to stop."""
@@ -37,20 +40,38 @@ class QueueWorker(Worker):
         await self.heart_beat()
 
     async def _take_jobs(self) -> None:
+        """Take jobs while there are any and this worker has room: a few at first, then more.
+
+        So idle workers share a handful of jobs, and a long queue is not held up.
+        """
+        most = 1
+        while room := self.max_jobs - self.job_counter:
+            wanted = min(most, room)
+            taken = await self._take(wanted)
+            for arq_id, score in taken:
+                self._start(arq_id, score)
+            if len(taken) < wanted or not self.allow_pick_jobs:
+                return
+            await asyncio.sleep(_SHARE_SECONDS)
+            most *= 2
+
+    async def _take(self, most: int) -> list[tuple[str, int]]:
         runtime = self.ctx["runtime"]
         try:
-            taken = await runtime.dispatch.take(
-                self.max_jobs - self.job_counter, runtime.settings.lease_seconds
+            taken: list[tuple[str, int]] = await runtime.dispatch.take(
+                most, runtime.settings.lease_seconds
             )
         except RedisUnavailableError as error:
             logger.warning("cannot take jobs: %s", error)
-            return
-        for arq_id, score in taken:
-            # After an outage of Redis a job's lease may have run out while it runs here.
-            if arq_id not in self.tasks or self.tasks[arq_id].done():
-                self.job_counter += 1
-                task = self.tasks[arq_id] = self.loop.create_task(self.run_job(arq_id, score))
-                task.add_done_callback(self._free_slot)
+            return []
+        return taken
+
+    def _start(self, arq_id: str, score: int) -> None:
+        # After an outage of Redis a job's lease may have run out while it runs here.
+        if arq_id not in self.tasks or self.tasks[arq_id].done():
+            self.job_counter += 1
+            task = self.tasks[arq_id] = self.loop.create_task(self.run_job(arq_id, score))
+            task.add_done_callback(self._free_slot)
 
     def _free_slot(self, _: asyncio.Task[None]) -> None:
         self.job_counter -= 1

@@ -38,6 +38,8 @@ _PAGE = 1000
 _MAX_PAGES = 10_000
 _MAX_NAMES = 1_000_000
 """Pages and names of one list; a registry that has more has no end, as far as anybody can tell."""
+_PLAIN_PATH = re.compile(r"(?:/(?!\.\.?(?:/|$))[^/\\]+)+/?")
+"""Without what servers may leave out, as ``//`` and ``..``, and end elsewhere."""
 _COUNT = re.compile(r"[0-9]{1,18}")
 _ACCEPT_MANIFEST = ", ".join(ANY_MANIFEST)
 _DIGEST_HEADER = "Docker-Content-Digest"
@@ -231,16 +233,20 @@ class Registry:
     def session_at(self, repository: str, location: str) -> UploadSession | None:
         """A session that was noted in a place that others may write to, if it can be ours.
 
-        That is an upload to this repository at this registry's own origin: a request to any other
-        address, or of another thing there, could do what whoever wrote the note may not.
+        That is an address of the registry's own origin, and of its API nothing but an upload to
+        this repository: a request to anything else could do what whoever wrote the note may not.
+        Google's registries keep their uploads outside of the API.
         """
         try:
             url = usable(URL(location, encoded=True))
             own = _origin(url) == _origin(self.url)
         except ValueError:
             return None
-        place = rf"{re.escape(self.url.path.rstrip('/'))}/v2/{re.escape(repository)}/blobs/uploads?"
-        if not own or not re.fullmatch(rf"{place}/(?!\.\.?/?$)[^/\\]+/?", url.path):
+        upload = (
+            rf"{re.escape(self.url.path.rstrip('/'))}/v2/{re.escape(repository)}/blobs/uploads?"
+        )
+        ours = "/v2/" not in url.path or re.fullmatch(rf"{upload}/[^/]+/?", url.path)
+        if not (own and ours and _PLAIN_PATH.fullmatch(url.path)):
             return None
         return UploadSession(repository, url)
 

@@ -59,7 +59,7 @@ async def test_a_base_that_ten_images_share_is_sent_once(
     archives = write_family(tmp_path, BASE_BYTES, IMAGES)
     names = [f"{repository}-{number}:1" for number in range(IMAGES)]
     for _ in range(WORKERS):
-        worker()
+        worker(PUSH_QUEUE_MAX_JOBS=str(IMAGES // WORKERS + 1))
     async with FaultProxy(registry_url) as proxy:
         jobs = [
             await queue.enqueue(archive.path, f"{proxy.host}/{name}")

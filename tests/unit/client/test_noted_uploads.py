@@ -21,6 +21,7 @@ def session_at(location: str, registry: str = "https://reg.example.com") -> bool
         f"{OWN}/5f3c-a/",
         "https://reg.example.com:443/v2/team/app/blobs/uploads/1",
         "https://reg.example.com/v2/team/app/blobs/upload/1",  # GitHub
+        "https://reg.example.com/artifacts-uploads/namespaces/p/uploads/AF-1",  # Google
     ],
 )
 def test_an_upload_of_its_own(location: str) -> None:
@@ -40,6 +41,10 @@ def test_an_upload_of_its_own(location: str) -> None:
         "https://reg.example.com/v2/team/other/blobs/uploads/1",
         "https://reg.example.com/v2/team/app/manifests/latest",
         f"{OWN}/../../manifests/latest",
+        "https://reg.example.com/artifacts-uploads/../v2/team/app/manifests/latest",
+        "https://reg.example.com//v2/team/app/manifests/latest",
+        "https://reg.example.com/v2//team/app/manifests/latest",
+        "https://reg.example.com/v2/",
         f"{OWN}/..%2f..%2fmanifests%2flatest",
         f"{OWN}/..",
         f"{OWN}/%2e%2e",
