@@ -1,11 +1,12 @@
 """A job, and what becomes of it."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -26,6 +27,7 @@ Platform = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9_]+/[a-z0-9_-]+(/[a-z0-9]+)?$", max_length=64)
 ]
 MOST_PATIENCE_SECONDS = 365 * 24 * 3600
+Moment = Annotated[AwareDatetime, Field(ge=datetime.fromtimestamp(0, UTC))]
 Compression = Literal["gzip", "zstd", "keep"]
 Priority = Literal["high", "normal", "low"]
 
@@ -189,17 +191,17 @@ class JobStatus(PushJob):
     """Of the last attempt that failed; one line."""
     error_kind: str | None = None
     worker: str | None = None
-    enqueued_at: datetime
-    started_at: datetime | None = None
+    enqueued_at: Moment
+    started_at: Moment | None = None
     """Of the latest attempt."""
-    finished_at: datetime | None = None
-    next_attempt_at: datetime | None = None
+    finished_at: Moment | None = None
+    next_attempt_at: Moment | None = None
     """Not before then: the start of a scheduled job, or of the next attempt."""
     waiting_for: str | None = None
     """Why a job that is due does not run: one line about its registry."""
     cleanup_outcome: str | None = None
     """What became of a source that was to be deleted: ``deleted``, ``kept: …``."""
-    give_up_at: datetime | None = None
+    give_up_at: Moment | None = None
     """Until then the job goes on with registries that are away; known once it has met one."""
     cancel_requested: bool = False
 

@@ -71,9 +71,12 @@ def parse_status(fields: Mapping[str, str]) -> JobStatus:
         UnreadableJobError: naming the fields that make no sense.
     """
     try:
-        return JobStatus.model_validate(_values(fields))
+        status = JobStatus.model_validate(_values(fields))
     except ValidationError as error:
         raise UnreadableJobError(summarize(error)) from None
+    if not fields.get("fence", "0").isdecimal():
+        raise UnreadableJobError("fence: not a number")
+    return status
 
 
 def refuse_unknown_options(fields: Mapping[str, str]) -> None:
@@ -97,18 +100,26 @@ def parse_whatever(job_id: str, fields: Mapping[str, str]) -> JobStatus:
     A damaged record is a job that failed with ``invalid_job``, which is what becomes of it. One of
     a newer format is what this release understands of it.
     """
-    values = _values(fields)
     try:
-        return JobStatus.model_validate(values)
-    except ValidationError as error:
-        wrong = {str(item["loc"][0]) for item in error.errors(include_url=False)}
-        damage = summarize(error)
+        return parse_status(fields)
+    except UnreadableJobError as error:
+        damage = str(error)
+    values = _values(fields)
+    wrong = _wrong_fields(values)
     legible = {name: value for name, value in values.items() if name not in wrong}
     if is_newer(fields) and "state" in legible:
         verdict: dict[str, object] = {"waiting_for": legible.get("waiting_for", _NEWER)}
     else:
         verdict = {"state": JobState.FAILED, **invalid_job(damage)}
     return JobStatus.model_validate({**_BLANK, **legible, **verdict, "id": job_id})
+
+
+def _wrong_fields(values: Mapping[str, object]) -> set[str]:
+    try:
+        JobStatus.model_validate(values)
+    except ValidationError as error:
+        return {str(item["loc"][0]) for item in error.errors(include_url=False)}
+    return set()
 
 
 def is_newer(fields: Mapping[str, str]) -> bool:

@@ -20,7 +20,7 @@ from redis.exceptions import ResponseError
 from push_queue import formats, records
 from push_queue.changes import Changes
 from push_queue.dispatch import lead_ms, leads_ms
-from push_queue.errors import UnknownJobError, UnreadableJobError
+from push_queue.errors import RedisRefusedError, UnknownJobError, UnreadableJobError
 from push_queue.keys import Keys
 from push_queue.models import (
     Attempt,
@@ -190,7 +190,10 @@ class JobStore:
             self._give_up_after,
             formats.FORMAT,
         ]
-        answer = await self._scripts.run("start", job_id, arguments)
+        try:
+            answer = await self._run("start", job_id, arguments)
+        except UnreadableJobError:
+            return None
         match answer:
             case []:
                 return None
@@ -445,9 +448,9 @@ class JobStore:
             self._give_up_after,
             *flat(fields or {}),
         ]
-        answer = await self._scripts.run("settle", claim.job.id, arguments)
-        if answer == b"unreadable":
-            await self._invalidate(claim.job.id, "targets: not a list in JSON")
+        try:
+            answer = await self._run("settle", claim.job.id, arguments)
+        except UnreadableJobError:
             return JobState.FAILED
         return JobState(answer.decode()) if answer else None
 
@@ -462,6 +465,20 @@ class JobStore:
                 if isinstance(reply, Exception) and not _is_of_another_type(reply):
                     raise reply
         return [_NO_HASH if isinstance(reply, Exception) else decode(reply) for reply in replies]
+
+    async def _run(self, name: str, job_id: str, arguments: Iterable[str | int]) -> Any:
+        """Run a script about a job.
+
+        Raises:
+            UnreadableJobError: it failed for the job's record, and the job with it.
+            RedisUnavailableError: Redis fails.
+        """
+        try:
+            return await self._scripts.run(name, job_id, arguments)
+        except RedisRefusedError:
+            if await self.end_if_unreadable(job_id):
+                raise UnreadableJobError(job_id) from None
+            raise
 
     async def _invalidate(self, job_id: str, damage: str) -> bool:
         error = records.invalid_job(damage)["error"]

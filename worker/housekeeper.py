@@ -9,6 +9,7 @@ from push_queue import (
     JobState,
     JobStore,
     Leadership,
+    RedisRefusedError,
     RedisUnavailableError,
     UnknownJobError,
 )
@@ -98,9 +99,15 @@ class Housekeeper:
     async def _recover_lost(self) -> None:
         suspects = {job_id for state in _SEARCHED for job_id in await self._next_orphans(state)}
         # Seen twice, since a job that is just being enqueued or finished looks lost for a moment.
-        for job_id in suspects & self._suspects:
-            await self._recover(job_id)
-        self._suspects = suspects
+        lost, self._suspects = suspects & self._suspects, suspects
+        refused = None
+        for job_id in lost:
+            try:
+                await self._recover(job_id)
+            except RedisRefusedError as error:  # the others first
+                refused = error
+        if refused:
+            raise refused
 
     async def _next_orphans(self, state: JobState) -> list[str]:
         position = self._positions[state]

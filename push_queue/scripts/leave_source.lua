@@ -15,6 +15,13 @@ for _, target in ipairs(targets) do
 end
 local users, unwanted = source_keys(record.source)
 redis.call('SREM', users, id)
+for _, other in ipairs(redis.call('SMEMBERS', users)) do
+  local state = redis.pcall('HGET', namespace .. ':job:' .. other, 'state')
+  -- Its record was lost, or something else has its key.
+  if type(state) ~= 'string' or is_final(state) then
+    redis.call('SREM', users, other)
+  end
+end
 if redis.call('EXISTS', users) == 0 then
   local files = redis.call('SMEMBERS', unwanted)
   redis.call('DEL', unwanted)

@@ -89,6 +89,12 @@ local function flat(record)
   return items
 end
 
+-- Whether a field can be calculated with: neither infinite nor `nan`, which are numbers to Lua.
+local function is_finite(text)
+  local number = tonumber(text)
+  return number and number - number == 0
+end
+
 -- The job's targets as a list; nil where they cannot be read.
 local function targets_of(record)
   local read, targets = pcall(cjson.decode, record.targets)
@@ -218,9 +224,11 @@ local function patience_left(record, default)
 end
 
 -- This job no longer tries the registries after their pause. If they answer again nobody need wait
--- longer, else another job may try. `record` needs probing, a JSON list of them, and loses it.
+-- longer, else another job may try. `record` needs probing, a JSON list of them, and loses it; what
+-- cannot be read is left to run out.
 local function end_probe(record, answer)
-  for _, registry in ipairs(cjson.decode(record.probing)) do
+  local read, registries = pcall(cjson.decode, record.probing)
+  for _, registry in ipairs(read and registries or {}) do
     local pause = pause_key(registry)
     if redis.call('HGET', pause, 'probe') ~= id then
       -- A new pause has begun, or the probe took too long.

@@ -8,7 +8,6 @@
 --         no longer this worker's. `succeeded` becomes `superseded` where newer jobs have written
 --         all its tags, and `queued` where targets are left that could not be tried yet; `queued`
 --         for an error becomes `failed` when the job has waited for its registries long enough.
---         'unreadable' when somebody has damaged the record meanwhile
 local fence, state, outcome = args[1], args[2], args[3]
 local error = args[4] ~= '' and args[4] or nil
 local error_kind = args[5] ~= '' and args[5] or nil
@@ -21,12 +20,14 @@ end
 if record.state ~= 'running' then
   return record.state
 end
+-- Before anything is written: what has been stays.
+local targets = targets_of(record)
+if not targets or not is_finite(record.sequence) or not is_finite(record.attempt) then
+  return redis.error_reply('ERR the record of ' .. id .. ' cannot be read')
+end
 
 if state == 'succeeded' then
-  local superseded, targets = 0, targets_of(record)
-  if not targets then
-    return 'unreadable'
-  end
+  local superseded = 0
   for _, target in ipairs(targets) do
     local result = redis.call('HGET', job, 'result:' .. target)
     if not result then

@@ -49,9 +49,12 @@ local function damage()
     return 'state: unknown'
   end
   for _, field in ipairs({'generation', 'sequence', 'attempt', 'max_attempts'}) do
-    if not tonumber(record[field]) then
+    if not is_finite(record[field]) then
       return field .. ': not a number'
     end
+  end
+  if record.fence and not is_finite(record.fence) then
+    return 'fence: not a number'
   end
   if not targets_of(record) then
     return 'targets: not a list in JSON'

@@ -20,9 +20,10 @@ from push_queue import (
     make_job,
 )
 from push_queue.formats import FORMAT, format_of
-from tests.support.claims import lose_in_arq, succeed
+from tests.support.claims import lose_in_arq, write_tags
 
 KEYS = Keys("unreadable")
+DIGEST = "sha256:" + "d" * 64
 GOOD, BAD = "good", "bad"
 DAMAGE = {
     "targets that are no JSON": {"targets": "localhost:15000/app:1"},
@@ -34,6 +35,8 @@ DAMAGE = {
     "an unknown state": {"state": "asleep"},
     "bytes that are no text": {"priority": b"\xff\xfe"},
     "a date that is none": {"enqueued_at": "yesterday"},
+    "a sequence that no index takes": {"sequence": "nan"},
+    "a fence that is no number": {"fence": "abc"},
 }
 
 
@@ -75,13 +78,27 @@ async def test_a_worker_that_meets_one_ends_it(
 
 
 @pytest.mark.usefixtures("jobs")
-async def test_one_that_is_damaged_while_it_runs_ends(store: JobStore, redis: ArqRedis) -> None:
+@pytest.mark.parametrize("damage", [{"targets": "["}, {"sequence": "nan"}, {"attempt": "x"}])
+async def test_one_that_is_damaged_while_it_runs_ends(
+    damage: dict[str, str], store: JobStore, redis: ArqRedis
+) -> None:
     claim = await store.start(BAD, 0, "worker-1")
     assert isinstance(claim, Claim)
-    await redis.hset(KEYS.job(BAD), "targets", "[")
-    assert await succeed(store, claim, f"sha256:{'d' * 64}") is JobState.FAILED
+    await write_tags(store, claim, DIGEST)
+    await redis.hset(KEYS.job(BAD), mapping=damage)
+    assert await store.succeed(claim, DIGEST) is JobState.FAILED
     assert (await store.status(BAD)).error_kind == "invalid_job"
     assert await states(redis, BAD) == {JobState.FAILED}
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_one_that_is_no_hash_any_more_ends(store: JobStore, redis: ArqRedis) -> None:
+    claim = await store.start(BAD, 0, "worker-1")
+    assert isinstance(claim, Claim)
+    await redis.delete(KEYS.job(BAD))
+    await redis.set(KEYS.job(BAD), "somebody's own")
+    assert await store.succeed(claim, DIGEST) is JobState.FAILED
+    assert await redis.zscore(KEYS.jobs, BAD) is None
 
 
 @pytest.mark.usefixtures("jobs")

@@ -169,6 +169,7 @@ async def test_a_record_that_makes_no_sense_stops_nobody(
     for number in range(4):
         await lost(redis, store, f"job-{number}")
     await redis.hset(KEYS.job("job-0"), "targets", "[")
+    await redis.hset(KEYS.job("job-0"), "next_attempt_at", "0001-01-01T00:00:00Z")
     await redis.set(KEYS.job("job-1"), "no hash")
     for _ in range(3):
         await housekeeper.work()
