@@ -1,13 +1,22 @@
 -- Cancel a job: at once when it waits, by its worker when it runs, not at all when it is final.
 --
 -- Result  the state it is in now; false when there is no such job
-local record = read('state', 'sequence', 'attempt', 'generation', 'waiting_at')
+local record = read('state', 'sequence', 'attempt', 'generation', 'waiting_at', 'source')
 if not record.state or is_final(record.state) then
   return record.state or false
 end
 if record.state == 'running' then
   redis.call('HSET', job, 'cancel_requested', 1)
   return 'running'
+end
+local name = arq_id(record.generation)
+demand({
+  {'DEL', 'arq:job:' .. name, 'arq:retry:' .. name},
+  {'SREM', (source_keys(record.source or '')), id},
+  {'PUBLISH', namespace .. ':progress:' .. id, ''},
+})
+if record.waiting_at then
+  demand({{'ZREM', waiting_key(record.waiting_at), id}})
 end
 take_from_arq(record.generation)
 redis.call('HSET', job, 'state', 'cancelled', 'finished_at', now)

@@ -18,7 +18,13 @@ local function forget(ids)
   end
 end
 
+local fields = {}
+for i = 4, #args, 2 do
+  fields[args[i]] = args[i + 1]
+end
+local source = (source_keys(fields.source))
 local due = math.max(tonumber(args[1]), now_ms + tonumber(args[2]))
+demand({{'SADD', source, id}})
 give_to_arq(0, due, args[3])
 
 -- By the clock, so that it does not begin anew where the last one was lost.
@@ -41,6 +47,6 @@ if due > now_ms then
 end
 redis.call('HSET', job, 'state', 'queued', 'sequence', sequence, 'generation', 0, 'attempt', 0,
   'enqueued_at', now, unpack(args, 4))
-redis.call('SADD', (source_keys(redis.call('HGET', job, 'source'))), id)
+redis.call('SADD', source, id)
 announce('queued', 0)
 return {1, unpack(redis.call('HGETALL', job))}

@@ -118,17 +118,25 @@ local function arq_id(generation)
   return namespace .. ':' .. id .. ':' .. generation
 end
 
+-- Refuse the script unless this user may do all of the commands.
+--
+-- Comes before all that a script writes, which stays when it is refused later. Redis looks by itself
+-- whether it has memory, may be written to, and the user may use the script's keys; so the commands
+-- are those on what its keys do not tell.
+local function demand(commands)
+  for _, command in ipairs(redis.acl_check_cmd and commands or {}) do
+    if not redis.acl_check_cmd(unpack(command)) then
+      error({err = 'NOPERM no permission for ' .. command[1] .. ' on ' .. command[2]})
+    end
+  end
+end
+
 -- Give the job to arq, to run when it is due; then it gets its lead over others.
 --
--- Comes before all else that a script writes: what it has written stays when it is refused later.
--- Redis looks whether it has memory and may be written to before the first write of a script, and
--- here whether this user may do what is not told by the script's keys.
+-- Comes before all else that a script writes.
 local function give_to_arq(generation, due, lead)
   local record = 'arq:job:' .. arq_id(generation)
-  local allowed = redis.acl_check_cmd or function() return true end
-  if not allowed('SET', record, '') or not allowed('PUBLISH', namespace .. ':progress:' .. id, '') then
-    error({err = 'NOPERM no permission to write arq:* or to publish'})
-  end
+  demand({{'SET', record, ''}, {'PUBLISH', namespace .. ':progress:' .. id, ''}})
   -- As arq's serialize_job writes it. Nothing in an id wants escaping.
   local text = string.format('{"t":null,"f":"push_image","a":["%s",%d],"k":{},"et":%.0f}',
     id, generation, now_ms)

@@ -2,7 +2,7 @@
 --
 -- args    priority, lead in milliseconds, …
 -- Result  the hash as field, value, …; empty when there is no such job
-local record = read('state', 'sequence', 'generation', 'priority')
+local record = read('state', 'sequence', 'generation', 'priority', 'source')
 if not record.state or not is_final(record.state)
   or not tonumber(record.generation) or not tonumber(record.sequence) then
   return redis.call('HGETALL', job)
@@ -12,6 +12,8 @@ local generation, leads = record.generation + 1, {}
 for i = 1, #args, 2 do
   leads[args[i]] = args[i + 1]
 end
+local source = (source_keys(record.source or ''))
+demand({{'SADD', source, id}})
 give_to_arq(generation, now_ms, leads[record.priority] or leads.normal)
 
 local stale = {'digest', 'notes', 'error', 'error_kind', 'worker', 'started_at', 'finished_at',
@@ -26,7 +28,7 @@ redis.call('HDEL', job, unpack(stale))
 redis.call('HSET', job, 'state', 'queued', 'generation', generation, 'attempt', 0,
   'enqueued_at', now)
 redis.call('PERSIST', job)
-redis.call('SADD', (source_keys(redis.call('HGET', job, 'source'))), id)
+redis.call('SADD', source, id)
 redis.call('PERSIST', attempts)
 redis.call('UNLINK', blobs)
 redis.call('ZREM', finished, id)

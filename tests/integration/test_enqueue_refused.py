@@ -1,6 +1,7 @@
 """What Redis refuses in the middle of enqueueing leaves nothing: no job that runs later."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -12,6 +13,9 @@ pytestmark = pytest.mark.integration
 TARGET = "localhost:15000/app:1"
 USER = "producer"
 RULES = ("on", "nopass", "+@all", "~push:*", "&push:*")
+OWN_KEYS = ("~push:job*", "~push:finished", "~push:seq", "~push:events", "~push:queue")
+WITHOUT_SOURCES = ("resetkeys", "~arq:*", "~push:registry:*", *OWN_KEYS)
+"""The ACL of a producer from before jobs were kept by source."""
 
 
 @pytest.fixture
@@ -30,28 +34,71 @@ def keys_of(server: RedisServer) -> set[str]:
         return set(client.keys())
 
 
+def contents_of(server: RedisServer) -> dict[str, object]:
+    with server.client() as client:
+        return {key: client.dump(key) for key in keys_of(server)}
+
+
+@asynccontextmanager
+async def limited_queue(server: RedisServer, rules: tuple[str, ...]) -> AsyncIterator[PushQueue]:
+    """The queue for a user with these rules besides the common ones."""
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", USER, *RULES, *rules)
+    settings = load_settings(redis_url=server.url.replace("//", f"//{USER}:x@"))
+    async with PushQueue.connect(settings) as queue:
+        yield queue
+
+
 @pytest.mark.parametrize(
     "rules",
     [
         pytest.param((), id="arq's keys"),
         pytest.param(("~arq:*", "resetchannels"), id="publishing"),
+        pytest.param(WITHOUT_SOURCES, id="sources"),
     ],
 )
-async def test_a_user_who_may_not_write_all_of_it(server: RedisServer, rules: tuple[str]) -> None:
-    with server.client() as client:
-        client.execute_command("ACL", "SETUSER", USER, *RULES, *rules)
-    settings = load_settings(redis_url=server.url.replace("//", f"//{USER}:x@"))
-    async with PushQueue.connect(settings) as queue:
+async def test_a_user_who_may_not_write_all_of_it(
+    server: RedisServer, queue: PushQueue, rules: tuple[str, ...]
+) -> None:
+    async with limited_queue(server, rules) as limited:
         with pytest.raises(RedisRefusedError, match="does not permit"):
-            await queue.enqueue("/app.tar", TARGET)
-    assert keys_of(server) == set()
+            await limited.enqueue("/app.tar", TARGET)
+        assert keys_of(server) == set()
+        job = await queue.enqueue("/app.tar", TARGET)
+        await queue.cancel(job.id)
+        before = contents_of(server)
+        with pytest.raises(RedisRefusedError, match="does not permit"):
+            await limited.retry(job.id)
+    assert contents_of(server) == before
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        pytest.param(("%R~arq:*",), id="arq's keys"),
+        pytest.param(("~arq:*", "resetchannels"), id="publishing"),
+        pytest.param(WITHOUT_SOURCES, id="sources"),
+        pytest.param(
+            ("resetkeys", "~arq:*", "~push:source:*", *OWN_KEYS), id="what waits for registries"
+        ),
+    ],
+)
+async def test_a_user_who_may_not_take_all_of_it_away(
+    server: RedisServer, queue: PushQueue, rules: tuple[str, ...]
+) -> None:
+    job = await queue.enqueue("/app.tar", TARGET)
+    with server.client() as client:
+        client.hset(f"push:job:{job.id}", "waiting_at", "localhost:15000")
+        client.zadd("push:registry:localhost:15000:waiting", {job.id: 1})
+    before = contents_of(server)
+    async with limited_queue(server, rules) as limited:
+        with pytest.raises(RedisRefusedError, match="does not permit"):
+            await limited.cancel(job.id)
+    assert contents_of(server) == before
 
 
 async def test_a_user_who_may(server: RedisServer) -> None:
-    with server.client() as client:
-        client.execute_command("ACL", "SETUSER", USER, *RULES, "~arq:*")
-    settings = load_settings(redis_url=server.url.replace("//", f"//{USER}:x@"))
-    async with PushQueue.connect(settings) as queue:
+    async with limited_queue(server, ("~arq:*",)) as queue:
         job = await queue.enqueue("/app.tar", TARGET)
         assert await queue.cancel(job.id) is JobState.CANCELLED
 
