@@ -31,5 +31,6 @@ redis.call('HSET', tag, 'sequence', math.max(tonumber(record.sequence or 0), new
 redis.call('EXPIRE', tag, keep_tag)
 if record.state == 'running' then
   redis.call('HSET', job, 'result:' .. target, digest)
+  restore_patience()
 end
 return 'done'

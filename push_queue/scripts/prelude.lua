@@ -222,13 +222,18 @@ local function close_attempt(record, outcome, error, error_kind)
 end
 
 -- Milliseconds for which the job goes on with a registry that is away. They run from the first time
--- that it meets one. `record` needs give_up_at, and give_up_after, in seconds, or the `default`.
+-- that it meets one since a registry has last answered it. `record` needs give_up_at, and give_up_after, in seconds, or the `default`.
 local function patience_left(record, default)
   if not record.give_up_at then
     record.give_up_at = timestamp(now_ms + 1000 * (record.give_up_after or default))
     redis.call('HSET', job, 'give_up_at', record.give_up_at)
   end
   return milliseconds(record.give_up_at) - now_ms
+end
+
+-- A registry has answered the job, so the next that is away has all its time.
+local function restore_patience()
+  redis.call('HDEL', job, 'give_up_at')
 end
 
 -- This job no longer tries the registries after their pause. If they answer again nobody need wait

@@ -3,7 +3,7 @@
 -- args    1 fence   2 bytes_done   3 bytes_total   4 blobs_done   5 blobs_total
 --         6.. digest, "done/size how", …
 -- Result  'continue', 'cancel' or 'lost'
-local record = read('state', 'fence', 'cancel_requested', 'attempt', 'probing')
+local record = read('state', 'fence', 'cancel_requested', 'attempt', 'probing', 'give_up_at')
 if record.state ~= 'running' or record.fence ~= args[1] then
   return 'lost'
 end
@@ -14,7 +14,11 @@ if #args > 5 then
   -- Here rather than when the job ends, which is done for every job and this is not.
   redis.call('EXPIRE', blobs, keep)
 end
-if record.probing and (args[2] ~= '0' or args[4] ~= '0') then
+local answered = args[2] ~= '0' or args[4] ~= '0'
+if answered and record.give_up_at then
+  restore_patience()
+end
+if answered and record.probing then
   end_probe(record, true)
 end
 publish({

@@ -373,6 +373,35 @@ async def test_time_that_its_registry_is_away_is_used_up_not_attempts(
     assert (last.outcome, last.error) == (Outcome.FAILED, "refused")
 
 
+async def test_a_registry_that_answers_has_all_its_time_at_the_next_blip(
+    store: JobStore, clock: RedisClock
+) -> None:
+    await enqueue_patient(store)
+    for _ in range(3):
+        assert await store.defer(await start(store), "no answer", 0, **AWAY) is JobState.QUEUED
+        claim = await start(store)
+        numbers = {"bytes_total": 10, "blobs_done": 0, "blobs_total": 1}
+        await store.progress(claim, bytes_done=0, **numbers)
+        assert (await store.status("job-1")).give_up_at, "nothing has reached the registry"
+        await store.progress(claim, bytes_done=1, **numbers)
+        assert (await store.status("job-1")).give_up_at is None
+        clock.advance(PATIENCE)
+        assert await store.defer(claim, "no answer", 0, **AWAY) is JobState.QUEUED
+        clock.advance(PATIENCE - 1)
+
+
+async def test_a_target_that_is_done_restores_patience_for_the_others(
+    store: JobStore, clock: RedisClock
+) -> None:
+    await enqueue(store, "job-1", targets=(HERE, THERE))
+    await store.defer(await start(store), "no answer", 0, **AWAY)
+    claim = await start(store)
+    write = TagWrite(HERE, DIGEST, claim.sequence)
+    assert await store.take_turn(claim, write, 15) is Turn.WRITE
+    await store.end_turn(claim, write, written=True)
+    assert (await store.status("job-1")).give_up_at is None
+
+
 async def test_a_job_that_only_waited_gives_up_with_the_error_of_the_registry(
     store: JobStore, registries: RegistryLimits, clock: RedisClock, redis: Redis
 ) -> None:
