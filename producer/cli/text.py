@@ -67,7 +67,7 @@ def _patience(job: JobStatus) -> str:
 def headline(job: JobStatus) -> str:
     """The state with what explains it: ``failed: … (registry_unavailable)``."""
     match job.state:
-        case JobState.QUEUED if job.waiting_for:
+        case JobState.QUEUED | JobState.RETRYING if job.waiting_for:
             detail = f": {job.waiting_for}{_patience(job)}"
         case JobState.QUEUED if job.next_attempt_at:
             detail = f" until {moment(job.next_attempt_at)}"

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from producer.cli import output
 from producer.cli.output import print_job, print_table
+from producer.cli.text import headline
 from producer.cli.views import BarView, JsonView, PlainView, choose_view
 from push_queue import Attempt, BlobStatus, JobState, JobStatus, TargetResult
 
@@ -160,3 +161,11 @@ def test_a_list_on_a_terminal_cuts_nothing_short(monkeypatch: pytest.MonkeyPatch
     text = table_on_a_terminal(100, job, monkeypatch)
     assert "…" not in text
     assert text.count("x") == 60
+
+
+def test_a_retrying_job_that_waits_says_what_for() -> None:
+    answered = {"error": "localhost:15000 answers 500", "error_kind": "registry_error"}
+    waiting = a_job(JobState.RETRYING, waiting_for="localhost:15000 is away", **answered)
+    assert headline(waiting) == "retrying: localhost:15000 is away"
+    retrying = a_job(JobState.RETRYING, **answered)
+    assert headline(retrying) == "retrying: localhost:15000 answers 500 (registry_error)"
