@@ -16,15 +16,15 @@ end
 -- How many jobs the registry takes now, and how many of those that wait come after that.
 local function room(registry, waiting)
   local prefix = namespace .. ':registry:' .. registry
-  local pause = redis.call('HMGET', prefix .. ':pause', 'until', 'probe_until', 'streak')
+  local pause = redis.call('HMGET', prefix .. ':pause', 'until', 'probe_until')
   if not pause[1] then
     return max_uploads - redis.call('ZCOUNT', prefix .. ':slots', now, '+inf'), 0
   end
   if math.max(tonumber(pause[1]), tonumber(pause[2] or 0)) > now then
     return 0, 0
   end
-  -- Another one each time: what holds the registry up may be one job's own.
-  return 1, tonumber(pause[3] or 0) % waiting
+  -- They take turns: what holds the registry up may be one job's own.
+  return 1, (redis.call('HINCRBY', prefix .. ':pause', 'turns', 1) - 1) % waiting
 end
 
 -- Whether the job still waits; then it is in the queue before whatever is enqueued now.

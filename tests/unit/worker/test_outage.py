@@ -25,6 +25,7 @@ from push_queue import (
 )
 from registry_api_v2_client import (
     PushedImage,
+    RateLimitedError,
     Reference,
     RegistryClient,
     RegistryError,
@@ -194,10 +195,18 @@ async def test_jobs_give_up_with_the_error_of_their_registry(
     assert await fleet.redis.keys("*:waiting") == []
 
 
-async def test_one_job_that_brings_its_registry_down_holds_up_no_other(
-    fleet: Fleet, clock: RedisClock
+@pytest.mark.parametrize(
+    "error",
+    [
+        RegistryUnavailableError("refused"),
+        RateLimitedError("its own quota is used up", status=429, retry_after=5),
+    ],
+)
+async def test_one_job_that_its_registry_always_puts_off_holds_up_no_other(
+    error: RegistryError, fleet: Fleet, clock: RedisClock
 ) -> None:
     fleet.client.back_at = clock.now + 20
+    fleet.client.error = error
     ids = await fleet.enqueue(AWAY, 3)
     push = fleet.client.push
 
