@@ -132,7 +132,7 @@ def enqueue(
 async def _wait(queue: PushQueue, jobs: list[JobStatus], json: bool) -> ExitCode:
     await warn_without_workers(queue)
     view = SilentView() if json else choose_view(json=False, single=len(jobs) == 1)
-    jobs = await follow(queue, [job.id for job in jobs], view)
+    jobs = await follow(queue, [job.id for job in jobs], view, outlived=True)
     if json:
         print_json([as_json(job) for job in jobs])
     else:

@@ -1,5 +1,9 @@
 """Following jobs to their end."""
 
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+
 import typer
 
 from producer.cli.views import View
@@ -7,17 +11,35 @@ from producer.queue import PushQueue
 from push_queue import JobStatus
 
 
-async def follow(queue: PushQueue, job_ids: list[str], view: View) -> list[JobStatus]:
+async def follow(
+    queue: PushQueue, job_ids: list[str], view: View, *, outlived: bool = False
+) -> list[JobStatus]:
     """Show the jobs until all are final and return them in this order.
 
-    Without ids it shows whatever runs, and does not end.
+    Without ids it shows whatever runs, and does not end. A command that is ``outlived`` by jobs
+    that it has enqueued says so when a signal ends it.
     """
     latest: dict[str, JobStatus] = {}
-    with view:
-        async for job in queue.watch(*job_ids):
-            latest[job.id] = job
-            view.show(job, await queue.blobs(job.id) if view.wants_blobs else ())
+    try:
+        with view:
+            async for job in queue.watch(*job_ids):
+                latest[job.id] = job
+                view.show(job, await queue.blobs(job.id) if view.wants_blobs else ())
+    except asyncio.CancelledError:
+        if outlived:
+            final = {job.id for job in latest.values() if job.state.final}
+            _tell_what_goes_on(job_id for job_id in job_ids if job_id not in final)
+        raise
     return [latest[job_id] for job_id in job_ids]
+
+
+def _tell_what_goes_on(job_ids: Iterable[str]) -> None:
+    with suppress(OSError):  # After SIGHUP the terminal may be gone.
+        for job_id in job_ids:
+            typer.echo(
+                f"push-queue: job {job_id} goes on; to stop it: push-queue cancel {job_id}",
+                err=True,
+            )
 
 
 async def warn_without_workers(queue: PushQueue) -> None:

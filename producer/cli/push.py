@@ -1,7 +1,5 @@
 """``push-queue push``: one shot."""
 
-from datetime import timedelta
-
 import typer
 
 from producer.cli.exits import BadInputError, ExitCode, code_of_jobs
@@ -18,13 +16,13 @@ from producer.cli.options import (
 )
 from producer.cli.output import as_json, print_json, print_notes
 from producer.cli.running import run
-from producer.cli.sources import Request, to_targets
+from producer.cli.sources import to_targets
 from producer.cli.text import headline, reason
 from producer.cli.times import duration
 from producer.cli.views import SilentView, choose_view
 from producer.one_shot import one_shot
 from producer.queue import PushQueue
-from push_queue import Compression, JobState, JobStatus, Settings
+from push_queue import JobState, JobStatus, Settings
 
 EXAMPLES = """
 Examples:
@@ -55,36 +53,30 @@ def push(
         raise BadInputError("say where to push: --to registry/repository:tag")
     (request,) = to_targets([tar], to, image, platform)
 
-    async def push_through(queue: PushQueue) -> JobStatus:
-        return await _push(queue, request, compression, patience, json)
+    async def push_through(queue: PushQueue, *, outlived: bool) -> JobStatus:
+        job = await queue.enqueue(
+            request.source,
+            request.targets,
+            image=request.image,
+            platform=request.platform,
+            compression=compression,
+            give_up_after=patience,
+        )
+        view = SilentView() if json else choose_view(json=False, single=True)
+        (job,) = await follow(queue, [job.id], view, outlived=outlived)
+        return job
 
     async def main(settings: Settings) -> ExitCode:
         if settings.redis_configured:
             async with PushQueue.connect(settings) as queue:
                 await warn_without_workers(queue)
-                job = await push_through(queue)
+                job = await push_through(queue, outlived=True)
         else:
             async with one_shot() as own, PushQueue.connect(own.settings) as queue:
-                job = await own.run(push_through(queue))
+                job = await own.run(push_through(queue, outlived=False))
         return _report(job, json)
 
     return run(main(settings_of(context)))
-
-
-async def _push(
-    queue: PushQueue, request: Request, compression: Compression, patience: timedelta, json: bool
-) -> JobStatus:
-    job = await queue.enqueue(
-        request.source,
-        request.targets,
-        image=request.image,
-        platform=request.platform,
-        compression=compression,
-        give_up_after=patience,
-    )
-    view = SilentView() if json else choose_view(json=False, single=True)
-    (job,) = await follow(queue, [job.id], view)
-    return job
 
 
 def _report(job: JobStatus, json: bool) -> ExitCode:

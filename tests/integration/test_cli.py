@@ -257,6 +257,7 @@ def test_a_signal_ends_a_push_and_all_it_started(
             process.kill()
     assert process.returncode == code
     assert b"Traceback" not in output
+    assert b"goes on" not in output
     assert list(temporary.iterdir()) == []
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.read_text()), 0)
@@ -440,11 +441,39 @@ def test_waiting_without_a_worker_warns(
         try:
             assert "warning: no worker is running" in process.stderr.readline()
             assert "queued" in process.stderr.readline()
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("command", [("push",), ("enqueue", "--wait")], ids=" ".join)
+def test_interrupted_it_tells_what_goes_on(
+    cli: Cli,
+    folder: Path,
+    environment: dict[str, str],
+    redis_url: str,
+    namespace: str,
+    tar: Path,
+    command: tuple[str, ...],
+) -> None:
+    configured = {"PUSH_QUEUE_REDIS_URL": redis_url, "PUSH_QUEUE_NAMESPACE": namespace}
+    argv = [sys.executable, "-m", "producer", *command, str(tar), "--to", TARGET]
+    with subprocess.Popen(
+        argv, cwd=folder, env={**environment, **configured},
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        try:
+            _until(lambda: "queued" in process.stderr.readline())
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=30)
+            _, output = process.communicate(timeout=30)
         finally:
             process.kill()
     assert process.returncode == 130
+    (job,) = json.loads(cli("list", "--json").stdout)
+    assert job["state"] == "queued"
+    assert output.splitlines() == [
+        f"push-queue: job {job['id']} goes on; to stop it: push-queue cancel {job['id']}"
+    ]
 
 
 # Jobs
