@@ -33,8 +33,51 @@ if not next(record) or record.state and is_final(record.state)
   return {}
 end
 
--- Before anything else is read: a newer format may mean anything.
+local function finish(state, ...)
+  redis.call('HSET', job, 'state', state, 'finished_at', now, ...)
+  redis.call('HDEL', job, 'cancel_requested', 'waiting_for', 'next_attempt_at', 'probing')
+  move(record, state)
+  announce(state, record.attempt)
+  return {}
+end
+
+-- A job whose worker lost it waits as others do.
+local function put_back()
+  redis.call('HSET', job, 'state', 'queued')
+  redis.call('HDEL', job, 'worker')
+  move(record, 'queued')
+  record.state = 'queued'
+  announce('queued', record.attempt)
+end
+
+-- Seconds since Redis was started; not a number, which no comparison holds for, if it hides that.
+local function uptime()
+  local info = redis.pcall('INFO', 'server')
+  return type(info) == 'string' and tonumber(string.match(info, 'uptime_in_seconds:(%d+)')) or 0 / 0
+end
+
+local resent = record.state == 'running' and record.token == token
+local lost = record.state == 'running' and not resent
+local lost_error = lost and 'worker ' .. (record.worker or '?') .. ' stopped reporting'
+if lost then
+  -- While Redis was away nobody could renew a lease: each gets the time of one to do so.
+  local up = uptime()
+  if up < lease then
+    return {'wait', (lease - up) * 1000}
+  end
+end
+
+-- Before the options are read: those of a newer format may mean anything. Where the job is, and how
+-- its attempts are told apart, means the same in all.
 if (tonumber(record.format) or 1) > format then
+  stop_waiting(record) -- It would take the turn of one that can run here.
+  if lost then
+    close_attempt(record, 'lost', lost_error, 'worker_lost')
+    if record.cancel_requested then
+      return finish('cancelled')
+    end
+    put_back()
+  end
   local reason = 'a worker that understands jobs of format ' .. record.format
   if record.waiting_for ~= reason then
     redis.call('HSET', job, 'waiting_for', reason)
@@ -137,29 +180,7 @@ local function open_targets(left)
   return open, first
 end
 
-local function finish(state, ...)
-  redis.call('HSET', job, 'state', state, 'finished_at', now, ...)
-  redis.call('HDEL', job, 'cancel_requested', 'waiting_for', 'next_attempt_at', 'probing')
-  move(record, state)
-  announce(state, record.attempt)
-  return {}
-end
-
--- Seconds since Redis was started; not a number, which no comparison holds for, if it hides that.
-local function uptime()
-  local info = redis.pcall('INFO', 'server')
-  return type(info) == 'string' and tonumber(string.match(info, 'uptime_in_seconds:(%d+)')) or 0 / 0
-end
-
-local resent = record.state == 'running' and record.token == token
-local lost = record.state == 'running' and not resent
-local lost_error = lost and 'worker ' .. record.worker .. ' stopped reporting'
 if lost then
-  -- While Redis was away nobody could renew a lease: each gets the time of one to do so.
-  local up = uptime()
-  if up < lease then
-    return {'wait', (lease - up) * 1000}
-  end
   close_attempt(record, 'lost', lost_error, 'worker_lost')
 end
 
@@ -192,12 +213,8 @@ if #open == 0 then
       return finish('failed', 'error', hold.error, 'error_kind', hold.error_kind)
     end
   end
-  if record.state == 'running' then
-    redis.call('HSET', job, 'state', 'queued')
-    redis.call('HDEL', job, 'worker')
-    move(record, 'queued')
-    record.state = 'queued'
-    announce('queued', record.attempt)
+  if lost then
+    put_back()
   end
   wait_at(record, hold.registry)
   redis.call('HDEL', job, 'next_attempt_at')

@@ -13,6 +13,9 @@ from push_queue import (
     JobState,
     JobStore,
     Keys,
+    Outcome,
+    RegistryLimits,
+    Signal,
     UnknownJobError,
     Wait,
     arq_options,
@@ -212,6 +215,47 @@ async def test_a_job_of_a_newer_format_is_left_to_newer_workers(
     assert fields[b"waiting_for"] == b"a worker that understands jobs of format %d" % (FORMAT + 1)
     assert not await store.end_if_unreadable(BAD)
     assert await states(redis, BAD) == {JobState.QUEUED}
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_job_of_a_newer_format_waits_for_no_registry(
+    store: JobStore, redis: ArqRedis
+) -> None:
+    await RegistryLimits(redis, KEYS, 1).pause("localhost:15000", "no answer", 60)
+    for job_id in (GOOD, BAD):
+        assert isinstance(await store.start(job_id, 0, "newer"), Wait)
+    await redis.hset(KEYS.job(BAD), "format", FORMAT + 1)
+    assert isinstance(await store.start(BAD, 0, "older"), Wait)
+    assert await redis.zrange(KEYS.waiting("localhost:15000"), 0, -1) == [GOOD.encode()]
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_job_of_a_newer_format_whose_worker_died_is_put_back(redis: ArqRedis) -> None:
+    store = JobStore(redis, KEYS, lease_seconds=0)
+    claim = await store.start(BAD, 0, "newer")
+    assert isinstance(claim, Claim)
+    await redis.hset(KEYS.job(BAD), "format", FORMAT + 1)
+    assert isinstance(await store.start(BAD, 0, "older"), Wait)
+    job = await store.status(BAD)
+    assert (job.state, job.attempt, job.worker) == (JobState.QUEUED, 1, None)
+    assert job.waiting_for
+    assert [item.outcome for item in await store.attempts(BAD)] == [Outcome.LOST]
+    assert await store.heartbeat(claim) is Signal.LOST
+    assert await states(redis, BAD) == {JobState.QUEUED}
+    assert await store.cancel(BAD) is JobState.CANCELLED
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_a_job_of_a_newer_format_to_be_cancelled_ends_with_its_worker(
+    redis: ArqRedis,
+) -> None:
+    store = JobStore(redis, KEYS, lease_seconds=0)
+    await store.start(BAD, 0, "newer")
+    await store.cancel(BAD)
+    await redis.hset(KEYS.job(BAD), "format", FORMAT + 1)
+    assert await store.start(BAD, 0, "older") is None
+    assert (await store.status(BAD)).state is JobState.CANCELLED
+    assert await states(redis, BAD) == {JobState.CANCELLED}
 
 
 @pytest.mark.usefixtures("jobs")
