@@ -121,7 +121,8 @@ class PushQueue:
         Raises:
             registry_api_v2_client.ValidationError: a target is no reference to push to, or the
                 platform is none.
-            JobConflictError: the id is that of a job that is not the same, labels apart.
+            JobConflictError: the id is that of a job that is not the same, labels apart, or of a
+                newer release.
             InvalidJobError: the rest cannot make a job.
         """
         references = [targets] if isinstance(targets, str) else targets

@@ -35,7 +35,8 @@ class InvalidJobError(QueueError):
 
 
 class JobConflictError(InvalidJobError):
-    """The id asked for is that of a job with another source, target or option."""
+    """The id asked for is that of a job with another source, target or option, or of a newer
+    release."""
 
 
 class UnreadableJobError(QueueError):

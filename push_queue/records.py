@@ -29,7 +29,7 @@ _BLANK = {
     "enqueued_at": datetime.fromtimestamp(0, UTC),
 }
 """Stands for what every job has, where it cannot be read."""
-_NEWER = "a newer release of the queue, which it was enqueued by"
+_NEWER = "a worker of the newer release that it was enqueued by"
 
 
 def timestamp(moment: datetime) -> str:

@@ -20,7 +20,12 @@ from redis.exceptions import ResponseError
 from push_queue import formats, records
 from push_queue.changes import Changes
 from push_queue.dispatch import lead_ms, leads_ms
-from push_queue.errors import RedisRefusedError, UnknownJobError, UnreadableJobError
+from push_queue.errors import (
+    JobConflictError,
+    RedisRefusedError,
+    UnknownJobError,
+    UnreadableJobError,
+)
 from push_queue.keys import Keys
 from push_queue.models import (
     Attempt,
@@ -136,6 +141,9 @@ class JobStore:
 
         ``not_before`` is a moment or the time from now on. Redis accepts the job whole, with what
         arq needs to run it, or not at all.
+
+        Raises:
+            JobConflictError: the id is that of a job with options that this release does not know.
         """
         moment = _ms(not_before.timestamp()) if isinstance(not_before, datetime) else 0
         delay = _ms(not_before.total_seconds()) if isinstance(not_before, timedelta) else 0
@@ -146,7 +154,12 @@ class JobStore:
             *flat(records.job_fields(job)),
         ]
         created, *items = await self._scripts.run("create", job.id, arguments)
-        return parse_status(pairs(items)), bool(created)
+        fields = pairs(items)
+        if not created and is_newer(fields):
+            raise JobConflictError(
+                f"job {job.id} is there, enqueued by a newer release: use another id"
+            )
+        return parse_status(fields), bool(created)
 
     async def cancel(self, job_id: str) -> JobState:
         """Cancel a waiting job at once and ask the worker of a running one to stop.

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from producer.cli import app
+from push_queue.formats import FORMAT
 from tests.support.images import ARCHIVES, SEVERAL_IMAGES
 from tests.support.layouts import Layout, platform_image
 from tests.support.processes import ManagedProcess, free_port
@@ -370,6 +372,22 @@ def test_the_same_id_with_another_target_is_refused(here: Cli, tar: Path) -> Non
     result = here("enqueue", tar, "--to", "localhost:15000/app:2", "--id", "build-7")
     assert result.returncode == 2
     assert f"build-7 is there with targets {TARGET}, not localhost:15000/app:2" in error_of(result)
+
+
+def test_the_id_of_a_job_of_a_newer_release_is_refused(
+    here: Cli, tar: Path, redis_url: str, namespace: str
+) -> None:
+    enqueued(here, tar, "--id", "build-7")
+    newer = {"format": FORMAT + 1, "priority": "urgent"}
+    with redis.Redis.from_url(redis_url) as client:
+        client.hset(f"{namespace}:job:build-7", mapping=newer)
+    again = here("enqueue", tar, "--to", TARGET, "--id", "build-7")
+    assert again.returncode == 2
+    assert "build-7 is there, enqueued by a newer release" in error_of(again)
+    here("cancel", "build-7")
+    retried = here("retry", "build-7")
+    waits = "build-7 queued: a worker of the newer release that it was enqueued by\n"
+    assert (retried.returncode, retried.stdout) == (0, waits)
 
 
 @pytest.mark.parametrize("options", [(), ("--wait",), ("--json",)])
