@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -11,7 +11,6 @@ from push_queue import (
     Keys,
     Patience,
     QueueError,
-    RedisUnavailableError,
     Settings,
     WorkerRegistry,
     connect,
@@ -20,6 +19,7 @@ from push_queue import (
 )
 from registry_api_v2_client import RegistryError
 
+from .exits import fail
 from .logs import set_up_logging
 from .options import worker_options
 from .queue_worker import QueueWorker
@@ -45,10 +45,8 @@ def run(
         if check:
             raise typer.Exit(0 if asyncio.run(_alive_here(settings)) else 1)
         _run(settings, burst)
-    except RedisUnavailableError as error:
-        _fail(3, error)
     except (QueueError, RegistryError) as error:
-        _fail(2, error)
+        fail(error)
 
 
 def _run(settings: Settings, burst: bool) -> None:
@@ -85,11 +83,6 @@ def _new_event_loop() -> asyncio.AbstractEventLoop:
     import uvloop
 
     return uvloop.new_event_loop()
-
-
-def _fail(code: int, error: Exception) -> NoReturn:
-    sys.stderr.write(f"push-worker: error: {error}\n")
-    raise SystemExit(code)
 
 
 def main() -> None:

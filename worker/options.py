@@ -5,8 +5,19 @@ from typing import Any
 
 from arq.worker import func
 
-from push_queue import TASK, Keys, Patience, Settings, arq_options, check_redis, redis_settings
+from push_queue import (
+    TASK,
+    Keys,
+    Patience,
+    QueueError,
+    Settings,
+    arq_options,
+    check_redis,
+    redis_settings,
+)
+from registry_api_v2_client import RegistryError
 
+from .exits import fail
 from .lease import give_lease_back, take_lease
 from .push_task import push_image
 from .runtime import close_runtime, open_runtime
@@ -67,6 +78,9 @@ def arq_worker_options(settings: Settings) -> dict[str, Any]:
             "arq's own worker ends when Redis refuses, is away or fails over, and a second signal "
             "disturbs jobs that are being handed back: run `push-worker` to be guarded against both"
         )
-        await options["on_startup"](ctx)
+        try:
+            await options["on_startup"](ctx)
+        except (QueueError, RegistryError) as error:
+            fail(error)
 
     return {**options, "on_startup": on_startup}

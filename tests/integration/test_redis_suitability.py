@@ -81,15 +81,29 @@ def test_a_clock_that_is_off_is_warned_of(
     assert (f"s {words} that of Redis" in done.stderr) if words else ("clock" not in done.stderr)
 
 
-def test_arq_s_own_worker_says_what_it_lacks(redis_url: str, namespace: str) -> None:
-    env = {"PUSH_QUEUE_REDIS_URL": redis_url, "PUSH_QUEUE_NAMESPACE": namespace}
-    done = subprocess.run(
+def arq_burst(url: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-m", "arq", "worker.WorkerSettings", "--burst"],
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
-        env=clean_environment(**env),
+        env=clean_environment(PUSH_QUEUE_REDIS_URL=url, **env),
     )
+
+
+def test_arq_s_own_worker_says_what_it_lacks(redis_url: str, namespace: str) -> None:
+    done = arq_burst(redis_url, PUSH_QUEUE_NAMESPACE=namespace)
     assert done.returncode == 0, done.stderr
     assert "run `push-worker`" in done.stderr
+
+
+def test_arq_s_own_worker_refuses_a_redis_that_evicts(
+    start_redis: Callable[[], RedisServer],
+) -> None:
+    done = arq_burst(configured(start_redis, EVICTS).url)
+    assert done.returncode == 2
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("push-worker: error:")
+    assert "PUSH_QUEUE_ALLOW_EVICTION" in line
+    assert "Traceback" not in done.stderr
