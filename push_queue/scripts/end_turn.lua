@@ -32,5 +32,6 @@ redis.call('EXPIRE', tag, keep_tag)
 if record.state == 'running' then
   redis.call('HSET', job, 'result:' .. target, digest)
   restore_patience()
+  end_pause(registry_of(target))
 end
 return 'done'

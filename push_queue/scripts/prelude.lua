@@ -222,7 +222,8 @@ local function close_attempt(record, outcome, error, error_kind)
 end
 
 -- Milliseconds for which the job goes on with a registry that is away. They run from the first time
--- that it meets one since a registry has last answered it. `record` needs give_up_at, and give_up_after, in seconds, or the `default`.
+-- that it meets one since a registry has last answered it. `record` needs give_up_at, and
+-- give_up_after, in seconds, or the `default`.
 local function patience_left(record, default)
   if not record.give_up_at then
     record.give_up_at = timestamp(now_ms + 1000 * (record.give_up_after or default))
@@ -236,19 +237,29 @@ local function restore_patience()
   redis.call('HDEL', job, 'give_up_at')
 end
 
+-- Whether this job is the one that tries the registry after its pause. It is not when a new pause has
+-- begun, or when it took too long.
+local function tries(registry)
+  return redis.call('HGET', pause_key(registry), 'probe') == id
+end
+
+-- The registry has answered this job: if it was the one to try, nobody need wait longer.
+local function end_pause(registry)
+  if tries(registry) then
+    redis.call('DEL', pause_key(registry))
+  end
+end
+
 -- This job no longer tries the registries after their pause. If they answer again nobody need wait
 -- longer, else another job may try. `record` needs probing, a JSON list of them, and loses it; what
 -- cannot be read is left to run out.
 local function end_probe(record, answer)
   local read, registries = pcall(cjson.decode, record.probing)
   for _, registry in ipairs(read and registries or {}) do
-    local pause = pause_key(registry)
-    if redis.call('HGET', pause, 'probe') ~= id then
-      -- A new pause has begun, or the probe took too long.
-    elseif answer then
-      redis.call('DEL', pause)
-    else
-      redis.call('HDEL', pause, 'probe', 'probe_until')
+    if answer then
+      end_pause(registry)
+    elseif tries(registry) then
+      redis.call('HDEL', pause_key(registry), 'probe', 'probe_until')
     end
   end
   redis.call('HDEL', job, 'probing')

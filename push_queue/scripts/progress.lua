@@ -3,10 +3,23 @@
 -- args    1 fence   2 bytes_done   3 bytes_total   4 blobs_done   5 blobs_total
 --         6.. digest, "done/size how", …
 -- Result  'continue', 'cancel' or 'lost'
-local record = read('state', 'fence', 'cancel_requested', 'attempt', 'probing', 'give_up_at')
+local record = read('state', 'fence', 'cancel_requested', 'attempt', 'probing', 'give_up_at',
+  'targets')
 if record.state ~= 'running' or record.fence ~= args[1] then
   return 'lost'
 end
+
+-- Whether all targets are at one registry, so that it is known who has answered.
+local function one_registry()
+  local targets = targets_of(record) or {}
+  for _, target in ipairs(targets) do
+    if registry_of(target) ~= registry_of(targets[1]) then
+      return false
+    end
+  end
+  return true
+end
+
 redis.call('HSET', job, 'bytes_done', args[2], 'bytes_total', args[3],
   'blobs_done', args[4], 'blobs_total', args[5])
 if #args > 5 then
@@ -18,7 +31,8 @@ local answered = args[2] ~= '0' or args[4] ~= '0'
 if answered and record.give_up_at then
   restore_patience()
 end
-if answered and record.probing then
+-- Where there are several, a target that is done ends the pause of its own: see end_turn.lua.
+if answered and record.probing and one_registry() then
   end_probe(record, true)
 end
 publish({

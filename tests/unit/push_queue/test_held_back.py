@@ -70,6 +70,16 @@ async def wait(store: JobStore, job_id: str = "job-1") -> float:
     return answer.seconds
 
 
+async def move(store: JobStore, claim: Claim) -> None:
+    await store.progress(claim, bytes_done=1, bytes_total=10, blobs_done=0, blobs_total=2)
+
+
+async def write_tag(store: JobStore, claim: Claim, target: str) -> None:
+    write = TagWrite(target, DIGEST, claim.sequence)
+    assert await store.take_turn(claim, write, 15) is Turn.WRITE
+    assert await store.end_turn(claim, write, written=True)
+
+
 async def probe(store: JobStore, registries: RegistryLimits, clock: RedisClock) -> Claim:
     """A job that tries the registry after its pause, while another waits."""
     await enqueue(store, "job-1", "job-2")
@@ -240,6 +250,35 @@ async def test_a_probe_that_succeeds_ends_the_pause(
     assert await registries.pause(HOST, "no answer") == 1, "the row of failures is over"
 
 
+async def test_only_its_own_answer_ends_the_pause_of_a_registry(
+    store: JobStore, registries: RegistryLimits, redis: Redis, clock: RedisClock
+) -> None:
+    await enqueue(store, "job-1", targets=(HERE, THERE))
+    clock.advance(await registries.pause(HOST, "no answer"))
+    claim = await start(store)
+    assert claim.targets == (HERE, THERE)
+    await move(store, claim)
+    await write_tag(store, claim, THERE)
+    await move(store, claim)
+    assert await redis.exists(Keys().pause(HOST)), "the other one answered"
+    await write_tag(store, claim, HERE)
+    assert not await redis.exists(Keys().pause(HOST))
+
+
+async def test_a_target_that_is_done_ends_the_pause_of_its_registry(
+    store: JobStore, registries: RegistryLimits, redis: Redis, clock: RedisClock
+) -> None:
+    await enqueue(store, "job-1", targets=(HERE, THERE))
+    clock.advance(await registries.pause(HOST, "no answer"))
+    await registries.pause(OTHER, "no answer", 60)
+    claim = await start(store)
+    assert claim.targets == (HERE,)
+    await write_tag(store, claim, HERE)
+    assert not await redis.exists(Keys().pause(HOST))
+    assert await store.succeed(claim, DIGEST) is JobState.QUEUED
+    assert await redis.exists(Keys().pause(OTHER))
+
+
 @pytest.mark.parametrize("end", ["fail", "retry", "release", "cancelled"])
 async def test_a_probe_that_ends_without_an_answer_lets_another_try(
     end: str, store: JobStore, registries: RegistryLimits, clock: RedisClock
@@ -396,9 +435,7 @@ async def test_a_target_that_is_done_restores_patience_for_the_others(
     await enqueue(store, "job-1", targets=(HERE, THERE))
     await store.defer(await start(store), "no answer", 0, **AWAY)
     claim = await start(store)
-    write = TagWrite(HERE, DIGEST, claim.sequence)
-    assert await store.take_turn(claim, write, 15) is Turn.WRITE
-    await store.end_turn(claim, write, written=True)
+    await write_tag(store, claim, HERE)
     assert (await store.status("job-1")).give_up_at is None
 
 
@@ -487,9 +524,7 @@ async def test_a_lost_job_is_not_put_off(store: JobStore, redis: Redis) -> None:
 async def test_notes_of_the_tags_written_survive_what_is_put_off(store: JobStore) -> None:
     await enqueue(store, "job-1", targets=(HERE, THERE))
     claim = await start(store)
-    write = TagWrite(HERE, DIGEST, claim.sequence)
-    assert await store.take_turn(claim, write, 15) is Turn.WRITE
-    assert await store.end_turn(claim, write, written=True)
+    await write_tag(store, claim, HERE)
     await store.defer(claim, "too many requests", 2, error_kind="rate_limited")
     claim = await start(store)
     assert claim.targets == (THERE,)
