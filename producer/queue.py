@@ -1,6 +1,7 @@
 """The queue as a pipeline sees it."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -224,7 +225,20 @@ class PushQueue:
 
 
 def _absolute(path: str | Path) -> str:
-    return str(Path(path).absolute())
+    """The name of a file that has one: without ``..``, unless that goes up from a link's folder."""
+    named = Path(path).absolute()
+    plain = Path(os.path.normpath(named))
+    file = _file_at(named)
+    return str(named if file and file != _file_at(plain) else plain)
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """What tells the file from others; None where none can be seen."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _check_same(there: PushJob, asked: PushJob) -> None:

@@ -25,6 +25,7 @@ from pydantic_settings import (
 )
 
 from push_queue.errors import InvalidSettingsError, summarize
+from push_queue.models import MOST_PATIENCE_SECONDS
 from push_queue.redis_url import RedisAddress, parse_redis_url
 
 ENV_PREFIX = "PUSH_QUEUE_"
@@ -94,7 +95,7 @@ class Settings(BaseSettings):
     lease_seconds: PositiveInt = LEASE_SECONDS
     shutdown_grace_seconds: PositiveInt = 20
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
-    give_up_after_seconds: PositiveInt = DAY_SECONDS
+    give_up_after_seconds: Annotated[int, Field(ge=1, le=MOST_PATIENCE_SECONDS)] = DAY_SECONDS
     """For which a job that does not say otherwise goes on with registries that are away."""
     retry_base_seconds: Annotated[float, Field(gt=0)] = 1.0
     retry_max_seconds: Annotated[float, Field(gt=0)] = 300.0

@@ -73,6 +73,24 @@ async def test_targets_are_completed_and_a_relative_source_is_resolved(queue: Pu
     assert job.targets == ("localhost:15000/app:latest", "registry.example.com/b:2")
 
 
+async def test_a_source_has_one_name(queue: PushQueue, tmp_path: Path) -> None:
+    job = await queue.enqueue("/images/./new/../app.tar", TARGET)
+    assert job.source == "/images/app.tar"
+    tar = tmp_path / "app.tar"
+    tar.touch()
+    job = await queue.enqueue(f"{tmp_path}/../{tmp_path.name}/app.tar", TARGET)
+    assert job.source == str(tar)
+
+
+async def test_a_source_up_from_a_link_stays_that_file(queue: PushQueue, tmp_path: Path) -> None:
+    (tmp_path / "there" / "folder").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "folder")
+    for folder in (tmp_path, tmp_path / "there"):
+        (folder / "app.tar").touch()
+    named = tmp_path / "link" / ".." / "app.tar"
+    assert (await queue.enqueue(named, TARGET)).source == str(named)
+
+
 @pytest.mark.parametrize("target", ["Foo/Bar:1", "localhost:5000", "", f"localhost/app@{DIGEST}"])
 async def test_a_bad_target_enqueues_nothing(
     queue: PushQueue, redis: ArqRedis, target: str
