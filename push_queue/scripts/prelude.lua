@@ -179,17 +179,22 @@ local function waiting_key(registry)
   return namespace .. ':registry:' .. registry .. ':waiting'
 end
 
--- The job waits until `registry` takes it: release.lua wakes it then. `record` needs sequence.
-local function wait_at(record, registry)
-  redis.call('ZADD', waiting_key(registry), record.sequence, id)
-  redis.call('SADD', namespace .. ':waiting', registry)
-  redis.call('HSET', job, 'waiting_at', registry)
-  record.waiting_at = registry
+-- The job waits until one of the registries takes it: release.lua wakes it then. `record` needs
+-- sequence.
+local function wait_at(record, registries)
+  for _, registry in ipairs(registries) do
+    redis.call('ZADD', waiting_key(registry), record.sequence, id)
+    redis.call('SADD', namespace .. ':waiting', registry)
+  end
+  record.waiting_at = table.concat(registries, ' ')
+  redis.call('HSET', job, 'waiting_at', record.waiting_at)
 end
 
 local function stop_waiting(record)
   if record.waiting_at then
-    redis.call('ZREM', waiting_key(record.waiting_at), id)
+    for registry in string.gmatch(record.waiting_at, '%S+') do
+      redis.call('ZREM', waiting_key(registry), id)
+    end
     redis.call('HDEL', job, 'waiting_at')
     record.waiting_at = nil
   end

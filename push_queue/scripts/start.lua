@@ -120,16 +120,14 @@ local function held_back(registry)
       local asked = tonumber(pause[5] or 0) >= tonumber(pause[1])
       local how = asked and ' wants a pause: ' or ' is away: '
       return {
-        registry = registry, ms = left, why = registry .. how .. pause[3],
+        ms = left, why = registry .. how .. pause[3],
         error = pause[3], error_kind = pause[4] or 'registry_unavailable',
       }
     end
   end
   local slots = namespace .. ':registry:' .. registry .. ':slots'
   if redis.call('ZCOUNT', slots, now_ms, '+inf') >= max_uploads then
-    return {
-      registry = registry, ms = 0, why = registry .. ' takes ' .. max_uploads .. ' uploads at once',
-    }
+    return {ms = 0, why = registry .. ' takes ' .. max_uploads .. ' uploads at once'}
   end
   if pause[1] then
     redis.call('HSET', pause_key(registry), 'probe', id, 'probe_until', now_ms + PROBE_MS)
@@ -162,13 +160,17 @@ local function targets_left()
   return left, pushed
 end
 
--- Those of the targets that can be tried now, and what holds back the first of the others.
+-- Those of the targets that can be tried now, what holds back the first of the others, and the
+-- registries of these.
 local function open_targets(left)
-  local open, held, first = {}, {}, nil
+  local open, held, first, closed = {}, {}, nil, {}
   for _, target in ipairs(left) do
     local registry = registry_of(target)
     if held[registry] == nil then
       held[registry] = held_back(registry) or false
+      if held[registry] then
+        table.insert(closed, registry)
+      end
     end
     local hold = held[registry]
     if not hold then
@@ -177,7 +179,7 @@ local function open_targets(left)
       first = hold
     end
   end
-  return open, first
+  return open, first, closed
 end
 
 if lost then
@@ -204,7 +206,7 @@ if lost and tonumber(record.attempt) >= tonumber(record.max_attempts) then
 end
 
 stop_waiting(record)
-local open, hold = open_targets(left)
+local open, hold, closed = open_targets(left)
 if #open == 0 then
   local wait_ms = LOOK_MS + record.sequence % 100 * LOOK_MS / 100
   if hold.error then
@@ -216,7 +218,7 @@ if #open == 0 then
   if lost then
     put_back()
   end
-  wait_at(record, hold.registry)
+  wait_at(record, closed)
   redis.call('HDEL', job, 'next_attempt_at')
   if record.waiting_for ~= hold.why then
     redis.call('HSET', job, 'waiting_for', hold.why)

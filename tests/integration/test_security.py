@@ -92,8 +92,8 @@ def test_everybody_can_work(
     site.output("producer", *to, "--id", "late", "--delay", "1h", "--priority", "high")
     site.output("producer", "cancel", "late")
     site.output("producer", *to, "--id", "one", "--wait")
-    away = f"127.0.0.1:{free_port()}/app:1"
-    site.output("producer", "enqueue", str(tar), "--to", away, "--id", "waits")
+    away = [item for _ in "ab" for item in ("--to", f"127.0.0.1:{free_port()}/app:1")]
+    site.output("producer", "enqueue", str(tar), *away, "--id", "waits")
     fleet.wait_ready(lambda: bool(site.admin.hexists("push:job:waits", "waiting_at")))
     site.output("producer", "cancel", "waits")
     site.output("producer", *to, "--id", "two", "--cleanup", "--wait")

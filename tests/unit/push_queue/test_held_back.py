@@ -127,8 +127,8 @@ async def test_why_a_job_waits_tells_a_registry_that_is_away_from_one_that_asked
     assert (await store.status("job-1")).waiting_for == f"{HOST} is away: no answer"
 
 
-async def test_with_all_registries_away_it_waits_for_the_first_to_come_back(
-    store: JobStore, registries: RegistryLimits, redis: Redis
+async def test_with_all_registries_away_it_waits_for_whichever_comes_back(
+    store: JobStore, registries: RegistryLimits, redis: Redis, clock: RedisClock
 ) -> None:
     await enqueue(store, "job-1", targets=(HERE, THERE))
     await registries.pause(HOST, "too many requests", 20)
@@ -136,10 +136,16 @@ async def test_with_all_registries_away_it_waits_for_the_first_to_come_back(
     await wait(store)
     reason = f"{OTHER} wants a pause: too many requests"
     assert (await store.status("job-1")).waiting_for == reason
-    assert await waiting_at(redis, OTHER) == ["job-1"]
+    for registry in (HOST, OTHER):
+        assert await waiting_at(redis, registry) == ["job-1"]
+        assert await redis.sismember(Keys().waited_for, registry)
     await registries.pause(OTHER, "no answer", 60)
     await wait(store)
-    assert (await waiting_at(redis, OTHER), await waiting_at(redis, HOST)) == ([], ["job-1"])
+    reason = f"{HOST} wants a pause: too many requests"
+    assert (await store.status("job-1")).waiting_for == reason
+    clock.advance(20)
+    assert (await start(store)).targets == (HERE,)
+    assert (await waiting_at(redis, HOST), await waiting_at(redis, OTHER)) == ([], [])
 
 
 async def test_a_job_that_is_to_be_retried_stays_so_while_it_waits(
@@ -195,11 +201,12 @@ async def test_the_targets_of_other_registries_are_pushed_meanwhile(
 async def test_a_waiting_job_is_cancelled(
     store: JobStore, registries: RegistryLimits, redis: Redis
 ) -> None:
-    await enqueue(store, "job-1")
-    await registries.pause(HOST, "no answer", 5)
+    await enqueue(store, "job-1", targets=(HERE, THERE))
+    for registry in (HOST, OTHER):
+        await registries.pause(registry, "no answer", 5)
     await wait(store)
     assert await store.cancel("job-1") is JobState.CANCELLED
-    assert await waiting_at(redis, HOST) == []
+    assert (await waiting_at(redis, HOST), await waiting_at(redis, OTHER)) == ([], [])
     assert waiting(await store.status("job-1")) == (JobState.CANCELLED, 0, None)
     assert await store.start("job-1", 0, "worker-1") is None
 

@@ -229,6 +229,23 @@ async def test_a_job_of_a_newer_format_waits_for_no_registry(
     assert await redis.zrange(KEYS.waiting("localhost:15000"), 0, -1) == [GOOD.encode()]
 
 
+async def test_one_that_waits_leaves_the_lists_of_all_its_registries(
+    store: JobStore, redis: ArqRedis
+) -> None:
+    registries = ["one.example.com", "two.example.com"]
+    targets = [f"{registry}/app:1" for registry in registries]
+    await store.create(make_job(id=BAD, source="/a.tar", targets=targets))
+    for registry in registries:
+        await RegistryLimits(redis, KEYS, 1).pause(registry, "no answer", 60)
+    assert isinstance(await store.start(BAD, 0, "worker-1"), Wait)
+    for registry in registries:
+        assert await redis.zcard(KEYS.waiting(registry)) == 1
+    await redis.hset(KEYS.job(BAD), "compression", "lz4")
+    assert await store.end_if_unreadable(BAD)
+    for registry in registries:
+        assert await redis.zcard(KEYS.waiting(registry)) == 0
+
+
 @pytest.mark.usefixtures("jobs")
 async def test_a_job_of_a_newer_format_whose_worker_died_is_put_back(redis: ArqRedis) -> None:
     store = JobStore(redis, KEYS, lease_seconds=0)
