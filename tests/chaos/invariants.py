@@ -136,7 +136,7 @@ def no_fenced_worker_pushes(evidence: Evidence) -> Iterator[Violation]:
 def nothing_is_deleted_wrongly(evidence: Evidence) -> Iterator[Violation]:
     for job, status in found(evidence):
         tar = evidence.images[job.id].path
-        if job.broken or tar in evidence.sources:
+        if job.broken or tar in evidence.sources or came_too_late(evidence, job):
             continue
         if reason := reason_to_keep(evidence, job, status):
             yield Violation("deleted wrongly", f"{tar.name}, {reason}", job.id)
@@ -151,7 +151,7 @@ def reason_to_keep(evidence: Evidence, job: PlannedJob, status: JobStatus) -> st
     ends = [
         (other.finished_at, other.state)
         for named, other in found(evidence)
-        if named.source == job.source and other.finished_at
+        if named.source == job.source and other.finished_at and not came_too_late(evidence, named)
     ]
     if max(ends)[1] not in PUSHED:
         return "which the last job that names it has not pushed"
@@ -196,8 +196,18 @@ def found(evidence: Evidence) -> Iterator[tuple[PlannedJob, JobStatus]]:
 
 
 def allowed_states(evidence: Evidence, job: PlannedJob) -> set[JobState]:
-    wanted = {JobState.FAILED if job.broken else JobState.SUCCEEDED}
+    lost_tar = job.broken or came_too_late(evidence, job)
+    wanted = {JobState.FAILED if lost_tar else JobState.SUCCEEDED}
     return wanted | ({JobState.CANCELLED} if job.id in evidence.cancelled else set())
+
+
+def came_too_late(evidence: Evidence, job: PlannedJob) -> bool:
+    """Whether the job was enqueued when the one whose tar it shares had pushed and deleted it."""
+    lender = evidence.statuses.get(evidence.plan.jobs[job.source].id)
+    status = evidence.statuses.get(job.id)
+    if job.source == job.number or not lender or not status or lender.state not in PUSHED:
+        return False
+    return lender.finished_at is not None and lender.finished_at < status.enqueued_at
 
 
 def pushable(evidence: Evidence, job_id: str) -> set[str]:

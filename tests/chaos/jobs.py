@@ -30,7 +30,8 @@ class Jobs:
 
     async def enqueue_all(self) -> None:
         for job in self._plan.jobs:
-            await until(lambda: self._enqueued - self.ended < WINDOW)
+            if job.source == job.number:  # who shares a tar is to name it before it goes
+                await until(lambda: self._enqueued - self.ended < WINDOW)
             await patiently(lambda job=job: self._enqueue(job))
             self._enqueued += 1
 

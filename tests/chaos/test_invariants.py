@@ -24,6 +24,7 @@ FIRST, _, _, LAST, *_ = PLAN.jobs
 """Of the same repository."""
 KEPT = next(job for job in PLAN.jobs if not job.cleanup)
 CLEANED = next(job for job in reversed(PLAN.jobs) if job.cleanup)
+SHARING = next(job for job in PLAN.jobs if job.source != job.number)
 
 
 def digest_of(job_id: str) -> str:
@@ -92,6 +93,20 @@ def test_there_is_nothing_wrong_with_a_good_run() -> None:
 def test_a_tar_may_go_once_it_is_pushed() -> None:
     evidence = good_evidence()
     delete_a_tar(evidence, CLEANED)
+    assert violations(evidence) == []
+
+
+def test_who_comes_when_a_shared_tar_is_gone_may_fail() -> None:
+    evidence = good_evidence()
+    delete_a_tar(evidence, SHARING)
+    change(
+        evidence,
+        SHARING.id,
+        state=JobState.FAILED,
+        error_kind="source_unreadable",
+        enqueued_at=START + 10 * SECOND,
+        finished_at=START + 11 * SECOND,
+    )
     assert violations(evidence) == []
 
 
