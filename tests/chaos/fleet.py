@@ -73,11 +73,13 @@ class Fleet:
     async def start(self) -> None:
         await self._start(*range(len(self._places)))
 
-    async def terminate(self, place: int, **successor: str) -> None:
-        """`successor` is environment of the one that takes the place."""
+    async def terminate(
+        self, place: int, *, job_format: int | None = None, **successor: str
+    ) -> None:
+        """`successor` is environment of the one that takes the place; `job_format` its release."""
         async with self._locks[place]:
             await self._stop(self._take(place))
-            await self._start(place, **successor)
+            await self._start(place, job_format=job_format, **successor)
 
     async def kill(self, place: int) -> None:
         async with self._locks[place]:
@@ -132,18 +134,23 @@ class Fleet:
             if code not in (0, NO_REDIS):
                 self.complaints.append((worker.name, f"stopped with exit code {code}"))
 
-    async def _start(self, *places: int, **extra: str) -> None:
+    async def _start(self, *places: int, job_format: int | None = None, **extra: str) -> None:
         async with self.redis_up:
-            await asyncio.gather(*(self._ready(self._launch(place, extra)) for place in places))
+            await asyncio.gather(
+                *(self._ready(self._launch(place, extra, job_format)) for place in places)
+            )
 
-    def _launch(self, place: int, extra: Mapping[str, str]) -> WorkerProcess:
+    def _launch(
+        self, place: int, extra: Mapping[str, str], job_format: int | None
+    ) -> WorkerProcess:
         name = f"worker-{place}-{len(self.all)}"
         env = {
             **self._env,
             "PUSH_QUEUE_REGISTRY_AUTH": sign_in(name, *self._hosts),
             **extra,
         }
-        worker = WorkerProcess(name, worker_process(self._directory / f"{name}.log", env))
+        log = self._directory / f"{name}.log"
+        worker = WorkerProcess(name, worker_process(log, env, job_format=job_format))
         worker.process.start()
         self.all.append(worker)
         self._places[place] = worker

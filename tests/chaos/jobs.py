@@ -1,5 +1,7 @@
 """The jobs of a chaos run: enqueued in their order, and counted as they end."""
 
+from datetime import timedelta
+
 from producer import PushQueue
 from push_queue import FINAL_STATES, JobStore
 from tests.chaos.evidence import Evidence
@@ -14,6 +16,9 @@ MAX_ATTEMPTS = 12
 
 So one that fails has been failed by the queue.
 """
+
+
+GIVE_UP_AFTER = timedelta(days=1)
 
 
 class Jobs:
@@ -59,4 +64,6 @@ class Jobs:
             job_id=job.id,
             cleanup=job.cleanup,
             max_attempts=MAX_ATTEMPTS,
+            # An option of the newest format, which workers of an older release do not know.
+            give_up_after=GIVE_UP_AFTER if job.number % 3 == 0 else None,
         )

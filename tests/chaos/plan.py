@@ -24,6 +24,7 @@ class Fault(StrEnum):
     WORKER_PAUSE = "worker paused beyond its lease"
     CLOCK_FAST = "worker's clock 60 s fast"
     CLOCK_SLOW = "worker's clock 60 s slow"
+    ROLL_BACK = "worker rolled back to an older release, and upgraded"
     TAG_PAUSED = "worker paused in a tag write, which comes late"
     TAG_KILLED = "worker killed in a tag write, which comes late"
     TAG_CUT = "worker cut off in a tag write, which comes late"
@@ -57,6 +58,7 @@ JOBS_FOR_EACH: dict[Fault, int] = {
     Fault.WORKER_PAUSE: 30,
     Fault.CLOCK_FAST: 60,
     Fault.CLOCK_SLOW: 60,
+    Fault.ROLL_BACK: 60,
     Fault.TAG_PAUSED: 60,
     Fault.TAG_KILLED: 60,
     Fault.TAG_CUT: 60,

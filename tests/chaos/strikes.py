@@ -10,6 +10,7 @@ from urllib.error import HTTPError
 
 from producer import JobState, PushQueue
 from push_queue import JobStore
+from push_queue.formats import FORMAT
 from tests.chaos.evidence import Evidence
 from tests.chaos.jobs import Jobs
 from tests.chaos.network import HeldWrite
@@ -58,6 +59,7 @@ class Strikes:
             Fault.WORKER_PAUSE: self._pause_worker,
             Fault.CLOCK_FAST: self._put_clock_off(60),
             Fault.CLOCK_SLOW: self._put_clock_off(-60),
+            Fault.ROLL_BACK: self._roll_back,
             Fault.TAG_PAUSED: self._pause_tag_writer,
             Fault.TAG_KILLED: self._kill_tag_writer,
             Fault.TAG_CUT: self._cut_tag_writer,
@@ -118,6 +120,12 @@ class Strikes:
         await self._in_mid_upload(strike.subject)
         async with self._fleet.paused(strike.subject):
             await asyncio.sleep(2 * LEASE_SECONDS + strike.seconds)
+
+    async def _roll_back(self, strike: Strike) -> None:
+        """Jobs with options of this release wait for a worker that knows them meanwhile."""
+        await self._fleet.terminate(strike.subject, job_format=FORMAT - 1)
+        await asyncio.sleep(2 * LEASE_SECONDS + strike.seconds)
+        await self._fleet.terminate(strike.subject)
 
     def _put_clock_off(self, seconds: float) -> Action:
         async def restart(strike: Strike) -> None:

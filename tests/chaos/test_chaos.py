@@ -13,6 +13,9 @@ from tests.chaos.run import run_chaos
 SEED = 1
 JOBS = 30
 
+IF_IN_TIME = {Fault.TAG_PAUSED, Fault.TAG_KILLED, Fault.TAG_CUT}
+"""Of few jobs none may write a tag when these are due; `test_late_tag_writes` has them all."""
+
 
 @pytest.mark.integration
 async def test_nothing_is_lost_in_chaos(tmp_path: Path) -> None:
@@ -20,7 +23,7 @@ async def test_nothing_is_lost_in_chaos(tmp_path: Path) -> None:
     found = violations(evidence)
     print_report(Console(width=120), evidence, found)
     assert found == []
-    assert set(evidence.struck) == set(Fault)
+    assert set(evidence.struck) | IF_IN_TIME == set(Fault)
     assert set(evidence.proxy.struck) == set(NetworkFault)
 
 
