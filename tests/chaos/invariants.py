@@ -155,9 +155,8 @@ def reason_to_keep(evidence: Evidence, job: PlannedJob, status: JobStatus) -> st
     ]
     if max(ends)[1] not in PUSHED:
         return "which the last job that names it has not pushed"
-    if job.id in evidence.replaced and pushed_config(evidence, job) != (
-        evidence.next_builds[job.id].config_digest
-    ):
+    next_builds = configs_of_next_builds(evidence, job)
+    if next_builds and pushed_config(evidence, job) not in next_builds:
         return "which is the next build's"
     return None
 
@@ -212,10 +211,17 @@ def came_too_late(evidence: Evidence, job: PlannedJob) -> bool:
 
 def pushable(evidence: Evidence, job_id: str) -> set[str]:
     """Configs of the images that the job may have pushed."""
-    images = [evidence.images[job_id]]
-    if job_id in evidence.replaced:
-        images.append(evidence.next_builds[job_id])
-    return {image.config_digest for image in images}
+    job = next(job for job in evidence.plan.jobs if job.id == job_id)
+    return {evidence.images[job_id].config_digest, *configs_of_next_builds(evidence, job)}
+
+
+def configs_of_next_builds(evidence: Evidence, job: PlannedJob) -> set[str]:
+    """Of the images that may have replaced the job's tar, whichever job it was replaced for."""
+    return {
+        evidence.next_builds[other.id].config_digest
+        for other in evidence.plan.jobs
+        if other.source == job.source and other.id in evidence.replaced
+    }
 
 
 def pushed_config(evidence: Evidence, job: PlannedJob) -> str | None:
