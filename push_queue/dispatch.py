@@ -54,10 +54,14 @@ class Dispatch:
             for arq_id, score in zip(taken[::2], taken[1::2], strict=True)
         ]
 
-    async def hold(self, arq_id: str, seconds: float) -> None:
-        """Nobody is to take the job before so many seconds have passed by Redis' clock."""
+    async def hold(self, arq_id: str, seconds: float, lease_seconds: int) -> None:
+        """Nobody is to take the job before so many seconds have passed by Redis' clock.
+
+        Once a lease has passed, it can be woken before.
+        """
         keys = [self._keys.queue, in_progress_key_prefix + arq_id]
-        await self._scripts.run("hold", keys, [arq_id, max(1, round(seconds * 1000))])
+        arguments: list[str | int] = [arq_id, max(1, round(seconds * 1000)), lease_seconds * 1000]
+        await self._scripts.run("hold", keys, arguments)
 
     async def give_back(self, arq_id: str, score: int) -> None:
         """The job is where it was before it was taken, unless it has left the queue."""

@@ -48,7 +48,7 @@ class Lease:
         if self._delay is None:
             await self._write(self._dispatch.give_back(self._arq_id, self._score))
         else:
-            await self._write(self._dispatch.hold(self._arq_id, self._delay))
+            await self._write(self._hold(self._delay))
 
     async def lose(self) -> None:
         """The job runs elsewhere by now: its place in the queue is another worker's to keep."""
@@ -67,7 +67,10 @@ class Lease:
             await self._renew()
 
     async def _renew(self) -> None:
-        await self._write(self._dispatch.hold(self._arq_id, self._seconds))
+        await self._write(self._hold(self._seconds))
+
+    def _hold(self, seconds: float) -> Awaitable[None]:
+        return self._dispatch.hold(self._arq_id, seconds, self._seconds)
 
     async def _write(self, command: Awaitable[None]) -> None:
         # An exception out of an arq hook ends the worker. A lease that could not be renewed is

@@ -84,6 +84,16 @@ async def test_a_job_that_is_put_off_is_due_when_the_time_has_passed(
     assert await redis.zscore(QUEUE, JOB) == (clock.now + delay) * 1000
 
 
+async def test_a_worker_that_dies_over_it_keeps_nobody_from_waking_a_job_that_is_put_off(
+    redis: Redis,
+) -> None:
+    lease = lease_of(redis)
+    await lease.take()
+    lease.put_off(900)
+    await lease.give_back()  # and arq deletes the key, if it lives
+    assert await redis.pttl(IN_PROGRESS) <= SECONDS * 1000
+
+
 async def test_it_is_renewed_while_the_job_runs_and_not_after(redis: Redis) -> None:
     lease = lease_of(redis, seconds=1)
     await lease.take()
