@@ -21,7 +21,8 @@ local format = tonumber(args[7])
 local PROBE_MS = 60000
 -- A job that nobody wakes looks for itself after this time, or up to twice as long: not all at once.
 local LOOK_MS = 900000
--- Workers of several releases take a job in turn until one of them understands it.
+-- Workers of several releases take a job in turn until one of them understands it. So long and up to
+-- twice that, by chance: workers that look every so often are not to be in step with it.
 local NEWER_MS = 2000
 
 local record = read_all()
@@ -83,7 +84,7 @@ if (tonumber(record.format) or 1) > format then
     redis.call('HSET', job, 'waiting_for', reason)
     publish({id = id, state = record.state, attempt = tonumber(record.attempt)})
   end
-  return {'wait', NEWER_MS}
+  return {'wait', NEWER_MS + time[2] % NEWER_MS}
 end
 
 -- What is wrong with the fields that the scripts depend on, if anything is.

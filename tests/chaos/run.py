@@ -26,7 +26,7 @@ from tests.support.waiting import becomes
 
 def longest(plan: Plan) -> float:
     """Seconds after which a run has hung."""
-    return 90 + plan.count
+    return 180 + plan.count
 
 
 class ChaosRun:

@@ -48,7 +48,7 @@ async def test_an_older_worker_leaves_a_newer_job_to_newer_workers(
     left = await left_to_newer_workers(queue, newer.id)
     assert (left.state, left.attempt) == (JobState.QUEUED, 0)
     upgraded = worker()
-    done = await queue.wait(newer.id, timeout=30)
+    done = await queue.wait(newer.id, timeout=60)
     assert (done.state, done.attempt, done.waiting_for) == (JobState.SUCCEEDED, 1, None)
     assert done.worker
     assert f"-{upgraded.pid}-" in done.worker
