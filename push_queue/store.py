@@ -386,9 +386,7 @@ class JobStore:
             UnknownJobError: no such job.
         """
         (fields,) = await self._hashes([job_id])
-        if not fields:
-            raise UnknownJobError(job_id)
-        return parse_whatever(job_id, fields)
+        return self._known(job_id, fields)
 
     async def end_if_unreadable(self, job_id: str) -> bool:
         """Whether the job's record makes no sense; the job is ``failed`` with ``invalid_job`` then.
