@@ -78,6 +78,7 @@ class Patience(Retry):
         if _retrying.get():
             return await self._try_once(do, fail)
         failures, begun = 0, time.monotonic()
+        cancelled = _cancellations()
         try:
             while True:
                 try:
@@ -90,6 +91,7 @@ class Patience(Retry):
                     await fail(error)
                     if away >= self._limit(error):
                         raise
+                    _heed_cancellation(cancelled)
                     await asyncio.sleep(self._backoff.compute(failures))
                 else:
                     break
@@ -97,6 +99,7 @@ class Patience(Retry):
             if failures:
                 self._waiting -= 1
         self._answers()
+        _heed_cancellation(cancelled)
         return result
 
     def _limit(self, error: Exception) -> float:
@@ -133,6 +136,22 @@ class Patience(Retry):
     def __deepcopy__(self, _: object) -> Self:
         # redis-py copies it into each connection; all are to hear of the end.
         return self
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
+
+
+def _heed_cancellation(before: int) -> None:
+    """End the task if it was cancelled and did not notice.
+
+    redis-py sends within ``asyncio.wait_for``, and that of Python 3.11 forgets a cancellation that
+    meets the end of the sending (https://github.com/python/cpython/issues/86296): a worker that is
+    told to stop would wait for its own tasks for ever.
+    """
+    if _cancellations() > before:
+        raise asyncio.CancelledError
 
 
 async def _inside(do: Callable[[], Awaitable[T]]) -> T:

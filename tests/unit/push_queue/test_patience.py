@@ -4,6 +4,7 @@ import asyncio
 import copy
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 from redis.backoff import NoBackoff
@@ -137,3 +138,25 @@ async def test_what_only_reads_does_not_end_an_outage(caplog: pytest.LogCaptureF
     promoted.set()
     await writing
     assert len(caplog.messages) == 2
+
+
+async def deaf(patience: Patience, command: Callable[[], Awaitable[str]]) -> str:
+    """Run the command in a task that is cancelled meanwhile, and does not notice."""
+
+    async def cancelled_unheard() -> str:
+        task = asyncio.current_task()
+        assert task
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        return await command()
+
+    return await asyncio.create_task(patience.call_with_retry(cancelled_unheard, ignore))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("command", [failing(), always_failing])
+async def test_a_cancellation_that_the_command_lost_ends_it(
+    command: Callable[[], Awaitable[str]],
+) -> None:
+    with pytest.raises(asyncio.CancelledError):
+        await deaf(Patience(), command)
