@@ -76,7 +76,7 @@ class Dispatch:
 
     async def release(self) -> int:
         """Wake jobs that wait for registries: one to try a registry after its pause, and once it is
-        well as many as it has room for, in the order of enqueueing."""
+        well as many as it has room for, by priority and then in the order of enqueueing."""
         keys = [self._keys.waited_for, self._keys.queue]
         arguments: list[str | int] = [
             self._keys.namespace,

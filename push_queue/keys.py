@@ -28,7 +28,7 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
                                   ``token sequence digest reference``, by the time (ms) that ends
 ``push:registry:{h}:slots`` zset  blob uploads by the time (ms) they are forgotten
 ``push:registry:{h}:pause`` hash  until when (ms), why, and who tries it next
-``push:registry:{h}:waiting`` zset ids of the jobs that wait for it, by sequence
+``push:registry:{h}:waiting`` zset ids of the jobs that wait for it, by priority and sequence
 ``push:waiting``           set    the registries that jobs wait for
 ``push:housekeeper``       string the worker that keeps the queue in order
 ======================== ====== =====================================================

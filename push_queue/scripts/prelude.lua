@@ -179,11 +179,17 @@ local function waiting_key(registry)
   return namespace .. ':registry:' .. registry .. ':waiting'
 end
 
--- The job waits until one of the registries takes it: release.lua wakes it then. `record` needs
--- sequence.
+-- More than any sequence number of this century; with two of these on top it is still exact.
+local RANK = 2 ^ 51
+local ranks = {high = 0, normal = 1, low = 2}
+
+-- The job waits until one of the registries takes it: release.lua wakes it then, by priority and in
+-- the order of enqueueing. `record` needs sequence and priority.
 local function wait_at(record, registries)
+  local rank = ranks[record.priority] or ranks.normal
+  local place = string.format('%.0f', rank * RANK + record.sequence)
   for _, registry in ipairs(registries) do
-    redis.call('ZADD', waiting_key(registry), record.sequence, id)
+    redis.call('ZADD', waiting_key(registry), place, id)
     redis.call('SADD', namespace .. ':waiting', registry)
   end
   record.waiting_at = table.concat(registries, ' ')

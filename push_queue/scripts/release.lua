@@ -1,5 +1,6 @@
--- Jobs that wait for a registry get their places in the queue back, in the order of enqueueing: one
--- that tries it after a pause, and once it is well again as many as it has room for.
+-- Jobs that wait for a registry get their places in the queue back, by priority and then in the order
+-- of enqueueing: one that tries it after a pause, and once it is well again as many as it has room
+-- for.
 --
 -- KEYS    1 push:waiting   2 arq's queue
 -- ARGV    1 namespace   2 blob uploads that a registry takes at once   3.. priority, lead in

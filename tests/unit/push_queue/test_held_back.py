@@ -13,6 +13,7 @@ from push_queue import (
     JobStore,
     Keys,
     Outcome,
+    Priority,
     RegistryLimits,
     TagWrite,
     TargetResult,
@@ -146,6 +147,20 @@ async def test_with_all_registries_away_it_waits_for_whichever_comes_back(
     clock.advance(20)
     assert (await start(store)).targets == (HERE,)
     assert (await waiting_at(redis, HOST), await waiting_at(redis, OTHER)) == ([], [])
+
+
+async def test_jobs_wait_by_priority_and_then_in_order(
+    store: JobStore, registries: RegistryLimits, redis: Redis, clock: RedisClock
+) -> None:
+    await registries.pause(HOST, "no answer", 30 * 24 * 3600)
+    order: tuple[Priority, ...] = ("low", "normal", "high")
+    for number, priority in enumerate((*order, *order)):
+        job = make_job(id=f"{priority}-{number}", source="/a", targets=[HERE], priority=priority)
+        await store.create(job)
+        await wait(store, job.id)
+        clock.advance(24 * 3600)
+    expected = ["high-2", "high-5", "normal-1", "normal-4", "low-0", "low-3"]
+    assert await waiting_at(redis, HOST) == expected
 
 
 async def test_a_job_that_is_to_be_retried_stays_so_while_it_waits(

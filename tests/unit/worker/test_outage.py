@@ -101,8 +101,11 @@ class Fleet:
             housekeeper=cast(Housekeeper, None),
         )
 
-    async def enqueue(self, registry: str, count: int, **fields: Any) -> list[str]:
-        ids = [f"{registry.partition(':')[0]}-{number:04}" for number in range(count)]
+    async def enqueue(
+        self, registry: str, count: int, *, name: str = "", **fields: Any
+    ) -> list[str]:
+        name = name or registry.partition(":")[0]
+        ids = [f"{name}-{number:04}" for number in range(count)]
         for job_id in ids:
             job = make_job(id=job_id, source=__file__, targets=[f"{registry}/{job_id}:1"], **fields)
             await self.store.create(job)
@@ -176,6 +179,22 @@ async def test_half_an_hour_without_its_registry_fails_no_job(
     assert overtaken <= 4, "in the order of enqueueing, but for one that tried or just looked"
     await fleet.second()
     assert await fleet.redis.keys("*:waiting") == []
+
+
+async def test_jobs_that_waited_start_by_priority_and_then_in_order(
+    fleet: Fleet, clock: RedisClock
+) -> None:
+    fleet.client.back_at = clock.now + 60
+    ids = {}
+    for priority in ("low", "normal", "high"):
+        ids[priority] = await fleet.enqueue(AWAY, 10, name=priority, priority=priority)
+        await fleet.second()
+    for _ in range(120):
+        await fleet.second()
+    first, *others = fleet.client.pushed
+    expected = [f"{AWAY}/{job_id}:1" for name in ("high", "normal", "low") for job_id in ids[name]]
+    expected.remove(first)  # Which one tried the registry is as it may be.
+    assert others == expected
 
 
 async def test_jobs_give_up_with_the_error_of_their_registry(
