@@ -298,20 +298,24 @@ class JobStore:
             fields["cleanup_outcome"] = cleanup_outcome
         return await self._settle(claim, JobState.SUCCEEDED, Outcome.SUCCEEDED, fields=fields)
 
-    async def fail(self, claim: Claim, error: str, error_kind: str) -> JobState | None:
-        """The job failed for good."""
-        return await self._settle(claim, JobState.FAILED, Outcome.FAILED, error, error_kind)
+    async def fail(
+        self, claim: Claim, error: str, error_kind: str, *, answered: str = ""
+    ) -> JobState | None:
+        """The job failed for good; ``answered`` is the registry whose own error it is, if one's."""
+        return await self._settle(
+            claim, JobState.FAILED, Outcome.FAILED, error, error_kind, answered=answered
+        )
 
     async def retry(
-        self, claim: Claim, error: str, error_kind: str, delay: float
+        self, claim: Claim, error: str, error_kind: str, delay: float, *, answered: str = ""
     ) -> JobState | None:
         """The attempt failed, the next is ``delay`` seconds away. Counting them is the caller's.
 
         A job that was asked to be cancelled is cancelled instead; so it is by ``defer`` and
-        ``release``.
+        ``release``. ``answered`` as for ``fail``.
         """
         return await self._settle(
-            claim, JobState.RETRYING, Outcome.FAILED, error, error_kind, delay
+            claim, JobState.RETRYING, Outcome.FAILED, error, error_kind, delay, answered=answered
         )
 
     async def defer(
@@ -448,6 +452,8 @@ class JobStore:
         error_kind: str = "",
         delay: float | None = None,
         fields: Mapping[str, str] | None = None,
+        *,
+        answered: str = "",
     ) -> JobState | None:
         arguments: list[str | int] = [
             claim.fence,
@@ -457,6 +463,7 @@ class JobStore:
             error_kind,
             "" if delay is None else _ms(delay),
             self._give_up_after,
+            answered,
             *flat(fields or {}),
         ]
         try:

@@ -191,10 +191,14 @@ class _Attempt:
         if delay is None:
             logger.error("job %s: failed: %s", self._job.id, error)
             await self._uploads.abandon()
-            await self._fail(str(error), error.kind)
+            await self._fail(str(error), error.kind, answered=error.registry or "")
             return None
         logger.warning("job %s: attempt %s: %s", self._job.id, claim.attempt, error)
-        state = await self._written(lambda: self._store.retry(claim, str(error), error.kind, delay))
+        state = await self._written(
+            lambda: self._store.retry(
+                claim, str(error), error.kind, delay, answered=error.registry or ""
+            )
+        )
         return None if state.final else delay
 
     async def _defer(self, reason: str, delay: float, error_kind: str = "") -> float | None:
@@ -207,8 +211,10 @@ class _Attempt:
             await self._uploads.abandon()
         return None if state.final else delay
 
-    async def _fail(self, error: str, error_kind: str) -> None:
-        await self._written(lambda: self._store.fail(self._claim, error, error_kind))
+    async def _fail(self, error: str, error_kind: str, *, answered: str = "") -> None:
+        await self._written(
+            lambda: self._store.fail(self._claim, error, error_kind, answered=answered)
+        )
 
     async def _written(self, settle: Callable[[], Awaitable[JobState | None]]) -> JobState:
         """Write the outcome down, however long Redis does not take it; a push may depend on it.

@@ -95,12 +95,23 @@ local function is_finite(text)
   return number and number - number == 0
 end
 
+-- A list of one string or more in JSON; nil where there is none.
+local function strings(text)
+  local read, list = pcall(cjson.decode, text)
+  if not read or type(list) ~= 'table' or #list == 0 then
+    return nil
+  end
+  for _, item in ipairs(list) do
+    if type(item) ~= 'string' then
+      return nil
+    end
+  end
+  return list
+end
+
 -- The job's targets as a list; nil where they cannot be read.
 local function targets_of(record)
-  local read, targets = pcall(cjson.decode, record.targets)
-  if read and type(targets) == 'table' and type(targets[1]) == 'string' then
-    return targets
-  end
+  return strings(record.targets)
 end
 
 local function publish(message)
@@ -265,8 +276,7 @@ end
 -- longer, else another job may try. `record` needs probing, a JSON list of them, and loses it; what
 -- cannot be read is left to run out.
 local function end_probe(record, answer)
-  local read, registries = pcall(cjson.decode, record.probing)
-  for _, registry in ipairs(read and registries or {}) do
+  for _, registry in ipairs(strings(record.probing) or {}) do
     if answer then
       end_pause(registry)
     elseif tries(registry) then

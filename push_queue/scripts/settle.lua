@@ -3,7 +3,7 @@
 -- args    1 fence   2 state to go to   3 outcome of the attempt   4 error or ''
 --         5 error kind or ''   6 milliseconds until the next attempt, if it is put off, or ''
 --         7 seconds for which a job whose registry is away goes on, if it does not say otherwise
---         8.. field, value, … to set besides
+--         8 registry whose own error this is, or ''   9.. field, value, … to set besides
 -- Result  the state the job is in now, also for a call that was sent before; false when the job is
 --         no longer this worker's. `succeeded` becomes `superseded` where newer jobs have written
 --         all its tags, and `queued` where targets are left that could not be tried yet; `queued`
@@ -41,8 +41,11 @@ if state == 'succeeded' then
   end
 end
 if outcome == 'deferred' and error and not record.cancel_requested
-  and patience_left(record, args[7]) <= 0 then
+  and patience_left(record, args[7], record.progressed_at or record.started_at) <= 0 then
   state, outcome = 'failed', 'failed'
+end
+if args[8] ~= '' then
+  end_pause(args[8])
 end
 if record.probing then
   end_probe(record, outcome == 'succeeded' or outcome == 'superseded')
@@ -53,7 +56,7 @@ if error or outcome ~= 'deferred' then
   close_attempt(record, outcome, error, error_kind)
 end
 
-local changes, gone = {unpack(args, 8)}, {'probing'}
+local changes, gone = {unpack(args, 9)}, {'probing'}
 local function set(field, value)
   table.insert(changes, field)
   table.insert(changes, value)

@@ -320,6 +320,44 @@ async def test_a_probe_that_ends_without_an_answer_lets_another_try(
     await wait(store, "job-3")  # One at a time, as before.
 
 
+@pytest.mark.parametrize("end", ["fail", "retry"])
+async def test_an_error_of_the_registry_s_own_ends_its_pause(
+    end: str, store: JobStore, registries: RegistryLimits, redis: Redis, clock: RedisClock
+) -> None:
+    for registry in (HOST, OTHER):
+        clock.advance(await registries.pause(registry, "no answer"))
+    await enqueue(store, "job-1", targets=(HERE, THERE))
+    claim = await start(store)
+    assert claim.targets == (HERE, THERE)
+    if end == "fail":
+        await store.fail(claim, "denied", "denied", answered=HOST)
+    else:
+        await store.retry(claim, "internal error", "registry_unavailable", 60, answered=HOST)
+    assert not await redis.exists(Keys().pause(HOST))
+    assert await redis.hkeys(Keys().pause(OTHER)), "nothing is known of the other"
+    assert not await redis.hexists(Keys().pause(OTHER), "probe"), "another job may try it"
+
+
+async def test_an_error_of_a_job_that_does_not_try_the_registry_ends_no_pause(
+    store: JobStore, registries: RegistryLimits, redis: Redis
+) -> None:
+    await enqueue(store, "job-1")
+    claim = await start(store)
+    await registries.pause(HOST, "no answer")
+    await store.fail(claim, "denied", "denied", answered=HOST)
+    assert await redis.exists(Keys().pause(HOST))
+
+
+@pytest.mark.parametrize("damage", ['"text"', "7", "{}", "[[1]]", "null", "["])
+async def test_a_note_of_the_probe_that_cannot_be_read_is_dropped(
+    damage: str, store: JobStore, registries: RegistryLimits, redis: Redis, clock: RedisClock
+) -> None:
+    claim = await probe(store, registries, clock)
+    await redis.hset(Keys().job("job-1"), "probing", damage)
+    assert await succeed(store, claim, DIGEST) is JobState.SUCCEEDED
+    assert not await redis.hexists(Keys().job("job-1"), "probing")
+
+
 async def test_a_probe_that_was_overtaken_ends_no_pause(
     store: JobStore, registries: RegistryLimits, clock: RedisClock
 ) -> None:

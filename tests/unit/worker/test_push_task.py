@@ -28,6 +28,7 @@ from push_queue import (
 )
 from registry_api_v2_client import (
     ArchiveDigestError,
+    DeniedError,
     OpenUploads,
     PushedImage,
     RateLimitedError,
@@ -408,6 +409,22 @@ async def test_a_registry_that_is_away_uses_up_no_attempt(
     assert len(client.pushes) == 1, "it is left alone by all"
     asked = error.retry_after or 0
     assert await redis.pttl(Keys().pause(HOST)) > asked * 1000
+
+
+@pytest.mark.parametrize(
+    "error", [DeniedError("denied", status=403), ServerError("internal error", status=500)]
+)
+async def test_a_registry_that_answers_with_an_error_is_not_away(
+    error: RegistryError, runtime: Runtime, redis: Redis, store: JobStore, client: Client
+) -> None:
+    await runtime.limits.leave_alone(away(RegistryUnavailableError("no answer")))
+    await redis.hset(Keys().pause(HOST), "until", 0)
+    await enqueue(store)
+    client.outcome = away(error)
+    with suppress(Retry):
+        await run(runtime)
+    assert (await store.attempts("job-1"))[0].outcome is Outcome.FAILED
+    assert not await redis.exists(Keys().pause(HOST))
 
 
 async def test_a_job_that_has_waited_long_enough_fails_and_closes_its_uploads(
