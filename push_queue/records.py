@@ -19,7 +19,18 @@ SUPERSEDED = "superseded"
 
 JSON_FIELDS = frozenset({"targets", "labels", "notes"})
 
-_BOOKKEEPING = frozenset({"format", "fence", "token", "probing", "waiting_at"})
+_BOOKKEEPING = frozenset(
+    {
+        "format",
+        "fence",
+        "token",
+        "probing",
+        "waiting_at",
+        "progressed_at",
+        "most_bytes",
+        "most_blobs",
+    }
+)
 """Fields of a record that no status shows."""
 
 _BLANK = {

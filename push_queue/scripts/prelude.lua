@@ -227,6 +227,7 @@ local function move(record, state)
     redis.call('ZADD', finished, now_unix + keep, id)
     redis.call('EXPIRE', job, keep)
     redis.call('EXPIRE', attempts, keep)
+    redis.call('HDEL', job, 'progressed_at', 'most_bytes', 'most_blobs')
     redis.call('SREM', (source_keys(redis.call('HGET', job, 'source') or '')), id)
   end
 end
@@ -243,20 +244,21 @@ local function close_attempt(record, outcome, error, error_kind)
   end
 end
 
--- Milliseconds for which the job goes on with a registry that is away. They run from the first time
--- that it meets one since a registry has last answered it. `record` needs give_up_at, and
--- give_up_after, in seconds, or the `default`.
-local function patience_left(record, default)
+-- Milliseconds for which the job goes on with a registry that is away. They run from `since`, where
+-- they do not run yet. `record` needs give_up_at, and give_up_after, in seconds, or the `default`.
+local function patience_left(record, default, since)
   if not record.give_up_at then
-    record.give_up_at = timestamp(now_ms + 1000 * (record.give_up_after or default))
+    record.give_up_at = timestamp(
+      milliseconds(since) + 1000 * (record.give_up_after or default))
     redis.call('HSET', job, 'give_up_at', record.give_up_at)
   end
   return milliseconds(record.give_up_at) - now_ms
 end
 
--- A registry has answered the job, so the next that is away has all its time.
+-- The job is further than ever before, so the next registry that is away has all its time.
 local function restore_patience()
   redis.call('HDEL', job, 'give_up_at')
+  redis.call('HSET', job, 'progressed_at', now)
 end
 
 -- Whether this job is the one that tries the registry after its pause. It is not when a new pause has

@@ -3,8 +3,8 @@
 -- args    1 fence   2 bytes_done   3 bytes_total   4 blobs_done   5 blobs_total
 --         6.. digest, "done/size how", …
 -- Result  'continue', 'cancel' or 'lost'
-local record = read('state', 'fence', 'cancel_requested', 'attempt', 'probing', 'give_up_at',
-  'targets')
+local record = read('state', 'fence', 'cancel_requested', 'attempt', 'probing', 'targets',
+  'most_bytes', 'most_blobs')
 if record.state ~= 'running' or record.fence ~= args[1] then
   return 'lost'
 end
@@ -27,10 +27,16 @@ if #args > 5 then
   -- Here rather than when the job ends, which is done for every job and this is not.
   redis.call('EXPIRE', blobs, keep)
 end
-local answered = args[2] ~= '0' or args[4] ~= '0'
-if answered and record.give_up_at then
+-- In all attempts: what a registry takes again and again, and forgets, leads nowhere.
+local most_bytes = math.max(args[2], tonumber(record.most_bytes or 0) or 0)
+local most_blobs = math.max(args[4], tonumber(record.most_blobs or 0) or 0)
+if most_bytes ~= tonumber(record.most_bytes or 0)
+  or most_blobs ~= tonumber(record.most_blobs or 0) then
+  redis.call('HSET', job, 'most_bytes', string.format('%.0f', most_bytes),
+    'most_blobs', most_blobs)
   restore_patience()
 end
+local answered = args[2] ~= '0' or args[4] ~= '0'
 -- Where there are several, a target that is done ends the pause of its own: see end_turn.lua.
 if answered and record.probing and one_registry() then
   end_probe(record, true)

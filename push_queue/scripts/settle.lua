@@ -12,7 +12,7 @@ local fence, state, outcome = args[1], args[2], args[3]
 local error = args[4] ~= '' and args[4] or nil
 local error_kind = args[5] ~= '' and args[5] or nil
 local record = read('state', 'fence', 'cancel_requested', 'sequence', 'attempt', 'worker',
-  'started_at', 'error', 'targets', 'probing', 'give_up_after', 'give_up_at')
+  'started_at', 'error', 'targets', 'probing', 'give_up_after', 'give_up_at', 'progressed_at')
 
 if record.fence ~= fence then
   return false

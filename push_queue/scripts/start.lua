@@ -211,7 +211,7 @@ local open, hold, closed = open_targets(left)
 if #open == 0 then
   local wait_ms = LOOK_MS + record.sequence % 100 * LOOK_MS / 100
   if hold.error then
-    wait_ms = math.min(wait_ms, patience_left(record, give_up_after))
+    wait_ms = math.min(wait_ms, patience_left(record, give_up_after, now))
     if wait_ms <= 0 then
       return finish('failed', 'error', hold.error, 'error_kind', hold.error_kind)
     end
@@ -237,7 +237,7 @@ if #probing > 0 then
   changes.probing = cjson.encode(probing)
 end
 local gone = {}
-for _, field in ipairs({'next_attempt_at', 'waiting_for'}) do
+for _, field in ipairs({'next_attempt_at', 'waiting_for', 'progressed_at'}) do
   if record[field] then
     table.insert(gone, field)
     record[field] = nil

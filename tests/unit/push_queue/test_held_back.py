@@ -472,21 +472,74 @@ async def test_time_that_its_registry_is_away_is_used_up_not_attempts(
     assert (last.outcome, last.error) == (Outcome.FAILED, "refused")
 
 
-async def test_a_registry_that_answers_has_all_its_time_at_the_next_blip(
+async def give_up_in(store: JobStore, clock: RedisClock) -> float | None:
+    moment = (await store.status("job-1")).give_up_at
+    return moment.timestamp() - clock.now if moment else None
+
+
+async def test_the_time_of_the_attempt_that_failed_is_used_up_too(
     store: JobStore, clock: RedisClock
 ) -> None:
     await enqueue_patient(store)
-    for _ in range(3):
-        assert await store.defer(await start(store), "no answer", 0, **AWAY) is JobState.QUEUED
+    claim = await start(store)
+    clock.advance(60)
+    await store.defer(claim, "did not answer in time", 0, **AWAY)
+    assert await give_up_in(store, clock) == PATIENCE - 60
+    claim = await start(store)
+    clock.advance(60)
+    await store.defer(claim, "did not answer in time", 0, **AWAY)
+    assert await give_up_in(store, clock) == PATIENCE - 120
+
+
+async def test_one_attempt_can_be_all_its_time(store: JobStore, clock: RedisClock) -> None:
+    await enqueue_patient(store)
+    claim = await start(store)
+    clock.advance(PATIENCE)
+    assert await store.defer(claim, "did not answer in time", 0, **AWAY) is JobState.FAILED
+
+
+@pytest.mark.parametrize("further", ["bytes_done", "blobs_done"])
+async def test_a_job_that_gets_further_has_all_its_time_from_then_on(
+    further: str, store: JobStore, clock: RedisClock
+) -> None:
+    await enqueue_patient(store)
+    for done in range(1, 4):
         claim = await start(store)
-        numbers = {"bytes_total": 10, "blobs_done": 0, "blobs_total": 1}
-        await store.progress(claim, bytes_done=0, **numbers)
-        assert (await store.status("job-1")).give_up_at, "nothing has reached the registry"
-        await store.progress(claim, bytes_done=1, **numbers)
-        assert (await store.status("job-1")).give_up_at is None
-        clock.advance(PATIENCE)
+        clock.advance(PATIENCE - 60)
+        numbers = {"bytes_done": 0, "bytes_total": 10, "blobs_done": 0, "blobs_total": 5}
+        await store.progress(claim, **numbers)
+        await store.progress(claim, **{**numbers, further: done})
+        assert await give_up_in(store, clock) is None
+        clock.advance(60)
         assert await store.defer(claim, "no answer", 0, **AWAY) is JobState.QUEUED
-        clock.advance(PATIENCE - 1)
+        assert await give_up_in(store, clock) == PATIENCE - 60
+
+
+async def test_what_is_sent_again_and_again_gets_a_job_no_further(
+    store: JobStore, clock: RedisClock
+) -> None:
+    """A gateway takes a part of each upload and answers 504 then, or the registry forgets it."""
+    await enqueue_patient(store)
+    numbers = {"bytes_total": 10, "blobs_done": 1, "blobs_total": 2}
+    for taken in (5, 3, 5, 4, 5):
+        claim = await start(store)
+        await store.progress(claim, bytes_done=taken, **numbers)
+        assert await store.defer(claim, "gateway time-out", 0, **AWAY) is JobState.QUEUED
+        clock.advance(PATIENCE / 5)
+    claim = await start(store)
+    await store.progress(claim, bytes_done=5, **numbers)
+    assert await store.defer(claim, "gateway time-out", 0, **AWAY) is JobState.FAILED
+
+
+async def test_what_a_final_job_leaves_is_no_measure_of_its_progress(
+    store: JobStore, redis: Redis
+) -> None:
+    await enqueue_patient(store)
+    claim = await start(store)
+    await move(store, claim)
+    await store.fail(claim, "denied", "denied")
+    left = {name.decode() for name in await redis.hkeys(Keys().job("job-1"))}
+    assert not left & {"progressed_at", "most_bytes", "most_blobs"}
 
 
 async def test_a_target_that_is_done_restores_patience_for_the_others(
