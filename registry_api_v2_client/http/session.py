@@ -46,7 +46,8 @@ class HttpSession:
 
     ``timeout`` is the seconds in which a request must be answered whole, counted from its start and
     anew from each block of a streamed body, either way: what moves may take as long as it needs,
-    and an answer that drips may not.
+    and an answer that drips may not. The time that a body itself takes to come is nobody's silence:
+    the slowest of several registries sets its pace.
 
     Raises:
         ValidationError: no folder of certificates, or the environment names a proxy that is none.
@@ -91,17 +92,13 @@ class HttpSession:
             ProtocolError: the answer is not HTTP, or longer than any that a registry has to give.
         """
         stream = None
-        loop = asyncio.get_running_loop()
         context = await self._tls.context(_host(url), _host(registry))
         try:
             with translated(url):
-                async with asyncio.timeout(self._timeout) as idle:
-
-                    def on_progress() -> None:
-                        idle.reschedule(loop.time() + self._timeout)
-
+                async with asyncio.timeout(self._timeout) as timeout:
+                    silence = _Silence(timeout, self._timeout)
                     if body is not None and not isinstance(body, bytes):
-                        stream = _WatchedBody(body, on_progress)
+                        stream = _WatchedBody(body, silence)
                     async with self._session.request(
                         method,
                         url.with_user(None) if url.user else url,
@@ -111,8 +108,9 @@ class HttpSession:
                         ssl=context or True,
                         proxy=self._proxies.find(url),
                     ) as response:
+                        silence.answered()
                         if sink and response.status == 200:
-                            content = await _pour(response, sink, on_progress)
+                            content = await _pour(response, sink, silence.begin)
                         else:
                             content = await _read(response)
         except RegistryError as error:
@@ -167,24 +165,53 @@ class _Request(aiohttp.ClientRequest):
             await super().write_bytes(writer, conn, content_length)
 
 
-class _WatchedBody:
-    """Passes a body through, tells each block sent, and remembers what the body raised."""
+class _Silence:
+    """What a timeout counts: the time without progress for which we wait for the other side."""
 
-    def __init__(
-        self, body: AsyncIterable[bytes | memoryview], on_block: Callable[[], None]
-    ) -> None:
+    def __init__(self, timeout: asyncio.Timeout, seconds: float) -> None:
+        self._timeout = timeout
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._answered = False
+
+    def begin(self) -> None:
+        """From now on, and anew from each call, we wait for the other side."""
+        self._end_at(self._loop.time() + self._seconds)
+
+    def pause(self) -> None:
+        """The other side waits for us, unless it has answered without having heard all."""
+        if not self._answered:
+            self._end_at(None)
+
+    def answered(self) -> None:
+        self._answered = True
+        self.begin()
+
+    def _end_at(self, moment: float | None) -> None:
+        # A body may be at work for a moment yet when its request is over.
+        with suppress(RuntimeError):
+            self._timeout.reschedule(moment)
+
+
+class _WatchedBody:
+    """Passes a body through, tells who waits for whom, and remembers what the body raised."""
+
+    def __init__(self, body: AsyncIterable[bytes | memoryview], silence: _Silence) -> None:
         self._body = body
-        self._on_block = on_block
+        self._silence = silence
         self.failure: Exception | None = None
 
     async def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
+        self._silence.pause()
         try:
             async for block in self._body:
+                self._silence.begin()
                 yield block
-                self._on_block()
+                self._silence.pause()
         except Exception as error:
             self.failure = error
             raise
+        self._silence.begin()
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from registry_api_v2_client.exceptions import RegistryUnavailableError
+from registry_api_v2_client.exceptions import RegistryTimeoutError, RegistryUnavailableError
 from registry_api_v2_client.http.transport import Transport
+from tests.support.connection_server import ConnectionServer
 from tests.support.raw_server import RawServer
 
 
@@ -56,3 +57,54 @@ async def test_a_put_whose_connection_breaks_is_not_sent_again_unseen() -> None:
                 "PUT", url / "tag", registry=url, scope="", what="tag", ok={201}, body=b"{}"
             )
         assert len(server.requests) == 1
+
+
+TIMEOUT = 0.2
+
+
+async def send_slowly(url: URL, body: AsyncIterator[bytes]) -> int:
+    async with Transport(timeout=TIMEOUT) as transport:
+        answer = await transport.request(
+            "PATCH", url, registry=url.origin(), scope="", what="upload", ok={202}, body=body
+        )
+    return answer.status
+
+
+async def test_a_body_that_is_slow_to_come_is_no_silence_of_the_registry() -> None:
+    """Another registry that gets the same blob sets the pace."""
+
+    class TakesAll(ConnectionServer):
+        async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"0\r\n\r\n")
+            writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+            await reader.read()
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(2):
+            await asyncio.sleep(2 * TIMEOUT)
+            yield b"block"
+        await asyncio.sleep(2 * TIMEOUT)
+
+    async with TakesAll() as server:
+        assert await send_slowly(URL(server.url), body()) == 202
+
+
+@pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 202 Accepted\r\nContent-Length: 9\r\n\r\nx"])
+async def test_an_answer_is_waited_for_no_longer_where_a_body_has_ended_or_does_not(
+    begun: bytes,
+) -> None:
+    async def answer() -> AsyncIterator[bytes]:
+        yield begun
+        await asyncio.Event().wait()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"block"
+        if begun:
+            await asyncio.sleep(TIMEOUT / 2)
+            yield b"block"
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(10), RawServer(answer) as server:
+        with pytest.raises(RegistryTimeoutError, match="in time"):
+            await send_slowly(URL(server.url), body())
