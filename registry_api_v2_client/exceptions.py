@@ -9,7 +9,8 @@
     │   ├── SourceChangedError          the image tar was written to while it was read
     │   └── TarReadError                the image tar is malformed
     │       └── ArchiveDigestError      a member's bytes are not what its digest says
-    ├── RegistryUnavailableError        no answer: refused, reset, timed out        (retry helps)
+    ├── RegistryUnavailableError        no answer: refused, reset, not found        (retry helps)
+    │   └── RegistryTimeoutError        no answer in time                           (retry helps)
     ├── TLSError                        the registry's certificate is not trusted
     ├── CredentialsError                credentials cannot be read or the token server refused
     └── ResponseError                   the registry answered with an error
@@ -45,6 +46,7 @@ __all__ = [
     "ProtocolError",
     "RateLimitedError",
     "RegistryError",
+    "RegistryTimeoutError",
     "RegistryUnavailableError",
     "ResponseError",
     "ServerError",
@@ -125,6 +127,10 @@ class RegistryUnavailableError(RegistryError):
 
     kind = "registry_unavailable"
     retryable = True
+
+
+class RegistryTimeoutError(RegistryUnavailableError):
+    """The registry, or the way to it, was silent for a whole time-out."""
 
 
 class TLSError(RegistryError):

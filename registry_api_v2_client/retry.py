@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from .exceptions import RegistryError
+from .exceptions import RegistryError, RegistryTimeoutError
 
 T = TypeVar("T")
 
@@ -18,7 +18,8 @@ class RetryPolicy:
 
     Before try ``n + 1`` (the first try is 1) wait a random time between zero and
     ``min(maximum, base * 2 ** (n - 1))`` seconds; at least as long as the registry asked for
-    (Retry-After), and not at all if that is longer than ``patience``.
+    (Retry-After), and not at all if that is longer than ``patience``. Nor is a registry tried again
+    that was silent for a whole time-out, unless ``after_timeouts``.
 
     Source: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
     """
@@ -27,6 +28,7 @@ class RetryPolicy:
     base: float = 0.5
     maximum: float = 30.0
     patience: float = 30.0
+    after_timeouts: bool = True
 
     def delay(
         self,
@@ -37,6 +39,8 @@ class RetryPolicy:
         """Seconds to wait after failed try number ``attempt``, or None to give up."""
         asked = error.retry_after or 0.0
         if attempt >= self.attempts or not error.retryable or asked > self.patience:
+            return None
+        if isinstance(error, RegistryTimeoutError) and not self.after_timeouts:
             return None
         backoff = jitter() * min(self.maximum, self.base * 2.0 ** min(attempt - 1, 32))
         return max(backoff, asked)
@@ -55,9 +59,13 @@ class Retrier:
             try:
                 return await step()
             except RegistryError as error:
-                await self.on_failure(error)
-                delay = self.policy.delay(attempt, error)
+                delay = await self.delay(attempt, error)
                 if delay is None:
                     raise
             await asyncio.sleep(delay)
         raise AssertionError("unreachable")
+
+    async def delay(self, attempt: int, error: RegistryError) -> float | None:
+        """Seconds to wait after failed try number ``attempt``, or None to give up."""
+        await self.on_failure(error)
+        return self.policy.delay(attempt, error)

@@ -12,6 +12,7 @@ from push_queue import RedisUnavailableError, RegistryLimits
 from registry_api_v2_client import (
     RateLimitedError,
     RegistryError,
+    RegistryTimeoutError,
     RegistryUnavailableError,
     ServerError,
 )
@@ -24,7 +25,8 @@ logger = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 2.0
 """How long a job waits for a slot in its place at this worker, if others want that place."""
 _FAILURES = 3
-"""In a row, after which a registry that does not answer is left alone for a while."""
+"""In a row, after which a registry that cannot be reached is left alone for a while. One that was
+silent for a whole time-out is so at once: it has been waited for long enough."""
 _AWAY = frozenset({502, 503, 504})
 """What gateways say for a registry behind them."""
 LONGEST_ASKED = 3600.0
@@ -80,7 +82,8 @@ class FleetLimits:
         if error.registry is None or not is_outage(error):
             return
         self._failures[error.registry] += 1
-        if asks_for_a_pause(error) or self._failures[error.registry] >= _FAILURES:
+        silent = isinstance(error, RegistryTimeoutError)
+        if asks_for_a_pause(error) or silent or self._failures[error.registry] >= _FAILURES:
             await self.leave_alone(error)
 
     async def leave_alone(self, error: RegistryError) -> None:

@@ -25,8 +25,9 @@ from .limits import LONGEST_ASKED, FleetLimits
 from .presence import Presence
 from .tag_repair import TagRepair
 
-_REQUEST_RETRY = RetryPolicy(patience=2.0)
-"""Of single requests and blobs: a longer wait is spent in the queue, not at a worker."""
+_REQUEST_RETRY = RetryPolicy(patience=2.0, after_timeouts=False)
+"""Of single requests and blobs: a longer wait, or a further one, is spent in the queue, not at a
+worker."""
 _HOUSEKEEPER_SECONDS = 10
 
 

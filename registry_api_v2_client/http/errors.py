@@ -21,6 +21,7 @@ from ..exceptions import (
     NameUnknownError,
     ProtocolError,
     RateLimitedError,
+    RegistryTimeoutError,
     RegistryUnavailableError,
     ResponseError,
     ServerError,
@@ -97,7 +98,7 @@ def translated(url: URL) -> Iterator[None]:
             "of its own, that must be configured"
         ) from error
     except TimeoutError as error:
-        raise RegistryUnavailableError(f"{where} did not answer in time") from error
+        raise RegistryTimeoutError(f"{where} did not answer in time") from error
     except aiohttp.InvalidURL as error:
         raise ProtocolError(f"{where} sent an unusable address", status=0) from error
     except aiohttp.ClientHttpProxyError as error:

@@ -80,7 +80,7 @@ class TokenServer:
         try:
             answer = await self._ask(registry, realm, service, scopes, credentials)
         except RegistryUnavailableError as error:
-            raise RegistryUnavailableError(f"{what}: {error}") from error
+            raise type(error)(f"{what}: {error}") from error
         if answer.status == 200:
             return _token(what, answer.body)
         who = "refuses the credentials" if credentials else "gives no token without credentials"

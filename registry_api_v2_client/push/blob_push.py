@@ -4,20 +4,41 @@ For each registry the blob goes to one repository; the others of that registry m
 """
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections import Counter
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Sequence,
+)
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    closing,
+    nullcontext,
+)
+from functools import partial
+from typing import TypeVar
 
 from ..digests import is_sha256, sha256
+from ..exceptions import RegistryError, ValidationError
 from ..models import BlobInfo
 from ..retry import Retrier
+from .blob_stream import BlobStream
 from .blocks import BlockPool
-from .broadcast import Broadcast, View
+from .broadcast import Broadcast
+from .destinations import Destination, Destinations
 from .encoding import AsIs
 from .ledger import BlobLedger
 from .limits import UploadLimits
 from .progress import BlobState
 from .sources import BlobSource, BytesSource, LayerSource
-from .uploader import BlobUploader
+from .tasks import together
+
+T = TypeVar("T")
 
 
 class BlobPush:
@@ -38,77 +59,117 @@ class BlobPush:
         blob = await self._ledger.encoded(source.key)
         return blob if blob and _can_be(blob, source) else None
 
-    async def bring(self, source: BlobSource, uploaders: Sequence[BlobUploader]) -> BlobInfo:
-        """Have the blob in every repository when this returns, and give its descriptor.
+    async def bring(self, source: BlobSource, destinations: Destinations) -> BlobInfo:
+        """Have the blob at all destinations that are left by then, and give its descriptor.
+
+        One that fails, after the retries that can help, is left out.
 
         Raises:
             TarReadError: the archive is broken or not what its digests say.
-            RegistryError: a registry failed, after the retries that can help.
+            RegistryError: no destination is left.
         """
-        # By host: whoever claims a blob at several registries does so in the same order.
-        by_host = {uploader.host: uploader for uploader in reversed(uploaders)}
-        first = [by_host[host] for host in sorted(by_host)]
-        others = [uploader for uploader in uploaders if uploader not in first]
-        return await self._retrier.run(lambda: self._bring(source, first, others))
-
-    async def _bring(
-        self, source: BlobSource, first: Sequence[BlobUploader], others: Sequence[BlobUploader]
-    ) -> BlobInfo:
         blob: BlobInfo | None = None
-        async with AsyncExitStack() as claims:
-            missing = []
-            for uploader in first:
-                found = await self._find_or_claim(source, uploader, claims)
-                blob = found or blob
-                if not found:
-                    missing.append(uploader)
-            if missing:
-                blob = await self._send(source, missing)
-        for uploader in others:
-            if not await uploader.find(source, blob):
-                blob = await self._send(source, [uploader])
+        brought: set[Destination] = set()
+        tries: Counter[Destination] = Counter()
+        while missing := [one for one in destinations.left if one not in brought]:
+            attempt = _Attempt()
+            blob = await self._bring(source, missing, attempt) or blob
+            brought |= attempt.made - attempt.failures.keys()
+            wait = 0.0
+            for failed, error in attempt.failures.items():
+                tries[failed] += 1
+                delay = await self._retrier.delay(tries[failed], error)
+                if delay is None:
+                    destinations.leave_out(failed, error)
+                else:
+                    wait = max(wait, delay)
+            await asyncio.sleep(wait)
         if blob is None:
+            destinations.raise_failure()
             raise ValueError("a blob needs at least one place to go to")
         return blob
 
-    async def _find_or_claim(
-        self, source: BlobSource, uploader: BlobUploader, claims: AsyncExitStack
+    async def _bring(
+        self, source: BlobSource, destinations: Sequence[Destination], attempt: "_Attempt"
     ) -> BlobInfo | None:
-        """The blob, if it need not be sent; None if it must be, by us who hold the claim now."""
-        mine = False
+        # By host: whoever claims a blob at several registries does so in the same order.
+        by_host = {one.host: one for one in reversed(destinations)}
+        first = [by_host[host] for host in sorted(by_host)]
+        async with AsyncExitStack() as claims:
+            found = await attempt.at(first, partial(self._find, source))
+            for one in [one for one, blob in found.items() if not blob]:
+                found |= await attempt.at([one], partial(self._claim, claims, source))
+            blob = next(filter(None, found.values()), None)
+            missing = [
+                one for one, blob in found.items() if not blob and one not in attempt.failures
+            ]
+            if missing:
+                blob = await self._send(source, missing, attempt) or blob
+        for one in destinations:
+            # Where the first of a registry's failed there is nothing to mount from.
+            if one not in first and by_host[one.host] not in attempt.failures:
+                await attempt.at([one], partial(self._mount, source, blob, attempt))
+        return blob
+
+    async def _find(self, source: BlobSource, destination: Destination) -> BlobInfo | None:
+        """The blob, if it need not be sent."""
+        blob = await self.known(source)
+        return blob if blob and await destination.uploader.find(source, blob) else None
+
+    async def _claim(
+        self, claims: AsyncExitStack, source: BlobSource, destination: Destination
+    ) -> BlobInfo | None:
+        """The blob, if another push has sent it; else None, and we hold the claim to send it."""
         while True:
-            blob = await self.known(source)
-            if blob and await uploader.find(source, blob):
-                return blob
+            claim = self._ledger.claim(destination.host, source.key, source.size)
+            mine = await claims.enter_async_context(claim)
             # Whoever held the claim, maybe until just before we took it, may have sent the blob;
             # a small one is not worth a second look.
-            if mine:
-                return None
-            claim = self._ledger.claim(uploader.host, source.key, source.size)
-            mine = await claims.enter_async_context(claim)
             if mine and source.small:
                 return None
+            found = await self._find(source, destination)
+            if found or mine:
+                return found
 
-    async def _send(self, source: BlobSource, uploaders: Sequence[BlobUploader]) -> BlobInfo:
+    async def _mount(
+        self,
+        source: BlobSource,
+        blob: BlobInfo | None,
+        attempt: "_Attempt",
+        destination: Destination,
+    ) -> None:
+        if not await destination.uploader.find(source, blob):
+            await self._send(source, [destination], attempt)
+
+    async def _send(
+        self, source: BlobSource, destinations: Sequence[Destination], attempt: "_Attempt"
+    ) -> BlobInfo | None:
+        """Send the blob; gives None where none took all of it, so that nobody knows what it is."""
         async with AsyncExitStack() as slots:
-            for uploader in uploaders:
-                await slots.enter_async_context(self._limits.slot(uploader.registry.name))
-            for uploader in uploaders:
-                uploader.report(source, 0, BlobState.UPLOADING)
+            for one in destinations:
+                await slots.enter_async_context(self._limits.slot(one.target.registry.name))
+            for one in destinations:
+                one.uploader.report(source, 0, BlobState.UPLOADING)
             if isinstance(source, LayerSource) and not source.small:
-                return await self._send_stream(source, uploaders)
-            return await self._send_small(source, uploaders)
+                return await self._send_stream(source, destinations, attempt)
+            return await self._send_small(source, destinations, attempt)
 
-    async def _send_small(self, source: BlobSource, uploaders: Sequence[BlobUploader]) -> BlobInfo:
+    async def _send_small(
+        self, source: BlobSource, destinations: Sequence[Destination], attempt: "_Attempt"
+    ) -> BlobInfo:
         if isinstance(source, BytesSource):
             content = source.content
         else:
             content = await self._pool.start(source.read)
         blob = BlobInfo(sha256(content), len(content), source.media_type)
-        for uploader in uploaders:
+
+        async def send(destination: Destination) -> None:
+            uploader = destination.uploader
             # Once it is encoded, its digest can be asked for.
             if source.encoder is AsIs or not await uploader.find(source, blob):
                 await uploader.send(source, blob, content)
+
+        await attempt.at(destinations, send)
         await self._learn(source, blob)
         return blob
 
@@ -118,15 +179,15 @@ class BlobPush:
             await self._ledger.remember_encoded(source.key, blob)
 
     async def _send_stream(
-        self, source: LayerSource, uploaders: Sequence[BlobUploader]
-    ) -> BlobInfo:
+        self, source: LayerSource, destinations: Sequence[Destination], attempt: "_Attempt"
+    ) -> BlobInfo | None:
         done = 0
 
         def on_sent(length: int) -> None:
             nonlocal done
             done += length
-            for uploader in uploaders:
-                uploader.report(source, done, BlobState.UPLOADING)
+            for one in destinations:
+                one.uploader.report(source, done, BlobState.UPLOADING)
 
         stream = source.stream(self._pool, on_sent)
 
@@ -136,25 +197,55 @@ class BlobPush:
             await self._learn(source, blob)
             return blob
 
-        async def send(uploader: BlobUploader, view: View) -> None:
-            try:
-                await uploader.send_stream(source, view, finished)
-            finally:
-                view.close()
+        async with stream, _shares(stream, destinations) as shares:
 
-        async with stream:
-            if len(uploaders) == 1:
-                await uploaders[0].send_stream(source, stream, finished)
-            else:
-                async with Broadcast(stream, len(uploaders)) as broadcast:
-                    # One that fails is tried again by itself; the others are not stopped for it.
-                    outcomes = await asyncio.gather(
-                        *map(send, uploaders, broadcast.views), return_exceptions=True
-                    )
-                for outcome in outcomes:
-                    if outcome is not None:
-                        raise outcome
-        return BlobInfo(stream.digest, stream.size, source.media_type)
+            async def send(destination: Destination) -> None:
+                with shares[destination] as pieces:
+                    await destination.uploader.send_stream(source, pieces, finished)
+
+            sent = await attempt.at(destinations, send)
+        return BlobInfo(stream.digest, stream.size, source.media_type) if sent else None
+
+
+class _Attempt:
+    """One attempt to have a blob at several destinations: one that fails stops no other.
+
+    ``made`` are those where it was made, ``failures`` those of them where it failed, and how.
+    """
+
+    def __init__(self) -> None:
+        self.made: set[Destination] = set()
+        self.failures: dict[Destination, RegistryError] = {}
+
+    async def at(
+        self, destinations: Iterable[Destination], step: Callable[[Destination], Awaitable[T]]
+    ) -> dict[Destination, T]:
+        """Take a step at all at once; gives what came of it where it did not fail."""
+        results: dict[Destination, T] = {}
+
+        async def take(destination: Destination) -> None:
+            self.made.add(destination)
+            try:
+                results[destination] = await step(destination)
+            except ValidationError:  # what is wrong is the archive
+                raise
+            except RegistryError as error:
+                self.failures[destination] = error
+
+        await together(map(take, destinations))
+        return results
+
+
+@asynccontextmanager
+async def _shares(
+    stream: BlobStream, destinations: Sequence[Destination]
+) -> AsyncIterator[dict[Destination, AbstractContextManager[AsyncIterable[memoryview]]]]:
+    """What each destination is to send; one that stops sending holds up no other."""
+    if len(destinations) == 1:
+        yield {destinations[0]: nullcontext(stream)}
+        return
+    async with Broadcast(stream, len(destinations)) as broadcast:
+        yield dict(zip(destinations, map(closing, broadcast.views), strict=True))
 
 
 def _can_be(blob: BlobInfo, source: BlobSource) -> bool:

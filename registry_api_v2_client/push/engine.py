@@ -7,16 +7,17 @@ manifests by digest, then one PUT for each tag.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ..archive.model import ArchiveContent, ArchiveImage
 from ..archive.source_file import SourceFile
 from ..archive.tar_index import Member
-from ..exceptions import RegistryError, ValidationError
 from ..models import BlobInfo
 from ..retry import Retrier, RetryPolicy
 from .blob_push import BlobPush
 from .blob_stream import hash_member
 from .blocks import BlockPool
+from .destinations import Destination, Destinations
 from .encoding import CompressionPolicy
 from .ledger import BlobLedger, MemoryLedger
 from .limits import LocalLimits, UploadLimits
@@ -80,8 +81,9 @@ class ImagePusher:
         signatures and other referrers, goes along where their digests still hold.
 
         Sessions that a failed push leaves open are left in ``uploads`` if given, else closed.
-        A target that fails keeps no other from its image; of several failures, one that may pass
-        by itself is raised before one that will not.
+        A target that fails is left out, a registry that gives no answer with all of its targets,
+        and the others get their image. Of several failures, one that may pass by itself is raised
+        before one that will not.
 
         Raises:
             TarReadError: the archive is broken or not what its digests say; nothing was tagged.
@@ -96,14 +98,16 @@ class ImagePusher:
         push = _ImagePush(
             content.archive.source,
             PushPlan(content, compression),
-            targets,
             [
-                BlobUploader(
-                    target.registry,
-                    target.repository,
-                    ledger=self._ledger,
-                    uploads=open_uploads,
-                    on_progress=on_progress,
+                Destination(
+                    target,
+                    BlobUploader(
+                        target.registry,
+                        target.repository,
+                        ledger=self._ledger,
+                        uploads=open_uploads,
+                        on_progress=on_progress,
+                    ),
                 )
                 for target in targets
             ],
@@ -143,58 +147,27 @@ class _ImagePush:
         self,
         source: SourceFile,
         plan: PushPlan,
-        targets: Sequence[Target],
-        uploaders: Sequence[BlobUploader],
+        destinations: Sequence[Destination],
         blobs: BlobPush,
         manifests: ManifestPush,
     ) -> None:
         self._source = source
         self._plan = plan
-        self._pairs = list(zip(targets, uploaders, strict=True))
+        self._destinations = Destinations(destinations)
         self._blobs = blobs
         self._manifests = manifests
 
     async def run(self, image_uploads: int) -> PushedImage:
         # All blobs are told of before the first is sent, so that totals are known.
-        self._report([uploader for _, uploader in self._pairs], BlobState.WAITING)
-        try:
-            return await self._push_to(self._pairs, image_uploads)
-        except ValidationError:  # what is wrong is the archive
-            raise
-        except RegistryError:
-            if len(self._pairs) == 1:
-                raise
-        return await self._push_to_each(image_uploads)
-
-    async def _push_to_each(self, image_uploads: int) -> PushedImage:
-        """One after the other, so that a target that fails keeps no other from its image."""
-        failures: list[RegistryError] = []
-        for pair in self._pairs:
-            try:
-                pushed = await self._push_to([pair], image_uploads)
-            except RegistryError as error:
-                failures.append(error)
-        if failures:
-            raise max(failures, key=lambda error: error.retryable)
-        return pushed
-
-    async def _push_to(
-        self, pairs: Sequence[tuple[Target, BlobUploader]], image_uploads: int
-    ) -> PushedImage:
+        for destination in self._destinations.left:
+            self._report(destination, BlobState.WAITING)
         manifests = await self._known_manifests()
-        missing = []
-        for target, uploader in pairs:
-            if manifests and await self._manifests.is_there(target, manifests):
-                self._report([uploader], BlobState.EXISTS)
-                await self._manifests.tag(target, manifests, maybe_there=True)
-            else:
-                missing.append((target, uploader))
-        if missing:
-            uploaders = [uploader for _, uploader in missing]
-            manifests = await self._bring_blobs(uploaders, image_uploads)
-            for target, _ in missing:
-                await self._manifests.write(target, manifests)
-                await self._manifests.tag(target, manifests)
+        if manifests:
+            await self._destinations.each(partial(self._tag_what_is_there, manifests))
+        if self._destinations.left:
+            manifests = await self._bring_blobs(image_uploads)
+            await self._destinations.each(partial(self._write, manifests))
+        self._destinations.raise_failure()
         if manifests is None:
             raise ValueError("an image needs at least one place to go to")
         notes = (*self._plan.notes, *self._manifests.notes)
@@ -210,14 +183,20 @@ class _ImagePush:
             blobs[source.key] = blob
         return self._plan.manifests(blobs)
 
-    async def _bring_blobs(
-        self, uploaders: Sequence[BlobUploader], image_uploads: int
-    ) -> PlannedManifests:
+    async def _tag_what_is_there(
+        self, manifests: PlannedManifests, destination: Destination
+    ) -> None:
+        if await self._manifests.is_there(destination.target, manifests):
+            self._report(destination, BlobState.EXISTS)
+            await self._manifests.tag(destination.target, manifests, maybe_there=True)
+            self._destinations.done(destination)
+
+    async def _bring_blobs(self, image_uploads: int) -> PlannedManifests:
         slots = asyncio.Semaphore(image_uploads)
 
         async def bring(source: BlobSource) -> BlobInfo:
             async with slots:
-                return await self._blobs.bring(source, uploaders)
+                return await self._blobs.bring(source, self._destinations)
 
         sources = self._plan.sources
         blobs = await together(bring(source) for source in sources)
@@ -226,7 +205,11 @@ class _ImagePush:
             {source.key: blob for source, blob in zip(sources, blobs, strict=True)}
         )
 
-    def _report(self, uploaders: Sequence[BlobUploader], state: BlobState) -> None:
-        for uploader in uploaders:
-            for source in self._plan.sources:
-                uploader.report(source, source.size if state.final else 0, state)
+    async def _write(self, manifests: PlannedManifests, destination: Destination) -> None:
+        await self._manifests.write(destination.target, manifests)
+        await self._manifests.tag(destination.target, manifests)
+        self._destinations.done(destination)
+
+    def _report(self, destination: Destination, state: BlobState) -> None:
+        for source in self._plan.sources:
+            destination.uploader.report(source, source.size if state.final else 0, state)

@@ -3,8 +3,9 @@
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,38 @@ import pytest
 
 from registry_api_v2_client.archive.image_archive import ImageArchive
 from registry_api_v2_client.archive.tar_index import Member, MemberReader
-from registry_api_v2_client.exceptions import DeniedError, RegistryError, RegistryUnavailableError
+from registry_api_v2_client.exceptions import (
+    DeniedError,
+    RegistryError,
+    RegistryTimeoutError,
+    RegistryUnavailableError,
+)
 from registry_api_v2_client.media_types import Compression
 from registry_api_v2_client.push.encoding import CompressionPolicy, encoder_for
 from registry_api_v2_client.push.engine import ImagePusher
 from registry_api_v2_client.push.ledger import MemoryLedger
+from registry_api_v2_client.push.limits import LocalLimits
 from tests.support.big_images import BigArchive, write_big_archive
 from tests.support.images import sha256_digest
 from tests.support.processes import free_port
-from tests.support.proxy import FaultProxy, Request, is_patch
+from tests.support.proxy import (
+    FaultProxy,
+    Predicate,
+    Request,
+    is_blob_put,
+    is_manifest_put,
+    is_patch,
+)
 from tests.support.pushes import FEW_AND_FAST, push
+from tests.support.silent_server import SilentServer
 from tests.support.skopeo import decompress
 from tests.support.spec_registry import SpecRegistry
 
 pytestmark = pytest.mark.integration
 
 LAYERS = [6_000_000, 3_000_000, 50_000]
+IMAGE_UPLOADS = 3
+"""Blobs of an image that are sent at the same time."""
 
 
 @pytest.fixture
@@ -142,6 +159,79 @@ async def test_a_registry_that_is_down_keeps_no_other_from_its_image(
     with pytest.raises(RegistryUnavailableError, match=down):
         await push(pusher, big.path, f"{one.url}/app", f"{down}/app", f"{two.url}/app")
     assert diff_ids(one, "app") == diff_ids(two, "app") == big.diff_ids
+
+
+SHORT_TIMEOUT = 1.0
+"""Seconds; those that are well answer much faster."""
+
+
+@pytest.fixture
+def worker_pusher() -> Iterator[ImagePusher]:
+    """It leaves it to the queue to wait for a registry that is silent."""
+    pusher = ImagePusher(retry=replace(FEW_AND_FAST, after_timeouts=False))
+    yield pusher
+    pusher.close()
+
+
+async def test_a_registry_that_says_nothing_is_waited_for_once(
+    big: BigArchive, one: SpecRegistry, two: SpecRegistry, worker_pusher: ImagePusher
+) -> None:
+    async with SilentServer() as silent:
+        places = [f"{one.url}/app", f"{silent.url}/app", f"{silent.url}/copy", f"{two.url}/app"]
+        with pytest.raises(RegistryTimeoutError, match=silent.host) as caught:
+            await push(worker_pusher, big.path, *places, timeout=SHORT_TIMEOUT)
+        assert caught.value.registry == silent.host
+        assert silent.connections <= IMAGE_UPLOADS, "no blob is tried after those under way"
+    assert diff_ids(one, "app") == diff_ids(two, "app") == big.diff_ids
+
+
+@pytest.mark.parametrize(
+    ("request_of", "after"),
+    [(is_patch, 0), (is_patch, 1_500_000), (is_blob_put, 0), (is_manifest_put, 0)],
+)
+async def test_a_registry_that_falls_silent_keeps_no_other_from_its_image(
+    request_of: Predicate,
+    after: int,
+    big: BigArchive,
+    one: SpecRegistry,
+    two: SpecRegistry,
+    worker_pusher: ImagePusher,
+) -> None:
+    hanging = SpecRegistry()
+    async with hanging, FaultProxy(hanging.url) as proxy:
+        proxy.hold(request_of, after=after)
+        with pytest.raises(RegistryTimeoutError, match=proxy.host):
+            await push(
+                worker_pusher,
+                big.path,
+                f"{one.url}/app",
+                f"{proxy.url}/app",
+                f"{two.url}/app",
+                timeout=SHORT_TIMEOUT,
+            )
+        assert hanging.repository("app").tags == {}
+    assert diff_ids(one, "app") == diff_ids(two, "app") == big.diff_ids
+    for registry in (one, two):
+        assert blob_uploads(registry, "app") == len(LAYERS) + 1, "nothing is sent twice"
+
+
+async def test_registries_that_are_down_are_found_out_at_the_same_time(
+    big: BigArchive, one: SpecRegistry
+) -> None:
+    failed: list[str | None] = []
+
+    class Limits(LocalLimits):
+        async def failed(self, error: RegistryError) -> None:
+            failed.append(error.registry)
+
+    pusher = ImagePusher(retry=FEW_AND_FAST, limits=Limits())
+    down = [f"127.0.0.1:{free_port()}" for _ in range(16)]
+    places = [f"http://{host}/app" for host in down]
+    with pytest.raises(RegistryUnavailableError):
+        await push(pusher, big.path, *places[:8], f"{one.url}/app", *places[8:])
+    pusher.close()
+    assert set(failed[: len(down)]) == set(down), "each is tried before one is tried again"
+    assert diff_ids(one, "app") == big.diff_ids
 
 
 @pytest.mark.parametrize("after", [0, 1_500_000])

@@ -2,14 +2,18 @@
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from producer import JobState, JobStatus, PushQueue
+from push_queue import Outcome
 from tests.support.images import ARCHIVES
 from tests.support.processes import ManagedProcess
+from tests.support.proxy import FaultProxy
 from tests.support.servers import RedisServer, Registry
+from tests.support.silent_server import SilentServer
 from tests.support.waiting import becomes
 
 pytestmark = pytest.mark.integration
@@ -65,3 +69,44 @@ async def test_jobs_wait_for_their_registry_and_use_up_no_attempt(
         await queue.wait(job_id, timeout=60)
     outcomes = Counter((job.state, job.attempt, job.error) for job in await statuses())
     assert outcomes == {(JobState.SUCCEEDED, 1, None): JOBS}
+
+
+async def test_an_attempt_counts_to_the_time_that_a_job_has(
+    tmp_path: Path, queue: PushQueue, worker: StartWorker
+) -> None:
+    """Here that is one time-out: the first attempt is the last."""
+    path = ARCHIVES["guide"](tmp_path).path
+    worker(PUSH_QUEUE_REGISTRY_TIMEOUT_SECONDS="2")
+    async with SilentServer() as silent:
+        patience = timedelta(seconds=2)
+        job = await queue.enqueue(path, f"{silent.host}/app:1", give_up_after=patience)
+        job = await queue.wait(job.id, timeout=60)
+    assert (job.state, job.error_kind) == (JobState.FAILED, "registry_unavailable")
+    assert job.error == f"http://{silent.host} did not answer in time"
+    assert [attempt.outcome for attempt in await queue.attempts(job.id)] == [Outcome.FAILED]
+
+
+async def test_only_the_silent_registry_is_tried_again(
+    tmp_path: Path,
+    queue: PushQueue,
+    worker: StartWorker,
+    registry_url: str,
+    repository: str,
+) -> None:
+    path = ARCHIVES["guide"](tmp_path).path
+    worker(PUSH_QUEUE_REGISTRY_TIMEOUT_SECONDS="2")
+    async with SilentServer() as silent, FaultProxy(registry_url) as proxy:
+        targets = [f"{silent.host}/app:1", f"{proxy.host}/{repository}:1"]
+        job = await queue.enqueue(path, targets)
+
+        async def has_tried_again() -> bool:
+            return len(await queue.attempts(job.id)) >= 2
+
+        await becomes(has_tried_again, timeout=60)
+        tags = proxy.count(lambda request: request.path.endswith("/manifests/1"))
+        status = await queue.status(job.id)
+        await queue.cancel(job.id)
+    assert [result.target for result in status.results] == [targets[1]]
+    first, second, *_ = await queue.attempts(job.id)
+    assert (first.outcome, second.outcome) == (Outcome.DEFERRED, Outcome.DEFERRED)
+    assert tags == 2, "PUT and GET, in the first attempt alone"

@@ -24,9 +24,10 @@ async def push(
     compression: CompressionPolicy = CompressionPolicy.GZIP,
     on_progress: Callable[[BlobProgress], None] = lambda _: None,
     open_archive: Callable[[Path], ImageArchive] = ImageArchive,
+    timeout: float = 60,
 ) -> PushedImage:
     """Push the only image of a tar with tag `1` to each of the places: `http://host/repository`."""
-    async with Transport() as transport:
+    async with Transport(timeout=timeout) as transport:
         targets = [
             Target(Registry(transport, place.origin()), place.path.lstrip("/"), ("1",))
             for place in map(URL, places)

@@ -11,6 +11,7 @@ from registry_api_v2_client.exceptions import (
     InvalidReferenceError,
     RateLimitedError,
     RegistryError,
+    RegistryTimeoutError,
     RegistryUnavailableError,
     ResponseError,
     ServerError,
@@ -55,6 +56,7 @@ def test_the_kind_is_one_stable_word(error: type[RegistryError]) -> None:
 def test_only_what_time_can_mend_is_retryable() -> None:
     assert {error for error in ERRORS if error.retryable} == {
         RegistryUnavailableError,
+        RegistryTimeoutError,
         ServerError,
         RateLimitedError,
         UploadUnknownError,

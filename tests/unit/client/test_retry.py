@@ -1,5 +1,7 @@
 """The retry policy is arithmetic: bounds, jitter, Retry-After."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from registry_api_v2_client.exceptions import (
     DeniedError,
     RateLimitedError,
     RegistryError,
+    RegistryTimeoutError,
     RegistryUnavailableError,
     ServerError,
     TarReadError,
@@ -16,6 +19,9 @@ from registry_api_v2_client.retry import Retrier, RetryPolicy
 
 POLICY = RetryPolicy(attempts=5, base=1.0, maximum=10.0, patience=60.0)
 DOWN = RegistryUnavailableError("down")
+
+
+SILENT = RegistryTimeoutError("silent")
 
 
 def rate_limited(seconds: float | None) -> RateLimitedError:
@@ -86,6 +92,13 @@ class Step:
         if self.tries <= len(self._errors):
             raise self._errors[self.tries - 1]
         return "done"
+
+
+def test_a_policy_may_leave_a_silent_registry_at_once() -> None:
+    policy = replace(POLICY, after_timeouts=False)
+    assert policy.delay(1, SILENT) is None
+    assert policy.delay(1, DOWN) is not None
+    assert POLICY.delay(1, SILENT) is not None
 
 
 def retrier(heard: list[RegistryError] | None = None) -> Retrier:

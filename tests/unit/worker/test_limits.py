@@ -11,6 +11,7 @@ from push_queue import Keys, RegistryLimits
 from registry_api_v2_client import (
     RateLimitedError,
     RegistryError,
+    RegistryTimeoutError,
     RegistryUnavailableError,
     ServerError,
     UnauthorizedError,
@@ -161,6 +162,13 @@ async def test_a_registry_that_asks_for_it_is_left_alone_at_once(
     error: RegistryError, registries: RegistryLimits, redis: Redis
 ) -> None:
     await worker(registries).failed(error)
+    assert await paused(redis)
+
+
+async def test_a_registry_that_was_silent_for_a_whole_timeout_is_left_alone_at_once(
+    registries: RegistryLimits, redis: Redis
+) -> None:
+    await worker(registries).failed(at_host(RegistryTimeoutError("did not answer in time")))
     assert await paused(redis)
 
 

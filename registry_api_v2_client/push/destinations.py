@@ -1,0 +1,72 @@
+"""Where a push goes to: a target that fails is left out, and the others get their image."""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from ..exceptions import RegistryError, RegistryUnavailableError, ValidationError
+from .manifest_push import Target
+from .tasks import together
+from .uploader import BlobUploader
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Destination:
+    """A target, and what brings blobs to its repository."""
+
+    target: Target
+    uploader: BlobUploader
+
+    @property
+    def host(self) -> str:
+        return self.uploader.host
+
+
+Step = Callable[[Destination], Awaitable[None]]
+
+
+class Destinations:
+    """Those of one push; ``left`` are neither done nor left out."""
+
+    def __init__(self, destinations: Sequence[Destination]) -> None:
+        self.left = list(destinations)
+        self._failures: list[RegistryError] = []
+
+    def done(self, destination: Destination) -> None:
+        self.left.remove(destination)
+
+    def leave_out(self, failed: Destination, error: RegistryError) -> None:
+        """Go on without one, and without its registry where that gives no answer.
+
+        Raises:
+            RegistryError: it was the last; as ``raise_failure``.
+        """
+        away = isinstance(error, RegistryUnavailableError)
+        self.left = [
+            one for one in self.left if one is not failed and not (away and one.host == failed.host)
+        ]
+        self._failures.append(error)
+        if not self.left:
+            self.raise_failure()
+
+    def raise_failure(self) -> None:
+        """Raise, if there is one; of several one that may pass by itself, if there is one."""
+        if self._failures:
+            raise max(self._failures, key=lambda error: error.retryable)
+
+    async def each(self, step: Step) -> None:
+        """Take a step at all that are left: at all registries at once, at each one by one."""
+        by_host: dict[str, list[Destination]] = {}
+        for one in self.left:
+            by_host.setdefault(one.host, []).append(one)
+        await together(self._one_by_one(group, step) for group in by_host.values())
+
+    async def _one_by_one(self, group: Collection[Destination], step: Step) -> None:
+        for destination in group:
+            if destination not in self.left:
+                continue
+            try:
+                await step(destination)
+            except ValidationError:  # what is wrong is the archive
+                raise
+            except RegistryError as error:
+                self.leave_out(destination, error)
