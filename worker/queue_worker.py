@@ -85,6 +85,14 @@ class QueueWorker(Worker):
             # Stopped while it waited for Redis; out of here the worker would end with a traceback.
             logger.warning("%s was stopped unheard by Redis; it runs again after its lease", job_id)
 
+    async def close(self) -> None:
+        """Wait for the jobs. Of those that were told to stop before they began arq would make an
+        error; they run again after their lease."""
+        if self.tasks:
+            await asyncio.wait(self.tasks.values())
+        self.tasks = {arq_id: task for arq_id, task in self.tasks.items() if not task.cancelled()}
+        await super().close()
+
     async def heart_beat(self) -> None:
         try:
             await super().heart_beat()
