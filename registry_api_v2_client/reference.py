@@ -132,7 +132,8 @@ def _split_registry(name: str) -> tuple[str, str]:
     host, _, rest = name.partition("/")
     if not _is_registry_host(host):
         return DOCKER_HUB, name
-    if host.lower() in (DOCKER_HUB, DOCKER_HUB_LOGIN):
+    # One registry under all its names: limits, pauses, blobs and the order of tags go by the name.
+    if host.lower() in DOCKER_HUB_HOSTS:
         host = DOCKER_HUB
     # Docker Hub keeps its official images under library/.
     return host, f"library/{rest}" if host == DOCKER_HUB and "/" not in rest else rest

@@ -17,6 +17,7 @@ from worker.targets import TargetNotAllowedError, check_targets
         ("*.example.com/*", "a.example.com/app:1", "example.com/app:1"),
         ("docker.io/team/*", "team/app:1", "ubuntu/app:1"),
         ("docker.io/team/*", "index.docker.io/team/app:1", "docker.io/library/app:1"),
+        ("docker.io/team/*", "registry-1.docker.io/team/app:1", "registry-1.docker.io/app:1"),
     ],
 )
 def test_a_pattern(pattern: str, allowed: str, refused: str) -> None:
