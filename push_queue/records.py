@@ -33,6 +33,9 @@ _BOOKKEEPING = frozenset(
 )
 """Fields of a record that no status shows."""
 
+NO_HASH = {"": ""}
+"""Stands for a job's hash where something else has its key."""
+
 _BLANK = {
     "source": "/?",
     "targets": ("?",),
@@ -81,6 +84,8 @@ def parse_status(fields: Mapping[str, str]) -> JobStatus:
     Raises:
         UnreadableJobError: naming the fields that make no sense.
     """
+    if fields is NO_HASH:
+        raise UnreadableJobError("it is not a hash")
     try:
         status = JobStatus.model_validate(_values(fields))
     except ValidationError as error:

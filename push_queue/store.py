@@ -51,9 +51,6 @@ from push_queue.tag_writes import TagWrite
 logger = logging.getLogger(__name__)
 
 ERROR_LENGTH = 2000
-_NO_HASH = {"": "something else than a hash"}
-"""Stands for what is under a job's key where that is no hash."""
-
 TAG_SECONDS = 30 * 24 * 3600
 """A tag's last writer is remembered for longer than an older job can be on its way."""
 
@@ -143,7 +140,8 @@ class JobStore:
         arq needs to run it, or not at all.
 
         Raises:
-            JobConflictError: the id is that of a job with options that this release does not know.
+            JobConflictError: the id is that of a job with options that this release does not know,
+                or whose record is damaged.
         """
         moment = _ms(not_before.timestamp()) if isinstance(not_before, datetime) else 0
         delay = _ms(not_before.total_seconds()) if isinstance(not_before, timedelta) else 0
@@ -154,12 +152,17 @@ class JobStore:
             *flat(records.job_fields(job)),
         ]
         created, *items = await self._scripts.run("create", job.id, arguments)
-        fields = pairs(items)
+        fields = pairs(items) or records.NO_HASH
         if not created and is_newer(fields):
             raise JobConflictError(
                 f"job {job.id} is there, enqueued by a newer release: use another id"
             )
-        return parse_status(fields), bool(created)
+        try:
+            return parse_status(fields), bool(created)
+        except UnreadableJobError as error:
+            raise JobConflictError(
+                f"job {job.id} is there, but its record cannot be read ({error}): use another id"
+            ) from None
 
     async def cancel(self, job_id: str) -> JobState:
         """Cancel a waiting job at once and ask the worker of a running one to stop.
@@ -169,7 +172,10 @@ class JobStore:
         Raises:
             UnknownJobError: no such job.
         """
-        state = await self._scripts.run("cancel", job_id)
+        try:
+            state = await self._run("cancel", job_id)
+        except UnreadableJobError:
+            return JobState.FAILED
         if state is None:
             raise UnknownJobError(job_id)
         return JobState(state.decode())
@@ -179,8 +185,9 @@ class JobStore:
 
         Raises:
             UnknownJobError: no such job.
+            UnreadableJobError: something else than a hash has its key.
         """
-        return self._known(job_id, pairs(await self._scripts.run("requeue", job_id, leads_ms())))
+        return self._known(job_id, pairs(await self._run("requeue", job_id, leads_ms())))
 
     # Worker side
 
@@ -482,9 +489,9 @@ class JobStore:
             for reply in replies:
                 if isinstance(reply, Exception) and not _is_of_another_type(reply):
                     raise reply
-        return [_NO_HASH if isinstance(reply, Exception) else decode(reply) for reply in replies]
+        return [records.NO_HASH if isinstance(reply, Exception) else decode(reply) for reply in replies]
 
-    async def _run(self, name: str, job_id: str, arguments: Iterable[str | int]) -> Any:
+    async def _run(self, name: str, job_id: str, arguments: Iterable[str | int] = ()) -> Any:
         """Run a script about a job.
 
         Raises:
@@ -495,7 +502,9 @@ class JobStore:
             return await self._scripts.run(name, job_id, arguments)
         except RedisRefusedError:
             if await self.end_if_unreadable(job_id):
-                raise UnreadableJobError(job_id) from None
+                raise UnreadableJobError(
+                    f"the record of job {job_id} cannot be read: enqueue it again, by another id"
+                ) from None
             raise
 
     async def _invalidate(self, job_id: str, damage: str) -> bool:

@@ -2,10 +2,11 @@
 --
 -- args    1 not to start before, in milliseconds of Unix time   2 nor before so many milliseconds
 --         from now   3 lead of its priority, in milliseconds   4.. field, value, … of the job
--- Result  {1 if it was created, field, value, … of the job that is there now}
+-- Result  {1 if it was created, field, value, … of the job that is there now}; {0} where something
+--         else than a hash has its key
 local MOST_TRIMMED = 10
 if redis.call('EXISTS', job) == 1 then
-  return {0, unpack(redis.call('HGETALL', job))}
+  return {0, unpack(flat(read_all() or {}))}
 end
 
 local function forget(ids)

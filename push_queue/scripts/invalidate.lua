@@ -8,9 +8,10 @@ for _, index in pairs(in_state) do
   redis.call('ZREM', index, id)
 end
 if record.err then
-  -- Not a hash, so not ours to change; the queue forgets that it has such a job.
-  redis.call('ZREM', all, id)
-  redis.call('ZREM', finished, id)
+  -- Not a hash, so not ours to change: the indexes alone say that it failed, for as long as of others.
+  redis.call('ZADD', all, sequence, id)
+  redis.call('ZADD', in_state.failed, sequence, id)
+  redis.call('ZADD', finished, 'NX', now_unix + keep, id)
   return 1
 end
 local state, generation, attempt, waiting_at = unpack(record)

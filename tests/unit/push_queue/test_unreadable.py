@@ -10,6 +10,7 @@ from arq.connections import ArqRedis
 from push_queue import (
     Claim,
     Dispatch,
+    JobConflictError,
     JobState,
     JobStore,
     Keys,
@@ -17,6 +18,7 @@ from push_queue import (
     RegistryLimits,
     Signal,
     UnknownJobError,
+    UnreadableJobError,
     Wait,
     arq_options,
     formats,
@@ -101,7 +103,7 @@ async def test_one_that_is_no_hash_any_more_ends(store: JobStore, redis: ArqRedi
     await redis.delete(KEYS.job(BAD))
     await redis.set(KEYS.job(BAD), "somebody's own")
     assert await store.succeed(claim, DIGEST) is JobState.FAILED
-    assert await redis.zscore(KEYS.jobs, BAD) is None
+    assert await states(redis, BAD) == {JobState.FAILED}
 
 
 @pytest.mark.usefixtures("jobs")
@@ -115,15 +117,57 @@ async def test_it_is_listed_among_the_others(
 
 
 @pytest.mark.usefixtures("jobs")
-async def test_what_is_no_hash_is_forgotten_and_left_as_it_is(
+@pytest.mark.parametrize("meets_it", ["housekeeper", "worker", "cancel", "retry"])
+async def test_what_is_no_hash_has_failed_and_is_left_as_it_is(
+    meets_it: str, store: JobStore, redis: ArqRedis
+) -> None:
+    await redis.set(KEYS.job(BAD), "somebody's own")
+    match meets_it:
+        case "housekeeper":
+            assert await store.end_if_unreadable(BAD)
+        case "worker":
+            assert await store.start(BAD, 0, "worker-1") is None
+        case "cancel":
+            assert await store.cancel(BAD) is JobState.FAILED
+        case "retry":
+            with pytest.raises(UnreadableJobError, match=f"{BAD}.*enqueue it again"):
+                await store.requeue(BAD)
+    assert await states(redis, BAD) == {JobState.FAILED}
+    for job in (await store.status(BAD), *await store.statuses(JobState.FAILED)):
+        assert (job.id, job.state, job.error_kind) == (BAD, JobState.FAILED, "invalid_job")
+        assert "not a hash" in (job.error or "")
+    assert len(await store.statuses()) == 2
+    assert await redis.get(KEYS.job(BAD)) == b"somebody's own"
+
+
+@pytest.mark.usefixtures("jobs")
+async def test_what_is_no_hash_leaves_the_indexes_as_finished_jobs_do(
     store: JobStore, redis: ArqRedis
 ) -> None:
     await redis.set(KEYS.job(BAD), "somebody's own")
-    assert [job.state for job in await store.statuses()] == [JobState.FAILED, JobState.QUEUED]
-    assert await store.end_if_unreadable(BAD)
-    assert [job.id for job in await store.statuses()] == [GOOD]
+    await store.end_if_unreadable(BAD)
+    expires = await redis.zscore(KEYS.finished, BAD)
+    await store.end_if_unreadable(BAD)
+    assert await redis.zscore(KEYS.finished, BAD) == expires, "it does not stay for ever"
+    await redis.zadd(KEYS.finished, {BAD: 1})
+    await store.create(make_job(id="next", source="/a.tar", targets=["localhost:15000/app:1"]))
+    assert await redis.zscore(KEYS.jobs, BAD) is None
     assert await states(redis, BAD) == set()
-    assert await redis.get(KEYS.job(BAD)) == b"somebody's own"
+
+
+@pytest.mark.usefixtures("jobs")
+@pytest.mark.parametrize("damage", ["hash", "string"])
+async def test_its_id_is_refused_for_another_job(
+    damage: str, store: JobStore, redis: ArqRedis
+) -> None:
+    if damage == "hash":
+        await redis.hset(KEYS.job(BAD), "targets", "[")
+    else:
+        await redis.set(KEYS.job(BAD), "somebody's own")
+    job = make_job(id=BAD, source="/a.tar", targets=["localhost:15000/app:1"])
+    with pytest.raises(JobConflictError, match=f"job {BAD} is there.*use another id") as caught:
+        await store.create(job)
+    assert ("targets" if damage == "hash" else "not a hash") in str(caught.value)
 
 
 @pytest.mark.usefixtures("jobs")
