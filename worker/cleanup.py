@@ -42,7 +42,9 @@ class Cleanup:
                 await self._after_end(job)
 
     async def _after_end(self, job: JobStatus) -> None:
-        moment = round(job.enqueued_at.timestamp() * 1000)
+        # By its place in the order, which is the time (µs) of its first enqueueing: a tar that came
+        # before a retry alone has been pushed by nobody.
+        moment = min(job.sequence // 1000, round(job.enqueued_at.timestamp() * 1000))
         found = await asyncio.to_thread(unread_source, job.source, self._roots, moment)
         if outcome := await self._leave(job.id, job.cleanup, Path(job.source), found):
             await self._store.note_cleanup(job.id, outcome)

@@ -78,7 +78,7 @@ def delete_source(
 
 
 def unread_source(source: str, roots: Sequence[Path], enqueued_at_ms: int) -> FileIdentity | None:
-    """The file that a job meant which has not read it: as it was there when it was enqueued.
+    """The file that a job meant which has not read it: as it was there when it was first enqueued.
 
     A file that came to the name since, or was written to, has a later change time. Blocking.
     """

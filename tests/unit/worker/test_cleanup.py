@@ -174,3 +174,20 @@ async def test_without_roots_nothing_is_asked_or_deleted(store: JobStore, source
     await Cleanup(store, ()).after_end("a")
     assert (await store.status("a")).cleanup_outcome is None
     assert source.exists()
+
+
+async def test_a_rebuild_before_a_retry_is_kept_by_a_job_that_pushes_nothing(
+    store: JobStore, cleanup: Cleanup, source: Path, redis: Redis
+) -> None:
+    """Nobody has pushed it: the job is superseded again without opening it."""
+    await enqueue(store, source, "a")
+    await succeed(store, await start(store, "a"), DIGEST)
+    os.utime(source, ns=(0, time.time_ns() + 10**9))
+    await store.requeue("a")
+    claim = await store.start("a", 1, "worker")
+    assert isinstance(claim, Claim)
+    await succeed(store, claim, DIGEST)
+    await redis.hset("push:job:a", "enqueued_at", "2999-01-01T00:00:00.000Z")
+    await cleanup.after_end("a")
+    assert (await store.status("a")).cleanup_outcome == CHANGED
+    assert source.exists()
