@@ -29,6 +29,7 @@ _BOOKKEEPING = frozenset(
         "progressed_at",
         "most_bytes",
         "most_blobs",
+        "source_seen",
     }
 )
 """Fields of a record that no status shows."""

@@ -269,6 +269,14 @@ class JobStore:
             (await self._scripts.run("progress", claim.job.id, [*numbers, *changed])).decode()
         )
 
+    async def note_source(self, claim: Claim, seen: str) -> str | None:
+        """What the job's source is: as its first attempt to open it has ``seen`` it.
+
+        A job that is enqueued again begins anew. None when the job is no longer this claim's.
+        """
+        noted = await self._scripts.run("note_source", claim.job.id, [claim.fence, seen])
+        return noted.decode() if noted else None
+
     async def leave_source(self, job_id: str, unwanted: str | None) -> Leave | None:
         """The job, all of whose targets are done, needs its source no longer; None if some are not.
 
@@ -489,7 +497,9 @@ class JobStore:
             for reply in replies:
                 if isinstance(reply, Exception) and not _is_of_another_type(reply):
                     raise reply
-        return [records.NO_HASH if isinstance(reply, Exception) else decode(reply) for reply in replies]
+        return [
+            records.NO_HASH if isinstance(reply, Exception) else decode(reply) for reply in replies
+        ]
 
     async def _run(self, name: str, job_id: str, arguments: Iterable[str | int] = ()) -> Any:
         """Run a script about a job.

@@ -24,6 +24,7 @@ from .interrupts import DeferError, JobLostError
 from .limits import is_outage
 from .progress import ProgressReporter
 from .runtime import Runtime
+from .same_source import check_same_source
 from .sources import open_source
 from .tag_turns import TagTurns
 from .targets import check_targets
@@ -132,6 +133,7 @@ class _Attempt:
         self._source = await asyncio.to_thread(
             open_source, self._job.source, settings.source_roots, cleanup=self._job.cleanup
         )
+        await check_same_source(self._store, self._claim, self._source)
         return await self._runtime.client.push(
             self._source,
             [parse_reference(target) for target in self._claim.targets],

@@ -56,6 +56,7 @@ STORE_CALLS: dict[str, tuple[Any, ...]] = {
     "attempts": ("a",),
     "leave_source": ("id", None),
     "note_cleanup": ("id", "deleted"),
+    "note_source": (CLAIM, "1 1"),
 }
 WRITES_CALLS: dict[str, tuple[Any, ...]] = {
     "unsettled": (),

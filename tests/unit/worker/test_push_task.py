@@ -1,7 +1,9 @@
 """How an attempt ends: what the job's status says, and what becomes of its open uploads."""
+# ruff: noqa: ASYNC240 - files of a few bytes
 
 import asyncio
 import dataclasses
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -545,3 +547,59 @@ async def test_the_source_is_deleted_unless_the_push_failed(
     assert job.state is state
     assert source.exists() is kept
     assert job.cleanup_outcome == (None if kept else "deleted")
+
+
+async def fail_once(
+    runtime: Runtime, store: JobStore, client: Client, source: Path, **fields: Any
+) -> None:
+    """The job's first attempt opens the tar, and then something fails."""
+    source.write_bytes(b"a tar")
+    await store.create(make_job(id="job-1", source=str(source), targets=TARGETS, **fields))
+    client.outcome = ServerError("no answer", status=500)
+    with suppress(Retry):
+        await run(runtime)
+    client.outcome = None
+
+
+async def test_a_tar_that_is_replaced_between_attempts_is_not_pushed(
+    runtime: Runtime, store: JobStore, client: Client, tmp_path: Path
+) -> None:
+    source = tmp_path / "app.tar"
+    await fail_once(runtime, store, client, source)
+    source.write_bytes(b"the next build")
+    await run(runtime)
+    job = await store.status("job-1")
+    assert (job.state, job.error_kind) == (JobState.FAILED, "source_changed")
+    assert "push-queue retry job-1" in (job.error or "")
+    assert len(client.pushes) == 1
+    await store.requeue("job-1")
+    await run(runtime, generation=1)
+    assert (await store.status("job-1")).state is JobState.SUCCEEDED, "retry takes what is there"
+
+
+async def test_a_retry_of_another_failure_takes_the_tar_that_is_there(
+    runtime: Runtime, store: JobStore, client: Client, tmp_path: Path
+) -> None:
+    source = tmp_path / "app.tar"
+    await fail_once(runtime, store, client, source, max_attempts=1)
+    assert (await store.status("job-1")).state is JobState.FAILED
+    source.write_bytes(b"the next build")
+    await store.requeue("job-1")
+    await run(runtime, generation=1)
+    assert (await store.status("job-1")).state is JobState.SUCCEEDED
+
+
+async def test_another_number_of_the_same_tar_is_no_change(
+    runtime: Runtime, store: JobStore, client: Client, tmp_path: Path
+) -> None:
+    """As hosts see it that give the files of a network file system numbers of their own."""
+    source = tmp_path / "app.tar"
+    await fail_once(runtime, store, client, source)
+    seen = source.stat()
+    copy = tmp_path / "copy"
+    copy.write_bytes(source.read_bytes())
+    os.utime(copy, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    copy.rename(source)
+    assert source.stat().st_ino != seen.st_ino
+    await run(runtime)
+    assert (await store.status("job-1")).state is JobState.SUCCEEDED
