@@ -11,8 +11,8 @@
     │       └── ArchiveDigestError      a member's bytes are not what its digest says
     ├── RegistryUnavailableError        no answer: refused, reset, not found        (retry helps)
     │   └── RegistryTimeoutError        no answer in time                           (retry helps)
-    ├── TLSError                        the registry's certificate is not trusted
-    ├── CredentialsError                credentials cannot be read or the token server refused
+    ├── TLSError                        the registry's certificate is not trusted, or ours
+    ├── CredentialsError                credentials cannot be read, or are refused on the way
     └── ResponseError                   the registry answered with an error
         ├── UnauthorizedError           401
         ├── TokenExpiredError           401 in mid-upload; a new token is at hand      (retry helps)
@@ -134,13 +134,13 @@ class RegistryTimeoutError(RegistryUnavailableError):
 
 
 class TLSError(RegistryError):
-    """The registry's TLS certificate is not trusted, or it does not speak TLS at all."""
+    """The registry's TLS certificate is not trusted, or ours by it, or it does not speak TLS."""
 
     kind = "tls"
 
 
 class CredentialsError(RegistryError):
-    """Credentials cannot be read, or the token server did not give a token for them."""
+    """Credentials cannot be read, or the token server or a proxy does not accept them."""
 
     kind = "unauthorized"
 

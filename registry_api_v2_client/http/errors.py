@@ -15,12 +15,14 @@ from yarl import URL
 
 from ..exceptions import (
     BlobUnknownError,
+    CredentialsError,
     DeniedError,
     DigestMismatchError,
     ManifestUnknownError,
     NameUnknownError,
     ProtocolError,
     RateLimitedError,
+    RegistryError,
     RegistryTimeoutError,
     RegistryUnavailableError,
     ResponseError,
@@ -66,6 +68,9 @@ _WHATEVER_THE_CODE: dict[int, type[ResponseError]] = {
 }
 # No code of the specification says so, and statuses differ; sources in docs/registries.md.
 _IMMUTABLE = re.compile(r"immutab|cannot be overwritten", re.IGNORECASE)
+# How OpenSSL says that a server wants a certificate from us, or another one; under TLS 1.3 only
+# after the handshake. https://www.rfc-editor.org/rfc/rfc8446#section-6.2
+_CERTIFICATE_ALERT = re.compile(r"\[SSL: \w*ALERT\w*_(CERTIFICATE|UNKNOWN_CA)")
 _LONGEST_MESSAGE = 300
 _QUERY = re.compile(r"\?[^\s\"'<>?]*=[^\s\"'<>]*")
 _LONGEST_PAUSE = 86_400.0
@@ -89,10 +94,12 @@ def error_of(what: str, status: int, headers: Mapping[str, str], body: bytes) ->
 @contextmanager
 def translated(url: URL) -> Iterator[None]:
     """Turn what aiohttp raises for a request to ``url`` into this library's errors."""
-    where = f"{url.scheme}://{url.host_port_subcomponent}"
+    where = _where(url)
     try:
         yield
     except (aiohttp.ClientSSLError, ssl.SSLError) as error:
+        if _is_about_our_certificate(error):
+            raise _certificate_refused(where) from error
         raise TLSError(
             f"{where}: {_reason(error)}; if this registry speaks plain HTTP or has a certificate "
             "of its own, that must be configured"
@@ -102,15 +109,44 @@ def translated(url: URL) -> Iterator[None]:
     except aiohttp.InvalidURL as error:
         raise ProtocolError(f"{where} sent an unusable address", status=0) from error
     except aiohttp.ClientHttpProxyError as error:
-        raise RegistryUnavailableError(
-            f"{where} cannot be reached: the proxy answered {error.status}"
-        ) from error
+        raise proxy_error(url, error.status) from error
     except aiohttp.ClientResponseError as error:
         raise ProtocolError(
             f"{where} sent an answer that is not HTTP, or has giant headers", status=0
         ) from error
     except (aiohttp.ClientError, OSError) as error:
+        if _is_about_our_certificate(error):
+            raise _certificate_refused(where) from error
         raise RegistryUnavailableError(f"{where} cannot be reached: {_reason(error)}") from error
+
+
+def proxy_error(url: URL, status: int) -> RegistryError:
+    """The error for what the proxy on the way to ``url`` answers instead of what is there."""
+    what = f"{_where(url)} cannot be reached: the proxy answered {status}"
+    if status == 407:
+        return CredentialsError(
+            f"{what}; write its user and password into its address, http://user:password@host:port"
+        )
+    if status == 403:
+        return DeniedError(
+            f"{what}; have it allow this host, or name the host in NO_PROXY", status=status
+        )
+    return RegistryUnavailableError(what)
+
+
+def _where(url: URL) -> str:
+    return f"{url.scheme}://{url.host_port_subcomponent}"
+
+
+def _is_about_our_certificate(error: Exception) -> bool:
+    return bool(_CERTIFICATE_ALERT.search(str(error)))
+
+
+def _certificate_refused(where: str) -> TLSError:
+    return TLSError(
+        f"{where} wants a client certificate that it trusts: put one into the folder with its "
+        "certificates, as client.cert and client.key"
+    )
 
 
 def _reason(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from ..exceptions import ProtocolError, RegistryError
-from .errors import translated
+from .errors import proxy_error, translated
 from .named_hosts import Address, resolve
 from .proxy import Proxies
 from .tls import TlsContexts, TlsSettings
@@ -88,7 +88,8 @@ class HttpSession:
 
         Raises:
             RegistryUnavailableError: no connection, or no whole answer in time.
-            TLSError: the certificate is not trusted.
+            CredentialsError, DeniedError: the proxy on the way refuses.
+            TLSError: the certificate is not trusted, ours or the registry's.
             ProtocolError: the answer is not HTTP, or longer than any that a registry has to give.
         """
         stream = None
@@ -109,6 +110,8 @@ class HttpSession:
                         proxy=self._proxies.find(url),
                     ) as response:
                         silence.answered()
+                        if response.status == 407:
+                            raise proxy_error(url, response.status)
                         if sink and response.status == 200:
                             content = await _pour(response, sink, silence.begin)
                         else:

@@ -135,7 +135,7 @@ async def test_no_secret_is_emitted(
             f"{helped}/app:1": "unauthorized",
             f"{without_tokens.host}/app:1": "registry_unavailable",
             f"{nowhere}/app:1": "registry_unavailable",
-            "registry.test/app:1": "registry_unavailable",
+            "registry.test/app:1": "unauthorized",
         }
         with server.client() as client:
             client.config_set("requirepass", REDIS_PASSWORD)

@@ -3,7 +3,7 @@
 import inspect
 import json
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -15,6 +15,7 @@ from yarl import URL
 
 from registry_api_v2_client.exceptions import (
     BlobUnknownError,
+    CredentialsError,
     DeniedError,
     DigestMismatchError,
     ManifestUnknownError,
@@ -32,6 +33,8 @@ from registry_api_v2_client.exceptions import (
     UploadUnknownError,
 )
 from registry_api_v2_client.http.errors import error_of, translated
+from registry_api_v2_client.http.transport import Transport
+from tests.support.raw_server import RawServer
 
 WHERE = URL("https://registry.example.com:5000/v2/app/blobs/uploads/1?_state=secret")
 
@@ -240,6 +243,59 @@ def test_none_of_aiohttp_s_errors_gets_through(kind: type[BaseException]) -> Non
 def test_which_error_it_becomes(error: Exception, expected: type[RegistryError]) -> None:
     with pytest.raises(expected), translated(WHERE):
         raise error
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "advice"),
+    [
+        (403, DeniedError, "NO_PROXY"),
+        (407, CredentialsError, "http://user:password@host:port"),
+        (502, RegistryUnavailableError, "answered 502"),
+    ],
+)
+def test_what_a_proxy_refuses_no_wait_mends(
+    status: int, expected: type[RegistryError], advice: str
+) -> None:
+    error = aiohttp.ClientHttpProxyError(REQUEST, (), status=status)
+    with pytest.raises(expected, match=advice) as caught, translated(WHERE):
+        raise error
+    assert caught.value.retryable == (expected is RegistryUnavailableError)
+
+
+async def test_a_proxy_s_refusal_of_plain_http_is_told_from_a_registry_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse() -> AsyncIterator[bytes]:
+        yield b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+
+    async with RawServer(refuse) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        async with Transport(timeout=5) as transport:
+            url = URL("http://registry.example.com/v2/")
+            with pytest.raises(CredentialsError, match="the proxy answered 407; write"):
+                await transport.request("GET", url, registry=url, scope="", what="ping", ok={200})
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_BAD_CERTIFICATE", "TLSV1_ALERT_UNKNOWN_CA"],
+)
+@pytest.mark.parametrize("after_the_handshake", [True, False])
+def test_a_registry_that_wants_another_client_certificate(
+    reason: str, after_the_handshake: bool
+) -> None:
+    alert = ssl.SSLError(1, f"[SSL: {reason}] an alert (_ssl.c:2580)")
+    error: Exception = aiohttp.ClientConnectorSSLError(CONNECTION, alert)
+    if after_the_handshake:
+        error = aiohttp.ClientOSError(*alert.args)
+    with pytest.raises(TLSError, match=r"client\.cert"), translated(WHERE):
+        raise error
+
+
+def test_a_broken_tls_connection_may_mend() -> None:
+    broken = "[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC] bad record mac (_ssl.c:2580)"
+    with pytest.raises(RegistryUnavailableError), translated(WHERE):
+        raise aiohttp.ClientOSError(1, broken)
 
 
 def test_the_reason_is_told() -> None:
