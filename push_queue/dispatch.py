@@ -10,6 +10,7 @@ from datetime import timedelta
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
 
+from push_queue import formats
 from push_queue.keys import Keys
 from push_queue.models import JobState, JobStatus, Priority
 from push_queue.redis_errors import address_of, redis_errors
@@ -43,12 +44,13 @@ class Dispatch:
         return bool(await self._job_scripts.run("hand_over", job.id, arguments))
 
     async def take(self, most: int, lease_seconds: int) -> list[tuple[str, int]]:
-        """Take jobs that are due by Redis' clock, for a lease.
+        """Take jobs that are due by Redis' clock, for a lease, also those left by older workers.
 
         Returns arq's id of each, and the score that it had in the queue.
         """
-        arguments: list[str | int] = [most, lease_seconds * 1000]
-        taken = await self._scripts.run("take_due", [self._keys.queue], arguments)
+        arguments: list[str | int] = [most, lease_seconds * 1000, formats.FORMAT]
+        keys = [self._keys.queue, self._keys.newer]
+        taken = await self._scripts.run("take_due", keys, arguments)
         return [
             (arq_id.decode(), int(score))
             for arq_id, score in zip(taken[::2], taken[1::2], strict=True)

@@ -30,6 +30,8 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
 ``push:registry:{h}:pause`` hash  until when (ms), why, and who tries it next
 ``push:registry:{h}:waiting`` zset ids of the jobs that wait for it, by priority and sequence
 ``push:waiting``           set    the registries that jobs wait for
+``push:newer``             zset   the formats of jobs that older workers have left
+``push:newer:{format}``    zset   arq's ids of these, by the place in its queue that they had
 ``push:housekeeper``       string the worker that keeps the queue in order
 ======================== ====== =====================================================
 
@@ -123,6 +125,10 @@ class Keys:
     @property
     def waited_for(self) -> str:
         return f"{self.namespace}:waiting"
+
+    @property
+    def newer(self) -> str:
+        return f"{self.namespace}:newer"
 
     @property
     def housekeeper(self) -> str:

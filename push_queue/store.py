@@ -73,9 +73,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A job that is due, but whose registries are away or whose last worker may be back.
+    """A job that is due, but whose registries are away, whose last worker may be back, or which
+    wants a newer worker.
 
-    ``seconds`` are until it is to ask again if ``Dispatch.release`` has not woken it before.
+    ``seconds`` are until it is to ask again if ``Dispatch.release`` has not woken it before, or a
+    newer worker taken it.
     """
 
     seconds: float
@@ -191,8 +193,13 @@ class JobStore:
 
     # Worker side
 
-    async def start(self, job_id: str, generation: int, worker: str) -> Claim | Wait | None:
+    async def start(
+        self, job_id: str, generation: int, worker: str, place: int = 0
+    ) -> Claim | Wait | None:
         """Begin an attempt, or learn how long to wait before asking again.
+
+        ``place`` is the score that the job had in arq's queue: newer workers take a job there that
+        this one does not understand.
 
         None when there is nothing to run: the job is unknown, final, of another generation,
         cancelled meanwhile, superseded at all its targets, out of attempts because its workers all
@@ -209,6 +216,7 @@ class JobStore:
             self._lease_seconds,
             self._give_up_after,
             formats.FORMAT,
+            place,
         ]
         try:
             answer = await self._run("start", job_id, arguments)

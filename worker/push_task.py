@@ -49,7 +49,7 @@ async def push_image(ctx: dict[str, Any], job_id: str, generation: int) -> None:
     """
     runtime: Runtime = ctx["runtime"]
     try:
-        delay = await _run(runtime, job_id, generation)
+        delay = await _run(runtime, job_id, generation, ctx["score"])
     except JobLostError:
         if await _is_over(runtime, job_id):
             return
@@ -68,9 +68,9 @@ async def push_image(ctx: dict[str, Any], job_id: str, generation: int) -> None:
         raise Retry
 
 
-async def _run(runtime: Runtime, job_id: str, generation: int) -> float | None:
+async def _run(runtime: Runtime, job_id: str, generation: int, place: int) -> float | None:
     """One attempt; gives the seconds until the next if there is one."""
-    claim = await runtime.store.start(job_id, generation, runtime.worker_id)
+    claim = await runtime.store.start(job_id, generation, runtime.worker_id, place)
     if claim is None:
         await runtime.cleanup.after_end(job_id)
         return None

@@ -173,6 +173,11 @@ local function take_from_arq(generation)
   end
 end
 
+-- Of a format: the jobs that older workers have left, by the place in arq's queue that they had.
+local function newer_key(format)
+  return namespace .. ':newer:' .. format
+end
+
 -- Of a source: the unfinished jobs that name it, and the files there to delete when the last ends.
 local function source_keys(source)
   return namespace .. ':source:' .. source, namespace .. ':unwanted:' .. source

@@ -5,6 +5,7 @@
 --         4 blob uploads that a registry takes at once   5 seconds of a lease
 --         6 seconds for which a job whose registry is away goes on, if it does not say otherwise
 --         7 newest format of a job that the worker understands
+--         8 the place that the job had in arq's queue
 -- Result  {'start', targets to push now as JSON, field, value, …}
 --         {'wait', milliseconds} when the registries of all targets left are away or have no room,
 --         then release.lua wakes the job before, or when the worker that runs it may yet renew its
@@ -15,15 +16,12 @@
 --         waited for its registries long enough
 local generation, worker, token = args[1], args[2], args[3]
 local max_uploads, lease, give_up_after = tonumber(args[4]), tonumber(args[5]), args[6]
-local format = tonumber(args[7])
+local format, place = tonumber(args[7]), args[8]
 -- After a pause one job tries the registry; so long the others wait for how it fares. A registry
 -- that takes connections and says nothing holds a job for as long as its time-outs.
 local PROBE_MS = 60000
 -- A job that nobody wakes looks for itself after this time, or up to twice as long: not all at once.
 local LOOK_MS = 900000
--- Workers of several releases take a job in turn until one of them understands it. So long and up to
--- twice that, by chance: workers that look every so often are not to be in step with it.
-local NEWER_MS = 2000
 
 local record = read_all()
 if not record then
@@ -32,6 +30,13 @@ end
 if not next(record) or record.state and is_final(record.state)
   or record.generation and record.generation ~= generation then
   return {}
+end
+
+-- The options of a newer format may mean anything. Where the job is, and how its attempts are told
+-- apart, means the same in all.
+local newer = (tonumber(record.format) or 1) > format
+if record.format and not newer then
+  redis.call('ZREM', newer_key(record.format), arq_id(generation))
 end
 
 local function finish(state, ...)
@@ -68,9 +73,7 @@ if lost then
   end
 end
 
--- Before the options are read: those of a newer format may mean anything. Where the job is, and how
--- its attempts are told apart, means the same in all.
-if (tonumber(record.format) or 1) > format then
+if newer then
   stop_waiting(record) -- It would take the turn of one that can run here.
   if lost then
     close_attempt(record, 'lost', lost_error, 'worker_lost')
@@ -84,7 +87,12 @@ if (tonumber(record.format) or 1) > format then
     redis.call('HSET', job, 'waiting_for', reason)
     publish({id = id, state = record.state, attempt = tonumber(record.attempt)})
   end
-  return {'wait', NEWER_MS + time[2] % NEWER_MS}
+  redis.call('ZADD', newer_key(record.format), 'NX', place, arq_id(generation))
+  redis.call('ZADD', namespace .. ':newer', record.format, record.format)
+  -- Each look renews it; jobs that are over by then are to be forgotten.
+  redis.call('PEXPIRE', newer_key(record.format), 4 * LOOK_MS)
+  redis.call('PEXPIRE', namespace .. ':newer', 4 * LOOK_MS)
+  return {'wait', LOOK_MS + time[2] % LOOK_MS}
 end
 
 -- What is wrong with the fields that the scripts depend on, if anything is.
@@ -202,8 +210,10 @@ end
 if lost and record.cancel_requested then
   return finish('cancelled')
 end
-if lost and tonumber(record.attempt) >= tonumber(record.max_attempts) then
-  return finish('failed', 'error', lost_error, 'error_kind', 'worker_lost')
+-- Also where an older worker has found it lost, which left this to one that understands it.
+if tonumber(record.attempt) >= tonumber(record.max_attempts) then
+  return finish('failed', 'error', lost_error or 'its workers stopped reporting',
+    'error_kind', 'worker_lost')
 end
 
 stop_waiting(record)

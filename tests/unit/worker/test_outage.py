@@ -128,7 +128,8 @@ class Fleet:
         lease = Lease(self.dispatch, arq_id, score, LEASE_SECONDS)
         await lease.take()
         try:
-            await push_image({"runtime": self._runtime, "lease": lease}, job_id, int(generation))
+            ctx = {"runtime": self._runtime, "lease": lease, "score": score}
+            await push_image(ctx, job_id, int(generation))
         except Retry:
             await lease.give_back()
         else:

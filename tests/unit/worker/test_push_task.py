@@ -182,7 +182,8 @@ class LeaseDouble:
 
 
 async def run(runtime: Runtime, generation: int = 0, lease: LeaseDouble | None = None) -> None:
-    await push_image({"runtime": runtime, "lease": lease or LeaseDouble()}, "job-1", generation)
+    ctx = {"runtime": runtime, "lease": lease or LeaseDouble(), "score": 0}
+    await push_image(ctx, "job-1", generation)
 
 
 async def ended(store: JobStore) -> list[tuple[Outcome, str | None]]:
@@ -208,7 +209,7 @@ async def test_nothing_to_run_is_not_run(
 ) -> None:
     await enqueue(store)
     await store.cancel("job-1")
-    await push_image({"runtime": runtime}, job_id, 0)
+    await push_image({"runtime": runtime, "score": 0}, job_id, 0)
     assert client.pushes == []
 
 
