@@ -6,9 +6,7 @@ from typing import Any
 def __getattr__(name: str) -> Any:
     # Built when arq asks for it: importing a module of this package must not read the environment.
     if name == "WorkerSettings":
-        from push_queue import load_settings
+        from .arq_settings import arq_settings
 
-        from .options import arq_worker_options
-
-        return type(name, (), arq_worker_options(load_settings()))
+        return type(name, (), arq_settings())
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,15 +9,12 @@ from push_queue import (
     TASK,
     Keys,
     Patience,
-    QueueError,
     Settings,
     arq_options,
     check_redis,
     redis_settings,
 )
-from registry_api_v2_client import RegistryError
 
-from .exits import fail
 from .lease import give_lease_back, take_lease
 from .push_task import push_image
 from .runtime import close_runtime, open_runtime
@@ -67,20 +64,3 @@ def worker_options(settings: Settings, patience: Patience | None = None) -> dict
         "log_results": False,
         **arq_options(),
     }
-
-
-def arq_worker_options(settings: Settings) -> dict[str, Any]:
-    """The same for arq's own ``Worker``, which says at its start what it lacks."""
-    options = worker_options(settings)
-
-    async def on_startup(ctx: dict[str, Any]) -> None:
-        logger.warning(
-            "arq's own worker ends when Redis refuses, is away or fails over, and a second signal "
-            "disturbs jobs that are being handed back: run `push-worker` to be guarded against both"
-        )
-        try:
-            await options["on_startup"](ctx)
-        except (QueueError, RegistryError) as error:
-            fail(error)
-
-    return {**options, "on_startup": on_startup}

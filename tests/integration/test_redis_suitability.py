@@ -81,19 +81,19 @@ def test_a_clock_that_is_off_is_warned_of(
     assert (f"s {words} that of Redis" in done.stderr) if words else ("clock" not in done.stderr)
 
 
-def arq_burst(url: str, **env: str) -> subprocess.CompletedProcess[str]:
+def arq_burst(**env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "arq", "worker.WorkerSettings", "--burst"],
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
-        env=clean_environment(PUSH_QUEUE_REDIS_URL=url, **env),
+        env=clean_environment(**env),
     )
 
 
 def test_arq_s_own_worker_says_what_it_lacks(redis_url: str, namespace: str) -> None:
-    done = arq_burst(redis_url, PUSH_QUEUE_NAMESPACE=namespace)
+    done = arq_burst(PUSH_QUEUE_REDIS_URL=redis_url, PUSH_QUEUE_NAMESPACE=namespace)
     assert done.returncode == 0, done.stderr
     assert "run `push-worker`" in done.stderr
 
@@ -101,9 +101,27 @@ def test_arq_s_own_worker_says_what_it_lacks(redis_url: str, namespace: str) -> 
 def test_arq_s_own_worker_refuses_a_redis_that_evicts(
     start_redis: Callable[[], RedisServer],
 ) -> None:
-    done = arq_burst(configured(start_redis, EVICTS).url)
+    done = arq_burst(PUSH_QUEUE_REDIS_URL=configured(start_redis, EVICTS).url)
     assert done.returncode == 2
     line = done.stderr.splitlines()[-1]
     assert line.startswith("push-worker: error:")
     assert "PUSH_QUEUE_ALLOW_EVICTION" in line
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "words"),
+    [
+        ({"PUSH_QUEUE_MAX_JOBS": "many"}, 2, "PUSH_QUEUE_MAX_JOBS"),
+        ({"PUSH_QUEUE_REDIS_URL": "redis://127.0.0.1:1"}, 3, "cannot reach Redis at 127.0.0.1:1"),
+    ],
+    ids=["bad settings", "Redis away"],
+)
+def test_arq_s_own_worker_that_cannot_start_says_so_in_one_line(
+    settings: dict[str, str], code: int, words: str, redis_url: str
+) -> None:
+    done = arq_burst(**{"PUSH_QUEUE_REDIS_URL": redis_url, **settings})
+    assert done.returncode == code
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("push-worker: error:")
+    assert words in line

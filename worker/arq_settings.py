@@ -1,0 +1,48 @@
+"""The settings of arq's own worker, ``arq worker.WorkerSettings``.
+
+What keeps it from starting ends it in one line and the exit code of ``push-worker``, where arq
+would end in a traceback.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from push_queue import QueueError, Settings, connect, load_settings
+from registry_api_v2_client import RegistryError
+
+from .exits import fail
+from .options import worker_options
+
+logger = logging.getLogger(__name__)
+
+
+def arq_settings() -> dict[str, Any]:
+    """Keyword arguments for arq's own ``Worker``, which says at its start what it lacks.
+
+    Raises:
+        SystemExit: the settings are bad, or Redis cannot be reached.
+    """
+    try:
+        settings = load_settings()
+        asyncio.run(_reach_redis(settings))
+    except QueueError as error:
+        fail(error)
+    options = worker_options(settings)
+
+    async def on_startup(ctx: dict[str, Any]) -> None:
+        logger.warning(
+            "arq's own worker ends when Redis refuses, is away or fails over, and a second signal "
+            "disturbs jobs that are being handed back: run `push-worker` to be guarded against both"
+        )
+        try:
+            await options["on_startup"](ctx)
+        except (QueueError, RegistryError) as error:
+            fail(error)
+
+    return {**options, "on_startup": on_startup}
+
+
+async def _reach_redis(settings: Settings) -> None:
+    """arq connects before any hook of ours, so this is the place to hear that Redis is away."""
+    await (await connect(settings)).aclose()
