@@ -1,7 +1,6 @@
 """The queue as a pipeline sees it."""
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,6 +9,7 @@ from typing import Self
 
 from arq.connections import ArqRedis
 
+from producer.job_description import describe_push
 from push_queue import (
     Attempt,
     BlobStatus,
@@ -30,10 +30,7 @@ from push_queue import (
     WorkerRegistry,
     connect,
     load_settings,
-    make_job,
-    new_job_id,
 )
-from registry_api_v2_client import Platform, ValidationError, parse_reference
 
 POLL_SECONDS = 2.0
 """How often a watched job is read though no message came: messages may be lost."""
@@ -126,21 +123,27 @@ class PushQueue:
                 newer release.
             InvalidJobError: the rest cannot make a job.
         """
-        references = [targets] if isinstance(targets, str) else targets
-        job = make_job(
-            id=new_job_id() if job_id is None else job_id,
-            source=_absolute(source),
-            targets=tuple(_target(reference) for reference in references),
+        job = describe_push(
+            source,
+            targets,
+            self._settings,
+            job_id=job_id,
             image=image,
-            platform=str(Platform.parse(platform)) if platform else None,
+            platform=platform,
             compression=compression,
             priority=priority,
-            max_attempts=self._settings.max_attempts if max_attempts is None else max_attempts,
-            give_up_after=None if give_up_after is None else int(give_up_after.total_seconds()),
+            max_attempts=max_attempts,
+            give_up_after=give_up_after,
             ordered=ordered,
             cleanup=cleanup,
-            labels=dict(labels or {}),
+            labels=labels,
         )
+        return await self.submit(job, not_before=not_before)
+
+    async def submit(
+        self, job: PushJob, *, not_before: datetime | timedelta | None = None
+    ) -> JobStatus:
+        """Enqueue a job that is made already; see ``enqueue``."""
         _check_start(not_before)
         status, created = await self._store.create(job, not_before=not_before)
         if not created:
@@ -224,23 +227,6 @@ class PushQueue:
         return tuple([await self._store.status(job_id) for job_id in job_ids])
 
 
-def _absolute(path: str | Path) -> str:
-    """The name of a file that has one: without ``..``, unless that goes up from a link's folder."""
-    named = Path(path).absolute()
-    plain = Path(os.path.normpath(named))
-    file = _file_at(named)
-    return str(named if file and file != _file_at(plain) else plain)
-
-
-def _file_at(path: Path) -> tuple[int, int] | None:
-    """What tells the file from others; None where none can be seen."""
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return None
-    return found.st_dev, found.st_ino
-
-
 def _check_same(there: PushJob, asked: PushJob) -> None:
     fields = [name for name in PushJob.model_fields if name not in NOT_COMPARED]
     differences = [
@@ -265,11 +251,3 @@ def _check_start(not_before: datetime | timedelta | None) -> None:
         not_before -= datetime.now(UTC)
     if not_before and not_before > MOST_DELAY:
         raise InvalidJobError("invalid job: not_before is more than ten years away")
-
-
-def _target(text: str) -> str:
-    """The reference in full, tag included."""
-    reference = parse_reference(text)
-    if reference.digest:
-        raise ValidationError(f"{text!r}: push to a tag, not to a digest")
-    return str(reference)

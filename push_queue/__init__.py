@@ -17,6 +17,7 @@ from push_queue.errors import (
     UnsuitableRedisError,
     WaitTimeoutError,
 )
+from push_queue.event_loop import new_event_loop
 from push_queue.ids import new_job_id
 from push_queue.keys import Keys
 from push_queue.leadership import Leadership
@@ -38,7 +39,7 @@ from push_queue.models import (
 from push_queue.patience import Patience
 from push_queue.redis_errors import redis_errors
 from push_queue.registries import RegistryLimits
-from push_queue.settings import RegistryCredentials, Settings, child_environment, load_settings
+from push_queue.settings import RegistryCredentials, Settings, load_settings
 from push_queue.store import Claim, JobStore, Turn, Wait
 from push_queue.suitability import check_redis
 from push_queue.tag_writes import TagWrite, TagWrites, UnsettledTag
@@ -86,10 +87,10 @@ __all__ = [
     "WorkerRegistry",
     "arq_options",
     "check_redis",
-    "child_environment",
     "connect",
     "load_settings",
     "make_job",
+    "new_event_loop",
     "new_job_id",
     "redis_errors",
     "redis_settings",

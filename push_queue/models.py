@@ -145,7 +145,7 @@ class TargetResult(BaseModel):
 class BlobStatus(BaseModel):
     """How far one blob is. ``how`` is empty until it is there."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True)
 
     digest: str
     size: NonNegativeInt

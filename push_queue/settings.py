@@ -1,7 +1,5 @@
 """Settings, the same for producers and workers; the only place that reads the environment."""
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -209,11 +207,6 @@ def load_settings(*, redis_url: str | None = None, namespace: str | None = None)
         raise InvalidSettingsError(summarize(error, _variable)) from None
     except SettingsError as error:
         raise InvalidSettingsError(_name_undecodable(error)) from None
-
-
-def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a process of ours that must see these settings: ``{"REDIS_URL": …}``."""
-    return {**os.environ, **{f"{ENV_PREFIX}{name}": value for name, value in changes.items()}}
 
 
 def _variable(location: str) -> str:

@@ -39,19 +39,21 @@ from .models import (
     ManifestInfo,
     RegistryConfig,
 )
+from .outages import asks_for_a_pause, is_outage
 from .platforms import Platform
 from .push.encoding import CompressionPolicy
 from .push.engine import PushedImage
 from .push.ledger import BlobLedger, MemoryLedger
 from .push.limits import LocalLimits, UploadLimits
-from .push.progress import BlobProgress, BlobState, OnProgress
-from .push.tag_order import TagOrder, TagTurn
+from .push.progress import BlobProgress, BlobState, OnProgress, PushProgress
+from .push.tag_order import AnyOrder, TagOrder, TagTurn
 from .push.uploads import OpenUploads
 from .reference import Reference, parse_reference, parse_repository_tag
 from .retry import RetryPolicy
 from .verification import PartCheck, Proof, Verdict, Verification
 
 __all__ = [
+    "AnyOrder",
     "ArchiveContent",
     "ArchiveImage",
     "ArchiveIndex",
@@ -74,6 +76,7 @@ __all__ = [
     "PartCheck",
     "Platform",
     "Proof",
+    "PushProgress",
     "PushedImage",
     "Reference",
     "RegistryClient",
@@ -85,6 +88,7 @@ __all__ = [
     "UploadLimits",
     "Verdict",
     "Verification",
+    "asks_for_a_pause",
     "check_registry_connectivity",
     "delete_image",
     "delete_image_by_digest",
@@ -94,6 +98,7 @@ __all__ = [
     "get_primary_tag",
     "get_tar_manifest",
     "inspect_docker_tar",
+    "is_outage",
     "list_repositories",
     "list_tags",
     "parse_reference",

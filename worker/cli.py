@@ -15,6 +15,7 @@ from push_queue import (
     WorkerRegistry,
     connect,
     load_settings,
+    new_event_loop,
     redis_errors,
 )
 from registry_api_v2_client import RegistryError
@@ -51,7 +52,7 @@ def run(
 
 def _run(settings: Settings, burst: bool) -> None:
     set_up_logging(settings)
-    loop = _new_event_loop()
+    loop = new_event_loop()
     asyncio.set_event_loop(loop)
     try:
         redis = loop.run_until_complete(connect(settings))
@@ -75,14 +76,6 @@ async def _alive_here(settings: Settings) -> bool:
         if worker.problem:
             sys.stderr.write(f"push-worker: warning: {worker.id}: {worker.problem}\n")
     return bool(here)
-
-
-def _new_event_loop() -> asyncio.AbstractEventLoop:
-    if sys.platform == "win32":
-        return asyncio.new_event_loop()
-    import uvloop
-
-    return uvloop.new_event_loop()
 
 
 def main() -> None:

@@ -10,11 +10,10 @@ from contextlib import asynccontextmanager
 
 from push_queue import RedisUnavailableError, RegistryLimits
 from registry_api_v2_client import (
-    RateLimitedError,
     RegistryError,
     RegistryTimeoutError,
-    RegistryUnavailableError,
-    ServerError,
+    asks_for_a_pause,
+    is_outage,
 )
 
 from .interrupts import DeferError
@@ -27,8 +26,6 @@ _PATIENCE_SECONDS = 2.0
 _FAILURES = 3
 """In a row, after which a registry that cannot be reached is left alone for a while. One that was
 silent for a whole time-out is so at once: it has been waited for long enough."""
-_AWAY = frozenset({502, 503, 504})
-"""What gateways say for a registry behind them."""
 LONGEST_ASKED = 3600.0
 """A job waits as long as a registry asks for, up to so many seconds."""
 
@@ -146,19 +143,3 @@ class _Patience:
                 f"all uploads that {self._registry} takes at once are taken",
                 random.uniform(1.0, 3.0),
             )
-
-
-def is_outage(error: RegistryError) -> bool:
-    """Whether the registry is away or wants less: what uses up a job's time, not its attempts."""
-    return error.registry is not None and (
-        asks_for_a_pause(error)
-        or isinstance(error, RegistryUnavailableError)
-        or (isinstance(error, ServerError) and error.status in _AWAY)
-    )
-
-
-def asks_for_a_pause(error: RegistryError) -> bool:
-    """Whether the registry is well and wants less: 429, or 503 with Retry-After."""
-    return isinstance(error, RateLimitedError) or (
-        isinstance(error, ServerError) and bool(error.retry_after)
-    )

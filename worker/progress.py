@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-from typing import Literal
 
 from push_queue import BlobStatus, Claim, JobStore, RedisUnavailableError, Signal
-from registry_api_v2_client import BlobProgress, BlobState
+from registry_api_v2_client import BlobProgress, PushProgress
 
 logger = logging.getLogger(__name__)
 
@@ -14,12 +13,6 @@ _WRITE_SECONDS = 0.25
 _QUIET_WRITES = 4
 """After so many intervals without news, ask whether to go on all the same."""
 
-_HOW: dict[BlobState, Literal["uploaded", "mounted", "exists"]] = {
-    BlobState.UPLOADED: "uploaded",
-    BlobState.MOUNTED: "mounted",
-    BlobState.EXISTS: "exists",
-}
-
 
 class ProgressReporter:
     """Progress of one attempt. The engine calls ``update``; ``watch`` writes it down."""
@@ -27,11 +20,11 @@ class ProgressReporter:
     def __init__(self, store: JobStore, claim: Claim) -> None:
         self._store = store
         self._claim = claim
-        self._blobs: dict[str, dict[str, BlobProgress]] = {}
+        self._push = PushProgress()
         self._changed: set[str] = set()
 
     def update(self, progress: BlobProgress) -> None:
-        self._blobs.setdefault(progress.digest, {})[progress.repository] = progress
+        self._push.update(progress)
         self._changed.add(progress.digest)
 
     async def watch(self) -> Signal:
@@ -55,7 +48,7 @@ class ProgressReporter:
         try:
             if not changed:
                 return await self._store.heartbeat(self._claim)
-            blobs = [_status(digest, parts) for digest, parts in self._blobs.items()]
+            blobs = [BlobStatus.model_validate(blob) for blob in self._push.blobs]
             return await self._store.progress(
                 self._claim,
                 bytes_done=sum(blob.done for blob in blobs),
@@ -68,17 +61,3 @@ class ProgressReporter:
             self._changed |= changed
             logger.warning("job %s: progress not written: %s", self._claim.job.id, error)
             return Signal.CONTINUE
-
-
-def _status(digest: str, by_repository: dict[str, BlobProgress]) -> BlobStatus:
-    """One blob over all repositories that it goes to; done when it is in each of them."""
-    parts = list(by_repository.values())
-    how = [_HOW[part.state] for part in parts if part.state in _HOW]
-    done = len(how) == len(parts)
-    return BlobStatus(
-        digest=digest,
-        size=parts[0].size,
-        done=parts[0].size if done else max(part.done for part in parts),
-        # The first repository tells how the bytes came to the registry; the others mounted them.
-        how=how[0] if done else "",
-    )

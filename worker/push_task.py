@@ -17,11 +17,11 @@ from registry_api_v2_client import (
     PushedImage,
     RegistryError,
     SourceFile,
+    is_outage,
     parse_reference,
 )
 
 from .interrupts import DeferError, JobLostError
-from .limits import is_outage
 from .progress import ProgressReporter
 from .runtime import Runtime
 from .same_source import check_same_source

@@ -8,7 +8,6 @@ import typer
 
 from producer.cli import enqueue, jobs, push, verify
 from producer.cli.exits import EXPECTED_ERRORS, ExitCode, code_of_error
-from producer.one_shot import WorkerDiedError
 
 NAME = "push-queue"
 DISTRIBUTION = "registry-push-queue"
@@ -68,9 +67,6 @@ def run(arguments: list[str] | None = None) -> int:
         # Typer's own: unknown options, missing arguments, values of the wrong type.
         reason = error.format_message().replace("Value error, ", "").rstrip(".")
         return _fail(f"{reason} (see `{NAME} --help`)", ExitCode.BAD_INPUT)
-    except WorkerDiedError as error:
-        typer.echo(error.log, err=True)
-        return _fail(str(error), code_of_error(error))
     except EXPECTED_ERRORS as error:
         return _fail(str(error), code_of_error(error))
     except Exception as error:  # noqa: BLE001 - the outermost frame: no traceback reaches a user

@@ -1,18 +1,29 @@
 """Following jobs to their end."""
 
 import asyncio
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing, suppress
+from typing import Protocol
 
 import typer
 
 from producer.cli.views import View
 from producer.queue import PushQueue
-from push_queue import JobStatus
+from push_queue import BlobStatus, JobStatus
+
+
+class Followed(Protocol):
+    """Where jobs run."""
+
+    def watch(self, *job_ids: str) -> AsyncGenerator[JobStatus, None]:
+        """Every job's status now and at each change, until all of them are final."""
+
+    async def blobs(self, job_id: str) -> tuple[BlobStatus, ...]:
+        """How far each blob of the job is."""
 
 
 async def follow(
-    queue: PushQueue, job_ids: list[str], view: View, *, outlived: bool = False
+    jobs: Followed, job_ids: list[str], view: View, *, outlived: bool = False
 ) -> list[JobStatus]:
     """Show the jobs until all are final and return them in this order.
 
@@ -22,9 +33,10 @@ async def follow(
     latest: dict[str, JobStatus] = {}
     try:
         with view:
-            async for job in queue.watch(*job_ids):
-                latest[job.id] = job
-                view.show(job, await queue.blobs(job.id) if view.wants_blobs else ())
+            async with aclosing(jobs.watch(*job_ids)) as changes:
+                async for job in changes:
+                    latest[job.id] = job
+                    view.show(job, await jobs.blobs(job.id) if view.wants_blobs else ())
     except asyncio.CancelledError:
         if outlived:
             final = {job.id for job in latest.values() if job.state.final}

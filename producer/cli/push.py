@@ -19,10 +19,16 @@ from producer.cli.running import run
 from producer.cli.sources import to_targets
 from producer.cli.text import headline, reason
 from producer.cli.times import duration
-from producer.cli.views import SilentView, choose_view
-from producer.one_shot import one_shot
+from producer.cli.views import SilentView, View, choose_view
+from producer.direct_push import DirectPush
+from producer.job_description import describe_push
 from producer.queue import PushQueue
-from push_queue import JobState, JobStatus, Settings
+from producer.registries import open_client
+from push_queue import JobState, JobStatus, PushJob, Settings, new_event_loop
+from registry_api_v2_client import RetryPolicy
+
+REQUEST_RETRY = RetryPolicy(patience=2.0)
+"""Of single requests and blobs: longer waits are the push's own, which shows them."""
 
 EXAMPLES = """
 Examples:
@@ -33,7 +39,7 @@ Examples:
 
 Writes the digest of the pushed manifest to standard output.
 
-Without a configured Redis it starts one, and a worker, for this push.
+Goes through the queue where a Redis is configured; without one, pushes by itself.
 """
 
 
@@ -53,30 +59,33 @@ def push(
         raise BadInputError("say where to push: --to registry/repository:tag")
     (request,) = to_targets([tar], to, image, platform)
 
-    async def push_through(queue: PushQueue, *, outlived: bool) -> JobStatus:
-        job = await queue.enqueue(
+    async def main(settings: Settings) -> ExitCode:
+        job = describe_push(
             request.source,
             request.targets,
+            settings,
             image=request.image,
             platform=request.platform,
             compression=compression,
             give_up_after=patience,
         )
         view = SilentView() if json else choose_view(json=False, single=True)
-        (job,) = await follow(queue, [job.id], view, outlived=outlived)
-        return job
+        return _report(await _push(job, settings, view), json)
 
-    async def main(settings: Settings) -> ExitCode:
-        if settings.redis_configured:
-            async with PushQueue.connect(settings) as queue:
-                await warn_without_workers(queue)
-                job = await push_through(queue, outlived=True)
-        else:
-            async with one_shot() as own, PushQueue.connect(own.settings) as queue:
-                job = await own.run(push_through(queue, outlived=False))
-        return _report(job, json)
+    return run(main(settings_of(context)), loop_factory=new_event_loop)
 
-    return run(main(settings_of(context)))
+
+async def _push(job: PushJob, settings: Settings, view: View) -> JobStatus:
+    if settings.redis_configured:
+        async with PushQueue.connect(settings) as queue:
+            await warn_without_workers(queue)
+            enqueued = await queue.submit(job)
+            (ended,) = await follow(queue, [enqueued.id], view, outlived=True)
+    else:
+        async with open_client(settings, retry=REQUEST_RETRY) as client:
+            push = DirectPush(client, job, settings)
+            (ended,) = await follow(push, [job.id], view)
+    return ended
 
 
 def _report(job: JobStatus, json: bool) -> ExitCode:

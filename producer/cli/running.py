@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from typer import Exit
@@ -12,7 +12,11 @@ Result = TypeVar("Result")
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
-def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
+def run(
+    coroutine: Coroutine[Any, Any, Result],
+    *,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> Result:
     """Run it to its end; Ctrl-C, SIGTERM and SIGHUP cancel it, so that it can clean up.
 
     Raises:
@@ -34,6 +38,7 @@ def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
         return await coroutine
 
     try:
-        return asyncio.run(guarded())
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            return runner.run(guarded())
     except asyncio.CancelledError:
         raise Exit(128 + received[0]) from None

@@ -20,13 +20,11 @@ from producer.cli.output import print_json
 from producer.cli.running import run
 from producer.cli.sources import check_source
 from producer.cli.text import size
-from push_queue import Settings
+from producer.registries import open_client
 from registry_api_v2_client import (
-    Credentials,
     PartCheck,
     Platform,
     Reference,
-    RegistryClient,
     Verdict,
     Verification,
     parse_reference,
@@ -77,18 +75,6 @@ def verify(
     else:
         print_parts(found.parts)
     return ExitCode.SUCCESS if found.equal else ExitCode.PUSH_FAILED
-
-
-def open_client(settings: Settings) -> RegistryClient:
-    """A client that speaks to registries as the workers do."""
-    credentials = {
-        host: Credentials(auth.username, auth.password.get_secret_value())
-        for host, auth in settings.registry_auth.items()
-    }
-    return RegistryClient(
-        credentials=credentials,
-        **settings.transport_options,
-    )
 
 
 def as_json(reference: Reference, found: Verification) -> dict[str, object]:

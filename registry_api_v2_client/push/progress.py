@@ -1,7 +1,7 @@
 """What the engine tells while it pushes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -33,9 +33,37 @@ class BlobProgress:
     done: int
     state: BlobState
 
+    @property
+    def how(self) -> str:
+        """How the blob came to be at the registry; empty until it is there."""
+        return self.state if self.state.final else ""
+
 
 OnProgress = Callable[[BlobProgress], None]
 
 
 def ignore_progress(_: BlobProgress) -> None:
     """For callers who do not want to know."""
+
+
+class PushProgress:
+    """How far a push is; ``update`` is an ``OnProgress``."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, dict[str, BlobProgress]] = {}
+
+    def update(self, progress: BlobProgress) -> None:
+        self._parts.setdefault(progress.digest, {})[progress.repository] = progress
+
+    @property
+    def blobs(self) -> list[BlobProgress]:
+        """Each blob over all repositories that it goes to; final when it is in each of them."""
+        return [_overall(list(parts.values())) for parts in self._parts.values()]
+
+
+def _overall(parts: list[BlobProgress]) -> BlobProgress:
+    if all(part.state.final for part in parts):
+        # The first repository tells how the bytes came to the registry; the others mounted them.
+        return parts[0]
+    furthest = max((part for part in parts if not part.state.final), key=lambda part: part.done)
+    return replace(furthest, done=max(part.done for part in parts))

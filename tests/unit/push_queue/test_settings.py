@@ -1,9 +1,10 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from push_queue import InvalidSettingsError, child_environment, load_settings
+from push_queue import InvalidSettingsError, load_settings
 from push_queue import settings as settings_module
 
 SECRET = "correct-horse"
@@ -11,7 +12,7 @@ SECRET = "correct-horse"
 
 @pytest.fixture(autouse=True)
 def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(child_environment({})):
+    for name in list(os.environ):
         if name.startswith("PUSH_QUEUE_") or name == "REDIS_URL":
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
@@ -104,12 +105,6 @@ def test_an_unusable_value_is_named_and_not_repeated(
     assert reason in message
     assert SECRET not in message
     assert "\n" not in message
-
-
-def test_a_child_process_sees_the_changes() -> None:
-    environment = child_environment({"REDIS_URL": "unix:///tmp/s"})
-    assert environment["PUSH_QUEUE_REDIS_URL"] == "unix:///tmp/s"
-    assert "PATH" in environment
 
 
 def test_targets_are_patterns_of_registry_and_repository(monkeypatch: pytest.MonkeyPatch) -> None:

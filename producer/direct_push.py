@@ -1,0 +1,198 @@
+"""One push in this process, where nobody has set up a queue."""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from push_queue import BlobStatus, JobState, JobStatus, PushJob, Settings, TargetResult
+from registry_api_v2_client import (
+    AnyOrder,
+    CompressionPolicy,
+    OpenUploads,
+    Platform,
+    PushProgress,
+    RegistryClient,
+    RegistryError,
+    RetryPolicy,
+    TagTurn,
+    is_outage,
+    parse_reference,
+)
+
+SHOW_SECONDS = 0.25
+"""Least time between two reports of progress."""
+MOST_ASKED_SECONDS = 3600.0
+"""A push waits as long as a registry asks for, up to this."""
+RETURN = RetryPolicy(attempts=2**31, base=1.0, maximum=5.0, patience=MOST_ASKED_SECONDS)
+"""How often a registry that is away is tried again."""
+
+
+class DirectPush:
+    """A job that this process runs by itself, and that is followed as one in the queue is.
+
+    Give it a client that leaves longer waits to it, so that they are shown.
+    """
+
+    def __init__(self, client: RegistryClient, job: PushJob, settings: Settings) -> None:
+        self._client = client
+        self._job = job
+        self._settings = settings
+        self._patience = timedelta(seconds=job.give_up_after or settings.give_up_after_seconds)
+        self._progress = PushProgress()
+        self._uploads = OpenUploads()
+        self._outages = 0
+        self._furthest = 0
+        now = datetime.now(UTC)
+        self._status = JobStatus(
+            **job.model_dump(),
+            state=JobState.QUEUED,
+            sequence=time.time_ns() // 1000,
+            worker=f"{socket.gethostname()}-{os.getpid()}",
+            enqueued_at=now,
+        )
+
+    async def watch(self, *_: str) -> AsyncGenerator[JobStatus, None]:
+        """Push, and give the status now and then; leaving it earlier ends the push."""
+        pushing = asyncio.create_task(self._run())
+        try:
+            while not pushing.done():
+                yield self._with_progress()
+                await asyncio.wait({pushing}, timeout=SHOW_SECONDS)
+            pushing.result()
+            yield self._with_progress()
+        finally:
+            pushing.cancel()
+            await asyncio.wait({pushing})
+
+    async def blobs(self, _: str) -> tuple[BlobStatus, ...]:
+        """How far each blob is."""
+        return tuple(BlobStatus.model_validate(blob) for blob in self._progress.blobs)
+
+    def _with_progress(self) -> JobStatus:
+        blobs = self._progress.blobs
+        return self._status.model_copy(
+            update={
+                "bytes_done": sum(blob.done for blob in blobs),
+                "bytes_total": sum(blob.size for blob in blobs),
+                "blobs_done": sum(blob.state.final for blob in blobs),
+                "blobs_total": len(blobs),
+            }
+        )
+
+    def _change(self, state: JobState, **fields: Any) -> None:
+        self._status = self._status.model_copy(update={"state": state, **fields})
+
+    async def _run(self) -> None:
+        try:
+            delay: float | None = 0.0
+            while delay is not None:
+                await asyncio.sleep(delay)
+                delay = await self._attempt()
+        finally:
+            await self._uploads.abandon()
+
+    async def _attempt(self) -> float | None:
+        """One attempt; gives the seconds until the next if there is one."""
+        started = datetime.now(UTC)
+        self._change(
+            JobState.RUNNING,
+            attempt=self._status.attempt + 1,
+            started_at=started,
+            next_attempt_at=None,
+            waiting_for=None,
+        )
+        done = {result.target for result in self._status.results}
+        try:
+            pushed = await self._client.push(
+                self._job.source,
+                [parse_reference(target) for target in self._job.targets if target not in done],
+                image=self._job.image,
+                platform=Platform.parse(self._job.platform) if self._job.platform else None,
+                compression=CompressionPolicy(self._job.compression),
+                image_uploads=self._settings.job_uploads,
+                on_progress=self._progress.update,
+                uploads=self._uploads,
+                tag_order=_TagsWritten(self._note_target),
+            )
+        except RegistryError as error:
+            return self._outlast(error, started) if is_outage(error) else self._try_again(error)
+        self._change(
+            JobState.SUCCEEDED,
+            digest=pushed.digest,
+            notes=pushed.notes,
+            finished_at=datetime.now(UTC),
+        )
+        return None
+
+    def _note_target(self, target: str, digest: str) -> None:
+        result = TargetResult(target=target, outcome="pushed", digest=digest)
+        self._change(self._status.state, results=(*self._status.results, result))
+
+    def _try_again(self, error: RegistryError) -> float | None:
+        """What failed is the job's own, and uses up an attempt."""
+        policy = RetryPolicy(
+            attempts=self._job.max_attempts,
+            base=self._settings.retry_base_seconds,
+            maximum=self._settings.retry_max_seconds,
+            patience=MOST_ASKED_SECONDS,
+        )
+        delay = policy.delay(self._status.attempt, error)
+        if delay is None:
+            self._fail(error)
+            return None
+        self._change(
+            JobState.RETRYING,
+            error=str(error),
+            error_kind=error.kind,
+            next_attempt_at=datetime.now(UTC) + timedelta(seconds=delay),
+        )
+        return delay
+
+    def _outlast(self, error: RegistryError, started: datetime) -> float | None:
+        """The registry is away: that uses up time, counted anew after real progress."""
+        now, give_up_at = datetime.now(UTC), self._status.give_up_at
+        bytes_done = self._with_progress().bytes_done
+        if give_up_at is None or bytes_done > self._furthest:
+            self._outages, self._furthest = 0, bytes_done
+            give_up_at = started + self._patience
+        self._outages += 1
+        delay = RETURN.delay(self._outages, error)
+        if delay is None or now >= give_up_at:
+            self._fail(error)
+            return None
+        delay = min(delay, (give_up_at - now).total_seconds())
+        self._change(
+            JobState.QUEUED,
+            attempt=self._status.attempt - 1,
+            waiting_for=str(error),
+            error=str(error),
+            error_kind=error.kind,
+            give_up_at=give_up_at,
+            next_attempt_at=now + timedelta(seconds=delay),
+        )
+        return delay
+
+    def _fail(self, error: RegistryError) -> None:
+        self._change(
+            JobState.FAILED,
+            error=str(error),
+            error_kind=error.kind,
+            finished_at=datetime.now(UTC),
+        )
+
+
+class _TagsWritten(AnyOrder):
+    """Tells of each tag once it stands for the image."""
+
+    def __init__(self, written: Callable[[str, str], None]) -> None:
+        self._written = written
+
+    @asynccontextmanager
+    async def turn(self, reference: str, digest: str) -> AsyncIterator[TagTurn | None]:
+        yield self
+        self._written(reference, digest)

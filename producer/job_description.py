@@ -1,0 +1,74 @@
+"""From what a caller says to the job that is to be run."""
+
+import os
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from push_queue import Compression, Priority, PushJob, Settings, make_job, new_job_id
+from registry_api_v2_client import Platform, ValidationError, parse_reference
+
+
+def describe_push(
+    source: str | Path,
+    targets: str | Iterable[str],
+    settings: Settings,
+    *,
+    job_id: str | None = None,
+    image: str | None = None,
+    platform: str | None = None,
+    compression: Compression = "gzip",
+    priority: Priority = "normal",
+    max_attempts: int | None = None,
+    give_up_after: timedelta | None = None,
+    ordered: bool = True,
+    cleanup: bool = False,
+    labels: Mapping[str, str] | None = None,
+) -> PushJob:
+    """The job, with names in full; see ``PushQueue.enqueue``.
+
+    Raises:
+        registry_api_v2_client.ValidationError: a target is no reference to push to, or the
+            platform is none.
+        InvalidJobError: the rest cannot make a job.
+    """
+    references = [targets] if isinstance(targets, str) else targets
+    return make_job(
+        id=new_job_id() if job_id is None else job_id,
+        source=_absolute(source),
+        targets=tuple(_target(reference) for reference in references),
+        image=image,
+        platform=str(Platform.parse(platform)) if platform else None,
+        compression=compression,
+        priority=priority,
+        max_attempts=settings.max_attempts if max_attempts is None else max_attempts,
+        give_up_after=None if give_up_after is None else int(give_up_after.total_seconds()),
+        ordered=ordered,
+        cleanup=cleanup,
+        labels=dict(labels or {}),
+    )
+
+
+def _absolute(path: str | Path) -> str:
+    """The name of a file that has one: without ``..``, unless that goes up from a link's folder."""
+    named = Path(path).absolute()
+    plain = Path(os.path.normpath(named))
+    file = _file_at(named)
+    return str(named if file and file != _file_at(plain) else plain)
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """What tells the file from others; None where none can be seen."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _target(text: str) -> str:
+    """The reference in full, tag included."""
+    reference = parse_reference(text)
+    if reference.digest:
+        raise ValidationError(f"{text!r}: push to a tag, not to a digest")
+    return str(reference)

@@ -1,0 +1,18 @@
+"""Speaking to registries from here, as the workers do."""
+
+from push_queue import Settings
+from registry_api_v2_client import Credentials, RegistryClient, RetryPolicy
+
+
+def open_client(settings: Settings, *, retry: RetryPolicy | None = None) -> RegistryClient:
+    """A client with the settings' logins, certificates and limits.
+
+    Raises:
+        CredentialsError: a file of logins cannot be read.
+        ValidationError: there is no such folder of certificates, or no such kind of proxy.
+    """
+    credentials = {
+        host: Credentials(auth.username, auth.password.get_secret_value())
+        for host, auth in settings.registry_auth.items()
+    }
+    return RegistryClient(credentials=credentials, retry=retry, **settings.transport_options)

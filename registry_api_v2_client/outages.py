@@ -1,0 +1,22 @@
+"""Which failures time mends: the registry is away, or wants less."""
+
+from .exceptions import RateLimitedError, RegistryError, RegistryUnavailableError, ServerError
+
+_AWAY = frozenset({502, 503, 504})
+"""What gateways say for a registry behind them."""
+
+
+def is_outage(error: RegistryError) -> bool:
+    """Whether the registry is away or wants less: what uses up a job's time, not its attempts."""
+    return error.registry is not None and (
+        asks_for_a_pause(error)
+        or isinstance(error, RegistryUnavailableError)
+        or (isinstance(error, ServerError) and error.status in _AWAY)
+    )
+
+
+def asks_for_a_pause(error: RegistryError) -> bool:
+    """Whether the registry is well and wants less: 429, or 503 with Retry-After."""
+    return isinstance(error, RateLimitedError) or (
+        isinstance(error, ServerError) and bool(error.retry_after)
+    )
