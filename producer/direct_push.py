@@ -7,8 +7,9 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
+from producer.registries import open_client
 from push_queue import BlobStatus, JobState, JobStatus, PushJob, Settings, TargetResult
 from registry_api_v2_client import (
     AnyOrder,
@@ -26,6 +27,8 @@ from registry_api_v2_client import (
 
 SHOW_SECONDS = 0.25
 """Least time between two reports of progress."""
+REQUEST_RETRY = RetryPolicy(patience=2.0, after_timeouts=False)
+"""Of single requests and blobs: longer waits are the push's own, which shows them."""
 MOST_ASKED_SECONDS = 3600.0
 """A push waits as long as a registry asks for, up to this."""
 RETURN = RetryPolicy(attempts=2**31, base=1.0, maximum=5.0, patience=MOST_ASKED_SECONDS)
@@ -33,10 +36,14 @@ RETURN = RetryPolicy(attempts=2**31, base=1.0, maximum=5.0, patience=MOST_ASKED_
 
 
 class DirectPush:
-    """A job that this process runs by itself, and that is followed as one in the queue is.
+    """A job that this process runs by itself, and that is followed as one in the queue is."""
 
-    Give it a client that leaves longer waits to it, so that they are shown.
-    """
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, job: PushJob, settings: Settings) -> AsyncIterator[Self]:
+        """With a client of its own; see ``open_client``."""
+        async with open_client(settings, retry=REQUEST_RETRY) as client:
+            yield cls(client, job, settings)
 
     def __init__(self, client: RegistryClient, job: PushJob, settings: Settings) -> None:
         self._client = client

@@ -23,12 +23,7 @@ from producer.cli.views import SilentView, View, choose_view
 from producer.direct_push import DirectPush
 from producer.job_description import describe_push
 from producer.queue import PushQueue
-from producer.registries import open_client
 from push_queue import JobState, JobStatus, PushJob, Settings, new_event_loop
-from registry_api_v2_client import RetryPolicy
-
-REQUEST_RETRY = RetryPolicy(patience=2.0)
-"""Of single requests and blobs: longer waits are the push's own, which shows them."""
 
 EXAMPLES = """
 Examples:
@@ -82,8 +77,7 @@ async def _push(job: PushJob, settings: Settings, view: View) -> JobStatus:
             enqueued = await queue.submit(job)
             (ended,) = await follow(queue, [enqueued.id], view, outlived=True)
     else:
-        async with open_client(settings, retry=REQUEST_RETRY) as client:
-            push = DirectPush(client, job, settings)
+        async with DirectPush.open(job, settings) as push:
             (ended,) = await follow(push, [job.id], view)
     return ended
 

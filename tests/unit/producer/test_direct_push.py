@@ -1,0 +1,200 @@
+"""A push without a queue: its attempts, its patience, and what is told of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from producer import direct_push
+from producer.direct_push import DirectPush
+from producer.job_description import describe_push
+from push_queue import JobState, JobStatus, Settings, load_settings
+from registry_api_v2_client import (
+    BlobProgress,
+    BlobState,
+    DeniedError,
+    DigestMismatchError,
+    PushedImage,
+    RegistryClient,
+    RegistryError,
+    RegistryUnavailableError,
+    RetryPolicy,
+)
+
+DIGEST = f"sha256:{'a' * 64}"
+ONE, TWO = "localhost:15000/app:1", "localhost:15001/app:1"
+
+Step = Callable[..., Awaitable[None]]
+
+
+class ScriptedClient:
+    """A client each of whose pushes takes one of the steps; one beyond them goes well."""
+
+    def __init__(self, *steps: Step) -> None:
+        self._steps = list(steps)
+        self.targets: list[list[str]] = []
+        self.abandoned = False
+
+    async def push(self, _: Any, references: Any, **options: Any) -> PushedImage:
+        targets = [str(reference) for reference in references]
+        self.targets.append(targets)
+        options["uploads"].add("session", self._abandon)
+        if self._steps:
+            await self._steps.pop(0)(targets=targets, **options)
+        for target in targets:
+            async with options["tag_order"].turn(target, DIGEST):
+                pass
+        options["uploads"].remove("session")
+        return PushedImage(DIGEST, "application/json", ("left out: 1",))
+
+    async def _abandon(self) -> None:
+        self.abandoned = True
+
+
+def fails(error: RegistryError, *, done: int = 0, tags: int = 0) -> Step:
+    """Send so many bytes, write so many tags, then fail."""
+
+    async def step(targets: list[str], **options: Any) -> None:
+        if done:
+            options["on_progress"](BlobProgress("app", DIGEST, 100, done, BlobState.UPLOADING))
+        for target in targets[:tags]:
+            async with options["tag_order"].turn(target, DIGEST):
+                pass
+        raise error
+
+    return step
+
+
+async def stands_still(**_: Any) -> None:
+    await asyncio.Event().wait()
+
+
+def away() -> RegistryUnavailableError:
+    error = RegistryUnavailableError("localhost:15000 refuses connections")
+    error.registry = "localhost:15000"
+    return error
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(direct_push, "RETURN", RetryPolicy(attempts=100, base=0.0))
+    monkeypatch.setattr(direct_push, "SHOW_SECONDS", 0.0)
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("PUSH_QUEUE_RETRY_BASE_SECONDS", "0.001")
+    return load_settings()
+
+
+def direct(client: ScriptedClient, settings: Settings, **options: Any) -> DirectPush:
+    job = describe_push("/images/app.tar", [ONE, TWO], settings, **options)
+    return DirectPush(cast("RegistryClient", client), job, settings)
+
+
+async def statuses(push: DirectPush) -> AsyncIterator[JobStatus]:
+    async with aclosing(push.watch()) as changes:
+        async for status in changes:
+            yield status
+
+
+async def end(push: DirectPush) -> JobStatus:
+    return [status async for status in statuses(push)][-1]
+
+
+async def test_a_push_that_goes_well(settings: Settings) -> None:
+    client = ScriptedClient()
+    status = await end(direct(client, settings))
+    assert (status.state, status.digest, status.attempt) == (JobState.SUCCEEDED, DIGEST, 1)
+    assert [(result.target, result.digest) for result in status.results] == [
+        (ONE, DIGEST),
+        (TWO, DIGEST),
+    ]
+    assert status.notes == ("left out: 1",)
+    assert status.finished_at
+    assert client.targets == [[ONE, TWO]]
+    assert not client.abandoned
+
+
+async def test_only_what_failed_is_tried_again(settings: Settings) -> None:
+    client = ScriptedClient(fails(DigestMismatchError("not what was sent", status=201), tags=1))
+    status = await end(direct(client, settings))
+    assert (status.state, status.attempt) == (JobState.SUCCEEDED, 2)
+    assert client.targets == [[ONE, TWO], [TWO]]
+    assert [result.target for result in status.results] == [ONE, TWO]
+
+
+async def test_attempts_are_bounded(settings: Settings) -> None:
+    client = ScriptedClient(*[fails(DigestMismatchError("not what was sent", status=201))] * 5)
+    status = await end(direct(client, settings, max_attempts=3))
+    assert (status.state, status.attempt) == (JobState.FAILED, 3)
+    assert (status.error, status.error_kind) == ("not what was sent", "digest_mismatch")
+    assert client.abandoned
+
+
+async def test_what_no_retry_mends_fails_at_once(settings: Settings) -> None:
+    status = await end(
+        direct(ScriptedClient(fails(DeniedError("no push for you", status=403))), settings)
+    )
+    assert (status.state, status.attempt, status.error_kind) == (JobState.FAILED, 1, "denied")
+
+
+async def test_a_registry_that_is_away_uses_up_no_attempt(settings: Settings) -> None:
+    client = ScriptedClient(*[fails(away())] * 9)
+    seen = [status async for status in statuses(direct(client, settings, max_attempts=1))]
+    assert (seen[-1].state, seen[-1].attempt) == (JobState.SUCCEEDED, 1)
+    waiting = [status for status in seen if status.state is JobState.QUEUED and status.waiting_for]
+    assert waiting
+    assert all(status.give_up_at for status in waiting)
+
+
+async def test_patience_runs_out(settings: Settings) -> None:
+    client = ScriptedClient(*[fails(away(), done=7)] * 9)
+    push = direct(client, settings, give_up_after=timedelta(seconds=1))
+    push._patience = timedelta(0)
+    status = await end(push)
+    assert (status.state, status.error_kind) == (JobState.FAILED, "registry_unavailable")
+    assert len(client.targets) == 1
+
+
+async def test_only_progress_renews_patience(settings: Settings) -> None:
+    client = ScriptedClient(
+        fails(away(), done=10),
+        fails(away(), done=10),
+        fails(away(), done=20),
+        fails(away(), done=5),
+    )
+    seen = [status async for status in statuses(direct(client, settings))]
+    times = list(dict.fromkeys(status.give_up_at for status in seen if status.give_up_at))
+    assert len(times) == 2
+
+
+async def test_leaving_ends_the_push_and_its_uploads(settings: Settings) -> None:
+    client = ScriptedClient(stands_still)
+    async with aclosing(direct(client, settings).watch()) as changes:
+        async for status in changes:
+            if client.targets:
+                assert status.state is JobState.RUNNING
+                break
+    assert client.abandoned
+
+
+async def test_blobs_are_told_over_all_repositories(settings: Settings) -> None:
+    async def send(**options: Any) -> None:
+        tell = options["on_progress"]
+        tell(BlobProgress("one", DIGEST, 100, 100, BlobState.UPLOADED))
+        tell(BlobProgress("two", DIGEST, 100, 40, BlobState.UPLOADING))
+        tell(BlobProgress("one", "sha256:b", 50, 50, BlobState.EXISTS))
+        tell(BlobProgress("two", "sha256:b", 50, 50, BlobState.MOUNTED))
+
+    push = direct(ScriptedClient(send), settings)
+    status = await end(push)
+    assert (status.bytes_done, status.bytes_total) == (150, 150)
+    assert (status.blobs_done, status.blobs_total) == (1, 2)
+    assert [(blob.digest, blob.how) for blob in await push.blobs("")] == [
+        (DIGEST, ""),
+        ("sha256:b", "exists"),
+    ]
