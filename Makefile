@@ -150,7 +150,7 @@ test-tools:
 
 .PHONY: bench-queue
 bench-queue: $(BENCH) test-tools ## Those of the queue, beside plain arq; takes a quarter of an hour
-	@$(BIN)/python benchmarks/queue.py
+	@$(BIN)/python -m benchmarks queue
 
 # Neither make test nor CI runs this: what it finds becomes a test there.
 .PHONY: fuzz

@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .document import Session, write_document
-from .machine import Machine
 from .model import OURS, Benchmark, Result, Scale
-from .plot import PlotUnavailableError, draw
-from .report import print_table
+from .report.document import Session, write_document
+from .report.machine import Machine
+from .report.plot import PlotUnavailableError, draw
+from .report.table import print_table
 from .runner import run_benchmark
-from .suites import all_benchmarks
+from .suites import DEFAULT_SUITES, select_benchmarks
 
 RESULTS = Path(__file__).parent / "results"
 RUNS = 5
@@ -28,7 +28,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Benchmarks to run; all unless given.")
+        list[str] | None, typer.Argument(help="Suites or benchmarks to run; all unless given.")
     ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="A tenth of the sizes, one run: does it all work?")
@@ -46,19 +46,17 @@ def main(
     """
     # Ends like Ctrl-C: servers are stopped, images removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    benchmarks = all_benchmarks(Scale(QUICK_DIVISOR if quick else 1))
-    known = [benchmark.name for benchmark in benchmarks]
-    if unknown := set(names or ()) - set(known):
-        raise typer.BadParameter(f"{', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    try:
+        benchmarks = select_benchmarks(
+            names or DEFAULT_SUITES, Scale(QUICK_DIVISOR if quick else 1)
+        )
+    except LookupError as unknown:
+        raise typer.BadParameter(str(unknown.args[0])) from None
     session = Session(datetime.now(UTC), Machine.this(), quick, runs or (1 if quick else RUNS))
     console = _console()
     console.print(str(session.machine), highlight=False, soft_wrap=True)
 
-    results = [
-        _run(benchmark, session.runs, console)
-        for benchmark in benchmarks
-        if not names or benchmark.name in names
-    ]
+    results = [_run(benchmark, session.runs, console) for benchmark in benchmarks]
     print_table(console, results)
     if quick:
         console.print("A quick run: the bounds are meant for full sizes.", style="yellow")

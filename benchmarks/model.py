@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
-from .registry import LocalRegistry
+from .servers.registry import LocalRegistry
 
 OURS = "push-queue"
 

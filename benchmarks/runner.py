@@ -6,9 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
 from .errors import ContenderError
-from .memory import available_memory
 from .model import Benchmark, Contender, Result
-from .registry import fresh_registry
+from .resources import available_memory
+from .servers.registry import fresh_registry
 from .units import size_name
 
 MEMORY_FOLDER = Path("/dev/shm")

@@ -1,15 +1,37 @@
-"""The benchmarks of the suite, in the order they run in."""
+"""The suites by name, each with its benchmarks in the order they run in."""
+
+from collections.abc import Callable, Mapping, Sequence
 
 from ..model import Benchmark, Scale
+from .beside_arq import backlog, cost, latency, rate, recovery, slots
 from .memory import peak_memory
-from .queue import backlog, cost, latency, rate, recovery, slots
 from .shared_base import shared_base
 from .single_image import keep, one_layer, six_layers
 from .small_images import small_images
 
-QUEUE_BENCHMARKS = (rate, latency, cost, slots, recovery, backlog)
+MakeBenchmark = Callable[[Scale], Benchmark]
+
+SUITES: Mapping[str, Sequence[MakeBenchmark]] = {
+    "push": (six_layers, one_layer, keep, shared_base, small_images, peak_memory),
+    "queue": (rate, latency, cost, slots, recovery, backlog),
+}
+DEFAULT_SUITES = ("push", "queue")
 
 
-def all_benchmarks(scale: Scale) -> list[Benchmark]:
-    benchmarks = (six_layers, one_layer, keep, shared_base, small_images, peak_memory)
-    return [make(scale) for make in (*benchmarks, *QUEUE_BENCHMARKS)]
+def select_benchmarks(names: Sequence[str], scale: Scale) -> list[Benchmark]:
+    """The benchmarks that these names of suites and benchmarks stand for, each once.
+
+    Raises:
+        LookupError: a name is neither; says which there are.
+    """
+    suites = {suite: [make(scale) for make in benchmarks] for suite, benchmarks in SUITES.items()}
+    benchmarks = [benchmark for suite in suites.values() for benchmark in suite]
+    known = [*suites, *(benchmark.name for benchmark in benchmarks)]
+    if unknown := sorted(set(names) - set(known)):
+        raise LookupError(f"{', '.join(unknown)}; there are {', '.join(known)}")
+    return [
+        benchmark
+        for suite, members in suites.items()
+        for benchmark in members
+        if suite in names or benchmark.name in names
+    ]

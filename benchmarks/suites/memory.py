@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..commands import skopeo_copy
-from ..images import ImageTar, LayerSpec, write_image
+from ..contenders.commands import skopeo_copy
+from ..contenders.push_service import push_service
+from ..contenders.queues import Push
+from ..images.image_tar import ImageTar, LayerSpec, write_image
 from ..model import OURS, Benchmark, Comparison, Contender, Measure, Reach, Scale, Values
-from ..queue_service import Push, queue_service
-from ..registry import LocalRegistry
+from ..servers.registry import LocalRegistry
 from ..units import GB, MB, size_name
 
 LAYER_BYTES = (100 * MB, 1 * GB, 5 * GB)
@@ -54,8 +55,8 @@ def _queue(images: Images) -> Contender:
     async def peak(image: ImageTar, registry: LocalRegistry) -> int:
         # A worker for each, as the peak of a process does not go down.
         with TemporaryDirectory() as folder:
-            async with queue_service(Path(folder)) as service:
-                await service.push_all([Push(image.path, _target(registry, image))])
+            async with push_service(Path(folder)) as service:
+                await service.push_all([Push(image.path, registry.target(image.path.stem))])
                 return service.peak_memory()
 
     def run(registry: LocalRegistry) -> Values:
@@ -70,7 +71,7 @@ def _skopeo(images: Images) -> Contender:
             return _values(
                 {
                     size: skopeo_copy(
-                        image.path, _target(registry, image), Path(data_home)
+                        image.path, registry.target(image.path.stem), Path(data_home)
                     ).peak_memory()
                     for size, image in images.items()
                 }
@@ -82,7 +83,3 @@ def _skopeo(images: Images) -> Contender:
 def _values(peaks: Mapping[int, int]) -> Values:
     growth = peaks[max(peaks)] / peaks[min(peaks)]
     return {**{_peak(size).name: peak / MB for size, peak in peaks.items()}, GROWTH.name: growth}
-
-
-def _target(registry: LocalRegistry, image: ImageTar) -> str:
-    return f"{registry.host}/benchmark/{image.path.stem}:latest"

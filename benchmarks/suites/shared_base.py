@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..commands import skopeo_copy
-from ..images import ImageTar, LayerSpec, write_image
+from ..contenders.commands import skopeo_copy
+from ..contenders.push_service import push_service
+from ..contenders.queues import Push
+from ..images.image_tar import ImageTar, LayerSpec, write_image
 from ..model import OURS, Benchmark, Comparison, Contender, Measure, Reach, Scale, Values
-from ..process import seconds_together
-from ..queue_service import Push, queue_service
-from ..registry import LocalRegistry
+from ..programs import seconds_together
+from ..servers.registry import LocalRegistry
 from ..units import MB, size_name
 
 WALL = Measure("wall time", "s")
@@ -48,9 +49,9 @@ def shared_base(scale: Scale) -> Benchmark:
 
 def _queue(images: Sequence[ImageTar], folder: Path) -> Contender:
     async def push_all(registry: LocalRegistry) -> Values:
-        async with queue_service(folder) as service:
+        async with push_service(folder) as service:
             pushed = await service.push_all(
-                [Push(image.path, _target(registry, image)) for image in images]
+                [Push(image.path, registry.target(image.path.stem)) for image in images]
             )
         base = images[0].layers[0].digest
         sent = sum(blob.how == "uploaded" for blob in pushed.blobs if base in blob.digest)
@@ -65,14 +66,10 @@ def _skopeo(images: Sequence[ImageTar], folder: Path) -> Contender:
     def run(registry: LocalRegistry) -> Values:
         with TemporaryDirectory(prefix="skopeo-", dir=folder) as data_home:
             commands = [
-                skopeo_copy(image.path, _target(registry, image), Path(data_home))
+                skopeo_copy(image.path, registry.target(image.path.stem), Path(data_home))
                 for image in images
             ]
             first = commands[0].seconds()
             return {WALL.name: first + seconds_together(commands[1:], at_once=len(images))}
 
     return run
-
-
-def _target(registry: LocalRegistry, image: ImageTar) -> str:
-    return f"{registry.host}/benchmark/{image.path.stem}:latest"

@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..commands import curl_upload, library_push, pypi_push, skopeo_copy
-from ..images import ImageTar, LayerSpec, extract, write_image
+from ..contenders.commands import curl_upload, library_push, pypi_push, skopeo_copy
+from ..contenders.pypi_client import NAME as PYPI
+from ..contenders.pypi_client import PypiClient
+from ..images.image_tar import ImageTar, LayerSpec, extract, write_image
 from ..model import (
     OURS,
     Benchmark,
@@ -16,10 +18,8 @@ from ..model import (
     Scale,
     Values,
 )
-from ..process import Command
-from ..pypi_client import NAME as PYPI
-from ..pypi_client import PypiClient
-from ..registry import LocalRegistry
+from ..programs import Command
+from ..servers.registry import LocalRegistry
 from ..units import GB, MB, size_name
 
 WALL = Measure("wall time", "s")
@@ -28,7 +28,7 @@ STORED = Measure("stored layers", "MB")
 SHARES = (30, 25, 20, 15, 9, 1)
 """Of six layers, the base first, in percent."""
 
-REPOSITORY = "benchmark/image"
+IMAGE = "image"
 TAG = "latest"
 
 MakeContenders = Callable[[ImageTar, Path], Mapping[str, Contender]]
@@ -106,7 +106,9 @@ def _benchmark(
 
 def _library(image: ImageTar, compression: str) -> Contender:
     def run(registry: LocalRegistry) -> Values:
-        return _timed(library_push(image.path, _target(registry), compression), image, registry)
+        return _timed(
+            library_push(image.path, registry.target(IMAGE), compression), image, registry
+        )
 
     return run
 
@@ -114,7 +116,7 @@ def _library(image: ImageTar, compression: str) -> Contender:
 def _skopeo(image: ImageTar, folder: Path, *, keep: bool = False) -> Contender:
     def run(registry: LocalRegistry) -> Values:
         with TemporaryDirectory(prefix="skopeo-", dir=folder) as data_home:
-            command = skopeo_copy(image.path, _target(registry), Path(data_home), keep=keep)
+            command = skopeo_copy(image.path, registry.target(IMAGE), Path(data_home), keep=keep)
             return _timed(command, image, registry)
 
     return run
@@ -124,7 +126,7 @@ def _pypi(image: ImageTar, folder: Path) -> Contender:
     client = PypiClient(folder / "pypi-client")
 
     def run(registry: LocalRegistry) -> Values:
-        command = pypi_push(client.python, image.path, registry, REPOSITORY)
+        command = pypi_push(client.python, image.path, registry, registry.repository(IMAGE))
         return _timed(command, image, registry)
 
     return run
@@ -136,16 +138,12 @@ def _curl(image: ImageTar, folder: Path) -> Contender:
     extract(blob, image.path, layer)
 
     def run(registry: LocalRegistry) -> Values:
-        return {WALL.name: curl_upload(layer, blob, registry, REPOSITORY).seconds()}
+        return {WALL.name: curl_upload(layer, blob, registry, registry.repository(IMAGE)).seconds()}
 
     return run
 
 
-def _target(registry: LocalRegistry) -> str:
-    return f"{registry.host}/{REPOSITORY}:{TAG}"
-
-
 def _timed(command: Command, image: ImageTar, registry: LocalRegistry) -> Values:
     seconds = command.seconds()
-    stored = registry.layer_bytes(REPOSITORY, TAG, len(image.layers))
+    stored = registry.layer_bytes(registry.repository(IMAGE), TAG, len(image.layers))
     return {WALL.name: seconds, STORED.name: stored / MB}

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..commands import skopeo_copy
-from ..images import ImageTar, LayerSpec, write_image
-from ..machine import cores
+from ..contenders.commands import skopeo_copy
+from ..contenders.push_service import PushService, push_service
+from ..contenders.queues import Push
+from ..images.image_tar import ImageTar, LayerSpec, write_image
 from ..model import OURS, Benchmark, Comparison, Contender, Measure, Reach, Scale, Values
-from ..process import seconds_together
-from ..queue_service import Push, QueueService, queue_service
-from ..registry import LocalRegistry
+from ..programs import seconds_together
+from ..resources import cores
+from ..servers.registry import LocalRegistry
 from ..units import KB, MB, size_name
 
 PUSHED = Measure("pushed", "images/s")
@@ -49,8 +50,8 @@ def _image(folder: Path, number: int) -> ImageTar:
 
 def _queue(images: Sequence[ImageTar], folder: Path) -> Contender:
     async def push_twice(registry: LocalRegistry) -> Values:
-        pushes = [Push(image.path, _target(registry, image)) for image in images]
-        async with queue_service(folder) as service:
+        pushes = [Push(image.path, registry.target(image.path.stem)) for image in images]
+        async with push_service(folder) as service:
             return {
                 PUSHED.name: await _rate(service, pushes),
                 PUSHED_AGAIN.name: await _rate(service, pushes),
@@ -59,7 +60,7 @@ def _queue(images: Sequence[ImageTar], folder: Path) -> Contender:
     return lambda registry: asyncio.run(push_twice(registry))
 
 
-async def _rate(service: QueueService, pushes: Sequence[Push]) -> float:
+async def _rate(service: PushService, pushes: Sequence[Push]) -> float:
     return len(pushes) / (await service.push_all(pushes)).seconds
 
 
@@ -67,7 +68,7 @@ def _skopeo(images: Sequence[ImageTar], folder: Path) -> Contender:
     def run(registry: LocalRegistry) -> Values:
         with TemporaryDirectory(prefix="skopeo-", dir=folder) as data_home:
             commands = [
-                skopeo_copy(image.path, _target(registry, image), Path(data_home))
+                skopeo_copy(image.path, registry.target(image.path.stem), Path(data_home))
                 for image in images
             ]
             return {
@@ -76,7 +77,3 @@ def _skopeo(images: Sequence[ImageTar], folder: Path) -> Contender:
             }
 
     return run
-
-
-def _target(registry: LocalRegistry, image: ImageTar) -> str:
-    return f"{registry.host}/benchmark/{image.path.stem}:latest"

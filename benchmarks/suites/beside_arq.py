@@ -9,14 +9,13 @@ from itertools import accumulate
 from pathlib import Path
 from statistics import median, quantiles
 
+from ..contenders.queue_bench import QueueBench, QueueClass, queue_bench
+from ..contenders.queues import PLAIN_ARQ, OurQueue, PlainArq, Push, Span, WorkerSetup
 from ..errors import ContenderError
-from ..images import LayerSpec, write_image
+from ..images.image_tar import LayerSpec, write_image
 from ..model import Benchmark, Comparison, Contender, Measure, Reach, Scale, Values
-from ..queue_bench import QueueBench, QueueClass, queue_bench
-from ..queue_service import Push
-from ..queues import PLAIN_ARQ, OurQueue, PlainArq, Span, WorkerSetup
-from ..redis_commands import counted_commands
-from ..registry import LocalRegistry
+from ..servers.redis_commands import counted_commands
+from ..servers.registry import LocalRegistry
 from ..units import KB, MB
 
 ENQUEUED = Measure("enqueued", "jobs/s")
@@ -110,7 +109,7 @@ def cost(scale: Scale) -> Benchmark:
         async def run(bench: QueueBench, registry: LocalRegistry) -> Values:
             await bench.start_workers(setup=WorkerSetup(pushes=True))
             pushes = [
-                partial(bench.queue.push, Push(image.path, f"{registry.host}/benchmark/a:{number}"))
+                partial(bench.queue.push, Push(image.path, registry.target("a", str(number))))
                 for number in range(FIRST_JOBS + count)
             ]
             # What is there once, however many jobs there are.

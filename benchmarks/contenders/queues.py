@@ -1,13 +1,15 @@
 """Two queues that do the same work: ours, and arq as it comes."""
 
+import asyncio
 import secrets
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
 from arq.connections import ArqRedis, RedisSettings, create_pool
 from arq.constants import default_queue_name
@@ -16,11 +18,16 @@ from arq.jobs import Job
 from producer import PushQueue, load_settings
 from push_queue import Keys, Priority
 
+from ..errors import ContenderError
+from ..model import OURS
+from ..programs import Command
 from . import plain_arq
-from .errors import ContenderError
-from .model import OURS
-from .process import Command
-from .queue_service import NAMESPACE, Push
+
+T = TypeVar("T")
+
+NAMESPACE = "benchmark"
+MOST_SECONDS = 600.0
+"""The longest that a job may take; then its benchmark is given up."""
 
 PLAIN_ARQ = "plain arq"
 
@@ -28,6 +35,14 @@ _NOWHERE = "localhost:1/benchmark"
 _LONG_AGO = timedelta(hours=1)
 """Not so long that arq, which keeps a job for a day, has it expired."""
 _PAGE = 50
+
+
+@dataclass(frozen=True)
+class Push:
+    """One image on its way to one target."""
+
+    archive: Path
+    target: str
 
 
 @dataclass(frozen=True)
@@ -48,6 +63,17 @@ class WorkerSetup:
     slots: int = 10
     job_seconds: int = 300
     """After which plain arq gives a job up."""
+
+
+async def enqueue_all(jobs: Sequence[Callable[[], Awaitable[T]]], at_once: int) -> list[T]:
+    """Enqueue jobs, ``at_once`` of them at the same time; what each returns, in order."""
+    slots = asyncio.Semaphore(at_once)
+
+    async def one(enqueue: Callable[[], Awaitable[T]]) -> T:
+        async with slots:
+            return await enqueue()
+
+    return list(await asyncio.gather(*map(one, jobs)))
 
 
 class BenchmarkedQueue(ABC):
@@ -122,7 +148,7 @@ class OurQueue(BenchmarkedQueue):
 
     @staticmethod
     def worker(redis_url: str, setup: WorkerSetup) -> Command:
-        module = "worker" if setup.pushes else "benchmarks.sleeping_worker"
+        module = "worker" if setup.pushes else "benchmarks.contenders.sleeping_worker"
         environment = {
             "PUSH_QUEUE_REDIS_URL": redis_url,
             "PUSH_QUEUE_NAMESPACE": NAMESPACE,

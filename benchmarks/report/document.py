@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from ..model import OURS, Result, Row
 from .machine import Machine
-from .model import OURS, Result, Row
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""``arq benchmarks.plain_arq.WorkerSettings``: arq as it comes, doing what our worker does."""
+"""arq as it comes, doing what our worker does: run by ``arq``, which reads ``WorkerSettings``."""
 
 import asyncio
 import os

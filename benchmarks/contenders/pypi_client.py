@@ -4,7 +4,7 @@ import sys
 from functools import cached_property
 from pathlib import Path
 
-from .process import Command
+from ..programs import Command
 
 NAME = "PyPI client 1.2.0"
 _REQUIREMENT = "registry-api-v2-client==1.2.0"

@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from .errors import ContenderError
-from .process import POLL_SECONDS, free_port, keep_waiting, server
+from ..errors import ContenderError
+from ..programs import POLL_SECONDS
+from .process import free_port, keep_waiting, server
 
 _CONFIG = """\
 version: 0.1
@@ -38,6 +39,14 @@ class LocalRegistry:
     @property
     def url(self) -> str:
         return f"http://{self.host}"
+
+    def target(self, image: str, tag: str = "latest") -> str:
+        """Where to push the image of this name."""
+        return f"{self.host}/{self.repository(image)}:{tag}"
+
+    @staticmethod
+    def repository(image: str) -> str:
+        return f"benchmark/{image}"
 
     def answers(self) -> bool:
         try:

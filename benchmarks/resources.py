@@ -1,6 +1,12 @@
-"""Memory: what a process took at its peak, and what the machine has left."""
+"""Processors and memory: what this machine has, and what a process took at its peak."""
 
+import os
 from pathlib import Path
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def peak_memory(pid: int) -> int:

@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 import redis
 from arq.constants import retry_key_prefix
 
-from .errors import ContenderError
-from .process import POLL_SECONDS, keep_waiting, server
-from .queue_service import MOST_SECONDS, valkey
-from .queues import BenchmarkedQueue, OurQueue, PlainArq, WorkerSetup
+from ..errors import ContenderError
+from ..programs import POLL_SECONDS
+from ..servers.process import keep_waiting, server
+from ..servers.valkey import valkey
+from .queues import MOST_SECONDS, BenchmarkedQueue, OurQueue, PlainArq, WorkerSetup, enqueue_all
 
 T = TypeVar("T")
 
@@ -60,15 +61,9 @@ class QueueBench:
                 await asyncio.sleep(POLL_SECONDS)
         return [worker for worker, _ in started]
 
-    async def enqueue(self, jobs: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
-        """Enqueue jobs, some at once; what they give, in order."""
-        slots = asyncio.Semaphore(ENQUEUED_AT_ONCE)
-
-        async def one(enqueue: Callable[[], Awaitable[T]]) -> T:
-            async with slots:
-                return await enqueue()
-
-        return list(await asyncio.gather(*map(one, jobs)))
+    async def enqueue(self, jobs: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+        """Enqueue jobs, some at the same time; what each returns, in order."""
+        return await enqueue_all(jobs, ENQUEUED_AT_ONCE)
 
     async def all_ended(self) -> None:
         """Wait until no job is left."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from .model import OURS, Measure, Result, Row
+from ..model import OURS, Measure, Result, Row
 
 COLUMNS = 3
 PANEL_INCHES = (4.6, 2.1)

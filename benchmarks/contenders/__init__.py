@@ -1,0 +1,1 @@
+"""What is measured: our library and queue, and the programs that do the same work."""

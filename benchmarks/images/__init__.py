@@ -1,0 +1,1 @@
+"""Image tars to push, the same bytes on every machine."""

@@ -1,0 +1,1 @@
+"""Servers that last as long as a run."""
