@@ -1,6 +1,6 @@
 """What a benchmark is: contenders, measures, and what is to be reached."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -64,6 +64,32 @@ class Scale:
     def count(self, full: int) -> int:
         return max(full // self.divisor, 2)
 
+    def points(self, full: Sequence[int]) -> tuple[int, ...]:
+        """Those of a series up to the largest by the divisor, and the first two in any case."""
+        largest = max(full[-1] // self.divisor, full[1])
+        return tuple(point for point in full if point <= largest)
+
+
+@dataclass(frozen=True)
+class Series:
+    """A measure at growing amounts of work, the least first."""
+
+    measure: Measure
+    work: str
+    """What grows."""
+    points: tuple[int, ...]
+    label: Callable[[int], str] = str
+
+    def at(self, point: int) -> Measure:
+        """The measure at one amount of work."""
+        name = f"{self.measure.name}, {self.work} {self.label(point)}"
+        return Measure(name, self.measure.unit)
+
+    @property
+    def last_step(self) -> Measure:
+        """The cost of a unit of work at the last point to that at the one before."""
+        return Measure(f"{self.measure.name} by {self.work}, last step", "times")
+
 
 @dataclass(frozen=True)
 class Benchmark:
@@ -79,6 +105,8 @@ class Benchmark:
     disk: int = 0
     """Bytes of images to be kept on a disk, since no time is measured; else they are in memory."""
     most_runs: int | None = None
+    series: tuple[Series, ...] = ()
+    """Of what grows; for a plot of its own."""
 
 
 @dataclass

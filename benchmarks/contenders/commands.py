@@ -17,10 +17,10 @@ curl --fail --silent --show-error --output /dev/null \
 """
 
 
-def library_push(archive: Path, target: str, compression: str) -> Command:
+def library_push(archive: Path, compression: str, *targets: str) -> Command:
     """Our library, without queue: see ``push_once``."""
     return Command(
-        [sys.executable, "-m", "benchmarks.contenders.push_once", archive, target, compression]
+        [sys.executable, "-m", "benchmarks.contenders.push_once", archive, compression, *targets]
     )
 
 

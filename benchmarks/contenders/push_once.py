@@ -1,4 +1,4 @@
-"""Push one image tar with the library, without queue: ``push_once TAR TARGET COMPRESSION``."""
+"""Push one image tar with the library, without queue: ``push_once TAR COMPRESSION TARGET…``."""
 
 import sys
 
@@ -7,10 +7,10 @@ import uvloop
 from registry_api_v2_client import CompressionPolicy, RegistryClient, parse_reference
 
 
-async def push(tar: str, target: str, compression: str) -> None:
+async def push(tar: str, compression: str, *targets: str) -> None:
     async with RegistryClient() as client:
-        policy = CompressionPolicy(compression)
-        await client.push(tar, [parse_reference(target)], compression=policy)
+        references = [parse_reference(target) for target in targets]
+        await client.push(tar, references, compression=CompressionPolicy(compression))
 
 
 if __name__ == "__main__":

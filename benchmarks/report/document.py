@@ -19,6 +19,7 @@ class Session:
     started_at: datetime
     machine: Machine
     quick: bool
+    """Whether sizes were smaller than the full ones."""
     runs: int
 
 

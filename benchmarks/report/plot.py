@@ -23,23 +23,35 @@ def draw(path: Path, caption: str, results: Sequence[Result]) -> None:
     Raises:
         PlotUnavailableError: matplotlib is not installed.
     """
+    panels = [row for result in results for row in _panels(result)]
+    figure, axes = new_figure(len(panels), caption)
+    for axis, row in zip(axes, panels, strict=False):
+        _draw_panel(axis, row)
+    figure.savefig(path, dpi=130)
+
+
+def new_figure(panels: int, caption: str) -> tuple[Any, list[Any]]:
+    """A figure with room for so many panels, and their axes, which are still off.
+
+    Raises:
+        PlotUnavailableError: matplotlib is not installed.
+    """
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
         raise PlotUnavailableError("matplotlib is not installed, so there is no plot") from None
-    panels = [row for result in results for row in _panels(result)]
-    lines = max(ceil(len(panels) / COLUMNS), 1)
+    lines = max(ceil(panels / COLUMNS), 1)
     width, height = PANEL_INCHES
     figure = Figure(figsize=(width * COLUMNS, height * lines + 0.8), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = list(figure.subplots(lines, COLUMNS, squeeze=False).flat)
     for axis in axes:
         axis.set_axis_off()
-    for axis, row in zip(axes, panels, strict=False):
-        _draw_panel(axis, row)
     figure.supxlabel(caption, fontsize=7)
-    figure.savefig(path, dpi=130)
+    return figure, axes
+
+
+def contender_colour(name: str) -> str:
+    return OUR_COLOUR if name == OURS else OTHER_COLOUR
 
 
 def _panels(result: Result) -> list[Row]:
@@ -60,7 +72,7 @@ def _draw_panel(axis: Any, row: Row) -> None:
         [middle - min(each) for middle, each in zip(medians, values, strict=True)],
         [max(each) - middle for middle, each in zip(medians, values, strict=True)],
     ]
-    colours = [OUR_COLOUR if name == OURS else OTHER_COLOUR for name in contenders]
+    colours = [contender_colour(name) for name in contenders]
     axis.set_axis_on()
     bars = axis.barh(contenders, medians, xerr=whiskers, color=colours, ecolor="#57606a")
     axis.bar_label(bars, fmt="%.3g", padding=4, fontsize=8)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..model import Benchmark, Scale
 from .beside_arq import backlog, cost, latency, rate, recovery, slots
+from .growth import by_layers, by_queued, by_size, by_targets, by_workers
 from .memory import peak_memory
 from .shared_base import shared_base
 from .single_image import keep, one_layer, six_layers
@@ -14,6 +15,7 @@ MakeBenchmark = Callable[[Scale], Benchmark]
 SUITES: Mapping[str, Sequence[MakeBenchmark]] = {
     "push": (six_layers, one_layer, keep, shared_base, small_images, peak_memory),
     "queue": (rate, latency, cost, slots, recovery, backlog),
+    "growth": (by_size, by_layers, by_targets, by_workers, by_queued),
 }
 DEFAULT_SUITES = ("push", "queue")
 

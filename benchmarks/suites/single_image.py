@@ -107,7 +107,7 @@ def _benchmark(
 def _library(image: ImageTar, compression: str) -> Contender:
     def run(registry: LocalRegistry) -> Values:
         return _timed(
-            library_push(image.path, registry.target(IMAGE), compression), image, registry
+            library_push(image.path, compression, registry.target(IMAGE)), image, registry
         )
 
     return run
