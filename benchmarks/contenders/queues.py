@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, TypeVar
 
 from arq.connections import ArqRedis, RedisSettings, create_pool
@@ -114,20 +115,24 @@ class OurQueue(BenchmarkedQueue):
     key = Keys(NAMESPACE).queue
     ready_word = "is ready"
 
-    def __init__(self, queue: PushQueue) -> None:
+    def __init__(self, queue: PushQueue, folder: Path) -> None:
         self._queue = queue
+        self._folder = folder
 
     @classmethod
     @asynccontextmanager
     async def open(cls, redis_url: str) -> AsyncIterator[BenchmarkedQueue]:
         settings = load_settings(redis_url=redis_url, namespace=NAMESPACE)
-        async with PushQueue.connect(settings) as queue:
-            yield cls(queue)
+        with TemporaryDirectory(prefix="sleep-") as folder:
+            async with PushQueue.connect(settings) as queue:
+                yield cls(queue, Path(folder))
 
     async def sleep(self, seconds: float, *, urgent: bool = False) -> str:
         target = f"{_NOWHERE}:{secrets.token_hex(8)}"
         priority: Priority = "high" if urgent else "normal"
-        return (await self._queue.enqueue(f"/sleep/{seconds}", target, priority=priority)).id
+        source = self._folder / str(seconds)
+        source.touch()  # the worker opens it
+        return (await self._queue.enqueue(source, target, priority=priority)).id
 
     async def push(self, push: Push) -> str:
         return (await self._queue.enqueue(push.archive, push.target)).id

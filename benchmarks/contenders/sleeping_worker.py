@@ -1,17 +1,16 @@
 """Our worker, but that its pushes only sleep: what is left is the queue.
 
-A job sleeps for the seconds that its source is named by: ``/sleep/0.5``.
+A job sleeps for the seconds that its source, an empty file, is named by: ``…/0.5``.
 """
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import worker.cli
 from push_queue import Patience, Settings
-from registry_api_v2_client import PushedImage, Reference, RegistryClient, TagOrder
+from registry_api_v2_client import PushedImage, Reference, RegistryClient, SourceFile, TagOrder
 from registry_api_v2_client.media_types import OCI
 from worker.options import worker_options
 
@@ -25,9 +24,9 @@ class SleepingClient:
         self._client = client
 
     async def push(
-        self, source: Path, targets: Sequence[Reference], *, tag_order: TagOrder, **_: Any
+        self, source: SourceFile, targets: Sequence[Reference], *, tag_order: TagOrder, **_: Any
     ) -> PushedImage:
-        await asyncio.sleep(float(source.name))
+        await asyncio.sleep(float(source.path.name))
         for target in targets:
             async with tag_order.turn(str(target), DIGEST):
                 pass
