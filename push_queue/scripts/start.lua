@@ -18,7 +18,7 @@ local generation, worker, token = args[1], args[2], args[3]
 local max_uploads, lease, give_up_after = tonumber(args[4]), tonumber(args[5]), args[6]
 local format, place = tonumber(args[7]), args[8]
 -- After a pause one job tries the registry; so long the others wait for how it fares. A registry
--- that takes connections and says nothing holds a job for as long as its time-outs.
+-- that takes connections and says nothing holds a job for as long as its time-out.
 local PROBE_MS = 60000
 -- A job that nobody wakes looks for itself after this time, or up to twice as long: not all at once.
 local LOOK_MS = 900000
