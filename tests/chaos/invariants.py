@@ -59,7 +59,7 @@ def every_job_ends_as_it_should(evidence: Evidence) -> Iterator[Violation]:
             yield Violation("stuck", f"still {status.state}", job.id)
         elif status.state not in allowed_states(evidence, job):
             yield Violation("outcome", f"{status.state}: {status.error}", job.id)
-        elif status.state is JobState.FAILED and status.error_kind != "source_unreadable":
+        elif status.state is JobState.FAILED and status.error_kind not in errors(evidence, job):
             yield Violation("outcome", f"failed with {status.error_kind}", job.id)
 
 
@@ -195,9 +195,23 @@ def found(evidence: Evidence) -> Iterator[tuple[PlannedJob, JobStatus]]:
 
 
 def allowed_states(evidence: Evidence, job: PlannedJob) -> set[JobState]:
-    lost_tar = job.broken or came_too_late(evidence, job)
-    wanted = {JobState.FAILED if lost_tar else JobState.SUCCEEDED}
-    return wanted | ({JobState.CANCELLED} if job.id in evidence.cancelled else set())
+    allowed = {JobState.FAILED} if errors(evidence, job) else set()
+    if not lost_tar(evidence, job):
+        allowed.add(JobState.SUCCEEDED)
+    if job.id in evidence.cancelled:
+        allowed.add(JobState.CANCELLED)
+    return allowed
+
+
+def errors(evidence: Evidence, job: PlannedJob) -> set[str]:
+    """The kinds of error that the job may fail with."""
+    kinds = {"source_unreadable"} if lost_tar(evidence, job) else set()
+    # Between two of its attempts.
+    return kinds | ({"source_changed"} if configs_of_next_builds(evidence, job) else set())
+
+
+def lost_tar(evidence: Evidence, job: PlannedJob) -> bool:
+    return job.broken or came_too_late(evidence, job)
 
 
 def came_too_late(evidence: Evidence, job: PlannedJob) -> bool:

@@ -182,6 +182,14 @@ def end_a_worker(evidence: Evidence) -> None:
     evidence.fleet.complaints.append(("worker-1", "ended by itself"))
 
 
+def test_a_tar_that_was_replaced_may_fail_its_job() -> None:
+    evidence = good_evidence()
+    change(evidence, CLEANED.id, state=JobState.FAILED, error_kind="source_changed")
+    assert "outcome" in {violation.rule for violation in violations(evidence)}
+    evidence.replaced.add(CLEANED.id)
+    assert "outcome" not in {violation.rule for violation in violations(evidence)}
+
+
 @pytest.mark.parametrize(
     ("spoil", "rule"),
     [
