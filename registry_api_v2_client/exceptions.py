@@ -5,7 +5,8 @@
     RegistryError
     ├── ValidationError                 what the caller passed in is wrong
     │   ├── InvalidReferenceError       not a registry/repository:tag
-    │   ├── SourceUnreadableError       the image tar is missing or cannot be read
+    │   ├── SourceUnreadableError       the image tar cannot be read
+    │   │   └── SourceMissingError      it does not exist; a FileNotFoundError as well
     │   ├── SourceChangedError          the image tar was written to while it was read
     │   └── TarReadError                the image tar is malformed
     │       └── ArchiveDigestError      a member's bytes are not what its digest says
@@ -51,6 +52,7 @@ __all__ = [
     "ResponseError",
     "ServerError",
     "SourceChangedError",
+    "SourceMissingError",
     "SourceUnreadableError",
     "TLSError",
     "TagImmutableError",
@@ -102,6 +104,10 @@ class SourceUnreadableError(ValidationError):
     """The image tar does not exist, is no regular file, or may not be read."""
 
     kind = "source_unreadable"
+
+
+class SourceMissingError(SourceUnreadableError, FileNotFoundError):
+    """There is no such image tar."""
 
 
 class SourceChangedError(ValidationError):

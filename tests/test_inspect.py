@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from registry_api_v2_client import (
+    ArchiveDigestError,
+    ImageArchive,
     ImageInspect,
     TarReadError,
     ValidationError,
@@ -19,9 +21,12 @@ from tests.support.images import (
     ARCHIVES,
     BASE_LAYER,
     OCI_LAYOUT,
+    Member,
     docker_legacy,
     make_image,
     sha256_digest,
+    tar_bytes,
+    to_json,
     write_archive,
 )
 
@@ -119,6 +124,40 @@ def test_an_oci_layout_has_no_docker_manifest(tmp_path: Path) -> None:
         get_tar_manifest(OCI_LAYOUT(tmp_path).path)
 
 
+def made_up(directory: Path, config: dict[str, Any]) -> Path:
+    """A tar whose names are digests of nothing in it, as scripts make them up for a test."""
+    name, layer = f"blobs/sha256/{'a' * 64}", f"blobs/sha256/{'b' * 64}"
+    entry = {"Config": name, "RepoTags": ["test:latest"], "Layers": [layer]}
+    members = [
+        Member("manifest.json", to_json([entry])),
+        Member(name, to_json(config)),
+        Member(layer, b"no tar"),
+    ]
+    path = directory / "made-up.tar"
+    path.write_bytes(tar_bytes(members))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("rootfs", "diff_ids"),
+    [
+        ({}, []),
+        ({"rootfs": {"type": "layers", "diff_ids": ["sha256:layer1"]}}, ["sha256:layer1"]),
+        ({"rootfs": {"type": "layers", "diff_ids": ["x", "y"]}}, ["x", "y"]),
+    ],
+)
+def test_digests_that_do_not_hold_are_described(
+    rootfs: dict[str, Any], diff_ids: list[str], tmp_path: Path
+) -> None:
+    path = made_up(tmp_path, {"architecture": "amd64", "os": "linux", **rootfs})
+    described = inspect_docker_tar(path)
+    assert (described.repo_tags, described.architecture) == (["test:latest"], "amd64")
+    assert described.rootfs_layers == diff_ids
+    assert [layer.size for layer in described.layers] == [len(b"no tar")]
+    with pytest.raises(ArchiveDigestError):
+        ImageArchive(path)
+
+
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_malformed_tar_is_one_readable_line(kind: str, tmp_path: Path) -> None:
     path = BROKEN[kind](tmp_path)
@@ -129,6 +168,7 @@ def test_a_malformed_tar_is_one_readable_line(kind: str, tmp_path: Path) -> None
         assert "\n" not in str(caught.value)
 
 
-def test_a_missing_file_does_not_exist(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="does not exist"):
+@pytest.mark.parametrize("error", [ValidationError, FileNotFoundError])
+def test_a_missing_file_does_not_exist(error: type[Exception], tmp_path: Path) -> None:
+    with pytest.raises(error, match="does not exist"):
         inspect_docker_tar(tmp_path / "missing.tar")

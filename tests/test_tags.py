@@ -19,6 +19,7 @@ from tests.support.images import (
     Member,
     docker_legacy,
     make_image,
+    tar_bytes,
     to_json,
     write_archive,
 )
@@ -73,15 +74,34 @@ def test_the_primary_tag_keeps_its_registry(tmp_path: Path) -> None:
     assert get_primary_tag(archive.path) == ("localhost:5000/app", "1")
 
 
-def test_tags_of_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="does not exist"):
+@pytest.mark.parametrize("error", [ValidationError, FileNotFoundError])
+def test_tags_of_a_missing_file(error: type[Exception], tmp_path: Path) -> None:
+    with pytest.raises(error, match="does not exist"):
         extract_original_tags(tmp_path / "missing.tar")
 
 
-@pytest.mark.parametrize("kind", BROKEN)
+NAMED_ALL_THE_SAME = {"config-missing", "layer-missing", "link-loop"}
+
+
+@pytest.mark.parametrize("kind", sorted(BROKEN.keys() - NAMED_ALL_THE_SAME))
 def test_tags_of_a_malformed_tar(kind: str, tmp_path: Path) -> None:
     with pytest.raises(TarReadError):
         extract_original_tags(BROKEN[kind](tmp_path))
+
+
+@pytest.mark.parametrize("kind", sorted(NAMED_ALL_THE_SAME))
+def test_tags_need_neither_config_nor_layers(kind: str, tmp_path: Path) -> None:
+    path = BROKEN[kind](tmp_path)
+    assert extract_original_tags(path) == ["example/app:1.0"]
+    assert get_primary_tag(path) == ("example/app", "1.0")
+
+
+def test_repositories_alone_is_enough(tmp_path: Path) -> None:
+    path = tmp_path / "image.tar"
+    repositories = {"example/app": {"1.0": "a" * 64, "2.0": "b" * 64}, "other": {"9": "c" * 64}}
+    path.write_bytes(tar_bytes([Member("repositories", to_json(repositories))]))
+    assert extract_original_tags(path) == ["example/app:1.0", "example/app:2.0", "other:9"]
+    assert get_primary_tag(path) == ("example/app", "1.0")
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,15 @@ def docker_save_images(
         yield ArchiveImage(archive, reader.tags(), reader.config, reader.layers(), manifest=None)
 
 
+def written_tags(contents: ArchiveContents) -> list[str]:
+    """The tags that the tar names, whatever else is wrong with it."""
+    entries = docker_save_entries(contents) or ()
+    lists = [tags for entry in entries if is_string_list(tags := entry.get("RepoTags"))]
+    return [tag for tags in lists for tag in tags] or [
+        f"{repository}:{tag}" for repository, tag, _ in _repositories(contents)
+    ]
+
+
 class _EntryReader:
     """One image of ``manifest.json``."""
 
@@ -93,7 +102,8 @@ class _EntryReader:
         content = self._contents.read(name, "config")
         parse_object(content, f"config {name} in {path}")
         claim = _CONFIG_NAME.fullmatch(name)
-        if claim and sha256(content) != f"sha256:{claim[1]}":
+        wrong = claim and sha256(content) != f"sha256:{claim[1]}"
+        if wrong and self._contents.checked:
             raise ArchiveDigestError(f"config {name} in {path} has digest {sha256(content)}")
         return content
 
@@ -105,14 +115,20 @@ class _EntryReader:
         return value
 
     def _legacy_tags(self) -> Iterator[str]:
-        """Tags from ``repositories``, docker's older file: repository → tag → top layer's id."""
-        document = self._contents.document("repositories")
-        if document is None:
-            return
-        if not isinstance(document, dict):
-            raise TarReadError(f"repositories in {self._contents.path} is not an object")
+        named = list(_repositories(self._contents))
         top = self._layer_names[-1].partition("/")[0] if self._layer_names else ""
-        for repository, tags in document.items():
-            for tag, layer_id in tags.items() if isinstance(tags, dict) else ():
-                if layer_id == top or len(document) == len(tags) == 1:
-                    yield f"{repository}:{tag}"
+        for repository, tag, layer_id in named:
+            if layer_id == top or len(named) == 1:
+                yield f"{repository}:{tag}"
+
+
+def _repositories(contents: ArchiveContents) -> Iterator[tuple[str, str, object]]:
+    """Repository, tag and id of the top layer from ``repositories``, docker's older file."""
+    document = contents.document("repositories")
+    if document is None:
+        return
+    if not isinstance(document, dict):
+        raise TarReadError(f"repositories in {contents.path} is not an object")
+    for repository, tags in document.items():
+        for tag, layer_id in tags.items() if isinstance(tags, dict) else ():
+            yield repository, tag, layer_id

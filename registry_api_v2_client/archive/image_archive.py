@@ -17,7 +17,7 @@ from ..reference import Reference, parse_reference
 from .contents import ArchiveContents
 from .docker_save import docker_save_entries, docker_save_images
 from .model import ArchiveContent, ArchiveImage, Companion, LostCompanion
-from .oci_layout import read_layout
+from .oci_layout import OciLayout, read_layout
 from .source_file import SourceFile
 from .tar_index import Member, MemberReader, TarIndex
 
@@ -29,8 +29,10 @@ class ImageArchive:
     compressed tar means decompressing it once.
     """
 
-    def __init__(self, source: str | Path | SourceFile) -> None:
+    def __init__(self, source: str | Path | SourceFile, *, checked: bool = True) -> None:
         """Open the tar, if it is not open yet, and read its manifests and configs.
+
+        What is not ``checked`` may be other than its digests say: it is to be shown, not pushed.
 
         Raises:
             SourceUnreadableError: missing, not a file, or not readable.
@@ -48,7 +50,7 @@ class ImageArchive:
             if not isinstance(source, SourceFile):
                 opened.enter_context(self.source)
             self._index = opened.enter_context(TarIndex(self.source))
-            self._contents = ArchiveContents(self._index)
+            self._contents = ArchiveContents(self._index, checked=checked)
             self._read()
             self._close = opened.pop_all().close
 
@@ -108,7 +110,7 @@ class ImageArchive:
         self.close()
 
     def _read(self) -> None:
-        layout = read_layout(self, self._contents)
+        layout = self._layout()
         saved = tuple(docker_save_images(self, self._contents))
         self.images = tuple(map(_as_held, _merged(saved, layout.contents)))
         self.companions, self.lost_companions = layout.companions, layout.lost
@@ -117,6 +119,12 @@ class ImageArchive:
                 f"{self.path} is no image tar: it has neither manifest.json nor an index.json "
                 "with an image manifest"
             )
+
+    def _layout(self) -> OciLayout:
+        # What docker save tells is enough to show an image whose digests do not hold.
+        if not self._contents.checked and self.docker_manifest():
+            return OciLayout()
+        return read_layout(self, self._contents)
 
     def _named(self, name: str) -> Iterator[ArchiveContent]:
         if name.startswith("sha256:"):

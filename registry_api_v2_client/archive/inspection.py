@@ -12,8 +12,12 @@ from ..exceptions import SourceUnreadableError, TarReadError
 from ..media_types import DOCKER
 from ..models import ImageConfig, ImageInspect, LayerInfo
 from ..reference import parse_repository_tag
+from .contents import ArchiveContents
+from .docker_save import written_tags
 from .image_archive import ImageArchive
 from .model import ArchiveContent, ArchiveImage, Layer
+from .source_file import SourceFile
+from .tar_index import TarIndex
 
 _MOMENT = pydantic.TypeAdapter[datetime | None](datetime | None)
 
@@ -52,14 +56,22 @@ def get_tar_manifest(tar_path: str | Path) -> list[dict[str, Any]]:
 def extract_original_tags(tar_path: str | Path) -> list[str]:
     """The tags that the images had where they were saved, each once, in the tar's order.
 
-    From manifest.json's RepoTags, else from the older ``repositories`` file.
+    From manifest.json's RepoTags, else from the older ``repositories`` file. Configs and layers
+    need not be there.
 
     Raises:
-        ValidationError: the file does not exist or cannot be read.
+        SourceUnreadableError: the file does not exist or cannot be read.
         TarReadError: not an image tar.
     """
-    with ImageArchive(tar_path) as archive:
-        return list(dict.fromkeys(tag for image in archive.images for tag in image.original_tags))
+    try:
+        with ImageArchive(tar_path) as archive:
+            tags = [tag for image in archive.images for tag in image.original_tags]
+    except TarReadError:
+        with SourceFile(tar_path) as source, TarIndex(source) as index:
+            tags = written_tags(ArchiveContents(index))
+        if not tags:
+            raise
+    return list(dict.fromkeys(tags))
 
 
 def get_primary_tag(tar_path: str | Path) -> tuple[str, str] | None:
@@ -71,11 +83,17 @@ def get_primary_tag(tar_path: str | Path) -> tuple[str, str] | None:
 def inspect_docker_tar(tar_path: str | Path) -> ImageInspect:
     """Describe the first image in the tar; of an index, the first that is for some platform.
 
+    A tar whose digests do not hold is described as well, though it cannot be pushed.
+
     Raises:
-        ValidationError: the file does not exist or cannot be read.
+        SourceUnreadableError: the file does not exist or cannot be read.
         TarReadError: not an image tar, or its config has fields of the wrong type.
     """
-    with ImageArchive(tar_path) as archive:
+    try:
+        archive = ImageArchive(tar_path)
+    except TarReadError:
+        archive = ImageArchive(tar_path, checked=False)
+    with archive:
         content = archive.images[0]
     try:
         return _inspect(_first_image(content))

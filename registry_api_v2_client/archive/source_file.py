@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from ..exceptions import SourceChangedError, SourceUnreadableError, ValidationError
+from ..exceptions import (
+    SourceChangedError,
+    SourceMissingError,
+    SourceUnreadableError,
+    ValidationError,
+)
 
 OpenFile = Callable[[str, int], int]
 """Opens a path with such flags, as ``os.open`` does."""
@@ -56,7 +61,7 @@ class SourceFile:
             raise SourceUnreadableError(_not_a_file(path)) from error
         except OSError as error:
             if error.errno in _NOT_THERE:
-                raise SourceUnreadableError(f"{path} does not exist") from error
+                raise SourceMissingError(f"{path} does not exist") from error
             raise SourceUnreadableError(f"{path} cannot be read: {error.strerror}") from error
         status = os.fstat(self._file.fileno())
         if not stat.S_ISREG(status.st_mode):

@@ -11,16 +11,27 @@ from pathlib import Path
 import pytest
 
 from registry_api_v2_client import (
+    RegistryError,
+    TarReadError,
+    ValidationError,
     check_registry_connectivity,
+    delete_image,
+    delete_image_by_digest,
     extract_original_tags,
     get_image_info,
+    get_manifest,
+    get_primary_tag,
+    get_tar_manifest,
+    inspect_docker_tar,
     list_repositories,
     list_tags,
+    parse_repository_tag,
     push_docker_tar,
     push_docker_tar_with_all_original_tags,
     push_docker_tar_with_original_tags,
     validate_docker_tar,
 )
+from tests.support.processes import free_port
 
 pytestmark = pytest.mark.integration
 
@@ -128,3 +139,70 @@ def test_asyncio_debugging(
         assert asyncio.run(main()).startswith("sha256:")
     problems = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert problems == []
+
+
+def test_every_function_by_its_documented_names(
+    tmp_path: Path, registry_url: str, repository: str
+) -> None:
+    """As scripts call them that were written for the guide's own package."""
+    tar_file = write_test_tar(tmp_path / "my-image.tar", f"{repository}:1")
+
+    async def main() -> None:
+        digest = await push_docker_tar(
+            tar_path=tar_file,
+            registry_url=registry_url,
+            repository=repository,
+            tag="2",
+            timeout=300,
+        )
+        assert await push_docker_tar_with_all_original_tags(
+            tar_path=tar_file, registry_url=registry_url, timeout=300
+        ) == [digest]
+        names = {"registry_url": registry_url, "repository": repository}
+        assert repository in await list_repositories(registry_url=registry_url, timeout=10)
+        assert sorted(await list_tags(**names, timeout=10)) == ["1", "2"]
+        manifest = await get_manifest(**names, tag="2", timeout=10)
+        assert len(manifest["layers"]) == 1
+        info = await get_image_info(**names, tag="2", timeout=10)
+        assert info["digest"] == digest
+        assert info["total_size"] == info["size"]
+        assert await delete_image_by_digest(**names, digest=digest, timeout=10) is True
+        with pytest.raises(RegistryError):
+            await delete_image(**names, tag="2", timeout=10)
+
+    asyncio.run(main())
+
+    path = Path(tar_file)
+    assert validate_docker_tar(tar_path=path)
+    assert get_tar_manifest(tar_path=path)[0]["RepoTags"] == [f"{repository}:1"]
+    described = inspect_docker_tar(tar_path=path)
+    assert (described.repo_tags, described.config.os) == ([f"{repository}:1"], "linux")
+    assert get_primary_tag(tar_path=tar_file) == (repository, "1")
+    assert parse_repository_tag(repo_tag="localhost:5000/app") == ("localhost:5000/app", "latest")
+
+
+def caught(tar_path: str, registry_url: str) -> str:
+    """The clause that the error of a push ends in, in the order that the guide's package shows."""
+    try:
+        asyncio.run(push_docker_tar(tar_path, registry_url, "app", "1"))
+    except FileNotFoundError:
+        return "missing"
+    except ValidationError:
+        return "validation"
+    except TarReadError:
+        return "tar"
+    except RegistryError:
+        return "registry"
+    return "none"
+
+
+def test_errors_end_in_the_documented_clauses(tmp_path: Path, registry_url: str) -> None:
+    good = write_test_tar(tmp_path / "good.tar", "app:1")
+    bad = tmp_path / "bad.tar"
+    bad.write_bytes(b"no tar")
+    assert caught(str(tmp_path / "none.tar"), registry_url) == "missing"
+    assert caught(str(bad), registry_url) == "validation"
+    assert caught(good, f"http://localhost:{free_port()}") == "registry"
+    with pytest.raises(TarReadError):
+        get_tar_manifest(bad)
+    assert validate_docker_tar(bad) is False

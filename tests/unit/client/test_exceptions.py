@@ -15,6 +15,7 @@ from registry_api_v2_client.exceptions import (
     RegistryUnavailableError,
     ResponseError,
     ServerError,
+    SourceMissingError,
     SourceUnreadableError,
     TarReadError,
     TLSError,
@@ -70,6 +71,7 @@ def test_only_what_time_can_mend_is_retryable() -> None:
     [
         (InvalidReferenceError, ValidationError),
         (SourceUnreadableError, ValidationError),
+        (SourceMissingError, SourceUnreadableError),
         (TarReadError, ValidationError),
         (ArchiveDigestError, TarReadError),
         (UnauthorizedError, ResponseError),
@@ -80,7 +82,7 @@ def test_only_what_time_can_mend_is_retryable() -> None:
     ],
 )
 def test_the_tree(error: type[RegistryError], parent: type[RegistryError]) -> None:
-    assert error.__base__ is parent
+    assert error.__bases__[0] is parent
 
 
 def test_kinds_that_a_job_shows() -> None:
