@@ -58,6 +58,8 @@ def parse_reference(text: str) -> Reference:
     Raises:
         InvalidReferenceError: naming the part that is wrong.
     """
+    if "://" in text:
+        raise InvalidReferenceError(_url_advice(text))
     name, at, digest = text.partition("@")
     if at and not _DIGEST.fullmatch(digest):
         raise InvalidReferenceError(f"{text!r}: {digest!r} is not a sha256:… digest")
@@ -65,10 +67,7 @@ def parse_reference(text: str) -> Reference:
     if tag is not None:
         check_tag(tag, text)
     if "/" not in name:
-        raise InvalidReferenceError(
-            f"{text!r} names no repository on a registry; write registry/repository:tag, "
-            f"e.g. {text or 'localhost:5000'}/app:1"
-        )
+        raise InvalidReferenceError(_part_advice(text, name))
     registry, repository = _split_registry(name)
     check_repository(repository, text)
     return Reference(parse_registry_host(registry), repository, tag or DEFAULT_TAG, digest or None)
@@ -119,6 +118,27 @@ def check_tag(tag: str, text: str | None = None) -> str:
             "at most 128 characters"
         )
     return tag
+
+
+def _url_advice(url: str) -> str:
+    """For ``https://host/app:1``. What may be a password in it is not repeated."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    named = host.rpartition("@")[2] + slash + path
+    return f"a reference is no URL; leave out {scheme + '://'!r}: {named!r}"
+
+
+def _part_advice(text: str, name: str) -> str:
+    """For ``localhost:5000``, where the repository is missing, and ``app:1``, where the host is."""
+    if _REPOSITORY.fullmatch(name) and not _is_registry_host(name):
+        return (
+            f"{text!r} names no registry; write HOST/{text}, "
+            f"or {DOCKER_HUB}/library/{text} for Docker Hub"
+        )
+    return (
+        f"{text!r} names no repository on a registry; write registry/repository:tag, "
+        f"e.g. {text or 'localhost:5000'}/app:1"
+    )
 
 
 def _split_tag(name: str) -> tuple[str, str | None]:

@@ -90,6 +90,23 @@ def test_the_message_names_the_wrong_part(text: str) -> None:
         parse_reference(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("https://host:1/app:1", "leave out 'https://': 'host:1/app:1'"),
+        ("https://me:secret@host/app:1", "leave out 'https://': 'host/app:1'"),
+        ("app:1", "write HOST/app:1, or docker.io/library/app:1 for Docker Hub"),
+        ("localhost:5000", "e.g. localhost:5000/app:1"),
+        ("reg.example.com", "e.g. reg.example.com/app:1"),
+    ],
+)
+def test_the_advice_fits(text: str, advice: str) -> None:
+    with pytest.raises(InvalidReferenceError) as caught:
+        parse_reference(text)
+    assert advice in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
 component = st.from_regex(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+){0,2}", fullmatch=True)
 repositories = (
     st.lists(component, min_size=1, max_size=4).map("/".join).filter(lambda name: len(name) <= 255)
