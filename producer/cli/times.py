@@ -1,9 +1,12 @@
 """Times as they are typed: ``90``, ``5m``, ``2h30m``, ``2026-01-31T09:30``."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from producer.cli.exits import BadInputError
+
+LATE = timedelta(minutes=1)
+"""``--at`` counts in minutes, so the one that has begun is not the past."""
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _DURATION = re.compile(r"(?:\d+[dhms])+|\d+")
@@ -36,6 +39,11 @@ def duration(option: str, text: str) -> timedelta:
 def _moment(text: str) -> datetime:
     try:
         # Without an offset, the time zone of whoever types it.
-        return datetime.fromisoformat(text).astimezone()
+        moment = datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
         raise BadInputError(f"--at {text!r} is not a time such as 2026-01-31T09:30") from None
+    if moment < datetime.now(UTC) - LATE:
+        raise BadInputError(
+            f"--at {text!r} is in the past ({moment:%Y-%m-%d %H:%M %z}); leave it out to start now"
+        )
+    return moment

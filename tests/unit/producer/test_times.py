@@ -23,12 +23,17 @@ def test_delays(text: str, delay: timedelta) -> None:
 
 
 def test_a_moment_with_its_offset() -> None:
-    expected = datetime(2026, 1, 31, 9, 30, tzinfo=timezone(timedelta(hours=2)))
-    assert start_time(None, "2026-01-31T09:30+02:00") == expected
+    expected = datetime(2999, 1, 31, 9, 30, tzinfo=timezone(timedelta(hours=2)))
+    assert start_time(None, "2999-01-31T09:30+02:00") == expected
 
 
 def test_a_moment_without_offset_is_local() -> None:
-    assert start_time(None, "2026-01-31T09:30") == datetime(2026, 1, 31, 9, 30).astimezone()
+    assert start_time(None, "2999-01-31T09:30") == datetime(2999, 1, 31, 9, 30).astimezone()
+
+
+def test_the_minute_that_has_begun_is_not_the_past() -> None:
+    now = datetime.now().astimezone().replace(second=0, microsecond=0)
+    assert start_time(None, f"{now:%Y-%m-%dT%H:%M}") == now
 
 
 def test_at_once() -> None:
@@ -42,6 +47,7 @@ def test_at_once() -> None:
         ("5m m", None, "--delay '5m m'"),
         ("-5", None, "--delay '-5'"),
         ("9" * 30, None, "too long"),
+        (None, "2026-01-31T09:30", "in the past"),
         (None, "tomorrow", "--at 'tomorrow'"),
         ("5m", "2026-01-31T09:30", "exclude each other"),
     ],
