@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from producer.cli import enqueue, jobs, push, verify
-from producer.cli.exits import EXPECTED_ERRORS, ExitCode, code_of_error
+from producer.cli.exits import EXPECTED_ERRORS, BadInputsError, ExitCode, code_of_error
 
 NAME = "push-queue"
 DISTRIBUTION = "registry-push-queue"
@@ -67,6 +67,10 @@ def run(arguments: list[str] | None = None) -> int:
         # Typer's own: unknown options, missing arguments, values of the wrong type.
         reason = error.format_message().replace("Value error, ", "").rstrip(".")
         return _fail(f"{reason} (see `{NAME} --help`)", ExitCode.BAD_INPUT)
+    except BadInputsError as several:
+        for each in several.errors:
+            _fail(str(each), ExitCode.BAD_INPUT)
+        return ExitCode.BAD_INPUT
     except EXPECTED_ERRORS as error:
         return _fail(str(error), code_of_error(error))
     except Exception as error:  # noqa: BLE001 - the outermost frame: no traceback reaches a user

@@ -18,7 +18,13 @@ from producer.cli.options import (
 )
 from producer.cli.output import as_json, print_json, print_notes
 from producer.cli.running import run
-from producer.cli.sources import Request, to_original_tags, to_targets
+from producer.cli.sources import (
+    Request,
+    check_archive,
+    remote_source,
+    to_original_tags,
+    to_targets,
+)
 from producer.cli.text import headline
 from producer.cli.times import duration, start_time
 from producer.cli.views import SilentView, choose_view
@@ -36,7 +42,7 @@ Examples:
 
 Writes the id of each job on a line of its own; with --wait, how each ended.
 
-The tar must be at the same path for the workers.
+The tar must be at the same path for the workers. If one of several is wrong, none is enqueued.
 """
 
 
@@ -53,6 +59,12 @@ def enqueue(
         str | None,
         typer.Option("--registry", metavar="HOST", help="Where --original-tags go: host:port."),
     ] = None,
+    remote_path: Annotated[
+        bool,
+        typer.Option(
+            "--remote-path", help="TAR is a path of the workers; do not look for it here."
+        ),
+    ] = False,
     image: ImageOption = None,
     platform: PlatformOption = None,
     compression: CompressionOption = "gzip",
@@ -94,7 +106,7 @@ def enqueue(
     json: JsonOption = False,
 ) -> ExitCode:
     """Enqueue image tars for pushing and return at once."""
-    requests = _requests(tars, to or [], original_tags, registry, image, platform)
+    requests = _requests(tars, to or [], original_tags, registry, remote_path, image, platform)
     if job_id is not None and len(requests) > 1:
         raise BadInputError(f"--id names one job, but this makes {len(requests)}")
     if cleanup and len({request.source for request in requests}) < len(requests):
@@ -169,6 +181,7 @@ def _requests(
     targets: list[str],
     original_tags: bool,
     registry: str | None,
+    remote_path: bool,
     image: str | None,
     platform: str | None,
 ) -> list[Request]:
@@ -178,9 +191,12 @@ def _requests(
         raise BadInputError("--original-tags and --registry HOST belong together")
     if image and original_tags:
         raise BadInputError("--image goes with --to; --original-tags pushes every image")
+    if remote_path and original_tags:
+        raise BadInputError("--remote-path goes with --to; --original-tags reads the tar here")
     if registry:
         return to_original_tags(tars, registry, platform)
-    return to_targets(tars, targets, image, platform)
+    check = remote_source if remote_path else check_archive
+    return to_targets(tars, targets, image, platform, check=check)
 
 
 def _label(text: str) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """Exit codes, and which error ends in which."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 
 from push_queue import (
@@ -26,6 +26,14 @@ class ExitCode(IntEnum):
 
 class BadInputError(Exception):
     """What was typed cannot be done; the message says why."""
+
+
+class BadInputsError(BadInputError):
+    """Several things that were typed cannot be done; each is an error of its own."""
+
+    def __init__(self, errors: Sequence[Exception]) -> None:
+        super().__init__("; ".join(map(str, errors)))
+        self.errors = errors
 
 
 # First match wins.

@@ -2,15 +2,17 @@
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from producer.cli.exits import BadInputError
+from producer.cli.exits import BadInputError, BadInputsError
 from registry_api_v2_client import (
     ImageArchive,
     Platform,
     Reference,
+    RegistryError,
     parse_reference,
     parse_repository_tag,
 )
@@ -20,6 +22,8 @@ from registry_api_v2_client.reference import (
     parse_registry_host,
     strip_registry,
 )
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +59,46 @@ def check_source(path: Path) -> Path:
     return path.absolute()
 
 
+def check_archive(path: Path) -> Path:
+    """The absolute path of an image tar. One that is compressed as a whole is read through.
+
+    Raises:
+        BadInputError: see ``check_source``.
+        TarReadError: not an image tar.
+    """
+    source = check_source(path)
+    with ImageArchive(source):
+        return source
+
+
+def remote_source(path: Path) -> Path:
+    """A path that the workers have, and that is not looked at here.
+
+    Raises:
+        BadInputError: not absolute, so that it would depend on a folder of this machine.
+    """
+    if not path.is_absolute():
+        raise BadInputError(f"{path} is not absolute: --remote-path takes the workers' full path")
+    return path
+
+
 def to_targets(
-    paths: Sequence[Path], targets: Sequence[str], image: str | None, platform: str | None = None
+    paths: Sequence[Path],
+    targets: Sequence[str],
+    image: str | None,
+    platform: str | None = None,
+    *,
+    check: Callable[[Path], Path] = check_source,
 ) -> list[Request]:
     """The job that pushes one tar to these targets.
 
     Raises:
+        BadInputsError: several tars fail ``check``.
         BadInputError: a tar cannot be read, or there are several for the same targets.
         ValidationError: a target is no reference, or the platform none.
     """
     platform = _platform(platform)
-    sources = [check_source(path) for path in paths]
+    sources = _each(check, paths)
     for target in targets:
         parse_reference(target)
     if len(sources) > 1:
@@ -82,6 +115,7 @@ def to_original_tags(
     """One job for each image in these tars, to the tags that it had, on another registry.
 
     Raises:
+        BadInputsError: several tars are wrong.
         BadInputError: a tar cannot be read, or an image in it has no tag.
         TarReadError: not an image tar.
         ValidationError: the registry, or a tag in the tar, cannot be pushed to; or the platform
@@ -91,8 +125,24 @@ def to_original_tags(
     host = parse_registry_host(registry)
     if parse_reference(f"{host}/app").registry != host:
         raise BadInputError(f"{registry!r} reads as a Docker Hub name; write host:port")
-    sources = [check_source(path) for path in paths]
-    return [request for source in sources for request in _images(source, host, platform)]
+    images = _each(lambda path: _images(check_source(path), host, platform), paths)
+    return [request for requests in images for request in requests]
+
+
+def _each(look: Callable[[Path], Found], paths: Iterable[Path]) -> list[Found]:
+    """What ``look`` finds of each path; all the bad ones are named at once, and none is taken."""
+    found: list[Found] = []
+    errors: list[Exception] = []
+    for path in paths:
+        try:
+            found.append(look(path))
+        except (BadInputError, RegistryError) as error:
+            errors.append(error)
+    if len(errors) > 1:
+        raise BadInputsError(errors)
+    if errors:
+        raise errors[0]
+    return found
 
 
 def _images(source: Path, registry: str, platform: str | None) -> list[Request]:

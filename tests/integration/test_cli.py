@@ -574,6 +574,13 @@ def test_output_into_a_closed_pipe_is_quiet(
         (["enqueue", "{tar}"], "--to REF"),
         (["enqueue", "{tar}", "--to", TARGET, "--original-tags"], "--to REF"),
         (["enqueue", "{tar}", "--original-tags"], "--registry"),
+        (["enqueue", __file__, "--to", TARGET], "test_cli.py"),
+        (["enqueue", "there.tar", "--to", TARGET, "--remote-path"], "not absolute"),
+        (
+            ["enqueue", "{tar}", "--original-tags", "--registry", "h:1", "--remote-path"],
+            "--remote-path goes with --to",
+        ),
+        (["enqueue", "{tar}", "--to", TARGET, "--at", "2020-01-31T09:30"], "in the past"),
         (["enqueue", "{tar}", "--to", TARGET, "--registry", "h:1"], "--original-tags"),
         (["enqueue", "{tar}", "--original-tags", "--registry", "http://h"], "http://h"),
     ],
@@ -584,6 +591,22 @@ def test_bad_input_is_named(here: Cli, tar: Path, arguments: list[str], reason: 
     assert reason in error_of(result)
     assert len(result.stderr.splitlines()) == 1
     assert result.stdout == ""
+
+
+def test_all_bad_tars_are_named_and_none_is_enqueued(here: Cli, tar: Path) -> None:
+    result = here(
+        "enqueue", "missing.tar", str(tar), __file__, "--original-tags", "--registry", "h:1"
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    first, second = result.stderr.splitlines()
+    assert ("missing.tar" in first, "test_cli.py" in second) == (True, True)
+    assert here("list").stdout.splitlines()[1:] == []
+
+
+def test_a_path_of_the_workers_is_enqueued_unseen(here: Cli) -> None:
+    result = here("enqueue", "/only/there.tar", "--to", TARGET, "--remote-path")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "/only/there.tar" in here("list").stdout
 
 
 def test_bad_input_ends_a_process_in_the_same_way(cli: Cli) -> None:

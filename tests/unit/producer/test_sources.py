@@ -3,8 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from producer.cli.exits import BadInputError
-from producer.cli.sources import Request, check_source, to_original_tags, to_targets
+from producer.cli.exits import BadInputError, BadInputsError
+from producer.cli.sources import (
+    Request,
+    check_archive,
+    check_source,
+    remote_source,
+    to_original_tags,
+    to_targets,
+)
 from registry_api_v2_client import TarReadError, ValidationError
 from tests.support.images import ARCHIVES, SEVERAL_IMAGES, docker_legacy, make_image, write_archive
 from tests.support.layouts import Layout
@@ -89,6 +96,31 @@ def test_original_tags_need_a_tar(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_text("no tar")
     with pytest.raises(TarReadError, match=r"a\.tar"):
         to_original_tags([tmp_path / "a.tar"], REGISTRY)
+
+
+def test_all_bad_tars_are_named_at_once(tar: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_text("no tar")
+    paths = [tmp_path / "a.tar", tar, tmp_path / "missing.tar"]
+    with pytest.raises(BadInputsError) as caught:
+        to_original_tags(paths, REGISTRY)
+    first, second = map(str, caught.value.errors)
+    assert ("a.tar" in first, "missing.tar" in second) == (True, True)
+
+
+def test_a_file_that_is_no_image_tar_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_text("no tar")
+    with pytest.raises(TarReadError, match=r"a\.tar"):
+        to_targets([tmp_path / "a.tar"], [TARGET], None, check=check_archive)
+
+
+def test_a_path_of_the_workers_is_not_looked_at() -> None:
+    path = Path("/only/there.tar")
+    assert to_targets([path], [TARGET], None, check=remote_source) == [Request(path, (TARGET,))]
+
+
+def test_a_path_of_the_workers_is_absolute() -> None:
+    with pytest.raises(BadInputError, match="not absolute"):
+        remote_source(Path("there.tar"))
 
 
 @pytest.mark.parametrize("registry", ["http://localhost:5000", "registry", "a/b", ""])
