@@ -6,7 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from push_queue import Compression, Priority, PushJob, Settings, make_job, new_job_id
-from registry_api_v2_client import Platform, ValidationError, parse_reference
+from registry_api_v2_client.exceptions import ValidationError
+from registry_api_v2_client.platforms import Platform
+from registry_api_v2_client.reference import parse_reference
 
 
 def describe_push(

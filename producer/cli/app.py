@@ -1,13 +1,17 @@
-"""The command line: global options, the commands, and what happens to errors."""
+"""The command line: global options, the commands, and what happens to errors.
+
+A command's module is loaded when the command is run, so that help and version are there at once.
+"""
 
 import sys
-from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
-from producer.cli import enqueue, jobs, push, verify
-from producer.cli.exits import EXPECTED_ERRORS, BadInputsError, ExitCode, code_of_error
+from producer.cli.exit_code import ExitCode
 
 NAME = "push-queue"
 DISTRIBUTION = "registry-push-queue"
@@ -16,20 +20,67 @@ EPILOG = """
 Exit status: 0 success, 1 a push failed, 2 bad input, 3 Redis cannot be reached.
 """
 
-app = typer.Typer(name=NAME, add_completion=False, epilog=EPILOG, pretty_exceptions_enable=False)
-app.command("push", epilog=push.EXAMPLES)(push.push)
-app.command("enqueue", epilog=enqueue.EXAMPLES)(enqueue.enqueue)
-app.command("status")(jobs.status)
-app.command("list")(jobs.list_jobs)
-app.command("watch")(jobs.watch)
-app.command("cancel")(jobs.cancel)
-app.command("retry")(jobs.retry)
-app.command("verify", epilog=verify.EXAMPLES)(verify.verify)
+
+class Entry(NamedTuple):
+    """Where a command is, and the first line of its help."""
+
+    module: str
+    function: str
+    summary: str
+
+
+COMMANDS = {
+    "push": Entry("push", "push", "Push an image tar now and show the progress."),
+    "enqueue": Entry("enqueue", "enqueue", "Enqueue image tars for pushing and return at once."),
+    "status": Entry("jobs", "status", "Show a job: state, targets, progress, attempts."),
+    "list": Entry("jobs", "list_jobs", "List jobs, the last enqueued first."),
+    "watch": Entry(
+        "jobs",
+        "watch",
+        "Show jobs as they go, until all of them end; without ids whatever runs, until Ctrl-C.",
+    ),
+    "cancel": Entry(
+        "jobs", "cancel", "Cancel a job: at once when it waits, by its worker when it runs."
+    ),
+    "retry": Entry("jobs", "retry", "Enqueue a finished job again."),
+    "verify": Entry(
+        "verify", "verify", "Check an image in a registry against a tar, layer by layer."
+    ),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Knows names and summaries; a command itself is loaded to be run."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for name, entry in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=entry.summary))
+
+    def resolve_command(self, *arguments: Any) -> tuple[str | None, Any, list[str]]:
+        name, _, rest = super().resolve_command(*arguments)
+        return name, load_command(name) if name else None, rest
+
+
+def load_command(name: str) -> Any:
+    """The command of that name, ready to be run."""
+    entry = COMMANDS[name]
+    module = import_module(f"producer.cli.{entry.module}")
+    alone = typer.Typer(add_completion=False)
+    alone.command(name, epilog=getattr(module, "EXAMPLES", None))(getattr(module, entry.function))
+    return get_command(alone)
+
+
+app = typer.Typer(
+    name=NAME, cls=LazyGroup, add_completion=False, epilog=EPILOG, pretty_exceptions_enable=False
+)
 
 
 def _print_version(wanted: bool) -> None:
     if not wanted:
         return
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         typer.echo(version(DISTRIBUTION))
     except PackageNotFoundError:
@@ -67,16 +118,22 @@ def run(arguments: list[str] | None = None) -> int:
         # Typer's own: unknown options, missing arguments, values of the wrong type.
         reason = error.format_message().replace("Value error, ", "").rstrip(".")
         return _fail(f"{reason} (see `{NAME} --help`)", ExitCode.BAD_INPUT)
-    except BadInputsError as several:
-        for each in several.errors:
+    except Exception as error:  # noqa: BLE001 - the outermost frame: no traceback reaches a user
+        return _report(error)
+
+
+def _report(error: Exception) -> ExitCode:
+    from producer.cli.exits import EXPECTED_ERRORS, BadInputsError, code_of_error
+
+    if isinstance(error, BadInputsError):
+        for each in error.errors:
             _fail(str(each), ExitCode.BAD_INPUT)
         return ExitCode.BAD_INPUT
-    except EXPECTED_ERRORS as error:
+    if isinstance(error, EXPECTED_ERRORS):
         return _fail(str(error), code_of_error(error))
-    except Exception as error:  # noqa: BLE001 - the outermost frame: no traceback reaches a user
-        return _fail(f"internal error: {type(error).__name__}: {error}", ExitCode.PUSH_FAILED)
+    return _fail(f"internal error: {type(error).__name__}: {error}", ExitCode.PUSH_FAILED)
 
 
-def _fail(message: str, code: ExitCode) -> int:
+def _fail(message: str, code: ExitCode) -> ExitCode:
     typer.echo(f"{NAME}: error: {' '.join(message.split())}", err=True)
     return code

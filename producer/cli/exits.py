@@ -1,8 +1,8 @@
 """Exit codes, and which error ends in which."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from enum import IntEnum
 
+from producer.cli.exit_code import ExitCode
 from push_queue import (
     InvalidJobError,
     InvalidSettingsError,
@@ -12,16 +12,7 @@ from push_queue import (
     RedisUnavailableError,
     UnknownJobError,
 )
-from registry_api_v2_client import RegistryError, TarReadError, ValidationError
-
-
-class ExitCode(IntEnum):
-    """What the command's exit status says."""
-
-    SUCCESS = 0
-    PUSH_FAILED = 1
-    BAD_INPUT = 2
-    NO_REDIS = 3
+from registry_api_v2_client.exceptions import RegistryError, TarReadError, ValidationError
 
 
 class BadInputError(Exception):

@@ -5,7 +5,8 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from producer.cli.exits import ExitCode, code_of_jobs
+from producer.cli.exit_code import ExitCode
+from producer.cli.exits import code_of_jobs
 from producer.cli.follow import follow
 from producer.cli.options import JobIdArgument, JsonOption, settings_of
 from producer.cli.output import as_json, print_job, print_json, print_table

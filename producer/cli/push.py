@@ -2,7 +2,8 @@
 
 import typer
 
-from producer.cli.exits import BadInputError, ExitCode, code_of_jobs
+from producer.cli.exit_code import ExitCode
+from producer.cli.exits import BadInputError, code_of_jobs
 from producer.cli.follow import follow, warn_without_workers
 from producer.cli.options import (
     CompressionOption,

@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from producer.cli.exits import BadInputError, BadInputsError
-from registry_api_v2_client import (
-    ImageArchive,
-    Platform,
-    Reference,
-    RegistryError,
-    parse_reference,
-    parse_repository_tag,
-)
+from registry_api_v2_client.archive.image_archive import ImageArchive
+from registry_api_v2_client.exceptions import RegistryError
+from registry_api_v2_client.platforms import Platform
 from registry_api_v2_client.reference import (
+    Reference,
     check_repository,
     check_tag,
+    parse_reference,
     parse_registry_host,
+    parse_repository_tag,
     strip_registry,
 )
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from producer.cli.exits import ExitCode
+from producer.cli.exit_code import ExitCode
 from producer.cli.options import (
     ImageOption,
     JsonOption,

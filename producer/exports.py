@@ -1,0 +1,45 @@
+"""What the package offers at its root."""
+
+from producer.queue import PushQueue
+from push_queue import (
+    Attempt,
+    BlobStatus,
+    Compression,
+    InvalidJobError,
+    InvalidSettingsError,
+    JobConflictError,
+    JobState,
+    JobStatus,
+    PushJob,
+    QueueError,
+    RedisRefusedError,
+    RedisUnavailableError,
+    Settings,
+    TargetResult,
+    UnknownJobError,
+    WaitTimeoutError,
+    WorkerInfo,
+    load_settings,
+)
+
+__all__ = [
+    "Attempt",
+    "BlobStatus",
+    "Compression",
+    "InvalidJobError",
+    "InvalidSettingsError",
+    "JobConflictError",
+    "JobState",
+    "JobStatus",
+    "PushJob",
+    "PushQueue",
+    "QueueError",
+    "RedisRefusedError",
+    "RedisUnavailableError",
+    "Settings",
+    "TargetResult",
+    "UnknownJobError",
+    "WaitTimeoutError",
+    "WorkerInfo",
+    "load_settings",
+]

@@ -1,0 +1,64 @@
+"""What a command loads before it can answer: people feel a tenth of a second."""
+
+import subprocess
+import sys
+
+import pytest
+
+from producer.cli import app
+from tests.support.processes import free_port
+from tests.support.servers import clean_environment
+
+HTTP = {"aiohttp", "registry_api_v2_client.client"}
+ALL = {*HTTP, "arq", "pydantic", "redis", "push_queue", "registry_api_v2_client"}
+
+LOADED = """
+import contextlib, io, sys
+from producer.cli.app import run
+with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    run(sys.argv[1:])
+print("\\n".join(sys.modules))
+"""
+
+
+def loaded(*arguments: str) -> set[str]:
+    """The modules that are there after a command, whose Redis is away."""
+    url = f"redis://127.0.0.1:{free_port()}"
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, *arguments],
+        env=clean_environment(PUSH_QUEUE_REDIS_URL=url),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("--version",)])
+def test_help_and_version_load_nothing_of_the_queue(arguments: tuple[str, ...]) -> None:
+    assert not loaded(*arguments) & ALL
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("status", "x"),
+        ("list",),
+        ("cancel", "x"),
+        ("retry", "x"),
+        ("enqueue", "/images/app.tar", "--remote-path", "--to", "localhost:15000/app:1"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_what_speaks_to_redis_loads_no_http_client(arguments: tuple[str, ...]) -> None:
+    modules = loaded(*arguments)
+    assert "redis" in modules
+    assert not modules & HTTP
+
+
+@pytest.mark.parametrize("name", app.COMMANDS)
+def test_summaries_are_those_of_the_commands(name: str) -> None:
+    command = app.load_command(name)
+    assert command.name == name
+    assert command.help.splitlines()[0] == app.COMMANDS[name].summary
