@@ -24,7 +24,7 @@ from .session import Answer
 
 _CLIENT_ID = "registry-push-queue"
 _DEFAULT_LIFETIME = 60.0
-"""Seconds a token lives when the token server does not say."""
+"""Seconds a token lives when the token server says nothing, or that it is over already."""
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 """What a header can carry, which is more than RFC 6750 allows."""
 _NO_POST = (404, 405)
@@ -153,6 +153,9 @@ def _token(what: str, body: bytes) -> Token:
         lifetime = float(answer.get("expires_in") or _DEFAULT_LIFETIME)
         if not _TOKEN.fullmatch(value) or not math.isfinite(lifetime):
             raise ValueError("no header can carry this token, or no clock this lifetime")
+        if lifetime <= 0:
+            # A token is to live this long at least; without it each request would ask for one.
+            lifetime = _DEFAULT_LIFETIME
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise CredentialsError(f"{what} answered without a token") from error
     return Token(value, lifetime)

@@ -292,6 +292,23 @@ async def test_a_token_that_expires_in_mid_upload(
         assert tokens.count("GET") >= 2
 
 
+@pytest.mark.parametrize("says", [0, -5])
+async def test_a_token_that_is_said_to_be_over_serves_many_requests(
+    says: int,
+    tmp_path: Path,
+    queue: PushQueue,
+    worker: StartWorker,
+    start_registry: StartRegistry,
+) -> None:
+    big = write_big_archive(tmp_path / "big.tar", [300_000, 50_000])
+    async with TokenServer(tmp_path / "tokens", login=GOOD, says=says) as tokens:
+        registry = start_registry(token_server=tokens)
+        worker(**auth_settings(registry.host))
+        job = await push(queue, big.path, f"{registry.host}/app:1")
+        assert (job.state, job.attempt) == (JobState.SUCCEEDED, 1), job.error
+        assert len(tokens.asked) <= 2
+
+
 @pytest.mark.parametrize("matches", [is_blob_head, is_patch, is_blob_put, is_manifest_put])
 async def test_a_token_that_expires_twice_within_one_request(
     matches: Predicate,
