@@ -431,7 +431,8 @@ def test_waiting_tells_how_each_ended(
     assert (good.returncode, good.stdout[:23]) == (0, "good succeeded: sha256:")
     bad = tar.with_name("bad.tar")
     bad.write_text("no tar")
-    failed = cli("enqueue", bad, "--to", f"{registry_host}/{repository}:2", "--wait", "--id", "bad")
+    target = f"{registry_host}/{repository}:2"
+    failed = cli("enqueue", bad, "--remote-path", "--to", target, "--wait", "--id", "bad")
     assert failed.returncode == 2
     assert re.fullmatch(r"bad failed: .*bad\.tar.* \(invalid_archive\)\n", failed.stdout)
     down = cli(
