@@ -106,6 +106,8 @@ class Settings(BaseSettings):
 
     registry_timeout_seconds: PositiveInt = REGISTRY_TIMEOUT_SECONDS
     """A registry that moves no byte for so long has failed."""
+    commit_timeout_seconds: PositiveInt = 600
+    """A registry may take so long to store a blob once it has all of it."""
     plain_http_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     insecure_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Registries whose certificate is not checked."""
@@ -177,6 +179,7 @@ class Settings(BaseSettings):
         """How registries are spoken to, as keywords of the library's ``RegistryClient``."""
         return {
             "timeout": self.registry_timeout_seconds,
+            "commit_timeout": self.commit_timeout_seconds,
             "plain_http_hosts": self.plain_http_hosts,
             "insecure_hosts": self.insecure_hosts,
             "certs_dir": self.registry_certs_dir,

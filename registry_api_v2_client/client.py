@@ -41,6 +41,7 @@ class RegistryClient:
         credentials: by registry host, or ``host/namespace``; hosts not named here use the logins
             of docker and Podman.
         timeout: seconds without any progress after which a request fails.
+        commit_timeout: seconds that a registry may take to store a blob once it has all of it.
         plain_http_hosts: hosts that are spoken to without TLS, besides loopback ones that neither
             have a folder in ``certs_dir`` nor are in ``insecure_hosts``.
         insecure_hosts: hosts whose certificate is not checked.
@@ -59,6 +60,7 @@ class RegistryClient:
         *,
         credentials: Mapping[str, Credentials] | None = None,
         timeout: float = 60.0,
+        commit_timeout: float = 600.0,
         plain_http_hosts: Collection[str] = (),
         insecure_hosts: Collection[str] = (),
         certs_dir: Path = DOCKER_CERTS_DIR,
@@ -72,6 +74,7 @@ class RegistryClient:
         self._transport = Transport(
             self._credentials,
             timeout=timeout,
+            commit_timeout=commit_timeout,
             tls=self._tls,
             plain_http_hosts=self._plain_http_hosts,
         )

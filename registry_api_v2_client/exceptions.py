@@ -208,9 +208,12 @@ class ManifestUnknownError(ResponseError):
 
 
 class BlobUnknownError(ResponseError):
-    """404: no such blob in that repository."""
+    """404: no such blob in that repository; of a manifest, some that it names."""
 
     kind = "blob_unknown"
+
+    digests: frozenset[str] = frozenset()
+    """Those that the registry names, if it does."""
 
 
 class UploadUnknownError(ResponseError):

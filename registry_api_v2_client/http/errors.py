@@ -71,6 +71,7 @@ _IMMUTABLE = re.compile(r"immutab|cannot be overwritten", re.IGNORECASE)
 # How OpenSSL says that a server wants a certificate from us, or another one; under TLS 1.3 only
 # after the handshake. https://www.rfc-editor.org/rfc/rfc8446#section-6.2
 _CERTIFICATE_ALERT = re.compile(r"\[SSL: \w*ALERT\w*_(CERTIFICATE|UNKNOWN_CA)")
+_DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
 _LONGEST_MESSAGE = 300
 _QUERY = re.compile(r"\?[^\s\"'<>?]*=[^\s\"'<>]*")
 _LONGEST_PAUSE = 86_400.0
@@ -86,9 +87,12 @@ def error_of(what: str, status: int, headers: Mapping[str, str], body: bytes) ->
     kind = kind or _BY_CODE.get(code or "") or _BY_STATUS.get(status)
     words = (str(status), code, message) if code or message else (str(status), _phrase(status))
     details = " ".join(filter(None, words))
-    return (kind or (ProtocolError if status < 400 else ResponseError))(
+    error = (kind or (ProtocolError if status < 400 else ResponseError))(
         f"{what}: {details}", status=status, code=code, retry_after=_retry_after(headers)
     )
+    if isinstance(error, BlobUnknownError):
+        error.digests = frozenset(digest.decode() for digest in _DIGEST.findall(body))
+    return error
 
 
 @contextmanager

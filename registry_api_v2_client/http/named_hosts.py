@@ -23,8 +23,8 @@ Addresses
     6.  Only http and https addresses are followed. A user name or password in one is dropped.
 
 Movement
-    7.  Redirects are followed for GET and HEAD alone, five at most. An upload that began over HTTPS
-        does not go on over HTTP.
+    7.  Redirects are followed for GET and HEAD, and for others where they keep the method (307,
+        308), five at most. An upload that began over HTTPS does not go on over HTTP.
 
 A name that resolves to another address a moment later gains nothing by it: over HTTPS the server
 would need the certificate for the name, and over HTTP no secret is sent to it.
@@ -35,6 +35,7 @@ import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Collection
 from enum import StrEnum
+from urllib.parse import quote
 
 from yarl import URL
 
@@ -43,6 +44,9 @@ from ..hosts import is_loopback
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[URL], Awaitable[Collection[Address]]]
+
+_LEGAL = "%:/?#[]@!$&'()*+,;=~"
+"""What a URL may hold besides letters, digits and ``-._``, escapes included."""
 
 
 def usable(url: URL) -> URL:
@@ -56,6 +60,19 @@ def usable(url: URL) -> URL:
     if url.scheme not in ("http", "https") or not url.host or not url.port:
         raise ValueError(f"{url.scheme!r} address without host or port")
     return url
+
+
+def joined(base: URL, address: str) -> URL:
+    """An address that a registry gave, absolute or relative to where it gave it.
+
+    What a URL may hold is left as it is: the query may carry the registry's signed state, which has
+    to come back byte for byte. Spaces and letters beyond ASCII are escaped, a fragment is dropped.
+
+    Raises:
+        ValueError: it is no http(s) address.
+    """
+    escaped = quote(address, safe=_LEGAL, errors="surrogateescape")
+    return usable(base.join(URL(escaped, encoded=True)).with_fragment(None))
 
 
 class Zone(StrEnum):

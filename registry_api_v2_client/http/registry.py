@@ -20,7 +20,6 @@ from ..exceptions import (
     RegistryError,
     ResponseError,
     TagImmutableError,
-    TokenExpiredError,
     UnauthorizedError,
     UnsupportedError,
     UploadUnknownError,
@@ -28,9 +27,9 @@ from ..exceptions import (
 from ..json_document import JsonDocumentError, parse_json
 from ..media_types import ANY_MANIFEST, OCTET_STREAM
 from ..reference import DOCKER_HUB, DOCKER_HUB_API
-from .named_hosts import usable
+from .named_hosts import joined, usable
 from .quirks import Quirks, quirks_of
-from .transport import Answer, Body, Sink, Transport
+from .transport import PIECE, Answer, Body, Pieces, Sink, Transport
 
 E = TypeVar("E", bound=RegistryError)
 
@@ -43,8 +42,6 @@ _PLAIN_PATH = re.compile(r"(?:/(?!\.\.?(?:/|$))[^/\\]+)+/?")
 _COUNT = re.compile(r"[0-9]{1,18}")
 _ACCEPT_MANIFEST = ", ".join(ANY_MANIFEST)
 _DIGEST_HEADER = "Docker-Content-Digest"
-_PIECE = 256 << 10
-"""Bytes handed to the socket at a time, so that time-outs are judged between two of these."""
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _STORED = {200, 201, 202, 204}
@@ -52,8 +49,9 @@ _STORED = {200, 201, 202, 204}
 
 Amazon ECR answers 201 to PATCH: https://github.com/openai/tart/issues/273
 """
-_NO_STREAM = {411, 413, 501}
-"""How a registry, or a proxy before it, refuses a body whose length it does not know or like."""
+_NO_STREAM = {307, 308, 411, 413, 501}
+"""How a registry, or a proxy before it, refuses a body whose length it does not know or like, or
+that it wants elsewhere: a stream cannot be sent again, chunks can."""
 
 
 @dataclass(slots=True)
@@ -329,6 +327,7 @@ class Registry:
             _with_digest(session.location, digest),
             content,
             what=f"end of the upload of {digest} to {session.repository}",
+            commits=True,
         )
         self._check_digest(answer, digest)
 
@@ -546,6 +545,7 @@ class Registry:
         headers: Mapping[str, str] | None = None,
         body: Body | None = None,
         sink: Sink | None = None,
+        commits: bool = False,
     ) -> Answer:
         url = self.url / target.lstrip("/") if isinstance(target, str) else target
         try:
@@ -559,6 +559,7 @@ class Registry:
                 headers=headers,
                 body=body,
                 sink=sink,
+                commits=commits,
             )
         except RegistryError as error:
             self._own(error)
@@ -574,6 +575,7 @@ class Registry:
         ok: Collection[int] = _STORED,
         headers: Mapping[str, str] | None = None,
         body: Body | None = None,
+        commits: bool = False,
     ) -> Answer:
         """A request of an upload under way, for which a plain 404 means that it is not.
 
@@ -582,7 +584,14 @@ class Registry:
         scope = _push(session.repository)
         try:
             return await self._request(
-                method, url, scope=scope, what=what, ok=ok, headers=headers, body=body
+                method,
+                url,
+                scope=scope,
+                what=what,
+                ok=ok,
+                headers=headers,
+                body=body,
+                commits=commits,
             )
         except NameUnknownError as error:
             if error.code:
@@ -590,7 +599,14 @@ class Registry:
             raise self._own(UploadUnknownError(str(error), status=error.status)) from error
 
     async def _send_content(
-        self, session: UploadSession, method: str, url: URL, content: bytes, *, what: str
+        self,
+        session: UploadSession,
+        method: str,
+        url: URL,
+        content: bytes,
+        *,
+        what: str,
+        commits: bool = False,
     ) -> Answer:
         """Send the next bytes of a blob, with their place in it where they are not all of it.
 
@@ -600,15 +616,10 @@ class Registry:
         headers = {"Content-Type": OCTET_STREAM, "Content-Length": str(len(content))}
         if content and (session.offset or method == "PATCH"):
             headers["Content-Range"] = f"{session.offset}-{session.offset + len(content) - 1}"
-        body = _Pieces(content) if len(content) > _PIECE else content
-        try:
-            return await self._in_session(
-                session, method, url, what=what, headers=headers, body=body
-            )
-        except TokenExpiredError:
-            return await self._in_session(
-                session, method, url, what=what, headers=headers, body=body
-            )
+        body = Pieces(content) if len(content) > PIECE else content
+        return await self._in_session(
+            session, method, url, what=what, headers=headers, body=body, commits=commits
+        )
 
     def _session(self, repository: str, answer: Answer) -> UploadSession:
         chunk = self._quirks.chunk_size(answer.headers, wanted=self._wants_chunks)
@@ -637,8 +648,7 @@ class Registry:
     def _join(self, answer: Answer, address: str) -> URL:
         """An address that the registry gave, absolute or relative to where it gave it."""
         try:
-            # The query carries the registry's signed state: it must come back byte for byte.
-            return usable(answer.url.join(URL(address, encoded=True)))
+            return joined(answer.url, address)
         except ValueError as error:
             raise self._own(
                 ProtocolError(f"{self.host} sent an unusable address", status=answer.status)
@@ -667,17 +677,6 @@ class Registry:
 
     def _own(self, error: E) -> E:
         return _failure_of(self.name, error)
-
-
-class _Pieces:
-    """Bytes at hand as a body that can be sent again."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = memoryview(content)
-
-    async def __aiter__(self) -> AsyncIterator[memoryview]:
-        for start in range(0, len(self._content), _PIECE):
-            yield self._content[start : start + _PIECE]
 
 
 def _path(repository: str, kind: str, name: str) -> str:

@@ -26,7 +26,23 @@ _USER_AGENT = "registry-push-queue"
 _STRIDE = 1 << 20
 """Bytes of a long answer that make progress: fewer in the time of one timeout are a drip."""
 
-Body = bytes | AsyncIterable[bytes | memoryview]
+PIECE = 256 << 10
+"""Bytes handed to the socket at a time, so that time-outs are judged between two of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Bytes as a body that is sent piece by piece, and again if need be."""
+
+    content: bytes
+
+    async def __aiter__(self) -> AsyncIterator[memoryview]:
+        view = memoryview(self.content)
+        for start in range(0, len(view), PIECE):
+            yield view[start : start + PIECE]
+
+
+Body = bytes | Pieces | AsyncIterable[bytes | memoryview]
 Sink = Callable[[bytes], Awaitable[None]]
 """Takes the body of a 200 piece by piece, however long it is."""
 
@@ -47,14 +63,16 @@ class HttpSession:
     ``timeout`` is the seconds in which a request must be answered whole, counted from its start and
     anew from each block of a streamed body, either way: what moves may take as long as it needs,
     and an answer that drips may not. The time that a body itself takes to come is nobody's silence:
-    the slowest of several registries sets its pace.
+    the slowest of several registries sets its pace. Of a request that commits an upload, for which
+    a registry may have to read the blob again, the answer may take ``commit_timeout``.
 
     Raises:
         ValidationError: no folder of certificates, or the environment names a proxy that is none.
     """
 
-    def __init__(self, *, timeout: float, tls: TlsSettings) -> None:
+    def __init__(self, *, timeout: float, commit_timeout: float, tls: TlsSettings) -> None:
         self._timeout = timeout
+        self._commit_timeout = max(timeout, commit_timeout)
         self._tls = TlsContexts(tls)
         self._proxies = Proxies()
         self._session = aiohttp.ClientSession(
@@ -81,6 +99,7 @@ class HttpSession:
         headers: Mapping[str, str],
         body: Body | None = None,
         sink: Sink | None = None,
+        commits: bool = False,
     ) -> Answer:
         """Send one request, on behalf of a registry, and read its answer.
 
@@ -96,8 +115,9 @@ class HttpSession:
         context = await self._tls.context(_host(url), _host(registry))
         try:
             with translated(url):
-                async with asyncio.timeout(self._timeout) as timeout:
-                    silence = _Silence(timeout, self._timeout)
+                answer_seconds = self._commit_timeout if commits else self._timeout
+                async with asyncio.timeout(answer_seconds) as timeout:
+                    silence = _Silence(timeout, self._timeout, answer_seconds)
                     if body is not None and not isinstance(body, bytes):
                         stream = _WatchedBody(body, silence)
                     async with self._session.request(
@@ -123,6 +143,11 @@ class HttpSession:
             raise
         if stream and stream.failure:
             raise stream.failure
+        if stream and stream.cut_short and response.status < 300:
+            raise ProtocolError(
+                f"{_host(url)} answered {response.status} before it had read what it was sent",
+                status=response.status,
+            )
         return Answer(response.status, response.headers, content, url)
 
     async def addresses(self, url: URL) -> list[Address]:
@@ -171,9 +196,10 @@ class _Request(aiohttp.ClientRequest):
 class _Silence:
     """What a timeout counts: the time without progress for which we wait for the other side."""
 
-    def __init__(self, timeout: asyncio.Timeout, seconds: float) -> None:
+    def __init__(self, timeout: asyncio.Timeout, seconds: float, answer_seconds: float) -> None:
         self._timeout = timeout
         self._seconds = seconds
+        self._answer_seconds = answer_seconds
         self._loop = asyncio.get_running_loop()
         self._answered = False
 
@@ -185,6 +211,11 @@ class _Silence:
         """The other side waits for us, unless it has answered without having heard all."""
         if not self._answered:
             self._end_at(None)
+
+    def sent(self) -> None:
+        """All is sent, and we wait for the answer."""
+        if not self._answered:
+            self._end_at(self._loop.time() + self._answer_seconds)
 
     def answered(self) -> None:
         self._answered = True
@@ -203,6 +234,12 @@ class _WatchedBody:
         self._body = body
         self._silence = silence
         self.failure: Exception | None = None
+        self._ended = False
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether the body was left off; of one with a length the other side sees the end first."""
+        return not self._ended and not isinstance(self._body, Pieces)
 
     async def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
         self._silence.pause()
@@ -214,7 +251,8 @@ class _WatchedBody:
         except Exception as error:
             self.failure = error
             raise
-        self._silence.begin()
+        self._ended = True
+        self._silence.sent()
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

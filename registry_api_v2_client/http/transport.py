@@ -11,18 +11,19 @@ from ..exceptions import ProtocolError, TokenExpiredError
 from .auth import Authenticator, Authorization
 from .credential_store import CredentialStore
 from .errors import error_of
-from .named_hosts import NamedHosts, usable
-from .session import Answer, Body, HttpSession, Sink
+from .named_hosts import NamedHosts, joined
+from .session import PIECE, Answer, Body, HttpSession, Pieces, Sink
 from .tls import TlsSettings
 from .tokens import TokenServer
 
-__all__ = ["Answer", "Body", "Sink", "Transport"]
+__all__ = ["PIECE", "Answer", "Body", "Pieces", "Sink", "Transport"]
 
 _MOST_RENEWALS = 3
 """Tokens got for one request: each may be refused, if its server and the registry disagree."""
 _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _READING = ("GET", "HEAD")
+_KEEPING_THE_METHOD = (307, 308)
 
 
 class Transport:
@@ -32,6 +33,7 @@ class Transport:
         credentials: whom we are; nobody without them.
         timeout: the seconds without any progress (connecting, a block sent, an answer) after which
             a request fails; an upload that moves may take as long as it needs.
+        commit_timeout: the seconds that the answer to the end of an upload may take.
         tls: certificates; docker's folder without it.
         plain_http_hosts: ``host[:port]`` that may be token servers without TLS.
 
@@ -44,10 +46,13 @@ class Transport:
         credentials: CredentialStore | None = None,
         *,
         timeout: float = 60.0,
+        commit_timeout: float = 600.0,
         tls: TlsSettings | None = None,
         plain_http_hosts: Collection[str] = (),
     ) -> None:
-        self._session = HttpSession(timeout=timeout, tls=tls or TlsSettings())
+        self._session = HttpSession(
+            timeout=timeout, commit_timeout=commit_timeout, tls=tls or TlsSettings()
+        )
         self._named_hosts = NamedHosts(plain_http_hosts, self._session.addresses)
         self._auth = Authenticator(
             credentials or CredentialStore(), TokenServer(self._named_hosts, self._send)
@@ -65,13 +70,16 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         body: Body | None = None,
         sink: Sink | None = None,
+        commits: bool = False,
     ) -> Answer:
         """Send one request and return the answer if its status is in ``ok``.
 
-        A GET or HEAD follows redirects, unless ``ok`` says that these are an answer.
+        Redirects are followed, unless ``ok`` says that these are an answer: of a GET or HEAD all,
+        of others those that keep the method, if the body can be sent again.
 
         ``registry`` is the registry's own URL: only requests to it carry authorization, not those
-        to a storage host that it points at. ``what`` names the operation in errors. A streamed
+        to a storage host that it points at. ``what`` names the operation in errors; one that
+        ``commits`` an upload is given the time for that. A streamed
         body cannot be sent twice: where the registry asks for new authorization in the middle of
         one, TokenExpiredError tells the caller to start over.
 
@@ -93,6 +101,7 @@ class Transport:
                 body=body,
                 ok=ok,
                 sink=sink,
+                commits=commits,
             )
             if answer.status in ok:
                 return answer
@@ -101,7 +110,7 @@ class Transport:
             challenge = ", ".join(answer.headers.getall("WWW-Authenticate", ()))
             if not await self._auth.renew(registry, scope, challenge, current, again=renewals > 0):
                 break
-            if body is not None and not isinstance(body, bytes):
+            if not _can_be_sent_again(body):
                 raise TokenExpiredError(f"{host}: {what}: the token expired", status=401)
         nobody = answer.status in (401, 403) and _is_anonymous(current)
         operation = f"{host}: {what}{' without credentials' if nobody else ''}"
@@ -129,32 +138,50 @@ class Transport:
         body: Body | None = None,
         ok: Collection[int] = (),
         sink: Sink | None = None,
+        commits: bool = False,
     ) -> Answer:
         """Send a request and follow its redirects; ``authorization`` is for its origin alone."""
         origin = url.origin()
         for _ in range(_MOST_REDIRECTS + 1):
             own = {"Authorization": authorization} if authorization else {}
             answer = await self._session.send(
-                method, url, registry=registry, headers={**headers, **own}, body=body, sink=sink
+                method,
+                url,
+                registry=registry,
+                headers={**headers, **own},
+                body=body,
+                sink=sink,
+                commits=commits,
             )
             location = answer.headers.get("Location")
-            redirected = answer.status in _REDIRECTS and answer.status not in ok
-            if method not in _READING or not redirected or not location:
+            redirected = answer.status in _followed(method, body) and answer.status not in ok
+            if not redirected or not location:
                 return answer
             try:
-                url = usable(url.join(URL(location, encoded=True)))
+                url = joined(url, location)
             except ValueError as error:
                 raise ProtocolError(
                     f"{registry.host_port_subcomponent} redirects to what is no http(s) URL",
                     status=0,
                 ) from error
-            await self._named_hosts.check(registry, url)
+            await self._named_hosts.check(registry, url, sending=method not in _READING)
             if url.origin() != origin:
                 authorization = None
         raise ProtocolError(
             f"{registry.host_port_subcomponent} redirects more than {_MOST_REDIRECTS} times",
             status=answer.status,
         )
+
+
+def _followed(method: str, body: Body | None) -> Collection[int]:
+    """The redirects that are followed."""
+    if method in _READING:
+        return _REDIRECTS
+    return _KEEPING_THE_METHOD if _can_be_sent_again(body) else ()
+
+
+def _can_be_sent_again(body: Body | None) -> bool:
+    return body is None or isinstance(body, bytes | Pieces)
 
 
 def _is_anonymous(authorization: Authorization | None) -> bool:

@@ -5,13 +5,15 @@ manifests by digest, then one PUT for each tag.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
 from ..archive.model import ArchiveContent, ArchiveImage
 from ..archive.source_file import SourceFile
 from ..archive.tar_index import Member
+from ..exceptions import BlobUnknownError
 from ..models import BlobInfo
 from ..retry import Retrier, RetryPolicy
 from .blob_push import BlobPush
@@ -206,10 +208,39 @@ class _ImagePush:
         )
 
     async def _write(self, manifests: PlannedManifests, destination: Destination) -> None:
-        await self._manifests.write(destination.target, manifests)
+        try:
+            await self._manifests.write(destination.target, manifests)
+        except BlobUnknownError as error:
+            await self._send_again(destination, error.digests)
+            with _explained(destination.host):
+                await self._manifests.write(destination.target, manifests)
         await self._manifests.tag(destination.target, manifests)
         self._destinations.done(destination)
+
+    async def _send_again(self, destination: Destination, digests: Collection[str]) -> None:
+        """Send blobs that the registry only says it has: those of the digests, or else all."""
+        blobs = {source: await self._blobs.known(source) for source in self._plan.sources}
+        named = [source for source, blob in blobs.items() if blob and blob.digest in digests]
+        lacking = named or list(blobs)
+        await destination.uploader.disbelieve(filter(None, map(blobs.get, lacking)))
+        await together(self._blobs.bring(source, Destinations([destination])) for source in lacking)
 
     def _report(self, destination: Destination, state: BlobState) -> None:
         for source in self._plan.sources:
             destination.uploader.report(source, source.size if state.final else 0, state)
+
+
+@contextmanager
+def _explained(registry: str) -> Iterator[None]:
+    """Say what to make of a registry that lacks blobs which it has just been sent."""
+    try:
+        yield
+    except BlobUnknownError as error:
+        explained = BlobUnknownError(
+            f"{error}; {registry} said that it had these blobs, and lacks them after they were "
+            "sent again: does it cache what its garbage collection has deleted?",
+            status=error.status,
+            code=error.code,
+        )
+        explained.registry = error.registry
+        raise explained from error

@@ -3,9 +3,10 @@
 A tag that can be seen stands for an image whose signatures are there already.
 """
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
-from ..exceptions import DigestMismatchError
+from ..exceptions import DeniedError, DigestMismatchError, UnauthorizedError, UnsupportedError
 from ..http.registry import Registry
 from ..retry import Retrier
 from .manifests import BuiltManifest
@@ -38,8 +39,10 @@ class ManifestPush:
     async def is_there(self, target: Target, manifests: PlannedManifests) -> bool:
         """Whether the repository has all of them; what an index names is there with the index."""
         for manifest in (manifests.main, *manifests.companions):
-            if await self._digest_of(target, manifest.digest) != manifest.digest:
-                return False
+            with suppress(DeniedError, UnsupportedError):  # one that will not say gets them
+                if await self._digest_of(target, manifest.digest) == manifest.digest:
+                    continue
+            return False
         return True
 
     async def write(self, target: Target, manifests: PlannedManifests) -> None:
@@ -80,10 +83,17 @@ class ManifestPush:
         return stored == manifest.digest
 
     async def _read_back(self, target: Target, tag: str, manifest: BuiltManifest) -> None:
-        """One GET by tag: the bytes pushed come back only if tag and digest both lead to them."""
+        """One GET by tag: the bytes pushed come back only if tag and digest both lead to them.
+
+        The registry has taken the tag already, so one that is not to be read leaves it as it is.
+        """
+        shown = True
 
         async def check() -> None:
+            nonlocal shown
+            shown = True
             stored = await target.registry.stored_digest(target.repository, tag)
+            shown = stored is not None
             if stored != manifest.digest:
                 raise DigestMismatchError(
                     f"{target.reference(tag)} reads back as {stored or 'nothing'} instead of "
@@ -92,7 +102,16 @@ class ManifestPush:
                 )
 
         # Some registries show a new tag only after a moment.
-        await self._retrier.run(check)
+        policy = self._retrier.policy
+        patient = replace(self._retrier, policy=replace(policy, attempts=2 * policy.attempts))
+        try:
+            await patient.run(check)
+        except (DeniedError, UnauthorizedError) as error:
+            self.notes[f"{target.reference(tag)} was written, but not read back: {error}"] = None
+        except DigestMismatchError:
+            if shown:
+                raise
+            self.notes[f"{target.reference(tag)} was written, but is not to be seen yet"] = None
 
     async def _tag_companion(self, target: Target, tag: str, manifest: BuiltManifest) -> None:
         """Whoever signed the image since the archive was saved must not lose the signature."""

@@ -1,13 +1,15 @@
 """Brings single blobs to one repository, by the cheapest way that works."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 
 from ..exceptions import (
+    DeniedError,
     DigestMismatchError,
     RegistryError,
     ResponseError,
+    UnsupportedError,
     UploadUnknownError,
 )
 from ..http.registry import Registry, UploadSession
@@ -36,6 +38,7 @@ class BlobUploader:
         self._ledger = ledger
         self._uploads = uploads
         self._on_progress = on_progress
+        self._believes = True
 
     @property
     def host(self) -> str:
@@ -44,11 +47,18 @@ class BlobUploader:
     def report(self, source: BlobSource, done: int, state: BlobState) -> None:
         self._on_progress(BlobProgress(self.repository, source.digest, source.size, done, state))
 
+    async def disbelieve(self, blobs: Iterable[BlobInfo]) -> None:
+        """The registry lacks blobs that it said it has: it is sent them without being asked."""
+        self._believes = False
+        for blob in blobs:
+            for holder in await self._ledger.repositories(self.host, blob.digest):
+                await self._ledger.forget_repository(self.host, holder, blob.digest)
+
     async def find(self, source: BlobSource, blob: BlobInfo | None) -> bool:
         """Have the blob without sending it: it is there already, or in a repository near by."""
-        if blob is None:
+        if blob is None or not self._believes:
             return False
-        if await self.registry.has_blob(self.repository, blob.digest, blob.size):
+        if await self._is_there(blob):
             state = BlobState.EXISTS
         elif await self._mount(blob.digest):
             state = BlobState.MOUNTED
@@ -120,9 +130,17 @@ class BlobUploader:
                 raise
             await self.registry.abandon_upload(session)
 
+    async def _is_there(self, blob: BlobInfo) -> bool:
+        """Whether the registry says so; one that will not say gets the blob."""
+        with suppress(DeniedError, UnsupportedError):
+            return await self.registry.has_blob(self.repository, blob.digest, blob.size)
+        return False
+
     async def _has(self, blob: BlobInfo) -> bool:
         with suppress(RegistryError):
-            return await self.registry.has_blob(self.repository, blob.digest, blob.size)
+            return self._believes and await self.registry.has_blob(
+                self.repository, blob.digest, blob.size
+            )
         return False
 
     async def _open(self, source: BlobSource) -> UploadSession:

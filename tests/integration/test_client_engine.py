@@ -58,7 +58,7 @@ async def push(
     patience: float = 30,
 ) -> PushedImage:
     """Push the only image of a tar as `repository:1` to each of the repositories."""
-    async with Transport(timeout=patience) as transport:
+    async with Transport(timeout=patience, commit_timeout=patience) as transport:
         targets = [Target(Registry(transport, url), name, ("1",)) for name in repositories]
         with ImageArchive(path) as archive:
             return await pusher.push(

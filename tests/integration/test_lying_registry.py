@@ -4,12 +4,15 @@ The rules are in `registry_api_v2_client/http/named_hosts.py`.
 """
 
 import asyncio
+import hashlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from yarl import URL
 
 from registry_api_v2_client import (
     Credentials,
@@ -19,6 +22,7 @@ from registry_api_v2_client import (
     RegistryError,
     RegistryUnavailableError,
     UnauthorizedError,
+    UploadUnknownError,
 )
 from registry_api_v2_client.http.registry import Registry, UploadSession
 from tests.support.certificates import Authority
@@ -35,8 +39,11 @@ BASIC = {"WWW-Authenticate": 'Basic realm="x"'}
 SIGNED_IN = {"Authorization": GOOD.basic}
 UPLOAD = "/v2/app/blobs/uploads/"
 DRIP_SECONDS = 0.02
+BLOB = b"blob" * 100_000
+DIGEST = f"sha256:{hashlib.sha256(BLOB).hexdigest()}"
 
 Answer = Callable[[], AsyncIterator[bytes]]
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
 
 
 def client_of(*hosts: str, **options: Any) -> RegistryClient:
@@ -121,11 +128,125 @@ async def test_a_redirect_to_where_a_registry_has_no_business(location: str, rea
             await tags(registry)
 
 
-async def test_what_changes_something_is_not_redirected() -> None:
-    redirect = Exchange("POST", UPLOAD, Reply(307, {"Location": "/elsewhere"}))
-    async with ScriptedServer(redirect) as registry, client_of() as client:
-        with pytest.raises(ProtocolError, match="307"):
-            await client.registry(registry.url).start_upload("app")
+@pytest.mark.parametrize("status", [307, 308])
+async def test_an_upload_is_redirected_without_authorization(status: int) -> None:
+    started = Reply(202, {"Location": "/upload?sig=1"})
+    async with ScriptedServer(
+        Exchange("POST", "/elsewhere", started),
+        Exchange("PATCH", "/upload?sig=1", Reply(202), check=lambda body: _is(body, b"chunk")),
+        Exchange("PUT", f"/upload?sig=1&digest={DIGEST}", Reply(201)),
+    ) as storage:
+        away = Reply(status, {"Location": f"{storage.url}/elsewhere"})
+        async with (
+            ScriptedServer(Exchange("POST", UPLOAD, away)) as server,
+            client_of(server.host, storage.host) as client,
+        ):
+            registry = client.registry(server.url)
+            session = await registry.start_upload("app")
+            await registry.upload_chunk(session, b"chunk")
+            await registry.finish_upload(session, DIGEST)
+        assert authorizations(storage) == [None, None, None]
+
+
+async def test_bytes_and_manifests_are_sent_again_where_a_redirect_leads() -> None:
+    manifest = "/v2/app/manifests/1"
+    async with (
+        ScriptedServer(
+            Exchange(
+                "PUT", f"/upload?digest={DIGEST}", Reply(307, {"Location": "/node-2"}), SIGNED_IN
+            ),
+            Exchange("PUT", "/node-2", Reply(201), SIGNED_IN, check=lambda body: _is(body, BLOB)),
+            Exchange("PUT", manifest, Reply(308, {"Location": "/node-3"}), SIGNED_IN),
+            Exchange("PUT", "/node-3", Reply(201), SIGNED_IN, check=lambda body: _is(body, b"{}")),
+            Exchange("GET", TAGS, Reply(401, BASIC)),
+            Exchange("GET", TAGS, TAGS_ANSWER, SIGNED_IN),
+        ) as server,
+        client_of(server.host) as client,
+    ):
+        registry = client.registry(server.url)
+        await registry.tags("app")
+        session = UploadSession("app", URL(f"{server.url}/upload"))
+        await registry.finish_upload(session, DIGEST, BLOB)
+        await registry.put_manifest("app", "1", b"{}", "application/json", DIGEST)
+
+
+async def test_a_stream_that_is_wanted_elsewhere_is_sent_in_chunks() -> None:
+    async def blocks() -> AsyncIterator[memoryview]:
+        yield memoryview(b"block")
+
+    redirect = Exchange("PATCH", "/upload", Reply(307, {"Location": "/node-2"}))
+    async with ScriptedServer(redirect) as server, client_of() as client:
+        session = UploadSession("app", URL(f"{server.url}/upload"))
+        with pytest.raises(UploadUnknownError, match=r"307.*trying in chunks"):
+            await client.registry(server.url).upload_blocks(session, blocks())
+
+
+async def test_an_answer_before_the_body_was_read_is_no_success() -> None:
+    async def blocks() -> AsyncIterator[memoryview]:
+        for _ in range(64):
+            yield memoryview(bytes(1 << 20))
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 202 Accepted\r\nLocation: /u\r\nContent-Length: 0\r\n\r\n")
+        await reader.read()
+
+    server = await asyncio.start_server(_until_closed(talk), "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, client_of() as client:
+        session = UploadSession("app", URL(f"{url}/upload"))
+        with pytest.raises(ProtocolError, match="answered 202 before it had read"):
+            await client.registry(url).upload_blocks(session, blocks())
+
+
+async def test_an_upload_is_not_redirected_where_a_registry_has_no_business() -> None:
+    redirect = Exchange("POST", UPLOAD, Reply(307, {"Location": "http://169.254.169.254/"}))
+    async with ScriptedServer(redirect) as server, client_of() as client:
+        with pytest.raises(ProtocolError, match="a link-local address"):
+            await client.registry(server.url).start_upload("app")
+
+
+@pytest.mark.parametrize(
+    ("location", "asked"),
+    [
+        ("/upload?sig=a%2Fb%20c#part", "/upload?sig=a%2Fb%20c"),
+        ("/up load?sig=1 2", "/up%20load?sig=1%202"),
+        ("/아?sig=ü", "/%EC%95%84?sig=%C3%BC"),
+        ("/upload?sig=1+2~'()*!;,$&x=[1]", "/upload?sig=1+2~'()*!;,$&x=[1]"),
+    ],
+)
+async def test_a_location_that_is_no_url_in_full_is_made_one(location: str, asked: str) -> None:
+    separator = "&" if "?" in asked else "?"
+    answer = (
+        f"HTTP/1.1 202 Accepted\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+    ).encode()
+    seen: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := (await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")[0]:
+            seen.append(line)
+            writer.write(answer)
+
+    server = await asyncio.start_server(_until_closed(talk), "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, client_of() as client:
+        registry = client.registry(url)
+        session = await registry.start_upload("app")
+        await registry.finish_upload(session, DIGEST)
+    assert seen[1] == f"PUT {asked}{separator}digest={DIGEST} HTTP/1.1".encode()
+
+
+def _until_closed(talk: Talk) -> Talk:
+    async def talk_until_closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            await talk(reader, writer)
+        writer.close()
+
+    return talk_until_closed
+
+
+def _is(body: bytes, expected: bytes) -> None:
+    assert body == expected
 
 
 # Uploads elsewhere

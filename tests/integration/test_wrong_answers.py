@@ -1,11 +1,13 @@
 """Registries whose answers are wrong: each ends in an error that says so, none in a hang."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from registry_api_v2_client import (
     BlobUnknownError,
@@ -16,14 +18,16 @@ from registry_api_v2_client import (
     list_tags,
     push_docker_tar,
 )
+from registry_api_v2_client.archive.image_archive import ImageArchive
 from registry_api_v2_client.http import registry as registry_module
 from registry_api_v2_client.http.registry import Registry, UploadSession
 from registry_api_v2_client.http.transport import Transport
-from registry_api_v2_client.push.engine import ImagePusher
+from registry_api_v2_client.push.engine import ImagePusher, Target
 from registry_api_v2_client.push.ledger import MemoryLedger
 from tests.support.big_images import write_big_archive
 from tests.support.images import ARCHIVES, sha256_digest
 from tests.support.local_server import LocalServer
+from tests.support.proxy import FaultProxy, Request, is_blob_put, is_patch
 from tests.support.pushes import FEW_AND_FAST, push
 from tests.support.spec_registry import Handler, SpecRegistry
 
@@ -191,19 +195,120 @@ async def test_a_manifest_that_is_not_what_was_asked_for(claim: str | None) -> N
             await get_manifest(server.url, "app", reference)
 
 
-@pytest.mark.parametrize("manifest", [b'{"config": {}}', None])
-async def test_a_tag_that_reads_back_as_something_else(
-    manifest: bytes | None, tmp_path: Path
-) -> None:
+async def test_a_tag_that_reads_back_as_something_else(tmp_path: Path) -> None:
+    manifest = b'{"config": {}}'
+
     async def lie(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
-        if request.method == "GET" and request.path.endswith("/manifests/1"):
-            return web.Response(body=manifest, status=200 if manifest else 404)
-        return answer
+        return web.Response(body=manifest) if _reads_tag(request) else answer
 
     async with LyingRegistry(lie) as registry:
-        stored = sha256_digest(manifest) if manifest else "nothing"
+        stored = sha256_digest(manifest)
         with pytest.raises(DigestMismatchError, match=f"app:1 reads back as {stored} instead of"):
             await push(pusher(), ARCHIVES["containerd"](tmp_path).path, f"{registry.url}/app")
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(404, "not to be seen yet"), (403, "not read back"), (401, "not read back")],
+)
+async def test_a_tag_that_may_not_be_read_back_is_written_all_the_same(
+    status: int, said: str, tmp_path: Path
+) -> None:
+    async def refuse(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+        return web.Response(status=status) if _reads_tag(request) else answer
+
+    async with LyingRegistry(refuse) as registry:
+        path = ARCHIVES["containerd"](tmp_path).path
+        pushed = await push(pusher(), path, f"{registry.url}/app")
+        assert registry.repositories["app"].tags == {"1": pushed.digest}
+    (note,) = pushed.notes
+    assert note.startswith(f"{registry.host}/app:1 was written, but ")
+    assert said in note
+
+
+def _reads_tag(request: web.Request) -> bool:
+    return request.method == "GET" and request.path.endswith("/manifests/1")
+
+
+@pytest.mark.parametrize("status", [403, 405])
+async def test_who_may_not_ask_for_blobs_sends_them(status: int, tmp_path: Path) -> None:
+    async def refuse(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+        return web.Response(status=status) if request.method == "HEAD" else answer
+
+    async with LyingRegistry(refuse) as registry:
+        path = ARCHIVES["containerd"](tmp_path).path
+        pushed = await push(pusher(), path, f"{registry.url}/app")
+        assert registry.repositories["app"].tags == {"1": pushed.digest}
+
+
+# Blobs that are only said to be there
+
+
+def claims_all_blobs() -> LyingRegistry:
+    """As after a garbage collection that its cache has not heard of."""
+
+    async def lie(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+        said = request.method == "HEAD" and "/blobs/" in request.path
+        return web.Response() if said else answer
+
+    return LyingRegistry(lie)
+
+
+async def test_blobs_that_a_registry_only_says_it_has_are_sent(tmp_path: Path) -> None:
+    async with claims_all_blobs() as registry:
+        path = ARCHIVES["containerd"](tmp_path).path
+        pushed = await push(pusher(), path, f"{registry.url}/app")
+        assert registry.repositories["app"].tags == {"1": pushed.digest}
+
+
+async def test_only_those_are_sent_that_are_missing(tmp_path: Path) -> None:
+    big = write_big_archive(tmp_path / "big.tar", [2_000_000, 3_000_000])
+    shared = pusher()
+    async with claims_all_blobs() as registry:
+        await push(shared, big.path, f"{registry.url}/app")
+        app = registry.repository("app")
+        lost = max(app.blobs, key=lambda digest: len(app.blobs[digest]))
+        del app.blobs[lost]
+        app.manifests.clear()
+        before = registry.requests.copy()
+        await push(shared, big.path, f"{registry.url}/app")
+        sent = registry.requests - before
+        assert lost in app.blobs
+    assert sent["POST", "/v2/app/blobs/uploads/"] == 1
+
+
+async def test_blobs_that_stay_missing_name_the_cause(tmp_path: Path) -> None:
+    async def lose(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+        registry.repository("app").blobs.clear()
+        return answer
+
+    registry = LyingRegistry(lose)
+    async with registry:
+        with pytest.raises(BlobUnknownError, match=r"lacks them after .* garbage collection") as e:
+            await push(pusher(), ARCHIVES["containerd"](tmp_path).path, f"{registry.url}/app")
+    assert e.value.registry == registry.host
+
+
+# Slow commits
+
+
+async def test_a_commit_may_take_longer_than_other_answers(tmp_path: Path) -> None:
+    big = write_big_archive(tmp_path / "big.tar", [2_000_000])
+    async with SpecRegistry() as registry, FaultProxy(registry.url) as proxy:
+        held = proxy.hold(lambda request: is_blob_put(request) and is_big(request))
+
+        def is_big(request: Request) -> bool:
+            return request.headers.get("content-length") == "0"
+
+        async with Transport(timeout=0.5, commit_timeout=60) as transport:
+            target = Target(Registry(transport, URL(proxy.url)), "app", ("1",))
+            with ImageArchive(big.path) as archive:
+                pushing = asyncio.create_task(pusher().push(archive.select(), [target]))
+                await held.reached.wait()
+                await asyncio.sleep(1.5)  # the time that is not to count
+                held.release()
+                await pushing
+        assert proxy.count(is_patch) == 1
 
 
 async def test_a_tag_that_shows_late_is_waited_for(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ async def push(
     timeout: float = 60,
 ) -> PushedImage:
     """Push the only image of a tar with tag `1` to each of the places: `http://host/repository`."""
-    async with Transport(timeout=timeout) as transport:
+    async with Transport(timeout=timeout, commit_timeout=timeout) as transport:
         targets = [
             Target(Registry(transport, place.origin()), place.path.lstrip("/"), ("1",))
             for place in map(URL, places)
