@@ -6,8 +6,7 @@ The rules are in `registry_api_v2_client/http/named_hosts.py`.
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,6 @@ BLOB = b"blob" * 100_000
 DIGEST = f"sha256:{hashlib.sha256(BLOB).hexdigest()}"
 
 Answer = Callable[[], AsyncIterator[bytes]]
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
 
 
 def client_of(*hosts: str, **options: Any) -> RegistryClient:
@@ -186,17 +184,14 @@ async def test_an_answer_before_the_body_was_read_is_no_success() -> None:
         for _ in range(64):
             yield memoryview(bytes(1 << 20))
 
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 202 Accepted\r\nLocation: /u\r\nContent-Length: 0\r\n\r\n")
-        await reader.read()
+    async def accept() -> AsyncIterator[bytes]:
+        yield b"HTTP/1.1 202 Accepted\r\nLocation: /u\r\nContent-Length: 0\r\n\r\n"
+        await asyncio.Event().wait()
 
-    server = await asyncio.start_server(_until_closed(talk), "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, client_of() as client:
-        session = UploadSession("app", URL(f"{url}/upload"))
+    async with RawServer(accept) as server, client_of() as client:
+        session = UploadSession("app", URL(f"{server.url}/upload"))
         with pytest.raises(ProtocolError, match="answered 202 before it had read"):
-            await client.registry(url).upload_blocks(session, blocks())
+            await client.registry(server.url).upload_blocks(session, blocks())
 
 
 async def test_an_upload_is_not_redirected_where_a_registry_has_no_business() -> None:
@@ -216,33 +211,16 @@ async def test_an_upload_is_not_redirected_where_a_registry_has_no_business() ->
     ],
 )
 async def test_a_location_that_is_no_url_in_full_is_made_one(location: str, asked: str) -> None:
+    head = f"HTTP/1.1 202 Accepted\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+
+    async def accept() -> AsyncIterator[bytes]:
+        yield head.encode()
+
+    async with RawServer(accept) as server, client_of() as client:
+        registry = client.registry(server.url)
+        await registry.finish_upload(await registry.start_upload("app"), DIGEST)
     separator = "&" if "?" in asked else "?"
-    answer = (
-        f"HTTP/1.1 202 Accepted\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
-    ).encode()
-    seen: list[bytes] = []
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while line := (await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")[0]:
-            seen.append(line)
-            writer.write(answer)
-
-    server = await asyncio.start_server(_until_closed(talk), "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, client_of() as client:
-        registry = client.registry(url)
-        session = await registry.start_upload("app")
-        await registry.finish_upload(session, DIGEST)
-    assert seen[1] == f"PUT {asked}{separator}digest={DIGEST} HTTP/1.1".encode()
-
-
-def _until_closed(talk: Talk) -> Talk:
-    async def talk_until_closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError):
-            await talk(reader, writer)
-        writer.close()
-
-    return talk_until_closed
+    assert server.requests[1].startswith(f"PUT {asked}{separator}digest={DIGEST} HTTP/1.1\r\n")
 
 
 def _is(body: bytes, expected: bytes) -> None:
