@@ -211,7 +211,8 @@ async def test_an_upload_is_not_redirected_where_a_registry_has_no_business() ->
     ],
 )
 async def test_a_location_that_is_no_url_in_full_is_made_one(location: str, asked: str) -> None:
-    head = f"HTTP/1.1 202 Accepted\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+    lines = ("HTTP/1.1 202 Accepted", f"Location: {location}", "Content-Length: 0")
+    head = "\r\n".join([*lines, "Connection: close", "", ""])
 
     async def accept() -> AsyncIterator[bytes]:
         yield head.encode()
