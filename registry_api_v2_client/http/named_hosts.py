@@ -6,7 +6,8 @@ business in, and hold secrets that are for one registry, so:
 
 Credentials
     1.  A user name, password or identity token goes to the registry itself and to its realm,
-        nowhere else. A token goes to the registry itself: same scheme, host and port.
+        nowhere else. A token goes to the registry itself: same scheme, host and port. A realm that
+        a host names which a redirect leads to is not the registry's.
     2.  Where a redirect leaves the registry (another host or port, or HTTP after HTTPS), no
         authorization goes along, not even when it comes back. No client keeps cookies.
     3.  A realm is an HTTPS address. The realm of a registry spoken to over plain HTTP, which only a

@@ -105,7 +105,9 @@ class Transport:
             )
             if answer.status in ok:
                 return answer
-            if answer.status != 401 or not ours or renewals == _MOST_RENEWALS:
+            # A host that a redirect leads to has no business with our credentials.
+            asked = ours and answer.status == 401 and answer.url.origin() == registry.origin()
+            if not asked or renewals == _MOST_RENEWALS:
                 break
             challenge = ", ".join(answer.headers.getall("WWW-Authenticate", ()))
             if not await self._auth.renew(registry, scope, challenge, current, again=renewals > 0):

@@ -104,6 +104,16 @@ async def test_a_redirect_away_from_tls_brings_no_authorization(tmp_path: Path) 
         assert authorizations(storage) == [None]
 
 
+async def test_a_host_that_a_redirect_leads_to_may_not_ask_who_we_are() -> None:
+    async with ScriptedServer() as registry, ScriptedServer() as other:
+        asks = Reply(401, {"WWW-Authenticate": f'Bearer realm="{other.url}/token"'})
+        other.expect(Exchange("GET", "/there", asks))
+        away = Reply(307, {"Location": f"{other.url}/there"})
+        registry.expect(Exchange("GET", TAGS, away))
+        with pytest.raises(UnauthorizedError, match=f"{registry.host}: tags of app.*401"):
+            await tags(registry)
+
+
 async def test_endless_redirects_end() -> None:
     step = Exchange("GET", TAGS, Reply(307, {"Location": TAGS}))
     async with ScriptedServer(*[step] * 6) as registry:
