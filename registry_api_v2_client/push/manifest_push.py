@@ -14,6 +14,9 @@ from .plan import PlannedManifests
 from .referrers import list_referrer, subject_of
 from .tag_order import TagOrder, TagTurn
 
+_REFUSALS = (DeniedError, UnauthorizedError, UnsupportedError)
+"""How a registry answers a question that it does not want to be asked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -39,7 +42,7 @@ class ManifestPush:
     async def is_there(self, target: Target, manifests: PlannedManifests) -> bool:
         """Whether the repository has all of them; what an index names is there with the index."""
         for manifest in (manifests.main, *manifests.companions):
-            with suppress(DeniedError, UnsupportedError):  # one that will not say gets them
+            with suppress(*_REFUSALS):  # one that will not say gets them
                 if await self._digest_of(target, manifest.digest) == manifest.digest:
                     continue
             return False
@@ -77,27 +80,31 @@ class ManifestPush:
         await self._retrier.run(write)
 
     async def _stands_for(self, target: Target, tag: str, manifest: BuiltManifest) -> bool:
-        stored = await self._retrier.run(
-            lambda: target.registry.stored_digest(target.repository, tag)
-        )
-        return stored == manifest.digest
+        with suppress(*_REFUSALS):  # one that will not say gets it again
+            stored = await self._retrier.run(
+                lambda: target.registry.stored_digest(target.repository, tag)
+            )
+            return stored == manifest.digest
+        return False
 
     async def _read_back(self, target: Target, tag: str, manifest: BuiltManifest) -> None:
         """One GET by tag: the bytes pushed come back only if tag and digest both lead to them.
 
-        The registry has taken the tag already, so one that is not to be read leaves it as it is.
+        The registry has taken the tag already, so one that may not be read leaves it as it is.
         """
-        shown = True
 
         async def check() -> None:
-            nonlocal shown
-            shown = True
             stored = await target.registry.stored_digest(target.repository, tag)
-            shown = stored is not None
             if stored != manifest.digest:
+                why = (
+                    "does another client push this tag, too?"
+                    if stored
+                    else "does the registry cache what its garbage collection has deleted? "
+                    "A restart empties such a cache"
+                )
                 raise DigestMismatchError(
                     f"{target.reference(tag)} reads back as {stored or 'nothing'} instead of "
-                    f"{manifest.digest}; does another client push this tag, too?",
+                    f"{manifest.digest}; {why}",
                     status=200,
                 )
 
@@ -106,12 +113,8 @@ class ManifestPush:
         patient = replace(self._retrier, policy=replace(policy, attempts=2 * policy.attempts))
         try:
             await patient.run(check)
-        except (DeniedError, UnauthorizedError) as error:
+        except _REFUSALS as error:
             self.notes[f"{target.reference(tag)} was written, but not read back: {error}"] = None
-        except DigestMismatchError:
-            if shown:
-                raise
-            self.notes[f"{target.reference(tag)} was written, but is not to be seen yet"] = None
 
     async def _tag_companion(self, target: Target, tag: str, manifest: BuiltManifest) -> None:
         """Whoever signed the image since the archive was saved must not lose the signature."""

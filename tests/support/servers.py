@@ -2,6 +2,7 @@
 
 import os
 import ssl
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,12 +25,14 @@ HTPASSWD_USER = "tester"
 HTPASSWD_PASSWORD = "correct horse"
 HTPASSWD_LINE = "tester:$2b$05$SD2gHOpMFIMcdX6iAK2ieuinXIbDZ9HfNUnh9T27TNuG0Y38lOEXC\n"
 
+CONFIG_FILE = "config.yml"
 REGISTRY_CONFIG = """\
 version: 0.1
 log: {{level: warn}}
 storage:
   filesystem: {{rootdirectory: {root}}}
   delete: {{enabled: true}}
+  cache: {{blobdescriptor: "{cache}"}}
 http:
   addr: "{host}"
   prefix: "{prefix}"
@@ -83,17 +86,21 @@ def run_registry(
     token_server: TokenServer | None = None,
     address: str = "127.0.0.1",
     prefix: str = "/",
+    cache: str = "",
 ) -> Iterator[Registry]:
     """A distribution registry on a free port, storage in `directory`, deletes enabled.
 
     With `client_authority` it speaks only to clients that have a certificate of that authority.
-    The API is below `prefix`, which begins and ends with a slash.
+    The API is below `prefix`, which begins and ends with a slash. `cache` is where it remembers
+    blobs: `inmemory`, or nowhere.
     """
     program = require_program("docker-registry")
     directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
     host = f"{address}:{port}"
-    config = REGISTRY_CONFIG.format(root=directory / "storage", host=host, prefix=prefix)
+    config = REGISTRY_CONFIG.format(
+        root=directory / "storage", host=host, prefix=prefix, cache=cache
+    )
     if tls:
         clients = f", clientcas: [{client_authority}]" if client_authority else ""
         config += TLS_CONFIG.format(chain=tls.chain, key=tls.key, client_authorities=clients)
@@ -105,13 +112,24 @@ def run_registry(
         config += TOKEN_CONFIG.format(
             realm=token_server.realm, service=SERVICE, issuer=ISSUER, bundle=token_server.bundle
         )
-    config_file = directory / "config.yml"
+    config_file = directory / CONFIG_FILE
     config_file.write_text(config)
     process = ManagedProcess([program, "serve", str(config_file)], directory / "registry.log")
     with process:
         registry = Registry(host, process, "https" if tls else "http")
         process.wait_ready(lambda: http_answers(f"{registry.url}{prefix}v2/"))
         yield registry
+
+
+def collect_garbage(directory: Path) -> None:
+    """Delete what no manifest names from the storage of `run_registry(directory)`."""
+    config = directory / CONFIG_FILE
+    subprocess.run(
+        [require_program("docker-registry"), "garbage-collect", str(config)],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
 
 
 def redis_answers(url: str) -> bool:
