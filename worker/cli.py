@@ -24,15 +24,26 @@ from .exits import fail
 from .logs import set_up_logging
 from .options import worker_options
 from .queue_worker import QueueWorker
+from .version import own_version
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-@app.command()
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(own_version())
+        raise typer.Exit
+
+
+@app.command(context_settings={"help_option_names": ["-h", "--help"]})
 def run(
     burst: Annotated[bool, typer.Option(help="Stop when the queue is empty.")] = False,
     check: Annotated[
         bool, typer.Option(help="Only tell whether a worker is alive on this host.")
+    ] = False,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version."),
     ] = False,
 ) -> None:
     """Run a worker that pushes images until it is told to stop (SIGTERM).

@@ -6,9 +6,10 @@ import os
 import socket
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 
 from push_queue import RedisUnavailableError, WorkerInfo, WorkerRegistry
+
+from .version import own_version
 
 logger = logging.getLogger(__name__)
 
@@ -53,16 +54,9 @@ class Presence:
             id=self._worker_id,
             host=socket.gethostname(),
             pid=os.getpid(),
-            version=_version(),
+            version=own_version(),
             started_at=self._started_at,
             running=self.running,
             problem="; ".join(f"{name}: {problem}" for name, problem in self.problems.items()),
         )
         await self._registry.report(info, ttl=_TTL)
-
-
-def _version() -> str:
-    try:
-        return version("registry-push-queue")
-    except PackageNotFoundError:  # run from a source tree that is not installed
-        return "unknown"

@@ -16,8 +16,10 @@ from producer.cli.exit_code import ExitCode
 NAME = "push-queue"
 DISTRIBUTION = "registry-push-queue"
 
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+
 EPILOG = """
-Exit status: 0 success, 1 a push failed, 2 bad input, 3 Redis cannot be reached.
+Exit status: 0 success, 1 a push failed, 2 bad input, 3 Redis cannot be reached, 4 not known yet.
 """
 
 
@@ -32,7 +34,7 @@ class Entry(NamedTuple):
 COMMANDS = {
     "push": Entry("push", "push", "Push an image tar now and show the progress."),
     "enqueue": Entry("enqueue", "enqueue", "Enqueue image tars for pushing and return at once."),
-    "status": Entry("jobs", "status", "Show a job: state, targets, progress, attempts."),
+    "status": Entry("jobs", "status", "Show jobs: state, targets, progress, attempts."),
     "list": Entry("jobs", "list_jobs", "List jobs, the last enqueued first."),
     "watch": Entry(
         "jobs",
@@ -40,9 +42,9 @@ COMMANDS = {
         "Show jobs as they go, until all of them end; without ids whatever runs, until Ctrl-C.",
     ),
     "cancel": Entry(
-        "jobs", "cancel", "Cancel a job: at once when it waits, by its worker when it runs."
+        "jobs", "cancel", "Cancel jobs: at once those that wait, by their workers those that run."
     ),
-    "retry": Entry("jobs", "retry", "Enqueue a finished job again."),
+    "retry": Entry("jobs", "retry", "Enqueue finished jobs again."),
     "verify": Entry(
         "verify", "verify", "Check an image in a registry against a tar, layer by layer."
     ),
@@ -67,12 +69,20 @@ def load_command(name: str) -> Any:
     entry = COMMANDS[name]
     module = import_module(f"producer.cli.{entry.module}")
     alone = typer.Typer(add_completion=False)
-    alone.command(name, epilog=getattr(module, "EXAMPLES", None))(getattr(module, entry.function))
+    command = alone.command(
+        name, epilog=getattr(module, "EXAMPLES", None), context_settings=HELP_OPTIONS
+    )
+    command(getattr(module, entry.function))
     return get_command(alone)
 
 
 app = typer.Typer(
-    name=NAME, cls=LazyGroup, add_completion=False, epilog=EPILOG, pretty_exceptions_enable=False
+    name=NAME,
+    cls=LazyGroup,
+    add_completion=False,
+    epilog=EPILOG,
+    context_settings=HELP_OPTIONS,
+    pretty_exceptions_enable=False,
 )
 
 

@@ -1,5 +1,6 @@
 """``push-queue enqueue``."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from producer.cli.options import (
     JsonOption,
     PlatformOption,
     TargetsOption,
+    TimeoutOption,
     settings_of,
 )
 from producer.cli.output import as_json, print_json, print_notes
@@ -104,6 +106,7 @@ def enqueue(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for the end; exit 1 if a push failed.")
     ] = False,
+    timeout: TimeoutOption = None,
     json: JsonOption = False,
 ) -> ExitCode:
     """Enqueue image tars for pushing and return at once."""
@@ -114,6 +117,9 @@ def enqueue(
         raise BadInputError("--cleanup needs one job a tar, and this makes several of one")
     labels = dict(_label(text) for text in label or [])
     not_before = start_time(delay, at)
+    if timeout and not wait:
+        raise BadInputError("--timeout goes with --wait")
+    most = duration("--timeout", timeout) if timeout else None
     patience = duration("--give-up-after", give_up_after) if give_up_after else None
 
     async def main(settings: Settings) -> ExitCode:
@@ -137,15 +143,17 @@ def enqueue(
                 for request in requests
             ]
             _tell_of_ended(jobs)
-            return await _wait(queue, jobs, json) if wait else _report(jobs, json)
+            return await _wait(queue, jobs, most, json) if wait else _report(jobs, json)
 
     return run(main(settings_of(context)))
 
 
-async def _wait(queue: PushQueue, jobs: list[JobStatus], json: bool) -> ExitCode:
+async def _wait(
+    queue: PushQueue, jobs: list[JobStatus], timeout: timedelta | None, json: bool
+) -> ExitCode:
     await warn_without_workers(queue)
     view = SilentView() if json else choose_view(json=False, single=len(jobs) == 1)
-    jobs = await follow(queue, [job.id for job in jobs], view, outlived=True)
+    jobs = await follow(queue, [job.id for job in jobs], view, timeout=timeout, owner=queue)
     if json:
         print_json([as_json(job) for job in jobs])
     else:

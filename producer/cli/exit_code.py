@@ -10,3 +10,5 @@ class ExitCode(IntEnum):
     PUSH_FAILED = 1
     BAD_INPUT = 2
     NO_REDIS = 3
+    UNDECIDED = 4
+    """Not known: jobs go on after ``--timeout``, or a registry cannot be asked."""

@@ -11,6 +11,7 @@ from push_queue import (
     QueueError,
     RedisUnavailableError,
     UnknownJobError,
+    WaitTimeoutError,
 )
 from registry_api_v2_client.exceptions import RegistryError, TarReadError, ValidationError
 
@@ -27,14 +28,19 @@ class BadInputsError(BadInputError):
         self.errors = errors
 
 
+class NotVerifiedError(Exception):
+    """The registry cannot be asked what it holds."""
+
+
 # First match wins.
 _CODES: tuple[tuple[tuple[type[Exception], ...], ExitCode], ...] = (
     ((RedisUnavailableError,), ExitCode.NO_REDIS),
+    ((WaitTimeoutError, NotVerifiedError), ExitCode.UNDECIDED),
     ((BadInputError, InvalidJobError, InvalidSettingsError, UnknownJobError), ExitCode.BAD_INPUT),
     ((ValidationError, TarReadError), ExitCode.BAD_INPUT),
 )
 
-EXPECTED_ERRORS = (BadInputError, QueueError, RegistryError)
+EXPECTED_ERRORS = (BadInputError, NotVerifiedError, QueueError, RegistryError)
 """Errors whose message is meant for the user."""
 
 

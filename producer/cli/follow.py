@@ -1,15 +1,20 @@
 """Following jobs to their end."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
+from datetime import timedelta
 from typing import Protocol
 
 import typer
 
+from producer.cli.running import by_keyboard
 from producer.cli.views import View
 from producer.queue import PushQueue
-from push_queue import BlobStatus, JobStatus
+from push_queue import BlobStatus, JobStatus, WaitTimeoutError
+
+SECOND_SECONDS = 3.0
+"""In which a second Ctrl-C cancels the jobs that the first one has left."""
 
 
 class Followed(Protocol):
@@ -23,35 +28,64 @@ class Followed(Protocol):
 
 
 async def follow(
-    jobs: Followed, job_ids: list[str], view: View, *, outlived: bool = False
+    jobs: Followed,
+    job_ids: list[str],
+    view: View,
+    *,
+    timeout: timedelta | None = None,
+    owner: PushQueue | None = None,
 ) -> list[JobStatus]:
     """Show the jobs until all are final and return them in this order.
 
-    Without ids it shows whatever runs, and does not end. A command that is ``outlived`` by jobs
-    that it has enqueued says so when a signal ends it.
+    Without ids it shows whatever runs, and does not end. When a signal ends it, it says which jobs
+    go on that it has enqueued at ``owner``, and after Ctrl-C a second one cancels them.
+
+    Raises:
+        WaitTimeoutError: some are not final after ``timeout``; they go on.
     """
     latest: dict[str, JobStatus] = {}
+
+    def unfinished() -> list[str]:
+        return [one for one in job_ids if one not in latest or not latest[one].state.final]
+
     try:
-        with view:
-            async with aclosing(jobs.watch(*job_ids)) as changes:
-                async for job in changes:
-                    latest[job.id] = job
-                    view.show(job, await jobs.blobs(job.id) if view.wants_blobs else ())
+        async with asyncio.timeout(timeout.total_seconds() if timeout else None):
+            with view:
+                async with aclosing(jobs.watch(*job_ids)) as changes:
+                    async for job in changes:
+                        latest[job.id] = job
+                        view.show(job, await jobs.blobs(job.id) if view.wants_blobs else ())
+    except TimeoutError:
+        raise WaitTimeoutError(
+            f"the time of --timeout is over; these go on: {', '.join(unfinished())}"
+            if job_ids
+            else "the time of --timeout is over"
+        ) from None
     except asyncio.CancelledError:
-        if outlived:
-            final = {job.id for job in latest.values() if job.state.final}
-            _tell_what_goes_on(job_id for job_id in job_ids if job_id not in final)
+        if owner:
+            await _leave(owner, unfinished())
         raise
     return [latest[job_id] for job_id in job_ids]
 
 
-def _tell_what_goes_on(job_ids: Iterable[str]) -> None:
-    with suppress(OSError):  # After SIGHUP the terminal may be gone.
+async def _leave(queue: PushQueue, job_ids: list[str]) -> None:
+    """Say which jobs go on, and cancel them on a second Ctrl-C."""
+    for job_id in job_ids:
+        _tell(f"job {job_id} goes on; to stop it: push-queue cancel {job_id}")
+    if not (job_ids and by_keyboard()):
+        return
+    _tell("press Ctrl-C again to cancel")
+    try:
+        await asyncio.sleep(SECOND_SECONDS)
+    except asyncio.CancelledError:
         for job_id in job_ids:
-            typer.echo(
-                f"push-queue: job {job_id} goes on; to stop it: push-queue cancel {job_id}",
-                err=True,
-            )
+            state = await queue.cancel(job_id)
+            _tell(f"job {job_id}: {state if state.final else 'its worker was asked to stop'}")
+
+
+def _tell(what: str) -> None:
+    with suppress(OSError):  # After SIGHUP the terminal may be gone.
+        typer.echo(f"push-queue: {what}", err=True)
 
 
 async def warn_without_workers(queue: PushQueue) -> None:

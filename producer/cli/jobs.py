@@ -1,40 +1,58 @@
 """``push-queue status``, ``list``, ``watch``, ``cancel`` and ``retry``."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from producer.cli.exit_code import ExitCode
-from producer.cli.exits import code_of_jobs
+from producer.cli.exits import code_of_error, code_of_jobs
 from producer.cli.follow import follow
-from producer.cli.options import JobIdArgument, JsonOption, settings_of
-from producer.cli.output import as_json, print_job, print_json, print_table
+from producer.cli.options import JobIdsArgument, JsonOption, TimeoutOption, settings_of
+from producer.cli.output import as_json, print_error, print_job, print_json, print_table
 from producer.cli.running import run
 from producer.cli.text import headline
+from producer.cli.times import duration
 from producer.cli.views import choose_view
 from producer.queue import PushQueue
-from push_queue import JobState, JobStatus
+from push_queue import (
+    Attempt,
+    BlobStatus,
+    JobState,
+    JobStatus,
+    UnknownJobError,
+    UnreadableJobError,
+)
 
 Result = TypeVar("Result")
+Details = tuple[JobStatus, Sequence[BlobStatus], Sequence[Attempt]]
 
 
-def status(context: typer.Context, job_id: JobIdArgument, json: JsonOption = False) -> None:
-    """Show a job: state, targets, progress, attempts."""
+def status(context: typer.Context, job_ids: JobIdsArgument, json: JsonOption = False) -> ExitCode:
+    """Show jobs: state, targets, progress, attempts."""
 
-    async def read(queue: PushQueue) -> None:
+    async def read(queue: PushQueue, job_id: str) -> Details:
         job = await queue.status(job_id)
-        blobs, attempts = await queue.blobs(job_id), await queue.attempts(job_id)
-        if not json:
-            print_job(job, blobs, attempts)
-            return
-        details = {
-            "blobs": [blob.model_dump(mode="json") for blob in blobs],
-            "attempts": [attempt.model_dump(mode="json") for attempt in attempts],
-        }
-        print_json(as_json(job) | details)
+        return job, await queue.blobs(job_id), await queue.attempts(job_id)
 
-    _with_queue(context, read)
+    found, code = _with_each(context, job_ids, read)
+    if json:
+        _print_json([_details_json(*details) for details in found], job_ids)
+    else:
+        for position, details in enumerate(found):
+            if position:
+                typer.echo()
+            print_job(*details)
+    return code
+
+
+def _details_json(
+    job: JobStatus, blobs: Sequence[BlobStatus], attempts: Sequence[Attempt]
+) -> dict[str, Any]:
+    return as_json(job) | {
+        "blobs": [blob.model_dump(mode="json") for blob in blobs],
+        "attempts": [attempt.model_dump(mode="json") for attempt in attempts],
+    }
 
 
 def list_jobs(
@@ -61,41 +79,76 @@ def watch(
     job_ids: Annotated[
         list[str] | None, typer.Argument(metavar="ID", help="Jobs; all that run if none.")
     ] = None,
+    timeout: TimeoutOption = None,
     json: JsonOption = False,
 ) -> ExitCode:
     """Show jobs as they go, until all of them end; without ids whatever runs, until Ctrl-C."""
     ids = list(dict.fromkeys(job_ids or []))
+    most = duration("--timeout", timeout) if timeout else None
 
     async def show(queue: PushQueue) -> ExitCode:
-        return code_of_jobs(await follow(queue, ids, choose_view(json=json, single=len(ids) == 1)))
+        view = choose_view(json=json, single=len(ids) == 1)
+        return code_of_jobs(await follow(queue, ids, view, timeout=most))
 
     return _with_queue(context, show)
 
 
-def cancel(context: typer.Context, job_id: JobIdArgument, json: JsonOption = False) -> None:
-    """Cancel a job: at once when it waits, by its worker when it runs."""
+def cancel(context: typer.Context, job_ids: JobIdsArgument, json: JsonOption = False) -> ExitCode:
+    """Cancel jobs: at once those that wait, by their workers those that run."""
 
-    async def stop(queue: PushQueue) -> JobStatus:
+    async def stop(queue: PushQueue, job_id: str) -> JobStatus:
         await queue.cancel(job_id)
         return await queue.status(job_id)
 
-    _print(_with_queue(context, stop), json)
+    return _print(*_with_each(context, job_ids, stop), job_ids, json)
 
 
-def retry(context: typer.Context, job_id: JobIdArgument, json: JsonOption = False) -> None:
-    """Enqueue a finished job again."""
+def retry(context: typer.Context, job_ids: JobIdsArgument, json: JsonOption = False) -> ExitCode:
+    """Enqueue finished jobs again."""
 
-    async def again(queue: PushQueue) -> JobStatus:
+    async def again(queue: PushQueue, job_id: str) -> JobStatus:
         return await queue.retry(job_id)
 
-    _print(_with_queue(context, again), json)
+    return _print(*_with_each(context, job_ids, again), job_ids, json)
 
 
-def _print(job: JobStatus, json: bool) -> None:
+def _print(
+    jobs: Sequence[JobStatus], code: ExitCode, job_ids: Sequence[str], json: bool
+) -> ExitCode:
     if json:
-        print_json(as_json(job))
+        _print_json([as_json(job) for job in jobs], job_ids)
     else:
-        typer.echo(f"{job.id} {headline(job)}")
+        for job in jobs:
+            typer.echo(f"{job.id} {headline(job)}")
+    return code
+
+
+def _print_json(found: Sequence[dict[str, Any]], job_ids: Sequence[str]) -> None:
+    """An object where one job was asked for, else an array."""
+    if len(job_ids) > 1:
+        print_json(found)
+    elif found:
+        print_json(found[0])
+
+
+def _with_each(
+    context: typer.Context,
+    job_ids: Sequence[str],
+    use: Callable[[PushQueue, str], Awaitable[Result]],
+) -> tuple[list[Result], ExitCode]:
+    """What came of each job; one that fails is told of, and costs the others nothing."""
+
+    async def each(queue: PushQueue) -> tuple[list[Result], ExitCode]:
+        found, code = [], ExitCode.SUCCESS
+        for job_id in dict.fromkeys(job_ids):
+            try:
+                found.append(await use(queue, job_id))
+            except (UnknownJobError, UnreadableJobError) as error:
+                print_error(str(error))
+                code = code_of_error(error)
+        return found, code
+
+    return _with_queue(context, each)
 
 
 def _with_queue(context: typer.Context, use: Callable[[PushQueue], Awaitable[Result]]) -> Result:

@@ -7,7 +7,13 @@ import typer
 
 from push_queue import Compression, Settings, load_settings
 
-JobIdArgument: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
+JobIdsArgument: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of jobs.")]
+TimeoutOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--timeout", metavar="TIME", help="Wait no longer than 90s, 10m, 2h; exit 4 then."
+    ),
+]
 JsonOption: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Write JSON to standard output.")
 ]

@@ -2,12 +2,12 @@
 
 ``--json`` is stable: fields are added, never renamed or removed. A job is an object with the
 fields of :class:`push_queue.JobStatus`; times are ISO 8601 in UTC, unknown values ``null``.
-``status`` adds ``blobs`` and ``attempts``. ``enqueue`` and ``list`` write an array, ``watch`` one
-object a line, the other commands one object.
+``status`` adds ``blobs`` and ``attempts``. ``enqueue`` and ``list`` write an array, and so do the
+other commands for several jobs; ``watch`` writes one object a line.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,9 @@ from push_queue import Attempt, BlobStatus, JobStatus
 
 COLUMNS = ("JOB", "STATE", "DONE", "ATTEMPT", "ENQUEUED", "TARGETS", "SOURCE")
 FOLDED = ("TARGETS", "SOURCE")
+DISPENSABLE = ("SOURCE", "ENQUEUED", "ATTEMPT", "DONE")
+"""Columns that go first where a terminal is too narrow for all; ids and targets stay whole."""
+GAP = 2
 LABEL_WIDTH = 10
 
 
@@ -33,6 +36,11 @@ def print_json(value: object, *, indent: int | None = 2) -> None:
     typer.echo(json.dumps(value, indent=indent, ensure_ascii=False))
 
 
+def print_error(message: str) -> None:
+    """One line to standard error, whatever was in the message."""
+    typer.echo(f"push-queue: error: {' '.join(message.split())}", err=True)
+
+
 def print_notes(job: JobStatus) -> None:
     """To standard error: what the push left out."""
     for note in job.notes:
@@ -43,18 +51,34 @@ def print_table(jobs: Sequence[JobStatus]) -> None:
     """A table on a terminal, tab-separated lines elsewhere."""
     console = Console()
     if not console.is_terminal:
-        for row in (COLUMNS, *map(_row, jobs)):
-            typer.echo("\t".join(row))
+        for line in (COLUMNS, *map(_row, jobs)):
+            typer.echo("\t".join(line))
         return
+    rows = [dict(zip(COLUMNS, _row(job), strict=True)) for job in jobs]
+    names = _fitting(rows, console.width)
     # References and paths are folded rather than cut short: they are there to be copied.
-    columns = [Column(name, no_wrap=name not in FOLDED, overflow="fold") for name in COLUMNS]
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for job in jobs:
-        state, *others = _row(job)[1:]
+    columns = [Column(name, no_wrap=name not in FOLDED, overflow="fold") for name in names]
+    table = Table(*columns, box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for job, row in zip(jobs, rows, strict=True):
         # Text, since square brackets in a path are no markup.
-        cells = [Text(job.id), Text(state, STATE_COLORS[job.state]), *map(Text, others)]
-        table.add_row(*cells)
+        cells = {name: Text(row[name]) for name in names}
+        cells["STATE"].stylize(STATE_COLORS[job.state])
+        table.add_row(*cells.values())
     console.print(table)
+
+
+def _fitting(rows: Sequence[Mapping[str, str]], width: int) -> list[str]:
+    """The columns that a terminal of this width has room for, ids and targets at least."""
+    names = list(COLUMNS)
+    for dispensable in DISPENSABLE:
+        if _width(rows, names) <= width:
+            break
+        names.remove(dispensable)
+    return names
+
+
+def _width(rows: Sequence[Mapping[str, str]], names: Sequence[str]) -> int:
+    return sum(GAP + max(map(len, (name, *(row[name] for row in rows)))) for name in names) - GAP
 
 
 def print_job(job: JobStatus, blobs: Sequence[BlobStatus], attempts: Sequence[Attempt]) -> None:

@@ -76,7 +76,7 @@ async def _push(job: PushJob, settings: Settings, view: View) -> JobStatus:
         async with PushQueue.connect(settings) as queue:
             await warn_without_workers(queue)
             enqueued = await queue.submit(job)
-            (ended,) = await follow(queue, [enqueued.id], view, outlived=True)
+            (ended,) = await follow(queue, [enqueued.id], view, owner=queue)
     else:
         async with DirectPush.open(job, settings) as push:
             (ended,) = await follow(push, [job.id], view)

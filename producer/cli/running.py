@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -9,7 +10,14 @@ from typer import Exit
 
 Result = TypeVar("Result")
 
-ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_received: list[int] = []
+
+
+def by_keyboard() -> bool:
+    """Whether it was Ctrl-C, by somebody who can press it again, that ends the command."""
+    return _received[-1:] == [signal.SIGINT] and sys.stdin.isatty()
 
 
 def run(
@@ -17,20 +25,19 @@ def run(
     *,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> Result:
-    """Run it to its end; Ctrl-C, SIGTERM and SIGHUP cancel it, so that it can clean up.
+    """Run it to its end; each Ctrl-C, SIGTERM and SIGHUP cancels it, so that it can clean up.
 
     Raises:
-        KeyboardInterrupt: on Ctrl-C.
-        typer.Exit: on the other signals, with the code 128 + signal that shells expect.
+        typer.Exit: on these signals, with the code 128 + signal that shells expect.
     """
-    received: list[int] = []
+    _received.clear()
 
     async def guarded() -> Result:
         task = asyncio.current_task()
         assert task is not None
 
         def end(number: int) -> None:
-            received.append(number)
+            _received.append(number)
             task.cancel()
 
         for number in ENDING_SIGNALS:
@@ -41,4 +48,4 @@ def run(
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             return runner.run(guarded())
     except asyncio.CancelledError:
-        raise Exit(128 + received[0]) from None
+        raise Exit(128 + _received[0]) from None

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.cli.exit_code import ExitCode
+from producer.cli.exits import NotVerifiedError
 from producer.cli.options import (
     ImageOption,
     JsonOption,
@@ -22,9 +23,13 @@ from producer.cli.sources import check_source
 from producer.cli.text import size
 from producer.registries import open_client
 from registry_api_v2_client import (
+    ManifestUnknownError,
+    NameUnknownError,
     PartCheck,
     Platform,
     Reference,
+    RegistryError,
+    ValidationError,
     Verdict,
     Verification,
     parse_reference,
@@ -37,7 +42,8 @@ Examples:
 
     push-queue verify --deep registry.example.com/app@sha256:0a1b… app.tar
 
-Exit status: 0 the registry holds the image of the tar, 1 it does not, 2 bad input.
+Exit status: 0 the registry holds the image of the tar, 1 it does not, 2 bad input, 4 the registry
+cannot be asked.
 """
 
 COLUMNS = ("PART", "TAR", "REGISTRY", "SIZE", "RESULT", "PROVEN BY")
@@ -69,7 +75,12 @@ def verify(
         async with open_client(settings) as client:
             return await client.verify(where, source, image=image, platform=chosen, deep=deep)
 
-    found = run(main())
+    try:
+        found = run(main())
+    except (ManifestUnknownError, NameUnknownError, ValidationError):
+        raise
+    except RegistryError as error:
+        raise NotVerifiedError(str(error)) from error
     if json:
         print_json(as_json(where, found))
     else:

@@ -637,3 +637,80 @@ def test_help(lone: Cli, arguments: list[str]) -> None:
     result = lone(*arguments)
     assert (result.returncode, result.stderr) == (0, "")
     assert "Usage: push-queue" in result.stdout
+
+
+# Several jobs, and waiting for them
+
+
+def test_each_of_several_jobs_is_told_of(cli: Cli, tar: Path) -> None:
+    ids = [enqueued(cli, tar), enqueued(cli, tar)]
+    result = cli("status", ids[0], "no-such-job", ids[1])
+    assert result.returncode == 2
+    assert all(f"Job         {job_id}\n" in result.stdout for job_id in ids)
+    assert error_of(result).startswith("push-queue: error: no job 'no-such-job'")
+    assert [job["id"] for job in json.loads(cli("status", *ids, "--json").stdout)] == ids
+    cancelled = cli("cancel", ids[0], "no-such-job", ids[1])
+    assert (cancelled.returncode, cancelled.stdout) == (2, "".join(f"{i} cancelled\n" for i in ids))
+    again = cli("retry", *ids)
+    assert again.returncode == 0
+    assert [line.split(" ")[:2] for line in again.stdout.splitlines()] == [
+        [job_id, "queued:"] for job_id in ids
+    ]
+
+
+def test_waiting_ends_with_the_timeout_and_the_jobs_go_on(cli: Cli, tar: Path) -> None:
+    job_id = enqueued(cli, tar)
+    for arguments in (
+        ("watch", job_id, "--timeout", "1"),
+        ("enqueue", tar, "--to", TARGET, "--id", job_id, "--wait", "--timeout", "1s"),
+    ):
+        result = cli(*arguments)
+        assert result.returncode == 4
+        assert error_of(result).endswith(f"these go on: {job_id}")
+    assert cli("watch", "--timeout", "1").returncode == 4
+    assert state(cli, job_id) == "queued"
+    assert cli("enqueue", tar, "--to", TARGET, "--timeout", "1").returncode == 2
+
+
+def test_a_second_ctrl_c_cancels_what_the_first_left(
+    folder: Path, environment: dict[str, str], cli: Cli, redis_url: str, namespace: str, tar: Path
+) -> None:
+    configured = {"PUSH_QUEUE_REDIS_URL": redis_url, "PUSH_QUEUE_NAMESPACE": namespace}
+    keyboard, terminal = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "producer", "enqueue", tar, "--to", TARGET, "--id", "a", "--wait"],
+        cwd=folder,
+        env={**environment, **configured},
+        stdin=terminal,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        try:
+            _until(lambda: "queued" in process.stderr.readline())
+            process.send_signal(signal.SIGINT)
+            _until(lambda: "press Ctrl-C again" in process.stderr.readline())
+            process.send_signal(signal.SIGINT)
+            rest = process.stderr.read()
+            process.wait(timeout=30)
+        finally:
+            process.kill()
+            os.close(keyboard)
+            os.close(terminal)
+    assert process.returncode == 130
+    assert "job a: cancelled" in rest
+    assert state(cli, "a") == "cancelled"
+
+
+@pytest.mark.parametrize("arguments", [("-h",), ("status", "-h")])
+def test_help_has_a_short_name(here: Cli, arguments: tuple[str, ...]) -> None:
+    result = here(*arguments)
+    assert result.returncode == 0
+    assert "Usage: push-queue" in result.stdout
+
+
+def test_what_cannot_be_asked_is_not_called_different(here: Cli, tar: Path) -> None:
+    host = f"localhost:{free_port()}"
+    result = here("verify", f"{host}/app:1", tar)
+    assert result.returncode == 4
+    assert host in error_of(result)

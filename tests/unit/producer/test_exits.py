@@ -42,7 +42,7 @@ BAD_TAR = a_job("failed", "invalid_archive")
         (UnknownJobError("x"), 2),
         (InvalidReferenceError(), 2),
         (TarReadError(), 2),
-        (WaitTimeoutError(), 1),
+        (WaitTimeoutError(), 4),
         (RegistryUnavailableError(), 1),
     ],
 )

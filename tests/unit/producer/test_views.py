@@ -156,6 +156,19 @@ def test_a_list_on_a_terminal_takes_no_text_for_markup(monkeypatch: pytest.Monke
     assert "/images/[app].tar" in table_on_a_terminal(200, a_job(), monkeypatch)
 
 
+@pytest.mark.parametrize(
+    ("width", "kept"),
+    [(120, "JOB STATE DONE ATTEMPT ENQUEUED TARGETS SOURCE"), (60, "JOB STATE DONE TARGETS")],
+)
+def test_a_narrow_list_keeps_ids_and_targets(
+    width: int, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header, row = table_on_a_terminal(width, a_job(), monkeypatch).splitlines()
+    assert header.split() == kept.split()
+    assert row.startswith("job-1")
+    assert TARGET in row
+
+
 def test_a_list_on_a_terminal_cuts_nothing_short(monkeypatch: pytest.MonkeyPatch) -> None:
     job = a_job(targets=(f"{TARGET}-{'x' * 60}",))
     text = table_on_a_terminal(100, job, monkeypatch)

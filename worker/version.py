@@ -1,0 +1,10 @@
+"""The release of this worker."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+
+def own_version() -> str:
+    try:
+        return version("registry-push-queue")
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        return "unknown"
