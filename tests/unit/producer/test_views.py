@@ -158,7 +158,10 @@ def test_a_list_on_a_terminal_takes_no_text_for_markup(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     ("width", "kept"),
-    [(120, "JOB STATE DONE ATTEMPT ENQUEUED TARGETS SOURCE"), (60, "JOB STATE DONE ATTEMPT TARGETS")],
+    [
+        (120, "JOB STATE DONE ATTEMPT ENQUEUED TARGETS SOURCE"),
+        (60, "JOB STATE DONE ATTEMPT TARGETS"),
+    ],
 )
 def test_a_narrow_list_keeps_ids_and_targets(
     width: int, kept: str, monkeypatch: pytest.MonkeyPatch
