@@ -28,7 +28,7 @@ from registry_api_v2_client.push.ledger import MemoryLedger
 from tests.support.big_images import write_big_archive
 from tests.support.images import ARCHIVES, sha256_digest
 from tests.support.local_server import LocalServer
-from tests.support.proxy import FaultProxy, Request, is_blob_put, is_patch
+from tests.support.proxy import FaultProxy, Request, is_blob_head, is_blob_put, is_patch
 from tests.support.pushes import FEW_AND_FAST, push
 from tests.support.servers import collect_garbage, run_registry
 from tests.support.spec_registry import Handler, SpecRegistry
@@ -315,14 +315,15 @@ async def test_a_registry_whose_cache_outlives_its_garbage_collection(tmp_path: 
 # Slow commits
 
 
+def is_commit(request: Request) -> bool:
+    """The end of an upload whose bytes are all there: of a large blob."""
+    return is_blob_put(request) and request.headers.get("content-length") == "0"
+
+
 async def test_a_commit_may_take_longer_than_other_answers(tmp_path: Path) -> None:
     big = write_big_archive(tmp_path / "big.tar", [2_000_000])
     async with SpecRegistry() as registry, FaultProxy(registry.url) as proxy:
-        held = proxy.hold(lambda request: is_blob_put(request) and is_big(request))
-
-        def is_big(request: Request) -> bool:
-            return request.headers.get("content-length") == "0"
-
+        held = proxy.hold(is_commit)
         async with Transport(timeout=0.5, commit_timeout=60) as transport:
             target = Target(Registry(transport, URL(proxy.url)), "app", ("1",))
             with ImageArchive(big.path) as archive:
@@ -331,6 +332,30 @@ async def test_a_commit_may_take_longer_than_other_answers(tmp_path: Path) -> No
                 await asyncio.sleep(1.5)  # the time that is not to count
                 held.release()
                 await pushing
+        assert proxy.count(is_patch) == 1
+
+
+@pytest.mark.parametrize("cut", [True, False], ids=["the connection breaks", "time is over"])
+async def test_a_blob_whose_commit_was_not_heard_of_is_asked_for_before_it_is_sent_again(
+    cut: bool, tmp_path: Path, registry_url: str, repository: str
+) -> None:
+    big = write_big_archive(tmp_path / "big.tar", [2_000_000])
+    async with FaultProxy(registry_url) as proxy, asyncio.timeout(30):
+        commit = proxy.detain(is_commit, cut=cut)
+
+        def asks_for_it(request: Request) -> bool:
+            ended = [end.target for end in proxy.requests if is_commit(end)]
+            digest = request.path.rpartition("sha256:")[2]
+            return is_blob_head(request) and any(digest in target for target in ended)
+
+        question = proxy.hold(asks_for_it)
+        place = f"{proxy.url}/{repository}"
+        pushing = asyncio.create_task(push(pusher(), big.path, place, timeout=1))
+        await question.reached.wait()
+        commit.release()
+        await commit.answered.wait()
+        question.release()
+        await pushing
         assert proxy.count(is_patch) == 1
 
 
