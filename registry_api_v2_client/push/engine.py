@@ -115,10 +115,11 @@ class ImagePusher:
             ],
             self._blobs,
             ManifestPush(self._retrier, tag_order or AnyOrder()),
+            image_uploads,
         )
         try:
             with content.archive.source.unchanged():
-                return await push.run(image_uploads)
+                return await push.run()
         except BaseException:
             if uploads is None:
                 await open_uploads.abandon()
@@ -152,14 +153,16 @@ class _ImagePush:
         destinations: Sequence[Destination],
         blobs: BlobPush,
         manifests: ManifestPush,
+        image_uploads: int,
     ) -> None:
         self._source = source
         self._plan = plan
         self._destinations = Destinations(destinations)
         self._blobs = blobs
         self._manifests = manifests
+        self._slots = asyncio.Semaphore(image_uploads)
 
-    async def run(self, image_uploads: int) -> PushedImage:
+    async def run(self) -> PushedImage:
         # All blobs are told of before the first is sent, so that totals are known.
         for destination in self._destinations.left:
             self._report(destination, BlobState.WAITING)
@@ -167,7 +170,7 @@ class _ImagePush:
         if manifests:
             await self._destinations.each(partial(self._tag_what_is_there, manifests))
         if self._destinations.left:
-            manifests = await self._bring_blobs(image_uploads)
+            manifests = await self._bring_blobs()
             await self._destinations.each(partial(self._write, manifests))
         self._destinations.raise_failure()
         if manifests is None:
@@ -193,19 +196,17 @@ class _ImagePush:
             await self._manifests.tag(destination.target, manifests, maybe_there=True)
             self._destinations.done(destination)
 
-    async def _bring_blobs(self, image_uploads: int) -> PlannedManifests:
-        slots = asyncio.Semaphore(image_uploads)
-
-        async def bring(source: BlobSource) -> BlobInfo:
-            async with slots:
-                return await self._blobs.bring(source, self._destinations)
-
+    async def _bring_blobs(self) -> PlannedManifests:
         sources = self._plan.sources
-        blobs = await together(bring(source) for source in sources)
+        blobs = await together(self._bring(source, self._destinations) for source in sources)
         self._source.check_unchanged()  # all is read, and nothing leads to it yet
         return self._plan.manifests(
             {source.key: blob for source, blob in zip(sources, blobs, strict=True)}
         )
+
+    async def _bring(self, source: BlobSource, destinations: Destinations) -> BlobInfo:
+        async with self._slots:
+            return await self._blobs.bring(source, destinations)
 
     async def _write(self, manifests: PlannedManifests, destination: Destination) -> None:
         try:
@@ -223,7 +224,7 @@ class _ImagePush:
         named = [source for source, blob in blobs.items() if blob and blob.digest in digests]
         lacking = named or list(blobs)
         await destination.uploader.disbelieve(filter(None, map(blobs.get, lacking)))
-        await together(self._blobs.bring(source, Destinations([destination])) for source in lacking)
+        await together(self._bring(source, Destinations([destination])) for source in lacking)
 
     def _report(self, destination: Destination, state: BlobState) -> None:
         for source in self._plan.sources:

@@ -1,6 +1,7 @@
 """Registries whose answers are wrong: each ends in an error that says so, none in a hang."""
 
 import asyncio
+import gzip
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from registry_api_v2_client.archive.image_archive import ImageArchive
 from registry_api_v2_client.http import registry as registry_module
 from registry_api_v2_client.http.registry import Registry, UploadSession
 from registry_api_v2_client.http.transport import Transport
+from registry_api_v2_client.push.encoding import CompressionPolicy
 from registry_api_v2_client.push.engine import ImagePusher, Target
 from registry_api_v2_client.push.ledger import MemoryLedger
 from tests.support.big_images import write_big_archive
@@ -284,6 +286,18 @@ async def test_only_those_are_sent_that_are_missing(tmp_path: Path) -> None:
         sent = registry.requests - before
         assert lost in app.blobs
     assert sent["POST", "/v2/app/blobs/uploads/"] == 1
+
+
+async def test_a_compressed_archive_is_read_by_one_of_those_at_a_time(tmp_path: Path) -> None:
+    big = write_big_archive(tmp_path / "big.tar", [2_000_000, 2_100_000, 2_200_000])
+    packed = tmp_path / "big.tar.gz"
+    packed.write_bytes(gzip.compress(big.path.read_bytes(), compresslevel=1))
+    async with claims_all_blobs() as registry, FaultProxy(registry.url) as proxy:
+        keep = CompressionPolicy.KEEP
+        await push(pusher(), packed, f"{proxy.url}/app", compression=keep)
+        sent = [each.method for each in proxy.requests if "/blobs/uploads/" in each.path]
+    assert sent.count("POST") == 4
+    assert "POST POST" not in " ".join(sent)
 
 
 async def test_blobs_that_stay_missing_name_the_cause(tmp_path: Path) -> None:
