@@ -38,6 +38,8 @@ def worker_options(settings: Settings, patience: Patience | None = None) -> dict
         ctx["redis"].set_retry(patience)
         runtime = open_runtime(settings, ctx["redis"])
         ctx["runtime"] = runtime
+        # One that may not take jobs ends here with a word, rather than being idle for ever.
+        await runtime.dispatch.take(0, settings.lease_seconds)
         await runtime.presence.start()
         runtime.housekeeper.start()
         logger.info("worker %s is ready", runtime.worker_id)

@@ -62,7 +62,7 @@ class SourceFile:
         except OSError as error:
             if error.errno in _NOT_THERE:
                 raise SourceMissingError(f"{path} does not exist") from error
-            raise SourceUnreadableError(f"{path} cannot be read: {error.strerror}") from error
+            raise SourceUnreadableError(f"{path} cannot be read: {_reason(error)}") from error
         status = os.fstat(self._file.fileno())
         if not stat.S_ISREG(status.st_mode):
             self._file.close()
@@ -136,6 +136,15 @@ class _Reader(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+def _reason(error: OSError) -> str:
+    if error.errno not in (errno.EACCES, errno.EPERM) or not hasattr(os, "geteuid"):
+        return str(error.strerror)
+    return (
+        f"{error.strerror} for user {os.geteuid()}, group {os.getegid()}; let them read the file "
+        "and enter its folders, or run this as a user who may"
+    )
 
 
 def _not_a_file(path: str | Path) -> str:

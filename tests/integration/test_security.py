@@ -55,6 +55,16 @@ class Site:
             env=clean_environment(PUSH_QUEUE_REDIS_URL=self.url(user)),
         )
 
+    def run_worker(self, user: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "worker", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env=clean_environment(PUSH_QUEUE_REDIS_URL=self.url(user)),
+        )
+
     def output(self, user: str, *arguments: str) -> str:
         done = self.run(user, *arguments)
         assert done.returncode == 0, (done.stderr, self.refused())
@@ -133,3 +143,14 @@ def test_nobody_can_do_more(site: Site, tmp_path: Path, registry_host: str) -> N
     assert not site.admin.keys("*")
     with pytest.raises(redis.exceptions.AuthenticationError):
         redis.Redis(port=site._port).ping()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--burst",)])
+def test_a_worker_that_may_not_take_jobs_ends_and_says_so(
+    site: Site, arguments: tuple[str, ...]
+) -> None:
+    done = site.run_worker("dashboard", *arguments)
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-1].startswith("push-worker: error: Redis at ")
+    assert "ACL" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

@@ -1,5 +1,6 @@
 """The file that a tar is read from: one file, whatever becomes of its name, and unchanged."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,3 +89,12 @@ def test_a_pipe_keeps_nobody_waiting(tmp_path: Path) -> None:
     for path in (tmp_path / "pipe", tmp_path):
         with pytest.raises(SourceUnreadableError, match="is not a file"):
             SourceFile(path)
+
+
+def test_who_may_not_read_it_is_named(tmp_path: Path) -> None:
+    def refuse(path: str, _: int) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    who = f"Permission denied for user {os.geteuid()}, group {os.getegid()}; let them"
+    with pytest.raises(SourceUnreadableError, match=who):
+        SourceFile(tmp_path / "app.tar", refuse)
