@@ -39,7 +39,7 @@ from push_queue.models import (
 from push_queue.patience import Patience
 from push_queue.redis_errors import redis_errors
 from push_queue.registries import RegistryLimits
-from push_queue.settings import RegistryCredentials, Settings, load_settings
+from push_queue.settings import RegistryCredentials, Settings, doubts, load_settings
 from push_queue.store import Claim, JobStore, Turn, Wait
 from push_queue.suitability import check_redis
 from push_queue.tag_writes import TagWrite, TagWrites, UnsettledTag
@@ -88,6 +88,7 @@ __all__ = [
     "arq_options",
     "check_redis",
     "connect",
+    "doubts",
     "load_settings",
     "make_job",
     "new_event_loop",

@@ -1,8 +1,12 @@
 """Settings, the same for producers and workers; the only place that reads the environment."""
 
+import os
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from dotenv import dotenv_values
 from pydantic import (
     AliasChoices,
     BaseModel,
@@ -33,6 +37,7 @@ SECRETS_FOLDER = Path("/run/secrets")
 WEEK_SECONDS = 7 * 24 * 3600
 REGISTRY_MAX_UPLOADS = 50
 LEASE_SECONDS = 15
+SHORT_LEASE_SECONDS = 5
 DAY_SECONDS = 24 * 3600
 REGISTRY_TIMEOUT_SECONDS = 60
 
@@ -210,6 +215,29 @@ def load_settings(*, redis_url: str | None = None, namespace: str | None = None)
         raise InvalidSettingsError(summarize(error, _variable)) from None
     except SettingsError as error:
         raise InvalidSettingsError(_name_undecodable(error)) from None
+
+
+def doubts(settings: Settings) -> list[str]:
+    """What is likely a mistake in the settings, one line each."""
+    fields = [field.upper() for field in Settings.model_fields]
+    given = sorted({*os.environ, *dotenv_values(".env")})
+    named = [name.removeprefix(ENV_PREFIX) for name in given if name.startswith(ENV_PREFIX)]
+    found = [
+        f"{ENV_PREFIX}{name} is no setting{_meant(name, fields)}"
+        for name in named
+        if name not in fields
+    ]
+    if settings.lease_seconds < SHORT_LEASE_SECONDS:
+        found.append(
+            f"{ENV_PREFIX}LEASE_SECONDS={settings.lease_seconds}: a worker that stands still for "
+            f"so long loses its jobs to others; {LEASE_SECONDS} is the default"
+        )
+    return found
+
+
+def _meant(name: str, names: Iterable[str]) -> str:
+    nearest = get_close_matches(name, names, n=1)
+    return f"; did you mean {ENV_PREFIX}{nearest[0]}?" if nearest else ""
 
 
 def _variable(location: str) -> str:

@@ -12,6 +12,7 @@ from push_queue import (
     Settings,
     arq_options,
     check_redis,
+    doubts,
     redis_settings,
 )
 
@@ -33,7 +34,8 @@ def worker_options(settings: Settings, patience: Patience | None = None) -> dict
     queue = Keys(settings.namespace).queue
 
     async def on_startup(ctx: dict[str, Any]) -> None:
-        for warning in await check_redis(ctx["redis"], allow_eviction=settings.allow_eviction):
+        warnings = await check_redis(ctx["redis"], allow_eviction=settings.allow_eviction)
+        for warning in (*doubts(settings), *warnings):
             logger.warning("%s", warning)
         ctx["redis"].set_retry(patience)
         runtime = open_runtime(settings, ctx["redis"])

@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from push_queue import Compression, Settings, load_settings
+from push_queue import Compression, Settings, doubts, load_settings
 
 JobIdsArgument: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of jobs.")]
 TimeoutOption: TypeAlias = Annotated[
@@ -57,4 +57,7 @@ TargetsOption: TypeAlias = Annotated[
 
 def settings_of(context: typer.Context) -> Settings:
     """The settings of this run: the environment, and ``--redis-url`` before it."""
-    return load_settings(redis_url=context.obj)
+    settings = load_settings(redis_url=context.obj)
+    for doubt in doubts(settings):
+        typer.echo(f"push-queue: warning: {doubt}", err=True)
+    return settings

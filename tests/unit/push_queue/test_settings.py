@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from push_queue import InvalidSettingsError, load_settings
+from push_queue import InvalidSettingsError, doubts, load_settings
 from push_queue import settings as settings_module
 
 SECRET = "correct-horse"
@@ -121,3 +121,27 @@ def test_a_pattern_that_can_match_nothing_is_refused(
     monkeypatch.setenv("PUSH_QUEUE_TARGETS", pattern)
     with pytest.raises(InvalidSettingsError, match=r"PUSH_QUEUE_TARGETS.*no pattern of"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "doubt"),
+    [
+        ("PUSH_QUEUE_MAX_JOB", "is no setting; did you mean PUSH_QUEUE_MAX_JOBS?"),
+        ("PUSH_QUEUE_QUITE_ANOTHER_THING", "is no setting"),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_doubted(
+    name: str, doubt: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert doubts(load_settings()) == []
+    monkeypatch.setenv(name, "1")
+    assert doubts(load_settings()) == [f"{name} {doubt}"]
+    monkeypatch.delenv(name)
+    (tmp_path / ".env").write_text(f"{name}=1\n")
+    assert doubts(load_settings()) == [f"{name} {doubt}"]
+
+
+def test_a_lease_that_is_too_short_is_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUSH_QUEUE_LEASE_SECONDS", "1")
+    (doubt,) = doubts(load_settings())
+    assert doubt.startswith("PUSH_QUEUE_LEASE_SECONDS=1: a worker that stands still")
