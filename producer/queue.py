@@ -35,7 +35,8 @@ from push_queue import (
 POLL_SECONDS = 2.0
 """How often a watched job is read though no message came: messages may be lost."""
 
-MOST_WATCHED = 1000
+WATCHED = {JobState.RUNNING: 1000, JobState.RETRYING: 1000, JobState.QUEUED: 50}
+"""States of the jobs that are watched where none is named, and how many of each at most."""
 
 NOT_COMPARED = frozenset({"labels"})
 """What may differ where the same job is enqueued again."""
@@ -182,7 +183,7 @@ class PushQueue:
     async def watch(self, *job_ids: str) -> AsyncGenerator[JobStatus, None]:
         """Every job's status now and at each change, until all of them are final.
 
-        Without ids: of whatever runs, without end.
+        Without ids: of whatever runs, is to be tried again, or was queued of late, without end.
         """
         seen: dict[str, JobStatus] = {}
         async with self._store.changes(*job_ids) as changes:
@@ -223,7 +224,8 @@ class PushQueue:
 
     async def _watched(self, job_ids: tuple[str, ...]) -> tuple[JobStatus, ...]:
         if not job_ids:
-            return await self.list(JobState.RUNNING, limit=MOST_WATCHED)
+            pages = [await self.list(state, limit=most) for state, most in WATCHED.items()]
+            return tuple(job for page in pages for job in page)
         return tuple([await self._store.status(job_id) for job_id in job_ids])
 
 

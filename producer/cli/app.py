@@ -39,7 +39,7 @@ COMMANDS = {
     "watch": Entry(
         "jobs",
         "watch",
-        "Show jobs as they go, until all of them end; without ids whatever runs, until Ctrl-C.",
+        "Show jobs as they go, until all of them end; without ids all, until Ctrl-C.",
     ),
     "cancel": Entry(
         "jobs", "cancel", "Cancel jobs: at once those that wait, by their workers those that run."

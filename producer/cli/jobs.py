@@ -77,12 +77,12 @@ def list_jobs(
 def watch(
     context: typer.Context,
     job_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="ID", help="Jobs; all that run if none.")
+        list[str] | None, typer.Argument(metavar="ID", help="Jobs; all that run or wait if none.")
     ] = None,
     timeout: TimeoutOption = None,
     json: JsonOption = False,
 ) -> ExitCode:
-    """Show jobs as they go, until all of them end; without ids whatever runs, until Ctrl-C."""
+    """Show jobs as they go, until all of them end; without ids all, until Ctrl-C."""
     ids = list(dict.fromkeys(job_ids or []))
     most = duration("--timeout", timeout) if timeout else None
 

@@ -6,12 +6,14 @@ from typing import Protocol, Self
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
     TaskID,
     TextColumn,
+    TimeRemainingColumn,
     TransferSpeedColumn,
 )
 from rich.table import Column
@@ -24,6 +26,8 @@ from push_queue import BlobStatus, JobState, JobStatus
 DIGEST_WIDTH = len("sha256:") + 12
 NOTE_WIDTH = len("uploaded")
 TROUBLE = (JobState.RETRYING, JobState.FAILED)
+ROOMY = 120
+"""Columns of a terminal from which on a job's bar says where it goes."""
 PLAIN_STEPS = 10
 """Plain output writes a line at each tenth of a job."""
 
@@ -115,6 +119,7 @@ class BarView:
             BarColumn(bar_width=None, table_column=Column(ratio=1)),
             DownloadColumn(table_column=Column(no_wrap=True)),
             TransferSpeedColumn(table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[note]}", table_column=Column(min_width=NOTE_WIDTH)),
             console=console,
             expand=True,
@@ -137,10 +142,17 @@ class BarView:
         if trouble and self._troubles.get(job.id) != trouble:
             self._progress.console.print(Text(f"{job.id} {trouble}"))
         self._troubles[job.id] = trouble
-        name = f"[{STATE_COLORS[job.state]}]{job.state:<9}[/] {job.id}"
+        name = f"[{STATE_COLORS[job.state]}]{job.state:<9}[/] {job.id}{self._where(job)}"
         self._set(job.id, name, job.bytes_done, job.bytes_total, "")
         for blob in blobs:
             self._set(blob.digest, blob.digest[:DIGEST_WIDTH], blob.done, blob.size, blob.how)
+
+    def _where(self, job: JobStatus) -> str:
+        """The targets, where there is room for them beside the bars."""
+        if self._progress.console.width < ROOMY:
+            return ""
+        first, *others = job.targets
+        return escape(f" {first}" + (f" +{len(others)}" if others else ""))
 
     def _set(self, key: str, name: str, done: int, total: int, note: str) -> None:
         if key not in self._bars:
