@@ -6,8 +6,15 @@ A tag that can be seen stands for an image whose signatures are there already.
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from ..exceptions import DeniedError, DigestMismatchError, UnauthorizedError, UnsupportedError
+from ..exceptions import (
+    DeniedError,
+    DigestMismatchError,
+    ServerError,
+    UnauthorizedError,
+    UnsupportedError,
+)
 from ..http.registry import Registry
+from ..outages import is_outage
 from ..retry import Retrier
 from .manifests import BuiltManifest
 from .plan import PlannedManifests
@@ -42,11 +49,24 @@ class ManifestPush:
     async def is_there(self, target: Target, manifests: PlannedManifests) -> bool:
         """Whether the repository has all of them; what an index names is there with the index."""
         for manifest in (manifests.main, *manifests.companions):
-            with suppress(*_REFUSALS):  # one that will not say gets them
-                if await self._digest_of(target, manifest.digest) == manifest.digest:
-                    continue
-            return False
+            if not await self._holds(target, manifest):
+                return False
         return True
+
+    async def _holds(self, target: Target, manifest: BuiltManifest) -> bool:
+        """Whether the registry says that it has the manifest; one that will not say gets it.
+
+        Nor can distribution say that was killed while it wrote a link: it answers 500 until the
+        manifest is written again.
+        """
+        try:
+            return await self._digest_of(target, manifest.digest) == manifest.digest
+        except _REFUSALS:
+            return False
+        except ServerError as error:
+            if is_outage(error):
+                raise
+            return False
 
     async def write(self, target: Target, manifests: PlannedManifests) -> None:
         """Write all by digest; their blobs are there."""

@@ -9,11 +9,13 @@ from ..exceptions import (
     DigestMismatchError,
     RegistryError,
     ResponseError,
+    ServerError,
     UnsupportedError,
     UploadUnknownError,
 )
 from ..http.registry import Registry, UploadSession
 from ..models import BlobInfo
+from ..outages import is_outage
 from .chunks import Chunks
 from .ledger import BlobLedger
 from .progress import BlobProgress, BlobState, OnProgress
@@ -39,6 +41,8 @@ class BlobUploader:
         self._uploads = uploads
         self._on_progress = on_progress
         self._believes = True
+        self._failed: set[str] = set()
+        """Digests that the registry has failed to tell of before."""
 
     @property
     def host(self) -> str:
@@ -131,10 +135,20 @@ class BlobUploader:
             await self.registry.abandon_upload(session)
 
     async def _is_there(self, blob: BlobInfo) -> bool:
-        """Whether the registry says so; one that will not say gets the blob."""
-        with suppress(DeniedError, UnsupportedError):
+        """Whether the registry says so; one that will not say gets the blob.
+
+        Nor can distribution say that was killed while it wrote a link: it answers 500, also when it
+        is asked again, until the blob is sent.
+        """
+        try:
             return await self.registry.has_blob(self.repository, blob.digest, blob.size)
-        return False
+        except (DeniedError, UnsupportedError):
+            return False
+        except ServerError as error:
+            if is_outage(error) or blob.digest not in self._failed:
+                self._failed.add(blob.digest)
+                raise
+            return False
 
     async def _has(self, blob: BlobInfo) -> bool:
         with suppress(RegistryError):

@@ -32,7 +32,9 @@ from tests.support.images import ARCHIVES, sha256_digest
 from tests.support.local_server import LocalServer
 from tests.support.proxy import FaultProxy, Request, is_blob_head, is_blob_put, is_patch
 from tests.support.pushes import FEW_AND_FAST, push
+from tests.support.servers import Registry as RealRegistry
 from tests.support.servers import collect_garbage, run_registry
+from tests.support.skopeo import skopeo_inspect
 from tests.support.spec_registry import Handler, SpecRegistry
 
 pytestmark = pytest.mark.integration
@@ -250,6 +252,26 @@ async def test_who_may_not_ask_for_blobs_sends_them(status: int, tmp_path: Path)
         path = ARCHIVES["containerd"](tmp_path).path
         pushed = await push(pusher(), path, f"{registry.url}/app")
         assert registry.repositories["app"].tags == {"1": pushed.digest}
+
+
+def empty_links(folder: Path) -> None:
+    """As a kill leaves them between opening and writing."""
+    links = [*folder.glob("registry-*/**/app/_*/**/link")]
+    assert {"_layers", "_manifests"} <= {part for link in links for part in link.parts}
+    for link in links:
+        link.write_text("")
+
+
+async def test_links_that_a_killed_registry_left_half_written_are_mended(
+    start_registry: Callable[..., RealRegistry], tmp_path: Path
+) -> None:
+    registry = start_registry()
+    path = ARCHIVES["containerd"](tmp_path).path
+    shared = pusher()
+    pushed = await push(shared, path, f"{registry.url}/app")
+    empty_links(tmp_path)
+    assert await push(shared, path, f"{registry.url}/app") == pushed
+    assert skopeo_inspect(f"{registry.host}/app:1")["Digest"] == pushed.digest
 
 
 # Blobs that are only said to be there
