@@ -34,7 +34,7 @@ async def test_the_fleet_sends_no_more_blobs_at_once_than_the_registry_takes(
     tmp_path: Path, queue: PushQueue, worker: StartWorker, registry_url: str, repository: str
 ) -> None:
     for _ in range(2):
-        worker(PUSH_QUEUE_REGISTRY_MAX_UPLOADS="2")
+        worker(PUSH_QUEUE_REGISTRY_MAX_UPLOADS="2", PUSH_QUEUE_MAX_JOBS="4")
     async with FaultProxy(registry_url) as proxy:
         holds = [proxy.hold(is_patch) for _ in range(3)]
         jobs = [
