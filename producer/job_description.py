@@ -4,11 +4,27 @@ import os
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import TypedDict
 
 from push_queue import Compression, Priority, PushJob, Settings, make_job, new_job_id
 from registry_api_v2_client.exceptions import ValidationError
 from registry_api_v2_client.platforms import Platform
 from registry_api_v2_client.reference import parse_reference
+
+
+class PushOptions(TypedDict, total=False):
+    """What may be said of a push beside its source and targets; see ``PushQueue.enqueue``."""
+
+    job_id: str | None
+    image: str | None
+    platform: str | None
+    compression: Compression
+    priority: Priority
+    max_attempts: int | None
+    give_up_after: timedelta | None
+    ordered: bool
+    cleanup: bool
+    labels: Mapping[str, str] | None
 
 
 def describe_push(

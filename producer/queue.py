@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import Self, Unpack
 
 from arq.connections import ArqRedis
 
-from producer.job_description import describe_push
+from producer.job_description import PushOptions, describe_push
 from push_queue import (
     Attempt,
     BlobStatus,
@@ -40,6 +41,9 @@ WATCHED = {JobState.RUNNING: 1000, JobState.RETRYING: 1000, JobState.QUEUED: 50}
 
 NOT_COMPARED = frozenset({"labels"})
 """What may differ where the same job is enqueued again."""
+
+SENT_AT_ONCE = 200
+"""Jobs that one round trip enqueues: others' commands come in between."""
 
 MOST_DELAY = timedelta(days=3650)
 """As long as the workers' own records are kept."""
@@ -124,10 +128,9 @@ class PushQueue:
                 newer release.
             InvalidJobError: the rest cannot make a job.
         """
-        job = describe_push(
+        job = self.describe(
             source,
             targets,
-            self._settings,
             job_id=job_id,
             image=image,
             platform=platform,
@@ -147,11 +150,39 @@ class PushQueue:
         """Enqueue a job that is made already; see ``enqueue``."""
         _check_start(not_before)
         status, created = await self._store.create(job, not_before=not_before)
-        if not created:
-            _check_same(status.job, job)
-            if status.state is JobState.QUEUED:
-                await self._dispatch.hand_over(status)
-        return status
+        return status if created else await self._enqueued_before(job, status)
+
+    def describe(
+        self, source: str | Path, targets: str | Iterable[str], **options: Unpack[PushOptions]
+    ) -> PushJob:
+        """The job that ``enqueue`` would make, for ``enqueue_many``; Redis is not asked.
+
+        Raises:
+            registry_api_v2_client.ValidationError, InvalidJobError: as ``enqueue`` does.
+        """
+        return describe_push(source, targets, self._settings, **options)
+
+    async def enqueue_many(
+        self, jobs: Iterable[PushJob], *, not_before: datetime | timedelta | None = None
+    ) -> list[JobStatus]:
+        """Enqueue jobs that ``describe`` made, in this order, hundreds in one round trip.
+
+        After an error some may be enqueued. The same call enqueues the rest: what is there already
+        is left as it is.
+
+        Raises:
+            JobConflictError: as for ``enqueue``.
+        """
+        _check_start(not_before)
+        statuses: list[JobStatus] = []
+        waiting = iter(jobs)
+        while batch := list(islice(waiting, SENT_AT_ONCE)):
+            answers = await self._store.create_all(batch, not_before=not_before)
+            statuses += [
+                status if created else await self._enqueued_before(job, status)
+                for job, (status, created) in zip(batch, answers, strict=True)
+            ]
+        return statuses
 
     async def status(self, job_id: str) -> JobStatus:
         """The job and how far it is."""
@@ -221,6 +252,12 @@ class PushQueue:
     async def workers(self) -> tuple[WorkerInfo, ...]:
         """The workers that are alive."""
         return tuple(await self._workers.alive())
+
+    async def _enqueued_before(self, job: PushJob, status: JobStatus) -> JobStatus:
+        _check_same(status.job, job)
+        if status.state is JobState.QUEUED:
+            await self._dispatch.hand_over(status)
+        return status
 
     async def _watched(self, job_ids: tuple[str, ...]) -> tuple[JobStatus, ...]:
         if not job_ids:

@@ -145,26 +145,20 @@ class JobStore:
             JobConflictError: the id is that of a job with options that this release does not know,
                 or whose record is damaged.
         """
-        moment = _ms(not_before.timestamp()) if isinstance(not_before, datetime) else 0
-        delay = _ms(not_before.total_seconds()) if isinstance(not_before, timedelta) else 0
-        arguments: list[str | int] = [
-            moment,
-            delay,
-            lead_ms(job.priority),
-            *flat(records.job_fields(job)),
-        ]
-        created, *items = await self._scripts.run("create", job.id, arguments)
-        fields = pairs(items) or records.NO_HASH
-        if not created and is_newer(fields):
-            raise JobConflictError(
-                f"job {job.id} is there, enqueued by a newer release: use another id"
-            )
-        try:
-            return parse_status(fields), bool(created)
-        except UnreadableJobError as error:
-            raise JobConflictError(
-                f"job {job.id} is there, but its record cannot be read ({error}): use another id"
-            ) from None
+        answer = await self._scripts.run("create", job.id, _creation(job, not_before))
+        return _created(job, answer)
+
+    async def create_all(
+        self, jobs: Sequence[PushJob], *, not_before: datetime | timedelta | None = None
+    ) -> list[tuple[JobStatus, bool]]:
+        """``create`` for each of these jobs, in this order, all sent at once.
+
+        Raises:
+            JobConflictError: as for ``create``; the other jobs are enqueued.
+        """
+        calls = [(job.id, _creation(job, not_before)) for job in jobs]
+        answers = await self._scripts.run_all("create", calls)
+        return [_created(job, answer) for job, answer in zip(jobs, answers, strict=True)]
 
     async def cancel(self, job_id: str) -> JobState:
         """Cancel a waiting job at once and ask the worker of a running one to stop.
@@ -546,6 +540,29 @@ class JobStore:
 
 def _is_of_another_type(error: Exception) -> bool:
     return isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE")
+
+
+def _creation(job: PushJob, not_before: datetime | timedelta | None) -> list[str | int]:
+    """What ``create.lua`` takes."""
+    moment = _ms(not_before.timestamp()) if isinstance(not_before, datetime) else 0
+    delay = _ms(not_before.total_seconds()) if isinstance(not_before, timedelta) else 0
+    return [moment, delay, lead_ms(job.priority), *flat(records.job_fields(job))]
+
+
+def _created(job: PushJob, answer: list[Any]) -> tuple[JobStatus, bool]:
+    """What ``create.lua`` gives back."""
+    created, *items = answer
+    fields = pairs(items) or records.NO_HASH
+    if not created and is_newer(fields):
+        raise JobConflictError(
+            f"job {job.id} is there, enqueued by a newer release: use another id"
+        )
+    try:
+        return parse_status(fields), bool(created)
+    except UnreadableJobError as error:
+        raise JobConflictError(
+            f"job {job.id} is there, but its record cannot be read ({error}): use another id"
+        ) from None
 
 
 def _line(text: str) -> str:

@@ -16,11 +16,17 @@ from ..errors import ContenderError
 from ..programs import POLL_SECONDS
 from ..servers.process import keep_waiting, server
 from ..servers.valkey import valkey
-from .queues import MOST_SECONDS, BenchmarkedQueue, OurQueue, PlainArq, WorkerSetup, enqueue_all
+from .queues import (
+    ENQUEUED_AT_ONCE,
+    MOST_SECONDS,
+    BenchmarkedQueue,
+    OurQueue,
+    PlainArq,
+    WorkerSetup,
+    enqueue_all,
+)
 
 T = TypeVar("T")
-
-ENQUEUED_AT_ONCE = 20
 
 QueueClass = type[OurQueue] | type[PlainArq]
 

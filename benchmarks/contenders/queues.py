@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, TypeVar
@@ -17,7 +18,7 @@ from arq.constants import default_queue_name
 from arq.jobs import Job
 
 from producer import PushQueue, load_settings
-from push_queue import Keys, Priority
+from push_queue import Keys, Priority, PushJob
 
 from ..errors import ContenderError
 from ..model import OURS
@@ -27,6 +28,7 @@ from . import plain_arq
 T = TypeVar("T")
 
 NAMESPACE = "benchmark"
+ENQUEUED_AT_ONCE = 20
 MOST_SECONDS = 600.0
 """The longest that a job may take; then its benchmark is given up."""
 
@@ -91,6 +93,10 @@ class BenchmarkedQueue(ABC):
         """Enqueue a job that sleeps; an urgent one goes before others. Gives its id."""
 
     @abstractmethod
+    async def sleep_all(self, seconds: float, count: int) -> None:
+        """Enqueue so many sleeping jobs, as fast as it goes."""
+
+    @abstractmethod
     async def push(self, push: Push) -> str:
         """Enqueue the push of an image."""
 
@@ -128,11 +134,13 @@ class OurQueue(BenchmarkedQueue):
                 yield cls(queue, Path(folder))
 
     async def sleep(self, seconds: float, *, urgent: bool = False) -> str:
-        target = f"{_NOWHERE}:{secrets.token_hex(8)}"
         priority: Priority = "high" if urgent else "normal"
-        source = self._folder / str(seconds)
-        source.touch()  # the worker opens it
-        return (await self._queue.enqueue(source, target, priority=priority)).id
+        job = self._sleeping(self._source(seconds), priority)
+        return (await self._queue.submit(job)).id
+
+    async def sleep_all(self, seconds: float, count: int) -> None:
+        source = self._source(seconds)
+        await self._queue.enqueue_many(self._sleeping(source) for _ in range(count))
 
     async def push(self, push: Push) -> str:
         return (await self._queue.enqueue(push.archive, push.target)).id
@@ -162,6 +170,14 @@ class OurQueue(BenchmarkedQueue):
         }
         return Command([sys.executable, "-m", module], environment)
 
+    def _source(self, seconds: float) -> Path:
+        source = self._folder / str(seconds)
+        source.touch()  # the worker opens it
+        return source
+
+    def _sleeping(self, source: Path, priority: Priority = "normal") -> PushJob:
+        return self._queue.describe(source, f"{_NOWHERE}:{secrets.token_hex(8)}", priority=priority)
+
 
 class PlainArq(BenchmarkedQueue):
     """arq with its defaults: see ``plain_arq``."""
@@ -183,6 +199,9 @@ class PlainArq(BenchmarkedQueue):
         # arq knows no priorities, but runs first what was due first.
         due = datetime.now(UTC) - _LONG_AGO if urgent else None
         return await self._enqueue("sleep", seconds, _defer_until=due)
+
+    async def sleep_all(self, seconds: float, count: int) -> None:
+        await enqueue_all([partial(self.sleep, seconds)] * count, ENQUEUED_AT_ONCE)
 
     async def push(self, push: Push) -> str:
         return await self._enqueue("push", str(push.archive), push.target)

@@ -19,6 +19,7 @@ from ..servers.registry import LocalRegistry
 from ..units import KB, MB
 
 ENQUEUED = Measure("enqueued", "jobs/s")
+ENQUEUED_TOGETHER = Measure("enqueued together", "jobs/s")
 DONE = Measure("done", "jobs/s")
 WAITED_P50 = Measure("enqueue to running, p50", "ms")
 WAITED_P99 = Measure("enqueue to running, p99", "ms")
@@ -59,18 +60,25 @@ def rate(scale: Scale) -> Benchmark:
         started = time.perf_counter()
         await bench.enqueue([partial(bench.queue.sleep, 0)] * count)
         enqueued = time.perf_counter()
+        await bench.queue.sleep_all(0, count)
+        together = time.perf_counter()
         await bench.start_workers()
         left, since = bench.waiting(), time.perf_counter()
         await bench.all_ended()
         return {
             ENQUEUED.name: count / (enqueued - started),
+            ENQUEUED_TOGETHER.name: count / (together - enqueued),
             DONE.name: left / (time.perf_counter() - since),
         }
 
     return _benchmark(
         "queue-rate",
-        f"{count} jobs that do nothing, one worker",
-        (Comparison(ENQUEUED, PLAIN_ARQ), Comparison(DONE, PLAIN_ARQ)),
+        f"twice {count} jobs that do nothing, one worker",
+        (
+            Comparison(ENQUEUED, PLAIN_ARQ),
+            Comparison(ENQUEUED_TOGETHER, PLAIN_ARQ, Reach("at least", 1)),
+            Comparison(DONE, PLAIN_ARQ),
+        ),
         run,
     )
 

@@ -124,24 +124,26 @@ def enqueue(
 
     async def main(settings: Settings) -> ExitCode:
         async with PushQueue.connect(settings) as queue:
-            jobs = [
-                await queue.enqueue(
-                    request.source,
-                    request.targets,
-                    job_id=job_id,
-                    image=request.image,
-                    platform=request.platform,
-                    compression=compression,
-                    priority=priority,
-                    not_before=not_before,
-                    ordered=ordered,
-                    cleanup=cleanup,
-                    max_attempts=max_attempts,
-                    give_up_after=patience,
-                    labels=labels,
-                )
-                for request in requests
-            ]
+            jobs = await queue.enqueue_many(
+                [
+                    queue.describe(
+                        request.source,
+                        request.targets,
+                        job_id=job_id,
+                        image=request.image,
+                        platform=request.platform,
+                        compression=compression,
+                        priority=priority,
+                        ordered=ordered,
+                        cleanup=cleanup,
+                        max_attempts=max_attempts,
+                        give_up_after=patience,
+                        labels=labels,
+                    )
+                    for request in requests
+                ],
+                not_before=not_before,
+            )
             _tell_of_ended(jobs)
             return await _wait(queue, jobs, most, json) if wait else _report(jobs, json)
 

@@ -32,10 +32,31 @@ class Scripts:
         Raises:
             RedisUnavailableError: Redis fails.
         """
+        with redis_errors(self._address):
+            return await self._script(name)(keys=list(keys), args=list(args))
+
+    async def run_all(self, name: str, calls: Iterable[tuple[list[str], list[str | int]]]) -> Any:
+        """The results of a script for each of these keys and arguments, all sent at once.
+
+        All of them run, also where one is refused.
+
+        Raises:
+            RedisUnavailableError: Redis fails, or refuses one.
+        """
+        with redis_errors(self._address):
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for keys, args in calls:
+                    await self._script(name)(keys=keys, args=args, client=pipeline)
+                results = await pipeline.execute(raise_on_error=False)
+            for refusal in results:
+                if isinstance(refusal, Exception):
+                    raise refusal
+            return results
+
+    def _script(self, name: str) -> AsyncScript:
         if name not in self._scripts:
             self._scripts[name] = self._redis.register_script(load(name))
-        with redis_errors(self._address):
-            return await self._scripts[name](keys=list(keys), args=list(args))
+        return self._scripts[name]
 
 
 class JobScripts:
@@ -47,9 +68,15 @@ class JobScripts:
         self._keep_finished = keep_finished
 
     async def run(self, name: str, job_id: str, args: Iterable[str | int] = ()) -> Any:
+        return await self._scripts.run(name, *self._call(job_id, args))
+
+    async def run_all(self, name: str, calls: Iterable[tuple[str, list[str | int]]]) -> Any:
+        """The results for each of these jobs and arguments; see ``Scripts.run_all``."""
+        return await self._scripts.run_all(name, [self._call(*call) for call in calls])
+
+    def _call(self, job_id: str, args: Iterable[str | int]) -> tuple[list[str], list[str | int]]:
         keys = self._keys
-        return await self._scripts.run(
-            name,
+        return (
             [
                 keys.job(job_id),
                 keys.blobs(job_id),

@@ -112,6 +112,21 @@ async def test_a_redis_that_is_full(server: RedisServer, queue: PushQueue) -> No
     assert keys_of(server) == set()
 
 
+async def test_a_redis_that_is_full_takes_none_of_many(
+    server: RedisServer, queue: PushQueue
+) -> None:
+    jobs = [queue.describe("/app.tar", TARGET, labels={"of": "mine"}) for _ in range(3)]
+    with server.client() as client:
+        client.config_set("maxmemory", "1")
+        with pytest.raises(RedisRefusedError, match="is out of memory") as refusal:
+            await queue.enqueue_many(jobs)
+        client.config_set("maxmemory", "0")
+    assert "mine" not in str(refusal.value)
+    assert keys_of(server) == set()
+    await queue.enqueue_many(jobs)
+    assert len(await queue.list()) == 3
+
+
 async def test_a_redis_that_is_full_keeps_a_job_that_is_to_run_again(
     server: RedisServer, queue: PushQueue
 ) -> None:

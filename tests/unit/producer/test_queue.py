@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from arq.connections import ArqRedis
+from redis.asyncio.client import Pipeline
 
 from producer import (
     InvalidJobError,
@@ -152,6 +153,48 @@ async def test_other_labels_make_no_other_job(queue: PushQueue) -> None:
     first = await queue.enqueue("/images/app.tar", TARGET, job_id="build-7")
     labels = {"run": "2"}
     assert await queue.enqueue("/images/app.tar", TARGET, job_id="build-7", labels=labels) == first
+
+
+async def test_many_are_enqueued_in_their_order(
+    queue: PushQueue, redis: ArqRedis, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("producer.queue.SENT_AT_ONCE", 2)
+    described = [queue.describe(f"/{number}.tar", TARGET, priority="low") for number in range(5)]
+    jobs = await queue.enqueue_many(iter(described))
+    assert [job.job for job in jobs] == described
+    assert await queue.list() == tuple(reversed(jobs))
+    assert {args for _, args in await handed_over(redis, keys)} == {(job.id, 0) for job in jobs}
+
+
+async def test_many_are_sent_in_one_round_trip(
+    queue: PushQueue, redis: ArqRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    execute = Pipeline.execute
+
+    async def counted(pipeline: Pipeline, raise_on_error: bool = True) -> list[object]:
+        sent.append(len(pipeline.command_stack))
+        return await execute(pipeline, raise_on_error)
+
+    monkeypatch.setattr(Pipeline, "execute", counted)
+    await queue.enqueue_many(queue.describe(f"/{number}.tar", TARGET) for number in range(150))
+    assert sent == [150]
+
+
+async def test_enqueueing_many_again_enqueues_the_rest(queue: PushQueue) -> None:
+    jobs = [queue.describe(f"/{number}.tar", TARGET) for number in range(3)]
+    (first,) = await queue.enqueue_many(jobs[:1])
+    again = await queue.enqueue_many(jobs)
+    assert again[0] == first
+    assert [job.id for job in await queue.list()] == [job.id for job in reversed(jobs)]
+
+
+async def test_a_conflict_among_many_names_the_job_and_leaves_the_others(queue: PushQueue) -> None:
+    await queue.enqueue("/other.tar", TARGET, job_id="mine")
+    jobs = [queue.describe(f"/{name}.tar", TARGET, job_id=name) for name in ("a", "mine", "z")]
+    with pytest.raises(JobConflictError, match=r"job mine is there with source /other\.tar"):
+        await queue.enqueue_many(jobs)
+    assert (await queue.status("z")).state is JobState.QUEUED
 
 
 async def test_enqueueing_again_heals_a_producer_that_died_half_way(
