@@ -2,9 +2,8 @@
 
 import logging
 
-from push_queue.changes import Changes
+from push_queue.arq_queue import TASK, Dispatch
 from push_queue.connection import arq_options, connect, redis_settings
-from push_queue.dispatch import TASK, Dispatch
 from push_queue.errors import (
     InvalidJobError,
     InvalidSettingsError,
@@ -19,6 +18,7 @@ from push_queue.errors import (
 )
 from push_queue.event_loop import new_event_loop
 from push_queue.ids import new_job_id
+from push_queue.job_changes import Changes
 from push_queue.keys import Keys
 from push_queue.leadership import Leadership
 from push_queue.models import (
@@ -38,12 +38,12 @@ from push_queue.models import (
 )
 from push_queue.patience import Patience
 from push_queue.redis_errors import redis_errors
-from push_queue.registries import RegistryLimits
+from push_queue.registry_limits import RegistryLimits
 from push_queue.settings import RegistryCredentials, Settings, doubts, load_settings
 from push_queue.store import Claim, JobStore, Turn, Wait
 from push_queue.suitability import check_redis
 from push_queue.tag_writes import TagWrite, TagWrites, UnsettledTag
-from push_queue.workers import WorkerRegistry
+from push_queue.worker_roster import WorkerRegistry
 
 __all__ = [
     "FINAL_STATES",

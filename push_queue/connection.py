@@ -15,7 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
-from push_queue import codec
+from push_queue import arq_codec
 from push_queue.keys import Keys
 from push_queue.patience import RIDE_OUT_SECONDS, TRANSIENT, Patience
 from push_queue.redis_errors import redis_errors
@@ -62,8 +62,8 @@ def redis_settings(settings: Settings) -> RedisSettings:
 def arq_options() -> dict[str, Any]:
     """What producers' connections and arq's ``Worker`` must agree on, apart from the queue name."""
     return {
-        "job_serializer": codec.dumps,
-        "job_deserializer": codec.loads,
+        "job_serializer": arq_codec.dumps,
+        "job_deserializer": arq_codec.loads,
         "expires_extra_ms": _JOB_RECORD_MS,
     }
 

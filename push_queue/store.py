@@ -17,15 +17,16 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from push_queue import formats, records
-from push_queue.changes import Changes
-from push_queue.dispatch import lead_ms, leads_ms
+from push_queue import formats, job_fields
+from push_queue.arq_queue import lead_ms, leads_ms
 from push_queue.errors import (
     JobConflictError,
     RedisRefusedError,
     UnknownJobError,
     UnreadableJobError,
 )
+from push_queue.job_changes import Changes
+from push_queue.job_fields import decode, flat, is_newer, pairs, parse_status, parse_whatever
 from push_queue.keys import Keys
 from push_queue.models import (
     Attempt,
@@ -36,7 +37,6 @@ from push_queue.models import (
     PushJob,
     Signal,
 )
-from push_queue.records import decode, flat, is_newer, pairs, parse_status, parse_whatever
 from push_queue.redis_errors import address_of, redis_errors
 from push_queue.scripts import JobScripts, Scripts
 from push_queue.settings import (
@@ -230,7 +230,7 @@ class JobStore:
         try:
             status = parse_status(fields)
             if fence == 1:
-                records.refuse_unknown_options(fields)
+                job_fields.refuse_unknown_options(fields)
         except UnreadableJobError as error:
             await self._invalidate(job_id, str(error))
             return None
@@ -266,7 +266,7 @@ class JobStore:
     ) -> Signal:
         """Write down and publish how far the attempt is; ``blobs`` are those that changed."""
         numbers = [claim.fence, bytes_done, bytes_total, blobs_done, blobs_total]
-        changed = flat(records.blob_fields(blobs))
+        changed = flat(job_fields.blob_fields(blobs))
         return Signal(
             (await self._scripts.run("progress", claim.job.id, [*numbers, *changed])).decode()
         )
@@ -447,12 +447,12 @@ class JobStore:
     async def blobs(self, job_id: str) -> tuple[BlobStatus, ...]:
         """The blobs of the latest attempt, as far as it reported them."""
         fields = await self._read(self._redis.hgetall(self._keys.blobs(job_id)))
-        return tuple(records.parse_blobs(decode(fields)))
+        return tuple(job_fields.parse_blobs(decode(fields)))
 
     async def attempts(self, job_id: str) -> list[Attempt]:
         """The attempts that ended, oldest first, those before a ``requeue`` included."""
         items = await self._read(self._redis.lrange(self._keys.attempts(job_id), 0, -1))
-        return list(records.parse_attempts(items))
+        return list(job_fields.parse_attempts(items))
 
     def changes(self, *job_ids: str) -> Changes:
         """What happens to these jobs, or to all when none is named, from entering it on."""
@@ -500,7 +500,8 @@ class JobStore:
                 if isinstance(reply, Exception) and not _is_of_another_type(reply):
                     raise reply
         return [
-            records.NO_HASH if isinstance(reply, Exception) else decode(reply) for reply in replies
+            job_fields.NO_HASH if isinstance(reply, Exception) else decode(reply)
+            for reply in replies
         ]
 
     async def _run(self, name: str, job_id: str, arguments: Iterable[str | int] = ()) -> Any:
@@ -520,7 +521,7 @@ class JobStore:
             raise
 
     async def _invalidate(self, job_id: str, damage: str) -> bool:
-        error = records.invalid_job(damage)["error"]
+        error = job_fields.invalid_job(damage)["error"]
         ended = bool(await self._scripts.run("invalidate", job_id, [_line(error)]))
         if ended:
             logger.error("job %s: failed: %s", job_id, error)
@@ -546,13 +547,13 @@ def _creation(job: PushJob, not_before: datetime | timedelta | None) -> list[str
     """What ``create.lua`` takes."""
     moment = _ms(not_before.timestamp()) if isinstance(not_before, datetime) else 0
     delay = _ms(not_before.total_seconds()) if isinstance(not_before, timedelta) else 0
-    return [moment, delay, lead_ms(job.priority), *flat(records.job_fields(job))]
+    return [moment, delay, lead_ms(job.priority), *flat(job_fields.job_fields(job))]
 
 
 def _created(job: PushJob, answer: list[Any]) -> tuple[JobStatus, bool]:
     """What ``create.lua`` gives back."""
     created, *items = answer
-    fields = pairs(items) or records.NO_HASH
+    fields = pairs(items) or job_fields.NO_HASH
     if not created and is_newer(fields):
         raise JobConflictError(
             f"job {job.id} is there, enqueued by a newer release: use another id"

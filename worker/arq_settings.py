@@ -11,8 +11,8 @@ from typing import Any
 from push_queue import QueueError, Settings, connect, load_settings
 from registry_api_v2_client import RegistryError
 
+from .arq_options import worker_options
 from .exits import fail
-from .options import worker_options
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from push_queue import Claim, JobState, JobStatus, JobStore, UnknownJobError
 from registry_api_v2_client import FileIdentity, SourceFile
 
-from .sources import DELETED, delete_source, unread_source
+from .source_roots import DELETED, delete_source, unread_source
 
 NEEDED = "kept: another job needs it"
 

@@ -20,10 +20,10 @@ from push_queue import (
 )
 from registry_api_v2_client import RegistryError
 
+from .arq_options import worker_options
+from .arq_worker import QueueWorker
 from .exits import fail
 from .logs import set_up_logging
-from .options import worker_options
-from .queue_worker import QueueWorker
 from .version import own_version
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

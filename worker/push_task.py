@@ -21,11 +21,11 @@ from registry_api_v2_client import (
     parse_reference,
 )
 
-from .interrupts import DeferError, JobLostError
+from .errors import DeferError, JobLostError
 from .progress import ProgressReporter
 from .runtime import Runtime
 from .same_source import check_same_source
-from .sources import open_source
+from .source_roots import open_source
 from .tag_turns import TagTurns
 from .targets import check_targets
 

@@ -19,10 +19,10 @@ from push_queue import (
 from registry_api_v2_client import Credentials, RegistryClient, RetryPolicy
 
 from .cleanup import Cleanup
+from .fleet_limits import LONGEST_ASKED, FleetLimits
 from .housekeeper import Housekeeper
-from .ledger import RedisLedger
-from .limits import LONGEST_ASKED, FleetLimits
 from .presence import Presence
+from .redis_ledger import RedisLedger
 from .tag_repair import TagRepair
 
 _REQUEST_RETRY = RetryPolicy(patience=2.0, after_timeouts=False)

@@ -3,7 +3,7 @@
 from push_queue import Claim, JobStore
 from registry_api_v2_client import FileIdentity, SourceChangedError, SourceFile
 
-from .interrupts import JobLostError
+from .errors import JobLostError
 
 
 async def check_same_source(store: JobStore, claim: Claim, source: SourceFile) -> None:

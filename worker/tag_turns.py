@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 from push_queue import Claim, JobStore, RedisUnavailableError, TagWrite, Turn
 from registry_api_v2_client import ResponseError, TagTurn
 
-from .interrupts import DeferError, JobLostError
-from .renewal import renewed
+from .errors import DeferError, JobLostError
+from .periodic import renewed
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import worker.cli
 from push_queue import Patience, Settings
 from registry_api_v2_client import PushedImage, Reference, RegistryClient, SourceFile, TagOrder
 from registry_api_v2_client.media_types import OCI
-from worker.options import worker_options
+from worker.arq_options import worker_options
 
 DIGEST = f"sha256:{0:064x}"
 

@@ -20,17 +20,17 @@ from producer.cli.options import (
     settings_of,
 )
 from producer.cli.output import as_json, print_json, print_notes
-from producer.cli.running import run
-from producer.cli.sources import (
+from producer.cli.requests import (
     Request,
     check_archive,
     remote_source,
     to_original_tags,
     to_targets,
 )
-from producer.cli.text import headline
+from producer.cli.signals import run
 from producer.cli.times import duration, start_time
 from producer.cli.views import SilentView, choose_view
+from producer.cli.wording import headline
 from producer.queue import PushQueue
 from push_queue import JobState, JobStatus, Priority, Settings
 

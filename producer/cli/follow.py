@@ -8,7 +8,7 @@ from typing import Protocol
 
 import typer
 
-from producer.cli.running import by_keyboard
+from producer.cli.signals import by_keyboard
 from producer.cli.views import View
 from producer.queue import PushQueue
 from push_queue import BlobStatus, JobStatus, WaitTimeoutError

@@ -10,10 +10,10 @@ from producer.cli.exits import code_of_error, code_of_jobs
 from producer.cli.follow import follow
 from producer.cli.options import JobIdsArgument, JsonOption, TimeoutOption, settings_of
 from producer.cli.output import as_json, print_error, print_job, print_json, print_table
-from producer.cli.running import run
-from producer.cli.text import headline
+from producer.cli.signals import run
 from producer.cli.times import duration
 from producer.cli.views import choose_view
+from producer.cli.wording import headline
 from producer.queue import PushQueue
 from push_queue import (
     Attempt,

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from producer.cli.text import STATE_COLORS, duration, headline, moment, percent, progress
+from producer.cli.wording import STATE_COLORS, duration, headline, moment, percent, progress
 from push_queue import Attempt, BlobStatus, JobStatus
 
 COLUMNS = ("JOB", "STATE", "DONE", "ATTEMPT", "ENQUEUED", "TARGETS", "SOURCE")

@@ -16,11 +16,11 @@ from producer.cli.options import (
     settings_of,
 )
 from producer.cli.output import as_json, print_json, print_notes
-from producer.cli.running import run
-from producer.cli.sources import to_targets
-from producer.cli.text import headline, reason
+from producer.cli.requests import to_targets
+from producer.cli.signals import run
 from producer.cli.times import duration
 from producer.cli.views import SilentView, View, choose_view
+from producer.cli.wording import headline, reason
 from producer.direct_push import DirectPush
 from producer.job_description import describe_push
 from producer.queue import PushQueue

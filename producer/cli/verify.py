@@ -18,9 +18,9 @@ from producer.cli.options import (
     settings_of,
 )
 from producer.cli.output import print_json
-from producer.cli.running import run
-from producer.cli.sources import check_source
-from producer.cli.text import size
+from producer.cli.requests import check_source
+from producer.cli.signals import run
+from producer.cli.wording import size
 from producer.registries import open_client
 from registry_api_v2_client import (
     ManifestUnknownError,

@@ -20,7 +20,7 @@ from rich.table import Column
 from rich.text import Text
 
 from producer.cli.output import as_json, print_json
-from producer.cli.text import STATE_COLORS, headline, progress
+from producer.cli.wording import STATE_COLORS, headline, progress
 from push_queue import BlobStatus, JobState, JobStatus
 
 DIGEST_WIDTH = len("sha256:") + 12

@@ -18,8 +18,8 @@ from tests.support.pushes import FEW_AND_FAST, push
 from tests.support.servers import RedisServer
 from tests.support.skopeo import decompress
 from tests.support.spec_registry import SpecRegistry
-from tests.unit.worker.test_ledger import *  # noqa: F403 - its tests are ours
-from worker.ledger import RedisLedger
+from tests.unit.worker.test_redis_ledger import *  # noqa: F403 - its tests are ours
+from worker.redis_ledger import RedisLedger
 
 pytestmark = pytest.mark.integration
 

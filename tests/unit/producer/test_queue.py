@@ -16,7 +16,7 @@ from producer import (
     WaitTimeoutError,
 )
 from push_queue import Claim, JobStore, Keys
-from push_queue.changes import Changes
+from push_queue.job_changes import Changes
 from registry_api_v2_client import ValidationError
 from tests.support.claims import succeed
 

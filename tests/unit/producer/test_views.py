@@ -7,8 +7,8 @@ from rich.console import Console
 
 from producer.cli import output
 from producer.cli.output import print_job, print_table
-from producer.cli.text import headline
 from producer.cli.views import BarView, JsonView, PlainView, choose_view
+from producer.cli.wording import headline
 from push_queue import Attempt, BlobStatus, JobState, JobStatus, TargetResult
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)

@@ -22,7 +22,7 @@ from push_queue import (
     UnknownJobError,
     make_job,
 )
-from push_queue.records import timestamp
+from push_queue.job_fields import timestamp
 from tests.support.claims import succeed, write_tags
 from tests.support.redis_clock import redis_now
 

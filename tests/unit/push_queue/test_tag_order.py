@@ -29,7 +29,7 @@ from push_queue import (
 from registry_api_v2_client import RegistryUnavailableError, TagTurn
 from tests.support.claims import TURN_SECONDS, succeed
 from tests.support.tag_registry import TagRegistry
-from worker.interrupts import DeferError, JobLostError
+from worker.errors import DeferError, JobLostError
 from worker.tag_repair import TagRepair
 from worker.tag_turns import TagTurns
 

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from push_queue import Claim, JobState, JobStore, Keys, make_job
 from tests.support.claims import succeed, write_tags
 from worker.cleanup import NEEDED, Cleanup
-from worker.sources import CHANGED, open_source
+from worker.source_roots import CHANGED, open_source
 
 DIGEST = "sha256:" + "d" * 64
 

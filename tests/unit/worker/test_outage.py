@@ -33,10 +33,10 @@ from registry_api_v2_client import (
     TagOrder,
 )
 from tests.support.redis_clock import RedisClock
+from worker.arq_lease import Lease
 from worker.cleanup import Cleanup
+from worker.fleet_limits import FleetLimits
 from worker.housekeeper import Housekeeper
-from worker.lease import Lease
-from worker.limits import FleetLimits
 from worker.presence import Presence
 from worker.push_task import push_image
 from worker.runtime import Runtime

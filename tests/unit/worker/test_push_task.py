@@ -44,9 +44,9 @@ from registry_api_v2_client import (
 from tests.support.claims import succeed
 from worker import progress, push_task
 from worker.cleanup import Cleanup
+from worker.errors import DeferError
+from worker.fleet_limits import FleetLimits
 from worker.housekeeper import Housekeeper
-from worker.interrupts import DeferError
-from worker.limits import FleetLimits
 from worker.presence import Presence
 from worker.push_task import push_image
 from worker.runtime import Runtime

@@ -17,7 +17,7 @@ from registry_api_v2_client import (
 )
 from tests.support.claims import TURN_SECONDS, succeed
 from tests.support.waiting import becomes
-from worker.interrupts import DeferError, JobLostError
+from worker.errors import DeferError, JobLostError
 from worker.tag_turns import TagTurns
 
 KEYS = Keys()

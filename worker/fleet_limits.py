@@ -16,8 +16,8 @@ from registry_api_v2_client import (
     is_outage,
 )
 
-from .interrupts import DeferError
-from .renewal import renewed
+from .errors import DeferError
+from .periodic import renewed
 
 logger = logging.getLogger(__name__)
 

@@ -16,11 +16,11 @@ from push_queue import (
     JobStatus,
     JobStore,
     Keys,
+    arq_codec,
     arq_options,
-    codec,
     make_job,
 )
-from push_queue.dispatch import LEADS
+from push_queue.arq_queue import LEADS
 from tests.support.claims import lose_in_arq
 from tests.support.redis_clock import RedisClock
 
@@ -206,7 +206,7 @@ async def test_what_is_handed_over_is_what_arq_would_have_written(
     await create(store, "job-1")
     written = await redis.get(job_key_prefix + keys.arq_job_id("job-1", 0))
     now = int(clock.now * 1000)
-    assert written == serialize_job(TASK, ("job-1", 0), {}, None, now, serializer=codec.dumps)
+    assert written == serialize_job(TASK, ("job-1", 0), {}, None, now, serializer=arq_codec.dumps)
 
 
 async def test_a_cancelled_job_leaves_arq_at_once(

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from push_queue import Keys
 from registry_api_v2_client import BlobInfo, BlobLedger
 from tests.support.waiting import becomes
-from worker.ledger import RedisLedger
+from worker.redis_ledger import RedisLedger
 
 LAYER = "sha256:" + "a" * 64
 KEY = f"{LAYER}:gzip-1"

@@ -7,7 +7,7 @@ import pytest
 from push_queue import (
     Keys,
     RedisUnavailableError,
-    codec,
+    arq_codec,
     connect,
     connection,
     load_settings,
@@ -17,7 +17,7 @@ from push_queue import (
 
 def test_plain_values_survive() -> None:
     record = {"t": 1, "f": "push_image", "a": ["job-1", 0], "k": {}, "et": 1700000000000, "r": None}
-    assert codec.loads(codec.dumps(record)) == record
+    assert arq_codec.loads(arq_codec.dumps(record)) == record
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,14 @@ def test_plain_values_survive() -> None:
     [(ValueError("bad"), "ValueError"), (asyncio.CancelledError(), "CancelledError")],
 )
 def test_exceptions_become_text(error: BaseException, name: str) -> None:
-    assert codec.loads(codec.dumps({"r": error})) == {
+    assert arq_codec.loads(arq_codec.dumps({"r": error})) == {
         "r": {"exception": name, "message": str(error)}
     }
 
 
 def test_anything_else_is_refused() -> None:
     with pytest.raises(TypeError, match="datetime"):
-        codec.dumps({"r": datetime.now(UTC)})
+        arq_codec.dumps({"r": datetime.now(UTC)})
 
 
 def test_arq_gets_every_part_of_the_url() -> None:

@@ -21,7 +21,7 @@ from push_queue import Keys
 from registry_api_v2_client import BlobInfo
 from registry_api_v2_client.push.ledger import Claims
 
-from .renewal import renewed
+from .periodic import renewed
 
 logger = logging.getLogger(__name__)
 

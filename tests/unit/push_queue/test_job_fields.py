@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from push_queue import BlobStatus, JobState, TargetResult, make_job
-from push_queue.records import (
+from push_queue.job_fields import (
     blob_fields,
     job_fields,
     parse_blobs,

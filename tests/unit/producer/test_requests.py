@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from producer.cli.exits import BadInputError, BadInputsError
-from producer.cli.sources import (
+from producer.cli.requests import (
     Request,
     check_archive,
     check_source,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from registry_api_v2_client import FileIdentity, SourceUnreadableError
-from worker import sources
-from worker.sources import (
+from worker import source_roots
+from worker.source_roots import (
     CHANGED,
     DELETED,
     SourceNotAllowedError,
@@ -135,7 +135,7 @@ def folder_for_link(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (root / "nightly/app.tar").touch()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/app.tar").touch()
-    resolve = sources._resolve
+    resolve = source_roots._resolve
 
     def resolve_and_swap(source: str, roots: list[Path]) -> tuple[Path, Path]:
         found = resolve(source, roots)
@@ -143,7 +143,7 @@ def folder_for_link(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (root / "nightly").symlink_to(tmp_path / "elsewhere")
         return found
 
-    return lambda: monkeypatch.setattr(sources, "_resolve", resolve_and_swap)
+    return lambda: monkeypatch.setattr(source_roots, "_resolve", resolve_and_swap)
 
 
 def test_a_folder_that_becomes_a_link_leads_nowhere(root: Path, folder_for_link: Swap) -> None:

@@ -8,7 +8,7 @@ import pytest
 from arq.connections import ArqRedis
 from arq.worker import func
 
-from worker.queue_worker import QueueWorker
+from worker.arq_worker import QueueWorker
 
 
 async def never(_: dict[str, Any]) -> None:

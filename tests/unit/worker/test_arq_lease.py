@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from push_queue import Dispatch, Keys, load_settings
 from tests.support.redis_clock import RedisClock
 from tests.support.waiting import becomes
-from worker.lease import Lease, give_lease_back, take_lease
+from worker.arq_lease import Lease, give_lease_back, take_lease
 
 KEYS = Keys()
 QUEUE = KEYS.queue

@@ -16,7 +16,7 @@ from push_queue import (
     redis_settings,
 )
 
-from .lease import give_lease_back, take_lease
+from .arq_lease import give_lease_back, take_lease
 from .push_task import push_image
 from .runtime import close_runtime, open_runtime
 

@@ -16,9 +16,9 @@ from registry_api_v2_client import (
     ServerError,
     UnauthorizedError,
 )
-from worker import limits as module
-from worker.interrupts import DeferError
-from worker.limits import FleetLimits, is_outage
+from worker import fleet_limits as module
+from worker.errors import DeferError
+from worker.fleet_limits import FleetLimits, is_outage
 
 HOST, OTHER = "localhost:15000", "other:5000"
 FLEET = 3

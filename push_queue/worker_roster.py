@@ -2,9 +2,9 @@
 
 from redis.asyncio import Redis
 
+from push_queue.job_fields import decode, timestamp
 from push_queue.keys import Keys
 from push_queue.models import WorkerInfo
-from push_queue.records import decode, timestamp
 from push_queue.redis_errors import address_of, redis_errors
 
 
