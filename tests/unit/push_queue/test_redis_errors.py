@@ -34,6 +34,7 @@ WORKER = WorkerInfo(id="w", host="h", pid=1, version="1", started_at=datetime.no
 
 STORE_CALLS: dict[str, tuple[Any, ...]] = {
     "create": (JOB,),
+    "create_all": ([JOB],),
     "cancel": ("a",),
     "requeue": ("a",),
     "start": ("a", 0, "worker"),
