@@ -8,15 +8,15 @@ from typing import Self
 
 from yarl import URL
 
+from .api.registry import Registry
+from .api.transport import Transport
 from .archive.image_archive import ImageArchive
 from .archive.source_file import SourceFile
+from .auth.credential_store import CredentialStore
+from .auth.credentials import Credentials
 from .exceptions import ValidationError
 from .hosts import is_loopback
-from .http.credential_store import CredentialStore
-from .http.credentials import Credentials
-from .http.registry import Registry
 from .http.tls import DOCKER_CERTS_DIR, TlsSettings
-from .http.transport import Transport
 from .platforms import Platform
 from .push.encoding import CompressionPolicy
 from .push.engine import ImagePusher, PushedImage

@@ -10,6 +10,7 @@ from .archive.inspection import (
 )
 from .archive.model import ArchiveContent, ArchiveImage, ArchiveIndex
 from .archive.source_file import FileIdentity, SourceFile
+from .auth.credentials import Credentials
 from .client import RegistryClient
 from .exceptions import *  # noqa: F403 - the whole tree, as its own __all__ names it
 from .exceptions import __all__ as _exceptions
@@ -26,7 +27,6 @@ from .functions import (
     push_docker_tar_with_original_tags,
     verify_image,
 )
-from .http.credentials import Credentials
 from .models import (
     BlobInfo,
     ImageConfig,

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from .api.registry import Manifest, Registry
 from .archive.image_archive import ImageArchive
 from .archive.model import ArchiveContent
 from .client import RegistryClient
@@ -16,7 +17,6 @@ from .exceptions import (
     ResponseError,
     ValidationError,
 )
-from .http.registry import Manifest, Registry
 from .platforms import Platform
 from .push.encoding import CompressionPolicy
 from .push.manifest_push import Target

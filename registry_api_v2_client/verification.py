@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from .api.registry import Manifest, Registry
 from .archive.compressed_file import longest_content
 from .archive.model import ArchiveContent, ArchiveImage, ArchiveIndex, Layer
 from .archive.tar_index import Member
@@ -23,7 +24,6 @@ from .exceptions import (
     ProtocolError,
     TarReadError,
 )
-from .http.registry import Manifest, Registry
 from .json_document import MAX_JSON, JsonDocumentError, parse_json
 from .media_types import Compression
 

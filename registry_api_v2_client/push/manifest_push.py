@@ -6,6 +6,7 @@ A tag that can be seen stands for an image whose signatures are there already.
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from ..api.registry import Registry
 from ..exceptions import (
     DeniedError,
     DigestMismatchError,
@@ -13,7 +14,6 @@ from ..exceptions import (
     UnauthorizedError,
     UnsupportedError,
 )
-from ..http.registry import Registry
 from ..outages import is_outage
 from ..retry import Retrier
 from .manifests import BuiltManifest

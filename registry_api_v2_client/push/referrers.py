@@ -6,8 +6,8 @@ Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#un
 import json
 from typing import Any
 
+from ..api.registry import Registry
 from ..exceptions import ManifestUnknownError
-from ..http.registry import Registry
 from ..media_types import OCI_INDEX
 from .manifests import BuiltManifest
 

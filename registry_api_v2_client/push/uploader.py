@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 
+from ..api.registry import Registry, UploadSession
 from ..exceptions import (
     DeniedError,
     DigestMismatchError,
@@ -13,7 +14,6 @@ from ..exceptions import (
     UnsupportedError,
     UploadUnknownError,
 )
-from ..http.registry import Registry, UploadSession
 from ..models import BlobInfo
 from ..outages import is_outage
 from .chunks import Chunks

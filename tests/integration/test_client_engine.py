@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from registry_api_v2_client.api.registry import Registry
+from registry_api_v2_client.api.transport import Transport
 from registry_api_v2_client.archive.image_archive import ImageArchive
 from registry_api_v2_client.exceptions import (
     ArchiveDigestError,
@@ -14,8 +16,6 @@ from registry_api_v2_client.exceptions import (
     RegistryError,
     RegistryUnavailableError,
 )
-from registry_api_v2_client.http.registry import Registry
-from registry_api_v2_client.http.transport import Transport
 from registry_api_v2_client.push.encoding import CompressionPolicy
 from registry_api_v2_client.push.engine import ImagePusher, PushedImage, Target
 from registry_api_v2_client.push.limits import LocalLimits

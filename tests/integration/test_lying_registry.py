@@ -23,7 +23,7 @@ from registry_api_v2_client import (
     UnauthorizedError,
     UploadUnknownError,
 )
-from registry_api_v2_client.http.registry import Registry, UploadSession
+from registry_api_v2_client.api.registry import Registry, UploadSession
 from tests.support.certificates import Authority
 from tests.support.logins import Login
 from tests.support.raw_server import RawServer

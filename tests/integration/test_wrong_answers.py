@@ -20,10 +20,10 @@ from registry_api_v2_client import (
     list_tags,
     push_docker_tar,
 )
+from registry_api_v2_client.api import registry as registry_module
+from registry_api_v2_client.api.registry import Registry, UploadSession
+from registry_api_v2_client.api.transport import Transport
 from registry_api_v2_client.archive.image_archive import ImageArchive
-from registry_api_v2_client.http import registry as registry_module
-from registry_api_v2_client.http.registry import Registry, UploadSession
-from registry_api_v2_client.http.transport import Transport
 from registry_api_v2_client.push.encoding import CompressionPolicy
 from registry_api_v2_client.push.engine import ImagePusher, Target
 from registry_api_v2_client.push.ledger import MemoryLedger

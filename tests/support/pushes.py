@@ -5,9 +5,9 @@ from pathlib import Path
 
 from yarl import URL
 
+from registry_api_v2_client.api.registry import Registry
+from registry_api_v2_client.api.transport import Transport
 from registry_api_v2_client.archive.image_archive import ImageArchive
-from registry_api_v2_client.http.registry import Registry
-from registry_api_v2_client.http.transport import Transport
 from registry_api_v2_client.media_types import Compression
 from registry_api_v2_client.push.encoding import BLOCK_SIZE, CompressionPolicy, encoder_for
 from registry_api_v2_client.push.engine import ImagePusher, PushedImage, Target

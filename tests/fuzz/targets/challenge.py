@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from registry_api_v2_client.http.challenge import parse_challenges
+from registry_api_v2_client.auth.challenge import parse_challenges
 from tests.fuzz.strategies import spoiled
 from tests.fuzz.target import Target
 

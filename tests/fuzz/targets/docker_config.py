@@ -4,7 +4,7 @@ import base64
 import tempfile
 from pathlib import Path
 
-from registry_api_v2_client.http.login_files import LoginFile
+from registry_api_v2_client.auth.login_files import LoginFile
 from tests.fuzz.strategies import changed_json
 from tests.fuzz.target import Target, handles
 

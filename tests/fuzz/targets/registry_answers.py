@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from hypothesis import strategies as st
 
 from registry_api_v2_client import RegistryClient, get_image_info, list_tags
+from registry_api_v2_client.api import registry as registry_module
+from registry_api_v2_client.api.registry import Registry, UploadSession
 from registry_api_v2_client.exceptions import RegistryError
-from registry_api_v2_client.http import registry as registry_module
-from registry_api_v2_client.http.registry import Registry, UploadSession
 from tests.fuzz.strategies import changed_json, spoiled, texts
 from tests.fuzz.target import Target, assert_proper
 

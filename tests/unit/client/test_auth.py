@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
+from registry_api_v2_client.auth import authenticator as authenticator_module
+from registry_api_v2_client.auth.authenticator import Authenticator
+from registry_api_v2_client.auth.challenge import Challenge
+from registry_api_v2_client.auth.credential_store import CredentialStore
+from registry_api_v2_client.auth.credentials import Credentials, SecretKind
+from registry_api_v2_client.auth.tokens import Token, merge_scopes
 from registry_api_v2_client.exceptions import CredentialsError
-from registry_api_v2_client.http import auth
-from registry_api_v2_client.http.auth import Authenticator
-from registry_api_v2_client.http.challenge import Challenge
-from registry_api_v2_client.http.credential_store import CredentialStore
-from registry_api_v2_client.http.credentials import Credentials, SecretKind
-from registry_api_v2_client.http.tokens import Token, merge_scopes
 
 REGISTRY = URL("https://registry.example.com")
 OTHER = URL("https://other.example.com")
@@ -57,7 +57,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(auth.time, "monotonic", clock)
+    monkeypatch.setattr(authenticator_module.time, "monotonic", clock)
     return clock
 
 
@@ -187,7 +187,7 @@ async def test_credentials_that_are_refused_twice_are_an_error() -> None:
 
 
 async def test_authorizations_are_bounded_and_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auth, "_MOST_PLACES", 2)
+    monkeypatch.setattr(authenticator_module, "_MOST_PLACES", 2)
     tokens = Tokens()
     authenticated = authenticator(tokens)
     await challenged(authenticated)

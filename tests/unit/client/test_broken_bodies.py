@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from yarl import URL
 
+from registry_api_v2_client.api.transport import Transport
 from registry_api_v2_client.exceptions import RegistryTimeoutError, RegistryUnavailableError
-from registry_api_v2_client.http.transport import Transport
 from tests.support.connection_server import ConnectionServer
 from tests.support.raw_server import RawServer
 

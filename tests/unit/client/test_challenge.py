@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry_api_v2_client.http.challenge import Challenge, parse_challenges
+from registry_api_v2_client.auth.challenge import Challenge, parse_challenges
 
 
 @pytest.mark.parametrize(

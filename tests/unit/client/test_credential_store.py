@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from registry_api_v2_client.auth.credential_helpers import CredentialHelpers
+from registry_api_v2_client.auth.credential_store import CredentialStore
+from registry_api_v2_client.auth.credentials import Credentials, SecretKind
+from registry_api_v2_client.auth.login_files import LoginFile
 from registry_api_v2_client.exceptions import CredentialsError
-from registry_api_v2_client.http.credential_helpers import CredentialHelpers
-from registry_api_v2_client.http.credential_store import CredentialStore
-from registry_api_v2_client.http.credentials import Credentials, SecretKind
-from registry_api_v2_client.http.login_files import LoginFile
 from tests.support.credential_helper import CredentialHelper, in_path
 from tests.support.waiting import becomes
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
+from registry_api_v2_client.api.transport import Transport
 from registry_api_v2_client.exceptions import (
     BlobUnknownError,
     CredentialsError,
@@ -33,7 +34,6 @@ from registry_api_v2_client.exceptions import (
     UploadUnknownError,
 )
 from registry_api_v2_client.http.errors import error_of, translated
-from registry_api_v2_client.http.transport import Transport
 from tests.support.raw_server import RawServer
 
 WHERE = URL("https://registry.example.com:5000/v2/app/blobs/uploads/1?_state=secret")

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry_api_v2_client.exceptions import CredentialsError
-from registry_api_v2_client.http.credentials import Credentials, SecretKind
-from registry_api_v2_client.http.login_files import (
+from registry_api_v2_client.auth.credentials import Credentials, SecretKind
+from registry_api_v2_client.auth.login_files import (
     LoginFile,
     Logins,
     docker_config_path,
     podman_auth_paths,
 )
+from registry_api_v2_client.exceptions import CredentialsError
 
 ALICE = Credentials("alice", "wonderland")
 BOB = Credentials("bob", "builder")

@@ -4,8 +4,8 @@ from typing import cast
 
 import pytest
 
-from registry_api_v2_client.http.registry import Registry
-from registry_api_v2_client.http.transport import Transport
+from registry_api_v2_client.api.registry import Registry
+from registry_api_v2_client.api.transport import Transport
 
 OWN = "https://reg.example.com/v2/team/app/blobs/uploads"
 

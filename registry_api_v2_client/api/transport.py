@@ -7,14 +7,14 @@ from typing import Self
 
 from yarl import URL
 
+from ..auth.authenticator import Authenticator, Authorization
+from ..auth.credential_store import CredentialStore
+from ..auth.tokens import TokenServer
 from ..exceptions import ProtocolError, TokenExpiredError
-from .auth import Authenticator, Authorization
-from .credential_store import CredentialStore
-from .errors import error_of
-from .named_hosts import NamedHosts, joined
-from .session import PIECE, Answer, Body, HttpSession, Pieces, Sink
-from .tls import TlsSettings
-from .tokens import TokenServer
+from ..http.errors import error_of
+from ..http.named_hosts import NamedHosts, joined
+from ..http.session import PIECE, Answer, Body, HttpSession, Pieces, Sink
+from ..http.tls import TlsSettings
 
 __all__ = ["PIECE", "Answer", "Body", "Pieces", "Sink", "Transport"]
 

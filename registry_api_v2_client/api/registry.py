@@ -24,10 +24,10 @@ from ..exceptions import (
     UnsupportedError,
     UploadUnknownError,
 )
+from ..http.named_hosts import joined, usable
 from ..json_document import JsonDocumentError, parse_json
 from ..media_types import ANY_MANIFEST, OCTET_STREAM
 from ..reference import DOCKER_HUB, DOCKER_HUB_API
-from .named_hosts import joined, usable
 from .quirks import Quirks, quirks_of
 from .transport import PIECE, Answer, Body, Pieces, Sink, Transport
 

@@ -15,12 +15,12 @@ from urllib.parse import urlencode
 from yarl import URL
 
 from ..exceptions import CredentialsError, DeniedError, RegistryUnavailableError
+from ..http.errors import error_of
+from ..http.named_hosts import NamedHosts
+from ..http.session import Answer
 from ..json_document import parse_json
 from .challenge import Challenge
 from .credentials import Credentials, SecretKind
-from .errors import error_of
-from .named_hosts import NamedHosts
-from .session import Answer
 
 _CLIENT_ID = "registry-push-queue"
 _DEFAULT_LIFETIME = 60.0
