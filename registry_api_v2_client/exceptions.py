@@ -11,7 +11,8 @@
     │   └── TarReadError                the image tar is malformed
     │       └── ArchiveDigestError      a member's bytes are not what its digest says
     ├── RegistryUnavailableError        no answer: refused, reset, not found        (retry helps)
-    │   └── RegistryTimeoutError        no answer in time                           (retry helps)
+    │   ├── RegistryTimeoutError        no answer in time                           (retry helps)
+    │   └── AnswerCutShortError         an answer without its end                   (retry helps)
     ├── TLSError                        the registry's certificate is not trusted, or ours
     ├── CredentialsError                credentials cannot be read, or are refused on the way
     └── ResponseError                   the registry answered with an error
@@ -36,6 +37,7 @@ whether the same request can succeed later with nothing changed on this side.
 from typing import ClassVar
 
 __all__ = [
+    "AnswerCutShortError",
     "ArchiveDigestError",
     "BlobUnknownError",
     "CredentialsError",
@@ -137,6 +139,10 @@ class RegistryUnavailableError(RegistryError):
 
 class RegistryTimeoutError(RegistryUnavailableError):
     """The registry, or the way to it, was silent for a whole time-out."""
+
+
+class AnswerCutShortError(RegistryUnavailableError):
+    """The registry, or the way to it, ended an answer before all of it had come."""
 
 
 class TLSError(RegistryError):

@@ -18,6 +18,7 @@ from .archive.tar_index import Member
 from .content_digest import ContentDigest
 from .digests import is_sha256, sha256
 from .exceptions import (
+    AnswerCutShortError,
     ArchiveDigestError,
     BlobUnknownError,
     DigestMismatchError,
@@ -318,6 +319,25 @@ class _Comparison:
             return Verdict.MISSING
         except _OversizedError:
             return Verdict.CORRUPT
+        except AnswerCutShortError:
+            # A connection breaks anywhere; a blob that the registry has lost breaks off here again.
+            if await self._breaks_off_at(blob) != size:
+                raise
+            return Verdict.CORRUPT if size else Verdict.MISSING
+        return None
+
+    async def _breaks_off_at(self, blob: _Descriptor) -> int | None:
+        """How many bytes of a blob the registry has before it ends its answer; None if all."""
+        size = 0
+
+        async def sink(piece: bytes) -> None:
+            nonlocal size
+            size += len(piece)
+
+        try:
+            await self._registry.read_blob(self._repository, blob.digest, sink)
+        except AnswerCutShortError:
+            return size
         return None
 
 

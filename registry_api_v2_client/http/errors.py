@@ -14,6 +14,7 @@ import aiohttp
 from yarl import URL
 
 from ..exceptions import (
+    AnswerCutShortError,
     BlobUnknownError,
     CredentialsError,
     DeniedError,
@@ -118,6 +119,8 @@ def translated(url: URL) -> Iterator[None]:
         raise ProtocolError(
             f"{where} sent an answer that is not HTTP, or has giant headers", status=0
         ) from error
+    except aiohttp.ClientPayloadError as error:
+        raise AnswerCutShortError(f"{where} ended an answer before all of it had come") from error
     except (aiohttp.ClientError, OSError) as error:
         if _is_about_our_certificate(error):
             raise _certificate_refused(where) from error

@@ -1,12 +1,15 @@
 """What a registry holds against the tar it came from: `verify_image` and `push-queue verify`."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from aiohttp import web
 
 from registry_api_v2_client import (
     ArchiveDigestError,
@@ -17,6 +20,7 @@ from registry_api_v2_client import (
     push_docker_tar,
     verify_image,
 )
+from registry_api_v2_client.exceptions import AnswerCutShortError
 from tests.support.broken_images import LYING_DIGEST
 from tests.support.images import (
     APP_LAYER,
@@ -33,7 +37,7 @@ from tests.support.images import (
     to_json,
     write_archive,
 )
-from tests.support.servers import Registry, clean_environment
+from tests.support.servers import Registry, clean_environment, run_registry
 from tests.support.spec_registry import Manifest, SpecRegistry
 
 pytestmark = pytest.mark.integration
@@ -224,6 +228,53 @@ async def test_a_blob_that_is_gone(part: int, deep: bool, tmp_path: Path) -> Non
         found = await verify_image(archive.path, registry.url, "app", "1", deep=deep)
     assert found.parts[part].verdict is Verdict.MISSING
     assert not found.equal
+
+
+@pytest.mark.parametrize(
+    ("left", "verdict"),
+    [(0, Verdict.MISSING), (1000, Verdict.CORRUPT)],
+    ids=["lost", "cut short"],
+)
+async def test_a_blob_that_the_registry_has_lost_but_promises(
+    left: int, verdict: Verdict, tmp_path: Path
+) -> None:
+    """It tells the size that it remembers, and ends its answer where the blob does."""
+    archive = ARCHIVES["containerd"](tmp_path)
+    with run_registry(tmp_path / "registry-1", cache="inmemory") as registry:
+        await push_docker_tar(archive.path, registry.url, "app", "1")
+        whole = await verify_image(archive.path, registry.url, "app", "1", deep=True)
+        lost = whole.parts[2].registry
+        assert lost
+        os.truncate(blob_file(tmp_path, lost), left)
+        found = await verify_image(archive.path, registry.url, "app", "1", deep=True)
+    assert verdicts(found) == [Verdict.EQUAL, Verdict.EQUAL, verdict]
+
+
+@pytest.mark.parametrize("again", [0, 1], ids=["then all", "elsewhere then"])
+async def test_a_connection_that_breaks_says_nothing_of_the_blob(
+    again: int, tmp_path: Path
+) -> None:
+    archive = ARCHIVES["containerd"](tmp_path)
+
+    class BreakingRegistry(SpecRegistry):
+        breaks: ClassVar[list[int]] = [100, 200][: 1 + again]
+
+        async def _get_blob(self, request: web.Request) -> web.Response:
+            answer = await super()._get_blob(request)
+            if self.breaks and request.method == "GET":
+                size = str(answer.content_length)
+                cut = web.StreamResponse(headers={"Content-Length": size})
+                await cut.prepare(request)
+                assert isinstance(answer.body, bytes)
+                await cut.write(answer.body[: self.breaks.pop(0)])
+                assert request.transport
+                request.transport.close()
+            return answer
+
+    async with BreakingRegistry() as registry:
+        await push_docker_tar(archive.path, registry.url, "app", "1")
+        with pytest.raises(AnswerCutShortError, match="before all of it had come"):
+            await verify_image(archive.path, registry.url, "app", "1", deep=True)
 
 
 async def test_an_image_that_is_not_there(

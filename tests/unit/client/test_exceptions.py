@@ -4,6 +4,7 @@ import pytest
 
 import registry_api_v2_client.exceptions as module
 from registry_api_v2_client.exceptions import (
+    AnswerCutShortError,
     ArchiveDigestError,
     CredentialsError,
     DeniedError,
@@ -58,6 +59,7 @@ def test_only_what_time_can_mend_is_retryable() -> None:
     assert {error for error in ERRORS if error.retryable} == {
         RegistryUnavailableError,
         RegistryTimeoutError,
+        AnswerCutShortError,
         ServerError,
         RateLimitedError,
         UploadUnknownError,
