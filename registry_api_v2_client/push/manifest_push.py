@@ -137,8 +137,17 @@ class ManifestPush:
             self.notes[f"{target.reference(tag)} was written, but not read back: {error}"] = None
 
     async def _tag_companion(self, target: Target, tag: str, manifest: BuiltManifest) -> None:
-        """Whoever signed the image since the archive was saved must not lose the signature."""
-        there = await self._digest_of(target, tag)
+        """Whoever signed the image since the archive was saved must not lose the signature.
+
+        A registry that does not say what is there gets the archive's.
+        """
+        try:
+            there = await self._digest_of(target, tag)
+        except _REFUSALS as error:
+            there = None
+            self.notes[
+                f"{target.reference(tag)} was written, whatever stood there before: {error}"
+            ] = None
         if there is None:
             await self._put(target, tag, manifest)
         elif there != manifest.digest:

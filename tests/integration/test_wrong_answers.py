@@ -28,7 +28,8 @@ from registry_api_v2_client.push.encoding import CompressionPolicy
 from registry_api_v2_client.push.engine import ImagePusher, Target
 from registry_api_v2_client.push.ledger import MemoryLedger
 from tests.support.big_images import write_big_archive
-from tests.support.images import ARCHIVES, sha256_digest
+from tests.support.images import ARCHIVES, make_image, sha256_digest
+from tests.support.layouts import Layout, cosign_tag
 from tests.support.local_server import LocalServer
 from tests.support.proxy import FaultProxy, Request, is_blob_head, is_blob_put, is_patch
 from tests.support.pushes import FEW_AND_FAST, push
@@ -252,6 +253,25 @@ async def test_who_may_not_ask_for_blobs_sends_them(status: int, tmp_path: Path)
         path = ARCHIVES["containerd"](tmp_path).path
         pushed = await push(pusher(), path, f"{registry.url}/app")
         assert registry.repositories["app"].tags == {"1": pushed.digest}
+
+
+@pytest.mark.parametrize("status", [401, 403, 405])
+async def test_who_may_not_ask_for_a_signature_s_tag_writes_it(status: int, tmp_path: Path) -> None:
+    layout = Layout()
+    image = layout.root(layout.image(make_image()), "1")
+    signature = layout.sign(image)
+    tag = cosign_tag(image)
+
+    async def refuse(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+        asks = request.method == "HEAD" and request.path.endswith(f"/manifests/{tag}")
+        return web.Response(status=status) if asks else answer
+
+    async with LyingRegistry(refuse) as registry:
+        path = layout.write(tmp_path / "image.tar")
+        pushed = await push(pusher(), path, f"{registry.url}/app")
+        assert registry.repositories["app"].tags == {"1": image["digest"], tag: signature["digest"]}
+    (note,) = pushed.notes
+    assert note.startswith(f"{registry.host}/app:{tag} was written, whatever stood there before: ")
 
 
 def empty_links(folder: Path) -> None:
