@@ -33,6 +33,9 @@ from push_queue.redis_url import RedisAddress, parse_redis_url
 ENV_PREFIX = "PUSH_QUEUE_"
 REDIS_URL_VARIABLES = (f"{ENV_PREFIX}REDIS_URL", "REDIS_URL")
 REDIS_URL_NAMES = " or ".join(REDIS_URL_VARIABLES)
+ENV_FILE = Path(".env")
+ENV_FILE_ENCODING = "utf-8-sig"
+"""Some editors begin a file with a mark, which would be part of the first name."""
 SECRETS_FOLDER = Path("/run/secrets")
 WEEK_SECONDS = 7 * 24 * 3600
 REGISTRY_MAX_UPLOADS = 50
@@ -73,7 +76,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
-        env_file=".env",
+        env_file=ENV_FILE,
+        env_file_encoding=ENV_FILE_ENCODING,
         env_ignore_empty=True,
         extra="ignore",
         populate_by_name=True,
@@ -205,7 +209,7 @@ def load_settings(*, redis_url: str | None = None, namespace: str | None = None)
     """Read the settings; arguments that are given win over every source.
 
     Raises:
-        InvalidSettingsError: naming the variable, without its value.
+        InvalidSettingsError: naming the variable, without its value, or the file.
     """
     arguments = {"redis_url": redis_url, "namespace": namespace}
     given: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None}
@@ -215,12 +219,16 @@ def load_settings(*, redis_url: str | None = None, namespace: str | None = None)
         raise InvalidSettingsError(summarize(error, _variable)) from None
     except SettingsError as error:
         raise InvalidSettingsError(_name_undecodable(error)) from None
+    except UnicodeDecodeError:
+        raise InvalidSettingsError(f"{ENV_FILE} is not UTF-8; save it so") from None
+    except OSError as error:
+        raise InvalidSettingsError(f"{error.filename} cannot be read: {error.strerror}") from None
 
 
 def doubts(settings: Settings) -> list[str]:
     """What is likely a mistake in the settings, one line each."""
     fields = [field.upper() for field in Settings.model_fields]
-    given = sorted({*os.environ, *dotenv_values(".env")})
+    given = sorted({*os.environ, *dotenv_values(ENV_FILE, encoding=ENV_FILE_ENCODING)})
     named = [name.removeprefix(ENV_PREFIX) for name in given if name.startswith(ENV_PREFIX)]
     found = [
         f"{ENV_PREFIX}{name} is no setting{_meant(name, fields)}"
@@ -251,6 +259,7 @@ def _variable(location: str) -> str:
 def _name_undecodable(error: SettingsError) -> str:
     # The message is 'error parsing value for field "registry_auth" from source "…"'; the value
     # itself, maybe secret, is only in its cause.
+    what = "UTF-8" if isinstance(error.__cause__, UnicodeDecodeError) else "JSON"
     quoted = str(error).split('"')
     field = quoted[1] if len(quoted) > 1 else ""
-    return f"{_variable(field)}: must be JSON"
+    return f"{_variable(field)}: must be {what}"

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,36 @@ def test_a_pattern_that_can_match_nothing_is_refused(
     monkeypatch.setenv("PUSH_QUEUE_TARGETS", pattern)
     with pytest.raises(InvalidSettingsError, match=r"PUSH_QUEUE_TARGETS.*no pattern of"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        (".env", ".env is not UTF-8; save it so"),
+        ("secrets/push_queue_registry_auth", "PUSH_QUEUE_REGISTRY_AUTH: must be UTF-8"),
+        ("secrets/push_queue_namespace", "PUSH_QUEUE_NAMESPACE: must be UTF-8"),
+    ],
+)
+def test_a_file_that_is_not_utf_8_is_named(file: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / file).write_bytes(f"PUSH_QUEUE_NAMESPACE={SECRET}é".encode("latin-1"))
+    with pytest.raises(InvalidSettingsError, match=f"^{re.escape(words)}$") as caught:
+        load_settings()
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root reads every file")
+def test_an_env_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").touch(mode=0)
+    with pytest.raises(InvalidSettingsError, match=r"^\.env cannot be read: Permission denied"):
+        load_settings()
+
+
+def test_a_mark_at_the_beginning_of_the_env_file_is_no_part_of_a_name(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PUSH_QUEUE_MAX_JOBS=3\n", encoding="utf-8-sig")
+    settings = load_settings()
+    assert settings.max_jobs == 3
+    assert doubts(settings) == []
 
 
 @pytest.mark.parametrize(
