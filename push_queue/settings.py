@@ -229,11 +229,16 @@ def doubts(settings: Settings) -> list[str]:
     """What is likely a mistake in the settings, one line each."""
     fields = [field.upper() for field in Settings.model_fields]
     given = sorted({*os.environ, *dotenv_values(ENV_FILE, encoding=ENV_FILE_ENCODING)})
-    named = [name.removeprefix(ENV_PREFIX) for name in given if name.startswith(ENV_PREFIX)]
+    # Settings are read in any case.
+    named = {
+        name: name.upper().removeprefix(ENV_PREFIX)
+        for name in given
+        if name.upper().startswith(ENV_PREFIX)
+    }
     found = [
-        f"{ENV_PREFIX}{name} is no setting{_meant(name, fields)}"
-        for name in named
-        if name not in fields
+        f"{name} is no setting{_meant(field, fields)}"
+        for name, field in named.items()
+        if field not in fields
     ]
     if settings.lease_seconds < SHORT_LEASE_SECONDS:
         found.append(

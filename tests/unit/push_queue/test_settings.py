@@ -158,6 +158,7 @@ def test_a_mark_at_the_beginning_of_the_env_file_is_no_part_of_a_name(tmp_path: 
     ("name", "doubt"),
     [
         ("PUSH_QUEUE_MAX_JOB", "is no setting; did you mean PUSH_QUEUE_MAX_JOBS?"),
+        ("push_queue_redis_ur", "is no setting; did you mean PUSH_QUEUE_REDIS_URL?"),
         ("PUSH_QUEUE_QUITE_ANOTHER_THING", "is no setting"),
     ],
 )
@@ -170,6 +171,12 @@ def test_a_variable_that_is_no_setting_is_doubted(
     monkeypatch.delenv(name)
     (tmp_path / ".env").write_text(f"{name}=1\n")
     assert doubts(load_settings()) == [f"{name} {doubt}"]
+
+
+def test_a_setting_in_lower_case_is_not_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("push_queue_max_jobs", "3")
+    assert load_settings().max_jobs == 3
+    assert doubts(load_settings()) == []
 
 
 def test_a_lease_that_is_too_short_is_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
