@@ -40,7 +40,6 @@ SECRETS_FOLDER = Path("/run/secrets")
 WEEK_SECONDS = 7 * 24 * 3600
 REGISTRY_MAX_UPLOADS = 50
 LEASE_SECONDS = 15
-SHORT_LEASE_SECONDS = 5
 DAY_SECONDS = 24 * 3600
 REGISTRY_TIMEOUT_SECONDS = 60
 
@@ -225,8 +224,8 @@ def load_settings(*, redis_url: str | None = None, namespace: str | None = None)
         raise InvalidSettingsError(f"{error.filename} cannot be read: {error.strerror}") from None
 
 
-def doubts(settings: Settings) -> list[str]:
-    """What is likely a mistake in the settings, one line each."""
+def doubts() -> list[str]:
+    """Variables that are likely mistyped settings, one line each."""
     fields = [field.upper() for field in Settings.model_fields]
     given = sorted({*os.environ, *dotenv_values(ENV_FILE, encoding=ENV_FILE_ENCODING)})
     # Settings are read in any case.
@@ -235,17 +234,11 @@ def doubts(settings: Settings) -> list[str]:
         for name in given
         if name.upper().startswith(ENV_PREFIX)
     }
-    found = [
+    return [
         f"{name} is no setting{_meant(field, fields)}"
         for name, field in named.items()
         if field not in fields
     ]
-    if settings.lease_seconds < SHORT_LEASE_SECONDS:
-        found.append(
-            f"{ENV_PREFIX}LEASE_SECONDS={settings.lease_seconds}: a worker that stands still for "
-            f"so long loses its jobs to others; {LEASE_SECONDS} is the default"
-        )
-    return found
 
 
 def _meant(name: str, names: Iterable[str]) -> str:

@@ -22,6 +22,7 @@ from .runtime import close_runtime, open_runtime
 
 logger = logging.getLogger(__name__)
 
+_SHORT_LEASE_SECONDS = 5
 _POLL_SECONDS = 0.05
 """How often arq looks for new jobs; half of it is the typical wait of an idle worker."""
 _NO_LIMIT = 1_000_000
@@ -35,7 +36,7 @@ def worker_options(settings: Settings, patience: Patience | None = None) -> dict
 
     async def on_startup(ctx: dict[str, Any]) -> None:
         warnings = await check_redis(ctx["redis"], allow_eviction=settings.allow_eviction)
-        for warning in (*doubts(settings), *warnings):
+        for warning in (*doubts(), *lease_doubts(settings), *warnings):
             logger.warning("%s", warning)
         ctx["redis"].set_retry(patience)
         runtime = open_runtime(settings, ctx["redis"])
@@ -68,3 +69,14 @@ def worker_options(settings: Settings, patience: Patience | None = None) -> dict
         "log_results": False,
         **arq_options(),
     }
+
+
+def lease_doubts(settings: Settings) -> list[str]:
+    """What is wrong with the lease, best nothing; producers have none."""
+    if settings.lease_seconds >= _SHORT_LEASE_SECONDS:
+        return []
+    default = Settings.model_fields["lease_seconds"].default
+    return [
+        f"PUSH_QUEUE_LEASE_SECONDS={settings.lease_seconds}: a worker that stands still for so "
+        f"long loses its jobs to others; {default} is the default"
+    ]

@@ -58,6 +58,6 @@ TargetsOption: TypeAlias = Annotated[
 def settings_of(context: typer.Context) -> Settings:
     """The settings of this run: the environment, and ``--redis-url`` before it."""
     settings = load_settings(redis_url=context.obj)
-    for doubt in doubts(settings):
+    for doubt in doubts():
         typer.echo(f"push-queue: warning: {doubt}", err=True)
     return settings
