@@ -9,7 +9,7 @@ from producer.cli.exit_code import ExitCode
 from producer.cli.exits import code_of_error, code_of_jobs
 from producer.cli.follow import follow
 from producer.cli.options import JobIdsArgument, JsonOption, TimeoutOption, settings_of
-from producer.cli.output import as_json, print_error, print_job, print_json, print_table
+from producer.cli.output import as_json, print_error, print_job, print_json
 from producer.cli.signals import run
 from producer.cli.times import duration
 from producer.cli.views import choose_view
@@ -69,6 +69,9 @@ def list_jobs(
         if json:
             print_json([as_json(job) for job in jobs])
         else:
+            # Loaded here: tables need a terminal's library, and the other commands do not.
+            from producer.cli.job_table import print_table
+
             print_table(jobs)
 
     _with_queue(context, read)

@@ -57,6 +57,11 @@ def test_what_speaks_to_redis_loads_no_http_client(arguments: tuple[str, ...]) -
     assert not modules & HTTP
 
 
+@pytest.mark.parametrize("command", ["status", "cancel", "retry"])
+def test_what_draws_nothing_loads_no_rich(command: str) -> None:
+    assert "rich.console" not in loaded(command, "x")
+
+
 @pytest.mark.parametrize("name", app.COMMANDS)
 def test_summaries_are_those_of_the_commands(name: str) -> None:
     command = app.load_command(name)

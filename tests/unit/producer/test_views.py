@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from producer.cli import output
-from producer.cli.output import print_job, print_table
-from producer.cli.views import BarView, JsonView, PlainView, choose_view
+from producer.cli import job_table
+from producer.cli.bars import BarView
+from producer.cli.job_table import print_table
+from producer.cli.output import print_job
+from producer.cli.views import JsonView, PlainView, choose_view
 from producer.cli.wording import headline
 from push_queue import Attempt, BlobStatus, JobState, JobStatus, TargetResult
 
@@ -147,7 +149,7 @@ def test_a_list_without_a_terminal_is_tab_separated(capsys: pytest.CaptureFixtur
 def table_on_a_terminal(width: int, job: JobStatus, monkeypatch: pytest.MonkeyPatch) -> str:
     screen = io.StringIO()
     terminal = Console(file=screen, force_terminal=True, width=width, color_system=None)
-    monkeypatch.setattr(output, "Console", lambda: terminal)
+    monkeypatch.setattr(job_table, "Console", lambda: terminal)
     print_table([job])
     return screen.getvalue()
 
