@@ -5,11 +5,12 @@ from typing import NoReturn
 
 from push_queue import RedisUnavailableError
 
-BAD_SETTINGS = 2
+NAME = "push-worker"
+BAD_INPUT = 2
 NO_REDIS = 3
 
 
-def fail(error: Exception) -> NoReturn:
+def fail(error: Exception | str) -> NoReturn:
     """End the process with the error's message."""
-    sys.stderr.write(f"push-worker: error: {error}\n")
-    raise SystemExit(NO_REDIS if isinstance(error, RedisUnavailableError) else BAD_SETTINGS)
+    sys.stderr.write(f"{NAME}: error: {error}\n")
+    raise SystemExit(NO_REDIS if isinstance(error, RedisUnavailableError) else BAD_INPUT)

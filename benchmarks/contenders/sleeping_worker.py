@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import worker.cli
+import worker.cli.app
 from push_queue import Patience, Settings
 from registry_api_v2_client import PushedImage, Reference, RegistryClient, SourceFile, TagOrder
 from registry_api_v2_client.media_types import OCI
@@ -48,5 +48,5 @@ def sleeping_options(settings: Settings, patience: Patience) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    worker.cli.worker_options = sleeping_options  # type: ignore[attr-defined, assignment]
+    worker.cli.app.worker_options = sleeping_options  # type: ignore[attr-defined, assignment]
     worker.cli.main()

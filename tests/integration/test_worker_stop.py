@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from push_queue import Outcome
 from tests.support.big_images import write_big_archive
 from tests.support.processes import ManagedProcess
 from tests.support.proxy import FaultProxy, Hold, is_patch
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, worker_process
 from tests.support.waiting import becomes
 
 pytestmark = pytest.mark.integration
@@ -39,6 +40,17 @@ async def push_held(
     job = await queue.enqueue(big.path, f"{proxy.host}/{repository}:1", max_attempts=1)
     await hold.reached.wait()
     return job, hold
+
+
+def test_ctrl_c_before_redis_has_answered_is_quiet(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+        with worker_process(tmp_path / "worker.log", {"PUSH_QUEUE_REDIS_URL": url}) as process:
+            connection, _ = silent.accept()
+            with connection:
+                process.signal(signal.SIGINT)
+                assert (process.wait(), process.log) == (130, "")
 
 
 async def test_a_second_signal_stops_at_once(

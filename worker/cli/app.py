@@ -1,9 +1,9 @@
-"""``push-worker``: run a worker, or ask whether one is alive here."""
+"""The command line: options, and what happens to errors."""
 
 import asyncio
 import socket
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -20,11 +20,11 @@ from push_queue import (
 )
 from registry_api_v2_client import RegistryError
 
-from .arq_options import worker_options
-from .arq_worker import QueueWorker
-from .exits import fail
-from .logs import set_up_logging
-from .version import own_version
+from ..arq_options import worker_options
+from ..arq_worker import QueueWorker
+from ..exits import NAME, fail
+from ..logs import set_up_logging
+from ..version import own_version
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -36,10 +36,10 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.command(context_settings={"help_option_names": ["-h", "--help"]})
-def run(
-    burst: Annotated[bool, typer.Option(help="Stop when the queue is empty.")] = False,
+def work(
+    burst: Annotated[bool, typer.Option("--burst", help="Stop when the queue is empty.")] = False,
     check: Annotated[
-        bool, typer.Option(help="Only tell whether a worker is alive on this host.")
+        bool, typer.Option("--check", help="Only tell whether a worker is alive on this host.")
     ] = False,
     _version: Annotated[
         bool,
@@ -50,7 +50,8 @@ def run(
 
     Settings are environment variables, PUSH_QUEUE_REDIS_URL first of all; see the README.
 
-    Exit codes: 0 success, 1 no worker alive here (--check), 2 bad settings, 3 cannot reach Redis.
+    Exit status: 0 success, 1 no worker alive here (--check),
+    2 bad input or settings, 3 Redis cannot be reached or refuses login or rights.
     """
     try:
         settings = load_settings()
@@ -63,16 +64,14 @@ def run(
 
 def _run(settings: Settings, burst: bool) -> None:
     set_up_logging(settings)
-    loop = new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        redis = loop.run_until_complete(connect(settings))
+    # Ends what is open, also after Ctrl-C; arq handles signals by itself.
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        redis = runner.run(connect(settings))
+        asyncio.set_event_loop(runner.get_loop())
         patience = Patience()
         options = worker_options(settings, patience) | {"burst": burst, "redis_pool": redis}
         with redis_errors(settings.redis_address):
             QueueWorker(on_hand_back=patience.end, **options).run()
-    finally:
-        loop.close()
 
 
 async def _alive_here(settings: Settings) -> bool:
@@ -85,9 +84,18 @@ async def _alive_here(settings: Settings) -> bool:
     sys.stdout.write(f"{len(here)} of {len(workers)} live workers on this host\n")
     for worker in workers:
         if worker.problem:
-            sys.stderr.write(f"push-worker: warning: {worker.id}: {worker.problem}\n")
+            sys.stderr.write(f"{NAME}: warning: {worker.id}: {worker.problem}\n")
     return bool(here)
 
 
-def main() -> None:
-    app()
+def run() -> NoReturn:
+    """Run the command line. Errors end the process in one line, never in a traceback.
+
+    Raises:
+        SystemExit: always, with the exit status.
+    """
+    try:
+        sys.exit(app(prog_name=NAME, standalone_mode=False))
+    except typer.TyperException as error:
+        # Typer's own: unknown options, unexpected arguments.
+        fail(f"{error.format_message().rstrip('.')} (see `{NAME} --help`)")

@@ -1,0 +1,36 @@
+"""The `push-worker` command: what needs no Redis."""
+
+import sys
+
+import pytest
+
+from worker.cli import main
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
+    """The exit status."""
+    monkeypatch.setattr(sys, "argv", ["push-worker", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code
+
+
+@pytest.mark.parametrize("typed", ["--brst", "extra", "--burst=3"])
+def test_what_is_mistyped_is_said_in_one_line(
+    typed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, typed) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("push-worker: error: ")
+    assert typed.partition("=")[0] in line
+    assert line.endswith("(see `push-worker --help`)")
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_names_every_exit_status(
+    option: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, option) in (None, 0)
+    words = " ".join(capsys.readouterr().out.split())
+    assert "0 success, 1 no worker alive here" in words
+    assert "2 bad input or settings, 3 Redis cannot be reached or refuses login or rights." in words
