@@ -40,15 +40,23 @@ class DirectPush:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, job: PushJob, settings: Settings) -> AsyncIterator[Self]:
-        """With a client of its own; see ``open_client``."""
-        async with open_client(settings, retry=REQUEST_RETRY) as client:
-            yield cls(client, job, settings)
+    async def open(
+        cls, job: PushJob, settings: Settings, *, cache: bool = True
+    ) -> AsyncIterator[Self]:
+        """With a client of its own, see ``open_client``.
 
-    def __init__(self, client: RegistryClient, job: PushJob, settings: Settings) -> None:
+        Without ``cache`` all layers are compressed anew.
+        """
+        async with open_client(settings, retry=REQUEST_RETRY) as client:
+            yield cls(client, job, settings, reuse_tagged=cache)
+
+    def __init__(
+        self, client: RegistryClient, job: PushJob, settings: Settings, *, reuse_tagged: bool = True
+    ) -> None:
         self._client = client
         self._job = job
         self._settings = settings
+        self._reuse_tagged = reuse_tagged
         self._patience = timedelta(seconds=job.give_up_after or settings.give_up_after_seconds)
         self._progress = PushProgress()
         self._uploads = OpenUploads()
@@ -125,6 +133,7 @@ class DirectPush:
                 on_progress=self._progress.update,
                 uploads=self._uploads,
                 tag_order=_TagsWritten(self._note_target),
+                reuse_tagged=self._reuse_tagged,
             )
         except RegistryError as error:
             return self._outlast(error, started) if is_outage(error) else self._try_again(error)

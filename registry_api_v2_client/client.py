@@ -111,12 +111,15 @@ class RegistryClient:
         on_progress: OnProgress = ignore_progress,
         uploads: OpenUploads | None = None,
         tag_order: TagOrder | None = None,
+        reuse_tagged: bool = False,
     ) -> PushedImage:
         """Push an image from a tar under each of the references.
 
         ``image`` chooses one of several in the tar, by its tag or digest there. An index is pushed
         with all its platforms, or the image for ``platform`` alone. Upload sessions that a failed
-        push leaves open are closed, or left in ``uploads`` if that is given.
+        push leaves open are closed, or left in ``uploads`` if that is given. With ``reuse_tagged``,
+        layers of an image that stands under a target's tag need neither be compressed nor sent, see
+        ``docs/security.md``.
 
         Raises:
             SourceUnreadableError, SourceChangedError, TarReadError: what is wrong with the tar.
@@ -133,6 +136,7 @@ class RegistryClient:
                 on_progress=on_progress,
                 uploads=uploads,
                 tag_order=tag_order,
+                reuse_tagged=reuse_tagged,
             )
 
     async def verify(

@@ -88,6 +88,13 @@ IMAGE_CONFIGS = frozenset({DOCKER.config, OCI.config})
 IMAGE_LAYERS = frozenset({*DOCKER.layers.values(), *OCI.layers.values()})
 """Layers that are tars, whatever they are compressed with."""
 
+LAYER_COMPRESSIONS = {
+    media_type: compression
+    for family in (DOCKER, OCI)
+    for compression, media_type in family.layers.items()
+}
+"""What they are compressed with."""
+
 FOREIGN_LAYERS = {
     media_type: compression
     for family in (DOCKER, OCI)

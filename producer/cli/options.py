@@ -46,6 +46,13 @@ GiveUpAfterOption: TypeAlias = Annotated[
         help="Go on for 90s, 10m, 2h with a registry that is away.",
     ),
 ]
+NoCacheOption: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--no-cache",
+        help="Compress all layers anew, and take none from the image that the tag stands for.",
+    ),
+]
 TarArgument: TypeAlias = Annotated[
     Path, typer.Argument(metavar="TAR", help="An image tar: docker save or OCI layout.")
 ]

@@ -10,6 +10,7 @@ from producer.cli.options import (
     GiveUpAfterOption,
     ImageOption,
     JsonOption,
+    NoCacheOption,
     PlatformOption,
     TarArgument,
     TargetsOption,
@@ -47,6 +48,7 @@ def push(
     platform: PlatformOption = None,
     compression: CompressionOption = "gzip",
     give_up_after: GiveUpAfterOption = "1m",
+    no_cache: NoCacheOption = False,
     json: JsonOption = False,
 ) -> ExitCode:
     """Push an image tar now and show the progress."""
@@ -56,6 +58,10 @@ def push(
     (request,) = to_targets([tar], to, image, platform)
 
     async def main(settings: Settings) -> ExitCode:
+        if no_cache and settings.redis_configured:
+            raise BadInputError(
+                "leave out --no-cache: with a Redis configured, it is the workers who know layers"
+            )
         job = describe_push(
             request.source,
             request.targets,
@@ -66,19 +72,19 @@ def push(
             give_up_after=patience,
         )
         view = SilentView() if json else choose_view(json=False, single=True)
-        return _report(await _push(job, settings, view), json)
+        return _report(await _push(job, settings, view, cache=not no_cache), json)
 
     return run(main(settings_of(context)), loop_factory=new_event_loop)
 
 
-async def _push(job: PushJob, settings: Settings, view: View) -> JobStatus:
+async def _push(job: PushJob, settings: Settings, view: View, *, cache: bool) -> JobStatus:
     if settings.redis_configured:
         async with PushQueue.connect(settings) as queue:
             await warn_without_workers(queue)
             enqueued = await queue.submit(job)
             (ended,) = await follow(queue, [enqueued.id], view, owner=queue)
     else:
-        async with DirectPush.open(job, settings) as push:
+        async with DirectPush.open(job, settings, cache=cache) as push:
             (ended,) = await follow(push, [job.id], view)
     return ended
 

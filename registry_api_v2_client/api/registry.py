@@ -156,6 +156,7 @@ class Registry:
 
         Raises:
             BlobUnknownError: it is not in that repository.
+            DigestMismatchError: the registry gave something else.
         """
         answer = await self._request(
             "GET",
@@ -166,6 +167,13 @@ class Registry:
         )
         if answer.status == 404:
             raise self._unknown_blob(repository, digest)
+        if is_sha256(digest) and sha256(answer.body) != digest:
+            raise self._own(
+                DigestMismatchError(
+                    f"{self.host} gave {sha256(answer.body)} as blob {digest} of {repository}",
+                    status=200,
+                )
+            )
         return _object(answer.body, f"blob {digest}", self.name)
 
     async def read_blob(self, repository: str, digest: str, sink: Sink) -> None:

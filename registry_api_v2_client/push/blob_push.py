@@ -57,7 +57,15 @@ class BlobPush:
         if source.encoder is AsIs:
             return BlobInfo(source.digest, source.size, source.media_type)
         blob = await self._ledger.encoded(source.key)
-        return blob if blob and _can_be(blob, source) else None
+        return blob if blob and can_be(blob, source) else None
+
+    async def has_everywhere(
+        self, source: BlobSource, blob: BlobInfo, destinations: Destinations
+    ) -> bool:
+        """Whether all destinations that are left have the blob, or can without being sent it."""
+        attempt = _Attempt()
+        found = await attempt.at(destinations.left, lambda one: one.uploader.find(source, blob))
+        return not attempt.failures and all(found.values())
 
     async def bring(self, source: BlobSource, destinations: Destinations) -> BlobInfo:
         """Have the blob at all destinations that are left by then, and give its descriptor.
@@ -248,10 +256,10 @@ async def _shares(
         yield dict(zip(destinations, map(closing, broadcast.views), strict=True))
 
 
-def _can_be(blob: BlobInfo, source: BlobSource) -> bool:
+def can_be(blob: BlobInfo, source: BlobSource) -> bool:
     """Whether a remembered blob can be the encoded source, as far as that costs no reading.
 
-    Who may write to the ledger may still name another blob of the registry.
+    Who may write to where it is remembered may still name another blob of the registry.
     """
     # What does not compress is stored: a few bytes a block more than it was.
     longest = source.size + source.size // 100 + 1024

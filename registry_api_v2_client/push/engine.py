@@ -5,7 +5,8 @@ manifests by digest, then one PUT for each tag.
 """
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,9 +25,11 @@ from .encoding import CompressionPolicy
 from .ledger import BlobLedger, MemoryLedger
 from .limits import LocalLimits, UploadLimits
 from .manifest_push import ManifestPush, Target
+from .manifests import BuiltManifest
 from .plan import PlannedManifests, PushPlan
 from .progress import BlobState, OnProgress, ignore_progress
 from .sources import BlobSource
+from .standing import StandingImages
 from .tag_order import AnyOrder, TagOrder
 from .tasks import together
 from .uploader import BlobUploader
@@ -76,11 +79,15 @@ class ImagePusher:
         on_progress: OnProgress = ignore_progress,
         uploads: OpenUploads | None = None,
         tag_order: TagOrder | None = None,
+        reuse_tagged: bool = False,
     ) -> PushedImage:
         """Push an image, or an index with all its images, to all targets.
 
         At most ``image_uploads`` of its blobs go at the same time. What the archive holds about it,
         signatures and other referrers, goes along where their digests still hold.
+
+        With ``reuse_tagged``, layers of an image that the ledger does not know are taken from what
+        stands under the targets' tags, where the config there lists them; see ``standing``.
 
         Sessions that a failed push leaves open are left in ``uploads`` if given, else closed.
         A target that fails is left out, a registry that gives no answer with all of its targets,
@@ -116,6 +123,9 @@ class ImagePusher:
             self._blobs,
             ManifestPush(self._retrier, tag_order or AnyOrder()),
             image_uploads,
+            StandingImages(content, self._retrier)
+            if reuse_tagged and isinstance(content, ArchiveImage)
+            else None,
         )
         try:
             with content.archive.source.unchanged():
@@ -144,7 +154,7 @@ class ImagePusher:
 
 
 class _ImagePush:
-    """One image on its way to its targets."""
+    """One image on its way to its targets; ``standing`` is what may be used of what is there."""
 
     def __init__(
         self,
@@ -154,6 +164,7 @@ class _ImagePush:
         blobs: BlobPush,
         manifests: ManifestPush,
         image_uploads: int,
+        standing: StandingImages | None,
     ) -> None:
         self._source = source
         self._plan = plan
@@ -161,6 +172,11 @@ class _ImagePush:
         self._blobs = blobs
         self._manifests = manifests
         self._slots = asyncio.Semaphore(image_uploads)
+        self._standing = standing
+        self._reused: dict[str, BlobInfo] = {}
+        self._pushed: dict[str, BlobInfo] = {}
+        """Blobs by the key of their source; those ``reused`` are of standing images."""
+        self._main: BuiltManifest | None = None
 
     async def run(self) -> PushedImage:
         # All blobs are told of before the first is sent, so that totals are known.
@@ -173,20 +189,38 @@ class _ImagePush:
             manifests = await self._bring_blobs()
             await self._destinations.each(partial(self._write, manifests))
         self._destinations.raise_failure()
-        if manifests is None:
+        if self._main is None:
             raise ValueError("an image needs at least one place to go to")
         notes = (*self._plan.notes, *self._manifests.notes)
-        return PushedImage(manifests.main.digest, manifests.main.media_type, notes)
+        return PushedImage(self._main.digest, self._main.media_type, notes)
 
     async def _known_manifests(self) -> PlannedManifests | None:
         """The manifests, if they can be told without encoding a layer."""
-        blobs: dict[str, BlobInfo] = {}
-        for source in self._plan.sources:
-            blob = await self._blobs.known(source)
-            if blob is None:
-                return None
-            blobs[source.key] = blob
-        return self._plan.manifests(blobs)
+        known = {source: await self._blobs.known(source) for source in self._plan.sources}
+        unknown = [source for source, blob in known.items() if not blob]
+        if unknown and self._standing:
+            await self._reuse(unknown, self._standing)
+        blobs = {source.key: blob for source, blob in known.items() if blob} | self._reused
+        return self._build(blobs) if len(blobs) == len(known) else None
+
+    async def _reuse(self, sources: Sequence[BlobSource], standing: StandingImages) -> None:
+        """Have standing blobs stand for sources, where all destinations name and have the same."""
+
+        async def take(source: BlobSource, blob: BlobInfo) -> None:
+            async with self._slots:
+                if await self._blobs.has_everywhere(source, blob, self._destinations):
+                    self._reused[source.key] = blob
+
+        await self._destinations.each(lambda destination: standing.look(destination.target))
+        await together(itertools.starmap(take, standing.blobs(sources)))
+
+    def _build(self, blobs: Mapping[str, BlobInfo]) -> PlannedManifests:
+        self._pushed |= blobs
+        manifests = self._plan.manifests(self._pushed)
+        if self._standing:
+            manifests = replace(manifests, main=self._standing.manifest(manifests.main))
+        self._main = manifests.main
+        return manifests
 
     async def _tag_what_is_there(
         self, manifests: PlannedManifests, destination: Destination
@@ -197,34 +231,46 @@ class _ImagePush:
             self._destinations.done(destination)
 
     async def _bring_blobs(self) -> PlannedManifests:
-        sources = self._plan.sources
-        blobs = await together(self._bring(source, self._destinations) for source in sources)
+        blobs = await self._bring(self._plan.sources, self._destinations)
         self._source.check_unchanged()  # all is read, and nothing leads to it yet
-        return self._plan.manifests(
-            {source.key: blob for source, blob in zip(sources, blobs, strict=True)}
-        )
+        return self._build(blobs)
 
-    async def _bring(self, source: BlobSource, destinations: Destinations) -> BlobInfo:
-        async with self._slots:
-            return await self._blobs.bring(source, destinations)
+    async def _bring(
+        self, sources: Sequence[BlobSource], destinations: Destinations
+    ) -> dict[str, BlobInfo]:
+        async def bring(source: BlobSource) -> BlobInfo:
+            if reused := self._reused.get(source.key):
+                return reused
+            async with self._slots:
+                return await self._blobs.bring(source, destinations)
+
+        blobs = await together(map(bring, sources))
+        return {source.key: blob for source, blob in zip(sources, blobs, strict=True)}
 
     async def _write(self, manifests: PlannedManifests, destination: Destination) -> None:
         try:
             await self._manifests.write(destination.target, manifests)
         except BlobUnknownError as error:
-            await self._send_again(destination, error.digests)
+            manifests = await self._send_again(destination, error.digests)
             with _explained(destination.host):
                 await self._manifests.write(destination.target, manifests)
         await self._manifests.tag(destination.target, manifests)
         self._destinations.done(destination)
 
-    async def _send_again(self, destination: Destination, digests: Collection[str]) -> None:
-        """Send blobs that the registry only says it has: those of the digests, or else all."""
-        blobs = {source: await self._blobs.known(source) for source in self._plan.sources}
-        named = [source for source, blob in blobs.items() if blob and blob.digest in digests]
+    async def _send_again(
+        self, destination: Destination, digests: Collection[str]
+    ) -> PlannedManifests:
+        """Send blobs that the registry only says it has: those of the digests, or else all.
+
+        The manifests name other blobs then where a standing image had named those.
+        """
+        blobs = {source: self._pushed[source.key] for source in self._plan.sources}
+        named = [source for source, blob in blobs.items() if blob.digest in digests]
         lacking = named or list(blobs)
-        await destination.uploader.disbelieve(filter(None, map(blobs.get, lacking)))
-        await together(self._bring(source, Destinations([destination])) for source in lacking)
+        for source in lacking:
+            self._reused.pop(source.key, None)
+        await destination.uploader.disbelieve(map(blobs.__getitem__, lacking))
+        return self._build(await self._bring(lacking, Destinations([destination])))
 
     def _report(self, destination: Destination, state: BlobState) -> None:
         for source in self._plan.sources:

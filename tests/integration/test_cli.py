@@ -563,6 +563,7 @@ def test_output_into_a_closed_pipe_is_quiet(
         (["push", "missing.tar", "--to", TARGET], "missing.tar does not exist"),
         (["push", ".", "--to", TARGET], "is a directory"),
         (["push", "{tar}", "--to", "Foo/Bar:1"], "'Foo/Bar:1'"),
+        (["push", "{tar}", "--to", TARGET, "--no-cache"], "leave out --no-cache"),
         (["enqueue", "{tar}", "--to", ""], "names no repository"),
         (["enqueue", "{tar}", "--to", "localhost:5000"], "'localhost:5000'"),
         (["enqueue", "{tar}", "--to", TARGET, "--to", TARGET], "target twice"),

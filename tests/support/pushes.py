@@ -25,16 +25,22 @@ async def push(
     on_progress: Callable[[BlobProgress], None] = lambda _: None,
     open_archive: Callable[[Path], ImageArchive] = ImageArchive,
     timeout: float = 60,
+    tags: tuple[str, ...] = ("1",),
+    reuse_tagged: bool = False,
 ) -> PushedImage:
-    """Push the only image of a tar with tag `1` to each of the places: `http://host/repository`."""
+    """Push the only image of a tar with the tags to each of the places: `http://host/repository`."""
     async with Transport(timeout=timeout, commit_timeout=timeout) as transport:
         targets = [
-            Target(Registry(transport, place.origin()), place.path.lstrip("/"), ("1",))
+            Target(Registry(transport, place.origin()), place.path.lstrip("/"), tags)
             for place in map(URL, places)
         ]
         with open_archive(path) as archive:
             return await pusher.push(
-                archive.select(), targets, compression=compression, on_progress=on_progress
+                archive.select(),
+                targets,
+                compression=compression,
+                on_progress=on_progress,
+                reuse_tagged=reuse_tagged,
             )
 
 

@@ -119,6 +119,19 @@ async def test_a_push_that_goes_well(settings: Settings) -> None:
     assert not client.abandoned
 
 
+@pytest.mark.parametrize("cache", [True, False])
+async def test_without_a_cache_nothing_is_reused(cache: bool, settings: Settings) -> None:
+    seen: list[bool] = []
+
+    async def note(**options: Any) -> None:
+        seen.append(options["reuse_tagged"])
+
+    job = describe_push("/images/app.tar", [ONE], settings)
+    client = cast("RegistryClient", ScriptedClient(note))
+    await end(DirectPush(client, job, settings, reuse_tagged=cache))
+    assert seen == [cache]
+
+
 async def test_only_what_failed_is_tried_again(settings: Settings) -> None:
     client = ScriptedClient(fails(DigestMismatchError("not what was sent", status=201), tags=1))
     status = await end(direct(client, settings))

@@ -1,0 +1,133 @@
+"""What a repository's tags stand for already: layers that need neither be compressed nor sent.
+
+A config lists its layers' diff_ids, the digests of their contents, and its manifest names a blob
+for each. Whoever may write to the repository can have named another blob there; but then he could
+also have the tag stand for whatever he likes, the moment after a push. So an image speaks for its
+own repository alone: a push to several takes from it what stands in each of them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..api.registry import Manifest
+from ..archive.model import ArchiveImage
+from ..digests import is_sha256
+from ..exceptions import ManifestUnknownError, RegistryError
+from ..json_document import parse_json
+from ..media_types import IMAGE_CONFIGS, IMAGE_MANIFESTS, LAYER_COMPRESSIONS
+from ..models import BlobInfo
+from ..outages import is_outage
+from ..reference import DOCKER_HUB
+from ..retry import Retrier
+from .blob_push import can_be
+from .manifest_push import Target
+from .manifests import BuiltManifest
+from .sources import BlobSource
+
+_TAGS = 2
+"""How many of a target are looked at: often the first is the version, and the next one moves."""
+
+
+@dataclass(frozen=True, slots=True)
+class StandingImage:
+    """An image at a target: its manifest, and the blobs of its layers by their diff_ids."""
+
+    manifest: bytes
+    layers: Mapping[str, BlobInfo]
+
+
+_NONE = StandingImage(b"null", {})
+
+
+class StandingImages:
+    """What the targets of ``image`` stand for."""
+
+    def __init__(self, image: ArchiveImage, retrier: Retrier) -> None:
+        self._image = image
+        self._retrier = retrier
+        self._images: list[StandingImage] = []
+
+    async def look(self, target: Target) -> None:
+        """Look at a target, which has to be asked whether it has the blobs.
+
+        Costs a request for each tag looked at, and one more for the config unless it is the same.
+
+        Raises:
+            RegistryError: the registry is away.
+        """
+        try:
+            self._images.append(await self._image_at(target) or _NONE)
+        except RegistryError as error:
+            if is_outage(error):
+                raise
+            self._images.append(_NONE)
+
+    def blobs(self, sources: Iterable[BlobSource]) -> Iterator[tuple[BlobSource, BlobInfo]]:
+        """The blobs that those sources are in all images alike, stored as this push would do it."""
+        named = [frozenset(image.layers.items()) for image in self._images]
+        shared = dict(named[0].intersection(*named)) if named else {}
+        for source in sources:
+            blob = shared.get(source.digest)
+            if blob and _fits(blob, source):
+                yield source, BlobInfo(blob.digest, blob.size, source.media_type)
+
+    def manifest(self, built: BuiltManifest) -> BuiltManifest:
+        """The one of an image that says just the same in other bytes, so that its digest stays."""
+        for image in self._images:
+            if parse_json(image.manifest) == parse_json(built.raw):
+                return BuiltManifest(image.manifest, built.media_type)
+        return built
+
+    async def _image_at(self, target: Target) -> StandingImage | None:
+        if self._image.config_type not in IMAGE_CONFIGS:
+            return None
+        if target.registry.name == DOCKER_HUB:
+            return None  # every GET of a manifest counts against the pull limit there
+        manifest = await self._retrier.run(lambda: _manifest(target))
+        if not manifest or manifest.media_type not in IMAGE_MANIFESTS:
+            return None
+        document = manifest.document()
+        diff_ids = await self._diff_ids(target, _blob(document.get("config")))
+        layers = _list(document.get("layers"))
+        if len(layers) != len(diff_ids):
+            return None  # there is no telling which is which
+        blobs = zip(diff_ids, map(_blob, layers), strict=True)
+        return StandingImage(manifest.raw, {str(diff_id): blob for diff_id, blob in blobs if blob})
+
+    async def _diff_ids(self, target: Target, config: BlobInfo | None) -> Sequence[object]:
+        if not config or config.media_type not in IMAGE_CONFIGS:
+            return ()
+        if config.digest == self._image.config_digest:
+            document = self._image.config_document
+        else:
+            document = await self._retrier.run(
+                lambda: target.registry.json_blob(target.repository, config.digest)
+            )
+        rootfs = document.get("rootfs")
+        return _list(rootfs.get("diff_ids")) if isinstance(rootfs, dict) else ()
+
+
+def _fits(blob: BlobInfo, source: BlobSource) -> bool:
+    """Whether a layer is stored as this push would store it: gzip is not taken for zstd."""
+    wanted = LAYER_COMPRESSIONS.get(source.media_type)
+    return LAYER_COMPRESSIONS.get(blob.media_type) is wanted and can_be(blob, source)
+
+
+async def _manifest(target: Target) -> Manifest | None:
+    for tag in target.tags[:_TAGS]:
+        try:
+            return await target.registry.manifest(target.repository, tag)
+        except ManifestUnknownError:
+            continue
+    return None
+
+
+def _blob(descriptor: object) -> BlobInfo | None:
+    match descriptor:
+        case {"digest": str(digest), "size": int(size), "mediaType": str(media_type)}:
+            return BlobInfo(digest, size, media_type) if is_sha256(digest) else None
+    return None
+
+
+def _list(value: object) -> Sequence[object]:
+    return value if isinstance(value, list) else ()
