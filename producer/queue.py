@@ -12,15 +12,16 @@ from arq.connections import ArqRedis
 
 from producer.job_description import PushOptions, describe_push
 from push_queue import (
+    ArqQueue,
     Attempt,
     BlobStatus,
     Compression,
-    Dispatch,
+    Database,
     InvalidJobError,
     JobConflictError,
+    Jobs,
     JobState,
     JobStatus,
-    JobStore,
     Keys,
     Priority,
     PushJob,
@@ -28,7 +29,7 @@ from push_queue import (
     UnknownJobError,
     WaitTimeoutError,
     WorkerInfo,
-    WorkerRegistry,
+    WorkerRoster,
     connect,
     load_settings,
 )
@@ -64,11 +65,11 @@ class PushQueue:
     """
 
     def __init__(self, redis: ArqRedis, settings: Settings) -> None:
-        keys = Keys(settings.namespace)
+        database = Database(redis, Keys(settings.namespace), settings.keep_finished_seconds)
         self._settings = settings
-        self._store = JobStore(redis, keys, settings.keep_finished_seconds)
-        self._dispatch = Dispatch(redis, keys)
-        self._workers = WorkerRegistry(redis, keys)
+        self._jobs = Jobs(database)
+        self._arq_queue = ArqQueue(database)
+        self._workers = WorkerRoster(database)
 
     @classmethod
     @asynccontextmanager
@@ -149,7 +150,7 @@ class PushQueue:
     ) -> JobStatus:
         """Enqueue a job that is made already; see ``enqueue``."""
         _check_start(not_before)
-        status, created = await self._store.create(job, not_before=not_before)
+        status, created = await self._jobs.create(job, not_before=not_before)
         return status if created else await self._enqueued_before(job, status)
 
     def describe(
@@ -177,7 +178,7 @@ class PushQueue:
         statuses: list[JobStatus] = []
         waiting = iter(jobs)
         while batch := list(islice(waiting, SENT_AT_ONCE)):
-            answers = await self._store.create_all(batch, not_before=not_before)
+            answers = await self._jobs.create_all(batch, not_before=not_before)
             statuses += [
                 status if created else await self._enqueued_before(job, status)
                 for job, (status, created) in zip(batch, answers, strict=True)
@@ -186,15 +187,15 @@ class PushQueue:
 
     async def status(self, job_id: str) -> JobStatus:
         """The job and how far it is."""
-        return await self._store.status(job_id)
+        return await self._jobs.status(job_id)
 
     async def blobs(self, job_id: str) -> tuple[BlobStatus, ...]:
         """How far each blob of the job is."""
-        return await self._store.blobs(job_id)
+        return await self._jobs.blobs(job_id)
 
     async def attempts(self, job_id: str) -> list[Attempt]:
         """The attempts that ended, oldest first."""
-        return await self._store.attempts(job_id)
+        return await self._jobs.attempts(job_id)
 
     async def wait(self, job_id: str, timeout: float | None = None) -> JobStatus:
         """Wait until the job is final.
@@ -217,7 +218,7 @@ class PushQueue:
         Without ids: of whatever runs, is to be tried again, or was queued of late, without end.
         """
         seen: dict[str, JobStatus] = {}
-        async with self._store.changes(*job_ids) as changes:
+        async with self._jobs.changes(*job_ids) as changes:
             batch = await self._watched(job_ids)
             while True:
                 for status in batch:
@@ -236,18 +237,18 @@ class PushQueue:
         self, state: JobState | None = None, *, limit: int = 50, offset: int = 0
     ) -> tuple[JobStatus, ...]:
         """A page of jobs, the last enqueued first."""
-        return tuple(await self._store.statuses(state, limit=limit, offset=offset))
+        return tuple(await self._jobs.statuses(state, limit=limit, offset=offset))
 
     async def cancel(self, job_id: str) -> JobState:
         """Cancel a waiting job at once, and have a running one stopped by its worker.
 
         Returns the state it is in now; a final job stays as it is.
         """
-        return await self._store.cancel(job_id)
+        return await self._jobs.cancel(job_id)
 
     async def retry(self, job_id: str) -> JobStatus:
         """Enqueue a final job again, with all its attempts; another one stays as it is."""
-        return await self._store.requeue(job_id)
+        return await self._jobs.requeue(job_id)
 
     async def workers(self) -> tuple[WorkerInfo, ...]:
         """The workers that are alive."""
@@ -256,14 +257,14 @@ class PushQueue:
     async def _enqueued_before(self, job: PushJob, status: JobStatus) -> JobStatus:
         _check_same(status.job, job)
         if status.state is JobState.QUEUED:
-            await self._dispatch.hand_over(status)
+            await self._arq_queue.hand_over(status)
         return status
 
     async def _watched(self, job_ids: tuple[str, ...]) -> tuple[JobStatus, ...]:
         if not job_ids:
             pages = [await self.list(state, limit=most) for state, most in WATCHED.items()]
             return tuple(job for page in pages for job in page)
-        return tuple([await self._store.status(job_id) for job_id in job_ids])
+        return tuple([await self._jobs.status(job_id) for job_id in job_ids])
 
 
 def _check_same(there: PushJob, asked: PushJob) -> None:

@@ -2,8 +2,10 @@
 
 import logging
 
-from push_queue.arq_queue import TASK, Dispatch
+from push_queue.arq_queue import TASK, ArqQueue
+from push_queue.attempts import Attempts
 from push_queue.connection import arq_options, connect, redis_settings
+from push_queue.database import Database
 from push_queue.errors import (
     InvalidJobError,
     InvalidSettingsError,
@@ -18,13 +20,16 @@ from push_queue.errors import (
 )
 from push_queue.event_loop import new_event_loop
 from push_queue.ids import new_job_id
-from push_queue.job_changes import Changes
+from push_queue.job_records import JobRecords
+from push_queue.job_sources import JobSources
+from push_queue.jobs import Jobs
 from push_queue.keys import Keys
 from push_queue.leadership import Leadership
 from push_queue.models import (
     FINAL_STATES,
     Attempt,
     BlobStatus,
+    Claim,
     Compression,
     JobState,
     JobStatus,
@@ -33,6 +38,8 @@ from push_queue.models import (
     PushJob,
     Signal,
     TargetResult,
+    Turn,
+    Wait,
     WorkerInfo,
     make_job,
 )
@@ -40,26 +47,29 @@ from push_queue.patience import Patience
 from push_queue.redis_errors import redis_errors
 from push_queue.registry_limits import RegistryLimits
 from push_queue.settings import RegistryCredentials, Settings, doubts, load_settings
-from push_queue.store import Claim, JobStore, Turn, Wait
 from push_queue.suitability import check_redis
+from push_queue.tag_turns import TagTurns
 from push_queue.tag_writes import TagWrite, TagWrites, UnsettledTag
-from push_queue.worker_roster import WorkerRegistry
+from push_queue.worker_roster import WorkerRoster
 
 __all__ = [
     "FINAL_STATES",
     "TASK",
+    "ArqQueue",
     "Attempt",
+    "Attempts",
     "BlobStatus",
-    "Changes",
     "Claim",
     "Compression",
-    "Dispatch",
+    "Database",
     "InvalidJobError",
     "InvalidSettingsError",
     "JobConflictError",
+    "JobRecords",
+    "JobSources",
     "JobState",
     "JobStatus",
-    "JobStore",
+    "Jobs",
     "Keys",
     "Leadership",
     "Outcome",
@@ -73,6 +83,7 @@ __all__ = [
     "RegistryLimits",
     "Settings",
     "Signal",
+    "TagTurns",
     "TagWrite",
     "TagWrites",
     "TargetResult",
@@ -84,7 +95,7 @@ __all__ = [
     "Wait",
     "WaitTimeoutError",
     "WorkerInfo",
-    "WorkerRegistry",
+    "WorkerRoster",
     "arq_options",
     "check_redis",
     "connect",

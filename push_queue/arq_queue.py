@@ -7,14 +7,11 @@ hour before it with the next lower priority, and nothing older, so that nothing 
 
 from datetime import timedelta
 
-from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
 
 from push_queue import formats
-from push_queue.keys import Keys
+from push_queue.database import Arguments, Database
 from push_queue.models import JobState, JobStatus, Priority
-from push_queue.redis_errors import address_of, redis_errors
-from push_queue.scripts import JobScripts, Scripts
 from push_queue.settings import REGISTRY_MAX_UPLOADS
 
 TASK = "push_image"
@@ -24,33 +21,31 @@ STEP = timedelta(minutes=15)
 LEADS: dict[Priority, timedelta] = {"low": STEP, "normal": 2 * STEP, "high": 3 * STEP}
 
 
-class Dispatch:
+class ArqQueue:
     """The queue of one namespace."""
 
     def __init__(
-        self, redis: ArqRedis, keys: Keys, registry_max_uploads: int = REGISTRY_MAX_UPLOADS
+        self, database: Database, registry_max_uploads: int = REGISTRY_MAX_UPLOADS
     ) -> None:
-        self._redis = redis
-        self._keys = keys
+        self._database = database
+        self._redis = database.redis
+        self._keys = database.keys
         self._registry_max_uploads = registry_max_uploads
-        self._scripts = Scripts(redis)
-        self._job_scripts = JobScripts(redis, keys)
-        self._address = address_of(redis)
 
     async def hand_over(self, job: JobStatus) -> bool:
         """Give a job to arq that arq has lost; False when it has it, or the job is over."""
         due = round(job.next_attempt_at.timestamp() * 1000) if job.next_attempt_at else 0
-        arguments: list[str | int] = [job.generation, due, lead_ms(job.priority)]
-        return bool(await self._job_scripts.run("hand_over", job.id, arguments))
+        arguments: Arguments = [job.generation, due, lead_ms(job.priority)]
+        return bool(await self._database.run_on_job("hand_over", job.id, arguments))
 
     async def take(self, most: int, lease_seconds: int) -> list[tuple[str, int]]:
         """Take jobs that are due by Redis' clock, for a lease, also those left by older workers.
 
         Returns arq's id of each, and the score that it had in the queue.
         """
-        arguments: list[str | int] = [most, lease_seconds * 1000, formats.FORMAT]
+        arguments: Arguments = [most, lease_seconds * 1000, formats.FORMAT]
         keys = [self._keys.queue, self._keys.newer]
-        taken = await self._scripts.run("take_due", keys, arguments)
+        taken = await self._database.run("plain/take_due", keys, arguments)
         return [
             (arq_id.decode(), int(score))
             for arq_id, score in zip(taken[::2], taken[1::2], strict=True)
@@ -62,30 +57,30 @@ class Dispatch:
         Once a lease has passed, it can be woken before.
         """
         keys = [self._keys.queue, in_progress_key_prefix + arq_id]
-        arguments: list[str | int] = [arq_id, max(1, round(seconds * 1000)), lease_seconds * 1000]
-        await self._scripts.run("hold", keys, arguments)
+        arguments: Arguments = [arq_id, max(1, round(seconds * 1000)), lease_seconds * 1000]
+        await self._database.run("plain/hold", keys, arguments)
 
     async def give_back(self, arq_id: str, score: int) -> None:
         """The job is where it was before it was taken, unless it has left the queue."""
-        with redis_errors(self._address):
-            await self._redis.zadd(self._keys.queue, {arq_id: score}, xx=True)
+        command = self._redis.zadd(self._keys.queue, {arq_id: score}, xx=True)
+        await self._database.ask(command)
 
     async def promote(self) -> int:
         """Give jobs that were put off, and are due now, the lead of their priority."""
-        arguments: list[str | int] = [self._keys.namespace, _ms(STEP), *leads_ms()]
-        count: int = await self._scripts.run("promote", [self._keys.queue], arguments)
+        arguments: Arguments = [self._keys.namespace, _ms(STEP), *leads_ms()]
+        count: int = await self._database.run("plain/promote", [self._keys.queue], arguments)
         return count
 
     async def release(self) -> int:
         """Wake jobs that wait for registries: one to try a registry after its pause, and once it is
         well as many as it has room for, by priority and then in the order of enqueueing."""
         keys = [self._keys.waited_for, self._keys.queue]
-        arguments: list[str | int] = [
+        arguments: Arguments = [
             self._keys.namespace,
             self._registry_max_uploads,
             *leads_ms(),
         ]
-        count: int = await self._scripts.run("release", keys, arguments)
+        count: int = await self._database.run("registry/release", keys, arguments)
         return count
 
     async def orphans(self, state: JobState, start: int, count: int) -> tuple[int, list[str]]:
@@ -94,8 +89,8 @@ class Dispatch:
         Returns how many were looked at, at most ``count``, and the ids found among them.
         """
         keys = [self._keys.jobs_in(state), self._keys.queue]
-        arguments: list[str | int] = [self._keys.namespace, start, count]
-        seen, *ids = await self._scripts.run("find_orphans", keys, arguments)
+        arguments: Arguments = [self._keys.namespace, start, count]
+        seen, *ids = await self._database.run("plain/find_orphans", keys, arguments)
         return seen, [job_id.decode() for job_id in ids]
 
 
@@ -103,7 +98,7 @@ def lead_ms(priority: Priority) -> int:
     return _ms(LEADS[priority])
 
 
-def leads_ms() -> list[str | int]:
+def leads_ms() -> Arguments:
     """Priority, lead in milliseconds, …"""
     return [item for priority in LEADS for item in (priority, lead_ms(priority))]
 

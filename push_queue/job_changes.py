@@ -4,33 +4,30 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from redis.asyncio import Redis
-
-from push_queue.keys import Keys
+from push_queue.database import Database
 from push_queue.patience import RIDE_OUT_SECONDS
-from push_queue.redis_errors import address_of, redis_errors
 
 _ANSWER_SECONDS = 2.0
 """Most that a confirmation may take, then the connection is made anew."""
 
 
-class Changes:
+class JobChanges:
     """A subscription to jobs, or to all of them when none is named.
 
     Enter it before reading a status, so that nothing falls between. Messages are hints: they may
     be lost while Redis is away, so read the status again now and then as well.
     """
 
-    def __init__(self, redis: Redis, keys: Keys, job_ids: tuple[str, ...] = ()) -> None:
-        self._pubsub = redis.pubsub()
-        self._address = address_of(redis)
-        self._prefix = keys.progress("")
+    def __init__(self, database: Database, job_ids: tuple[str, ...] = ()) -> None:
+        self._database = database
+        self._pubsub = database.redis.pubsub()
+        self._prefix = database.keys.progress("")
         self._job_ids = job_ids
         self._asked = False
 
     async def __aenter__(self) -> Self:
         try:
-            with redis_errors(self._address):
+            with self._database.errors():
                 await self._subscribe()
         except BaseException:
             await self._close()
@@ -51,7 +48,7 @@ class Changes:
         None when ``timeout`` seconds brought nothing, or when the connection had to be made anew
         and messages may be missing: both are the time to read the status.
         """
-        with redis_errors(self._address):
+        with self._database.errors():
             message = await self._pubsub.get_message(timeout=timeout)
             await self._see_to_connection(silent=message is None)
         if message is None or message["type"] not in self._pubsub.PUBLISH_MESSAGE_TYPES:
@@ -88,5 +85,5 @@ class Changes:
             await self._pubsub.connection.disconnect(nowait=True)
 
     async def _close(self) -> None:
-        with redis_errors(self._address):
+        with self._database.errors():
             await self._pubsub.aclose()  # type: ignore[no-untyped-call]

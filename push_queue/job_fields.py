@@ -34,6 +34,8 @@ _BOOKKEEPING = frozenset(
 )
 """Fields of a record that no status shows."""
 
+_ERROR_LENGTH = 2000
+
 NO_HASH = {"": ""}
 """Stands for a job's hash where something else has its key."""
 
@@ -68,6 +70,11 @@ def pairs(items: Sequence[bytes]) -> dict[str, str]:
 def flat(fields: Mapping[str, str]) -> list[str]:
     """A hash as a script takes it: field, value, field, value, …"""
     return [text for pair in fields.items() for text in pair]
+
+
+def one_line(text: str) -> str:
+    """The text of an error as it is kept: not longer than anybody reads."""
+    return " ".join(text.split())[:_ERROR_LENGTH]
 
 
 def job_fields(job: PushJob) -> dict[str, str]:

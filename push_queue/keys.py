@@ -35,7 +35,7 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
 ``push:housekeeper``       string the worker that keeps the queue in order
 ======================== ====== =====================================================
 
-In a job's hash, ``fence`` and ``token`` guard its attempts: see ``scripts/start.lua``.
+In a job's hash, ``fence`` and ``token`` guard its attempts: see ``scripts/job/start.lua``.
 
 The scripts build the keys of tags and registries themselves, which a Redis Cluster would not
 allow; the queue wants one primary.

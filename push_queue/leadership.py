@@ -1,21 +1,21 @@
 """Which of many workers does what only one should do."""
 
-from redis.asyncio import Redis
 from redis.exceptions import LockNotOwnedError
 
-from push_queue.redis_errors import address_of, redis_errors
+from push_queue.database import Database
 
 
 class Leadership:
-    """A lock on ``key`` that is a lease of so many ``seconds``: who dies with it loses it."""
+    """A lease of so many ``seconds``: a worker that dies with it loses it."""
 
-    def __init__(self, redis: Redis, key: str, seconds: float) -> None:
-        self._lock = redis.lock(key, timeout=seconds, blocking=False)
-        self._address = address_of(redis)
+    def __init__(self, database: Database, seconds: float) -> None:
+        key = database.keys.housekeeper
+        self._lock = database.redis.lock(key, timeout=seconds, blocking=False)
+        self._database = database
 
     async def held(self) -> bool:
         """Take it if it is free, renew it if it is ours; ask again before the time is up."""
-        with redis_errors(self._address):
+        with self._database.errors():
             try:
                 if self._lock.local.token:
                     return bool(await self._lock.reacquire())

@@ -1,5 +1,6 @@
 """A job, and what becomes of it."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -128,6 +129,46 @@ class PushJob(BaseModel):
         if len(set(value)) != len(value):
             raise ValueError("must not name a target twice")
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker's right to run one attempt of a job."""
+
+    job: PushJob
+    targets: tuple[str, ...]
+    """Those to push to now: neither done with nor at a registry that wants a pause."""
+    generation: int
+    attempt: int
+    fence: int
+    """Grows with every start of the job, also where ``attempt`` does not."""
+    worker: str
+    sequence: int = 0
+    """The job's place in the order of enqueueing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A job that is due, but whose registries are away, whose last worker may be back, or which
+    wants a newer worker.
+
+    ``seconds`` are until it is to ask again if ``ArqQueue.release`` has not woken it before, or a
+    newer worker taken it.
+    """
+
+    seconds: float
+
+
+class Turn(StrEnum):
+    """The answer to who asks for a turn to write a tag."""
+
+    WRITE = "write"
+    WAIT = "wait"
+    """Another job writes it just now."""
+    SUPERSEDED = "superseded"
+    """A job enqueued later has written it; the store has noted that."""
+    LOST = "lost"
+    """The job is no longer this worker's."""
 
 
 class TargetResult(BaseModel):

@@ -11,10 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
-from redis.asyncio import Redis
-
-from push_queue.keys import Keys
-from push_queue.scripts import Scripts
+from push_queue.database import Arguments, Database
 from push_queue.settings import TAG_WATCH_SECONDS
 
 _PAGE = 500
@@ -73,15 +70,15 @@ class TagWrites:
     Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails it.
     """
 
-    def __init__(self, redis: Redis, keys: Keys, watch_seconds: float = TAG_WATCH_SECONDS) -> None:
-        self._keys = keys
+    def __init__(self, database: Database, watch_seconds: float = TAG_WATCH_SECONDS) -> None:
+        self._database = database
+        self._keys = database.keys
         self._watch_ms = int(watch_seconds * 1000)
-        self._scripts = Scripts(redis)
 
     async def unsettled(self) -> list[UnsettledTag]:
         """The tags with writes of unknown outcome, unless somebody is writing them just now."""
-        arguments: list[str | int] = [self._keys.namespace, _PAGE]
-        answer = await self._scripts.run("unsettled_writes", [self._keys.writes], arguments)
+        arguments: Arguments = [self._keys.namespace, _PAGE]
+        answer = await self._database.run("plain/unsettled_writes", [self._keys.writes], arguments)
         found: dict[tuple[str, str, int], list[tuple[TagWrite, float]]] = defaultdict(list)
         for note, overdue, newest, sequence in zip(*[iter(answer)] * 4, strict=True):
             write = TagWrite.parse(note.decode())
@@ -109,21 +106,21 @@ class TagWrites:
             self._keys.tag_writer(write.target),
             self._keys.writes,
         ]
-        arguments: list[str | int] = [
+        arguments: Arguments = [
             write.digest,
             write.token,
             int(seconds * 1000),
             write.note,
             self._watch_ms,
         ]
-        return bool(await self._scripts.run("take_repair", keys, arguments))
+        return bool(await self._database.run("plain/take_repair", keys, arguments))
 
     async def end_turn(self, write: TagWrite) -> None:
         """The registry has answered. Without that, the turn is to run out and the note to stay."""
         keys = [self._keys.tag_writer(write.target), self._keys.writes]
-        await self._scripts.run("end_repair", keys, [write.token, write.note])
+        await self._database.run("plain/end_repair", keys, [write.token, write.note])
 
     async def forget(self, writes: Iterable[TagWrite]) -> None:
         """They can arrive no more, and the tag is right."""
         notes = [write.note for write in writes]
-        await self._scripts.run("forget_writes", [self._keys.writes], notes)
+        await self._database.run("plain/forget_writes", [self._keys.writes], notes)

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable
 from typing import Any
 
-from push_queue import Dispatch, RedisUnavailableError
+from push_queue import ArqQueue, RedisUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +23,8 @@ _RENEWALS = 3
 class Lease:
     """The lease of one running job, by arq's id."""
 
-    def __init__(self, dispatch: Dispatch, arq_id: str, score: int, seconds: int) -> None:
-        self._dispatch = dispatch
+    def __init__(self, queue: ArqQueue, arq_id: str, score: int, seconds: int) -> None:
+        self._queue = queue
         self._arq_id = arq_id
         self._score = score
         self._seconds = seconds
@@ -46,7 +46,7 @@ class Lease:
             return
         # arq deletes the in-progress key right after.
         if self._delay is None:
-            await self._write(self._dispatch.give_back(self._arq_id, self._score))
+            await self._write(self._queue.give_back(self._arq_id, self._score))
         else:
             await self._write(self._hold(self._delay))
 
@@ -70,7 +70,7 @@ class Lease:
         await self._write(self._hold(self._seconds))
 
     def _hold(self, seconds: float) -> Awaitable[None]:
-        return self._dispatch.hold(self._arq_id, seconds, self._seconds)
+        return self._queue.hold(self._arq_id, seconds, self._seconds)
 
     async def _write(self, command: Awaitable[None]) -> None:
         # An exception out of an arq hook ends the worker. A lease that could not be renewed is
@@ -84,7 +84,7 @@ class Lease:
 async def take_lease(ctx: dict[str, Any]) -> None:
     """arq's hook ``on_job_start``."""
     runtime = ctx["runtime"]
-    lease = Lease(runtime.dispatch, ctx["job_id"], ctx["score"], runtime.settings.lease_seconds)
+    lease = Lease(runtime.queue, ctx["job_id"], ctx["score"], runtime.settings.lease_seconds)
     ctx["lease"] = lease
     await lease.take()
 

@@ -26,7 +26,7 @@ _SHORT_LEASE_SECONDS = 5
 _POLL_SECONDS = 0.05
 """How often arq looks for new jobs; half of it is the typical wait of an idle worker."""
 _NO_LIMIT = 1_000_000
-"""arq counts every start as a try and gives up by itself; attempts are the job store's matter."""
+"""arq counts every start as a try and gives up by itself; attempts are ours to count."""
 
 
 def worker_options(settings: Settings, patience: Patience | None = None) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def worker_options(settings: Settings, patience: Patience | None = None) -> dict
         runtime = open_runtime(settings, ctx["redis"])
         ctx["runtime"] = runtime
         # One that may not take jobs ends here with a word, rather than being idle for ever.
-        await runtime.dispatch.take(0, settings.lease_seconds)
+        await runtime.queue.take(0, settings.lease_seconds)
         await runtime.presence.start()
         runtime.housekeeper.start()
         logger.info("worker %s is ready", runtime.worker_id)

@@ -58,7 +58,7 @@ class QueueWorker(Worker):
     async def _take(self, most: int) -> list[tuple[str, int]]:
         runtime = self.ctx["runtime"]
         try:
-            taken: list[tuple[str, int]] = await runtime.dispatch.take(
+            taken: list[tuple[str, int]] = await runtime.queue.take(
                 most, runtime.settings.lease_seconds
             )
         except RedisUnavailableError as error:

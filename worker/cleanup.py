@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from push_queue import Claim, JobState, JobStatus, JobStore, UnknownJobError
+from push_queue import Claim, Jobs, JobSources, JobState, JobStatus, UnknownJobError
 from registry_api_v2_client import FileIdentity, SourceFile
 
 from .source_roots import DELETED, delete_source, unread_source
@@ -22,8 +22,9 @@ _DONE = (JobState.SUCCEEDED, JobState.SUPERSEDED)
 class Cleanup:
     """Does nothing where there are no ``roots``: nothing may be deleted then."""
 
-    def __init__(self, store: JobStore, roots: Sequence[Path]) -> None:
-        self._store = store
+    def __init__(self, jobs: Jobs, sources: JobSources, roots: Sequence[Path]) -> None:
+        self._jobs = jobs
+        self._sources = sources
         self._roots = roots
 
     async def after_push(self, claim: Claim, source: SourceFile) -> str | None:
@@ -37,7 +38,7 @@ class Cleanup:
         if not self._roots:
             return
         with suppress(UnknownJobError):
-            job = await self._store.status(job_id)
+            job = await self._jobs.status(job_id)
             if job.state in _DONE and not job.cleanup_outcome:
                 await self._after_end(job)
 
@@ -47,13 +48,13 @@ class Cleanup:
         moment = min(job.sequence // 1000, round(job.enqueued_at.timestamp() * 1000))
         found = await asyncio.to_thread(unread_source, job.source, self._roots, moment)
         if outcome := await self._leave(job.id, job.cleanup, Path(job.source), found):
-            await self._store.note_cleanup(job.id, outcome)
+            await self._sources.note_cleanup(job.id, outcome)
 
     async def _leave(
         self, job_id: str, cleanup: bool, path: Path, file: FileIdentity | None
     ) -> str | None:
         mine = file if cleanup else None
-        leave = await self._store.leave_source(job_id, _shared(mine) if mine else None)
+        leave = await self._sources.leave(job_id, _shared(mine) if mine else None)
         if leave is None:
             return None
         if not leave.last:

@@ -5,9 +5,10 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from push_queue import (
-    Dispatch,
+    ArqQueue,
+    JobRecords,
+    Jobs,
     JobState,
-    JobStore,
     Leadership,
     RedisRefusedError,
     RedisUnavailableError,
@@ -33,20 +34,22 @@ class Housekeeper:
 
     def __init__(
         self,
-        dispatch: Dispatch,
-        store: JobStore,
+        queue: ArqQueue,
+        jobs: Jobs,
+        records: JobRecords,
         leadership: Leadership,
         tag_repair: TagRepair,
         problems: dict[str, str],
     ) -> None:
-        self._dispatch = dispatch
-        self._store = store
+        self._queue = queue
+        self._jobs = jobs
+        self._records = records
         self._leadership = leadership
         self._tag_repair = tag_repair
         self._problems = problems
         self._duties: dict[str, Callable[[], Awaitable[object]]] = {
-            "the order of the queue": dispatch.promote,
-            "jobs that wait for registries": dispatch.release,
+            "the order of the queue": queue.promote,
+            "jobs that wait for registries": queue.release,
             "late writes of tags": tag_repair.work,
             "lost jobs": self._recover_lost,
         }
@@ -111,19 +114,19 @@ class Housekeeper:
 
     async def _next_orphans(self, state: JobState) -> list[str]:
         position = self._positions[state]
-        seen, orphans = await self._dispatch.orphans(state, position, _PAGE)
+        seen, orphans = await self._queue.orphans(state, position, _PAGE)
         # A page with orphans is looked at once more, which makes sure of them.
         if self._suspects.issuperset(orphans):
             self._positions[state] = position + seen if seen == _PAGE else 0
         return orphans
 
     async def _recover(self, job_id: str) -> None:
-        if await self._store.end_if_unreadable(job_id):
+        if await self._records.end_if_unreadable(job_id):
             return
         try:
-            job = await self._store.status(job_id)
+            job = await self._jobs.status(job_id)
         except UnknownJobError:
             return
         if not job.state.final:
-            await self._dispatch.hand_over(job)
+            await self._queue.hand_over(job)
             logger.warning("job %s was %s, but not in the queue: enqueued anew", job_id, job.state)

@@ -7,7 +7,7 @@ import socket
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from push_queue import RedisUnavailableError, WorkerInfo, WorkerRegistry
+from push_queue import RedisUnavailableError, WorkerInfo, WorkerRoster
 
 from .version import own_version
 
@@ -20,11 +20,11 @@ _TTL = 15
 class Presence:
     """Reports the worker every few seconds, with the number of jobs it runs, and its problems."""
 
-    def __init__(self, registry: WorkerRegistry, worker_id: str) -> None:
+    def __init__(self, roster: WorkerRoster, worker_id: str) -> None:
         self.running = 0
         self.problems: dict[str, str] = {}
         """What fails just now, by what it is that fails."""
-        self._registry = registry
+        self._roster = roster
         self._worker_id = worker_id
         self._started_at = datetime.now(UTC)
         self._task: asyncio.Task[None] | None = None
@@ -39,7 +39,7 @@ class Presence:
             self._task.cancel()
             await asyncio.wait([self._task])
         with suppress(RedisUnavailableError):
-            await self._registry.remove(self._worker_id)
+            await self._roster.remove(self._worker_id)
 
     async def _keep_reporting(self) -> None:
         while True:
@@ -59,4 +59,4 @@ class Presence:
             running=self.running,
             problem="; ".join(f"{name}: {problem}" for name, problem in self.problems.items()),
         )
-        await self._registry.report(info, ttl=_TTL)
+        await self._roster.report(info, ttl=_TTL)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from push_queue import BlobStatus, Claim, JobStore, RedisUnavailableError, Signal
+from push_queue import Attempts, BlobStatus, Claim, RedisUnavailableError, Signal
 from registry_api_v2_client import BlobProgress, PushProgress
 
 logger = logging.getLogger(__name__)
@@ -17,8 +17,8 @@ _QUIET_WRITES = 4
 class ProgressReporter:
     """Progress of one attempt. The engine calls ``update``; ``watch`` writes it down."""
 
-    def __init__(self, store: JobStore, claim: Claim) -> None:
-        self._store = store
+    def __init__(self, attempts: Attempts, claim: Claim) -> None:
+        self._attempts = attempts
         self._claim = claim
         self._push = PushProgress()
         self._changed: set[str] = set()
@@ -47,9 +47,9 @@ class ProgressReporter:
         changed, self._changed = self._changed, set()
         try:
             if not changed:
-                return await self._store.heartbeat(self._claim)
+                return await self._attempts.heartbeat(self._claim)
             blobs = [BlobStatus.model_validate(blob) for blob in self._push.blobs]
-            return await self._store.progress(
+            return await self._attempts.progress(
                 self._claim,
                 bytes_done=sum(blob.done for blob in blobs),
                 bytes_total=sum(blob.size for blob in blobs),

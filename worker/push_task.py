@@ -26,7 +26,7 @@ from .progress import ProgressReporter
 from .runtime import Runtime
 from .same_source import check_same_source
 from .source_roots import open_source
-from .tag_turns import TagTurns
+from .tag_order import RedisTagOrder
 from .targets import check_targets
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ async def push_image(ctx: dict[str, Any], job_id: str, generation: int) -> None:
 
 async def _run(runtime: Runtime, job_id: str, generation: int, place: int) -> float | None:
     """One attempt; gives the seconds until the next if there is one."""
-    claim = await runtime.store.start(job_id, generation, runtime.worker_id, place)
+    claim = await runtime.attempts.start(job_id, generation, runtime.worker_id, place)
     if claim is None:
         await runtime.cleanup.after_end(job_id)
         return None
@@ -85,7 +85,7 @@ async def _run(runtime: Runtime, job_id: str, generation: int, place: int) -> fl
 
 async def _is_over(runtime: Runtime, job_id: str) -> bool:
     try:
-        return (await runtime.store.status(job_id)).state.final
+        return (await runtime.jobs.status(job_id)).state.final
     except (UnknownJobError, RedisUnavailableError):
         return False
 
@@ -95,10 +95,10 @@ class _Attempt:
 
     def __init__(self, runtime: Runtime, claim: Claim) -> None:
         self._runtime = runtime
-        self._store = runtime.store
+        self._attempts = runtime.attempts
         self._claim = claim
         self._job = claim.job
-        self._progress = ProgressReporter(runtime.store, claim)
+        self._progress = ProgressReporter(runtime.attempts, claim)
         # Left at the registry when the job is to run again: the next attempt goes on from there.
         self._uploads = OpenUploads()
         self._source: SourceFile | None = None
@@ -119,7 +119,7 @@ class _Attempt:
             return await self._settle(push)
         except asyncio.CancelledError:
             await _end(push)
-            await self._store.release(self._claim)
+            await self._attempts.release(self._claim)
             logger.info("job %s: handed back", self._job.id)
             raise
         finally:
@@ -133,7 +133,7 @@ class _Attempt:
         self._source = await asyncio.to_thread(
             open_source, self._job.source, settings.source_roots, cleanup=self._job.cleanup
         )
-        await check_same_source(self._store, self._claim, self._source)
+        await check_same_source(self._runtime.sources, self._claim, self._source)
         return await self._runtime.client.push(
             self._source,
             [parse_reference(target) for target in self._claim.targets],
@@ -143,7 +143,7 @@ class _Attempt:
             image_uploads=settings.job_uploads,
             on_progress=on_progress,
             uploads=self._uploads,
-            tag_order=TagTurns(self._store, self._claim, settings.lease_seconds),
+            tag_order=RedisTagOrder(self._runtime.tag_turns, self._claim, settings.lease_seconds),
         )
 
     async def _stop(self, push: asyncio.Task[PushedImage], signal: Signal) -> None:
@@ -152,7 +152,7 @@ class _Attempt:
         if signal is Signal.LOST:
             raise JobLostError
         await self._uploads.abandon()
-        await self._written(lambda: self._store.mark_cancelled(self._claim))
+        await self._written(lambda: self._attempts.mark_cancelled(self._claim))
 
     async def _settle(self, push: asyncio.Task[PushedImage]) -> float | None:
         try:
@@ -173,7 +173,9 @@ class _Attempt:
         await self._progress.flush()
         cleanup_outcome = await self._clean_up()
         state = await self._written(
-            lambda: self._store.succeed(self._claim, pushed.digest, pushed.notes, cleanup_outcome)
+            lambda: self._attempts.succeed(
+                self._claim, pushed.digest, pushed.notes, cleanup_outcome
+            )
         )
         targets = ", ".join(self._claim.targets)
         logger.info("job %s: %s: %s to %s", self._job.id, state, pushed.digest, targets)
@@ -197,7 +199,7 @@ class _Attempt:
             return None
         logger.warning("job %s: attempt %s: %s", self._job.id, claim.attempt, error)
         state = await self._written(
-            lambda: self._store.retry(
+            lambda: self._attempts.retry(
                 claim, str(error), error.kind, delay, answered=error.registry or ""
             )
         )
@@ -206,7 +208,7 @@ class _Attempt:
     async def _defer(self, reason: str, delay: float, error_kind: str = "") -> float | None:
         logger.info("job %s: put off for %.1f s: %s", self._job.id, delay, reason)
         state = await self._written(
-            lambda: self._store.defer(self._claim, reason, delay, error_kind=error_kind)
+            lambda: self._attempts.defer(self._claim, reason, delay, error_kind=error_kind)
         )
         if state is JobState.FAILED:
             logger.error("job %s: given up: %s", self._job.id, reason)
@@ -215,7 +217,7 @@ class _Attempt:
 
     async def _fail(self, error: str, error_kind: str, *, answered: str = "") -> None:
         await self._written(
-            lambda: self._store.fail(self._claim, error, error_kind, answered=answered)
+            lambda: self._attempts.fail(self._claim, error, error_kind, answered=answered)
         )
 
     async def _written(self, settle: Callable[[], Awaitable[JobState | None]]) -> JobState:

@@ -14,10 +14,9 @@ from dataclasses import asdict
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from push_queue import Keys
+from push_queue import Database
 from registry_api_v2_client import BlobInfo
 from registry_api_v2_client.push.ledger import Claims
 
@@ -57,14 +56,14 @@ return 0
 class RedisLedger:
     """A ``BlobLedger``. A claim is a lease of ``claim_seconds``: a dead uploader's frees itself."""
 
-    def __init__(self, redis: Redis, keys: Keys, claim_seconds: int) -> None:
-        self._redis = redis
-        self._keys = keys
+    def __init__(self, database: Database, claim_seconds: int) -> None:
+        self._redis = database.redis
+        self._keys = database.keys
         self._claim_ms = claim_seconds * 1000
         self._claims = Claims()
         self._uploads: dict[str, str] = {}
-        self._renew = redis.register_script(_RENEW)
-        self._release = redis.register_script(_RELEASE)
+        self._renew = self._redis.register_script(_RENEW)
+        self._release = self._redis.register_script(_RELEASE)
 
     async def encoded(self, key: str) -> BlobInfo | None:
         name = self._keys.layer(key)

@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from push_queue import (
-    Dispatch,
-    JobStore,
+    ArqQueue,
+    Attempts,
+    Database,
+    JobRecords,
+    Jobs,
+    JobSources,
     Keys,
     Leadership,
     RegistryLimits,
     Settings,
+    TagTurns,
     TagWrites,
-    WorkerRegistry,
+    WorkerRoster,
 )
 from registry_api_v2_client import Credentials, RegistryClient, RetryPolicy
 
@@ -37,8 +42,11 @@ class Runtime:
 
     worker_id: str
     settings: Settings
-    store: JobStore
-    dispatch: Dispatch
+    jobs: Jobs
+    attempts: Attempts
+    sources: JobSources
+    tag_turns: TagTurns
+    queue: ArqQueue
     client: RegistryClient
     cleanup: Cleanup
     limits: FleetLimits
@@ -62,53 +70,82 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
         CredentialsError: a file of logins cannot be read.
         ValidationError: there is no such folder of certificates, or no such kind of proxy.
     """
-    keys = Keys(settings.namespace)
+    database = Database(redis, Keys(settings.namespace), settings.keep_finished_seconds)
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
-    credentials = {
-        host: Credentials(auth.username, auth.password.get_secret_value())
-        for host, auth in settings.registry_auth.items()
-    }
-    presence = Presence(WorkerRegistry(redis, keys), worker_id)
-    limits = FleetLimits(
-        RegistryLimits(redis, keys, settings.registry_max_uploads),
+    presence = Presence(WorkerRoster(database), worker_id)
+    limits = _limits(settings, database, presence)
+    client = _client(settings, database, limits)
+    jobs = Jobs(database)
+    sources = JobSources(database)
+    queue = ArqQueue(database, settings.registry_max_uploads)
+    return Runtime(
+        worker_id=worker_id,
+        settings=settings,
+        jobs=jobs,
+        attempts=_attempts(settings, database),
+        sources=sources,
+        tag_turns=TagTurns(database, settings.tag_watch_seconds),
+        queue=queue,
+        client=client,
+        cleanup=Cleanup(jobs, sources, settings.source_roots),
+        limits=limits,
+        presence=presence,
+        housekeeper=_housekeeper(settings, database, queue, client, presence),
+    )
+
+
+def _limits(settings: Settings, database: Database, presence: Presence) -> FleetLimits:
+    return FleetLimits(
+        RegistryLimits(database, settings.registry_max_uploads),
         max_uploads=settings.max_uploads,
         lease_seconds=settings.lease_seconds,
         crowded=lambda: presence.running >= settings.max_jobs,
     )
-    client = RegistryClient(
+
+
+def _client(settings: Settings, database: Database, limits: FleetLimits) -> RegistryClient:
+    credentials = {
+        host: Credentials(auth.username, auth.password.get_secret_value())
+        for host, auth in settings.registry_auth.items()
+    }
+    return RegistryClient(
         credentials=credentials,
         **settings.transport_options,
-        ledger=RedisLedger(redis, keys, claim_seconds=settings.lease_seconds),
+        ledger=RedisLedger(database, claim_seconds=settings.lease_seconds),
         limits=limits,
         retry=_REQUEST_RETRY,
     )
-    store = JobStore(
-        redis,
-        keys,
-        settings.keep_finished_seconds,
-        settings.registry_max_uploads,
-        settings.lease_seconds,
-        settings.tag_watch_seconds,
-        settings.give_up_after_seconds,
+
+
+def _attempts(settings: Settings, database: Database) -> Attempts:
+    return Attempts(
+        database,
+        registry_max_uploads=settings.registry_max_uploads,
+        lease_seconds=settings.lease_seconds,
+        give_up_after=settings.give_up_after_seconds,
     )
+
+
+def _housekeeper(
+    settings: Settings,
+    database: Database,
+    queue: ArqQueue,
+    client: RegistryClient,
+    presence: Presence,
+) -> Housekeeper:
     tag_repair = TagRepair(
-        TagWrites(redis, keys, settings.tag_watch_seconds),
+        TagWrites(database, settings.tag_watch_seconds),
         client,
         settings.lease_seconds,
         settings.targets,
     )
-    dispatch = Dispatch(redis, keys, settings.registry_max_uploads)
-    leadership = Leadership(redis, keys.housekeeper, _HOUSEKEEPER_SECONDS)
-    return Runtime(
-        worker_id=worker_id,
-        settings=settings,
-        store=store,
-        dispatch=dispatch,
-        client=client,
-        cleanup=Cleanup(store, settings.source_roots),
-        limits=limits,
-        presence=presence,
-        housekeeper=Housekeeper(dispatch, store, leadership, tag_repair, presence.problems),
+    return Housekeeper(
+        queue,
+        Jobs(database),
+        JobRecords(database),
+        Leadership(database, _HOUSEKEEPER_SECONDS),
+        tag_repair,
+        presence.problems,
     )
 
 

@@ -1,12 +1,12 @@
 """All attempts of a job push one tar, also where another takes its name between two of them."""
 
-from push_queue import Claim, JobStore
+from push_queue import Claim, JobSources
 from registry_api_v2_client import FileIdentity, SourceChangedError, SourceFile
 
 from .errors import JobLostError
 
 
-async def check_same_source(store: JobStore, claim: Claim, source: SourceFile) -> None:
+async def check_same_source(sources: JobSources, claim: Claim, source: SourceFile) -> None:
     """Hold the open source against what the job's first attempt opened.
 
     Raises:
@@ -14,7 +14,7 @@ async def check_same_source(store: JobStore, claim: Claim, source: SourceFile) -
         JobLostError: the job runs elsewhere by now.
     """
     seen = _appearance(source.identity)
-    noted = await store.note_source(claim, seen)
+    noted = await sources.note(claim, seen)
     if noted is None:
         raise JobLostError
     if noted != seen:

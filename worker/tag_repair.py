@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from push_queue import RedisUnavailableError, TagWrite, TagWrites, UnsettledTag
 from registry_api_v2_client import RegistryClient, RegistryError, parse_reference
 
-from .tag_turns import is_answer
+from .tag_order import is_answer
 from .targets import check_targets
 
 logger = logging.getLogger(__name__)

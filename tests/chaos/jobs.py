@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 from producer import PushQueue
-from push_queue import FINAL_STATES, JobStore
+from push_queue import FINAL_STATES
 from tests.chaos.evidence import Evidence
 from tests.chaos.patience import patiently, until
 from tests.chaos.plan import PlannedJob
+from tests.support.stores import Stores
 
 WINDOW = 40
 """Jobs that wait or run at the most; the producer enqueues more as they end."""
@@ -24,11 +25,11 @@ GIVE_UP_AFTER = timedelta(days=1)
 class Jobs:
     """What the producer does, and how far the fleet is with it."""
 
-    def __init__(self, evidence: Evidence, queue: PushQueue, store: JobStore) -> None:
+    def __init__(self, evidence: Evidence, queue: PushQueue, stores: Stores) -> None:
         self._evidence = evidence
         self._plan = evidence.plan
         self._queue = queue
-        self._store = store
+        self._stores = stores
         self._enqueued = 0
         self.ended = 0
         """How many jobs have been final."""
@@ -46,7 +47,7 @@ class Jobs:
 
     async def count(self) -> int:
         """How many jobs are not final; notes how many have been."""
-        counts = await patiently(self._store.counts)
+        counts = await patiently(self._stores.jobs.counts)
         final = sum(counts[state] for state in FINAL_STATES)
         self.ended = max(self.ended, final)
         return sum(counts.values()) - final

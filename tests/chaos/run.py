@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from producer import PushQueue, UnknownJobError, load_settings
-from push_queue import JobStore, Keys, connect
+from push_queue import Keys, connect
 from tests.chaos.archives import write_images, write_next_builds
 from tests.chaos.evidence import Evidence
 from tests.chaos.fleet import Fleet
@@ -21,6 +21,7 @@ from tests.chaos.strikes import Strikes
 from tests.support.processes import POLL_SECONDS
 from tests.support.sentinel import SentinelRedis, run_sentinel_redis
 from tests.support.servers import run_registry
+from tests.support.stores import Stores
 from tests.support.waiting import becomes
 
 
@@ -33,15 +34,15 @@ class ChaosRun:
     """One run on servers of its own."""
 
     def __init__(
-        self, evidence: Evidence, redis: SentinelRedis, queue: PushQueue, store: JobStore
+        self, evidence: Evidence, redis: SentinelRedis, queue: PushQueue, stores: Stores
     ) -> None:
         self._evidence = evidence
         self._plan = evidence.plan
         self._fleet = evidence.fleet
         self._redis = redis
-        self._store = store
-        self._jobs = Jobs(evidence, queue, store)
-        self._strikes = Strikes(evidence, redis, queue, store, self._jobs)
+        self._stores = stores
+        self._jobs = Jobs(evidence, queue, stores)
+        self._strikes = Strikes(evidence, redis, queue, stores, self._jobs)
 
     async def run(self) -> None:
         started = time.monotonic()
@@ -79,11 +80,11 @@ class ChaosRun:
         await self._settle()
         for job in self._plan.jobs:
             try:
-                evidence.statuses[job.id] = await self._store.status(job.id)
+                evidence.statuses[job.id] = await self._stores.jobs.status(job.id)
             except UnknownJobError:
                 continue
-            evidence.attempts[job.id] = await self._store.attempts(job.id)
-        listed = await self._store.statuses(limit=2 * self._plan.count)
+            evidence.attempts[job.id] = await self._stores.jobs.attempts(job.id)
+        listed = await self._stores.jobs.statuses(limit=2 * self._plan.count)
         evidence.known_ids = {status.id for status in listed}
         tags = {tag for job in self._plan.jobs for tag in job.tags}
         for tag in sorted(tags):
@@ -122,8 +123,8 @@ async def run_chaos(plan: Plan, directory: Path) -> Evidence:
         fleet = Fleet(WORKERS, directory, redis, (proxy.host, proxy.remote.host), sources)
         stack.callback(fleet.close)
         evidence = Evidence(plan, images, later, fleet, proxy, registry)
-        store = JobStore(connection, Keys(NAMESPACE))
-        await ChaosRun(evidence, redis, queue, store).run()
+        stores = Stores(connection, Keys(NAMESPACE))
+        await ChaosRun(evidence, redis, queue, stores).run()
         await fleet.stop()
         evidence.sources = set(sources.iterdir())
         return evidence

@@ -9,7 +9,6 @@ from contextlib import suppress
 from urllib.error import HTTPError
 
 from producer import JobState, PushQueue
-from push_queue import JobStore
 from push_queue.formats import FORMAT
 from tests.chaos.evidence import Evidence
 from tests.chaos.jobs import Jobs
@@ -22,6 +21,7 @@ from tests.support.clocks import clock_off_by
 from tests.support.processes import ManagedProcess
 from tests.support.sentinel import SentinelRedis
 from tests.support.servers import http_answers
+from tests.support.stores import Stores
 from tests.support.waiting import becomes
 
 Action = Callable[[Strike], Awaitable[None]]
@@ -41,14 +41,14 @@ class Strikes:
         evidence: Evidence,
         redis: SentinelRedis,
         queue: PushQueue,
-        store: JobStore,
+        stores: Stores,
         jobs: Jobs,
     ) -> None:
         self._evidence = evidence
         self._fleet = evidence.fleet
         self._redis = redis
         self._queue = queue
-        self._store = store
+        self._stores = stores
         self._jobs = jobs
         self._registry_up = asyncio.Lock()
         self._remote_up = asyncio.Lock()
@@ -97,7 +97,7 @@ class Strikes:
         tar = self._evidence.images[job_id].path
 
         async def has_begun() -> bool:
-            status = await patiently(lambda: self._store.status(job_id))
+            status = await patiently(lambda: self._stores.jobs.status(job_id))
             return status.bytes_done > 0 or status.state.final
 
         await becomes(has_begun, timeout=math.inf)
@@ -178,7 +178,7 @@ class Strikes:
         """Wait until the worker does, or for a while if it does not."""
 
         async def uploads() -> bool:
-            running = await patiently(lambda: self._store.statuses(JobState.RUNNING))
+            running = await patiently(lambda: self._stores.jobs.statuses(JobState.RUNNING))
             name = self._fleet.name_at(place)
             return any(
                 job.id in self._big and job.worker and self._fleet.name_of(job.worker) == name

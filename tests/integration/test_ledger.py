@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import Keys
+from push_queue import Database, Keys
 from registry_api_v2_client.push.engine import ImagePusher
 from tests.support.big_images import write_big_archive
 from tests.support.images import sha256_digest
@@ -52,7 +52,7 @@ async def test_a_push_goes_on_when_redis_goes_away_in_its_middle(
         SpecRegistry() as registry,
         FaultProxy(registry.url) as proxy,
     ):
-        pusher = ImagePusher(ledger=RedisLedger(client, keys, 1), retry=FEW_AND_FAST)
+        pusher = ImagePusher(ledger=RedisLedger(Database(client, keys), 1), retry=FEW_AND_FAST)
         hold = proxy.hold(is_patch, after=1_000_000)
         pushing = asyncio.create_task(
             push(pusher, big.path, f"{proxy.url}/app", f"{proxy.url}/copy")
@@ -78,7 +78,7 @@ async def test_a_forged_upload_makes_no_request_elsewhere_and_deletes_no_manifes
 ) -> None:
     big = write_big_archive(tmp_path / "big.tar", [3_000_000])
     async with SpecRegistry() as registry, FaultProxy(registry.url) as other:
-        pusher = ImagePusher(ledger=RedisLedger(redis, keys, 1), retry=FEW_AND_FAST)
+        pusher = ImagePusher(ledger=RedisLedger(Database(redis, keys), 1), retry=FEW_AND_FAST)
         host = registry.url.removeprefix("http://")
         (diff_id,) = big.diff_ids
         await push(pusher, big.path, f"{registry.url}/app")
@@ -106,7 +106,7 @@ async def test_a_larger_blob_is_not_what_a_layer_becomes(
     big = write_big_archive(tmp_path / "big.tar", [3_000_000])
     larger = write_big_archive(tmp_path / "larger.tar", [9_000_000], seed=1)
     async with SpecRegistry() as registry:
-        pusher = ImagePusher(ledger=RedisLedger(redis, keys, 1), retry=FEW_AND_FAST)
+        pusher = ImagePusher(ledger=RedisLedger(Database(redis, keys), 1), retry=FEW_AND_FAST)
         await push(pusher, larger.path, f"{registry.url}/app")
         await push(pusher, big.path, f"{registry.url}/other")
         (other,) = registry.manifest("app", "1")["layers"]

@@ -6,9 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from producer import JobState, PushQueue
-from push_queue import Claim, JobStore, Keys, connect, load_settings
+from push_queue import Claim, Keys, connect, load_settings
 from tests.support.claims import succeed
 from tests.support.servers import RedisServer
+from tests.support.stores import Stores
 
 pytestmark = pytest.mark.integration
 
@@ -20,10 +21,10 @@ async def finish(redis_url: str, job_id: str) -> None:
     """What a worker does, on a connection of its own."""
     settings = load_settings(redis_url=redis_url)
     async with await connect(settings) as redis:
-        store = JobStore(redis, Keys(settings.namespace))
-        claim = await store.start(job_id, 0, "worker")
+        stores = Stores(redis, Keys(settings.namespace))
+        claim = await stores.attempts.start(job_id, 0, "worker")
         assert isinstance(claim, Claim)
-        await succeed(store, claim, DIGEST)
+        await succeed(stores, claim, DIGEST)
 
 
 async def test_waiting_goes_on_after_a_restart(start_redis: Callable[[], RedisServer]) -> None:

@@ -1,12 +1,13 @@
-"""The store's unit tests once more, on a real Valkey: its Lua is not fakeredis' Lua."""
+"""The stores's unit tests once more, on a real Valkey: its Lua is not fakeredis' Lua."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import JobStore, Keys, Wait, new_job_id
+from push_queue import Keys, Wait, new_job_id
 from tests.support.claims import succeed
+from tests.support.stores import Stores
 from tests.unit.push_queue.test_store import *  # noqa: F403 - its tests are ours
 from tests.unit.push_queue.test_store import DIGEST, KEEP_SECONDS, TARGET, a_job, started
 
@@ -25,34 +26,35 @@ def keys(namespace: str) -> Keys:
 
 
 @pytest.fixture
-def store(redis: Redis, keys: Keys) -> JobStore:
+def stores(redis: Redis, keys: Keys) -> Stores:
     """Of leases that are over however short Redis has been up."""
-    return JobStore(redis, keys, KEEP_SECONDS, lease_seconds=0)
+    return Stores(redis, keys, KEEP_SECONDS, lease_seconds=0)
 
 
 async def test_a_redis_just_started_gives_workers_a_lease_s_time_to_come_back(
-    store: JobStore, redis: Redis, keys: Keys
+    stores: Stores, redis: Redis, keys: Keys
 ) -> None:
-    await started(store)
-    before = await store.status("job-1")
-    careful = JobStore(redis, keys, lease_seconds=10**6)
-    answer = await careful.start("job-1", 0, "worker-2")
+    await started(stores)
+    before = await stores.jobs.status("job-1")
+    careful = Stores(redis, keys, lease_seconds=10**6)
+    answer = await careful.attempts.start("job-1", 0, "worker-2")
     assert isinstance(answer, Wait)
     assert 10**6 - 10**5 < answer.seconds <= 10**6
-    assert await store.status("job-1") == before
-    await store.create(a_job("job-2"))
-    assert not isinstance(await careful.start("job-2", 0, "worker-2"), Wait), "nobody has it"
+    assert await stores.jobs.status("job-1") == before
+    await stores.jobs.create(a_job("job-2"))
+    claim = await careful.attempts.start("job-2", 0, "worker-2")
+    assert not isinstance(claim, Wait), "nobody has it"
 
 
 async def test_of_an_expired_job_half_a_kilobyte_stays(
-    store: JobStore, redis: Redis, keys: Keys
+    stores: Stores, redis: Redis, keys: Keys
 ) -> None:
     job_id = new_job_id()
-    await succeed(store, await started(store, job_id), DIGEST)
+    await succeed(stores, await started(stores, job_id), DIGEST)
     for key in (keys.job(job_id), keys.blobs(job_id), keys.attempts(job_id)):
         await redis.delete(key)
     await redis.zadd(keys.finished, {job_id: 0})
-    await store.create(a_job("next"))
+    await stores.jobs.create(a_job("next"))
     left = [key async for key in redis.scan_iter(match=f"{keys.namespace}:*")]
     own = {keys.tag(TARGET).encode()}
     assert own == {key for key in left if b":tag:" in key or job_id.encode() in key}

@@ -8,11 +8,12 @@ from typing import Annotated, NoReturn
 import typer
 
 from push_queue import (
+    Database,
     Keys,
     Patience,
     QueueError,
     Settings,
-    WorkerRegistry,
+    WorkerRoster,
     connect,
     load_settings,
     new_event_loop,
@@ -77,7 +78,7 @@ def _run(settings: Settings, burst: bool) -> None:
 async def _alive_here(settings: Settings) -> bool:
     redis = await connect(settings)
     try:
-        workers = await WorkerRegistry(redis, Keys(settings.namespace)).alive()
+        workers = await WorkerRoster(Database(redis, Keys(settings.namespace))).alive()
     finally:
         await redis.aclose()
     here = [worker for worker in workers if worker.host == socket.gethostname()]

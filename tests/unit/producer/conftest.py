@@ -5,7 +5,8 @@ import pytest
 from arq.connections import ArqRedis
 
 from producer import PushQueue
-from push_queue import JobStore, Keys, Settings, arq_options
+from push_queue import Keys, Settings, arq_options
+from tests.support.stores import Stores
 
 
 @pytest.fixture
@@ -30,6 +31,6 @@ def queue(redis: ArqRedis, settings: Settings) -> PushQueue:
 
 
 @pytest.fixture
-def store(redis: ArqRedis, keys: Keys) -> JobStore:
+def stores(redis: ArqRedis, keys: Keys) -> Stores:
     """The worker's side of the queue."""
-    return JobStore(redis, keys)
+    return Stores(redis, keys)

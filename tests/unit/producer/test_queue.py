@@ -15,10 +15,11 @@ from producer import (
     UnknownJobError,
     WaitTimeoutError,
 )
-from push_queue import Claim, JobStore, Keys
-from push_queue.job_changes import Changes
+from push_queue import Claim, Keys
+from push_queue.job_changes import JobChanges
 from registry_api_v2_client import ValidationError
 from tests.support.claims import succeed
+from tests.support.stores import Stores
 
 TARGET = "localhost:15000/app:1"
 DIGEST = "sha256:" + "d" * 64
@@ -35,14 +36,14 @@ async def taken_by_arq(redis: ArqRedis, keys: Keys) -> None:
     await redis.delete(keys.queue)
 
 
-async def started(store: JobStore, job_id: str, generation: int = 0) -> Claim:
-    claim = await store.start(job_id, generation, "worker")
+async def started(stores: Stores, job_id: str, generation: int = 0) -> Claim:
+    claim = await stores.attempts.start(job_id, generation, "worker")
     assert isinstance(claim, Claim)
     return claim
 
 
-async def finish(store: JobStore, job_id: str) -> None:
-    await succeed(store, await started(store, job_id), DIGEST)
+async def finish(stores: Stores, job_id: str) -> None:
+    await succeed(stores, await started(stores, job_id), DIGEST)
 
 
 # Enqueueing
@@ -207,11 +208,11 @@ async def test_enqueueing_again_heals_a_producer_that_died_half_way(
 
 
 async def test_a_job_under_way_is_not_handed_over_again(
-    queue: PushQueue, store: JobStore, redis: ArqRedis, keys: Keys
+    queue: PushQueue, stores: Stores, redis: ArqRedis, keys: Keys
 ) -> None:
     await queue.enqueue("/images/app.tar", TARGET, job_id="build-7")
     await taken_by_arq(redis, keys)
-    await started(store, "build-7")
+    await started(stores, "build-7")
     job = await queue.enqueue("/images/app.tar", TARGET, job_id="build-7")
     assert job.state is JobState.RUNNING
     assert await handed_over(redis, keys) == []
@@ -220,47 +221,47 @@ async def test_a_job_under_way_is_not_handed_over_again(
 # Following
 
 
-async def test_watch_shows_each_change_until_the_end(queue: PushQueue, store: JobStore) -> None:
+async def test_watch_shows_each_change_until_the_end(queue: PushQueue, stores: Stores) -> None:
     job = await queue.enqueue("/images/app.tar", TARGET)
     states = []
     async for status in queue.watch(job.id):
         states.append(status.state)
         if status.state is JobState.QUEUED:
-            claim = await started(store, job.id)
+            claim = await started(stores, job.id)
         elif status.state is JobState.RUNNING:
-            await succeed(store, claim, DIGEST)
+            await succeed(stores, claim, DIGEST)
     assert states == ["queued", "running", "succeeded"]
 
 
-async def test_watch_ends_when_all_have_ended(queue: PushQueue, store: JobStore) -> None:
+async def test_watch_ends_when_all_have_ended(queue: PushQueue, stores: Stores) -> None:
     jobs = [await queue.enqueue("/images/app.tar", TARGET) for _ in range(3)]
-    await finish(store, jobs[0].id)
+    await finish(stores, jobs[0].id)
     ended = []
     async for status in queue.watch(*(job.id for job in jobs)):
         if status.state.final:
             ended.append(status.id)
             if len(ended) < len(jobs):
-                await finish(store, jobs[len(ended)].id)
+                await finish(stores, jobs[len(ended)].id)
     assert ended == [job.id for job in jobs]
 
 
 async def test_watch_survives_lost_messages(
-    queue: PushQueue, store: JobStore, monkeypatch: pytest.MonkeyPatch
+    queue: PushQueue, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = await queue.enqueue("/images/app.tar", TARGET)
 
-    async def deaf(self: Changes, timeout: float) -> None:
-        if (await store.status(job.id)).state is JobState.QUEUED:
-            await finish(store, job.id)
+    async def deaf(self: JobChanges, timeout: float) -> None:
+        if (await stores.jobs.status(job.id)).state is JobState.QUEUED:
+            await finish(stores, job.id)
 
-    monkeypatch.setattr(Changes, "next", deaf)
+    monkeypatch.setattr(JobChanges, "next", deaf)
     states = [status.state async for status in queue.watch(job.id)]
     assert states == ["queued", "succeeded"]
 
 
-async def test_watch_without_ids_follows_what_runs(queue: PushQueue, store: JobStore) -> None:
+async def test_watch_without_ids_follows_what_runs(queue: PushQueue, stores: Stores) -> None:
     first = await queue.enqueue("/images/app.tar", TARGET)
-    await started(store, first.id)
+    await started(stores, first.id)
     changes = queue.watch()
     assert (await anext(changes)).id == first.id
     second = await queue.enqueue("/images/app.tar", TARGET)
@@ -269,10 +270,10 @@ async def test_watch_without_ids_follows_what_runs(queue: PushQueue, store: JobS
     await changes.aclose()
 
 
-async def test_wait_returns_the_finished_job(queue: PushQueue, store: JobStore) -> None:
+async def test_wait_returns_the_finished_job(queue: PushQueue, stores: Stores) -> None:
     job = await queue.enqueue("/images/app.tar", TARGET)
     waiting = asyncio.create_task(queue.wait(job.id, timeout=10))
-    await finish(store, job.id)
+    await finish(stores, job.id)
     status: JobStatus = await waiting
     assert (status.state, status.digest) == (JobState.SUCCEEDED, DIGEST)
 
@@ -308,10 +309,10 @@ async def test_cancel(queue: PushQueue) -> None:
 
 
 async def test_retry_hands_a_new_generation_to_arq(
-    queue: PushQueue, store: JobStore, redis: ArqRedis, keys: Keys
+    queue: PushQueue, stores: Stores, redis: ArqRedis, keys: Keys
 ) -> None:
     job = await queue.enqueue("/images/app.tar", TARGET)
-    await finish(store, job.id)
+    await finish(stores, job.id)
     for _ in range(2):
         again = await queue.retry(job.id)
         assert (again.state, again.generation) == (JobState.QUEUED, 1)

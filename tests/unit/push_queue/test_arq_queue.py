@@ -11,10 +11,10 @@ from arq.jobs import serialize_job
 
 from push_queue import (
     TASK,
-    Dispatch,
+    ArqQueue,
+    Database,
     JobState,
     JobStatus,
-    JobStore,
     Keys,
     arq_codec,
     arq_options,
@@ -23,6 +23,7 @@ from push_queue import (
 from push_queue.arq_queue import LEADS
 from tests.support.claims import lose_in_arq
 from tests.support.redis_clock import RedisClock
+from tests.support.stores import Stores
 
 LEASE_SECONDS = 15
 
@@ -45,24 +46,24 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> RedisClock:
 
 
 @pytest.fixture
-def store(redis: ArqRedis, keys: Keys) -> JobStore:
-    return JobStore(redis, keys)
+def stores(redis: ArqRedis, keys: Keys) -> Stores:
+    return Stores(redis, keys)
 
 
 @pytest.fixture
-def dispatch(redis: ArqRedis, keys: Keys) -> Dispatch:
-    return Dispatch(redis, keys)
+def dispatch(redis: ArqRedis, keys: Keys) -> ArqQueue:
+    return ArqQueue(Database(redis, keys))
 
 
 async def create(
-    store: JobStore,
+    stores: Stores,
     job_id: str,
     *,
     not_before: datetime | timedelta | None = None,
     **fields: object,
 ) -> JobStatus:
     job = make_job(id=job_id, source="/a", targets=["localhost:15000/app:1"], **fields)
-    status, _ = await store.create(job, not_before=not_before)
+    status, _ = await stores.jobs.create(job, not_before=not_before)
     return status
 
 
@@ -77,41 +78,41 @@ async def age(redis: ArqRedis, keys: Keys, job_id: str, span: timedelta) -> None
 
 
 async def test_the_higher_priority_goes_first(
-    dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+    dispatch: ArqQueue, stores: Stores, redis: ArqRedis, keys: Keys
 ) -> None:
     for priority in ("low", "normal", "high"):
-        await create(store, priority, priority=priority)
+        await create(stores, priority, priority=priority)
     assert await order(redis, keys) == ["high", "normal", "low"]
 
 
 @pytest.mark.parametrize(("minutes", "first"), [(14, "normal"), (16, "low")])
 async def test_a_job_that_has_waited_long_is_not_overtaken(
-    minutes: int, first: str, dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+    minutes: int, first: str, dispatch: ArqQueue, stores: Stores, redis: ArqRedis, keys: Keys
 ) -> None:
-    await create(store, "low", priority="low")
+    await create(stores, "low", priority="low")
     await age(redis, keys, "low", timedelta(minutes=minutes))
-    await create(store, "normal")
+    await create(stores, "normal")
     assert (await order(redis, keys))[0] == first
 
 
 async def test_a_job_is_not_run_before_its_time(
-    dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+    dispatch: ArqQueue, stores: Stores, redis: ArqRedis, keys: Keys
 ) -> None:
     due = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
-    await create(store, "job-1", not_before=due, priority="high")
+    await create(stores, "job-1", not_before=due, priority="high")
     assert await redis.zscore(keys.queue, keys.arq_job_id("job-1", 0)) == due.timestamp() * 1000
     assert await dispatch.promote() == 0
 
 
 async def test_a_job_that_was_put_off_gets_its_lead_when_it_is_due(
-    dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+    dispatch: ArqQueue, stores: Stores, redis: ArqRedis, keys: Keys
 ) -> None:
     due = datetime.now(UTC) + timedelta(hours=1)
     for priority in LEADS:
-        await create(store, priority, not_before=due, priority=priority)
+        await create(stores, priority, not_before=due, priority=priority)
         await age(redis, keys, priority, timedelta(hours=1, seconds=1))
-    await create(store, "later", not_before=due)
-    await create(store, "placed", priority="low")
+    await create(stores, "later", not_before=due)
+    await create(stores, "placed", priority="low")
     before = dict(await redis.zrange(keys.queue, 0, -1, withscores=True))
     assert await dispatch.promote() == 3
     after = dict(await redis.zrange(keys.queue, 0, -1, withscores=True))
@@ -126,14 +127,14 @@ async def test_a_job_that_was_put_off_gets_its_lead_when_it_is_due(
 @pytest.mark.parametrize("milliseconds", [0, 0.4, 0.5, 0.6, 999.9])
 async def test_a_job_placed_in_the_millisecond_of_a_promotion_gets_its_lead_once(
     milliseconds: float,
-    dispatch: Dispatch,
-    store: JobStore,
+    dispatch: ArqQueue,
+    stores: Stores,
     redis: ArqRedis,
     keys: Keys,
     clock: RedisClock,
 ) -> None:
     clock.advance(milliseconds / 1000)
-    await create(store, "job-1", priority="low")
+    await create(stores, "job-1", priority="low")
     assert await dispatch.promote() == 0
 
 
@@ -141,10 +142,10 @@ async def test_a_job_placed_in_the_millisecond_of_a_promotion_gets_its_lead_once
 
 
 async def test_jobs_are_taken_by_priority_for_a_lease(
-    clock: RedisClock, dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+    clock: RedisClock, dispatch: ArqQueue, stores: Stores, redis: ArqRedis, keys: Keys
 ) -> None:
     for priority in ("low", "normal", "high"):
-        await create(store, priority, priority=priority)
+        await create(stores, priority, priority=priority)
     names = [keys.arq_job_id(priority, 0) for priority in ("high", "normal", "low")]
     scores = [await redis.zscore(keys.queue, name) for name in names]
     taken = await dispatch.take(2, LEASE_SECONDS)
@@ -157,9 +158,9 @@ async def test_jobs_are_taken_by_priority_for_a_lease(
 
 
 async def test_a_job_whose_lease_ran_out_is_taken_again(
-    clock: RedisClock, dispatch: Dispatch, store: JobStore
+    clock: RedisClock, dispatch: ArqQueue, stores: Stores
 ) -> None:
-    await create(store, "job-1")
+    await create(stores, "job-1")
     await dispatch.take(1, LEASE_SECONDS)
     clock.advance(LEASE_SECONDS - 1)
     assert await dispatch.take(1, LEASE_SECONDS) == []
@@ -168,10 +169,10 @@ async def test_a_job_whose_lease_ran_out_is_taken_again(
 
 
 async def test_a_job_is_not_taken_before_its_time(
-    clock: RedisClock, dispatch: Dispatch, store: JobStore
+    clock: RedisClock, dispatch: ArqQueue, stores: Stores
 ) -> None:
     delay = timedelta(minutes=1)
-    await create(store, "job-1", not_before=delay, priority="high")
+    await create(stores, "job-1", not_before=delay, priority="high")
     clock.advance(59)
     assert await dispatch.take(1, LEASE_SECONDS) == []
     clock.advance(1)
@@ -179,10 +180,10 @@ async def test_a_job_is_not_taken_before_its_time(
 
 
 async def test_a_job_that_another_runs_though_it_is_due_is_passed_over(
-    dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+    dispatch: ArqQueue, stores: Stores, redis: ArqRedis, keys: Keys
 ) -> None:
     for job_id in ("job-1", "job-2"):
-        await create(store, job_id)
+        await create(stores, job_id)
     await redis.set(in_progress_key_prefix + keys.arq_job_id("job-1", 0), b"1")
     taken = await dispatch.take(1, LEASE_SECONDS)
     assert [name for name, _ in taken] == [keys.arq_job_id("job-2", 0)]
@@ -192,40 +193,40 @@ async def test_a_job_that_another_runs_though_it_is_due_is_passed_over(
 
 
 async def test_a_job_that_arq_has_is_not_handed_over(
-    dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+    dispatch: ArqQueue, stores: Stores, redis: ArqRedis, keys: Keys
 ) -> None:
-    job = await create(store, "job-1")
+    job = await create(stores, "job-1")
     before = await redis.zrange(keys.queue, 0, -1, withscores=True)
     assert not await dispatch.hand_over(job)
     assert await redis.zrange(keys.queue, 0, -1, withscores=True) == before
 
 
 async def test_what_is_handed_over_is_what_arq_would_have_written(
-    clock: RedisClock, store: JobStore, redis: ArqRedis, keys: Keys
+    clock: RedisClock, stores: Stores, redis: ArqRedis, keys: Keys
 ) -> None:
-    await create(store, "job-1")
+    await create(stores, "job-1")
     written = await redis.get(job_key_prefix + keys.arq_job_id("job-1", 0))
     now = int(clock.now * 1000)
     assert written == serialize_job(TASK, ("job-1", 0), {}, None, now, serializer=arq_codec.dumps)
 
 
 async def test_a_cancelled_job_leaves_arq_at_once(
-    store: JobStore, redis: ArqRedis, keys: Keys
+    stores: Stores, redis: ArqRedis, keys: Keys
 ) -> None:
-    await create(store, "job-1", not_before=timedelta(days=30))
-    await store.cancel("job-1")
+    await create(stores, "job-1", not_before=timedelta(days=30))
+    await stores.jobs.cancel("job-1")
     assert await redis.keys("arq:*") == []
     assert await redis.zcard(keys.queue) == 0
 
 
 async def test_a_cancelled_job_that_was_just_taken_is_left_to_its_worker(
-    dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+    dispatch: ArqQueue, stores: Stores, redis: ArqRedis, keys: Keys
 ) -> None:
-    await create(store, "job-1")
+    await create(stores, "job-1")
     await dispatch.take(1, LEASE_SECONDS)
-    await store.cancel("job-1")
+    await stores.jobs.cancel("job-1")
     assert await redis.zcard(keys.queue) == 1
-    assert await store.start("job-1", 0, "worker-1") is None
+    assert await stores.attempts.start("job-1", 0, "worker-1") is None
 
 
 # Lost jobs
@@ -233,9 +234,9 @@ async def test_a_cancelled_job_that_was_just_taken_is_left_to_its_worker(
 
 @pytest.mark.parametrize("gone", [("entry",), ("record",), ("entry", "record")])
 async def test_what_arq_lost_is_found_and_can_be_handed_over_again(
-    gone: tuple[str, ...], dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+    gone: tuple[str, ...], dispatch: ArqQueue, stores: Stores, redis: ArqRedis, keys: Keys
 ) -> None:
-    jobs = [await create(store, f"job-{number}") for number in range(3)]
+    jobs = [await create(stores, f"job-{number}") for number in range(3)]
     name = keys.arq_job_id("job-1", 0)
     if "entry" in gone:
         await redis.zrem(keys.queue, name)
@@ -248,20 +249,20 @@ async def test_what_arq_lost_is_found_and_can_be_handed_over_again(
 
 
 async def test_what_arq_runs_is_not_lost(
-    dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+    dispatch: ArqQueue, stores: Stores, redis: ArqRedis, keys: Keys
 ) -> None:
-    await create(store, "job-1")
+    await create(stores, "job-1")
     await lose_in_arq(redis, keys, "job-1")
     await redis.set(in_progress_key_prefix + keys.arq_job_id("job-1", 0), b"1")
     assert await dispatch.orphans(JobState.QUEUED, 0, 10) == (1, [])
 
 
 async def test_lost_jobs_are_looked_for_page_by_page(
-    dispatch: Dispatch, store: JobStore, redis: ArqRedis, keys: Keys
+    dispatch: ArqQueue, stores: Stores, redis: ArqRedis, keys: Keys
 ) -> None:
     ids = [f"job-{number}" for number in range(5)]
     for job_id in ids:
-        await create(store, job_id)
+        await create(stores, job_id)
         await lose_in_arq(redis, keys, job_id)
     pages = [await dispatch.orphans(JobState.QUEUED, start, 2) for start in (0, 2, 4, 6)]
     assert pages == [(2, ids[:2]), (2, ids[2:4]), (1, ids[4:]), (0, [])]

@@ -8,9 +8,9 @@ from redis.asyncio import Redis
 
 from push_queue import (
     Claim,
+    Database,
     JobState,
     JobStatus,
-    JobStore,
     Keys,
     Outcome,
     Priority,
@@ -23,6 +23,7 @@ from push_queue import (
 )
 from tests.support.claims import succeed, write_tags
 from tests.support.redis_clock import RedisClock
+from tests.support.stores import Stores
 
 HOST, OTHER = "localhost:15000", "other:5000"
 HERE, THERE = f"{HOST}/team/app:1", f"{OTHER}/app:1"
@@ -45,48 +46,48 @@ async def redis(clock: RedisClock) -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
-def store(redis: Redis) -> JobStore:
-    return JobStore(redis, Keys(), registry_max_uploads=MAX_UPLOADS)
+def stores(redis: Redis) -> Stores:
+    return Stores(redis, Keys(), registry_max_uploads=MAX_UPLOADS)
 
 
 @pytest.fixture
 def registries(redis: Redis) -> RegistryLimits:
-    return RegistryLimits(redis, Keys(), MAX_UPLOADS)
+    return RegistryLimits(Database(redis, Keys()), MAX_UPLOADS)
 
 
-async def enqueue(store: JobStore, *job_ids: str, targets: tuple[str, ...] = (HERE,)) -> None:
+async def enqueue(stores: Stores, *job_ids: str, targets: tuple[str, ...] = (HERE,)) -> None:
     for job_id in job_ids:
-        await store.create(make_job(id=job_id, source="/a", targets=targets, ordered=False))
+        await stores.jobs.create(make_job(id=job_id, source="/a", targets=targets, ordered=False))
 
 
-async def start(store: JobStore, job_id: str = "job-1") -> Claim:
-    claim = await store.start(job_id, 0, "worker-1")
+async def start(stores: Stores, job_id: str = "job-1") -> Claim:
+    claim = await stores.attempts.start(job_id, 0, "worker-1")
     assert isinstance(claim, Claim)
     return claim
 
 
-async def wait(store: JobStore, job_id: str = "job-1") -> float:
-    answer = await store.start(job_id, 0, "worker-1")
+async def wait(stores: Stores, job_id: str = "job-1") -> float:
+    answer = await stores.attempts.start(job_id, 0, "worker-1")
     assert isinstance(answer, Wait)
     return answer.seconds
 
 
-async def move(store: JobStore, claim: Claim) -> None:
-    await store.progress(claim, bytes_done=1, bytes_total=10, blobs_done=0, blobs_total=2)
+async def move(stores: Stores, claim: Claim) -> None:
+    await stores.attempts.progress(claim, bytes_done=1, bytes_total=10, blobs_done=0, blobs_total=2)
 
 
-async def write_tag(store: JobStore, claim: Claim, target: str) -> None:
+async def write_tag(stores: Stores, claim: Claim, target: str) -> None:
     write = TagWrite(target, DIGEST, claim.sequence)
-    assert await store.take_turn(claim, write, 15) is Turn.WRITE
-    assert await store.end_turn(claim, write, written=True)
+    assert await stores.turns.take(claim, write, 15) is Turn.WRITE
+    assert await stores.turns.end(claim, write, written=True)
 
 
-async def probe(store: JobStore, registries: RegistryLimits, clock: RedisClock) -> Claim:
+async def probe(stores: Stores, registries: RegistryLimits, clock: RedisClock) -> Claim:
     """A job that tries the registry after its pause, while another waits."""
-    await enqueue(store, "job-1", "job-2")
+    await enqueue(stores, "job-1", "job-2")
     clock.advance(await registries.pause(HOST, "no answer"))
-    claim = await start(store)
-    await wait(store, "job-2")
+    claim = await start(stores)
+    await wait(stores, "job-2")
     return claim
 
 
@@ -102,110 +103,110 @@ def waiting(status: JobStatus) -> tuple[JobState, int, str | None]:
 
 
 async def test_a_job_waits_for_its_registry_without_an_attempt(
-    store: JobStore, registries: RegistryLimits, clock: RedisClock
+    stores: Stores, registries: RegistryLimits, clock: RedisClock
 ) -> None:
-    await enqueue(store, "job-1")
+    await enqueue(stores, "job-1")
     await registries.pause(HOST, "too many requests", 20)
-    assert LOOK_SECONDS <= await wait(store) < 2 * LOOK_SECONDS
+    assert LOOK_SECONDS <= await wait(stores) < 2 * LOOK_SECONDS
     reason = f"{HOST} wants a pause: too many requests"
-    assert waiting(await store.status("job-1")) == (JobState.QUEUED, 0, reason)
+    assert waiting(await stores.jobs.status("job-1")) == (JobState.QUEUED, 0, reason)
     clock.advance(19.9)
-    await wait(store)
-    assert await store.attempts("job-1") == []
+    await wait(stores)
+    assert await stores.jobs.attempts("job-1") == []
     clock.advance(0.1)
-    assert (await start(store)).attempt == 1
-    assert waiting(await store.status("job-1")) == (JobState.RUNNING, 1, None)
+    assert (await start(stores)).attempt == 1
+    assert waiting(await stores.jobs.status("job-1")) == (JobState.RUNNING, 1, None)
 
 
 async def test_why_a_job_waits_tells_a_registry_that_is_away_from_one_that_asked(
-    store: JobStore, registries: RegistryLimits, clock: RedisClock
+    stores: Stores, registries: RegistryLimits, clock: RedisClock
 ) -> None:
-    await enqueue(store, "job-1")
+    await enqueue(stores, "job-1")
     await registries.pause(HOST, "too many requests", 20)
     clock.advance(20)
     await registries.pause(HOST, "no answer")
-    await wait(store)
-    assert (await store.status("job-1")).waiting_for == f"{HOST} is away: no answer"
+    await wait(stores)
+    assert (await stores.jobs.status("job-1")).waiting_for == f"{HOST} is away: no answer"
 
 
 async def test_with_all_registries_away_it_waits_for_whichever_comes_back(
-    store: JobStore, registries: RegistryLimits, redis: Redis, clock: RedisClock
+    stores: Stores, registries: RegistryLimits, redis: Redis, clock: RedisClock
 ) -> None:
-    await enqueue(store, "job-1", targets=(HERE, THERE))
+    await enqueue(stores, "job-1", targets=(HERE, THERE))
     await registries.pause(HOST, "too many requests", 20)
     await registries.pause(OTHER, "too many requests", 7)
-    await wait(store)
+    await wait(stores)
     reason = f"{OTHER} wants a pause: too many requests"
-    assert (await store.status("job-1")).waiting_for == reason
+    assert (await stores.jobs.status("job-1")).waiting_for == reason
     for registry in (HOST, OTHER):
         assert await waiting_at(redis, registry) == ["job-1"]
         assert await redis.sismember(Keys().waited_for, registry)
     await registries.pause(OTHER, "no answer", 60)
-    await wait(store)
+    await wait(stores)
     reason = f"{HOST} wants a pause: too many requests"
-    assert (await store.status("job-1")).waiting_for == reason
+    assert (await stores.jobs.status("job-1")).waiting_for == reason
     clock.advance(20)
-    assert (await start(store)).targets == (HERE,)
+    assert (await start(stores)).targets == (HERE,)
     assert (await waiting_at(redis, HOST), await waiting_at(redis, OTHER)) == ([], [])
 
 
 async def test_jobs_wait_by_priority_and_then_in_order(
-    store: JobStore, registries: RegistryLimits, redis: Redis, clock: RedisClock
+    stores: Stores, registries: RegistryLimits, redis: Redis, clock: RedisClock
 ) -> None:
     await registries.pause(HOST, "no answer", 30 * 24 * 3600)
     order: tuple[Priority, ...] = ("low", "normal", "high")
     for number, priority in enumerate((*order, *order)):
         job = make_job(id=f"{priority}-{number}", source="/a", targets=[HERE], priority=priority)
-        await store.create(job)
-        await wait(store, job.id)
+        await stores.jobs.create(job)
+        await wait(stores, job.id)
         clock.advance(24 * 3600)
     expected = ["high-2", "high-5", "normal-1", "normal-4", "low-0", "low-3"]
     assert await waiting_at(redis, HOST) == expected
 
 
 async def test_a_job_that_is_to_be_retried_stays_so_while_it_waits(
-    store: JobStore, registries: RegistryLimits
+    stores: Stores, registries: RegistryLimits
 ) -> None:
-    await enqueue(store, "job-1")
-    await store.retry(await start(store), "refused", "registry_unavailable", 1)
+    await enqueue(stores, "job-1")
+    await stores.attempts.retry(await start(stores), "refused", "registry_unavailable", 1)
     await registries.pause(HOST, "no answer", 5)
-    await wait(store)
-    status = await store.status("job-1")
+    await wait(stores)
+    status = await stores.jobs.status("job-1")
     assert (status.state, status.attempt) == (JobState.RETRYING, 1)
 
 
 async def test_a_job_whose_worker_died_waits_in_the_queue(
-    store: JobStore, redis: Redis, registries: RegistryLimits
+    stores: Stores, redis: Redis, registries: RegistryLimits
 ) -> None:
-    await enqueue(store, "job-1")
-    await start(store)
+    await enqueue(stores, "job-1")
+    await start(stores)
     await registries.pause(HOST, "no answer", 5)
-    careless = JobStore(redis, Keys(), lease_seconds=0)
+    careless = Stores(redis, Keys(), lease_seconds=0)
     await wait(careless)
-    status = await store.status("job-1")
+    status = await stores.jobs.status("job-1")
     assert (status.state, status.worker) == (JobState.QUEUED, None)
-    assert [item.outcome for item in await store.attempts("job-1")] == [Outcome.LOST]
+    assert [item.outcome for item in await stores.jobs.attempts("job-1")] == [Outcome.LOST]
 
 
 async def test_the_targets_of_other_registries_are_pushed_meanwhile(
-    store: JobStore, registries: RegistryLimits, clock: RedisClock
+    stores: Stores, registries: RegistryLimits, clock: RedisClock
 ) -> None:
-    await enqueue(store, "job-1", targets=(HERE, THERE))
+    await enqueue(stores, "job-1", targets=(HERE, THERE))
     await registries.pause(HOST, "too many requests", 20)
-    claim = await start(store)
+    claim = await start(stores)
     assert claim.targets == (THERE,)
-    assert await succeed(store, claim, DIGEST) is JobState.QUEUED
-    status = await store.status("job-1")
+    assert await succeed(stores, claim, DIGEST) is JobState.QUEUED
+    status = await stores.jobs.status("job-1")
     assert (status.state, status.attempt) == (JobState.QUEUED, 0)
     assert status.results == (TargetResult(target=THERE, outcome="pushed", digest=DIGEST),)
-    assert await store.attempts("job-1") == [], "it only waited"
+    assert await stores.jobs.attempts("job-1") == [], "it only waited"
 
-    await wait(store)
+    await wait(stores)
     clock.advance(20)
-    claim = await start(store)
+    claim = await start(stores)
     assert (claim.targets, claim.attempt) == ((HERE,), 1)
-    assert await succeed(store, claim, DIGEST) is JobState.SUCCEEDED
-    status = await store.status("job-1")
+    assert await succeed(stores, claim, DIGEST) is JobState.SUCCEEDED
+    status = await stores.jobs.status("job-1")
     assert status.digest == DIGEST
     assert [(result.target, result.digest) for result in status.results] == [
         (HERE, DIGEST),
@@ -214,230 +215,234 @@ async def test_the_targets_of_other_registries_are_pushed_meanwhile(
 
 
 async def test_a_waiting_job_is_cancelled(
-    store: JobStore, registries: RegistryLimits, redis: Redis
+    stores: Stores, registries: RegistryLimits, redis: Redis
 ) -> None:
-    await enqueue(store, "job-1", targets=(HERE, THERE))
+    await enqueue(stores, "job-1", targets=(HERE, THERE))
     for registry in (HOST, OTHER):
         await registries.pause(registry, "no answer", 5)
-    await wait(store)
-    assert await store.cancel("job-1") is JobState.CANCELLED
+    await wait(stores)
+    assert await stores.jobs.cancel("job-1") is JobState.CANCELLED
     assert (await waiting_at(redis, HOST), await waiting_at(redis, OTHER)) == ([], [])
-    assert waiting(await store.status("job-1")) == (JobState.CANCELLED, 0, None)
-    assert await store.start("job-1", 0, "worker-1") is None
+    assert waiting(await stores.jobs.status("job-1")) == (JobState.CANCELLED, 0, None)
+    assert await stores.attempts.start("job-1", 0, "worker-1") is None
 
 
 # After a pause
 
 
 async def test_the_probe_alone_tries_for_a_while(
-    store: JobStore, registries: RegistryLimits, clock: RedisClock
+    stores: Stores, registries: RegistryLimits, clock: RedisClock
 ) -> None:
-    await probe(store, registries, clock)
+    await probe(stores, registries, clock)
     clock.advance(PROBE_SECONDS - 1)
-    await wait(store, "job-2")
+    await wait(stores, "job-2")
     clock.advance(1)
-    await start(store, "job-2")
+    await start(stores, "job-2")
 
 
 async def test_a_probe_that_is_started_by_a_call_sent_twice_goes_on(
-    store: JobStore,
+    stores: Stores,
     registries: RegistryLimits,
     clock: RedisClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its own probe does not hold it back."""
     monkeypatch.setattr("secrets.token_hex", lambda _: "token")
-    claim = await probe(store, registries, clock)
-    assert await start(store) == claim
+    claim = await probe(stores, registries, clock)
+    assert await start(stores) == claim
 
 
 async def test_a_probe_that_moves_ends_the_pause(
-    store: JobStore, registries: RegistryLimits, redis: Redis, clock: RedisClock
+    stores: Stores, registries: RegistryLimits, redis: Redis, clock: RedisClock
 ) -> None:
-    claim = await probe(store, registries, clock)
+    claim = await probe(stores, registries, clock)
     numbers = {"bytes_total": 10, "blobs_done": 0, "blobs_total": 2}
-    await store.progress(claim, bytes_done=0, **numbers)
-    await wait(store, "job-2")  # Nothing has reached the registry.
-    await store.progress(claim, bytes_done=1, **numbers)
+    await stores.attempts.progress(claim, bytes_done=0, **numbers)
+    await wait(stores, "job-2")  # Nothing has reached the registry.
+    await stores.attempts.progress(claim, bytes_done=1, **numbers)
     assert not await redis.exists(Keys().pause(HOST))
-    await start(store, "job-2")
+    await start(stores, "job-2")
 
 
 async def test_a_probe_that_succeeds_ends_the_pause(
-    store: JobStore, registries: RegistryLimits, clock: RedisClock
+    stores: Stores, registries: RegistryLimits, clock: RedisClock
 ) -> None:
-    claim = await probe(store, registries, clock)
-    await succeed(store, claim, DIGEST)
-    await start(store, "job-2")
+    claim = await probe(stores, registries, clock)
+    await succeed(stores, claim, DIGEST)
+    await start(stores, "job-2")
     assert await registries.pause(HOST, "no answer") == 1, "the row of failures is over"
 
 
 async def test_only_its_own_answer_ends_the_pause_of_a_registry(
-    store: JobStore, registries: RegistryLimits, redis: Redis, clock: RedisClock
+    stores: Stores, registries: RegistryLimits, redis: Redis, clock: RedisClock
 ) -> None:
-    await enqueue(store, "job-1", targets=(HERE, THERE))
+    await enqueue(stores, "job-1", targets=(HERE, THERE))
     clock.advance(await registries.pause(HOST, "no answer"))
-    claim = await start(store)
+    claim = await start(stores)
     assert claim.targets == (HERE, THERE)
-    await move(store, claim)
-    await write_tag(store, claim, THERE)
-    await move(store, claim)
+    await move(stores, claim)
+    await write_tag(stores, claim, THERE)
+    await move(stores, claim)
     assert await redis.exists(Keys().pause(HOST)), "the other one answered"
-    await write_tag(store, claim, HERE)
+    await write_tag(stores, claim, HERE)
     assert not await redis.exists(Keys().pause(HOST))
 
 
 async def test_a_target_that_is_done_ends_the_pause_of_its_registry(
-    store: JobStore, registries: RegistryLimits, redis: Redis, clock: RedisClock
+    stores: Stores, registries: RegistryLimits, redis: Redis, clock: RedisClock
 ) -> None:
-    await enqueue(store, "job-1", targets=(HERE, THERE))
+    await enqueue(stores, "job-1", targets=(HERE, THERE))
     clock.advance(await registries.pause(HOST, "no answer"))
     await registries.pause(OTHER, "no answer", 60)
-    claim = await start(store)
+    claim = await start(stores)
     assert claim.targets == (HERE,)
-    await write_tag(store, claim, HERE)
+    await write_tag(stores, claim, HERE)
     assert not await redis.exists(Keys().pause(HOST))
-    assert await store.succeed(claim, DIGEST) is JobState.QUEUED
+    assert await stores.attempts.succeed(claim, DIGEST) is JobState.QUEUED
     assert await redis.exists(Keys().pause(OTHER))
 
 
 @pytest.mark.parametrize("end", ["fail", "retry", "release", "cancelled"])
 async def test_a_probe_that_ends_without_an_answer_lets_another_try(
-    end: str, store: JobStore, registries: RegistryLimits, clock: RedisClock
+    end: str, stores: Stores, registries: RegistryLimits, clock: RedisClock
 ) -> None:
-    claim = await probe(store, registries, clock)
+    claim = await probe(stores, registries, clock)
     match end:
         case "fail":
-            await store.fail(claim, "no answer", "registry_unavailable")
+            await stores.attempts.fail(claim, "no answer", "registry_unavailable")
         case "retry":
-            await store.retry(claim, "no answer", "registry_unavailable", 60)
+            await stores.attempts.retry(claim, "no answer", "registry_unavailable", 60)
         case "release":
-            await store.release(claim)
+            await stores.attempts.release(claim)
         case "cancelled":
-            await store.mark_cancelled(claim)
-    await enqueue(store, "job-3")
-    await start(store, "job-2")
-    await wait(store, "job-3")  # One at a time, as before.
+            await stores.attempts.mark_cancelled(claim)
+    await enqueue(stores, "job-3")
+    await start(stores, "job-2")
+    await wait(stores, "job-3")  # One at a time, as before.
 
 
 @pytest.mark.parametrize("end", ["fail", "retry"])
 async def test_an_error_of_the_registry_s_own_ends_its_pause(
-    end: str, store: JobStore, registries: RegistryLimits, redis: Redis, clock: RedisClock
+    end: str, stores: Stores, registries: RegistryLimits, redis: Redis, clock: RedisClock
 ) -> None:
     for registry in (HOST, OTHER):
         clock.advance(await registries.pause(registry, "no answer"))
-    await enqueue(store, "job-1", targets=(HERE, THERE))
-    claim = await start(store)
+    await enqueue(stores, "job-1", targets=(HERE, THERE))
+    claim = await start(stores)
     assert claim.targets == (HERE, THERE)
     if end == "fail":
-        await store.fail(claim, "denied", "denied", answered=HOST)
+        await stores.attempts.fail(claim, "denied", "denied", answered=HOST)
     else:
-        await store.retry(claim, "internal error", "registry_unavailable", 60, answered=HOST)
+        await stores.attempts.retry(
+            claim, "internal error", "registry_unavailable", 60, answered=HOST
+        )
     assert not await redis.exists(Keys().pause(HOST))
     assert await redis.hkeys(Keys().pause(OTHER)), "nothing is known of the other"
     assert not await redis.hexists(Keys().pause(OTHER), "probe"), "another job may try it"
 
 
 async def test_an_error_of_a_job_that_does_not_try_the_registry_ends_no_pause(
-    store: JobStore, registries: RegistryLimits, redis: Redis
+    stores: Stores, registries: RegistryLimits, redis: Redis
 ) -> None:
-    await enqueue(store, "job-1")
-    claim = await start(store)
+    await enqueue(stores, "job-1")
+    claim = await start(stores)
     await registries.pause(HOST, "no answer")
-    await store.fail(claim, "denied", "denied", answered=HOST)
+    await stores.attempts.fail(claim, "denied", "denied", answered=HOST)
     assert await redis.exists(Keys().pause(HOST))
 
 
 @pytest.mark.parametrize("damage", ['"text"', "7", "{}", "[[1]]", "null", "["])
 async def test_a_note_of_the_probe_that_cannot_be_read_is_dropped(
-    damage: str, store: JobStore, registries: RegistryLimits, redis: Redis, clock: RedisClock
+    damage: str, stores: Stores, registries: RegistryLimits, redis: Redis, clock: RedisClock
 ) -> None:
-    claim = await probe(store, registries, clock)
+    claim = await probe(stores, registries, clock)
     await redis.hset(Keys().job("job-1"), "probing", damage)
-    assert await succeed(store, claim, DIGEST) is JobState.SUCCEEDED
+    assert await succeed(stores, claim, DIGEST) is JobState.SUCCEEDED
     assert not await redis.hexists(Keys().job("job-1"), "probing")
 
 
 async def test_a_probe_that_was_overtaken_ends_no_pause(
-    store: JobStore, registries: RegistryLimits, clock: RedisClock
+    stores: Stores, registries: RegistryLimits, clock: RedisClock
 ) -> None:
-    claim = await probe(store, registries, clock)
+    claim = await probe(stores, registries, clock)
     await registries.pause(HOST, "too many requests", 30)
-    await succeed(store, claim, DIGEST)
-    await wait(store, "job-2")
+    await succeed(stores, claim, DIGEST)
+    await wait(stores, "job-2")
 
 
 async def test_a_probe_tries_only_what_was_paused(
-    store: JobStore, registries: RegistryLimits, clock: RedisClock
+    stores: Stores, registries: RegistryLimits, clock: RedisClock
 ) -> None:
     """It does not know of the other registry's pause, which began later."""
-    claim = await probe(store, registries, clock)
+    claim = await probe(stores, registries, clock)
     await registries.pause(OTHER, "no answer", 30)
-    await succeed(store, claim, DIGEST)
-    await enqueue(store, "job-3", targets=(THERE,))
-    await wait(store, "job-3")
+    await succeed(stores, claim, DIGEST)
+    await enqueue(stores, "job-3", targets=(THERE,))
+    await wait(stores, "job-3")
 
 
 # Slots
 
 
 async def test_a_job_waits_while_its_registry_has_no_slot_left(
-    store: JobStore, registries: RegistryLimits, clock: RedisClock
+    stores: Stores, registries: RegistryLimits, clock: RedisClock
 ) -> None:
-    await enqueue(store, "job-1")
+    await enqueue(stores, "job-1")
     for token in "ab":
         await registries.take_slot(HOST, token, 15)
-    await wait(store)
+    await wait(stores)
     reason = f"{HOST} takes {MAX_UPLOADS} uploads at once"
-    assert waiting(await store.status("job-1")) == (JobState.QUEUED, 0, reason)
+    assert waiting(await stores.jobs.status("job-1")) == (JobState.QUEUED, 0, reason)
     await registries.give_slot_back(HOST, "a")
-    await start(store)
+    await start(stores)
 
 
 async def test_slots_of_dead_workers_hold_nobody_back(
-    store: JobStore, registries: RegistryLimits, clock: RedisClock
+    stores: Stores, registries: RegistryLimits, clock: RedisClock
 ) -> None:
-    await enqueue(store, "job-1")
+    await enqueue(stores, "job-1")
     for token in "ab":
         await registries.take_slot(HOST, token, 15)
     clock.advance(15.1)
-    await start(store)
+    await start(stores)
 
 
 async def test_a_job_without_a_slot_is_no_probe(
-    store: JobStore, registries: RegistryLimits, clock: RedisClock
+    stores: Stores, registries: RegistryLimits, clock: RedisClock
 ) -> None:
-    await enqueue(store, "job-1", "job-2")
+    await enqueue(stores, "job-1", "job-2")
     for token in "ab":
         await registries.take_slot(HOST, token, 60)
     clock.advance(await registries.pause(HOST, "no answer"))
-    await wait(store)
+    await wait(stores)
     await registries.give_slot_back(HOST, "a")
-    await start(store, "job-2")
+    await start(stores, "job-2")
 
 
 # Putting off
 
 
-async def test_what_is_put_off_for_want_of_room_leaves_no_trace(store: JobStore) -> None:
-    await enqueue(store, "job-1")
-    assert await store.defer(await start(store), "all\nslots taken", 2) is JobState.QUEUED
-    status = await store.status("job-1")
+async def test_what_is_put_off_for_want_of_room_leaves_no_trace(stores: Stores) -> None:
+    await enqueue(stores, "job-1")
+    assert (
+        await stores.attempts.defer(await start(stores), "all\nslots taken", 2) is JobState.QUEUED
+    )
+    status = await stores.jobs.status("job-1")
     assert waiting(status) == (JobState.QUEUED, 0, "all slots taken")
     assert (status.give_up_at, status.error, status.worker) == (None, None, None)
     assert status.next_attempt_at is not None
-    assert await store.attempts("job-1") == []
-    assert (await start(store)).attempt == 1
+    assert await stores.jobs.attempts("job-1") == []
+    assert (await start(stores)).attempt == 1
 
 
-async def test_what_a_registry_put_off_is_listed(store: JobStore) -> None:
-    await enqueue(store, "job-1")
+async def test_what_a_registry_put_off_is_listed(stores: Stores) -> None:
+    await enqueue(stores, "job-1")
     for _ in range(2):
-        claim = await start(store)
+        claim = await start(stores)
         assert claim.attempt == 1
-        await store.defer(claim, "too many requests", 2, error_kind="rate_limited")
+        await stores.attempts.defer(claim, "too many requests", 2, error_kind="rate_limited")
     assert [
-        (item.outcome, item.error_kind, item.error) for item in await store.attempts("job-1")
+        (item.outcome, item.error_kind, item.error) for item in await stores.jobs.attempts("job-1")
     ] == [(Outcome.DEFERRED, "rate_limited", "too many requests")] * 2
 
 
@@ -448,198 +453,207 @@ PATIENCE = 600
 AWAY = {"error_kind": "registry_unavailable"}
 
 
-async def enqueue_patient(store: JobStore, job_id: str = "job-1") -> None:
-    await store.create(
+async def enqueue_patient(stores: Stores, job_id: str = "job-1") -> None:
+    await stores.jobs.create(
         make_job(id=job_id, source="/a", targets=(HERE,), max_attempts=1, give_up_after=PATIENCE)
     )
 
 
 async def test_time_that_its_registry_is_away_is_used_up_not_attempts(
-    store: JobStore, clock: RedisClock
+    stores: Stores, clock: RedisClock
 ) -> None:
-    await enqueue_patient(store)
+    await enqueue_patient(stores)
     clock.advance(10 * PATIENCE)  # Whoever has not met the registry waits for nothing.
     for _ in range(6):
-        assert await store.defer(await start(store), "no answer", 0, **AWAY) is JobState.QUEUED
+        assert (
+            await stores.attempts.defer(await start(stores), "no answer", 0, **AWAY)
+            is JobState.QUEUED
+        )
         clock.advance(PATIENCE / 6)
-    assert (await store.status("job-1")).attempt == 0
-    assert await store.defer(await start(store), "refused", 0, **AWAY) is JobState.FAILED
-    status = await store.status("job-1")
+    assert (await stores.jobs.status("job-1")).attempt == 0
+    assert await stores.attempts.defer(await start(stores), "refused", 0, **AWAY) is JobState.FAILED
+    status = await stores.jobs.status("job-1")
     assert (status.attempt, status.error, status.error_kind) == (1, "refused", AWAY["error_kind"])
     assert waiting(status) == (JobState.FAILED, 1, None)
     assert status.next_attempt_at is None
-    *_, last = await store.attempts("job-1")
+    *_, last = await stores.jobs.attempts("job-1")
     assert (last.outcome, last.error) == (Outcome.FAILED, "refused")
 
 
-async def give_up_in(store: JobStore, clock: RedisClock) -> float | None:
-    moment = (await store.status("job-1")).give_up_at
+async def give_up_in(stores: Stores, clock: RedisClock) -> float | None:
+    moment = (await stores.jobs.status("job-1")).give_up_at
     return moment.timestamp() - clock.now if moment else None
 
 
 async def test_the_time_of_the_attempt_that_failed_is_used_up_too(
-    store: JobStore, clock: RedisClock
+    stores: Stores, clock: RedisClock
 ) -> None:
-    await enqueue_patient(store)
-    claim = await start(store)
+    await enqueue_patient(stores)
+    claim = await start(stores)
     clock.advance(60)
-    await store.defer(claim, "did not answer in time", 0, **AWAY)
-    assert await give_up_in(store, clock) == PATIENCE - 60
-    claim = await start(store)
+    await stores.attempts.defer(claim, "did not answer in time", 0, **AWAY)
+    assert await give_up_in(stores, clock) == PATIENCE - 60
+    claim = await start(stores)
     clock.advance(60)
-    await store.defer(claim, "did not answer in time", 0, **AWAY)
-    assert await give_up_in(store, clock) == PATIENCE - 120
+    await stores.attempts.defer(claim, "did not answer in time", 0, **AWAY)
+    assert await give_up_in(stores, clock) == PATIENCE - 120
 
 
-async def test_one_attempt_can_be_all_its_time(store: JobStore, clock: RedisClock) -> None:
-    await enqueue_patient(store)
-    claim = await start(store)
+async def test_one_attempt_can_be_all_its_time(stores: Stores, clock: RedisClock) -> None:
+    await enqueue_patient(stores)
+    claim = await start(stores)
     clock.advance(PATIENCE)
-    assert await store.defer(claim, "did not answer in time", 0, **AWAY) is JobState.FAILED
+    assert (
+        await stores.attempts.defer(claim, "did not answer in time", 0, **AWAY) is JobState.FAILED
+    )
 
 
 @pytest.mark.parametrize("further", ["bytes_done", "blobs_done"])
 async def test_a_job_that_gets_further_has_all_its_time_from_then_on(
-    further: str, store: JobStore, clock: RedisClock
+    further: str, stores: Stores, clock: RedisClock
 ) -> None:
-    await enqueue_patient(store)
+    await enqueue_patient(stores)
     for done in range(1, 4):
-        claim = await start(store)
+        claim = await start(stores)
         clock.advance(PATIENCE - 60)
         numbers = {"bytes_done": 0, "bytes_total": 10, "blobs_done": 0, "blobs_total": 5}
-        await store.progress(claim, **numbers)
-        await store.progress(claim, **{**numbers, further: done})
-        assert await give_up_in(store, clock) is None
+        await stores.attempts.progress(claim, **numbers)
+        await stores.attempts.progress(claim, **{**numbers, further: done})
+        assert await give_up_in(stores, clock) is None
         clock.advance(60)
-        assert await store.defer(claim, "no answer", 0, **AWAY) is JobState.QUEUED
-        assert await give_up_in(store, clock) == PATIENCE - 60
+        assert await stores.attempts.defer(claim, "no answer", 0, **AWAY) is JobState.QUEUED
+        assert await give_up_in(stores, clock) == PATIENCE - 60
 
 
 async def test_what_is_sent_again_and_again_gets_a_job_no_further(
-    store: JobStore, clock: RedisClock
+    stores: Stores, clock: RedisClock
 ) -> None:
     """A gateway takes a part of each upload and answers 504 then, or the registry forgets it."""
-    await enqueue_patient(store)
+    await enqueue_patient(stores)
     numbers = {"bytes_total": 10, "blobs_done": 1, "blobs_total": 2}
     for taken in (5, 3, 5, 4, 5):
-        claim = await start(store)
-        await store.progress(claim, bytes_done=taken, **numbers)
-        assert await store.defer(claim, "gateway time-out", 0, **AWAY) is JobState.QUEUED
+        claim = await start(stores)
+        await stores.attempts.progress(claim, bytes_done=taken, **numbers)
+        assert await stores.attempts.defer(claim, "gateway time-out", 0, **AWAY) is JobState.QUEUED
         clock.advance(PATIENCE / 5)
-    claim = await start(store)
-    await store.progress(claim, bytes_done=5, **numbers)
-    assert await store.defer(claim, "gateway time-out", 0, **AWAY) is JobState.FAILED
+    claim = await start(stores)
+    await stores.attempts.progress(claim, bytes_done=5, **numbers)
+    assert await stores.attempts.defer(claim, "gateway time-out", 0, **AWAY) is JobState.FAILED
 
 
 async def test_what_a_final_job_leaves_is_no_measure_of_its_progress(
-    store: JobStore, redis: Redis
+    stores: Stores, redis: Redis
 ) -> None:
-    await enqueue_patient(store)
-    claim = await start(store)
-    await move(store, claim)
-    await store.fail(claim, "denied", "denied")
+    await enqueue_patient(stores)
+    claim = await start(stores)
+    await move(stores, claim)
+    await stores.attempts.fail(claim, "denied", "denied")
     left = {name.decode() for name in await redis.hkeys(Keys().job("job-1"))}
     assert not left & {"progressed_at", "most_bytes", "most_blobs"}
 
 
 async def test_a_target_that_is_done_restores_patience_for_the_others(
-    store: JobStore, clock: RedisClock
+    stores: Stores, clock: RedisClock
 ) -> None:
-    await enqueue(store, "job-1", targets=(HERE, THERE))
-    await store.defer(await start(store), "no answer", 0, **AWAY)
-    claim = await start(store)
-    await write_tag(store, claim, HERE)
-    assert (await store.status("job-1")).give_up_at is None
+    await enqueue(stores, "job-1", targets=(HERE, THERE))
+    await stores.attempts.defer(await start(stores), "no answer", 0, **AWAY)
+    claim = await start(stores)
+    await write_tag(stores, claim, HERE)
+    assert (await stores.jobs.status("job-1")).give_up_at is None
 
 
 async def test_a_job_that_only_waited_gives_up_with_the_error_of_the_registry(
-    store: JobStore, registries: RegistryLimits, clock: RedisClock, redis: Redis
+    stores: Stores, registries: RegistryLimits, clock: RedisClock, redis: Redis
 ) -> None:
-    await enqueue_patient(store)
+    await enqueue_patient(stores)
     await registries.pause(HOST, "too many requests", 2 * PATIENCE, kind="rate_limited")
-    assert await wait(store) == PATIENCE
-    given_up_at = (await store.status("job-1")).give_up_at
+    assert await wait(stores) == PATIENCE
+    given_up_at = (await stores.jobs.status("job-1")).give_up_at
     assert given_up_at is not None
     assert given_up_at.timestamp() == clock.now + PATIENCE
     clock.advance(PATIENCE - 1)
-    assert await wait(store) == 1
+    assert await wait(stores) == 1
     clock.advance(1)
-    assert await store.start("job-1", 0, "worker-1") is None
-    status = await store.status("job-1")
+    assert await stores.attempts.start("job-1", 0, "worker-1") is None
+    status = await stores.jobs.status("job-1")
     assert waiting(status) == (JobState.FAILED, 0, None)
     assert (status.error, status.error_kind) == ("too many requests", "rate_limited")
     assert await waiting_at(redis, HOST) == []
 
 
 async def test_a_registry_that_is_back_is_tried_however_late(
-    store: JobStore, registries: RegistryLimits, clock: RedisClock
+    stores: Stores, registries: RegistryLimits, clock: RedisClock
 ) -> None:
-    await enqueue_patient(store)
+    await enqueue_patient(stores)
     await registries.pause(HOST, "no answer", 5)
-    await wait(store)
+    await wait(stores)
     clock.advance(2 * PATIENCE)
-    assert await succeed(store, await start(store), DIGEST) is JobState.SUCCEEDED
+    assert await succeed(stores, await start(stores), DIGEST) is JobState.SUCCEEDED
 
 
 async def test_a_job_that_says_nothing_gives_up_when_the_settings_say_so(
     redis: Redis, clock: RedisClock
 ) -> None:
-    store = JobStore(redis, Keys(), give_up_after=30)
-    await enqueue(store, "job-1")
-    await store.defer(await start(store), "no answer", 0, **AWAY)
+    stores = Stores(redis, Keys(), give_up_after=30)
+    await enqueue(stores, "job-1")
+    await stores.attempts.defer(await start(stores), "no answer", 0, **AWAY)
     clock.advance(30)
-    assert await store.defer(await start(store), "no answer", 0, **AWAY) is JobState.FAILED
+    assert (
+        await stores.attempts.defer(await start(stores), "no answer", 0, **AWAY) is JobState.FAILED
+    )
 
 
 async def test_a_new_generation_has_all_its_time_before_it(
-    store: JobStore, clock: RedisClock
+    stores: Stores, clock: RedisClock
 ) -> None:
-    await enqueue_patient(store)
-    await store.defer(await start(store), "no answer", 0, **AWAY)
-    await store.cancel("job-1")
+    await enqueue_patient(stores)
+    await stores.attempts.defer(await start(stores), "no answer", 0, **AWAY)
+    await stores.jobs.cancel("job-1")
     clock.advance(PATIENCE)
-    assert (await store.requeue("job-1")).give_up_at is None
-    claim = await store.start("job-1", 1, "worker-1")
+    assert (await stores.jobs.requeue("job-1")).give_up_at is None
+    claim = await stores.attempts.start("job-1", 1, "worker-1")
     assert isinstance(claim, Claim)
-    assert await store.defer(claim, "no answer", 0, **AWAY) is JobState.QUEUED
+    assert await stores.attempts.defer(claim, "no answer", 0, **AWAY) is JobState.QUEUED
 
 
 async def test_a_job_to_be_cancelled_does_not_fail_for_want_of_patience(
-    store: JobStore, clock: RedisClock
+    stores: Stores, clock: RedisClock
 ) -> None:
-    await enqueue_patient(store)
-    await store.defer(await start(store), "no answer", 0, **AWAY)
+    await enqueue_patient(stores)
+    await stores.attempts.defer(await start(stores), "no answer", 0, **AWAY)
     clock.advance(PATIENCE)
-    claim = await start(store)
-    await store.cancel("job-1")
-    assert await store.defer(claim, "no answer", 0, **AWAY) is JobState.CANCELLED
+    claim = await start(stores)
+    await stores.jobs.cancel("job-1")
+    assert await stores.attempts.defer(claim, "no answer", 0, **AWAY) is JobState.CANCELLED
 
 
 # Ends that came first
 
 
-async def test_a_job_to_be_cancelled_is_not_put_off(store: JobStore) -> None:
-    await enqueue(store, "job-1")
-    claim = await start(store)
-    await store.cancel("job-1")
-    assert await store.defer(claim, "too many requests", 2) is JobState.CANCELLED
-    assert waiting(await store.status("job-1")) == (JobState.CANCELLED, 0, None)
+async def test_a_job_to_be_cancelled_is_not_put_off(stores: Stores) -> None:
+    await enqueue(stores, "job-1")
+    claim = await start(stores)
+    await stores.jobs.cancel("job-1")
+    assert await stores.attempts.defer(claim, "too many requests", 2) is JobState.CANCELLED
+    assert waiting(await stores.jobs.status("job-1")) == (JobState.CANCELLED, 0, None)
 
 
-async def test_a_lost_job_is_not_put_off(store: JobStore, redis: Redis) -> None:
-    await enqueue(store, "job-1")
-    lost = await start(store)
-    await start(JobStore(redis, Keys(), lease_seconds=0))
-    assert await store.defer(lost, "too many requests", 2, error_kind="rate_limited") is None
-    assert (await store.status("job-1")).state is JobState.RUNNING
+async def test_a_lost_job_is_not_put_off(stores: Stores, redis: Redis) -> None:
+    await enqueue(stores, "job-1")
+    lost = await start(stores)
+    await start(Stores(redis, Keys(), lease_seconds=0))
+    assert (
+        await stores.attempts.defer(lost, "too many requests", 2, error_kind="rate_limited") is None
+    )
+    assert (await stores.jobs.status("job-1")).state is JobState.RUNNING
 
 
-async def test_notes_of_the_tags_written_survive_what_is_put_off(store: JobStore) -> None:
-    await enqueue(store, "job-1", targets=(HERE, THERE))
-    claim = await start(store)
-    await write_tag(store, claim, HERE)
-    await store.defer(claim, "too many requests", 2, error_kind="rate_limited")
-    claim = await start(store)
+async def test_notes_of_the_tags_written_survive_what_is_put_off(stores: Stores) -> None:
+    await enqueue(stores, "job-1", targets=(HERE, THERE))
+    claim = await start(stores)
+    await write_tag(stores, claim, HERE)
+    await stores.attempts.defer(claim, "too many requests", 2, error_kind="rate_limited")
+    claim = await start(stores)
     assert claim.targets == (THERE,)
-    await write_tags(store, claim, DIGEST)
-    assert await store.succeed(claim, DIGEST) is JobState.SUCCEEDED
+    await write_tags(stores, claim, DIGEST)
+    assert await stores.attempts.succeed(claim, DIGEST) is JobState.SUCCEEDED

@@ -6,7 +6,7 @@ import fakeredis
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import Keys, Leadership, RedisUnavailableError
+from push_queue import Database, Keys, Leadership, RedisUnavailableError
 from tests.support.redis_clock import RedisClock
 
 SECONDS = 10
@@ -35,7 +35,7 @@ def workers(redis: Redis) -> tuple[Leadership, Leadership]:
 
 
 def candidate(redis: Redis) -> Leadership:
-    return Leadership(redis, Keys().housekeeper, SECONDS)
+    return Leadership(Database(redis, Keys()), SECONDS)
 
 
 async def test_one_leads(workers: tuple[Leadership, Leadership]) -> None:
@@ -45,7 +45,7 @@ async def test_one_leads(workers: tuple[Leadership, Leadership]) -> None:
 
 async def test_namespaces_have_their_own(redis: Redis) -> None:
     for namespace in ("push", "a.b-c"):
-        assert await Leadership(redis, Keys(namespace).housekeeper, SECONDS).held()
+        assert await Leadership(Database(redis, Keys(namespace)), SECONDS).held()
 
 
 async def test_it_leads_for_as_long_as_it_asks(

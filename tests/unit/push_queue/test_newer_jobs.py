@@ -8,10 +8,10 @@ from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
 
 from push_queue import (
+    ArqQueue,
     Claim,
-    Dispatch,
+    Database,
     JobState,
-    JobStore,
     Keys,
     Outcome,
     Wait,
@@ -21,6 +21,7 @@ from push_queue import (
 )
 from push_queue.formats import FORMAT
 from tests.support.redis_clock import RedisClock
+from tests.support.stores import Stores
 
 KEYS = Keys("newer")
 NEWER = FORMAT + 1
@@ -43,8 +44,8 @@ class Workers:
     """The fleet's workers, of both releases, as far as they deal with the queue."""
 
     def __init__(self, redis: ArqRedis, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.store = JobStore(redis, KEYS, lease_seconds=0)
-        self.dispatch = Dispatch(redis, KEYS)
+        self.stores = Stores(redis, KEYS, lease_seconds=0)
+        self.dispatch = ArqQueue(Database(redis, KEYS))
         self._redis = redis
         self._monkeypatch = monkeypatch
 
@@ -56,7 +57,7 @@ class Workers:
 
     async def enqueue(self, job_id: str, *, newer: bool = True, **options: object) -> None:
         target = f"localhost:15000/{job_id}:1"
-        await self.store.create(make_job(id=job_id, source="/a", targets=[target], **options))
+        await self.stores.jobs.create(make_job(id=job_id, source="/a", targets=[target], **options))
         if newer:
             await self._redis.hset(KEYS.job(job_id), "format", NEWER)
 
@@ -65,7 +66,7 @@ class Workers:
         running = []
         for arq_id, place in await self.dispatch.take(most, LEASE_SECONDS):
             job_id = arq_id.split(":")[1]
-            match await self.store.start(job_id, 0, "worker", place):
+            match await self.stores.attempts.start(job_id, 0, "worker", place):
                 case Claim():
                     running.append(job_id)
                 case Wait(seconds):
@@ -101,7 +102,7 @@ async def test_a_newer_worker_takes_them_at_once_and_at_their_places(workers: Wo
 async def test_what_is_over_is_not_taken(workers: Workers, redis: ArqRedis) -> None:
     await workers.enqueue("a")
     await workers.take()
-    await workers.store.cancel("a")
+    await workers.stores.jobs.cancel("a")
     workers.upgrade()
     assert await workers.dispatch.take(10, LEASE_SECONDS) == []
     await workers.dispatch.take(10, LEASE_SECONDS)
@@ -144,7 +145,7 @@ async def test_after_a_roll_back_it_waits_again(
     clock.advance(LEASE_SECONDS + 1)
     await redis.delete(in_progress_key_prefix + KEYS.arq_job_id("a", 0))
     assert await workers.take() == []
-    assert [a.outcome for a in await workers.store.attempts("a")] == [Outcome.LOST]
+    assert [a.outcome for a in await workers.stores.jobs.attempts("a")] == [Outcome.LOST]
     workers.upgrade()
     assert await workers.take() == ["a"]
 
@@ -160,8 +161,8 @@ async def test_one_that_kills_its_workers_ends_with_its_attempts_whoever_finds_i
         clock.advance(LEASE_SECONDS + 1)
         await redis.delete(in_progress_key_prefix + KEYS.arq_job_id("a", 0))
         assert await workers.take() == []
-        assert (await workers.store.status("a")).state is JobState.QUEUED
+        assert (await workers.stores.jobs.status("a")).state is JobState.QUEUED
     workers.upgrade()
     assert await workers.take() == []
-    job = await workers.store.status("a")
+    job = await workers.stores.jobs.status("a")
     assert (job.state, job.error_kind, job.attempt) == (JobState.FAILED, "worker_lost", 2)

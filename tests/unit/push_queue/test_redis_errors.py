@@ -1,7 +1,7 @@
 """No exception of redis-py's reaches a caller."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,16 +10,26 @@ import redis.exceptions
 from redis.asyncio import Redis
 
 from push_queue import (
+    ArqQueue,
+    Attempts,
     Claim,
-    JobStore,
+    Database,
+    JobRecords,
+    Jobs,
+    JobSources,
+    JobState,
+    JobStatus,
     Keys,
+    Leadership,
     QueueError,
     RedisRefusedError,
     RedisUnavailableError,
+    RegistryLimits,
+    TagTurns,
     TagWrite,
     TagWrites,
     WorkerInfo,
-    WorkerRegistry,
+    WorkerRoster,
     connect,
     load_settings,
     make_job,
@@ -29,46 +39,70 @@ from push_queue import (
 SECRET = "correct-horse"
 JOB = make_job(id="a", source="/a", targets=["localhost/a:1"])
 CLAIM = Claim(JOB, JOB.targets, 0, 1, 1, "worker")
+STATUS = JobStatus(
+    **JOB.model_dump(), state=JobState.QUEUED, sequence=1, enqueued_at=datetime.now(UTC)
+)
 WRITE = TagWrite("h:1/a:1", "sha256:a", 1)
 WORKER = WorkerInfo(id="w", host="h", pid=1, version="1", started_at=datetime.now(UTC))
 
-STORE_CALLS: dict[str, tuple[Any, ...]] = {
-    "create": (JOB,),
-    "create_all": ([JOB],),
-    "cancel": ("a",),
-    "requeue": ("a",),
-    "start": ("a", 0, "worker"),
-    "heartbeat": (CLAIM,),
-    "progress": (CLAIM,),
-    "succeed": (CLAIM, "sha256:a"),
-    "fail": (CLAIM, "error", "kind"),
-    "retry": (CLAIM, "error", "kind", 1.0),
-    "release": (CLAIM,),
-    "mark_cancelled": (CLAIM,),
-    "defer": (CLAIM, "busy", 1.0),
-    "take_turn": (CLAIM, WRITE, 1.0),
-    "renew_turn": (WRITE, 1.0),
-    "end_turn": (CLAIM, WRITE),
-    "end_if_unreadable": ("a",),
-    "status": ("a",),
-    "statuses": (),
-    "counts": (),
-    "blobs": ("a",),
-    "attempts": ("a",),
-    "leave_source": ("id", None),
-    "note_cleanup": ("id", "deleted"),
-    "note_source": (CLAIM, "1 1"),
+CALLS: dict[Callable[[Database], object], dict[str, tuple[Any, ...]]] = {
+    Jobs: {
+        "create": (JOB,),
+        "create_all": ([JOB],),
+        "cancel": ("a",),
+        "requeue": ("a",),
+        "status": ("a",),
+        "statuses": (),
+        "counts": (),
+        "blobs": ("a",),
+        "attempts": ("a",),
+    },
+    JobRecords: {
+        "read": (["a"],),
+        "run": ("cancel", "a"),
+        "end_if_unreadable": ("a",),
+        "invalidate": ("a", "damage"),
+    },
+    Attempts: {
+        "start": ("a", 0, "worker"),
+        "heartbeat": (CLAIM,),
+        "progress": (CLAIM,),
+        "succeed": (CLAIM, "sha256:a"),
+        "fail": (CLAIM, "error", "kind"),
+        "retry": (CLAIM, "error", "kind", 1.0),
+        "release": (CLAIM,),
+        "mark_cancelled": (CLAIM,),
+        "defer": (CLAIM, "busy", 1.0),
+    },
+    TagTurns: {"take": (CLAIM, WRITE, 1.0), "renew": (WRITE, 1.0), "end": (CLAIM, WRITE)},
+    JobSources: {"leave": ("id", None), "note_cleanup": ("id", "deleted"), "note": (CLAIM, "1 1")},
+    TagWrites: {
+        "unsettled": (),
+        "take_turn": (WRITE, 1.0),
+        "end_turn": (WRITE,),
+        "forget": ([WRITE],),
+    },
+    WorkerRoster: {"report": (WORKER, 5), "remove": ("w",), "alive": ()},
+    ArqQueue: {
+        "hand_over": (STATUS,),
+        "take": (1, 15),
+        "hold": ("a", 1.0, 15),
+        "give_back": ("a", 1),
+        "promote": (),
+        "release": (),
+        "orphans": (JobState.QUEUED, 0, 1),
+    },
+    Leadership: {"held": ()},
+    RegistryLimits: {
+        "take_slot": ("h", "token", 1.0),
+        "give_slot_back": ("h", "token"),
+        "pause": ("h", "reason"),
+    },
 }
-WRITES_CALLS: dict[str, tuple[Any, ...]] = {
-    "unsettled": (),
-    "take_turn": (WRITE, 1.0),
-    "end_turn": (WRITE,),
-    "forget": ([WRITE],),
-}
-WORKER_CALLS: dict[str, tuple[Any, ...]] = {"report": (WORKER, 5), "remove": ("w",), "alive": ()}
+ARGUMENTS: dict[Callable[..., object], tuple[int, ...]] = {Leadership: (10,), RegistryLimits: (1,)}
 KEYWORDS: dict[str, dict[str, Any]] = {
     "progress": {"bytes_done": 0, "bytes_total": 0, "blobs_done": 0, "blobs_total": 0},
-    "end_turn": {"written": True},
+    "end": {"written": True},
 }
 
 
@@ -128,36 +162,25 @@ def test_a_refusal_says_what_to_do(error: Exception, advice: str) -> None:
         raise error
 
 
-def test_every_method_is_tried_below() -> None:
-    assert methods(JobStore) == set(STORE_CALLS)
-    assert methods(TagWrites) == set(WRITES_CALLS)
-    assert methods(WorkerRegistry) == set(WORKER_CALLS)
+@pytest.mark.parametrize("kind", list(CALLS))
+def test_every_method_is_tried_below(kind: type) -> None:
+    assert methods(kind) == set(CALLS[kind])
 
 
-@pytest.mark.parametrize("name", list(STORE_CALLS))
-async def test_the_store_without_redis(dead: Redis, name: str) -> None:
-    keywords = KEYWORDS.get(name, {})
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind, calls in CALLS.items() for name in calls]
+)
+async def test_a_store_without_redis(dead: Redis, kind: type, name: str) -> None:
+    store = kind(Database(dead, Keys()), *ARGUMENTS.get(kind, ()))
     with pytest.raises(RedisUnavailableError, match=r"127\.0\.0\.1:1") as caught:
-        await getattr(JobStore(dead, Keys()), name)(*STORE_CALLS[name], **keywords)
+        await getattr(store, name)(*CALLS[kind][name], **KEYWORDS.get(name, {}))
     assert SECRET not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", list(WRITES_CALLS))
-async def test_the_notes_of_writes_without_redis(dead: Redis, name: str) -> None:
-    with pytest.raises(RedisUnavailableError, match=r"127\.0\.0\.1:1"):
-        await getattr(TagWrites(dead, Keys()), name)(*WRITES_CALLS[name])
-
-
-@pytest.mark.parametrize("name", list(WORKER_CALLS))
-async def test_the_registry_of_workers_without_redis(dead: Redis, name: str) -> None:
-    with pytest.raises(RedisUnavailableError, match=r"127\.0\.0\.1:1"):
-        await getattr(WorkerRegistry(dead, Keys()), name)(*WORKER_CALLS[name])
 
 
 @pytest.mark.parametrize("job_ids", [(), ("a",)])
 async def test_subscribing_without_redis(dead: Redis, job_ids: tuple[str, ...]) -> None:
     with pytest.raises(RedisUnavailableError):
-        async with JobStore(dead, Keys()).changes(*job_ids):
+        async with Jobs(Database(dead, Keys())).changes(*job_ids):
             pass
 
 

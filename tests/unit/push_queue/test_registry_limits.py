@@ -6,7 +6,7 @@ import fakeredis
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import Keys, RegistryLimits
+from push_queue import Database, Keys, RegistryLimits
 from tests.support.redis_clock import RedisClock
 
 HOST = "localhost:15000"
@@ -28,7 +28,7 @@ async def redis(clock: RedisClock) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 def limits(redis: Redis) -> RegistryLimits:
-    return RegistryLimits(redis, Keys(), MAX_UPLOADS)
+    return RegistryLimits(Database(redis, Keys()), MAX_UPLOADS)
 
 
 async def take(limits: RegistryLimits, *tokens: str, host: str = HOST) -> list[float]:

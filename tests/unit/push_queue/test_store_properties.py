@@ -11,13 +11,13 @@ from push_queue import (
     FINAL_STATES,
     Claim,
     JobState,
-    JobStore,
     Keys,
     Outcome,
     Signal,
     make_job,
 )
 from tests.support.claims import succeed
+from tests.support.stores import Stores
 
 MAX_ATTEMPTS = 3
 LEGAL = {
@@ -30,10 +30,10 @@ LEGAL = {
     JobState.SUPERSEDED: {JobState.QUEUED},
 }
 ENDS = {
-    Outcome.SUCCEEDED: lambda store, claim: succeed(store, claim, "sha256:d"),
-    Outcome.FAILED: lambda store, claim: store.fail(claim, "bad", "denied"),
-    Outcome.RELEASED: lambda store, claim: store.release(claim),
-    Outcome.CANCELLED: lambda store, claim: store.mark_cancelled(claim),
+    Outcome.SUCCEEDED: lambda stores, claim: succeed(stores, claim, "sha256:d"),
+    Outcome.FAILED: lambda stores, claim: stores.attempts.fail(claim, "bad", "denied"),
+    Outcome.RELEASED: lambda stores, claim: stores.attempts.release(claim),
+    Outcome.CANCELLED: lambda stores, claim: stores.attempts.mark_cancelled(claim),
 }
 
 
@@ -45,12 +45,12 @@ class OneJob(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.redis = fakeredis.FakeAsyncRedis()
         self.keys = Keys("push")
-        self.store = JobStore(self.redis, self.keys)
+        self.stores = Stores(self.redis, self.keys)
         self.claims: list[Claim] = []
         job = make_job(
             id="job", source="/app.tar", targets=["localhost/app:1"], max_attempts=MAX_ATTEMPTS
         )
-        self.before, _ = self.run(self.store.create(job))
+        self.before, _ = self.run(self.stores.jobs.create(job))
 
     def run(self, coroutine):  # type: ignore[no-untyped-def]
         return self.runner.run(coroutine)
@@ -61,9 +61,9 @@ class OneJob(RuleBasedStateMachine):
 
     @rule(generation_back=st.integers(0, 1))
     def start(self, generation_back: int) -> None:
-        status = self.run(self.store.status("job"))
+        status = self.run(self.stores.jobs.status("job"))
         generation = status.generation - generation_back
-        claim = self.run(self.store.start("job", generation, "worker"))
+        claim = self.run(self.stores.attempts.start("job", generation, "worker"))
         if generation_back or status.state in FINAL_STATES:
             assert claim is None
         if isinstance(claim, Claim):
@@ -75,7 +75,7 @@ class OneJob(RuleBasedStateMachine):
     def end(self, data: st.DataObject, outcome: Outcome) -> None:
         claim = data.draw(st.sampled_from(self.claims))
         current = claim is self.claims[-1] and self.before.state is JobState.RUNNING
-        done = self.run(ENDS[outcome](self.store, claim))
+        done = self.run(ENDS[outcome](self.stores, claim))
         assert done or not current, "the holder of the job was refused"
         if claim is not self.claims[-1]:
             assert not done, "a worker that lost its lease was heard"
@@ -85,7 +85,7 @@ class OneJob(RuleBasedStateMachine):
     def retry(self, data: st.DataObject) -> None:
         claim = data.draw(st.sampled_from(self.claims))
         if claim.attempt < MAX_ATTEMPTS:
-            self.run(self.store.retry(claim, "refused", "registry_unavailable", 1))
+            self.run(self.stores.attempts.retry(claim, "refused", "registry_unavailable", 1))
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data())
@@ -93,8 +93,8 @@ class OneJob(RuleBasedStateMachine):
         claim = data.draw(st.sampled_from(self.claims))
         numbers = {"bytes_done": 1, "bytes_total": 2, "blobs_done": 0, "blobs_total": 1}
         signals = {
-            self.run(self.store.heartbeat(claim)),
-            self.run(self.store.progress(claim, **numbers)),
+            self.run(self.stores.attempts.heartbeat(claim)),
+            self.run(self.stores.attempts.progress(claim, **numbers)),
         }
         assert len(signals) == 1
         holds = claim is self.claims[-1] and self.before.state is JobState.RUNNING
@@ -102,15 +102,15 @@ class OneJob(RuleBasedStateMachine):
 
     @rule()
     def cancel(self) -> None:
-        self.run(self.store.cancel("job"))
+        self.run(self.stores.jobs.cancel("job"))
 
     @rule()
     def requeue(self) -> None:
-        self.run(self.store.requeue("job"))
+        self.run(self.stores.jobs.requeue("job"))
 
     @invariant()
     def consistent(self) -> None:
-        status = self.run(self.store.status("job"))
+        status = self.run(self.stores.jobs.status("job"))
         if status.state is not self.before.state:
             assert status.state in LEGAL[self.before.state]
         assert status.attempt <= MAX_ATTEMPTS
@@ -118,7 +118,7 @@ class OneJob(RuleBasedStateMachine):
         assert (status.finished_at is not None) is status.state.final
         assert status.cancel_requested <= (status.state is JobState.RUNNING)
         self.before = status
-        counts = self.run(self.store.counts())
+        counts = self.run(self.stores.jobs.counts())
         assert counts == {state: int(state is status.state) for state in JobState}
         expires = self.run(self.redis.ttl(self.keys.job("job"))) > 0
         assert expires is status.state.final

@@ -15,9 +15,9 @@ from redis.asyncio import Redis
 
 from push_queue import (
     Claim,
+    Database,
     JobState,
     JobStatus,
-    JobStore,
     Keys,
     Outcome,
     TagWrite,
@@ -28,10 +28,11 @@ from push_queue import (
 )
 from registry_api_v2_client import RegistryUnavailableError, TagTurn
 from tests.support.claims import TURN_SECONDS, succeed
+from tests.support.stores import Stores
 from tests.support.tag_registry import TagRegistry
 from worker.errors import DeferError, JobLostError
+from worker.tag_order import RedisTagOrder
 from worker.tag_repair import TagRepair
-from worker.tag_turns import TagTurns
 
 TAGS = ("localhost:15000/app:1", "localhost:15000/app:2")
 ONE, TWO = TAGS
@@ -85,8 +86,8 @@ class TagRace(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.redis = fakeredis.FakeAsyncRedis()
         self.keys = Keys("push")
-        self.store = JobStore(self.redis, self.keys)
-        self.writes = TagWrites(self.redis, self.keys)
+        self.stores = Stores(self.redis, self.keys)
+        self.writes = TagWrites(Database(self.redis, self.keys))
         self.registry = TagRegistry()
         self.attempts: list[Attempt] = []
         self.dead: list[Attempt] = []
@@ -94,7 +95,7 @@ class TagRace(RuleBasedStateMachine):
         self.jobs = list(JOBS)
         for job_id, tags in JOBS.items():
             job = make_job(id=job_id, source="/a", targets=tags, max_attempts=99)
-            self.run(self.store.create(job))
+            self.run(self.stores.jobs.create(job))
         self.holder: dict[str, Attempt] = {}
         self.wrote: dict[str, set[str]] = {tag: set() for tag in TAGS}
 
@@ -116,8 +117,8 @@ class TagRace(RuleBasedStateMachine):
         self.start_it(job_id)
 
     def start_it(self, job_id: str) -> None:
-        status = self.run(self.store.status(job_id))
-        claim = self.run(self.store.start(job_id, status.generation, "worker"))
+        status = self.run(self.stores.jobs.status(job_id))
+        claim = self.run(self.stores.attempts.start(job_id, status.generation, "worker"))
         assert not isinstance(claim, Wait)
         if claim:
             self.attempts.append(Attempt(claim, list(claim.targets)))
@@ -151,7 +152,7 @@ class TagRace(RuleBasedStateMachine):
             return
         self.attempts.remove(attempt)
         self.leave_turn(attempt, RegistryUnavailableError("reset"))
-        self.run(self.store.retry(attempt.claim, "reset", "registry_unavailable", 0))
+        self.run(self.stores.attempts.retry(attempt.claim, "reset", "registry_unavailable", 0))
 
     @precondition(lambda self: self.attempts)
     @rule(data=st.data())
@@ -162,7 +163,7 @@ class TagRace(RuleBasedStateMachine):
 
     @rule(job_id=st.sampled_from(sorted(JOBS)))
     def enqueue_again(self, job_id: str) -> None:
-        self.run(self.store.requeue(job_id))
+        self.run(self.stores.jobs.requeue(job_id))
 
     @rule()
     def repair(self) -> None:
@@ -187,18 +188,18 @@ class TagRace(RuleBasedStateMachine):
                 self.take_turn(attempt)
             else:
                 self.attempts.remove(attempt)
-                self.run(self.store.succeed(attempt.claim, digest_of(attempt.job_id)))
+                self.run(self.stores.attempts.succeed(attempt.claim, digest_of(attempt.job_id)))
         except JobLostError:
             self.attempts.remove(attempt)
         except DeferError:
             self.attempts.remove(attempt)
-            self.run(self.store.defer(attempt.claim, "late", 0))
+            self.run(self.stores.attempts.defer(attempt.claim, "late", 0))
 
     def take_turn(self, attempt: Attempt) -> None:
         tag = attempt.left[0]
         if self.writing(tag):
             return  # It would wait.
-        turn = TagTurns(self.store, attempt.claim, TURN_SECONDS).turn(
+        turn = RedisTagOrder(self.stores.turns, attempt.claim, TURN_SECONDS).turn(
             tag, digest_of(attempt.job_id)
         )
         attempt.held = self.run(turn.__aenter__())
@@ -244,7 +245,7 @@ class TagRace(RuleBasedStateMachine):
     @invariant()
     def results_are_true(self) -> None:
         for job_id in self.jobs:
-            for result in self.run(self.store.status(job_id)).results:
+            for result in self.run(self.stores.jobs.status(job_id)).results:
                 if result.outcome == "superseded":
                     assert any(other > job_id for other in self.wrote[result.target])
                 else:
@@ -261,7 +262,7 @@ class TagRace(RuleBasedStateMachine):
                 self.start_it(job_id)
             self.all_go_on()
         for job_id in JOBS:
-            self.look_at(self.run(self.store.status(job_id)))
+            self.look_at(self.run(self.stores.jobs.status(job_id)))
         for request in list(self.requests):
             self.deliver(request)
         self.repair()
@@ -306,157 +307,159 @@ def keys() -> Keys:
 
 
 @pytest.fixture
-def store(redis: Redis, keys: Keys) -> JobStore:
-    return JobStore(redis, keys)
+def stores(redis: Redis, keys: Keys) -> Stores:
+    return Stores(redis, keys)
 
 
-async def enqueue(store: JobStore, job_id: str, *targets: str, **fields: object) -> None:
-    await store.create(make_job(id=job_id, source="/a", targets=targets or (ONE,), **fields))
+async def enqueue(stores: Stores, job_id: str, *targets: str, **fields: object) -> None:
+    await stores.jobs.create(make_job(id=job_id, source="/a", targets=targets or (ONE,), **fields))
 
 
-async def start(store: JobStore, job_id: str, generation: int = 0) -> Claim:
-    claim = await store.start(job_id, generation, "worker")
+async def start(stores: Stores, job_id: str, generation: int = 0) -> Claim:
+    claim = await stores.attempts.start(job_id, generation, "worker")
     assert isinstance(claim, Claim)
     return claim
 
 
-async def results(store: JobStore, job_id: str) -> dict[str, str]:
-    return {item.target: item.outcome for item in (await store.status(job_id)).results}
+async def results(stores: Stores, job_id: str) -> dict[str, str]:
+    return {item.target: item.outcome for item in (await stores.jobs.status(job_id)).results}
 
 
-async def test_a_job_whose_tags_are_all_newer_is_not_started(store: JobStore) -> None:
-    await enqueue(store, "old", ONE, TWO)
-    await enqueue(store, "new", ONE, TWO)
-    await succeed(store, await start(store, "new"), "sha256:new")
-    assert await store.start("old", 0, "worker") is None
-    status = await store.status("old")
+async def test_a_job_whose_tags_are_all_newer_is_not_started(stores: Stores) -> None:
+    await enqueue(stores, "old", ONE, TWO)
+    await enqueue(stores, "new", ONE, TWO)
+    await succeed(stores, await start(stores, "new"), "sha256:new")
+    assert await stores.attempts.start("old", 0, "worker") is None
+    status = await stores.jobs.status("old")
     assert (status.state, status.attempt) == (JobState.SUPERSEDED, 0)
     assert status.finished_at is not None
-    assert await results(store, "old") == {ONE: "superseded", TWO: "superseded"}
-    assert await store.attempts("old") == []
+    assert await results(stores, "old") == {ONE: "superseded", TWO: "superseded"}
+    assert await stores.jobs.attempts("old") == []
 
 
-async def test_a_job_is_started_for_the_tags_that_are_left_to_it(store: JobStore) -> None:
-    await enqueue(store, "old", ONE, TWO)
-    await enqueue(store, "new", TWO)
-    await succeed(store, await start(store, "new"), "sha256:new")
-    claim = await start(store, "old")
+async def test_a_job_is_started_for_the_tags_that_are_left_to_it(stores: Stores) -> None:
+    await enqueue(stores, "old", ONE, TWO)
+    await enqueue(stores, "new", TWO)
+    await succeed(stores, await start(stores, "new"), "sha256:new")
+    claim = await start(stores, "old")
     assert claim.targets == (ONE,)
-    assert await succeed(store, claim, "sha256:old") is JobState.SUCCEEDED
-    assert await results(store, "old") == {ONE: "pushed", TWO: "superseded"}
+    assert await succeed(stores, claim, "sha256:old") is JobState.SUCCEEDED
+    assert await results(stores, "old") == {ONE: "pushed", TWO: "superseded"}
 
 
-async def test_a_job_overtaken_at_all_its_tags_is_superseded(store: JobStore) -> None:
-    await enqueue(store, "old", ONE, TWO)
-    await enqueue(store, "new", ONE, TWO)
-    old, new = await start(store, "old"), await start(store, "new")
-    await succeed(store, new, "sha256:new")
-    assert await succeed(store, old, "sha256:old") is JobState.SUPERSEDED
-    (attempt,) = await store.attempts("old")
+async def test_a_job_overtaken_at_all_its_tags_is_superseded(stores: Stores) -> None:
+    await enqueue(stores, "old", ONE, TWO)
+    await enqueue(stores, "new", ONE, TWO)
+    old, new = await start(stores, "old"), await start(stores, "new")
+    await succeed(stores, new, "sha256:new")
+    assert await succeed(stores, old, "sha256:old") is JobState.SUPERSEDED
+    (attempt,) = await stores.jobs.attempts("old")
     assert attempt.outcome is Outcome.SUPERSEDED
 
 
 async def test_one_that_is_not_ordered_writes_all_the_same(
-    store: JobStore, redis: Redis, keys: Keys
+    stores: Stores, redis: Redis, keys: Keys
 ) -> None:
-    await enqueue(store, "old", ordered=False)
-    await enqueue(store, "between")
-    await enqueue(store, "new")
-    await succeed(store, await start(store, "new"), "sha256:new")
-    assert await succeed(store, await start(store, "old"), "sha256:old") is JobState.SUCCEEDED
+    await enqueue(stores, "old", ordered=False)
+    await enqueue(stores, "between")
+    await enqueue(stores, "new")
+    await succeed(stores, await start(stores, "new"), "sha256:new")
+    assert await succeed(stores, await start(stores, "old"), "sha256:old") is JobState.SUCCEEDED
     assert await redis.hget(keys.tag(ONE), "digest") == b"sha256:old"
-    assert await store.start("between", 0, "worker") is None, "the newest writer is not forgotten"
+    assert await stores.attempts.start("between", 0, "worker") is None, (
+        "the newest writer is not forgotten"
+    )
 
 
-async def test_a_job_enqueued_again_keeps_its_place(store: JobStore) -> None:
-    await enqueue(store, "old")
-    await store.fail(await start(store, "old"), "gone", "name_unknown")
-    await enqueue(store, "new")
-    await succeed(store, await start(store, "new"), "sha256:new")
-    await store.requeue("old")
-    assert await store.start("old", 1, "worker") is None
-    assert (await store.status("old")).state is JobState.SUPERSEDED
-    await store.requeue("new")
-    again = await start(store, "new", generation=1)
-    assert await succeed(store, again, "sha256:new") is JobState.SUCCEEDED
+async def test_a_job_enqueued_again_keeps_its_place(stores: Stores) -> None:
+    await enqueue(stores, "old")
+    await stores.attempts.fail(await start(stores, "old"), "gone", "name_unknown")
+    await enqueue(stores, "new")
+    await succeed(stores, await start(stores, "new"), "sha256:new")
+    await stores.jobs.requeue("old")
+    assert await stores.attempts.start("old", 1, "worker") is None
+    assert (await stores.jobs.status("old")).state is JobState.SUPERSEDED
+    await stores.jobs.requeue("new")
+    again = await start(stores, "new", generation=1)
+    assert await succeed(stores, again, "sha256:new") is JobState.SUCCEEDED
 
 
-async def test_one_writes_at_a_time(store: JobStore, redis: Redis, keys: Keys) -> None:
-    await enqueue(store, "old")
-    await enqueue(store, "new")
-    old, new = await start(store, "old"), await start(store, "new")
+async def test_one_writes_at_a_time(stores: Stores, redis: Redis, keys: Keys) -> None:
+    await enqueue(stores, "old")
+    await enqueue(stores, "new")
+    old, new = await start(stores, "old"), await start(stores, "new")
     olds = TagWrite(ONE, "sha256:old", old.sequence)
     news = TagWrite(ONE, "sha256:new", new.sequence)
-    assert await store.take_turn(old, olds, TURN_SECONDS) is Turn.WRITE
-    assert await store.take_turn(new, news, TURN_SECONDS) is Turn.WAIT
+    assert await stores.turns.take(old, olds, TURN_SECONDS) is Turn.WRITE
+    assert await stores.turns.take(new, news, TURN_SECONDS) is Turn.WAIT
     assert 0 < await redis.pttl(keys.tag_writer(ONE)) <= TURN_SECONDS * 1000
-    assert await store.end_turn(old, olds, written=False)
-    assert await store.take_turn(new, news, TURN_SECONDS) is Turn.WRITE
-    assert await results(store, "old") == {}, "given up without writing"
+    assert await stores.turns.end(old, olds, written=False)
+    assert await stores.turns.take(new, news, TURN_SECONDS) is Turn.WRITE
+    assert await results(stores, "old") == {}, "given up without writing"
 
 
 async def test_the_end_of_a_turn_may_be_sent_twice(
-    store: JobStore, redis: Redis, keys: Keys
+    stores: Stores, redis: Redis, keys: Keys
 ) -> None:
-    await enqueue(store, "job")
-    claim = await start(store, "job")
+    await enqueue(stores, "job")
+    claim = await start(stores, "job")
     write = TagWrite(ONE, "sha256:job", claim.sequence)
-    await store.take_turn(claim, write, TURN_SECONDS)
+    await stores.turns.take(claim, write, TURN_SECONDS)
     for _ in range(2):
-        assert await store.end_turn(claim, write, written=True)
+        assert await stores.turns.end(claim, write, written=True)
     assert await redis.hget(keys.tag(ONE), "digest") == b"sha256:job"
-    assert await results(store, "job") == {ONE: "pushed"}
+    assert await results(stores, "job") == {ONE: "pushed"}
 
 
 async def test_a_turn_is_renewed_until_it_has_run_out(
-    store: JobStore, redis: Redis, keys: Keys
+    stores: Stores, redis: Redis, keys: Keys
 ) -> None:
-    await enqueue(store, "job")
-    claim = await start(store, "job")
+    await enqueue(stores, "job")
+    claim = await start(stores, "job")
     write = TagWrite(ONE, "sha256:job", claim.sequence)
-    await store.take_turn(claim, write, 1)
-    assert await store.renew_turn(write, TURN_SECONDS)
+    await stores.turns.take(claim, write, 1)
+    assert await stores.turns.renew(write, TURN_SECONDS)
     assert await redis.pttl(keys.tag_writer(ONE)) > 1000
     await redis.delete(keys.tag_writer(ONE))
-    assert not await store.renew_turn(write, TURN_SECONDS)
-    assert not await store.end_turn(claim, write, written=True)
-    assert await results(store, "job") == {}
+    assert not await stores.turns.renew(write, TURN_SECONDS)
+    assert not await stores.turns.end(claim, write, written=True)
+    assert await results(stores, "job") == {}
 
 
-async def test_a_worker_that_lost_its_job_gets_no_turn(store: JobStore) -> None:
-    await enqueue(store, "job")
-    lost = await start(store, "job")
+async def test_a_worker_that_lost_its_job_gets_no_turn(stores: Stores) -> None:
+    await enqueue(stores, "job")
+    lost = await start(stores, "job")
     write = TagWrite(ONE, "sha256:job", lost.sequence)
-    await start(store, "job")
-    assert await store.take_turn(lost, write, TURN_SECONDS) is Turn.LOST
-    await enqueue(store, "new")
-    await succeed(store, await start(store, "new"), "sha256:new")
-    assert await store.take_turn(lost, write, TURN_SECONDS) is Turn.SUPERSEDED
-    assert await results(store, "job") == {}, "which is for its new worker to find out"
+    await start(stores, "job")
+    assert await stores.turns.take(lost, write, TURN_SECONDS) is Turn.LOST
+    await enqueue(stores, "new")
+    await succeed(stores, await start(stores, "new"), "sha256:new")
+    assert await stores.turns.take(lost, write, TURN_SECONDS) is Turn.SUPERSEDED
+    assert await results(stores, "job") == {}, "which is for its new worker to find out"
 
 
 async def test_the_writer_of_a_tag_is_forgotten_some_day(
-    store: JobStore, redis: Redis, keys: Keys
+    stores: Stores, redis: Redis, keys: Keys
 ) -> None:
-    await enqueue(store, "job")
-    await succeed(store, await start(store, "job"), "sha256:job")
+    await enqueue(stores, "job")
+    await succeed(stores, await start(stores, "job"), "sha256:job")
     assert await redis.ttl(keys.tag(ONE)) > 7 * 24 * 3600
 
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.CANCELLED])
 async def test_what_a_job_that_runs_no_longer_has_written_counts(
-    state: JobState, store: JobStore
+    state: JobState, stores: Stores
 ) -> None:
-    await enqueue(store, "old")
-    await enqueue(store, "new")
-    claim = await start(store, "new")
+    await enqueue(stores, "old")
+    await enqueue(stores, "new")
+    claim = await start(stores, "new")
     write = TagWrite(ONE, "sha256:new", claim.sequence)
-    await store.take_turn(claim, write, TURN_SECONDS)
+    await stores.turns.take(claim, write, TURN_SECONDS)
     end: Callable[[Claim], Any] = (
-        store.release if state is JobState.QUEUED else store.mark_cancelled
+        stores.attempts.release if state is JobState.QUEUED else stores.attempts.mark_cancelled
     )
     assert await end(claim) is state
-    assert await store.end_turn(claim, write, written=True)
-    assert await results(store, "new") == {}
-    assert await store.start("old", 0, "worker") is None
-    assert (await store.status("old")).state is JobState.SUPERSEDED
+    assert await stores.turns.end(claim, write, written=True)
+    assert await results(stores, "new") == {}
+    assert await stores.attempts.start("old", 0, "worker") is None
+    assert (await stores.jobs.status("old")).state is JobState.SUPERSEDED

@@ -8,11 +8,11 @@ import pytest
 from arq.connections import ArqRedis
 
 from push_queue import (
+    ArqQueue,
     Claim,
-    Dispatch,
+    Database,
     JobConflictError,
     JobState,
-    JobStore,
     Keys,
     Outcome,
     RegistryLimits,
@@ -26,6 +26,7 @@ from push_queue import (
 )
 from push_queue.formats import FORMAT, format_of
 from tests.support.claims import lose_in_arq, write_tags
+from tests.support.stores import Stores
 
 KEYS = Keys("unreadable")
 DIGEST = "sha256:" + "d" * 64
@@ -52,14 +53,16 @@ async def redis() -> AsyncIterator[ArqRedis]:
 
 
 @pytest.fixture
-def store(redis: ArqRedis) -> JobStore:
-    return JobStore(redis, KEYS)
+def stores(redis: ArqRedis) -> Stores:
+    return Stores(redis, KEYS)
 
 
 @pytest.fixture
-async def jobs(store: JobStore) -> None:
+async def jobs(stores: Stores) -> None:
     for job_id in (GOOD, BAD):
-        await store.create(make_job(id=job_id, source="/a.tar", targets=["localhost:15000/app:1"]))
+        await stores.jobs.create(
+            make_job(id=job_id, source="/a.tar", targets=["localhost:15000/app:1"])
+        )
 
 
 async def states(redis: ArqRedis, job_id: str) -> set[JobState]:
@@ -69,88 +72,90 @@ async def states(redis: ArqRedis, job_id: str) -> set[JobState]:
 @pytest.mark.usefixtures("jobs")
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 async def test_a_worker_that_meets_one_ends_it(
-    damage: dict[str, str], store: JobStore, redis: ArqRedis
+    damage: dict[str, str], stores: Stores, redis: ArqRedis
 ) -> None:
     await redis.hset(KEYS.job(BAD), mapping=damage)
-    assert await store.start(BAD, 0, "worker-1") is None
-    job = await store.status(BAD)
+    assert await stores.attempts.start(BAD, 0, "worker-1") is None
+    job = await stores.jobs.status(BAD)
     assert (job.state, job.error_kind) == (JobState.FAILED, "invalid_job")
     assert next(iter(damage)) in (job.error or "")
     assert await states(redis, BAD) == {JobState.FAILED}
     assert await redis.zscore(KEYS.queue, KEYS.arq_job_id(BAD, 0)) is None
     assert await redis.ttl(KEYS.job(BAD)) > 0
-    assert isinstance(await store.start(GOOD, 0, "worker-1"), Claim)
+    assert isinstance(await stores.attempts.start(GOOD, 0, "worker-1"), Claim)
 
 
 @pytest.mark.usefixtures("jobs")
 @pytest.mark.parametrize("damage", [{"targets": "["}, {"sequence": "nan"}, {"attempt": "x"}])
 async def test_one_that_is_damaged_while_it_runs_ends(
-    damage: dict[str, str], store: JobStore, redis: ArqRedis
+    damage: dict[str, str], stores: Stores, redis: ArqRedis
 ) -> None:
-    claim = await store.start(BAD, 0, "worker-1")
+    claim = await stores.attempts.start(BAD, 0, "worker-1")
     assert isinstance(claim, Claim)
-    await write_tags(store, claim, DIGEST)
+    await write_tags(stores, claim, DIGEST)
     await redis.hset(KEYS.job(BAD), mapping=damage)
-    assert await store.succeed(claim, DIGEST) is JobState.FAILED
-    assert (await store.status(BAD)).error_kind == "invalid_job"
+    assert await stores.attempts.succeed(claim, DIGEST) is JobState.FAILED
+    assert (await stores.jobs.status(BAD)).error_kind == "invalid_job"
     assert await states(redis, BAD) == {JobState.FAILED}
 
 
 @pytest.mark.usefixtures("jobs")
-async def test_one_that_is_no_hash_any_more_ends(store: JobStore, redis: ArqRedis) -> None:
-    claim = await store.start(BAD, 0, "worker-1")
+async def test_one_that_is_no_hash_any_more_ends(stores: Stores, redis: ArqRedis) -> None:
+    claim = await stores.attempts.start(BAD, 0, "worker-1")
     assert isinstance(claim, Claim)
     await redis.delete(KEYS.job(BAD))
     await redis.set(KEYS.job(BAD), "somebody's own")
-    assert await store.succeed(claim, DIGEST) is JobState.FAILED
+    assert await stores.attempts.succeed(claim, DIGEST) is JobState.FAILED
     assert await states(redis, BAD) == {JobState.FAILED}
 
 
 @pytest.mark.usefixtures("jobs")
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 async def test_it_is_listed_among_the_others(
-    damage: dict[str, str], store: JobStore, redis: ArqRedis
+    damage: dict[str, str], stores: Stores, redis: ArqRedis
 ) -> None:
     await redis.hset(KEYS.job(BAD), mapping=damage)
-    listed = {job.id: job.state for job in await store.statuses()}
+    listed = {job.id: job.state for job in await stores.jobs.statuses()}
     assert listed == {GOOD: JobState.QUEUED, BAD: JobState.FAILED}
 
 
 @pytest.mark.usefixtures("jobs")
 @pytest.mark.parametrize("meets_it", ["housekeeper", "worker", "cancel", "retry"])
 async def test_what_is_no_hash_has_failed_and_is_left_as_it_is(
-    meets_it: str, store: JobStore, redis: ArqRedis
+    meets_it: str, stores: Stores, redis: ArqRedis
 ) -> None:
     await redis.set(KEYS.job(BAD), "somebody's own")
     match meets_it:
         case "housekeeper":
-            assert await store.end_if_unreadable(BAD)
+            assert await stores.records.end_if_unreadable(BAD)
         case "worker":
-            assert await store.start(BAD, 0, "worker-1") is None
+            assert await stores.attempts.start(BAD, 0, "worker-1") is None
         case "cancel":
-            assert await store.cancel(BAD) is JobState.FAILED
+            assert await stores.jobs.cancel(BAD) is JobState.FAILED
         case "retry":
             with pytest.raises(UnreadableJobError, match=f"{BAD}.*enqueue it again"):
-                await store.requeue(BAD)
+                await stores.jobs.requeue(BAD)
     assert await states(redis, BAD) == {JobState.FAILED}
-    for job in (await store.status(BAD), *await store.statuses(JobState.FAILED)):
+    for job in (await stores.jobs.status(BAD), *await stores.jobs.statuses(JobState.FAILED)):
         assert (job.id, job.state, job.error_kind) == (BAD, JobState.FAILED, "invalid_job")
         assert "not a hash" in (job.error or "")
-    assert len(await store.statuses()) == 2
+    assert len(await stores.jobs.statuses()) == 2
     assert await redis.get(KEYS.job(BAD)) == b"somebody's own"
 
 
 @pytest.mark.usefixtures("jobs")
 async def test_what_is_no_hash_leaves_the_indexes_as_finished_jobs_do(
-    store: JobStore, redis: ArqRedis
+    stores: Stores, redis: ArqRedis
 ) -> None:
     await redis.set(KEYS.job(BAD), "somebody's own")
-    await store.end_if_unreadable(BAD)
+    await stores.records.end_if_unreadable(BAD)
     expires = await redis.zscore(KEYS.finished, BAD)
-    await store.end_if_unreadable(BAD)
+    await stores.records.end_if_unreadable(BAD)
     assert await redis.zscore(KEYS.finished, BAD) == expires, "it does not stay for ever"
     await redis.zadd(KEYS.finished, {BAD: 1})
-    await store.create(make_job(id="next", source="/a.tar", targets=["localhost:15000/app:1"]))
+    await stores.jobs.create(
+        make_job(id="next", source="/a.tar", targets=["localhost:15000/app:1"])
+    )
     assert await redis.zscore(KEYS.jobs, BAD) is None
     assert await states(redis, BAD) == set()
 
@@ -158,7 +163,7 @@ async def test_what_is_no_hash_leaves_the_indexes_as_finished_jobs_do(
 @pytest.mark.usefixtures("jobs")
 @pytest.mark.parametrize("damage", ["hash", "string"])
 async def test_its_id_is_refused_for_another_job(
-    damage: str, store: JobStore, redis: ArqRedis
+    damage: str, stores: Stores, redis: ArqRedis
 ) -> None:
     if damage == "hash":
         await redis.hset(KEYS.job(BAD), "targets", "[")
@@ -166,15 +171,13 @@ async def test_its_id_is_refused_for_another_job(
         await redis.set(KEYS.job(BAD), "somebody's own")
     job = make_job(id=BAD, source="/a.tar", targets=["localhost:15000/app:1"])
     with pytest.raises(JobConflictError, match=f"job {BAD} is there.*use another id") as caught:
-        await store.create(job)
+        await stores.jobs.create(job)
     assert ("targets" if damage == "hash" else "not a hash") in str(caught.value)
 
 
 @pytest.mark.usefixtures("jobs")
-async def test_the_scripts_of_the_whole_queue_pass_over_it(
-    store: JobStore, redis: ArqRedis
-) -> None:
-    dispatch = Dispatch(redis, KEYS)
+async def test_the_scripts_of_the_whole_queue_pass_over_it(stores: Stores, redis: ArqRedis) -> None:
+    dispatch = ArqQueue(Database(redis, KEYS))
     await redis.set(KEYS.job(BAD), "somebody's own")
     await redis.sadd(KEYS.waited_for, "localhost:15000")
     await redis.zadd(KEYS.waiting("localhost:15000"), {BAD: 1})
@@ -187,31 +190,31 @@ async def test_the_scripts_of_the_whole_queue_pass_over_it(
 
 @pytest.mark.usefixtures("jobs")
 async def test_attempts_and_blobs_that_make_no_sense_are_left_out(
-    store: JobStore, redis: ArqRedis
+    stores: Stores, redis: ArqRedis
 ) -> None:
     await redis.rpush(KEYS.attempts(BAD), "not JSON")
     await redis.hset(KEYS.blobs(BAD), mapping={"sha256:a": "much", "sha256:b": "1/2"})
-    assert await store.attempts(BAD) == []
-    assert [blob.digest for blob in await store.blobs(BAD)] == ["sha256:b"]
+    assert await stores.jobs.attempts(BAD) == []
+    assert [blob.digest for blob in await stores.jobs.blobs(BAD)] == ["sha256:b"]
 
 
 @pytest.mark.usefixtures("jobs")
 async def test_a_job_whose_record_is_gone_leaves_the_indexes(
-    store: JobStore, redis: ArqRedis
+    stores: Stores, redis: ArqRedis
 ) -> None:
     await redis.delete(KEYS.job(BAD))
-    assert not await store.end_if_unreadable(BAD)
+    assert not await stores.records.end_if_unreadable(BAD)
     assert await states(redis, BAD) == set()
     assert await redis.zscore(KEYS.jobs, BAD) is None
 
 
 @pytest.mark.usefixtures("jobs")
-async def test_a_good_record_is_not_ended(store: JobStore) -> None:
-    assert not await store.end_if_unreadable(GOOD)
-    assert not await store.end_if_unreadable("nobody")
-    assert (await store.status(GOOD)).state is JobState.QUEUED
+async def test_a_good_record_is_not_ended(stores: Stores) -> None:
+    assert not await stores.records.end_if_unreadable(GOOD)
+    assert not await stores.records.end_if_unreadable("nobody")
+    assert (await stores.jobs.status(GOOD)).state is JobState.QUEUED
     with pytest.raises(UnknownJobError):
-        await store.status("nobody")
+        await stores.jobs.status("nobody")
 
 
 # Formats
@@ -219,24 +222,24 @@ async def test_a_good_record_is_not_ended(store: JobStore) -> None:
 
 @pytest.mark.usefixtures("jobs")
 async def test_an_unknown_option_of_a_known_format_is_refused(
-    store: JobStore, redis: ArqRedis
+    stores: Stores, redis: ArqRedis
 ) -> None:
     await redis.hset(KEYS.job(BAD), "mirror", "elsewhere.example.com")
-    assert await store.start(BAD, 0, "worker-1") is None
-    job = await store.status(BAD)
+    assert await stores.attempts.start(BAD, 0, "worker-1") is None
+    job = await stores.jobs.status(BAD)
     assert (job.state, job.error_kind) == (JobState.FAILED, "invalid_job")
     assert "mirror" in (job.error or "")
 
 
 @pytest.mark.usefixtures("jobs")
 async def test_what_a_newer_worker_added_to_a_status_is_ignored(
-    store: JobStore, redis: ArqRedis
+    stores: Stores, redis: ArqRedis
 ) -> None:
-    claim = await store.start(GOOD, 0, "newer")
+    claim = await stores.attempts.start(GOOD, 0, "newer")
     assert isinstance(claim, Claim)
     await redis.hset(KEYS.job(GOOD), "bytes_saved", 1)
-    await store.release(claim)
-    assert isinstance(await store.start(GOOD, 0, "worker-1"), Claim)
+    await stores.attempts.release(claim)
+    assert isinstance(await stores.attempts.start(GOOD, 0, "worker-1"), Claim)
 
 
 def test_a_job_is_of_the_lowest_format_that_knows_its_options() -> None:
@@ -248,93 +251,93 @@ def test_a_job_is_of_the_lowest_format_that_knows_its_options() -> None:
 
 @pytest.mark.usefixtures("jobs")
 async def test_a_job_of_a_newer_format_is_left_to_newer_workers(
-    store: JobStore, redis: ArqRedis
+    stores: Stores, redis: ArqRedis
 ) -> None:
     await redis.hset(KEYS.job(BAD), mapping={"format": FORMAT + 1, "compression": "lz4"})
-    assert isinstance(await store.start(BAD, 0, "worker-1"), Wait)
-    job = await store.status(BAD)
+    assert isinstance(await stores.attempts.start(BAD, 0, "worker-1"), Wait)
+    job = await stores.jobs.status(BAD)
     assert (job.state, job.attempt, job.error) == (JobState.QUEUED, 0, None)
     assert job.waiting_for
     fields = await redis.hgetall(KEYS.job(BAD))
     assert fields[b"waiting_for"] == b"a worker that understands jobs of format %d" % (FORMAT + 1)
-    assert not await store.end_if_unreadable(BAD)
+    assert not await stores.records.end_if_unreadable(BAD)
     assert await states(redis, BAD) == {JobState.QUEUED}
 
 
 @pytest.mark.usefixtures("jobs")
 async def test_a_job_of_a_newer_format_waits_for_no_registry(
-    store: JobStore, redis: ArqRedis
+    stores: Stores, redis: ArqRedis
 ) -> None:
-    await RegistryLimits(redis, KEYS, 1).pause("localhost:15000", "no answer", 60)
+    await RegistryLimits(Database(redis, KEYS), 1).pause("localhost:15000", "no answer", 60)
     for job_id in (GOOD, BAD):
-        assert isinstance(await store.start(job_id, 0, "newer"), Wait)
+        assert isinstance(await stores.attempts.start(job_id, 0, "newer"), Wait)
     await redis.hset(KEYS.job(BAD), "format", FORMAT + 1)
-    assert isinstance(await store.start(BAD, 0, "older"), Wait)
+    assert isinstance(await stores.attempts.start(BAD, 0, "older"), Wait)
     assert await redis.zrange(KEYS.waiting("localhost:15000"), 0, -1) == [GOOD.encode()]
 
 
 async def test_one_that_waits_leaves_the_lists_of_all_its_registries(
-    store: JobStore, redis: ArqRedis
+    stores: Stores, redis: ArqRedis
 ) -> None:
     registries = ["one.example.com", "two.example.com"]
     targets = [f"{registry}/app:1" for registry in registries]
-    await store.create(make_job(id=BAD, source="/a.tar", targets=targets))
+    await stores.jobs.create(make_job(id=BAD, source="/a.tar", targets=targets))
     for registry in registries:
-        await RegistryLimits(redis, KEYS, 1).pause(registry, "no answer", 60)
-    assert isinstance(await store.start(BAD, 0, "worker-1"), Wait)
+        await RegistryLimits(Database(redis, KEYS), 1).pause(registry, "no answer", 60)
+    assert isinstance(await stores.attempts.start(BAD, 0, "worker-1"), Wait)
     for registry in registries:
         assert await redis.zcard(KEYS.waiting(registry)) == 1
     await redis.hset(KEYS.job(BAD), "compression", "lz4")
-    assert await store.end_if_unreadable(BAD)
+    assert await stores.records.end_if_unreadable(BAD)
     for registry in registries:
         assert await redis.zcard(KEYS.waiting(registry)) == 0
 
 
 @pytest.mark.usefixtures("jobs")
 async def test_a_job_of_a_newer_format_whose_worker_died_is_put_back(redis: ArqRedis) -> None:
-    store = JobStore(redis, KEYS, lease_seconds=0)
-    claim = await store.start(BAD, 0, "newer")
+    stores = Stores(redis, KEYS, lease_seconds=0)
+    claim = await stores.attempts.start(BAD, 0, "newer")
     assert isinstance(claim, Claim)
     await redis.hset(KEYS.job(BAD), "format", FORMAT + 1)
-    assert isinstance(await store.start(BAD, 0, "older"), Wait)
-    job = await store.status(BAD)
+    assert isinstance(await stores.attempts.start(BAD, 0, "older"), Wait)
+    job = await stores.jobs.status(BAD)
     assert (job.state, job.attempt, job.worker) == (JobState.QUEUED, 1, None)
     assert job.waiting_for
-    assert [item.outcome for item in await store.attempts(BAD)] == [Outcome.LOST]
-    assert await store.heartbeat(claim) is Signal.LOST
+    assert [item.outcome for item in await stores.jobs.attempts(BAD)] == [Outcome.LOST]
+    assert await stores.attempts.heartbeat(claim) is Signal.LOST
     assert await states(redis, BAD) == {JobState.QUEUED}
-    assert await store.cancel(BAD) is JobState.CANCELLED
+    assert await stores.jobs.cancel(BAD) is JobState.CANCELLED
 
 
 @pytest.mark.usefixtures("jobs")
 async def test_a_job_of_a_newer_format_to_be_cancelled_ends_with_its_worker(
     redis: ArqRedis,
 ) -> None:
-    store = JobStore(redis, KEYS, lease_seconds=0)
-    await store.start(BAD, 0, "newer")
-    await store.cancel(BAD)
+    stores = Stores(redis, KEYS, lease_seconds=0)
+    await stores.attempts.start(BAD, 0, "newer")
+    await stores.jobs.cancel(BAD)
     await redis.hset(KEYS.job(BAD), "format", FORMAT + 1)
-    assert await store.start(BAD, 0, "older") is None
-    assert (await store.status(BAD)).state is JobState.CANCELLED
+    assert await stores.attempts.start(BAD, 0, "older") is None
+    assert (await stores.jobs.status(BAD)).state is JobState.CANCELLED
     assert await states(redis, BAD) == {JobState.CANCELLED}
 
 
 @pytest.mark.usefixtures("jobs")
 async def test_a_newer_worker_starts_it_at_once(
-    store: JobStore, redis: ArqRedis, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, redis: ArqRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await redis.hset(KEYS.job(BAD), "format", FORMAT + 1)
-    assert isinstance(await store.start(BAD, 0, "older"), Wait)
+    assert isinstance(await stores.attempts.start(BAD, 0, "older"), Wait)
     monkeypatch.setattr(formats, "FORMAT", FORMAT + 1)
-    claim = await store.start(BAD, 0, "newer")
+    claim = await stores.attempts.start(BAD, 0, "newer")
     assert isinstance(claim, Claim)
     assert claim.attempt == 1
-    assert (await store.status(BAD)).waiting_for is None
+    assert (await stores.jobs.status(BAD)).waiting_for is None
 
 
 @pytest.mark.usefixtures("jobs")
 async def test_a_job_of_the_release_before_formats_is_understood(
-    store: JobStore, redis: ArqRedis
+    stores: Stores, redis: ArqRedis
 ) -> None:
     await redis.hdel(KEYS.job(GOOD), "format")
-    assert isinstance(await store.start(GOOD, 0, "worker-1"), Claim)
+    assert isinstance(await stores.attempts.start(GOOD, 0, "worker-1"), Claim)

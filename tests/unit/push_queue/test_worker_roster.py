@@ -5,7 +5,7 @@ import fakeredis
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import Keys, WorkerInfo, WorkerRegistry
+from push_queue import Database, Keys, WorkerInfo, WorkerRoster
 
 TTL = 30
 
@@ -17,8 +17,8 @@ async def redis() -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
-def workers(redis: Redis) -> WorkerRegistry:
-    return WorkerRegistry(redis, Keys("push"))
+def workers(redis: Redis) -> WorkerRoster:
+    return WorkerRoster(Database(redis, Keys("push")))
 
 
 def a_worker(worker_id: str = "host:1", running: int = 0) -> WorkerInfo:
@@ -28,13 +28,13 @@ def a_worker(worker_id: str = "host:1", running: int = 0) -> WorkerInfo:
     )
 
 
-async def test_workers_that_report_are_alive(workers: WorkerRegistry) -> None:
+async def test_workers_that_report_are_alive(workers: WorkerRoster) -> None:
     await workers.report(a_worker(), TTL)
     await workers.report(a_worker(running=2), TTL)
     assert await workers.alive() == [a_worker(running=2)]
 
 
-async def test_a_worker_that_stops_is_gone(workers: WorkerRegistry, redis: Redis) -> None:
+async def test_a_worker_that_stops_is_gone(workers: WorkerRoster, redis: Redis) -> None:
     await workers.report(a_worker(), TTL)
     await workers.remove("host:1")
     assert await workers.alive() == []
@@ -42,7 +42,7 @@ async def test_a_worker_that_stops_is_gone(workers: WorkerRegistry, redis: Redis
 
 
 async def test_a_worker_that_falls_silent_is_gone(
-    workers: WorkerRegistry, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    workers: WorkerRoster, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.time", lambda: 1000.0)
     await workers.report(a_worker(), TTL)
@@ -53,7 +53,7 @@ async def test_a_worker_that_falls_silent_is_gone(
 
 
 async def test_a_worker_whose_hash_expired_first_is_gone(
-    workers: WorkerRegistry, redis: Redis
+    workers: WorkerRoster, redis: Redis
 ) -> None:
     await workers.report(a_worker(), TTL)
     assert 0 < await redis.ttl("push:worker:host:1") <= TTL

@@ -9,7 +9,7 @@ import pytest
 from arq.constants import in_progress_key_prefix
 from redis.asyncio import Redis
 
-from push_queue import Dispatch, Keys, load_settings
+from push_queue import ArqQueue, Database, Keys, load_settings
 from tests.support.redis_clock import RedisClock
 from tests.support.waiting import becomes
 from worker.arq_lease import Lease, give_lease_back, take_lease
@@ -47,8 +47,8 @@ def lease_of(redis: Redis, seconds: int = SECONDS) -> Lease:
     return Lease(dispatch_of(redis), JOB, SCORE, seconds)
 
 
-def dispatch_of(redis: Redis) -> Dispatch:
-    return Dispatch(redis, KEYS)  # type: ignore[arg-type] # enough of arq's
+def dispatch_of(redis: Redis) -> ArqQueue:
+    return ArqQueue(Database(redis, KEYS))  # type: ignore[arg-type] # enough of arq's
 
 
 async def is_moved(redis: Redis) -> bool:
@@ -162,7 +162,7 @@ async def test_a_renewal_that_failed_is_made_up_for(
 
 
 async def test_arq_s_hooks_take_and_give_back(redis: Redis) -> None:
-    runtime = SimpleNamespace(dispatch=dispatch_of(redis), settings=load_settings())
+    runtime = SimpleNamespace(queue=dispatch_of(redis), settings=load_settings())
     context = {"runtime": runtime, "job_id": JOB, "score": SCORE}
     await take_lease(context)
     assert await redis.zscore(QUEUE, JOB) > SCORE

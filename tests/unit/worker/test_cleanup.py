@@ -10,8 +10,9 @@ import fakeredis
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import Claim, JobState, JobStore, Keys, make_job
+from push_queue import Claim, JobState, Keys, make_job
 from tests.support.claims import succeed, write_tags
+from tests.support.stores import Stores
 from worker.cleanup import NEEDED, Cleanup
 from worker.source_roots import CHANGED, open_source
 
@@ -25,8 +26,8 @@ async def redis() -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
-def store(redis: Redis) -> JobStore:
-    return JobStore(redis, Keys())
+def stores(redis: Redis) -> Stores:
+    return Stores(redis, Keys())
 
 
 @pytest.fixture
@@ -37,157 +38,157 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def cleanup(store: JobStore, source: Path) -> Cleanup:
-    return Cleanup(store, [source.parent])
+def cleanup(stores: Stores, source: Path) -> Cleanup:
+    return Cleanup(stores.jobs, stores.sources, [source.parent])
 
 
-async def enqueue(store: JobStore, source: Path, *job_ids: str, cleanup: bool = True) -> None:
+async def enqueue(stores: Stores, source: Path, *job_ids: str, cleanup: bool = True) -> None:
     for job_id in job_ids:
         target = f"localhost:15000/{job_id}:1"
         job = make_job(id=job_id, source=str(source), targets=[target], cleanup=cleanup)
-        await store.create(job)
+        await stores.jobs.create(job)
 
 
-async def start(store: JobStore, job_id: str) -> Claim:
-    claim = await store.start(job_id, 0, "worker")
+async def start(stores: Stores, job_id: str) -> Claim:
+    claim = await stores.attempts.start(job_id, 0, "worker")
     assert isinstance(claim, Claim)
     return claim
 
 
-async def push(store: JobStore, cleanup: Cleanup, job_id: str) -> str | None:
+async def push(stores: Stores, cleanup: Cleanup, job_id: str) -> str | None:
     """All of a job but the push itself; gives what became of its source."""
-    claim = await start(store, job_id)
+    claim = await start(stores, job_id)
     with open_source(claim.job.source, cleanup._roots, cleanup=False) as file:
-        await write_tags(store, claim, DIGEST)
+        await write_tags(stores, claim, DIGEST)
         outcome = await cleanup.after_push(claim, file)
-    assert await store.succeed(claim, DIGEST, (), outcome) is JobState.SUCCEEDED
-    assert (await store.status(job_id)).cleanup_outcome == outcome
+    assert await stores.attempts.succeed(claim, DIGEST, (), outcome) is JobState.SUCCEEDED
+    assert (await stores.jobs.status(job_id)).cleanup_outcome == outcome
     return outcome
 
 
 async def test_the_last_of_several_deletes_it(
-    store: JobStore, cleanup: Cleanup, source: Path, redis: Redis
+    stores: Stores, cleanup: Cleanup, source: Path, redis: Redis
 ) -> None:
-    await enqueue(store, source, "a", "b", "c")
-    assert [await push(store, cleanup, job_id) for job_id in "bac"] == [NEEDED, NEEDED, "deleted"]
+    await enqueue(stores, source, "a", "b", "c")
+    assert [await push(stores, cleanup, job_id) for job_id in "bac"] == [NEEDED, NEEDED, "deleted"]
     assert not source.exists()
     assert not await redis.keys("push:source:*") + await redis.keys("push:unwanted:*")
 
 
 async def test_the_last_deletes_what_another_asked_for(
-    store: JobStore, cleanup: Cleanup, source: Path
+    stores: Stores, cleanup: Cleanup, source: Path
 ) -> None:
-    await enqueue(store, source, "a")
-    await enqueue(store, source, "b", cleanup=False)
-    assert await push(store, cleanup, "a") == NEEDED
-    assert await push(store, cleanup, "b") == "deleted"
+    await enqueue(stores, source, "a")
+    await enqueue(stores, source, "b", cleanup=False)
+    assert await push(stores, cleanup, "a") == NEEDED
+    assert await push(stores, cleanup, "b") == "deleted"
     assert not source.exists()
 
 
 async def test_the_next_build_is_not_what_the_last_one_asked_to_delete(
-    store: JobStore, cleanup: Cleanup, source: Path
+    stores: Stores, cleanup: Cleanup, source: Path
 ) -> None:
-    await enqueue(store, source, "a")
-    await enqueue(store, source, "b", cleanup=False)
-    assert await push(store, cleanup, "a") == NEEDED
+    await enqueue(stores, source, "a")
+    await enqueue(stores, source, "b", cleanup=False)
+    assert await push(stores, cleanup, "a") == NEEDED
     source.write_bytes(b"the next build")
-    assert await push(store, cleanup, "b") is None
+    assert await push(stores, cleanup, "b") is None
     assert source.exists()
 
 
 async def test_without_a_wish_nothing_is_deleted(
-    store: JobStore, cleanup: Cleanup, source: Path
+    stores: Stores, cleanup: Cleanup, source: Path
 ) -> None:
-    await enqueue(store, source, "a", cleanup=False)
-    assert await push(store, cleanup, "a") is None
+    await enqueue(stores, source, "a", cleanup=False)
+    assert await push(stores, cleanup, "a") is None
     assert source.exists()
 
 
 @pytest.mark.parametrize("end", ["failed", "cancelled"])
 async def test_a_job_that_ends_badly_deletes_nothing_and_holds_nothing_up(
-    end: str, store: JobStore, cleanup: Cleanup, source: Path, redis: Redis
+    end: str, stores: Stores, cleanup: Cleanup, source: Path, redis: Redis
 ) -> None:
-    await enqueue(store, source, "a", "b")
+    await enqueue(stores, source, "a", "b")
     if end == "failed":
-        await store.fail(await start(store, "a"), "broken", "internal")
+        await stores.attempts.fail(await start(stores, "a"), "broken", "internal")
     else:
-        await store.cancel("a")
+        await stores.jobs.cancel("a")
     await cleanup.after_end("a")
     assert source.exists()
-    assert await push(store, cleanup, "b") == "deleted"
+    assert await push(stores, cleanup, "b") == "deleted"
     assert not await redis.keys("push:source:*")
 
 
 async def test_a_wish_outlives_the_failure_of_the_last(
-    store: JobStore, cleanup: Cleanup, source: Path, redis: Redis
+    stores: Stores, cleanup: Cleanup, source: Path, redis: Redis
 ) -> None:
-    await enqueue(store, source, "a", "b")
-    await push(store, cleanup, "a")
-    await store.fail(await start(store, "b"), "broken", "internal")
+    await enqueue(stores, source, "a", "b")
+    await push(stores, cleanup, "a")
+    await stores.attempts.fail(await start(stores, "b"), "broken", "internal")
     assert source.exists()
     (wish,) = await redis.keys("push:unwanted:*")
     assert await redis.ttl(wish) > 0
-    await store.requeue("b")
-    claim = await store.start("b", 1, "worker")
+    await stores.jobs.requeue("b")
+    claim = await stores.attempts.start("b", 1, "worker")
     assert isinstance(claim, Claim)
     with open_source(str(source), [source.parent], cleanup=True) as file:
-        await write_tags(store, claim, DIGEST)
+        await write_tags(stores, claim, DIGEST)
         assert await cleanup.after_push(claim, file) == "deleted"
 
 
 async def test_a_job_with_targets_left_keeps_its_source(
-    store: JobStore, cleanup: Cleanup, source: Path
+    stores: Stores, cleanup: Cleanup, source: Path
 ) -> None:
-    await enqueue(store, source, "a")
-    claim = await start(store, "a")
+    await enqueue(stores, source, "a")
+    claim = await start(stores, "a")
     with open_source(str(source), [source.parent], cleanup=True) as file:
         assert await cleanup.after_push(claim, file) is None
     assert source.exists()
 
 
 async def test_what_a_dead_worker_has_pushed_is_deleted_by_who_ends_the_job(
-    store: JobStore, cleanup: Cleanup, source: Path
+    stores: Stores, cleanup: Cleanup, source: Path
 ) -> None:
-    await enqueue(store, source, "a")
-    await write_tags(store, await start(store, "a"), DIGEST)
-    assert not isinstance(await store.start("a", 0, "another"), Claim)
+    await enqueue(stores, source, "a")
+    await write_tags(stores, await start(stores, "a"), DIGEST)
+    assert not isinstance(await stores.attempts.start("a", 0, "another"), Claim)
     await cleanup.after_end("a")
-    job = await store.status("a")
+    job = await stores.jobs.status("a")
     assert (job.state, job.cleanup_outcome) == (JobState.SUCCEEDED, "deleted")
     assert not source.exists()
 
 
 async def test_a_tar_that_came_after_the_job_is_kept(
-    store: JobStore, cleanup: Cleanup, source: Path
+    stores: Stores, cleanup: Cleanup, source: Path
 ) -> None:
-    await enqueue(store, source, "a")
-    await succeed(store, await start(store, "a"), DIGEST)
+    await enqueue(stores, source, "a")
+    await succeed(stores, await start(stores, "a"), DIGEST)
     os.utime(source, ns=(0, time.time_ns() + 10**9))
     await cleanup.after_end("a")
-    assert (await store.status("a")).cleanup_outcome == CHANGED
+    assert (await stores.jobs.status("a")).cleanup_outcome == CHANGED
     assert source.exists()
 
 
-async def test_without_roots_nothing_is_asked_or_deleted(store: JobStore, source: Path) -> None:
-    await enqueue(store, source, "a")
-    await succeed(store, await start(store, "a"), DIGEST)
-    await Cleanup(store, ()).after_end("a")
-    assert (await store.status("a")).cleanup_outcome is None
+async def test_without_roots_nothing_is_asked_or_deleted(stores: Stores, source: Path) -> None:
+    await enqueue(stores, source, "a")
+    await succeed(stores, await start(stores, "a"), DIGEST)
+    await Cleanup(stores.jobs, stores.sources, ()).after_end("a")
+    assert (await stores.jobs.status("a")).cleanup_outcome is None
     assert source.exists()
 
 
 async def test_a_rebuild_before_a_retry_is_kept_by_a_job_that_pushes_nothing(
-    store: JobStore, cleanup: Cleanup, source: Path, redis: Redis
+    stores: Stores, cleanup: Cleanup, source: Path, redis: Redis
 ) -> None:
     """Nobody has pushed it: the job is superseded again without opening it."""
-    await enqueue(store, source, "a")
-    await succeed(store, await start(store, "a"), DIGEST)
+    await enqueue(stores, source, "a")
+    await succeed(stores, await start(stores, "a"), DIGEST)
     os.utime(source, ns=(0, time.time_ns() + 10**9))
-    await store.requeue("a")
-    claim = await store.start("a", 1, "worker")
+    await stores.jobs.requeue("a")
+    claim = await stores.attempts.start("a", 1, "worker")
     assert isinstance(claim, Claim)
-    await succeed(store, claim, DIGEST)
+    await succeed(stores, claim, DIGEST)
     await redis.hset("push:job:a", "enqueued_at", "2999-01-01T00:00:00.000Z")
     await cleanup.after_end("a")
-    assert (await store.status("a")).cleanup_outcome == CHANGED
+    assert (await stores.jobs.status("a")).cleanup_outcome == CHANGED
     assert source.exists()

@@ -7,7 +7,7 @@ import fakeredis
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import Keys, RegistryLimits
+from push_queue import Database, Keys, RegistryLimits
 from registry_api_v2_client import (
     RateLimitedError,
     RegistryError,
@@ -39,7 +39,7 @@ async def redis(server: fakeredis.FakeServer) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 def registries(redis: Redis) -> RegistryLimits:
-    return RegistryLimits(redis, Keys(), FLEET)
+    return RegistryLimits(Database(redis, Keys()), FLEET)
 
 
 def worker(

@@ -9,16 +9,14 @@ from arq.connections import ArqRedis
 
 from push_queue import (
     Claim,
-    Dispatch,
     JobState,
-    JobStore,
     Keys,
     Leadership,
-    TagWrites,
     arq_options,
     make_job,
 )
 from tests.support.claims import lose_in_arq
+from tests.support.stores import Stores
 from tests.support.tag_registry import TagRegistry
 from worker import housekeeper as module
 from worker.housekeeper import Housekeeper
@@ -34,42 +32,43 @@ async def redis() -> AsyncIterator[ArqRedis]:
 
 
 @pytest.fixture
-def store(redis: ArqRedis) -> JobStore:
-    return JobStore(redis, KEYS)
+def stores(redis: ArqRedis) -> Stores:
+    return Stores(redis, KEYS)
 
 
 @pytest.fixture
-def housekeeper(redis: ArqRedis, store: JobStore) -> Housekeeper:
-    return housekeeper_of(redis, store)
+def housekeeper(redis: ArqRedis, stores: Stores) -> Housekeeper:
+    return housekeeper_of(redis, stores)
 
 
 def housekeeper_of(
-    redis: ArqRedis, store: JobStore, problems: dict[str, str] | None = None
+    redis: ArqRedis, stores: Stores, problems: dict[str, str] | None = None
 ) -> Housekeeper:
     return Housekeeper(
-        Dispatch(redis, KEYS),
-        store,
-        Leadership(redis, KEYS.housekeeper, 10),
-        TagRepair(TagWrites(redis, KEYS), TagRegistry().client, 15),
+        stores.queue,
+        stores.jobs,
+        stores.records,
+        Leadership(stores.database, 10),
+        TagRepair(stores.writes, TagRegistry().client, 15),
         problems={} if problems is None else problems,
     )
 
 
 async def lost(
-    redis: ArqRedis, store: JobStore, job_id: str, state: JobState = JobState.QUEUED
+    redis: ArqRedis, stores: Stores, job_id: str, state: JobState = JobState.QUEUED
 ) -> None:
     """A job in that state of which arq knows nothing."""
-    await store.create(make_job(id=job_id, source="/a", targets=["localhost:15000/app:1"]))
+    await stores.jobs.create(make_job(id=job_id, source="/a", targets=["localhost:15000/app:1"]))
     await lose_in_arq(redis, KEYS, job_id)
     if state is JobState.QUEUED:
         return
-    claim = await store.start(job_id, 0, "worker-1")
+    claim = await stores.attempts.start(job_id, 0, "worker-1")
     assert isinstance(claim, Claim)
     match state:
         case JobState.RETRYING:
-            await store.retry(claim, "refused", "registry_unavailable", 0)
+            await stores.attempts.retry(claim, "refused", "registry_unavailable", 0)
         case JobState.FAILED:
-            await store.fail(claim, "gone", "name_unknown")
+            await stores.attempts.fail(claim, "gone", "name_unknown")
 
 
 async def in_queue(redis: ArqRedis) -> set[str]:
@@ -78,9 +77,9 @@ async def in_queue(redis: ArqRedis) -> set[str]:
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.RETRYING])
 async def test_a_job_that_is_lost_for_two_rounds_is_enqueued_anew(
-    state: JobState, housekeeper: Housekeeper, store: JobStore, redis: ArqRedis
+    state: JobState, housekeeper: Housekeeper, stores: Stores, redis: ArqRedis
 ) -> None:
-    await lost(redis, store, "job-1", state)
+    await lost(redis, stores, "job-1", state)
     await housekeeper.work()
     assert await in_queue(redis) == set(), "it may just be on its way"
     await housekeeper.work()
@@ -88,22 +87,22 @@ async def test_a_job_that_is_lost_for_two_rounds_is_enqueued_anew(
 
 
 async def test_final_jobs_are_left_alone(
-    housekeeper: Housekeeper, store: JobStore, redis: ArqRedis
+    housekeeper: Housekeeper, stores: Stores, redis: ArqRedis
 ) -> None:
-    await lost(redis, store, "job-1", JobState.FAILED)
-    await lost(redis, store, "job-2")
+    await lost(redis, stores, "job-1", JobState.FAILED)
+    await lost(redis, stores, "job-2")
     await housekeeper.work()
-    await store.cancel("job-2")
+    await stores.jobs.cancel("job-2")
     for _ in range(2):
         await housekeeper.work()
     assert await in_queue(redis) == set()
 
 
 async def test_a_job_that_became_final_while_it_was_found_is_left_alone(
-    housekeeper: Housekeeper, store: JobStore, redis: ArqRedis
+    housekeeper: Housekeeper, stores: Stores, redis: ArqRedis
 ) -> None:
-    await lost(redis, store, "job-1")
-    await store.cancel("job-1")
+    await lost(redis, stores, "job-1")
+    await stores.jobs.cancel("job-1")
     # Its index is behind.
     await redis.zadd(KEYS.jobs_in(JobState.QUEUED), {"job-1": 1})
     for _ in range(2):
@@ -112,10 +111,10 @@ async def test_a_job_that_became_final_while_it_was_found_is_left_alone(
 
 
 async def test_a_job_whose_status_is_gone_stops_nobody(
-    housekeeper: Housekeeper, store: JobStore, redis: ArqRedis
+    housekeeper: Housekeeper, stores: Stores, redis: ArqRedis
 ) -> None:
     for number in range(3):
-        await lost(redis, store, f"job-{number}")
+        await lost(redis, stores, f"job-{number}")
     await redis.delete(KEYS.job("job-0"))
     for _ in range(2):
         await housekeeper.work()
@@ -124,14 +123,14 @@ async def test_a_job_whose_status_is_gone_stops_nobody(
 
 async def test_all_pages_are_searched(
     housekeeper: Housekeeper,
-    store: JobStore,
+    stores: Stores,
     redis: ArqRedis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also behind a page with a job that can never be enqueued."""
     monkeypatch.setattr(module, "_PAGE", 2)
     for number in range(7):
-        await lost(redis, store, f"job-{number}")
+        await lost(redis, stores, f"job-{number}")
     await redis.delete(KEYS.job("job-0"))
     for _ in range(16):
         await housekeeper.work()
@@ -139,7 +138,7 @@ async def test_all_pages_are_searched(
 
 
 async def test_only_the_leader_works(
-    redis: ArqRedis, store: JobStore, monkeypatch: pytest.MonkeyPatch
+    redis: ArqRedis, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_INTERVAL", 0)
     rounds = {"leader": 0, "other": 0}
@@ -152,7 +151,7 @@ async def test_only_the_leader_works(
             if rounds[name] == 5:
                 enough.set()
 
-        keepers[name] = housekeeper_of(redis, store)
+        keepers[name] = housekeeper_of(redis, stores)
         monkeypatch.setattr(keepers[name], "work", work)
     for keeper in keepers.values():
         keeper.start()
@@ -164,28 +163,28 @@ async def test_only_the_leader_works(
 
 
 async def test_a_record_that_makes_no_sense_stops_nobody(
-    housekeeper: Housekeeper, store: JobStore, redis: ArqRedis
+    housekeeper: Housekeeper, stores: Stores, redis: ArqRedis
 ) -> None:
     for number in range(4):
-        await lost(redis, store, f"job-{number}")
+        await lost(redis, stores, f"job-{number}")
     await redis.hset(KEYS.job("job-0"), "targets", "[")
     await redis.hset(KEYS.job("job-0"), "next_attempt_at", "0001-01-01T00:00:00Z")
     await redis.set(KEYS.job("job-1"), "no hash")
     for _ in range(3):
         await housekeeper.work()
     assert await in_queue(redis) == {"job-2", "job-3"}
-    for job in [await store.status("job-0"), await store.status("job-1")]:
+    for job in [await stores.jobs.status("job-0"), await stores.jobs.status("job-1")]:
         assert (job.state, job.error_kind) == (JobState.FAILED, "invalid_job")
-    assert {job.id for job in await store.statuses(JobState.FAILED)} == {"job-0", "job-1"}
+    assert {job.id for job in await stores.jobs.statuses(JobState.FAILED)} == {"job-0", "job-1"}
 
 
 async def test_a_duty_that_fails_costs_the_others_nothing(
-    redis: ArqRedis, store: JobStore, caplog: pytest.LogCaptureFixture
+    redis: ArqRedis, stores: Stores, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     problems: dict[str, str] = {}
-    keeper = housekeeper_of(redis, store, problems)
-    await lost(redis, store, "job-1")
+    keeper = housekeeper_of(redis, stores, problems)
+    await lost(redis, stores, "job-1")
     # So the duty's script is refused.
     await redis.set(KEYS.waited_for, "no set")
     for _ in range(3):

@@ -14,9 +14,8 @@ from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
 
 from push_queue import (
-    Dispatch,
+    Database,
     JobState,
-    JobStore,
     Keys,
     RegistryLimits,
     arq_options,
@@ -33,6 +32,7 @@ from registry_api_v2_client import (
     TagOrder,
 )
 from tests.support.redis_clock import RedisClock
+from tests.support.stores import Stores
 from worker.arq_lease import Lease
 from worker.cleanup import Cleanup
 from worker.fleet_limits import FleetLimits
@@ -79,12 +79,11 @@ class Fleet:
     def __init__(self, redis: ArqRedis, clock: RedisClock) -> None:
         self.redis = redis
         self.clock = clock
-        self.store = JobStore(redis, KEYS, registry_max_uploads=MAX_UPLOADS)
-        self.dispatch = Dispatch(redis, KEYS, MAX_UPLOADS)
+        self.stores = Stores(redis, KEYS, registry_max_uploads=MAX_UPLOADS)
         self.client = Client(clock)
         self.runs = 0
         limits = FleetLimits(
-            RegistryLimits(redis, KEYS, MAX_UPLOADS),
+            self.stores.limits,
             max_uploads=MAX_UPLOADS,
             lease_seconds=LEASE_SECONDS,
             crowded=lambda: False,
@@ -92,11 +91,14 @@ class Fleet:
         self._runtime = Runtime(
             worker_id="worker-1",
             settings=load_settings(),
-            store=self.store,
-            dispatch=self.dispatch,
+            jobs=self.stores.jobs,
+            attempts=self.stores.attempts,
+            sources=self.stores.sources,
+            tag_turns=self.stores.turns,
+            queue=self.stores.queue,
             client=cast(RegistryClient, self.client),
             limits=limits,
-            cleanup=Cleanup(self.store, ()),
+            cleanup=Cleanup(self.stores.jobs, self.stores.sources, ()),
             presence=cast(Presence, SimpleNamespace(running=0)),
             housekeeper=cast(Housekeeper, None),
         )
@@ -108,24 +110,24 @@ class Fleet:
         ids = [f"{name}-{number:04}" for number in range(count)]
         for job_id in ids:
             job = make_job(id=job_id, source=__file__, targets=[f"{registry}/{job_id}:1"], **fields)
-            await self.store.create(job)
+            await self.stores.jobs.create(job)
         return ids
 
     async def second(self) -> None:
-        await self.dispatch.promote()
-        await self.dispatch.release()
-        while taken := await self.dispatch.take(SLOTS, LEASE_SECONDS):
+        await self.stores.queue.promote()
+        await self.stores.queue.release()
+        while taken := await self.stores.queue.take(SLOTS, LEASE_SECONDS):
             for arq_id, score in taken:
                 await self._run(arq_id, score)
         self.clock.advance(1)
 
     async def states(self, ids: Sequence[str]) -> Counter[JobState]:
-        return Counter([(await self.store.status(job_id)).state for job_id in ids])
+        return Counter([(await self.stores.jobs.status(job_id)).state for job_id in ids])
 
     async def _run(self, arq_id: str, score: int) -> None:
         self.runs += 1
         _, job_id, generation = arq_id.split(":")
-        lease = Lease(self.dispatch, arq_id, score, LEASE_SECONDS)
+        lease = Lease(self.stores.queue, arq_id, score, LEASE_SECONDS)
         await lease.take()
         try:
             ctx = {"runtime": self._runtime, "lease": lease, "score": score}
@@ -209,7 +211,7 @@ async def test_jobs_give_up_with_the_error_of_their_registry(
     for _ in range(20):
         await fleet.second()
     assert await fleet.states(ids) == {JobState.FAILED: 20}
-    status = await fleet.store.status(ids[-1])
+    status = await fleet.stores.jobs.status(ids[-1])
     assert (status.error, status.error_kind) == ("refused", "registry_unavailable")
     await fleet.second()
     assert await fleet.redis.keys("*:waiting") == []
@@ -258,7 +260,7 @@ async def test_waiting_jobs_are_in_arq_s_queue(fleet: Fleet, clock: RedisClock) 
     fleet.client.back_at = clock.now + 60
     await fleet.enqueue(AWAY, 3)
     await fleet.second()
-    assert await fleet.dispatch.orphans(JobState.QUEUED, 0, 10) == (3, [])
+    assert await fleet.stores.queue.orphans(JobState.QUEUED, 0, 10) == (3, [])
 
 
 async def test_jobs_that_are_over_are_struck_off_the_list(fleet: Fleet, clock: RedisClock) -> None:
@@ -273,7 +275,7 @@ async def test_jobs_that_are_over_are_struck_off_the_list(fleet: Fleet, clock: R
 
 
 async def test_a_registry_without_room_wakes_none(fleet: Fleet, clock: RedisClock) -> None:
-    limits = RegistryLimits(fleet.redis, KEYS, MAX_UPLOADS)
+    limits = RegistryLimits(Database(fleet.redis, KEYS), MAX_UPLOADS)
     for number in range(MAX_UPLOADS):
         await limits.take_slot(WELL, str(number), 3600)
     ids = await fleet.enqueue(WELL, 10)

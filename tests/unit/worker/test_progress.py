@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from push_queue import BlobStatus, Claim, JobStore, RedisUnavailableError, Signal, make_job
+from push_queue import Attempts, BlobStatus, Claim, RedisUnavailableError, Signal, make_job
 from registry_api_v2_client import BlobProgress, BlobState
 from worker import progress
 from worker.progress import ProgressReporter
@@ -33,7 +33,7 @@ class Written:
 
 @dataclass
 class Store:
-    """Takes what a job store takes, answers by script, then that all is well."""
+    """Takes what ``Attempts`` take, answers by script, then that all is well."""
 
     answers: list[Signal | Exception] = field(default_factory=list)
     written: list[Written] = field(default_factory=list)
@@ -66,7 +66,7 @@ def store() -> Store:
 
 @pytest.fixture
 def reporter(store: Store) -> ProgressReporter:
-    return ProgressReporter(cast(JobStore, store), CLAIM)
+    return ProgressReporter(cast(Attempts, store), CLAIM)
 
 
 @pytest.fixture

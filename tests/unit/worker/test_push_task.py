@@ -17,10 +17,10 @@ from arq.worker import RetryJob
 from redis.asyncio import Redis
 
 from push_queue import (
+    ArqQueue,
     Claim,
-    Dispatch,
+    Database,
     JobState,
-    JobStore,
     Keys,
     Outcome,
     RedisRefusedError,
@@ -42,6 +42,7 @@ from registry_api_v2_client import (
     TagOrder,
 )
 from tests.support.claims import succeed
+from tests.support.stores import Stores
 from worker import progress, push_task
 from worker.cleanup import Cleanup
 from worker.errors import DeferError
@@ -109,8 +110,8 @@ async def redis(server: fakeredis.FakeServer) -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
-def store(redis: Redis) -> JobStore:
-    return JobStore(redis, Keys("push"))
+def stores(redis: Redis) -> Stores:
+    return Stores(redis, Keys("push"))
 
 
 @pytest.fixture
@@ -119,9 +120,9 @@ def client() -> Client:
 
 
 @pytest.fixture
-def runtime(redis: Redis, store: JobStore, client: Client) -> Runtime:
+def runtime(redis: Redis, stores: Stores, client: Client) -> Runtime:
     limits = FleetLimits(
-        RegistryLimits(redis, Keys(), 10),
+        RegistryLimits(Database(redis, Keys()), 10),
         max_uploads=10,
         lease_seconds=15,
         crowded=lambda: False,
@@ -129,10 +130,13 @@ def runtime(redis: Redis, store: JobStore, client: Client) -> Runtime:
     return Runtime(
         worker_id="worker-1",
         settings=load_settings(),
-        store=store,
-        dispatch=cast(Dispatch, None),
+        jobs=stores.jobs,
+        attempts=stores.attempts,
+        sources=stores.sources,
+        tag_turns=stores.turns,
+        queue=cast(ArqQueue, None),
         client=cast(RegistryClient, client),
-        cleanup=Cleanup(store, ()),
+        cleanup=Cleanup(stores.jobs, stores.sources, ()),
         limits=limits,
         presence=cast(Presence, SimpleNamespace(running=0)),
         housekeeper=cast(Housekeeper, None),
@@ -148,10 +152,10 @@ class Refusals:
 
 
 @pytest.fixture
-def refusals(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> Refusals:
+def refusals(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Refusals:
     monkeypatch.setattr(push_task, "_SETTLE_AGAIN_SECONDS", 0.0)
     refusals = Refusals()
-    settle = store._settle
+    settle = stores.attempts._settle
 
     async def settle_or_refuse(*args: Any, **kwargs: Any) -> JobState | None:
         if refusals.count:
@@ -161,12 +165,12 @@ def refusals(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> Refusals:
             raise RedisRefusedError("out of memory")
         return await settle(*args, **kwargs)
 
-    monkeypatch.setattr(store, "_settle", settle_or_refuse)
+    monkeypatch.setattr(stores.attempts, "_settle", settle_or_refuse)
     return refusals
 
 
-async def enqueue(store: JobStore, **fields: Any) -> None:
-    await store.create(make_job(id="job-1", source=__file__, targets=TARGETS, **fields))
+async def enqueue(stores: Stores, **fields: Any) -> None:
+    await stores.jobs.create(make_job(id="job-1", source=__file__, targets=TARGETS, **fields))
 
 
 class LeaseDouble:
@@ -186,14 +190,16 @@ async def run(runtime: Runtime, generation: int = 0, lease: LeaseDouble | None =
     await push_image(ctx, "job-1", generation)
 
 
-async def ended(store: JobStore) -> list[tuple[Outcome, str | None]]:
-    return [(attempt.outcome, attempt.error_kind) for attempt in await store.attempts("job-1")]
+async def ended(stores: Stores) -> list[tuple[Outcome, str | None]]:
+    return [
+        (attempt.outcome, attempt.error_kind) for attempt in await stores.jobs.attempts("job-1")
+    ]
 
 
-async def test_a_push_that_succeeds(runtime: Runtime, store: JobStore, client: Client) -> None:
-    await enqueue(store)
+async def test_a_push_that_succeeds(runtime: Runtime, stores: Stores, client: Client) -> None:
+    await enqueue(stores)
     await run(runtime)
-    job = await store.status("job-1")
+    job = await stores.jobs.status("job-1")
     assert (job.state, job.digest) == (JobState.SUCCEEDED, DIGEST)
     assert [(result.target, result.digest) for result in job.results] == [
         (target, DIGEST) for target in TARGETS
@@ -205,46 +211,46 @@ async def test_a_push_that_succeeds(runtime: Runtime, store: JobStore, client: C
 
 @pytest.mark.parametrize("job_id", ["job-1", "never enqueued"])
 async def test_nothing_to_run_is_not_run(
-    job_id: str, runtime: Runtime, store: JobStore, client: Client
+    job_id: str, runtime: Runtime, stores: Stores, client: Client
 ) -> None:
-    await enqueue(store)
-    await store.cancel("job-1")
+    await enqueue(stores)
+    await stores.jobs.cancel("job-1")
     await push_image({"runtime": runtime, "score": 0}, job_id, 0)
     assert client.pushes == []
 
 
 async def test_a_permanent_error_fails_the_job_and_closes_its_uploads(
-    runtime: Runtime, store: JobStore, client: Client
+    runtime: Runtime, stores: Stores, client: Client
 ) -> None:
-    await enqueue(store)
+    await enqueue(stores)
     client.outcome = ArchiveDigestError("layer.tar has another digest")
     await run(runtime)
-    job = await store.status("job-1")
+    job = await stores.jobs.status("job-1")
     assert (job.state, job.error_kind) == (JobState.FAILED, "archive_digest_mismatch")
     assert job.error == "layer.tar has another digest"
     assert client.abandoned == 1
 
 
 async def test_a_passing_error_is_tried_again_and_leaves_its_uploads(
-    runtime: Runtime, store: JobStore, client: Client
+    runtime: Runtime, stores: Stores, client: Client
 ) -> None:
-    await enqueue(store, max_attempts=2)
+    await enqueue(stores, max_attempts=2)
     client.outcome = ServerError("no answer", status=500)
     with pytest.raises(Retry):
         await run(runtime)
-    job = await store.status("job-1")
+    job = await stores.jobs.status("job-1")
     assert (job.state, job.error) == (JobState.RETRYING, "no answer")
     assert client.abandoned == 0
     await run(runtime)
-    assert (await store.status("job-1")).state is JobState.FAILED
-    assert await ended(store) == [(Outcome.FAILED, "registry_unavailable")] * 2
+    assert (await stores.jobs.status("job-1")).state is JobState.FAILED
+    assert await ended(stores) == [(Outcome.FAILED, "registry_unavailable")] * 2
     assert client.abandoned == 1, "by the last attempt"
 
 
 async def test_the_wait_is_at_least_what_the_registry_asks_for(
-    runtime: Runtime, store: JobStore, client: Client
+    runtime: Runtime, stores: Stores, client: Client
 ) -> None:
-    await enqueue(store)
+    await enqueue(stores)
     client.outcome = RateLimitedError("slow down", status=429, retry_after=600.0)
     lease = LeaseDouble()
     with pytest.raises(Retry):
@@ -254,12 +260,12 @@ async def test_the_wait_is_at_least_what_the_registry_asks_for(
 
 
 async def test_an_error_nobody_thought_of_fails_the_job_without_its_details(
-    runtime: Runtime, store: JobStore, client: Client, caplog: pytest.LogCaptureFixture
+    runtime: Runtime, stores: Stores, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await enqueue(store)
+    await enqueue(stores)
     client.outcome = ZeroDivisionError("a secret detail")
     await run(runtime)
-    job = await store.status("job-1")
+    job = await stores.jobs.status("job-1")
     assert (job.state, job.error_kind) == (JobState.FAILED, "internal")
     assert "secret" not in (job.error or "")
     assert "ZeroDivisionError" in caplog.text
@@ -267,54 +273,54 @@ async def test_an_error_nobody_thought_of_fails_the_job_without_its_details(
 
 
 async def test_a_cancelled_job_stops_and_closes_its_uploads(
-    runtime: Runtime, store: JobStore, client: Client, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, stores: Stores, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "_WRITE_SECONDS", 0.0)
-    await enqueue(store)
+    await enqueue(stores)
     client.hangs = True
     running = asyncio.create_task(run(runtime))
     await client.started.wait()
-    await store.cancel("job-1")
+    await stores.jobs.cancel("job-1")
     async with asyncio.timeout(5):
         await running
-    assert (await store.status("job-1")).state is JobState.CANCELLED
-    assert await ended(store) == [(Outcome.CANCELLED, None)]
+    assert (await stores.jobs.status("job-1")).state is JobState.CANCELLED
+    assert await ended(stores) == [(Outcome.CANCELLED, None)]
     assert client.stopped
     assert client.abandoned == 1
 
 
 async def test_a_job_that_another_worker_has_taken_is_left_to_it(
-    runtime: Runtime, store: JobStore, client: Client, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, stores: Stores, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "_WRITE_SECONDS", 0.0)
-    await enqueue(store)
+    await enqueue(stores)
     client.hangs = True
     lease = LeaseDouble()
     running = asyncio.create_task(run(runtime, lease=lease))
     await client.started.wait()
-    assert await store.start("job-1", 0, "worker-2")
+    assert await stores.attempts.start("job-1", 0, "worker-2")
     with pytest.raises(RetryJob):
         async with asyncio.timeout(5):
             await running
     assert lease.lost, "arq's records of the job are the other worker's"
-    job = await store.status("job-1")
+    job = await stores.jobs.status("job-1")
     assert (job.state, job.worker) == (JobState.RUNNING, "worker-2")
     assert client.stopped
     assert client.abandoned == 0, "the other one goes on with the upload"
 
 
 async def test_a_worker_that_stops_hands_the_job_back_and_leaves_its_uploads(
-    runtime: Runtime, store: JobStore, client: Client
+    runtime: Runtime, stores: Stores, client: Client
 ) -> None:
-    await enqueue(store, max_attempts=1)
+    await enqueue(stores, max_attempts=1)
     client.hangs = True
     running = asyncio.create_task(run(runtime))
     await client.started.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert (await store.status("job-1")).state is JobState.QUEUED
-    assert await ended(store) == [(Outcome.RELEASED, None)]
+    assert (await stores.jobs.status("job-1")).state is JobState.QUEUED
+    assert await ended(stores) == [(Outcome.RELEASED, None)]
     assert client.stopped
     assert client.abandoned == 0
     assert runtime.presence.running == 0
@@ -334,28 +340,28 @@ async def test_an_outcome_that_redis_does_not_take_is_written_when_it_does(
     outcome: BaseException | None,
     state: JobState,
     runtime: Runtime,
-    store: JobStore,
+    stores: Stores,
     client: Client,
     refusals: Refusals,
 ) -> None:
-    await enqueue(store, max_attempts=1)
+    await enqueue(stores, max_attempts=1)
     client.outcome = outcome
     refusals.count = 3
     with suppress(Retry):
         await run(runtime)
-    job = await store.status("job-1")
+    job = await stores.jobs.status("job-1")
     assert (job.state, refusals.count) == (state, 0)
     assert len(client.pushes) == 1
 
 
 async def test_an_outcome_that_comes_too_late_is_left_to_who_has_the_job_now(
-    runtime: Runtime, store: JobStore, client: Client, refusals: Refusals
+    runtime: Runtime, stores: Stores, client: Client, refusals: Refusals
 ) -> None:
-    await enqueue(store)
+    await enqueue(stores)
     client.outcome = ArchiveDigestError("bad")
 
     async def take_over() -> None:
-        assert await store.start("job-1", 0, "worker-2")
+        assert await stores.attempts.start("job-1", 0, "worker-2")
 
     refusals.count = 1
     refusals.before_the_last = take_over
@@ -363,13 +369,13 @@ async def test_an_outcome_that_comes_too_late_is_left_to_who_has_the_job_now(
     with pytest.raises(RetryJob):
         await run(runtime, lease=lease)
     assert lease.lost
-    assert (await store.status("job-1")).worker == "worker-2"
+    assert (await stores.jobs.status("job-1")).worker == "worker-2"
 
 
 async def test_a_job_that_cannot_be_started_without_redis_is_tried_again(
-    runtime: Runtime, store: JobStore, client: Client, server: fakeredis.FakeServer
+    runtime: Runtime, stores: Stores, client: Client, server: fakeredis.FakeServer
 ) -> None:
-    await enqueue(store)
+    await enqueue(stores)
     server.connected = False
     with pytest.raises(Retry):
         await run(runtime)
@@ -395,17 +401,17 @@ def away(error: RegistryError, retry_after: float | None = None) -> RegistryErro
     ],
 )
 async def test_a_registry_that_is_away_uses_up_no_attempt(
-    error: RegistryError, runtime: Runtime, redis: Redis, store: JobStore, client: Client
+    error: RegistryError, runtime: Runtime, redis: Redis, stores: Stores, client: Client
 ) -> None:
-    await enqueue(store, max_attempts=1)
+    await enqueue(stores, max_attempts=1)
     client.outcome = error
     lease = LeaseDouble()
     with pytest.raises(Retry):
         await run(runtime, lease=lease)
     assert lease.delay == 0, "to wait where the jobs of that registry do"
-    job = await store.status("job-1")
+    job = await stores.jobs.status("job-1")
     assert (job.state, job.attempt, job.waiting_for) == (JobState.QUEUED, 0, str(error))
-    assert await ended(store) == [(Outcome.DEFERRED, error.kind)]
+    assert await ended(stores) == [(Outcome.DEFERRED, error.kind)]
     assert client.abandoned == 0
     with pytest.raises(Retry):
         await run(runtime)
@@ -418,77 +424,77 @@ async def test_a_registry_that_is_away_uses_up_no_attempt(
     "error", [DeniedError("denied", status=403), ServerError("internal error", status=500)]
 )
 async def test_a_registry_that_answers_with_an_error_is_not_away(
-    error: RegistryError, runtime: Runtime, redis: Redis, store: JobStore, client: Client
+    error: RegistryError, runtime: Runtime, redis: Redis, stores: Stores, client: Client
 ) -> None:
     await runtime.limits.leave_alone(away(RegistryUnavailableError("no answer")))
     await redis.hset(Keys().pause(HOST), "until", 0)
-    await enqueue(store)
+    await enqueue(stores)
     client.outcome = away(error)
     with suppress(Retry):
         await run(runtime)
-    assert (await store.attempts("job-1"))[0].outcome is Outcome.FAILED
+    assert (await stores.jobs.attempts("job-1"))[0].outcome is Outcome.FAILED
     assert not await redis.exists(Keys().pause(HOST))
 
 
 async def test_a_job_that_has_waited_long_enough_fails_and_closes_its_uploads(
-    runtime: Runtime, redis: Redis, store: JobStore, client: Client
+    runtime: Runtime, redis: Redis, stores: Stores, client: Client
 ) -> None:
-    await enqueue(store)
+    await enqueue(stores)
     await redis.hset(Keys().job("job-1"), "give_up_at", "2026-01-01T00:00:00.000Z")
     client.outcome = away(RegistryUnavailableError("no answer"))
     await run(runtime)
-    job = await store.status("job-1")
+    job = await stores.jobs.status("job-1")
     assert (job.state, job.error) == (JobState.FAILED, "no answer")
     assert client.abandoned == 1
 
 
 async def test_a_push_without_a_slot_waits_in_the_queue(
-    runtime: Runtime, store: JobStore, client: Client
+    runtime: Runtime, stores: Stores, client: Client
 ) -> None:
-    await enqueue(store)
+    await enqueue(stores)
     client.outcome = DeferError("all slots are taken", 7)
     lease = LeaseDouble()
     with pytest.raises(Retry):
         await run(runtime, lease=lease)
     assert lease.delay == 7
-    job = await store.status("job-1")
+    job = await stores.jobs.status("job-1")
     assert (job.state, job.attempt, job.give_up_at) == (JobState.QUEUED, 0, None)
     assert job.waiting_for == "all slots are taken"
 
 
 async def test_a_turn_that_redis_refuses_is_no_failure_of_the_push(
-    runtime: Runtime, store: JobStore, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(*_: Any) -> None:
         raise RedisRefusedError("out of memory")
 
-    await enqueue(store)
-    monkeypatch.setattr(store, "take_turn", refuse)
+    await enqueue(stores)
+    monkeypatch.setattr(stores.turns, "take", refuse)
     with pytest.raises(Retry):
         await run(runtime)
-    job = await store.status("job-1")
+    job = await stores.jobs.status("job-1")
     assert (job.state, job.attempt, job.waiting_for) == (JobState.QUEUED, 0, "out of memory")
 
 
 async def test_only_the_targets_that_can_be_tried_are_pushed(
-    runtime: Runtime, redis: Redis, store: JobStore, client: Client
+    runtime: Runtime, redis: Redis, stores: Stores, client: Client
 ) -> None:
     there = "other:5000/app:1"
-    await store.create(make_job(id="job-1", source=__file__, targets=[TARGETS[0], there]))
-    await RegistryLimits(redis, Keys(), 1).pause("localhost:15000", "no answer", 60)
+    await stores.jobs.create(make_job(id="job-1", source=__file__, targets=[TARGETS[0], there]))
+    await RegistryLimits(Database(redis, Keys()), 1).pause("localhost:15000", "no answer", 60)
     with pytest.raises(Retry):
         await run(runtime)
     assert client.pushes == [[there]]
-    assert (await store.status("job-1")).state is JobState.QUEUED
+    assert (await stores.jobs.status("job-1")).state is JobState.QUEUED
 
 
 async def test_a_target_that_is_not_allowed_fails_the_job_before_anything_is_read(
-    runtime: Runtime, store: JobStore, client: Client
+    runtime: Runtime, stores: Stores, client: Client
 ) -> None:
-    await store.create(make_job(id="job-1", source="/not-there.tar", targets=TARGETS))
+    await stores.jobs.create(make_job(id="job-1", source="/not-there.tar", targets=TARGETS))
     settings = runtime.settings.model_copy(update={"targets": ("localhost:15000/team/*",)})
     await run(dataclasses.replace(runtime, settings=settings))
-    job = await store.status("job-1")
+    job = await stores.jobs.status("job-1")
     assert (job.state, job.error_kind) == (JobState.FAILED, "target_not_allowed")
     assert "localhost:15000/app " in (job.error or "")
     assert client.pushes == []
@@ -497,12 +503,12 @@ async def test_a_target_that_is_not_allowed_fails_the_job_before_anything_is_rea
 # Deleting the source
 
 
-async def supersede(store: JobStore) -> None:
+async def supersede(stores: Stores) -> None:
     """A job enqueued later writes all the tags."""
-    await store.create(make_job(id="newer", source="/a", targets=TARGETS))
-    claim = await store.start("newer", 0, "worker-2")
+    await stores.jobs.create(make_job(id="newer", source="/a", targets=TARGETS))
+    claim = await stores.attempts.start("newer", 0, "worker-2")
     assert isinstance(claim, Claim)
-    await succeed(store, claim, "sha256:newer")
+    await succeed(stores, claim, "sha256:newer")
 
 
 @pytest.mark.parametrize(
@@ -520,7 +526,7 @@ async def test_the_source_is_deleted_unless_the_push_failed(
     state: JobState,
     kept: bool,
     runtime: Runtime,
-    store: JobStore,
+    stores: Stores,
     client: Client,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -529,33 +535,35 @@ async def test_the_source_is_deleted_unless_the_push_failed(
     source.touch()
     settings = runtime.settings.model_copy(update={"source_roots": (tmp_path,)})
     cleanup = how != "without cleanup"
-    await store.create(make_job(id="job-1", source=str(source), targets=TARGETS, cleanup=cleanup))
+    await stores.jobs.create(
+        make_job(id="job-1", source=str(source), targets=TARGETS, cleanup=cleanup)
+    )
     if how == "failed":
         client.outcome = ArchiveDigestError("layer.tar has another digest")
     if how == "superseded before":
-        await supersede(store)
+        await supersede(stores)
     push = client.push
 
     async def push_late(*args: Any, **kwargs: Any) -> PushedImage:
         if how == "superseded":
-            await supersede(store)
+            await supersede(stores)
         return await push(*args, **kwargs)
 
     monkeypatch.setattr(client, "push", push_late)
-    cleanup_of = Cleanup(store, settings.source_roots)
+    cleanup_of = Cleanup(stores.jobs, stores.sources, settings.source_roots)
     await run(dataclasses.replace(runtime, settings=settings, cleanup=cleanup_of))
-    job = await store.status("job-1")
+    job = await stores.jobs.status("job-1")
     assert job.state is state
     assert source.exists() is kept
     assert job.cleanup_outcome == (None if kept else "deleted")
 
 
 async def fail_once(
-    runtime: Runtime, store: JobStore, client: Client, source: Path, **fields: Any
+    runtime: Runtime, stores: Stores, client: Client, source: Path, **fields: Any
 ) -> None:
     """The job's first attempt opens the tar, and then something fails."""
     source.write_bytes(b"a tar")
-    await store.create(make_job(id="job-1", source=str(source), targets=TARGETS, **fields))
+    await stores.jobs.create(make_job(id="job-1", source=str(source), targets=TARGETS, **fields))
     client.outcome = ServerError("no answer", status=500)
     with suppress(Retry):
         await run(runtime)
@@ -563,39 +571,41 @@ async def fail_once(
 
 
 async def test_a_tar_that_is_replaced_between_attempts_is_not_pushed(
-    runtime: Runtime, store: JobStore, client: Client, tmp_path: Path
+    runtime: Runtime, stores: Stores, client: Client, tmp_path: Path
 ) -> None:
     source = tmp_path / "app.tar"
-    await fail_once(runtime, store, client, source)
+    await fail_once(runtime, stores, client, source)
     source.write_bytes(b"the next build")
     await run(runtime)
-    job = await store.status("job-1")
+    job = await stores.jobs.status("job-1")
     assert (job.state, job.error_kind) == (JobState.FAILED, "source_changed")
     assert "push-queue retry job-1" in (job.error or "")
     assert len(client.pushes) == 1
-    await store.requeue("job-1")
+    await stores.jobs.requeue("job-1")
     await run(runtime, generation=1)
-    assert (await store.status("job-1")).state is JobState.SUCCEEDED, "retry takes what is there"
+    assert (await stores.jobs.status("job-1")).state is JobState.SUCCEEDED, (
+        "retry takes what is there"
+    )
 
 
 async def test_a_retry_of_another_failure_takes_the_tar_that_is_there(
-    runtime: Runtime, store: JobStore, client: Client, tmp_path: Path
+    runtime: Runtime, stores: Stores, client: Client, tmp_path: Path
 ) -> None:
     source = tmp_path / "app.tar"
-    await fail_once(runtime, store, client, source, max_attempts=1)
-    assert (await store.status("job-1")).state is JobState.FAILED
+    await fail_once(runtime, stores, client, source, max_attempts=1)
+    assert (await stores.jobs.status("job-1")).state is JobState.FAILED
     source.write_bytes(b"the next build")
-    await store.requeue("job-1")
+    await stores.jobs.requeue("job-1")
     await run(runtime, generation=1)
-    assert (await store.status("job-1")).state is JobState.SUCCEEDED
+    assert (await stores.jobs.status("job-1")).state is JobState.SUCCEEDED
 
 
 async def test_another_number_of_the_same_tar_is_no_change(
-    runtime: Runtime, store: JobStore, client: Client, tmp_path: Path
+    runtime: Runtime, stores: Stores, client: Client, tmp_path: Path
 ) -> None:
     """As hosts see it that give the files of a network file system numbers of their own."""
     source = tmp_path / "app.tar"
-    await fail_once(runtime, store, client, source)
+    await fail_once(runtime, stores, client, source)
     seen = source.stat()
     copy = tmp_path / "copy"
     copy.write_bytes(source.read_bytes())
@@ -603,4 +613,4 @@ async def test_another_number_of_the_same_tar_is_no_change(
     copy.rename(source)
     assert source.stat().st_ino != seen.st_ino
     await run(runtime)
-    assert (await store.status("job-1")).state is JobState.SUCCEEDED
+    assert (await stores.jobs.status("job-1")).state is JobState.SUCCEEDED

@@ -9,7 +9,7 @@ import fakeredis
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import Keys
+from push_queue import Database, Keys
 from registry_api_v2_client import BlobInfo, BlobLedger
 from tests.support.waiting import becomes
 from worker.redis_ledger import RedisLedger
@@ -45,13 +45,13 @@ def keys() -> Keys:
 
 @pytest.fixture
 def ledger(redis: Redis, keys: Keys) -> RedisLedger:
-    return RedisLedger(redis, keys, CLAIM_SECONDS)
+    return RedisLedger(Database(redis, keys), CLAIM_SECONDS)
 
 
 @pytest.fixture
 def elsewhere(redis: Redis, keys: Keys) -> RedisLedger:
     """Another worker's ledger."""
-    return RedisLedger(redis, keys, CLAIM_SECONDS)
+    return RedisLedger(Database(redis, keys), CLAIM_SECONDS)
 
 
 # Knowledge
@@ -144,7 +144,7 @@ async def test_an_entry_of_another_version_is_not_known(
 
 async def test_a_claim_is_held_by_one_of_the_fleet(redis: Redis, keys: Keys) -> None:
     holders = most = refusals = 0
-    ledgers = [RedisLedger(redis, keys, CLAIM_SECONDS) for _ in range(3)]
+    ledgers = [RedisLedger(Database(redis, keys), CLAIM_SECONDS) for _ in range(3)]
 
     async def work(ledger: RedisLedger) -> None:
         nonlocal holders, most, refusals
@@ -244,7 +244,7 @@ async def test_a_dead_holder_s_claim_frees_itself(
 
 async def test_a_claim_outlives_its_lease_while_it_is_held(redis: Redis, keys: Keys) -> None:
     name = keys.claim(REGISTRY, KEY)
-    async with RedisLedger(redis, keys, claim_seconds=1).claim(REGISTRY, KEY, LARGE):
+    async with RedisLedger(Database(redis, keys), claim_seconds=1).claim(REGISTRY, KEY, LARGE):
         assert 0 < await redis.pttl(name) <= 1000
         await redis.pexpire(name, 600)
 
@@ -258,7 +258,7 @@ async def test_a_claim_that_was_lost_is_not_taken_from_its_next_holder(
     redis: Redis, keys: Keys
 ) -> None:
     name = keys.claim(REGISTRY, KEY)
-    async with RedisLedger(redis, keys, claim_seconds=1).claim(REGISTRY, KEY, LARGE):
+    async with RedisLedger(Database(redis, keys), claim_seconds=1).claim(REGISTRY, KEY, LARGE):
         await redis.set(name, "another's", px=60_000)
     assert await redis.get(name) == b"another's"
 
@@ -287,11 +287,11 @@ CALLS: dict[str, tuple[Callable[[BlobLedger], Awaitable[Any]], Any]] = {
 @pytest.mark.parametrize("name", CALLS)
 async def test_without_redis_nothing_is_known(name: str, lost_redis: Redis, keys: Keys) -> None:
     call, expected = CALLS[name]
-    assert await call(RedisLedger(lost_redis, keys, CLAIM_SECONDS)) == expected
+    assert await call(RedisLedger(Database(lost_redis, keys), CLAIM_SECONDS)) == expected
 
 
 async def test_without_redis_everybody_may_upload(lost_redis: Redis, keys: Keys) -> None:
-    one, two = (RedisLedger(lost_redis, keys, CLAIM_SECONDS) for _ in range(2))
+    one, two = (RedisLedger(Database(lost_redis, keys), CLAIM_SECONDS) for _ in range(2))
     async with (
         asyncio.timeout(5),
         one.claim(REGISTRY, KEY, LARGE) as first,
@@ -303,7 +303,7 @@ async def test_without_redis_everybody_may_upload(lost_redis: Redis, keys: Keys)
 async def test_it_is_said_in_one_line_that_redis_is_away(
     lost_redis: Redis, keys: Keys, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await RedisLedger(lost_redis, keys, CLAIM_SECONDS).encoded(KEY)
+    await RedisLedger(Database(lost_redis, keys), CLAIM_SECONDS).encoded(KEY)
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert "\n" not in record.getMessage()

@@ -7,9 +7,10 @@ import fakeredis
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import Claim, JobStore, Keys, TagWrite, TagWrites, Turn, UnsettledTag, make_job
+from push_queue import Claim, Database, Keys, TagWrite, TagWrites, Turn, UnsettledTag, make_job
 from registry_api_v2_client import DeniedError, ManifestUnknownError, RegistryUnavailableError
 from tests.support.claims import TURN_SECONDS, succeed
+from tests.support.stores import Stores
 from tests.support.tag_registry import TagRegistry
 from tests.support.waiting import becomes
 from worker import tag_repair as module
@@ -29,13 +30,13 @@ async def redis() -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
-def store(redis: Redis) -> JobStore:
-    return JobStore(redis, KEYS)
+def stores(redis: Redis) -> Stores:
+    return Stores(redis, KEYS)
 
 
 @pytest.fixture
 def writes(redis: Redis) -> TagWrites:
-    return TagWrites(redis, KEYS)
+    return TagWrites(Database(redis, KEYS))
 
 
 @pytest.fixture
@@ -51,26 +52,26 @@ async def repair(writes: TagWrites, registry: TagRegistry) -> AsyncIterator[TagR
 
 
 @pytest.fixture
-async def overtaken(store: JobStore, redis: Redis) -> TagWrite:
+async def overtaken(stores: Stores, redis: Redis) -> TagWrite:
     """The write of a worker that died in its turn; a newer job has written the tag since."""
-    write = await left_over(store, redis, "old", OLD)
-    await succeed(store, await start(store, "new"), NEW)
+    write = await left_over(stores, redis, "old", OLD)
+    await succeed(stores, await start(stores, "new"), NEW)
     return write
 
 
-async def start(store: JobStore, job_id: str, tag: str = TAG) -> Claim:
-    await store.create(make_job(id=job_id, source="/a", targets=[tag]))
-    claim = await store.start(job_id, 0, "worker")
+async def start(stores: Stores, job_id: str, tag: str = TAG) -> Claim:
+    await stores.jobs.create(make_job(id=job_id, source="/a", targets=[tag]))
+    claim = await stores.attempts.start(job_id, 0, "worker")
     assert isinstance(claim, Claim)
     return claim
 
 
 async def left_over(
-    store: JobStore, redis: Redis, job_id: str, digest: str, tag: str = TAG
+    stores: Stores, redis: Redis, job_id: str, digest: str, tag: str = TAG
 ) -> TagWrite:
-    claim = await start(store, job_id, tag)
+    claim = await start(stores, job_id, tag)
     write = TagWrite(tag, digest, claim.sequence)
-    assert await store.take_turn(claim, write, TURN_SECONDS) is Turn.WRITE
+    assert await stores.turns.take(claim, write, TURN_SECONDS) is Turn.WRITE
     await redis.delete(KEYS.tag_writer(tag))
     return write
 
@@ -121,24 +122,24 @@ async def test_what_is_not_outdated_is_left_alone(
 
 
 async def test_an_older_image_is_not_put_back(
-    store: JobStore, redis: Redis, writes: TagWrites, repair: TagRepair, registry: TagRegistry
+    stores: Stores, redis: Redis, writes: TagWrites, repair: TagRepair, registry: TagRegistry
 ) -> None:
     """The newest job has not ended its turn, and will write the tag again."""
-    old = await start(store, "old")
-    await left_over(store, redis, "new", NEW)
-    await succeed(store, old, OLD)
+    old = await start(stores, "old")
+    await left_over(stores, redis, "new", NEW)
+    await succeed(stores, old, OLD)
     registry.tags[TAG] = NEW
     await repair.settle(await the_only(writes))
     assert registry.puts == []
 
 
 async def test_what_a_job_wrote_before_it_read_another_archive_is_outdated(
-    store: JobStore, redis: Redis, writes: TagWrites, repair: TagRepair, registry: TagRegistry
+    stores: Stores, redis: Redis, writes: TagWrites, repair: TagRepair, registry: TagRegistry
 ) -> None:
-    await left_over(store, redis, "job", OLD)
-    claim = await store.start("job", 0, "worker")
+    await left_over(stores, redis, "job", OLD)
+    claim = await stores.attempts.start("job", 0, "worker")
     assert isinstance(claim, Claim)
-    await succeed(store, claim, NEW)
+    await succeed(stores, claim, NEW)
     registry.tags[TAG] = OLD
     await repair.settle(await the_only(writes))
     assert registry.tags[TAG] == NEW
@@ -170,13 +171,13 @@ async def test_a_write_whose_time_is_prolonged_meanwhile_is_not_forgotten(
 
 
 async def test_without_a_newer_image_the_registry_is_not_asked(
-    store: JobStore, redis: Redis, writes: TagWrites, repair: TagRepair, registry: TagRegistry
+    stores: Stores, redis: Redis, writes: TagWrites, repair: TagRepair, registry: TagRegistry
 ) -> None:
     """The first write of all is one, and that of a job which has written the tag after all."""
     registry.fails = AssertionError("it is asked")
-    write = await left_over(store, redis, "first", OLD)
+    write = await left_over(stores, redis, "first", OLD)
     await repair.settle(await the_only(writes))
-    await succeed(store, await start(store, "again"), OLD)
+    await succeed(stores, await start(stores, "again"), OLD)
     await repair.settle(await the_only(writes))
     assert await noted(redis) == {OLD}
     await is_over(redis, write)
@@ -185,34 +186,34 @@ async def test_without_a_newer_image_the_registry_is_not_asked(
 
 
 async def test_a_tag_that_is_being_written_waits(
-    overtaken: TagWrite, store: JobStore, writes: TagWrites
+    overtaken: TagWrite, stores: Stores, writes: TagWrites
 ) -> None:
-    await is_writing(store)
+    await is_writing(stores)
     assert await writes.unsettled() == []
 
 
-async def writes_since(store: JobStore) -> None:
-    await succeed(store, await start(store, "third"), "sha256:third")
+async def writes_since(stores: Stores) -> None:
+    await succeed(stores, await start(stores, "third"), "sha256:third")
 
 
-async def is_writing(store: JobStore) -> None:
-    claim = await start(store, "third")
+async def is_writing(stores: Stores) -> None:
+    claim = await start(stores, "third")
     write = TagWrite(TAG, "sha256:third", claim.sequence)
-    assert await store.take_turn(claim, write, TURN_SECONDS) is Turn.WRITE
+    assert await stores.turns.take(claim, write, TURN_SECONDS) is Turn.WRITE
 
 
 @pytest.mark.parametrize("meanwhile", [writes_since, is_writing])
 async def test_a_job_that_comes_between_is_not_written_over(
     overtaken: TagWrite,
-    store: JobStore,
+    stores: Stores,
     writes: TagWrites,
     repair: TagRepair,
     registry: TagRegistry,
-    meanwhile: Callable[[JobStore], Awaitable[None]],
+    meanwhile: Callable[[Stores], Awaitable[None]],
 ) -> None:
     registry.tags[TAG] = OLD
     tag = await the_only(writes)
-    await meanwhile(store)
+    await meanwhile(stores)
     await repair.settle(tag)
     assert registry.puts == []
 
@@ -269,15 +270,15 @@ async def test_a_newest_image_that_is_gone_cannot_be_put_back(
 
 async def test_all_tags_are_looked_at_again_and_again(
     overtaken: TagWrite,
-    store: JobStore,
+    stores: Stores,
     redis: Redis,
     repair: TagRepair,
     registry: TagRegistry,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_LOOK_SECONDS", 0.01)
-    await left_over(store, redis, "old2", OLD, OTHER)
-    await succeed(store, await start(store, "new2", OTHER), NEW)
+    await left_over(stores, redis, "old2", OLD, OTHER)
+    await succeed(stores, await start(stores, "new2", OTHER), NEW)
 
     async def right() -> bool:
         await repair.work()

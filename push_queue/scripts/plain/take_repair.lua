@@ -9,7 +9,5 @@ if redis.call('HGET', KEYS[1], 'digest') ~= digest
   or not redis.call('SET', KEYS[2], token, 'NX', 'PX', ms) then
   return 0
 end
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZADD', KEYS[3], now_ms + watch_ms, note)
 return 1

@@ -1,19 +1,18 @@
 -- What every script about a job starts with.
 --
 -- KEYS  1 push:job:{id}   2 push:job:{id}:blobs   3 push:job:{id}:attempts
---       4 push:jobs       5 push:finished         6 push:events       7 push:seq
---       8.. push:jobs:{state}: queued, running, retrying, succeeded, failed, cancelled, superseded
---       15 arq's queue
--- ARGV  1 job id          2 namespace             3 seconds to keep finished jobs
+--       4 push:jobs       5 push:finished         6 push:events
+--       7 push:seq        8 arq's queue           9.. push:jobs:{state}, of each state
+-- ARGV  1 namespace       2 job id                3 seconds to keep finished jobs
 --       4.. the script's own, as `args`
 local job, blobs, attempts = KEYS[1], KEYS[2], KEYS[3]
 local all, finished, events, sequence_key = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local in_state = {
-  queued = KEYS[8], running = KEYS[9], retrying = KEYS[10],
-  succeeded = KEYS[11], failed = KEYS[12], cancelled = KEYS[13], superseded = KEYS[14],
-}
-local queue = KEYS[15]
-local id, namespace, keep = ARGV[1], ARGV[2], ARGV[3]
+local queue = KEYS[8]
+local in_state = {}
+for i = 9, #KEYS do
+  in_state[string.match(KEYS[i], '%a+$')] = KEYS[i]
+end
+local id, keep = ARGV[2], ARGV[3]
 local args = {unpack(ARGV, 4)}
 
 -- ISO 8601 in UTC, of milliseconds of Unix time. The date is counted from the 1st of March of the
@@ -44,9 +43,6 @@ local function milliseconds(text)
   return (((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + ms
 end
 
--- Redis' clock is the only one that all processes share.
-local time = redis.call('TIME')
-local now_unix, now_ms = tonumber(time[1]), time[1] * 1000 + math.floor(time[2] / 1000)
 local now = timestamp(now_ms)
 
 local EVENTS_KEPT = 10000
@@ -187,14 +183,6 @@ local function registry_of(target)
   return string.match(target, '^[^/]+')
 end
 
-local function pause_key(registry)
-  return namespace .. ':registry:' .. registry .. ':pause'
-end
-
-local function waiting_key(registry)
-  return namespace .. ':registry:' .. registry .. ':waiting'
-end
-
 -- More than any sequence number of this century; with two of these on top it is still exact.
 local RANK = 2 ^ 51
 local ranks = {high = 0, normal = 1, low = 2}
@@ -266,15 +254,9 @@ local function restore_patience()
   redis.call('HSET', job, 'progressed_at', now)
 end
 
--- Whether this job is the one that tries the registry after its pause. It is not when a new pause has
--- begun, or when it took too long.
-local function tries(registry)
-  return redis.call('HGET', pause_key(registry), 'probe') == id
-end
-
 -- The registry has answered this job: if it was the one to try, nobody need wait longer.
 local function end_pause(registry)
-  if tries(registry) then
+  if is_probe(registry, id) then
     redis.call('DEL', pause_key(registry))
   end
 end
@@ -286,8 +268,8 @@ local function end_probe(record, answer)
   for _, registry in ipairs(strings(record.probing) or {}) do
     if answer then
       end_pause(registry)
-    elseif tries(registry) then
-      redis.call('HDEL', pause_key(registry), 'probe', 'probe_until')
+    elseif is_probe(registry, id) then
+      stop_probe(registry)
     end
   end
   redis.call('HDEL', job, 'probing')

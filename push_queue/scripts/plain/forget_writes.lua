@@ -3,8 +3,6 @@
 -- KEYS    1 push:writes
 -- ARGV    1.. their notes; one whose time was prolonged meanwhile stays
 -- Result  nothing
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 for _, note in ipairs(ARGV) do
   local ends = tonumber(redis.call('ZSCORE', KEYS[1], note))
   if ends and ends <= now_ms then

@@ -8,7 +8,5 @@ local token, ms, note, watch_ms = unpack(ARGV)
 if redis.call('GET', KEYS[1]) ~= token then
   return 0
 end
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZADD', KEYS[2], 'XX', now_ms + watch_ms, note)
 return redis.call('PEXPIRE', KEYS[1], ms)

@@ -1,9 +1,9 @@
 """What a worker says of its settings when it starts."""
 
 import pytest
-from worker.options import lease_doubts
 
 from push_queue import Settings
+from worker.arq_options import lease_doubts
 
 
 @pytest.mark.parametrize(("seconds", "doubted"), [(1, True), (4, True), (5, False), (15, False)])

@@ -7,7 +7,7 @@ import fakeredis
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import Claim, JobStore, Keys, TagWrite, TagWrites, Turn, make_job
+from push_queue import Claim, Database, Keys, TagWrite, TagWrites, Turn, make_job
 from registry_api_v2_client import (
     DeniedError,
     ProtocolError,
@@ -16,9 +16,10 @@ from registry_api_v2_client import (
     ServerError,
 )
 from tests.support.claims import TURN_SECONDS, succeed
+from tests.support.stores import Stores
 from tests.support.waiting import becomes
 from worker.errors import DeferError, JobLostError
-from worker.tag_turns import TagTurns
+from worker.tag_order import RedisTagOrder
 
 KEYS = Keys()
 TAG = "localhost:15000/team/app:1"
@@ -33,32 +34,32 @@ async def redis() -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
-def store(redis: Redis) -> JobStore:
-    return JobStore(redis, KEYS, tag_watch_seconds=WATCH_SECONDS)
+def stores(redis: Redis) -> Stores:
+    return Stores(redis, KEYS, tag_watch_seconds=WATCH_SECONDS)
 
 
 @pytest.fixture
-async def claims(store: JobStore) -> tuple[Claim, Claim]:
+async def claims(stores: Stores) -> tuple[Claim, Claim]:
     """Of two jobs for the tag, the older one first."""
-    return await start(store, "old"), await start(store, "new")
+    return await start(stores, "old"), await start(stores, "new")
 
 
-async def start(store: JobStore, job_id: str, *, ordered: bool = True) -> Claim:
-    await store.create(make_job(id=job_id, source="/a", targets=[TAG], ordered=ordered))
-    return await restart(store, job_id)
+async def start(stores: Stores, job_id: str, *, ordered: bool = True) -> Claim:
+    await stores.jobs.create(make_job(id=job_id, source="/a", targets=[TAG], ordered=ordered))
+    return await restart(stores, job_id)
 
 
-async def restart(store: JobStore, job_id: str) -> Claim:
-    claim = await store.start(job_id, 0, "worker")
+async def restart(stores: Stores, job_id: str) -> Claim:
+    claim = await stores.attempts.start(job_id, 0, "worker")
     assert isinstance(claim, Claim)
     return claim
 
 
-def turns(store: JobStore, claim: Claim, seconds: float = TURN_SECONDS) -> TagTurns:
-    return TagTurns(store, claim, seconds)
+def turns(stores: Stores, claim: Claim, seconds: float = TURN_SECONDS) -> RedisTagOrder:
+    return RedisTagOrder(stores.turns, claim, seconds)
 
 
-async def write_in_vain(turns: TagTurns, error: BaseException) -> None:
+async def write_in_vain(turns: RedisTagOrder, error: BaseException) -> None:
     async with turns.turn(TAG, OLD) as turn:
         assert turn
         with turn.write():
@@ -69,13 +70,13 @@ async def run_out(redis: Redis) -> None:
     await redis.delete(KEYS.tag_writer(TAG))
 
 
-async def results(store: JobStore, job_id: str) -> list[str]:
-    return [result.outcome for result in (await store.status(job_id)).results]
+async def results(stores: Stores, job_id: str) -> list[str]:
+    return [result.outcome for result in (await stores.jobs.status(job_id)).results]
 
 
 async def unsettled(redis: Redis) -> list[str]:
     """Digests of the writes that may arrive yet."""
-    found = await TagWrites(redis, KEYS).unsettled()
+    found = await TagWrites(Database(redis, KEYS)).unsettled()
     return [write.digest for tag in found for write in tag.writes]
 
 
@@ -87,10 +88,10 @@ async def watched_for(redis: Redis) -> float:
 
 
 async def test_a_turn_is_renewed_while_the_tag_is_written(
-    store: JobStore, redis: Redis, claims: tuple[Claim, Claim]
+    stores: Stores, redis: Redis, claims: tuple[Claim, Claim]
 ) -> None:
     old, _ = claims
-    async with turns(store, old, seconds=0.3).turn(TAG, OLD):
+    async with turns(stores, old, seconds=0.3).turn(TAG, OLD):
         await redis.pexpire(KEYS.tag_writer(TAG), 60_000)
 
         async def renewed() -> bool:
@@ -98,15 +99,15 @@ async def test_a_turn_is_renewed_while_the_tag_is_written(
 
         await becomes(renewed)
     assert not await redis.exists(KEYS.tag_writer(TAG))
-    assert await results(store, "old") == ["pushed"]
+    assert await results(stores, "old") == ["pushed"]
 
 
 async def test_who_comes_second_waits_for_its_turn(
-    store: JobStore, claims: tuple[Claim, Claim]
+    stores: Stores, claims: tuple[Claim, Claim]
 ) -> None:
     old, new = claims
-    async with turns(store, old).turn(TAG, OLD):
-        second = asyncio.create_task(turns(store, new).turn(TAG, NEW).__aenter__())
+    async with turns(stores, old).turn(TAG, OLD):
+        second = asyncio.create_task(turns(stores, new).turn(TAG, NEW).__aenter__())
         done, _ = await asyncio.wait({second}, timeout=0.2)
         assert not done
     async with asyncio.timeout(5):
@@ -114,36 +115,36 @@ async def test_who_comes_second_waits_for_its_turn(
 
 
 async def test_a_failure_gives_the_turn_up_and_notes_no_result(
-    store: JobStore, redis: Redis, claims: tuple[Claim, Claim]
+    stores: Stores, redis: Redis, claims: tuple[Claim, Claim]
 ) -> None:
     old, _ = claims
     with pytest.raises(RegistryUnavailableError):
-        async with turns(store, old).turn(TAG, OLD):
+        async with turns(stores, old).turn(TAG, OLD):
             raise RegistryUnavailableError("gone")
     assert not await redis.exists(KEYS.tag_writer(TAG))
     assert not await redis.exists(KEYS.tag(TAG))
-    assert await results(store, "old") == []
+    assert await results(stores, "old") == []
 
 
 async def test_a_worker_that_lost_its_job_writes_no_tag(
-    store: JobStore, claims: tuple[Claim, Claim]
+    stores: Stores, claims: tuple[Claim, Claim]
 ) -> None:
     _, new = claims
-    await restart(store, "new")
+    await restart(stores, "new")
     with pytest.raises(JobLostError):
-        async with turns(store, new).turn(TAG, NEW):
+        async with turns(stores, new).turn(TAG, NEW):
             pytest.fail("it has a turn")
 
 
 async def test_a_superseded_tag_is_left_alone(
-    store: JobStore, redis: Redis, claims: tuple[Claim, Claim]
+    stores: Stores, redis: Redis, claims: tuple[Claim, Claim]
 ) -> None:
     old, new = claims
-    await succeed(store, new, NEW)
-    async with turns(store, old).turn(TAG, OLD) as turn:
+    await succeed(stores, new, NEW)
+    async with turns(stores, old).turn(TAG, OLD) as turn:
         assert turn is None
     assert await redis.hget(KEYS.tag(TAG), "digest") == NEW.encode()
-    assert await results(store, "old") == ["superseded"]
+    assert await results(stores, "old") == ["superseded"]
     assert await unsettled(redis) == []
 
 
@@ -151,29 +152,29 @@ async def test_a_superseded_tag_is_left_alone(
 
 
 async def test_a_job_that_was_too_slow_goes_on_later(
-    store: JobStore, redis: Redis, claims: tuple[Claim, Claim]
+    stores: Stores, redis: Redis, claims: tuple[Claim, Claim]
 ) -> None:
     """The other one may have written before it or after it: nothing tells."""
     old, new = claims
-    turn = turns(store, new).turn(TAG, NEW)
+    turn = turns(stores, new).turn(TAG, NEW)
     assert await turn.__aenter__()
     await run_out(redis)
-    await succeed(store, old, OLD)
+    await succeed(stores, old, OLD)
     with pytest.raises(DeferError, match="too slowly") as caught:
         await turn.__aexit__(None, None, None)
     assert caught.value.delay == 0
-    assert await results(store, "new") == []
+    assert await results(stores, "new") == []
     write = TagWrite(TAG, NEW, new.sequence)
-    assert await store.take_turn(new, write, TURN_SECONDS) is Turn.WRITE, "its turn is over"
+    assert await stores.turns.take(new, write, TURN_SECONDS) is Turn.WRITE, "its turn is over"
 
 
 async def test_nothing_is_sent_after_the_turn_by_this_process_s_own_clock(
-    store: JobStore, claims: tuple[Claim, Claim], monkeypatch: pytest.MonkeyPatch
+    stores: Stores, claims: tuple[Claim, Claim], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stood still since it was given the turn."""
     old, _ = claims
     loop = asyncio.get_running_loop()
-    async with turns(store, old).turn(TAG, OLD) as turn:
+    async with turns(stores, old).turn(TAG, OLD) as turn:
         assert turn
         wakes_up = loop.time() + TURN_SECONDS
         monkeypatch.setattr(loop, "time", lambda: wakes_up)
@@ -181,9 +182,9 @@ async def test_nothing_is_sent_after_the_turn_by_this_process_s_own_clock(
             pytest.fail("it writes")
 
 
-async def test_a_renewed_turn_goes_on(store: JobStore, claims: tuple[Claim, Claim]) -> None:
+async def test_a_renewed_turn_goes_on(stores: Stores, claims: tuple[Claim, Claim]) -> None:
     old, _ = claims
-    async with turns(store, old, seconds=0.2).turn(TAG, OLD) as turn:
+    async with turns(stores, old, seconds=0.2).turn(TAG, OLD) as turn:
         assert turn
         ended = asyncio.get_running_loop().time() + 0.2
 
@@ -193,17 +194,17 @@ async def test_a_renewed_turn_goes_on(store: JobStore, claims: tuple[Claim, Clai
         await becomes(is_past_its_end)
         with turn.write():
             pass
-    assert await results(store, "old") == ["pushed"]
+    assert await results(stores, "old") == ["pushed"]
 
 
 # What is noted
 
 
 async def test_a_write_is_noted_before_it_is_sent(
-    store: JobStore, redis: Redis, claims: tuple[Claim, Claim]
+    stores: Stores, redis: Redis, claims: tuple[Claim, Claim]
 ) -> None:
     old, _ = claims
-    async with turns(store, old).turn(TAG, OLD) as turn:
+    async with turns(stores, old).turn(TAG, OLD) as turn:
         assert turn
         with turn.write():
             await run_out(redis)
@@ -225,7 +226,7 @@ async def test_a_write_is_noted_before_it_is_sent(
     ],
 )
 async def test_a_write_without_an_answer_stays_noted(
-    store: JobStore,
+    stores: Stores,
     redis: Redis,
     claims: tuple[Claim, Claim],
     error: BaseException,
@@ -233,30 +234,30 @@ async def test_a_write_without_an_answer_stays_noted(
 ) -> None:
     old, _ = claims
     with pytest.raises(type(error)):
-        await write_in_vain(turns(store, old), error)
+        await write_in_vain(turns(stores, old), error)
     assert await unsettled(redis) == ([] if known else [OLD])
 
 
 async def test_a_write_stays_noted_though_it_was_sent_again(
-    store: JobStore, redis: Redis, claims: tuple[Claim, Claim]
+    stores: Stores, redis: Redis, claims: tuple[Claim, Claim]
 ) -> None:
     """The first one may arrive yet."""
     old, _ = claims
-    async with turns(store, old).turn(TAG, OLD) as turn:
+    async with turns(stores, old).turn(TAG, OLD) as turn:
         assert turn
         with pytest.raises(RegistryError), turn.write():
             raise RegistryUnavailableError("reset")
         with turn.write():
             pass
-    assert await results(store, "old") == ["pushed"]
+    assert await results(stores, "old") == ["pushed"]
     assert await unsettled(redis) == [OLD]
 
 
 async def test_what_is_read_back_in_vain_is_no_write(
-    store: JobStore, redis: Redis, claims: tuple[Claim, Claim]
+    stores: Stores, redis: Redis, claims: tuple[Claim, Claim]
 ) -> None:
     old, _ = claims
-    turn = turns(store, old).turn(TAG, OLD)
+    turn = turns(stores, old).turn(TAG, OLD)
     held = await turn.__aenter__()
     assert held
     with held.write():
@@ -267,16 +268,16 @@ async def test_what_is_read_back_in_vain_is_no_write(
 
 
 async def test_who_ends_late_has_the_tag_watched_from_then_on(
-    store: JobStore, redis: Redis, claims: tuple[Claim, Claim]
+    stores: Stores, redis: Redis, claims: tuple[Claim, Claim]
 ) -> None:
     """Its note is long over and forgotten."""
     old, new = claims
-    turn = turns(store, old).turn(TAG, OLD)
+    turn = turns(stores, old).turn(TAG, OLD)
     await turn.__aenter__()
     await run_out(redis)
     await redis.delete(KEYS.writes)
-    await restart(store, "old")
-    await succeed(store, new, NEW)
+    await restart(stores, "old")
+    await succeed(stores, new, NEW)
     with pytest.raises(DeferError):
         await turn.__aexit__(None, None, None)
     assert await unsettled(redis) == [OLD]
@@ -284,25 +285,25 @@ async def test_who_ends_late_has_the_tag_watched_from_then_on(
 
 
 async def test_who_ends_late_in_another_s_turn_has_the_tag_watched(
-    store: JobStore, redis: Redis, claims: tuple[Claim, Claim]
+    stores: Stores, redis: Redis, claims: tuple[Claim, Claim]
 ) -> None:
     """An attempt of the same job wrote the same image since, but a newer one is writing it now."""
     old, new = claims
-    stalled = turns(store, old).turn(TAG, OLD)
+    stalled = turns(stores, old).turn(TAG, OLD)
     await stalled.__aenter__()
     await run_out(redis)
-    await succeed(store, await restart(store, "old"), OLD)
-    async with turns(store, new).turn(TAG, NEW):
+    await succeed(stores, await restart(stores, "old"), OLD)
+    async with turns(stores, new).turn(TAG, NEW):
         with pytest.raises(DeferError):
             await stalled.__aexit__(None, None, None)
     assert await unsettled(redis) == [OLD]
 
 
 async def test_the_note_is_renewed_with_the_turn(
-    store: JobStore, redis: Redis, claims: tuple[Claim, Claim]
+    stores: Stores, redis: Redis, claims: tuple[Claim, Claim]
 ) -> None:
     old, _ = claims
-    async with turns(store, old, seconds=0.3).turn(TAG, OLD):
+    async with turns(stores, old, seconds=0.3).turn(TAG, OLD):
         (note,) = await redis.zrange(KEYS.writes, 0, 0)
         await redis.zadd(KEYS.writes, {note: 1})
 
@@ -312,10 +313,10 @@ async def test_the_note_is_renewed_with_the_turn(
         await becomes(renewed)
 
 
-async def test_a_job_that_keeps_no_order_notes_nothing(store: JobStore, redis: Redis) -> None:
-    claim = await start(store, "any", ordered=False)
-    async with turns(store, claim).turn(TAG, OLD):
+async def test_a_job_that_keeps_no_order_notes_nothing(stores: Stores, redis: Redis) -> None:
+    claim = await start(stores, "any", ordered=False)
+    async with turns(stores, claim).turn(TAG, OLD):
         assert not await redis.exists(KEYS.writes)
     with pytest.raises(RegistryUnavailableError):
-        await write_in_vain(turns(store, claim), RegistryUnavailableError("reset"))
+        await write_in_vain(turns(stores, claim), RegistryUnavailableError("reset"))
     assert not await redis.exists(KEYS.writes)

@@ -7,8 +7,6 @@
 --         that the tag should stand for or '', sequence of the newest job that has written it, …;
 --         none of a tag that is just being written
 local namespace, count = ARGV[1], ARGV[2]
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local notes, found = redis.call('ZRANDMEMBER', KEYS[1], count, 'WITHSCORES'), {}
 for i = 1, #notes, 2 do
   local note, ends = notes[i], tonumber(notes[i + 1])

@@ -8,10 +8,7 @@ if not record.state or not is_final(record.state)
   return redis.call('HGETALL', job)
 end
 
-local generation, leads = record.generation + 1, {}
-for i = 1, #args, 2 do
-  leads[args[i]] = args[i + 1]
-end
+local generation, leads = record.generation + 1, leads_in(args, 1)
 local source = (source_keys(record.source or ''))
 demand({{'SADD', source, id}})
 give_to_arq(generation, now_ms, leads[record.priority] or leads.normal)

@@ -17,9 +17,6 @@
 local generation, worker, token = args[1], args[2], args[3]
 local max_uploads, lease, give_up_after = tonumber(args[4]), tonumber(args[5]), args[6]
 local format, place = tonumber(args[7]), args[8]
--- After a pause one job tries the registry; so long the others wait for how it fares. A registry
--- that takes connections and says nothing holds a job for as long as its time-out.
-local PROBE_MS = 60000
 -- A job that nobody wakes looks for itself after this time, or up to twice as long: not all at once.
 local LOOK_MS = 900000
 
@@ -121,25 +118,19 @@ end
 -- Why a registry cannot be tried now, and in how many milliseconds it may be; nothing when it can.
 local probing = {}
 local function held_back(registry)
-  local pause = redis.call('HMGET', pause_key(registry),
-    'until', 'probe_until', 'reason', 'kind', 'asked_until')
-  if pause[1] then
-    local left = math.max(tonumber(pause[1]), tonumber(pause[2] or 0)) - now_ms
-    if left > 0 then
-      local asked = tonumber(pause[5] or 0) >= tonumber(pause[1])
-      local how = asked and ' wants a pause: ' or ' is away: '
-      return {
-        ms = left, why = registry .. how .. pause[3],
-        error = pause[3], error_kind = pause[4] or 'registry_unavailable',
-      }
-    end
+  local pause = pause_of(registry)
+  if pause and pause.left > 0 then
+    local how = pause.asked and ' wants a pause: ' or ' is away: '
+    return {
+      ms = pause.left, why = registry .. how .. pause.reason,
+      error = pause.reason, error_kind = pause.kind,
+    }
   end
-  local slots = namespace .. ':registry:' .. registry .. ':slots'
-  if redis.call('ZCOUNT', slots, now_ms, '+inf') >= max_uploads then
+  if uploads_to(registry) >= max_uploads then
     return {ms = 0, why = registry .. ' takes ' .. max_uploads .. ' uploads at once'}
   end
-  if pause[1] then
-    redis.call('HSET', pause_key(registry), 'probe', id, 'probe_until', now_ms + PROBE_MS)
+  if pause then
+    start_probe(registry, id)
     table.insert(probing, registry)
   end
 end

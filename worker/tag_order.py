@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from push_queue import Claim, JobStore, RedisUnavailableError, TagWrite, Turn
+from push_queue import Claim, RedisUnavailableError, TagTurns, TagWrite, Turn
 from registry_api_v2_client import ResponseError, TagTurn
 
 from .errors import DeferError, JobLostError
@@ -17,14 +17,14 @@ _LOOK_SECONDS = 0.05
 """Between two looks at a turn that another job has; it lasts for a request."""
 
 
-class TagTurns:
+class RedisTagOrder:
     """``TagOrder`` for one attempt of a job. A turn is a lease of ``seconds``.
 
     What may have been written out of turn is noted in Redis, for ``TagRepair`` to put right.
     """
 
-    def __init__(self, store: JobStore, claim: Claim, seconds: float) -> None:
-        self._store = store
+    def __init__(self, turns: TagTurns, claim: Claim, seconds: float) -> None:
+        self._turns = turns
         self._claim = claim
         self._seconds = seconds
 
@@ -46,15 +46,15 @@ class TagTurns:
             async with renewed(self._seconds, lambda: self._renew(write, turn)):
                 yield turn
         except BaseException:
-            await self._store.end_turn(self._claim, write, written=False, settled=turn.settled)
+            await self._turns.end(self._claim, write, written=False, settled=turn.settled)
             raise
-        if not await self._store.end_turn(self._claim, write, written=True, settled=turn.settled):
+        if not await self._turns.end(self._claim, write, written=True, settled=turn.settled):
             raise too_slow(reference)
 
     async def _take(self, write: TagWrite) -> "_Turn | None":
         while True:
             turn = _Turn(write.target, self._seconds)
-            match await self._store.take_turn(self._claim, write, self._seconds):
+            match await self._turns.take(self._claim, write, self._seconds):
                 case Turn.WRITE:
                     return turn
                 case Turn.SUPERSEDED:
@@ -66,7 +66,7 @@ class TagTurns:
     async def _renew(self, write: TagWrite, turn: "_Turn") -> None:
         ends = turn.next_end()
         try:
-            if await self._store.renew_turn(write, self._seconds):
+            if await self._turns.renew(write, self._seconds):
                 turn.ends = ends
         except RedisUnavailableError as error:
             logger.warning("the turn at %s is not renewed: %s", write.target, error)

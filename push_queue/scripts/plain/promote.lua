@@ -5,15 +5,10 @@
 --         3.. priority, lead in milliseconds, …
 -- Result  how many there were
 local namespace, least = ARGV[1], tonumber(ARGV[2])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local MOST = 500
-local leads = {}
-for i = 3, #ARGV, 2 do
-  leads[ARGV[i]] = ARGV[i + 1]
-end
+local leads = leads_in(ARGV, 3)
 -- All others are further ahead already, or not due.
-local due = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now - least, now, 'WITHSCORES',
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now_ms - least, now_ms, 'WITHSCORES',
   'LIMIT', 0, MOST)
 for i = 1, #due, 2 do
   local id = string.match(due[i], '^' .. string.gsub(namespace, '%W', '%%%0') .. ':(.*):%d+$')

@@ -6,26 +6,20 @@
 -- ARGV    1 namespace   2 blob uploads that a registry takes at once   3.. priority, lead in
 --         milliseconds, …
 -- Result  how many there were
-local namespace, max_uploads = ARGV[1], tonumber(ARGV[2])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local leads = {}
-for i = 3, #ARGV, 2 do
-  leads[ARGV[i]] = ARGV[i + 1]
-end
+local max_uploads = tonumber(ARGV[2])
+local leads = leads_in(ARGV, 3)
 
 -- How many jobs the registry takes now, and how many of those that wait come after that.
 local function room(registry, waiting)
-  local prefix = namespace .. ':registry:' .. registry
-  local pause = redis.call('HMGET', prefix .. ':pause', 'until', 'probe_until')
-  if not pause[1] then
-    return max_uploads - redis.call('ZCOUNT', prefix .. ':slots', now, '+inf'), 0
+  local pause = pause_of(registry)
+  if not pause then
+    return max_uploads - uploads_to(registry), 0
   end
-  if math.max(tonumber(pause[1]), tonumber(pause[2] or 0)) > now then
+  if pause.left > 0 then
     return 0, 0
   end
   -- They take turns: what holds the registry up may be one job's own.
-  return 1, (redis.call('HINCRBY', prefix .. ':pause', 'turns', 1) - 1) % waiting
+  return 1, (redis.call('HINCRBY', pause_key(registry), 'turns', 1) - 1) % waiting
 end
 
 -- Whether the job still waits; then it is in the queue before whatever is enqueued now.
@@ -36,15 +30,15 @@ local function wake(id, place)
   end
   local name = namespace .. ':' .. id .. ':' .. record[2]
   local due = tonumber(redis.call('ZSCORE', KEYS[2], name) or 0)
-  if due > now then
-    redis.call('ZADD', KEYS[2], 'XX', now - (leads[record[3]] or leads.normal) + place, name)
+  if due > now_ms then
+    redis.call('ZADD', KEYS[2], 'XX', now_ms - (leads[record[3]] or leads.normal) + place, name)
   end
   return true
 end
 
 local woken = 0
 for _, registry in ipairs(redis.call('SMEMBERS', KEYS[1])) do
-  local key = namespace .. ':registry:' .. registry .. ':waiting'
+  local key = waiting_key(registry)
   local waiting = redis.call('ZCARD', key)
   if waiting == 0 then
     redis.call('SREM', KEYS[1], registry)

@@ -1,27 +1,26 @@
 -- Have all workers leave a registry alone for a while.
 --
 -- KEYS    1 push:registry:{host}:pause
--- ARGV    1 why   2 milliseconds that the registry asked for; 0 to wait the longer, the more often
---         it has failed in a row   3 first and 4 longest such wait, in milliseconds
---         5 kind of the error that says why
+-- ARGV    1 namespace   2 registry   3 why   4 kind of the error that says why
+--         5 milliseconds that the registry asked for; 0 to wait longer with each failure in a row
+--         6 first and 7 longest such wait, in milliseconds
 -- Result  the milliseconds that the pause lasts from now
-local why, asked, first, longest = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local registry, why, kind = ARGV[2], ARGV[3], ARGV[4]
+local asked, first, longest = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local REMEMBER_MS = 600000
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local known = redis.call('HMGET', KEYS[1], 'until', 'streak')
 local ends, streak = tonumber(known[1] or 0), tonumber(known[2] or 0)
 if asked > 0 then
-  ends = math.max(ends, now + asked)
+  ends = math.max(ends, now_ms + asked)
   -- A registry that does not answer holds back jobs that start, one that asks also those that run.
   redis.call('HSET', KEYS[1], 'asked_until', string.format('%.0f', ends))
-elseif ends <= now then
+elseif ends <= now_ms then
   -- Of all that fail at the same time, the first alone makes the wait longer.
   streak = streak + 1
-  ends = now + math.min(longest, first * 2 ^ (streak - 1))
+  ends = now_ms + math.min(longest, first * 2 ^ (streak - 1))
 end
 redis.call('HSET', KEYS[1], 'until', string.format('%.0f', ends), 'streak', streak, 'reason', why,
-  'kind', ARGV[5])
-redis.call('HDEL', KEYS[1], 'probe', 'probe_until')
-redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ends - now + REMEMBER_MS))
-return ends - now
+  'kind', kind)
+stop_probe(registry)
+redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ends - now_ms + REMEMBER_MS))
+return ends - now_ms

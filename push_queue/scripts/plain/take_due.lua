@@ -10,8 +10,6 @@ local queue, newer = KEYS[1], KEYS[2]
 local most, lease, format = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 -- Jobs that are due and in progress are being given back just now, or a worker has another clock.
 local PASSED_OVER = 100
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local jobs = {}
 
 local function add(items, left_in)
@@ -20,7 +18,7 @@ local function add(items, left_in)
   end
 end
 
-add(redis.call('ZRANGEBYSCORE', queue, '-inf', now, 'WITHSCORES', 'LIMIT', 0, most + PASSED_OVER))
+add(redis.call('ZRANGEBYSCORE', queue, '-inf', now_ms, 'WITHSCORES', 'LIMIT', 0, most + PASSED_OVER))
 local formats = redis.call('ZRANGEBYSCORE', newer, '-inf', format)
 for _, number in ipairs(formats) do
   local list = newer .. ':' .. number
@@ -42,7 +40,7 @@ for _, job in ipairs(jobs) do
   if job.left_in and not redis.call('ZSCORE', queue, job.name) then
     redis.call('ZREM', job.left_in, job.name) -- It is over.
   elseif redis.call('SET', 'arq:in-progress:' .. job.name, '1', 'NX', 'PX', lease) then
-    redis.call('ZADD', queue, 'XX', now + lease, job.name)
+    redis.call('ZADD', queue, 'XX', now_ms + lease, job.name)
     table.insert(taken, job.name)
     table.insert(taken, job.score)
   end

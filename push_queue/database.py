@@ -1,0 +1,95 @@
+"""What every store works on: Redis, the keys of one namespace, the scripts, the error boundary."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractContextManager, asynccontextmanager
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
+from redis.commands.core import AsyncScript
+
+from push_queue.keys import Keys
+from push_queue.models import JobState
+from push_queue.redis_errors import address_of, redis_errors
+from push_queue.scripts import load
+from push_queue.settings import WEEK_SECONDS
+
+Arguments = list[str | int]
+
+
+class Database:
+    """One namespace of a Redis server; finished jobs are kept there for ``keep_finished`` seconds.
+
+    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails it.
+    """
+
+    def __init__(self, redis: Redis, keys: Keys, keep_finished: int = WEEK_SECONDS) -> None:
+        self.redis = redis
+        self.keys = keys
+        self._keep_finished = keep_finished
+        self._address = address_of(redis)
+        self._scripts: dict[str, AsyncScript] = {}
+
+    def errors(self) -> AbstractContextManager[None]:
+        """The boundary at which redis-py's exceptions become ours."""
+        return redis_errors(self._address)
+
+    async def ask(self, reply: Any) -> Any:
+        """The reply to a command of ``redis``."""
+        # redis-py types its commands for its synchronous client as well, hence Any.
+        with self.errors():
+            return await reply
+
+    @asynccontextmanager
+    async def pipeline(self, *, transaction: bool = False) -> AsyncIterator[Pipeline]:
+        """Commands to be sent together by its ``execute``."""
+        with self.errors():
+            async with self.redis.pipeline(transaction=transaction) as pipeline:
+                yield pipeline
+
+    async def run(self, name: str, keys: Iterable[str], args: Iterable[str | int]) -> Any:
+        """The result of a script, which is named with its folder: ``plain/hold``."""
+        with self.errors():
+            return await self._script(name)(keys=list(keys), args=list(args))
+
+    async def run_on_job(self, name: str, job_id: str, args: Iterable[str | int] = ()) -> Any:
+        """The result of a script about one job, ``job/<name>``."""
+        return await self.run(f"job/{name}", self._job_keys(job_id), self._job_args(job_id, args))
+
+    async def run_on_jobs(self, name: str, calls: Iterable[tuple[str, Arguments]]) -> list[Any]:
+        """The results of ``job/<name>`` for each of these jobs and arguments, all sent at once.
+
+        All of them run, also where one is refused.
+        """
+        script = self._script(f"job/{name}")
+        async with self.pipeline() as pipeline:
+            for job_id, args in calls:
+                keys, job_args = self._job_keys(job_id), self._job_args(job_id, args)
+                await script(keys=keys, args=job_args, client=pipeline)
+            results: list[Any] = await pipeline.execute(raise_on_error=False)
+            for refusal in results:
+                if isinstance(refusal, Exception):
+                    raise refusal
+        return results
+
+    def _job_keys(self, job_id: str) -> list[str]:
+        keys = self.keys
+        return [
+            keys.job(job_id),
+            keys.blobs(job_id),
+            keys.attempts(job_id),
+            keys.jobs,
+            keys.finished,
+            keys.events,
+            keys.sequence,
+            keys.queue,
+            *(keys.jobs_in(state) for state in JobState),
+        ]
+
+    def _job_args(self, job_id: str, args: Iterable[str | int]) -> Arguments:
+        return [self.keys.namespace, job_id, self._keep_finished, *args]
+
+    def _script(self, name: str) -> AsyncScript:
+        if name not in self._scripts:
+            self._scripts[name] = self.redis.register_script(load(name))
+        return self._scripts[name]

@@ -1,0 +1,157 @@
+"""Jobs, as a producer sees them: enqueue, follow, cancel, enqueue again.
+
+Changes are Lua scripts, so they happen whole or not at all.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from push_queue import job_fields
+from push_queue.arq_queue import lead_ms, leads_ms
+from push_queue.database import Arguments, Database
+from push_queue.errors import JobConflictError, UnknownJobError, UnreadableJobError
+from push_queue.job_changes import JobChanges
+from push_queue.job_fields import decode, flat, is_newer, pairs, parse_status, parse_whatever
+from push_queue.job_records import JobRecords
+from push_queue.models import Attempt, BlobStatus, JobState, JobStatus, PushJob
+
+
+class Jobs:
+    """The jobs of one namespace.
+
+    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails it, and is
+    safe to send twice: a repeated call finds its work done.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._redis = database.redis
+        self._keys = database.keys
+        self._records = JobRecords(database)
+
+    async def create(
+        self, job: PushJob, *, not_before: datetime | timedelta | None = None
+    ) -> tuple[JobStatus, bool]:
+        """Enqueue the job, unless its id is known: then the job of that id comes back, and False.
+
+        ``not_before`` is a moment or the time from now on. Redis accepts the job whole, with what
+        arq needs to run it, or not at all.
+
+        Raises:
+            JobConflictError: the id is that of a job with options that this release does not know,
+                or whose record is damaged.
+        """
+        answer = await self._database.run_on_job("create", job.id, _creation(job, not_before))
+        return _created(job, answer)
+
+    async def create_all(
+        self, jobs: Sequence[PushJob], *, not_before: datetime | timedelta | None = None
+    ) -> list[tuple[JobStatus, bool]]:
+        """``create`` for each of these jobs, in this order, all sent at once.
+
+        Raises:
+            JobConflictError: as for ``create``; the other jobs are enqueued.
+        """
+        calls = [(job.id, _creation(job, not_before)) for job in jobs]
+        answers = await self._database.run_on_jobs("create", calls)
+        return [_created(job, answer) for job, answer in zip(jobs, answers, strict=True)]
+
+    async def cancel(self, job_id: str) -> JobState:
+        """Cancel a waiting job at once and ask the worker of a running one to stop.
+
+        Returns the state the job is in now; a final job stays what it is.
+
+        Raises:
+            UnknownJobError: no such job.
+        """
+        try:
+            state = await self._records.run("cancel", job_id)
+        except UnreadableJobError:
+            return JobState.FAILED
+        if state is None:
+            raise UnknownJobError(job_id)
+        return JobState(state.decode())
+
+    async def requeue(self, job_id: str) -> JobStatus:
+        """Enqueue a final job again as a new generation; another one stays as it is.
+
+        Raises:
+            UnknownJobError: no such job.
+            UnreadableJobError: something else than a hash has its key.
+        """
+        return _known(job_id, pairs(await self._records.run("requeue", job_id, leads_ms())))
+
+    async def status(self, job_id: str) -> JobStatus:
+        """The job and how far it is.
+
+        Raises:
+            UnknownJobError: no such job.
+        """
+        (fields,) = await self._records.read([job_id])
+        return _known(job_id, fields)
+
+    async def statuses(
+        self, state: JobState | None = None, *, limit: int = 50, offset: int = 0
+    ) -> list[JobStatus]:
+        """A page of jobs, the last enqueued first."""
+        index = self._keys.jobs_in(state) if state else self._keys.jobs
+        members = await self._database.ask(self._redis.zrevrange(index, offset, offset + limit - 1))
+        ids = [member.decode() for member in members]
+        hashes = zip(ids, await self._records.read(ids), strict=True)
+        # An expired job is in the indexes until they are trimmed.
+        return [parse_whatever(job_id, fields) for job_id, fields in hashes if fields]
+
+    async def counts(self) -> dict[JobState, int]:
+        """How many jobs are in each state."""
+        async with self._database.pipeline() as pipeline:
+            for state in JobState:
+                pipeline.zcard(self._keys.jobs_in(state))
+            return dict(zip(JobState, await pipeline.execute(), strict=True))
+
+    async def blobs(self, job_id: str) -> tuple[BlobStatus, ...]:
+        """The blobs of the latest attempt, as far as it reported them."""
+        fields = await self._database.ask(self._redis.hgetall(self._keys.blobs(job_id)))
+        return tuple(job_fields.parse_blobs(decode(fields)))
+
+    async def attempts(self, job_id: str) -> list[Attempt]:
+        """The attempts that ended, oldest first, those before a ``requeue`` included."""
+        items = await self._database.ask(self._redis.lrange(self._keys.attempts(job_id), 0, -1))
+        return list(job_fields.parse_attempts(items))
+
+    def changes(self, *job_ids: str) -> JobChanges:
+        """What happens to these jobs, or to all when none is named, from entering it on."""
+        return JobChanges(self._database, job_ids)
+
+
+def _known(job_id: str, fields: Mapping[str, str]) -> JobStatus:
+    if not fields:
+        raise UnknownJobError(job_id)
+    return parse_whatever(job_id, fields)
+
+
+def _creation(job: PushJob, not_before: datetime | timedelta | None) -> Arguments:
+    """What ``create.lua`` takes."""
+    moment = _ms(not_before.timestamp()) if isinstance(not_before, datetime) else 0
+    delay = _ms(not_before.total_seconds()) if isinstance(not_before, timedelta) else 0
+    return [moment, delay, lead_ms(job.priority), *flat(job_fields.job_fields(job))]
+
+
+def _created(job: PushJob, answer: list[Any]) -> tuple[JobStatus, bool]:
+    """What ``create.lua`` gives back."""
+    created, *items = answer
+    fields = pairs(items) or job_fields.NO_HASH
+    if not created and is_newer(fields):
+        raise JobConflictError(
+            f"job {job.id} is there, enqueued by a newer release: use another id"
+        )
+    try:
+        return parse_status(fields), bool(created)
+    except UnreadableJobError as error:
+        raise JobConflictError(
+            f"job {job.id} is there, but its record cannot be read ({error}): use another id"
+        ) from None
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

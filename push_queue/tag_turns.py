@@ -1,0 +1,62 @@
+"""Who writes a tag: one job after the other, and the last one enqueued wins."""
+
+from push_queue.database import Arguments, Database
+from push_queue.models import Claim, Turn
+from push_queue.settings import TAG_WATCH_SECONDS
+from push_queue.tag_writes import TagWrite
+
+TAG_SECONDS = 30 * 24 * 3600
+"""A tag's last writer is remembered for longer than an older job can be on its way."""
+
+
+class TagTurns:
+    """The turns of jobs to write tags. A write of unknown outcome is watched for
+    ``watch_seconds``.
+
+    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails it, and is
+    safe to send twice: a repeated call finds its work done.
+    """
+
+    def __init__(self, database: Database, watch_seconds: int = TAG_WATCH_SECONDS) -> None:
+        self._database = database
+        self._keys = database.keys
+        self._watch_ms = watch_seconds * 1000
+
+    async def take(self, claim: Claim, write: TagWrite, seconds: float) -> Turn:
+        """Ask for the turn to write a tag; it is held for so many ``seconds``."""
+        arguments: Arguments = [
+            claim.fence,
+            write.target,
+            write.token,
+            int(seconds * 1000),
+            write.note,
+            self._watch_ms,
+        ]
+        answer = await self._database.run_on_job("take_turn", claim.job.id, arguments)
+        return Turn(answer.decode())
+
+    async def renew(self, write: TagWrite, seconds: float) -> bool:
+        """Hold the turn for so many ``seconds`` more; False when it has run out."""
+        keys = [self._keys.tag_writer(write.target), self._keys.writes]
+        arguments: Arguments = [write.token, int(seconds * 1000), write.note, self._watch_ms]
+        return bool(await self._database.run("plain/renew_turn", keys, arguments))
+
+    async def end(
+        self, claim: Claim, write: TagWrite, *, written: bool, settled: bool = True
+    ) -> bool:
+        """Give the turn up; once ``written``, the tag stands for its digest and is done with.
+
+        ``settled`` says that the registry has answered whatever was sent. Returns False when the
+        turn had run out before: another job may have written the tag.
+        """
+        arguments: Arguments = [
+            write.target,
+            write.token,
+            write.digest if written else "",
+            TAG_SECONDS,
+            write.note,
+            self._watch_ms,
+            int(settled),
+        ]
+        answer = await self._database.run_on_job("end_turn", claim.job.id, arguments)
+        return bool(answer == b"done")
