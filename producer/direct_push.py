@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from producer.registries import open_client
-from push_queue import BlobStatus, JobState, JobStatus, PushJob, Settings, TargetResult
+from push_queue.models import BlobStatus, JobState, JobStatus, PushJob, TargetResult
+from push_queue.settings import Settings
 from registry_api_v2_client import (
     AnyOrder,
     CompressionPolicy,

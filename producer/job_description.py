@@ -6,7 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypedDict
 
-from push_queue import Compression, Priority, PushJob, Settings, make_job, new_job_id
+from push_queue.ids import new_job_id
+from push_queue.models import Compression, Priority, PushJob, make_job
+from push_queue.settings import Settings
 from registry_api_v2_client.exceptions import ValidationError
 from registry_api_v2_client.platforms import Platform
 from registry_api_v2_client.reference import parse_reference

@@ -1,6 +1,6 @@
 """Speaking to registries from here, as the workers do."""
 
-from push_queue import Settings
+from push_queue.settings import Settings
 from registry_api_v2_client import Credentials, RegistryClient, RetryPolicy
 
 

@@ -4,8 +4,9 @@ Reads image tars as ``docker save`` and OCI tools write them, and pushes them; l
 deletes what a registry holds.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from . import exceptions, exports
@@ -16,15 +17,4 @@ if TYPE_CHECKING:
     __all__ += exceptions.__all__
     __all__ += exports.__all__
 else:
-
-    def __getattr__(name: str) -> Any:
-        # Loaded once anything is asked for: who imports a part alone does not wait for all of it.
-        exports = import_module(f"{__name__}.exports")
-        if name == "__all__" or name in exports.__all__:
-            return getattr(exports, name)
-        if name in globals():  # a module of the package, which is loaded by now
-            return globals()[name]
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-    def __dir__() -> list[str]:
-        return sorted([*globals(), *__getattr__("__all__")])
+    __getattr__, __dir__ = lazy_exports(__name__)

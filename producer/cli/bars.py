@@ -19,7 +19,7 @@ from rich.table import Column
 from rich.text import Text
 
 from producer.cli.wording import STATE_COLORS, headline
-from push_queue import BlobStatus, JobState, JobStatus
+from push_queue.models import BlobStatus, JobState, JobStatus
 
 DIGEST_WIDTH = len("sha256:") + 12
 NOTE_WIDTH = len("uploaded")

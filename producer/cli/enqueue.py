@@ -32,7 +32,8 @@ from producer.cli.times import duration, start_time
 from producer.cli.views import SilentView, choose_view
 from producer.cli.wording import headline
 from producer.queue import PushQueue
-from push_queue import JobState, JobStatus, Priority, Settings
+from push_queue.models import JobState, JobStatus, Priority
+from push_queue.settings import Settings
 
 ENDED_BADLY = (JobState.FAILED, JobState.CANCELLED)
 

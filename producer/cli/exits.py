@@ -3,16 +3,15 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from producer.cli.exit_code import ExitCode
-from push_queue import (
+from push_queue.errors import (
     InvalidJobError,
     InvalidSettingsError,
-    JobState,
-    JobStatus,
     QueueError,
     RedisUnavailableError,
     UnknownJobError,
     WaitTimeoutError,
 )
+from push_queue.models import JobState, JobStatus
 from registry_api_v2_client.exceptions import RegistryError, TarReadError, ValidationError
 
 

@@ -8,7 +8,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from producer.cli.wording import STATE_COLORS, moment, percent
-from push_queue import JobStatus
+from push_queue.models import JobStatus
 
 COLUMNS = ("JOB", "STATE", "DONE", "ATTEMPT", "ENQUEUED", "TARGETS", "SOURCE")
 FOLDED = ("TARGETS", "SOURCE")

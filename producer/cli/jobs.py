@@ -15,14 +15,8 @@ from producer.cli.times import duration
 from producer.cli.views import choose_view
 from producer.cli.wording import headline
 from producer.queue import PushQueue
-from push_queue import (
-    Attempt,
-    BlobStatus,
-    JobState,
-    JobStatus,
-    UnknownJobError,
-    UnreadableJobError,
-)
+from push_queue.errors import UnknownJobError, UnreadableJobError
+from push_queue.models import Attempt, BlobStatus, JobState, JobStatus
 
 Result = TypeVar("Result")
 Details = tuple[JobStatus, Sequence[BlobStatus], Sequence[Attempt]]

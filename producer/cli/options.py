@@ -5,7 +5,8 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from push_queue import Compression, Settings, doubts, load_settings
+from push_queue.models import Compression
+from push_queue.settings import Settings, doubts, load_settings
 
 JobIdsArgument: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of jobs.")]
 TimeoutOption: TypeAlias = Annotated[

@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from producer.cli.wording import STATE_COLORS, duration, headline, moment, progress
-from push_queue import Attempt, BlobStatus, JobStatus
+from push_queue.models import Attempt, BlobStatus, JobStatus
 
 LABEL_WIDTH = 10
 

@@ -22,10 +22,10 @@ from producer.cli.signals import run
 from producer.cli.times import duration
 from producer.cli.views import SilentView, View, choose_view
 from producer.cli.wording import headline, reason
-from producer.direct_push import DirectPush
 from producer.job_description import describe_push
-from producer.queue import PushQueue
-from push_queue import JobState, JobStatus, PushJob, Settings, new_event_loop
+from push_queue.event_loop import new_event_loop
+from push_queue.models import JobState, JobStatus, PushJob
+from push_queue.settings import Settings
 
 EXAMPLES = """
 Examples:
@@ -78,12 +78,17 @@ def push(
 
 
 async def _push(job: PushJob, settings: Settings, view: View, *, cache: bool) -> JobStatus:
+    # Loaded here: either way does without what the other needs.
     if settings.redis_configured:
+        from producer.queue import PushQueue
+
         async with PushQueue.connect(settings) as queue:
             await warn_without_workers(queue)
             enqueued = await queue.submit(job)
             (ended,) = await follow(queue, [enqueued.id], view, owner=queue)
     else:
+        from producer.direct_push import DirectPush
+
         async with DirectPush.open(job, settings, cache=cache) as push:
             (ended,) = await follow(push, [job.id], view)
     return ended

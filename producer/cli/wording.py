@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from rich.filesize import decimal
 
-from push_queue import JobState, JobStatus
+from push_queue.models import JobState, JobStatus
 
 STATE_COLORS = {
     JobState.QUEUED: "yellow",

@@ -10,7 +10,7 @@ from tests.support.processes import free_port
 from tests.support.servers import clean_environment
 
 HTTP = {"aiohttp", "registry_api_v2_client.client"}
-ALL = {*HTTP, "arq", "pydantic", "redis", "push_queue", "registry_api_v2_client"}
+ALL = {*HTTP, "arq", "pydantic", "redis", "push_queue", "registry_api_v2_client.exports"}
 
 LOADED = """
 import contextlib, io, sys
