@@ -34,7 +34,7 @@ Each class has a ``kind``, a stable word that ends up in a job's ``error_kind``,
 whether the same request can succeed later with nothing changed on this side.
 """
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 __all__ = [
     "AnswerCutShortError",
@@ -66,6 +66,7 @@ __all__ = [
     "ValidationError",
 ]
 
+R = TypeVar("R", bound="ResponseError")
 
 _LONGEST = 1000
 """Characters of a message: it goes into logs, terminals and every failed job's record."""
@@ -85,6 +86,9 @@ class RegistryError(Exception):
     """Seconds that the registry asked to wait before the next try, if it did."""
     registry: str | None = None
     """``host[:port]`` of the registry that failed, if one did."""
+    method: str | None = None
+    url: str | None = None
+    """The request that failed, if one did. The URL has no query, which may carry a signature."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(_harmless(message))
@@ -180,6 +184,12 @@ class ResponseError(RegistryError):
         self.status = status
         self.code = code
         self.retry_after = retry_after
+
+    def restated(self, kind: type[R], message: str) -> R:
+        """The same answer of the same registry as another kind of error, or in more words."""
+        error = kind(message, status=self.status, code=self.code)
+        error.registry, error.method, error.url = self.registry, self.method, self.url
+        return error
 
 
 class UnauthorizedError(ResponseError):

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from .api.registry import Manifest, Registry
+from .api.manifests import Manifest
+from .api.registry import Registry
 from .archive.image_archive import ImageArchive
 from .archive.model import ArchiveContent
 from .client import RegistryClient
@@ -161,7 +162,7 @@ async def list_repositories(registry_url: str, timeout: float = DEFAULT_TIMEOUT)
         RegistryError: the registry failed, or has its catalog switched off.
     """
     async with _registry(registry_url, timeout) as registry:
-        return await registry.repositories()
+        return await registry.catalog.repositories()
 
 
 async def list_tags(
@@ -173,7 +174,7 @@ async def list_tags(
         NameUnknownError: there is no such repository.
     """
     async with _registry(registry_url, timeout) as registry:
-        return await registry.tags(check_repository(repository))
+        return await registry.catalog.tags(check_repository(repository))
 
 
 async def get_manifest(
@@ -185,7 +186,7 @@ async def get_manifest(
         ManifestUnknownError: there is no such image.
     """
     async with _registry(registry_url, timeout) as registry:
-        return _with_digest(await registry.manifest(check_repository(repository), tag))
+        return _with_digest(await registry.manifests.get(check_repository(repository), tag))
 
 
 async def get_image_info(
@@ -206,18 +207,18 @@ async def get_image_info(
         ValidationError: the tag stands for neither an image nor an index with one.
     """
     async with _registry(registry_url, timeout) as registry:
-        manifest = await registry.manifest(check_repository(repository), tag)
+        manifest = await registry.manifests.get(check_repository(repository), tag)
         entries = _platform_entries(manifest)
         if entries:
             chosen = entries.get(Platform.of_this_machine()) or next(iter(entries.values()))
-            manifest = await registry.manifest(repository, chosen)
+            manifest = await registry.manifests.get(repository, chosen)
         document = _with_digest(manifest)
         descriptor, layers = document.get("config"), document.get("layers")
         if not isinstance(descriptor, dict) or not isinstance(layers, list):
             raise ValidationError(
                 f"{repository}:{tag} is not an image but {document.get('mediaType')}"
             )
-        config = await registry.json_blob(repository, str(descriptor.get("digest")))
+        config = await registry.blobs.json(repository, str(descriptor.get("digest")))
     sizes = (part.get("size") for part in (descriptor, *layers) if isinstance(part, dict))
     size = sum(size for size in sizes if isinstance(size, int))
     return {
@@ -247,7 +248,7 @@ async def delete_image(
         UnsupportedError: deletes are switched off at this registry.
     """
     async with _registry(registry_url, timeout) as registry:
-        digest = await registry.manifest_digest(check_repository(repository), check_tag(tag))
+        digest = await registry.manifests.digest(check_repository(repository), check_tag(tag))
         if digest is None:
             raise _unknown(f"{repository}:{tag}")
         return await _delete(registry, repository, digest)
@@ -267,7 +268,7 @@ async def delete_image_by_digest(
 
 
 async def _delete(registry: Registry, repository: str, digest: str) -> bool:
-    if not await registry.delete_manifest(repository, digest):
+    if not await registry.manifests.delete(repository, digest):
         raise _unknown(f"{repository}@{digest}")
     return True
 

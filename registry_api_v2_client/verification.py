@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from .api.registry import Manifest, Registry
+from .api.manifests import Manifest
+from .api.registry import Registry
 from .archive.compressed_file import longest_content
 from .archive.model import ArchiveContent, ArchiveImage, ArchiveIndex, Layer
 from .archive.tar_index import Member
@@ -102,7 +103,7 @@ async def verify(
         TarReadError: the tar is broken, or not what its digests say.
         RegistryError: the registry failed.
     """
-    manifest = await registry.manifest(repository, reference)
+    manifest = await registry.manifests.get(repository, reference)
     held = await _held_images(registry, repository, manifest)
     images = content.images
     if isinstance(content, ArchiveIndex) and not _entries(manifest):
@@ -141,7 +142,7 @@ async def _held_images(
                 digest = _Descriptor.of(entry).digest
                 if digest not in seen:
                     seen.add(digest)
-                    waiting.append(await registry.manifest(repository, digest))
+                    waiting.append(await registry.manifests.get(repository, digest))
     return held
 
 
@@ -272,7 +273,7 @@ class _Comparison:
 
     async def _presence(self, blob: _Descriptor) -> Verdict:
         try:
-            there = await self._registry.has_blob(self._repository, blob.digest, blob.size)
+            there = await self._registry.blobs.has(self._repository, blob.digest, blob.size)
         except (DigestMismatchError, ProtocolError):
             return Verdict.CORRUPT
         return Verdict.EQUAL if there else Verdict.MISSING
@@ -314,7 +315,7 @@ class _Comparison:
             await asyncio.to_thread(take, piece)
 
         try:
-            await self._registry.read_blob(self._repository, blob.digest, sink)
+            await self._registry.blobs.read(self._repository, blob.digest, sink)
         except BlobUnknownError:
             return Verdict.MISSING
         except _OversizedError:
@@ -335,7 +336,7 @@ class _Comparison:
             size += len(piece)
 
         try:
-            await self._registry.read_blob(self._repository, blob.digest, sink)
+            await self._registry.blobs.read(self._repository, blob.digest, sink)
         except AnswerCutShortError:
             return size
         return None

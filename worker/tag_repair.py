@@ -98,21 +98,21 @@ class TagRepair:
         reference = parse_reference(tag.target)
         check_targets([reference], self._targets)
         registry = self._client.registry(reference.registry)
-        shown = await registry.manifest_digest(reference.repository, reference.tag)
+        shown = await registry.manifests.digest(reference.repository, reference.tag)
         return shown in tag.outdated
 
     async def _put_back(self, tag: UnsettledTag) -> None:
         assert tag.newest
         reference = parse_reference(tag.target)
         registry = self._client.registry(reference.registry)
-        manifest = await registry.manifest(reference.repository, tag.newest)
+        manifest = await registry.manifests.get(reference.repository, tag.newest)
         write = TagWrite(tag.target, tag.newest, tag.sequence)
         # Counted from before the turn: a process that stood still sends nothing after it.
         async with asyncio.timeout(self._turn_seconds):
             if not await self._writes.take_turn(write, self._turn_seconds):
                 return
             try:
-                await registry.put_manifest(
+                await registry.manifests.put(
                     reference.repository,
                     reference.tag,
                     manifest.raw,

@@ -283,11 +283,8 @@ def _explained(registry: str) -> Iterator[None]:
     try:
         yield
     except BlobUnknownError as error:
-        explained = BlobUnknownError(
+        raise error.restated(
+            BlobUnknownError,
             f"{error}; {registry} said that it had these blobs, and lacks them after they were "
             "sent again: does it cache what its garbage collection has deleted?",
-            status=error.status,
-            code=error.code,
-        )
-        explained.registry = error.registry
-        raise explained from error
+        ) from error

@@ -102,7 +102,7 @@ class ManifestPush:
     async def _stands_for(self, target: Target, tag: str, manifest: BuiltManifest) -> bool:
         with suppress(*_REFUSALS):  # one that will not say gets it again
             stored = await self._retrier.run(
-                lambda: target.registry.stored_digest(target.repository, tag)
+                lambda: target.registry.manifests.stored_digest(target.repository, tag)
             )
             return stored == manifest.digest
         return False
@@ -114,7 +114,7 @@ class ManifestPush:
         """
 
         async def check() -> None:
-            stored = await target.registry.stored_digest(target.repository, tag)
+            stored = await target.registry.manifests.stored_digest(target.repository, tag)
             if stored != manifest.digest:
                 why = (
                     "does another client push this tag, too?"
@@ -163,7 +163,7 @@ class ManifestPush:
 
     async def _digest_of(self, target: Target, reference: str) -> str | None:
         return await self._retrier.run(
-            lambda: target.registry.manifest_digest(target.repository, reference)
+            lambda: target.registry.manifests.digest(target.repository, reference)
         )
 
     async def _put(self, target: Target, reference: str, manifest: BuiltManifest) -> bool:
@@ -171,6 +171,6 @@ class ManifestPush:
 
 
 async def _put(target: Target, reference: str, manifest: BuiltManifest) -> bool:
-    return await target.registry.put_manifest(
+    return await target.registry.manifests.put(
         target.repository, reference, manifest.raw, manifest.media_type, manifest.digest
     )

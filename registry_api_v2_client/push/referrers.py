@@ -33,14 +33,14 @@ async def list_referrer(
     """
     tag = subject.replace(":", "-", 1)
     try:
-        index = (await registry.manifest(repository, tag)).document()
+        index = (await registry.manifests.get(repository, tag)).document()
     except ManifestUnknownError:
         index = _EMPTY
     listed = [entry for entry in index.get("manifests") or () if isinstance(entry, dict)]
     if any(entry.get("digest") == manifest.digest for entry in listed):
         return
     changed = BuiltManifest.of({**index, "manifests": [*listed, _entry(manifest)]}, OCI_INDEX)
-    await registry.put_manifest(repository, tag, changed.raw, changed.media_type, changed.digest)
+    await registry.manifests.put(repository, tag, changed.raw, changed.media_type, changed.digest)
 
 
 def _entry(manifest: BuiltManifest) -> dict[str, Any]:

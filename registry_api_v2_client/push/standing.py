@@ -9,7 +9,7 @@ own repository alone: a push to several takes from it what stands in each of the
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..api.registry import Manifest
+from ..api.manifests import Manifest
 from ..archive.model import ArchiveImage
 from ..digests import is_sha256
 from ..exceptions import ManifestUnknownError, RegistryError
@@ -101,7 +101,7 @@ class StandingImages:
             document = self._image.config_document
         else:
             document = await self._retrier.run(
-                lambda: target.registry.json_blob(target.repository, config.digest)
+                lambda: target.registry.blobs.json(target.repository, config.digest)
             )
         rootfs = document.get("rootfs")
         return _list(rootfs.get("diff_ids")) if isinstance(rootfs, dict) else ()
@@ -116,7 +116,7 @@ def _fits(blob: BlobInfo, source: BlobSource) -> bool:
 async def _manifest(target: Target) -> Manifest | None:
     for tag in target.tags[:_TAGS]:
         try:
-            return await target.registry.manifest(target.repository, tag)
+            return await target.registry.manifests.get(target.repository, tag)
         except ManifestUnknownError:
             continue
     return None

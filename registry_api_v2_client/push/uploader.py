@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 
-from ..api.registry import Registry, UploadSession
+from ..api.registry import Registry
+from ..api.uploads import UploadSession
 from ..exceptions import (
     DeniedError,
     DigestMismatchError,
@@ -111,11 +112,11 @@ class BlobUploader:
     ) -> bytes:
         """Send the blob but for its last chunk, which is returned; a stream leaves none."""
         if session.chunk is None:
-            await self.registry.upload_blocks(session, pieces)
+            await self.registry.uploads.stream(session, pieces)
             return b""
         chunks = Chunks(pieces, session.chunk)
         async for chunk in chunks:
-            await self.registry.upload_chunk(session, chunk)
+            await self.registry.uploads.chunk(session, chunk)
             await self._note(source, session)
         return chunks.rest
 
@@ -126,13 +127,13 @@ class BlobUploader:
         https://github.com/sonatype/nexus-public/issues/967
         """
         try:
-            await self.registry.finish_upload(session, blob.digest, content)
+            await self.registry.uploads.finish(session, blob.digest, content)
         except ResponseError as error:
             if error.retryable and not isinstance(error, UploadUnknownError):
                 raise
             if not await self._has(blob):
                 raise
-            await self.registry.abandon_upload(session)
+            await self.registry.uploads.abandon(session)
 
     async def _is_there(self, blob: BlobInfo) -> bool:
         """Whether the registry says so; one that will not say gets the blob.
@@ -141,7 +142,7 @@ class BlobUploader:
         is asked again, until the blob is sent.
         """
         try:
-            return await self.registry.has_blob(self.repository, blob.digest, blob.size)
+            return await self.registry.blobs.has(self.repository, blob.digest, blob.size)
         except (DeniedError, UnsupportedError):
             return False
         except ServerError as error:
@@ -152,7 +153,7 @@ class BlobUploader:
 
     async def _has(self, blob: BlobInfo) -> bool:
         with suppress(RegistryError):
-            return self._believes and await self.registry.has_blob(
+            return self._believes and await self.registry.blobs.has(
                 self.repository, blob.digest, blob.size
             )
         return False
@@ -160,9 +161,9 @@ class BlobUploader:
     async def _open(self, source: BlobSource) -> UploadSession:
         """A session to go on with."""
         location = await self._ledger.upload(self.host, self.repository, source.key)
-        if location and (session := self.registry.session_at(self.repository, location)):
+        if location and (session := self.registry.uploads.noted(self.repository, location)):
             try:
-                if await self.registry.upload_offset(session):
+                if await self.registry.uploads.offset(session):
                     self._keep(source, session)
                     await self._note(source, session)
                     return session
@@ -184,7 +185,7 @@ class BlobUploader:
     async def _start(self, source: BlobSource) -> UploadSession:
         """Open a session; the registry may do so even when we are cancelled before it answers."""
         await self._uploads.close(self._place(source))
-        starting = asyncio.create_task(self.registry.start_upload(self.repository))
+        starting = asyncio.create_task(self.registry.uploads.start(self.repository))
         self._uploads.add(self._place(source), lambda: self._abandon_started(starting))
         try:
             return await asyncio.shield(starting)
@@ -194,14 +195,14 @@ class BlobUploader:
 
     async def _abandon_started(self, starting: asyncio.Task[UploadSession]) -> None:
         with suppress(RegistryError):
-            await self.registry.abandon_upload(await starting)
+            await self.registry.uploads.abandon(await starting)
 
     def _keep(self, source: BlobSource, session: UploadSession) -> None:
         self._uploads.add(self._place(source), lambda: self._abandon(source, session))
 
     async def _abandon(self, source: BlobSource, session: UploadSession) -> None:
         await self._close(source)
-        await self.registry.abandon_upload(session)
+        await self.registry.uploads.abandon(session)
 
     async def _close(self, source: BlobSource) -> None:
         self._uploads.remove(self._place(source))
@@ -215,7 +216,7 @@ class BlobUploader:
             if other == self.repository:
                 continue
             try:
-                declined = await self.registry.mount(self.repository, digest, other)
+                declined = await self.registry.uploads.mount(self.repository, digest, other)
             except RegistryError as error:
                 if error.retryable:
                     raise
@@ -223,7 +224,7 @@ class BlobUploader:
             else:
                 if declined is None:
                     return True
-                await self.registry.abandon_upload(declined)
+                await self.registry.uploads.abandon(declined)
             await self._ledger.forget_repository(self.host, other, digest)
         return False
 

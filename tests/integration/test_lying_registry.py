@@ -23,7 +23,8 @@ from registry_api_v2_client import (
     UnauthorizedError,
     UploadUnknownError,
 )
-from registry_api_v2_client.api.registry import Registry, UploadSession
+from registry_api_v2_client.api.registry import Registry
+from registry_api_v2_client.api.uploads import UploadSession
 from tests.support.certificates import Authority
 from tests.support.logins import Login
 from tests.support.raw_server import RawServer
@@ -52,7 +53,7 @@ def client_of(*hosts: str, **options: Any) -> RegistryClient:
 
 async def tags(server: ScriptedServer | RawServer, **options: Any) -> list[str]:
     async with client_of(server.host, **options) as client:
-        return await client.registry(server.url).tags("app")
+        return await client.registry(server.url).catalog.tags("app")
 
 
 def bearer(realm: str, **more: str) -> dict[str, str]:
@@ -150,9 +151,9 @@ async def test_an_upload_is_redirected_without_authorization(status: int) -> Non
             client_of(server.host, storage.host) as client,
         ):
             registry = client.registry(server.url)
-            session = await registry.start_upload("app")
-            await registry.upload_chunk(session, b"chunk")
-            await registry.finish_upload(session, DIGEST)
+            session = await registry.uploads.start("app")
+            await registry.uploads.chunk(session, b"chunk")
+            await registry.uploads.finish(session, DIGEST)
         assert authorizations(storage) == [None, None, None]
 
 
@@ -172,10 +173,10 @@ async def test_bytes_and_manifests_are_sent_again_where_a_redirect_leads() -> No
         client_of(server.host) as client,
     ):
         registry = client.registry(server.url)
-        await registry.tags("app")
+        await registry.catalog.tags("app")
         session = UploadSession("app", URL(f"{server.url}/upload"))
-        await registry.finish_upload(session, DIGEST, BLOB)
-        await registry.put_manifest("app", "1", b"{}", "application/json", DIGEST)
+        await registry.uploads.finish(session, DIGEST, BLOB)
+        await registry.manifests.put("app", "1", b"{}", "application/json", DIGEST)
 
 
 async def test_a_stream_that_is_wanted_elsewhere_is_sent_in_chunks() -> None:
@@ -186,7 +187,7 @@ async def test_a_stream_that_is_wanted_elsewhere_is_sent_in_chunks() -> None:
     async with ScriptedServer(redirect) as server, client_of() as client:
         session = UploadSession("app", URL(f"{server.url}/upload"))
         with pytest.raises(UploadUnknownError, match=r"307.*trying in chunks"):
-            await client.registry(server.url).upload_blocks(session, blocks())
+            await client.registry(server.url).uploads.stream(session, blocks())
 
 
 async def test_an_answer_before_the_body_was_read_is_no_success() -> None:
@@ -201,14 +202,14 @@ async def test_an_answer_before_the_body_was_read_is_no_success() -> None:
     async with RawServer(accept) as server, client_of() as client:
         session = UploadSession("app", URL(f"{server.url}/upload"))
         with pytest.raises(ProtocolError, match="answered 202 before it had read"):
-            await client.registry(server.url).upload_blocks(session, blocks())
+            await client.registry(server.url).uploads.stream(session, blocks())
 
 
 async def test_an_upload_is_not_redirected_where_a_registry_has_no_business() -> None:
     redirect = Exchange("POST", UPLOAD, Reply(307, {"Location": "http://169.254.169.254/"}))
     async with ScriptedServer(redirect) as server, client_of() as client:
         with pytest.raises(ProtocolError, match="a link-local address"):
-            await client.registry(server.url).start_upload("app")
+            await client.registry(server.url).uploads.start("app")
 
 
 @pytest.mark.parametrize(
@@ -229,7 +230,7 @@ async def test_a_location_that_is_no_url_in_full_is_made_one(location: str, aske
 
     async with RawServer(accept) as server, client_of() as client:
         registry = client.registry(server.url)
-        await registry.finish_upload(await registry.start_upload("app"), DIGEST)
+        await registry.uploads.finish(await registry.uploads.start("app"), DIGEST)
     separator = "&" if "?" in asked else "?"
     assert server.requests[1].startswith(f"PUT {asked}{separator}digest={DIGEST} HTTP/1.1\r\n")
 
@@ -251,8 +252,8 @@ async def test_an_upload_elsewhere_gets_no_authorization() -> None:
             ) as registry,
             client_of(registry.host, storage.host) as client,
         ):
-            session = await client.registry(registry.url).start_upload("app")
-            await client.registry(registry.url).abandon_upload(session)
+            session = await client.registry(registry.url).uploads.start("app")
+            await client.registry(registry.url).uploads.abandon(session)
         assert authorizations(storage) == [None]
 
 
@@ -260,9 +261,9 @@ async def test_an_upload_goes_nowhere_a_registry_has_no_business() -> None:
     location = Reply(202, {"Location": "http://169.254.169.254/upload"})
     async with ScriptedServer(Exchange("POST", UPLOAD, location)) as server, client_of() as client:
         registry: Registry = client.registry(server.url)
-        session: UploadSession = await registry.start_upload("app")
+        session: UploadSession = await registry.uploads.start("app")
         with pytest.raises(ProtocolError, match="a link-local address"):
-            await registry.finish_upload(session, "sha256:" + "0" * 64, b"x")
+            await registry.uploads.finish(session, "sha256:" + "0" * 64, b"x")
 
 
 # Token servers
@@ -420,7 +421,7 @@ async def test_nothing_is_taken_from_netrc_or_kept_as_a_cookie(
         url = server.url.replace("127.0.0.1", "localhost")
         async with RegistryClient() as client:
             for _ in range(2):
-                await client.registry(url).tags("app")
+                await client.registry(url).catalog.tags("app")
         for request in server.requests:
             assert not {"Authorization", "Cookie"} & request.headers.keys()
             assert request.headers["Accept-Encoding"] == "identity"

@@ -217,7 +217,7 @@ class Push:
 
 
 async def put_manifest(registry: Registry) -> None:
-    await RETRIER.run(lambda: registry.put_manifest("app", "1", MANIFEST, OCI, MANIFEST_DIGEST))
+    await RETRIER.run(lambda: registry.manifests.put("app", "1", MANIFEST, OCI, MANIFEST_DIGEST))
 
 
 def manifest_put(reply: Reply) -> Exchange:
@@ -673,7 +673,7 @@ async def test_github_gets_chunks_of_four_mib_once_it_refuses_more() -> None:
 async def test_a_blob_in_storage_elsewhere_is_there(status: int) -> None:
     elsewhere = {"Location": "https://storage.example.com/blobs?X-Amz-Signature=for-get"}
     async with scripted([head_blob(Reply(status, elsewhere))], like=GHCR) as registry:
-        assert await registry.has_blob("app", DIGEST)
+        assert await registry.blobs.has("app", DIGEST)
 
 
 # Nexus -------------------------------------------------------------------------------------------
@@ -788,7 +788,7 @@ CATALOG = "/v2/_catalog?n=1000"
 async def test_a_catalog_that_nobody_gets_is_an_error_that_says_so(refused: Reply) -> None:
     async with scripted([Exchange("GET", CATALOG, refused)]) as registry:
         with pytest.raises(UnsupportedError, match="does not list its repositories") as caught:
-            await registry.repositories()
+            await registry.catalog.repositories()
         assert caught.value.registry == registry.host
 
 

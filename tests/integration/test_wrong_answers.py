@@ -20,9 +20,10 @@ from registry_api_v2_client import (
     list_tags,
     push_docker_tar,
 )
-from registry_api_v2_client.api import registry as registry_module
-from registry_api_v2_client.api.registry import Registry, UploadSession
+from registry_api_v2_client.api import catalog
+from registry_api_v2_client.api.registry import Registry
 from registry_api_v2_client.api.transport import Transport
+from registry_api_v2_client.api.uploads import UploadSession
 from registry_api_v2_client.archive.image_archive import ImageArchive
 from registry_api_v2_client.push.encoding import CompressionPolicy
 from registry_api_v2_client.push.engine import ImagePusher, Target
@@ -160,7 +161,7 @@ async def test_any_range_is_an_offset_or_none(value: str, offset: int) -> None:
     async with Answers(answer) as server, Transport() as transport:
         registry = Registry(transport, server.url)
         session = UploadSession("app", registry.url / "upload")
-        assert await registry.upload_offset(session) == offset
+        assert await registry.uploads.offset(session) == offset
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,7 @@ async def test_a_location_that_is_none(location: str) -> None:
 
     async with Answers(answer) as server, Transport() as transport:
         with pytest.raises(ProtocolError, match="unusable address"):
-            await Registry(transport, server.url).start_upload("app")
+            await Registry(transport, server.url).uploads.start("app")
 
 
 async def test_a_mount_of_something_else() -> None:
@@ -183,7 +184,7 @@ async def test_a_mount_of_something_else() -> None:
     async with Answers(answer) as server, Transport() as transport:
         ours = sha256_digest(b"ours")
         with pytest.raises(DigestMismatchError, match=f"stored {OTHER} instead of {ours}"):
-            await Registry(transport, server.url).mount("app", ours, "other")
+            await Registry(transport, server.url).uploads.mount("app", ours, "other")
 
 
 # Manifests
@@ -468,7 +469,7 @@ async def test_a_registry_that_only_says_that_it_has_the_image(
 
 
 async def test_a_list_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry_module, "_MAX_PAGES", 20)
+    monkeypatch.setattr(catalog, "_MAX_PAGES", 20)
 
     def answer(_: web.BaseRequest, count: int) -> web.Response:
         link = f'</v2/app/tags/list?last={count}>; rel="next"'
@@ -481,7 +482,7 @@ async def test_a_list_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_list_of_too_many_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry_module, "_MAX_NAMES", 50)
+    monkeypatch.setattr(catalog, "_MAX_NAMES", 50)
 
     def answer(_: web.BaseRequest, count: int) -> web.Response:
         link = f'</v2/app/tags/list?last={count}>; rel="next"'

@@ -27,12 +27,12 @@ class TagRegistry:
         return cast(RegistryClient, self)
 
     def registry(self, host: str) -> Any:
-        async def manifest_digest(repository: str, tag: str) -> str | None:
+        async def digest_of(repository: str, tag: str) -> str | None:
             if self.fails:
                 raise self.fails
             return self.tags.get(f"{host}/{repository}:{tag}")
 
-        async def manifest(repository: str, digest: str) -> Any:
+        async def get(repository: str, digest: str) -> Any:
             if digest in self.gone:
                 raise ManifestUnknownError("gone", status=404)
             return SimpleNamespace(raw=digest.encode(), media_type=MEDIA_TYPE)
@@ -44,4 +44,4 @@ class TagRegistry:
             self.puts.append(f"{host}/{repository}:{tag}")
             self.tags[f"{host}/{repository}:{tag}"] = digest
 
-        return SimpleNamespace(manifest_digest=manifest_digest, manifest=manifest, put_manifest=put)
+        return SimpleNamespace(manifests=SimpleNamespace(digest=digest_of, get=get, put=put))

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from hypothesis import strategies as st
 
 from registry_api_v2_client import RegistryClient, get_image_info, list_tags
-from registry_api_v2_client.api import registry as registry_module
-from registry_api_v2_client.api.registry import Registry, UploadSession
+from registry_api_v2_client.api import catalog
+from registry_api_v2_client.api.registry import Registry
+from registry_api_v2_client.api.uploads import UploadSession
 from registry_api_v2_client.exceptions import RegistryError
 from tests.fuzz.strategies import changed_json, spoiled, texts
 from tests.fuzz.target import Target, assert_proper
@@ -16,7 +17,7 @@ DIGEST = "sha256:" + "a" * 64
 SECONDS = 1.0
 MOST_REQUESTS = 60
 
-registry_module._MAX_PAGES = 20  # type: ignore[misc]
+catalog._MAX_PAGES = 20  # type: ignore[misc]
 
 # Nothing listens at port 1; no address may lead out of this machine.
 addresses = st.sampled_from(
@@ -121,13 +122,13 @@ async def _session(registry: Registry) -> UploadSession:
 
 
 async def _upload(registry: Registry) -> None:
-    session = await registry.start_upload("app")
-    await registry.upload_blocks(session, _content())  # type: ignore[arg-type]
-    await registry.finish_upload(session, DIGEST, b"x")
+    session = await registry.uploads.start("app")
+    await registry.uploads.stream(session, _content())  # type: ignore[arg-type]
+    await registry.uploads.finish(session, DIGEST, b"x")
 
 
 async def _resume(registry: Registry) -> None:
-    offset = await registry.upload_offset(await _session(registry))
+    offset = await registry.uploads.offset(await _session(registry))
     assert offset >= 0
 
 
@@ -142,17 +143,17 @@ async def _tags(registry: Registry) -> None:
 
 OPERATIONS: dict[str, Operation] = {
     "ping": lambda registry: registry.ping(),
-    "blob": lambda registry: registry.has_blob("app", DIGEST, 2),
-    "read": lambda registry: registry.read_blob("app", DIGEST, _take),
-    "json": lambda registry: registry.json_blob("app", DIGEST),
-    "mount": lambda registry: registry.mount("app", DIGEST, "other"),
+    "blob": lambda registry: registry.blobs.has("app", DIGEST, 2),
+    "read": lambda registry: registry.blobs.read("app", DIGEST, _take),
+    "json": lambda registry: registry.blobs.json("app", DIGEST),
+    "mount": lambda registry: registry.uploads.mount("app", DIGEST, "other"),
     "upload": _upload,
     "resume": _resume,
-    "digest": lambda registry: registry.manifest_digest("app", "1"),
-    "stored": lambda registry: registry.stored_digest("app", "1"),
-    "put": lambda registry: registry.put_manifest("app", "1", b"{}", "x", DIGEST),
-    "delete": lambda registry: registry.delete_manifest("app", DIGEST),
-    "repositories": lambda registry: registry.repositories(),
+    "digest": lambda registry: registry.manifests.digest("app", "1"),
+    "stored": lambda registry: registry.manifests.stored_digest("app", "1"),
+    "put": lambda registry: registry.manifests.put("app", "1", b"{}", "x", DIGEST),
+    "delete": lambda registry: registry.manifests.delete("app", DIGEST),
+    "repositories": lambda registry: registry.catalog.repositories(),
     "tags": _tags,
     "info": _info,
 }

@@ -11,7 +11,7 @@ OWN = "https://reg.example.com/v2/team/app/blobs/uploads"
 
 
 def session_at(location: str, registry: str = "https://reg.example.com") -> bool:
-    return bool(Registry(cast(Transport, None), registry).session_at("team/app", location))
+    return bool(Registry(cast(Transport, None), registry).uploads.noted("team/app", location))
 
 
 @pytest.mark.parametrize(

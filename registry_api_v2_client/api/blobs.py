@@ -1,0 +1,101 @@
+"""Blobs: ``GET`` and ``HEAD`` of ``/v2/<name>/blobs/<digest>``.
+
+Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-blobs
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from ..digests import is_sha256, sha256
+from ..exceptions import BlobUnknownError, DigestMismatchError, ProtocolError
+from .requests import Endpoint, json_object, number, path, pull
+from .transport import Answer, Sink
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class Blobs:
+    """The blobs of a registry's repositories."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    async def has(self, repository: str, digest: str, size: int | None = None) -> bool:
+        """Whether the blob, of ``size`` bytes if that is known, is in that repository.
+
+        A redirect to the registry's storage means that it is. The storage is not asked: it may
+        refuse a HEAD of an address that is signed for GET.
+        Source: https://github.com/containerd/stargz-snapshotter/pull/167
+
+        Raises:
+            DigestMismatchError, ProtocolError: the registry has something else under that digest.
+        """
+        async with self._endpoint.request(
+            "HEAD",
+            path(repository, "blobs", digest),
+            scope=pull(repository),
+            what=f"HEAD of blob {digest} in {repository}",
+            ok={200, 404, *_REDIRECTS},
+        ) as answer:
+            if answer.status == 404:
+                return False
+            self._endpoint.check_digest(answer, digest)
+            self._check_size(answer, digest, size)
+            return True
+
+    async def json(self, repository: str, digest: str) -> dict[str, Any]:
+        """A small blob that is a JSON object: a config.
+
+        Raises:
+            BlobUnknownError: it is not in that repository.
+            DigestMismatchError: the registry gave something else.
+            ProtocolError: it is not a JSON object.
+        """
+        async with self._get(repository, digest) as answer:
+            if is_sha256(digest) and sha256(answer.body) != digest:
+                raise DigestMismatchError(
+                    f"{self._endpoint.host} gave {sha256(answer.body)} as blob {digest} of "
+                    f"{repository}",
+                    status=200,
+                )
+            return json_object(answer.body, f"blob {digest}")
+
+    async def read(self, repository: str, digest: str, sink: Sink) -> None:
+        """Hand the bytes of a blob to ``sink``, in pieces. The caller compares their digest.
+
+        Raises:
+            BlobUnknownError: it is not in that repository.
+        """
+        async with self._get(repository, digest, sink):
+            return
+
+    @asynccontextmanager
+    async def _get(
+        self, repository: str, digest: str, sink: Sink | None = None
+    ) -> AsyncIterator[Answer]:
+        async with self._endpoint.request(
+            "GET",
+            path(repository, "blobs", digest),
+            scope=pull(repository),
+            what=f"GET of blob {digest} in {repository}",
+            ok={200, 404},
+            sink=sink,
+        ) as answer:
+            if answer.status == 404:
+                raise BlobUnknownError(
+                    f"{self._endpoint.host}: {repository} has no blob {digest}",
+                    status=404,
+                    code="BLOB_UNKNOWN",
+                )
+            yield answer
+
+    def _check_size(self, answer: Answer, digest: str, size: int | None) -> None:
+        """A registry whose storage lost bytes keeps saying that it has the blob."""
+        held = number(answer.headers.get("Content-Length", ""))
+        if answer.status == 200 and size and held and held != size:
+            raise ProtocolError(
+                f"{self._endpoint.host} holds {held} bytes as blob {digest}, which has {size}; "
+                "delete it there, or have the registry's storage checked",
+                status=200,
+            )
