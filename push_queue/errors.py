@@ -12,6 +12,7 @@
     ├── UnsuitableRedisError      Redis is set up so that it loses jobs
     └── RedisUnavailableError     Redis cannot be reached
         └── RedisRefusedError     Redis was reached and will not do what is asked
+            └── RedisDeniedError  for want of login or rights
 
 Each message is one line that names the thing and says what to do. Redis addresses appear in them
 without credentials.
@@ -68,7 +69,11 @@ class RedisUnavailableError(QueueError):
 
 
 class RedisRefusedError(RedisUnavailableError):
-    """Redis was reached and will not do what is asked: credentials, memory, read-only replica."""
+    """Redis was reached and will not do what is asked: it has no memory left, or is a replica."""
+
+
+class RedisDeniedError(RedisRefusedError):
+    """Redis does not accept the login, or does not permit what is asked; no wait mends that."""
 
 
 def summarize(error: ValidationError, name: Callable[[str], str] = str) -> str:

@@ -15,8 +15,8 @@ from typing import Any, Self, TypeVar
 
 from redis.asyncio.retry import Retry
 from redis.backoff import EqualJitterBackoff
+from redis.exceptions import AuthenticationError, AuthorizationError, ReadOnlyError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,8 @@ class Patience(Retry):
     """Commands are tried again until Redis has been away for ``seconds``.
 
     One that only takes what reads is a replica, and stays one for who does not ask sentinels: it is
-    given up after ``read_only_seconds``.
+    given up after ``read_only_seconds``. One that does not accept the login may get its users just
+    after its start, and is given up after ``RIDE_OUT_SECONDS`` at most.
 
     All connections of a client share it. It logs when Redis goes away and when it is back.
     """
@@ -103,8 +104,11 @@ class Patience(Retry):
         return result
 
     def _limit(self, error: Exception) -> float:
-        read_only = isinstance(error, ReadOnlyError)
-        return min(self._seconds, self._read_only_seconds) if read_only else self._seconds
+        if isinstance(error, ReadOnlyError):
+            return min(self._seconds, self._read_only_seconds)
+        if isinstance(error, (AuthenticationError, AuthorizationError)):
+            return min(self._seconds, RIDE_OUT_SECONDS)
+        return self._seconds
 
     async def _try_once(self, do: Callable[[], Awaitable[T]], fail: Callable[[Any], Any]) -> T:
         try:

@@ -22,16 +22,20 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from push_queue.errors import RedisRefusedError, RedisUnavailableError
+from push_queue.errors import RedisDeniedError, RedisRefusedError, RedisUnavailableError
 from push_queue.redis_url import RedisAddress
 
-# First match wins: redis-py derives some refusals from its ConnectionError.
-_REFUSALS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+_Kinds = tuple[type[Exception], ...]
+
+_DENIALS: tuple[tuple[_Kinds, str], ...] = (
     (
         (AuthenticationError, AuthorizationError),
         "refuses the credentials; check user and password in PUSH_QUEUE_REDIS_URL",
     ),
     ((NoPermissionError,), "does not permit what the queue needs; check the user's ACL"),
+)
+# redis-py derives some of either from its ConnectionError.
+_REFUSALS: tuple[tuple[_Kinds, str], ...] = (
     ((ReadOnlyError,), "is a read-only replica; point PUSH_QUEUE_REDIS_URL at the primary"),
     ((OutOfMemoryError,), "is out of memory; raise its maxmemory or let finished jobs expire"),
     ((BusyLoadingError,), "is still loading its data; try again in a moment"),
@@ -65,9 +69,10 @@ def address_of(redis: Redis) -> RedisAddress:
 
 def translate(error: Exception, address: object) -> RedisUnavailableError:
     """The one-line error for the user."""
-    for kinds, advice in _REFUSALS:
-        if isinstance(error, kinds):
-            return RedisRefusedError(f"Redis at {address} {advice}")
+    for table, ours in ((_DENIALS, RedisDeniedError), (_REFUSALS, RedisRefusedError)):
+        for kinds, advice in table:
+            if isinstance(error, kinds):
+                return ours(f"Redis at {address} {advice}")
     if isinstance(error, ResponseError):
         return RedisRefusedError(f"Redis at {address} answers: {_one_line(error)}")
     return RedisUnavailableError(

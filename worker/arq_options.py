@@ -9,6 +9,8 @@ from push_queue import (
     TASK,
     Keys,
     Patience,
+    RedisDeniedError,
+    RedisRefusedError,
     Settings,
     arq_options,
     check_redis,
@@ -18,7 +20,7 @@ from push_queue import (
 
 from .arq_lease import give_lease_back, take_lease
 from .push_task import push_image
-from .runtime import close_runtime, open_runtime
+from .runtime import Runtime, close_runtime, open_runtime
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +43,7 @@ def worker_options(settings: Settings, patience: Patience | None = None) -> dict
         ctx["redis"].set_retry(patience)
         runtime = open_runtime(settings, ctx["redis"])
         ctx["runtime"] = runtime
-        # One that may not take jobs ends here with a word, rather than being idle for ever.
-        await runtime.queue.take(0, settings.lease_seconds)
+        await _try_queue(runtime)
         await runtime.presence.start()
         runtime.housekeeper.start()
         logger.info("worker %s is ready", runtime.worker_id)
@@ -69,6 +70,20 @@ def worker_options(settings: Settings, patience: Patience | None = None) -> dict
         "log_results": False,
         **arq_options(),
     }
+
+
+async def _try_queue(runtime: Runtime) -> None:
+    """A worker that may not take jobs ends here with a word. What else Redis refuses, it waits for.
+
+    Raises:
+        RedisDeniedError: for want of login or rights.
+    """
+    try:
+        await runtime.queue.take(0, runtime.settings.lease_seconds)
+    except RedisDeniedError:
+        raise
+    except RedisRefusedError as error:
+        logger.warning("cannot take jobs yet: %s", error)
 
 
 def lease_doubts(settings: Settings) -> list[str]:

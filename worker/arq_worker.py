@@ -1,12 +1,14 @@
 """arq's worker, made to outlive Redis failures.
 
 arq lets an error of Redis outside of a job end the worker: one that is full when it counts a try,
-for instance. Here such a job is left to its lease, which runs out, and the worker goes on. And arq
-takes the jobs that are due by its host's clock; here it is Redis' clock, common to all.
+for instance. Here such a job is left to its lease, which runs out, and the worker goes on, unless
+it is denied login or rights, which no wait mends. And arq takes the jobs that are due by its host's
+clock; here it is Redis' clock, common to all.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from signal import Signals
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 from arq.worker import Worker
 from redis.exceptions import RedisError
 
-from push_queue import RedisUnavailableError
+from push_queue import RedisDeniedError, RedisUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,8 @@ class QueueWorker(Worker):
     def __init__(self, *, on_hand_back: Callable[[], None], **options: Any) -> None:
         super().__init__(**options)
         self._stopping = self._handed_back = False
+        self._trouble: str | None = None
+        self._trouble_since = 0.0
         self.on_stop = lambda _: on_hand_back()
 
     async def _poll_iteration(self) -> None:
@@ -62,9 +66,26 @@ class QueueWorker(Worker):
                 most, runtime.settings.lease_seconds
             )
         except RedisUnavailableError as error:
-            logger.warning("cannot take jobs: %s", error)
+            self._bear(error, runtime.settings.lease_seconds)
             return []
+        if self._trouble:
+            logger.warning("takes jobs again")
+            self._trouble = None
         return taken
+
+    def _bear(self, error: RedisUnavailableError, lease_seconds: int) -> None:
+        """Go on without taking jobs; one that is denied for a whole lease has lost all of its own.
+
+        Raises:
+            RedisDeniedError: it was denied for so long.
+        """
+        now = time.monotonic()
+        if str(error) != self._trouble:
+            self._trouble, self._trouble_since = str(error), now
+            logger.warning("cannot take jobs: %s", error)
+        elif isinstance(error, RedisDeniedError) and now - self._trouble_since > lease_seconds:
+            self.handle_sig(Signals.SIGTERM)
+            raise error
 
     def _start(self, arq_id: str, score: int) -> None:
         # After an outage of Redis a job's lease may have run out while it runs here.

@@ -7,7 +7,7 @@ import socket
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from push_queue import RedisUnavailableError, WorkerInfo, WorkerRoster
+from push_queue import RedisDeniedError, RedisUnavailableError, WorkerInfo, WorkerRoster
 
 from .version import own_version
 
@@ -30,8 +30,17 @@ class Presence:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Report now, so that the worker is known once this returns, and from now on."""
-        await self._report()
+        """Report now, so that the worker is known once this returns, and from now on.
+
+        Raises:
+            RedisDeniedError: for want of login or rights.
+        """
+        try:
+            await self._report()
+        except RedisDeniedError:
+            raise
+        except RedisUnavailableError as error:
+            _warn(error)
         self._task = asyncio.create_task(self._keep_reporting())
 
     async def stop(self) -> None:
@@ -47,7 +56,7 @@ class Presence:
             try:
                 await self._report()
             except RedisUnavailableError as error:
-                logger.warning("cannot report to Redis: %s", error)
+                _warn(error)
 
     async def _report(self) -> None:
         info = WorkerInfo(
@@ -60,3 +69,7 @@ class Presence:
             problem="; ".join(f"{name}: {problem}" for name, problem in self.problems.items()),
         )
         await self._roster.report(info, ttl=_TTL)
+
+
+def _warn(error: RedisUnavailableError) -> None:
+    logger.warning("cannot report to Redis: %s", error)

@@ -3,11 +3,17 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.support.clocks import clock_off_by
-from tests.support.servers import RedisServer, clean_environment
+from tests.support.servers import (
+    RedisServer,
+    clean_environment,
+    wait_for_worker,
+    worker_process,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -79,6 +85,18 @@ def test_a_clock_that_is_off_is_warned_of(
     done = burst(start_redis(), **clock_off_by(seconds))
     assert done.returncode == 0, done.stderr
     assert (f"s {words} that of Redis" in done.stderr) if words else ("clock" not in done.stderr)
+
+
+def test_a_redis_that_is_full_is_waited_for(
+    start_redis: Callable[[], RedisServer], tmp_path: Path
+) -> None:
+    redis = configured(start_redis, {"maxmemory": "1"})
+    settings = {"PUSH_QUEUE_REDIS_URL": redis.url}
+    with worker_process(tmp_path / "worker.log", settings) as worker, redis.client() as client:
+        worker.wait_ready(lambda: "is out of memory" in worker.log)
+        client.config_set("maxmemory", "0")
+        wait_for_worker(worker, redis.url, "push")
+        assert worker.terminate() == 0
 
 
 def arq_burst(**env: str) -> subprocess.CompletedProcess[str]:

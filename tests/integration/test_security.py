@@ -1,5 +1,6 @@
 """The ACLs of docs/security.md: they let everybody do their work, and no more."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 import redis
 
+from producer import JobState, PushQueue, load_settings
 from tests.support.big_images import write_big_archive
 from tests.support.processes import ManagedProcess, free_port
+from tests.support.proxy import FaultProxy, is_patch
 from tests.support.servers import (
     REPOSITORY_ROOT,
     RedisServer,
@@ -154,3 +157,28 @@ def test_a_worker_that_may_not_take_jobs_ends_and_says_so(
     assert done.stderr.splitlines()[-1].startswith("push-worker: error: Redis at ")
     assert "ACL" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+async def test_a_worker_that_loses_its_rights_hands_over_and_says_so(
+    site: Site, tmp_path: Path, registry_url: str, repository: str
+) -> None:
+    tar = write_big_archive(tmp_path / "app.tar", [3_000_000]).path
+    settings = {"PUSH_QUEUE_REDIS_URL": site.url("worker"), "PUSH_QUEUE_LEASE_SECONDS": "1"}
+    admin = load_settings(redis_url=site.url("admin"))
+    async with FaultProxy(registry_url) as proxy, PushQueue.connect(admin) as queue:
+        held = proxy.hold(is_patch, after=1_000_000)
+        with worker_process(tmp_path / "denied.log", settings) as denied:
+            job = await queue.enqueue(tar, [f"{proxy.host}/{repository}:1"])
+            await held.reached.wait()
+            site.admin.acl_setuser("worker", enabled=True, reset_keys=True)
+            assert await asyncio.to_thread(denied.wait) == 3
+        *_, last = denied.log.splitlines()
+        assert last.startswith("push-worker: error: Redis at ")
+        assert "ACL" in last
+        assert "Traceback" not in denied.log
+        assert denied.log.count("cannot take jobs") == 1
+        held.release()
+        with worker_process(
+            tmp_path / "other.log", settings | {"PUSH_QUEUE_REDIS_URL": site.url("admin")}
+        ):
+            assert (await queue.wait(job.id, timeout=30)).state is JobState.SUCCEEDED

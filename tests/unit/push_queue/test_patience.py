@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import pytest
 from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError, ResponseError
 
 from push_queue.patience import Patience
 
@@ -82,6 +82,14 @@ async def test_a_replica_may_be_given_up_before_a_redis_that_is_away() -> None:
     patience = Patience(60, read_only_seconds=0)
     with pytest.raises(ReadOnlyError):
         await patience.call_with_retry(failing(ReadOnlyError("replica")), ignore)
+    assert await patience.call_with_retry(failing(away()), ignore) == "answer"
+
+
+async def test_a_login_that_is_refused_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("push_queue.patience.RIDE_OUT_SECONDS", 0)
+    patience = Patience()
+    with pytest.raises(AuthenticationError):
+        await patience.call_with_retry(failing(AuthenticationError("WRONGPASS")), ignore)
     assert await patience.call_with_retry(failing(away()), ignore) == "answer"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import redis.exceptions
+from redis._parsers.base import BaseParser
 from redis.asyncio import Redis
 
 from push_queue import (
@@ -22,6 +23,7 @@ from push_queue import (
     Keys,
     Leadership,
     QueueError,
+    RedisDeniedError,
     RedisRefusedError,
     RedisUnavailableError,
     RegistryLimits,
@@ -160,6 +162,15 @@ def test_other_errors_pass() -> None:
 def test_a_refusal_says_what_to_do(error: Exception, advice: str) -> None:
     with pytest.raises(RedisRefusedError, match=advice), redis_errors("host:1"):
         raise error
+
+
+@pytest.mark.parametrize("answer", ["NOPERM", "NOAUTH", "WRONGPASS", "OOM", "LOADING", "BUSY"])
+def test_what_no_wait_mends_is_a_kind_of_its_own(answer: str) -> None:
+    error = BaseParser.parse_error(f"{answer} says Redis")
+    with pytest.raises(RedisRefusedError) as caught, redis_errors("host:1"):
+        raise error
+    denied = isinstance(caught.value, RedisDeniedError)
+    assert denied is (answer in {"NOPERM", "NOAUTH", "WRONGPASS"})
 
 
 @pytest.mark.parametrize("kind", list(CALLS))

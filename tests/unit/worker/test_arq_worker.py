@@ -1,6 +1,8 @@
 """arq's worker, as far as it needs no process of its own."""
 
+import logging
 import signal
+from types import SimpleNamespace
 from typing import Any
 
 import fakeredis
@@ -8,23 +10,81 @@ import pytest
 from arq.connections import ArqRedis
 from arq.worker import func
 
+from push_queue import RedisDeniedError, RedisRefusedError
+from worker import arq_worker
 from worker.arq_worker import QueueWorker
+
+DENIED = RedisDeniedError("check the user's ACL")
+FULL = RedisRefusedError("is out of memory")
+LEASE_SECONDS = 15
 
 
 async def never(_: dict[str, Any]) -> None:
     raise AssertionError("it was to be stopped")
 
 
+def worker_on(fake: fakeredis.FakeAsyncRedis) -> QueueWorker:
+    return QueueWorker(
+        on_hand_back=lambda: None,
+        functions=[func(never, name="never")],
+        queue_name="queue",
+        redis_pool=ArqRedis(fake.connection_pool),
+        handle_signals=False,
+    )
+
+
 @pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq's
 async def test_a_job_that_is_stopped_before_it_begins_is_no_error() -> None:
     async with fakeredis.FakeAsyncRedis() as fake:
-        worker = QueueWorker(
-            on_hand_back=lambda: None,
-            functions=[func(never, name="never")],
-            queue_name="queue",
-            redis_pool=ArqRedis(fake.connection_pool),
-            handle_signals=False,
-        )
+        worker = worker_on(fake)
         worker._start("queue:job:0", 1)
         worker.handle_sig(signal.SIGTERM)
         await worker.close()
+
+
+class Takes:
+    """A queue whose answers are set by hand, asked at times that are."""
+
+    def __init__(self, worker: QueueWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._worker = worker
+        self._answer: Exception | None = None
+        self._now = 0.0
+        settings = SimpleNamespace(lease_seconds=LEASE_SECONDS)
+        worker.ctx["runtime"] = SimpleNamespace(queue=self, settings=settings)
+        monkeypatch.setattr(arq_worker, "time", SimpleNamespace(monotonic=lambda: self._now))
+
+    async def take(self, *_: int) -> list[tuple[str, int]]:
+        if self._answer:
+            raise self._answer
+        return []
+
+    async def ask(self, answer: Exception | None, *, at: float) -> None:
+        self._answer, self._now = answer, at
+        assert await self._worker._take(1) == []
+
+
+async def test_a_worker_that_is_denied_for_a_lease_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with fakeredis.FakeAsyncRedis() as fake:
+        queue = Takes(worker_on(fake), monkeypatch)
+        await queue.ask(DENIED, at=0)
+        await queue.ask(DENIED, at=LEASE_SECONDS)
+        with pytest.raises(RedisDeniedError):
+            await queue.ask(DENIED, at=LEASE_SECONDS + 1)
+
+
+async def test_a_worker_outlives_what_else_is_refused_and_rights_that_come_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    async with fakeredis.FakeAsyncRedis() as fake:
+        queue = Takes(worker_on(fake), monkeypatch)
+        for moment in (0, 100):
+            await queue.ask(FULL, at=moment)
+        # Not since it was full.
+        for moment in (101, 110):
+            await queue.ask(DENIED, at=moment)
+        await queue.ask(None, at=112)
+        for moment in (113, 128):
+            await queue.ask(DENIED, at=moment)
+    denied = f"cannot take jobs: {DENIED}"
+    assert caplog.messages == [f"cannot take jobs: {FULL}", denied, "takes jobs again", denied]
