@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 
 from .errors import ContenderError
 from .resources import peak_memory
@@ -16,6 +17,14 @@ from .resources import peak_memory
 ROOT = Path(__file__).resolve().parents[1]
 
 POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds on the clock, and on the processors."""
+
+    seconds: float
+    cpu_seconds: float
 
 
 @dataclass(frozen=True)
@@ -34,9 +43,13 @@ class Command:
 
     def seconds(self) -> float:
         """Wall time of a run, start of the program included."""
-        started = time.perf_counter()
+        return self.cost().seconds
+
+    def cost(self) -> "Cost":
+        """What a run costs, start of the program included."""
+        started, before = time.perf_counter(), _cpu_of_children()
         self.run()
-        return time.perf_counter() - started
+        return Cost(time.perf_counter() - started, _cpu_of_children() - before)
 
     def peak_memory(self) -> int:
         """Largest resident set of a run, in bytes, looked at every ``POLL_SECONDS``."""
@@ -99,6 +112,12 @@ def environment(changes: Mapping[str, str]) -> dict[str, str]:
         if not name.startswith("PUSH_QUEUE_") and name != "REDIS_URL"
     }
     return {**inherited, "PYTHONPATH": str(ROOT), **changes}
+
+
+def _cpu_of_children() -> float:
+    """Of those that have ended."""
+    usage = getrusage(RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _check(process: subprocess.Popen[str]) -> None:

@@ -17,6 +17,15 @@ curl --fail --silent --show-error --output /dev/null \
 """
 
 
+def push_command(archive: Path, target: str, cache: Path, compression: str = "gzip") -> Command:
+    """``push-queue push`` without a queue, which keeps in ``cache`` what it knows of blobs."""
+    options = ["--compression", compression, "--to", target]
+    return Command(
+        [sys.executable, "-m", "producer", "push", archive, *options],
+        {"XDG_CACHE_HOME": str(cache)},
+    )
+
+
 def library_push(archive: Path, compression: str, *targets: str) -> Command:
     """Our library, without queue: see ``push_once``."""
     return Command(

@@ -7,13 +7,23 @@ from .beside_arq import backlog, cost, latency, rate, recovery, slots
 from .growth import by_layers, by_queued, by_size, by_targets, by_workers
 from .memory import peak_memory
 from .shared_base import shared_base
-from .single_image import keep, one_layer, six_layers
+from .single_image import keep, one_layer, six_layers, small_image
 from .small_images import small_images
+from .start_up import start_up
 
 MakeBenchmark = Callable[[Scale], Benchmark]
 
 SUITES: Mapping[str, Sequence[MakeBenchmark]] = {
-    "push": (six_layers, one_layer, keep, shared_base, small_images, peak_memory),
+    "push": (
+        start_up,
+        small_image,
+        six_layers,
+        one_layer,
+        keep,
+        shared_base,
+        small_images,
+        peak_memory,
+    ),
     "queue": (rate, latency, cost, slots, recovery, backlog),
     "growth": (by_size, by_layers, by_targets, by_workers, by_queued),
 }
