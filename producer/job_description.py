@@ -70,8 +70,13 @@ def describe_push(
 
 
 def _absolute(path: str | Path) -> str:
-    """The name of a file that has one: without ``..``, unless that goes up from a link's folder."""
+    """The name of a file that has one: without ``..``, unless that goes up from a link's folder.
+
+    Only then it is looked for here: it may be the workers' alone.
+    """
     named = Path(path).absolute()
+    if ".." not in named.parts:
+        return str(named)
     plain = Path(os.path.normpath(named))
     file = _file_at(named)
     return str(named if file and file != _file_at(plain) else plain)

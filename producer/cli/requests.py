@@ -73,10 +73,12 @@ def remote_source(path: Path) -> Path:
     """A path that the workers have, and that is not looked at here.
 
     Raises:
-        BadInputError: not absolute, so that it would depend on a folder of this machine.
+        BadInputError: not absolute, or with ``..`` in it, so that it would depend on folders of
+            this machine.
     """
-    if not path.is_absolute():
-        raise BadInputError(f"{path} is not absolute: --remote-path takes the workers' full path")
+    if not path.is_absolute() or ".." in path.parts:
+        fault = "has .. in it" if path.is_absolute() else "is not absolute"
+        raise BadInputError(f"{path} {fault}: --remote-path takes the workers' full path")
     return path
 
 

@@ -12,6 +12,8 @@ from producer.cli.requests import (
     to_original_tags,
     to_targets,
 )
+from producer.job_description import describe_push
+from push_queue import load_settings
 from registry_api_v2_client import TarReadError, ValidationError
 from tests.support.images import ARCHIVES, SEVERAL_IMAGES, docker_legacy, make_image, write_archive
 from tests.support.layouts import Layout
@@ -113,14 +115,27 @@ def test_a_file_that_is_no_image_tar_is_refused(tmp_path: Path) -> None:
         to_targets([tmp_path / "a.tar"], [TARGET], None, check=check_archive)
 
 
-def test_a_path_of_the_workers_is_not_looked_at() -> None:
+def test_a_path_of_the_workers_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(*_: object, **__: object) -> None:
+        raise AssertionError("it may hang here, as a mount does whose server is away")
+
     path = Path("/only/there.tar")
-    assert to_targets([path], [TARGET], None, check=remote_source) == [Request(path, (TARGET,))]
+    settings = load_settings()
+    with monkeypatch.context() as patched:
+        for name in ("stat", "lstat", "open"):
+            patched.setattr(os, name, look)
+        (request,) = to_targets([path], [TARGET], None, check=remote_source)
+        job = describe_push(request.source, request.targets, settings)
+    assert (request, job.source) == (Request(path, (TARGET,)), str(path))
 
 
-def test_a_path_of_the_workers_is_absolute() -> None:
-    with pytest.raises(BadInputError, match="not absolute"):
-        remote_source(Path("there.tar"))
+@pytest.mark.parametrize(
+    ("path", "fault"),
+    [("there.tar", "is not absolute"), ("/images/new/../there.tar", "has .. in it")],
+)
+def test_a_path_of_the_workers_is_in_full(path: str, fault: str) -> None:
+    with pytest.raises(BadInputError, match=f"^{path} {fault}: --remote-path takes the workers'"):
+        remote_source(Path(path))
 
 
 @pytest.mark.parametrize("registry", ["http://localhost:5000", "registry", "a/b", ""])
