@@ -11,8 +11,5 @@ def open_client(settings: Settings, *, retry: RetryPolicy | None = None) -> Regi
         CredentialsError: a file of logins cannot be read.
         ValidationError: there is no such folder of certificates, or no such kind of proxy.
     """
-    credentials = {
-        host: Credentials(auth.username, auth.password.get_secret_value())
-        for host, auth in settings.registry_auth.items()
-    }
+    credentials = settings.logins(Credentials)
     return RegistryClient(credentials=credentials, retry=retry, **settings.transport_options)

@@ -1,10 +1,10 @@
 """Settings, the same for producers and workers; the only place that reads the environment."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -56,6 +56,7 @@ def tag_watch_seconds(lease_seconds: int, registry_timeout_seconds: int) -> int:
 
 TAG_WATCH_SECONDS = tag_watch_seconds(LEASE_SECONDS, REGISTRY_TIMEOUT_SECONDS)
 
+Login = TypeVar("Login")
 Namespace = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
@@ -191,6 +192,13 @@ class Settings(BaseSettings):
             "plain_http_hosts": self.plain_http_hosts,
             "insecure_hosts": self.insecure_hosts,
             "certs_dir": self.registry_certs_dir,
+        }
+
+    def logins(self, credentials: Callable[[str, str], Login]) -> dict[str, Login]:
+        """What to sign in with, by registry, as the library's ``Credentials``."""
+        return {
+            registry: credentials(auth.username, auth.password.get_secret_value())
+            for registry, auth in self.registry_auth.items()
         }
 
     @property
