@@ -25,7 +25,7 @@ from push_queue.job_records import JobRecords
 from push_queue.job_sources import JobSources
 from push_queue.jobs import Jobs
 from push_queue.keys import Keys
-from push_queue.leadership import Leadership
+from push_queue.lease import Lease
 from push_queue.models import (
     FINAL_STATES,
     Attempt,
@@ -72,7 +72,7 @@ __all__ = [
     "JobStatus",
     "Jobs",
     "Keys",
-    "Leadership",
+    "Lease",
     "Outcome",
     "Patience",
     "Priority",

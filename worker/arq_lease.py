@@ -1,4 +1,4 @@
-"""A job's lease: the time after which it runs elsewhere if this worker is not heard of.
+"""The lease of a running job: it runs elsewhere once this worker has not renewed it for so long.
 
 arq marks a running job with an in-progress key that lives as long as the longest job may run, so
 a crashed worker's job would be stuck for that long; and running jobs fill the head of the queue,
@@ -7,20 +7,18 @@ at the end of it. Both are renewed while the job runs. In the end the job is put
 or put off: the place that arq would give it depends on this host's clock.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable
 from typing import Any
 
 from push_queue import ArqQueue, RedisUnavailableError
 
+from .periodic import renewals
+
 logger = logging.getLogger(__name__)
 
-_RENEWALS = 3
-"""Times that a lease is renewed before it would run out."""
 
-
-class Lease:
+class ArqLease:
     """The lease of one running job, by arq's id."""
 
     def __init__(self, queue: ArqQueue, arq_id: str, score: int, seconds: int) -> None:
@@ -29,19 +27,19 @@ class Lease:
         self._score = score
         self._seconds = seconds
         self._delay: float | None = None
-        self._renewal: asyncio.Task[None] | None = None
+        self._renewals = renewals(seconds, self._renew)
         self._lost = False
 
     async def take(self) -> None:
         await self._renew()
-        self._renewal = asyncio.create_task(self._keep())
+        self._renewals.start()
 
     def put_off(self, seconds: float) -> None:
         """When it is given back, the job is not to run before so many seconds have passed."""
         self._delay = seconds
 
     async def give_back(self) -> None:
-        await self._stop_renewing()
+        await self._renewals.stop()
         if self._lost:
             return
         # arq deletes the in-progress key right after.
@@ -52,19 +50,8 @@ class Lease:
 
     async def lose(self) -> None:
         """The job runs elsewhere by now: its place in the queue is another worker's to keep."""
-        await self._stop_renewing()
+        await self._renewals.stop()
         self._lost = True
-
-    async def _stop_renewing(self) -> None:
-        if self._renewal:
-            self._renewal.cancel()
-            await asyncio.wait([self._renewal])
-            self._renewal = None
-
-    async def _keep(self) -> None:
-        while True:
-            await asyncio.sleep(self._seconds / _RENEWALS)
-            await self._renew()
 
     async def _renew(self) -> None:
         await self._write(self._hold(self._seconds))
@@ -84,7 +71,7 @@ class Lease:
 async def take_lease(ctx: dict[str, Any]) -> None:
     """arq's hook ``on_job_start``."""
     runtime = ctx["runtime"]
-    lease = Lease(runtime.queue, ctx["job_id"], ctx["score"], runtime.settings.lease_seconds)
+    lease = ArqLease(runtime.queue, ctx["job_id"], ctx["score"], runtime.settings.lease_seconds)
     ctx["lease"] = lease
     await lease.take()
 

@@ -17,7 +17,7 @@ from registry_api_v2_client import (
 )
 
 from .errors import DeferError
-from .periodic import renewed
+from .periodic import renewals
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class FleetLimits:
             token = secrets.token_hex(8)
             await self._take(registry, token, patience)
             try:
-                async with renewed(self._lease_seconds, lambda: self._renew(registry, token)):
+                async with renewals(self._lease_seconds, lambda: self._renew(registry, token)):
                     yield
             finally:
                 await self._give_back(registry, token)

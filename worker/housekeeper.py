@@ -1,6 +1,5 @@
 """Keeps the queue in order: one worker at a time puts jobs in their place and finds lost ones."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -9,12 +8,13 @@ from push_queue import (
     JobRecords,
     Jobs,
     JobState,
-    Leadership,
+    Lease,
     RedisRefusedError,
     RedisUnavailableError,
     UnknownJobError,
 )
 
+from .periodic import Periodic
 from .tag_repair import TagRepair
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Housekeeper:
         queue: ArqQueue,
         jobs: Jobs,
         records: JobRecords,
-        leadership: Leadership,
+        leadership: Lease,
         tag_repair: TagRepair,
         problems: dict[str, str],
     ) -> None:
@@ -55,22 +55,17 @@ class Housekeeper:
         }
         self._positions = dict.fromkeys(_SEARCHED, 0)
         self._suspects: set[str] = set()
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Periodic(_INTERVAL, self._work_in_turn)
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._keep_house())
+        self._rounds.start()
 
     async def stop(self) -> None:
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
+        await self._rounds.stop()
         await self._tag_repair.stop()
 
-    async def _keep_house(self) -> None:
-        while True:
-            await asyncio.sleep(_INTERVAL)
-            await self._guarded("who keeps house", self._work_if_leading)
+    async def _work_in_turn(self) -> None:
+        await self._guarded("who keeps house", self._work_if_leading)
 
     async def _work_if_leading(self) -> None:
         if await self._leadership.held():

@@ -1,25 +1,51 @@
-"""Leases in Redis that are renewed for as long as something goes on."""
+"""What is done again and again while something else goes on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from types import TracebackType
 
 _RENEWALS = 3
 """Times that a lease is renewed before it would run out."""
 
 
-@asynccontextmanager
-async def renewed(seconds: float, renew: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
-    """Call ``renew``, which must not raise, in good time for a lease of so many ``seconds``."""
+class Periodic:
+    """``step``, which must not raise, every so many ``seconds`` from ``start`` to ``stop``.
 
-    async def keep() -> None:
+    As a context it lasts as long as the block.
+    """
+
+    def __init__(self, seconds: float, step: Callable[[], Awaitable[object]]) -> None:
+        self._seconds = seconds
+        self._step = step
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._keep_on())
+
+    async def stop(self) -> None:
+        """Also when it was not started, or has been stopped."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+
+    async def __aenter__(self) -> None:
+        self.start()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def _keep_on(self) -> None:
         while True:
-            await asyncio.sleep(seconds / _RENEWALS)
-            await renew()
+            await asyncio.sleep(self._seconds)
+            await self._step()
 
-    renewal = asyncio.create_task(keep())
-    try:
-        yield
-    finally:
-        renewal.cancel()
-        await asyncio.wait([renewal])
+
+def renewals(seconds: float, renew: Callable[[], Awaitable[object]]) -> Periodic:
+    """``renew`` in good time for a lease of so many ``seconds``."""
+    return Periodic(seconds / _RENEWALS, renew)

@@ -1,6 +1,5 @@
 """Tells that this worker lives: ``push:worker:{id}``, renewed while it does."""
 
-import asyncio
 import logging
 import os
 import socket
@@ -9,6 +8,7 @@ from datetime import UTC, datetime
 
 from push_queue import RedisDeniedError, RedisUnavailableError, WorkerInfo, WorkerRoster
 
+from .periodic import Periodic
 from .version import own_version
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class Presence:
         self._roster = roster
         self._worker_id = worker_id
         self._started_at = datetime.now(UTC)
-        self._task: asyncio.Task[None] | None = None
+        self._reports = Periodic(_INTERVAL, self._report_again)
 
     async def start(self) -> None:
         """Report now, so that the worker is known once this returns, and from now on.
@@ -41,22 +41,18 @@ class Presence:
             raise
         except RedisUnavailableError as error:
             _warn(error)
-        self._task = asyncio.create_task(self._keep_reporting())
+        self._reports.start()
 
     async def stop(self) -> None:
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await self._reports.stop()
         with suppress(RedisUnavailableError):
             await self._roster.remove(self._worker_id)
 
-    async def _keep_reporting(self) -> None:
-        while True:
-            await asyncio.sleep(_INTERVAL)
-            try:
-                await self._report()
-            except RedisUnavailableError as error:
-                _warn(error)
+    async def _report_again(self) -> None:
+        try:
+            await self._report()
+        except RedisUnavailableError as error:
+            _warn(error)
 
     async def _report(self) -> None:
         info = WorkerInfo(

@@ -7,20 +7,18 @@ goes on; what is read may be stale, and the engine has the registry confirm it.
 import asyncio
 import json
 import logging
-import secrets
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from redis.exceptions import RedisError
 
-from push_queue import Database
+from push_queue import Database, Lease, RedisUnavailableError
 from registry_api_v2_client import BlobInfo
 from registry_api_v2_client.push.ledger import Claims
 
-from .periodic import renewed
+from .periodic import renewals
 
 logger = logging.getLogger(__name__)
 
@@ -37,33 +35,17 @@ _LOOK_SECONDS = 0.1
 
 _BLOB = TypeAdapter(BlobInfo)
 
-# KEYS 1 claim; ARGV 1 token, 2 milliseconds. Renews the claim if it is still ours: 1, else 0.
-_RENEW = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then
-  return redis.call('PEXPIRE', KEYS[1], ARGV[2])
-end
-return 0
-"""
-# KEYS 1 key; ARGV 1 value. Deletes it if it is still ours: 1, else 0.
-_RELEASE = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then
-  return redis.call('DEL', KEYS[1])
-end
-return 0
-"""
-
 
 class RedisLedger:
     """A ``BlobLedger``. A claim is a lease of ``claim_seconds``: a dead uploader's frees itself."""
 
     def __init__(self, database: Database, claim_seconds: int) -> None:
+        self._database = database
         self._redis = database.redis
         self._keys = database.keys
-        self._claim_ms = claim_seconds * 1000
+        self._claim_seconds = claim_seconds
         self._claims = Claims()
         self._uploads: dict[str, str] = {}
-        self._renew = self._redis.register_script(_RENEW)
-        self._release = self._redis.register_script(_RELEASE)
 
     async def encoded(self, key: str) -> BlobInfo | None:
         name = self._keys.layer(key)
@@ -108,47 +90,39 @@ class RedisLedger:
         name = self._keys.upload(registry, repository, key)
         # Not that of another worker, which has begun anew where this one was believed dead.
         location = self._uploads.pop(name, "")
-        await self._ask(self._release(keys=[name], args=[location]))
+        await self._ask(self._database.run("plain/delete_if", [name], [location]))
 
     @asynccontextmanager
     async def claim(self, registry: str, key: str, size: int) -> AsyncIterator[bool]:
         if size < _WORTH_A_CLAIM:
             yield True
             return
-        name, token = self._keys.claim(registry, key), secrets.token_hex(8)
+        name = self._keys.claim(registry, key)
+        lease = Lease(self._database, name, self._claim_seconds)
         # Tasks of this worker agree among themselves, so that only one of them asks Redis.
         async with self._claims.claim(name) as mine:
-            if mine and await self._take(name, token):
-                async with self._held(name, token):
-                    yield True
+            if mine and await self._take(name, lease):
+                try:
+                    async with renewals(self._claim_seconds, lambda: self._ask(lease.renew())):
+                        yield True
+                finally:
+                    await self._ask(lease.give_back())
                 return
         yield False
 
-    @asynccontextmanager
-    async def _held(self, name: str, token: str) -> AsyncIterator[None]:
-        try:
-            async with renewed(self._claim_ms / 1000, lambda: self._renew_claim(name, token)):
-                yield
-        finally:
-            await self._ask(self._release(keys=[name], args=[token]))
-
-    async def _take(self, name: str, token: str) -> bool:
+    async def _take(self, name: str, lease: Lease) -> bool:
         """Take the claim, or wait until another worker gives it up: False then."""
-        if await self._ask(self._redis.set(name, token, nx=True, px=self._claim_ms, get=True)):
+        if await self._ask(lease.take()) is False:
             while await self._ask(self._redis.exists(name)):  # noqa: ASYNC110 - it is in Redis
                 await asyncio.sleep(_LOOK_SECONDS)
             return False
         return True
 
-    async def _renew_claim(self, name: str, token: str) -> None:
-        await self._ask(self._renew(keys=[name], args=[token, self._claim_ms]))
-
     async def _ask(self, reply: Any) -> Any:
-        # redis-py types its commands for its synchronous client as well, hence Any.
         try:
-            return await reply
-        except RedisError as error:
-            logger.warning("the ledger is out of reach: %s", type(error).__name__)
+            return await self._database.ask(reply)
+        except RedisUnavailableError as error:
+            logger.warning("the ledger is out of reach: %s", error)
             return None
 
 

@@ -14,7 +14,7 @@ from push_queue import (
     Jobs,
     JobSources,
     Keys,
-    Leadership,
+    Lease,
     RegistryLimits,
     Settings,
     TagTurns,
@@ -104,12 +104,8 @@ def _limits(settings: Settings, database: Database, presence: Presence) -> Fleet
 
 
 def _client(settings: Settings, database: Database, limits: FleetLimits) -> RegistryClient:
-    credentials = {
-        host: Credentials(auth.username, auth.password.get_secret_value())
-        for host, auth in settings.registry_auth.items()
-    }
     return RegistryClient(
-        credentials=credentials,
+        credentials=settings.logins(Credentials),
         **settings.transport_options,
         ledger=RedisLedger(database, claim_seconds=settings.lease_seconds),
         limits=limits,
@@ -143,7 +139,7 @@ def _housekeeper(
         queue,
         Jobs(database),
         JobRecords(database),
-        Leadership(database, _HOUSEKEEPER_SECONDS),
+        Lease(database, database.keys.housekeeper, _HOUSEKEEPER_SECONDS),
         tag_repair,
         presence.problems,
     )

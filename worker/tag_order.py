@@ -9,7 +9,7 @@ from push_queue import Claim, RedisUnavailableError, TagTurns, TagWrite, Turn
 from registry_api_v2_client import ResponseError, TagTurn
 
 from .errors import DeferError, JobLostError
-from .periodic import renewed
+from .periodic import renewals
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class RedisTagOrder:
             yield None
             return
         try:
-            async with renewed(self._seconds, lambda: self._renew(write, turn)):
+            async with renewals(self._seconds, lambda: self._renew(write, turn)):
                 yield turn
         except BaseException:
             await self._turns.end(self._claim, write, written=False, settled=turn.settled)

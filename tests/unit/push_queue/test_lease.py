@@ -1,4 +1,4 @@
-"""One worker leads, as long as it says that it is there."""
+"""Who has a lease keeps it for as long as it says that it is there; one worker leads so."""
 
 from collections.abc import AsyncIterator
 
@@ -6,7 +6,7 @@ import fakeredis
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import Database, Keys, Leadership, RedisUnavailableError
+from push_queue import Database, Keys, Lease, RedisUnavailableError
 from tests.support.redis_clock import RedisClock
 
 SECONDS = 10
@@ -30,26 +30,27 @@ async def redis(server: fakeredis.FakeServer, clock: RedisClock) -> AsyncIterato
 
 
 @pytest.fixture
-def workers(redis: Redis) -> tuple[Leadership, Leadership]:
+def workers(redis: Redis) -> tuple[Lease, Lease]:
     return candidate(redis), candidate(redis)
 
 
-def candidate(redis: Redis) -> Leadership:
-    return Leadership(Database(redis, Keys()), SECONDS)
+def candidate(redis: Redis) -> Lease:
+    return Lease(Database(redis, Keys()), Keys().housekeeper, SECONDS)
 
 
-async def test_one_leads(workers: tuple[Leadership, Leadership]) -> None:
+async def test_one_leads(workers: tuple[Lease, Lease]) -> None:
     one, two = workers
     assert [await one.held(), await two.held(), await one.held()] == [True, False, True]
 
 
 async def test_namespaces_have_their_own(redis: Redis) -> None:
     for namespace in ("push", "a.b-c"):
-        assert await Leadership(Database(redis, Keys(namespace)), SECONDS).held()
+        keys = Keys(namespace)
+        assert await Lease(Database(redis, keys), keys.housekeeper, SECONDS).held()
 
 
 async def test_it_leads_for_as_long_as_it_asks(
-    workers: tuple[Leadership, Leadership], clock: RedisClock
+    workers: tuple[Lease, Lease], clock: RedisClock
 ) -> None:
     one, two = workers
     for _ in range(3):
@@ -59,7 +60,7 @@ async def test_it_leads_for_as_long_as_it_asks(
 
 
 async def test_another_takes_over_when_it_is_silent(
-    workers: tuple[Leadership, Leadership], clock: RedisClock
+    workers: tuple[Lease, Lease], clock: RedisClock
 ) -> None:
     one, two = workers
     assert await one.held()
@@ -70,7 +71,7 @@ async def test_another_takes_over_when_it_is_silent(
 
 
 async def test_who_was_silent_and_is_alone_leads_again(
-    workers: tuple[Leadership, Leadership], clock: RedisClock
+    workers: tuple[Lease, Lease], clock: RedisClock
 ) -> None:
     one, two = workers
     assert await one.held()
@@ -80,7 +81,7 @@ async def test_who_was_silent_and_is_alone_leads_again(
 
 
 async def test_nobody_leads_without_redis(
-    workers: tuple[Leadership, Leadership], server: fakeredis.FakeServer
+    workers: tuple[Lease, Lease], server: fakeredis.FakeServer
 ) -> None:
     one, _ = workers
     assert await one.held()
@@ -89,3 +90,31 @@ async def test_nobody_leads_without_redis(
         await one.held()
     server.connected = True
     assert await one.held()
+
+
+async def test_what_was_never_taken_is_not_renewed(workers: tuple[Lease, Lease]) -> None:
+    one, two = workers
+    assert await one.take()
+    assert not await two.renew()
+    await two.give_back()
+    assert await one.renew()
+
+
+async def test_what_has_run_out_is_not_renewed(
+    workers: tuple[Lease, Lease], clock: RedisClock
+) -> None:
+    one, two = workers
+    assert await one.take()
+    clock.advance(SECONDS + 1)
+    assert not await one.renew()
+    assert await two.take()
+    assert not await one.renew()
+
+
+async def test_what_is_given_back_is_free(workers: tuple[Lease, Lease], clock: RedisClock) -> None:
+    one, two = workers
+    assert await one.take()
+    await one.give_back()
+    assert await two.take()
+    await one.give_back()
+    assert await two.renew(), "it was another's by now"

@@ -21,7 +21,7 @@ from push_queue import (
     JobState,
     JobStatus,
     Keys,
-    Leadership,
+    Lease,
     QueueError,
     RedisDeniedError,
     RedisRefusedError,
@@ -94,14 +94,17 @@ CALLS: dict[Callable[[Database], object], dict[str, tuple[Any, ...]]] = {
         "release": (),
         "orphans": (JobState.QUEUED, 0, 1),
     },
-    Leadership: {"held": ()},
+    Lease: {"take": (), "renew": (), "held": (), "give_back": ()},
     RegistryLimits: {
         "take_slot": ("h", "token", 1.0),
         "give_slot_back": ("h", "token"),
         "pause": ("h", "reason"),
     },
 }
-ARGUMENTS: dict[Callable[..., object], tuple[int, ...]] = {Leadership: (10,), RegistryLimits: (1,)}
+ARGUMENTS: dict[Callable[..., object], tuple[Any, ...]] = {
+    Lease: ("key", 10),
+    RegistryLimits: (1,),
+}
 KEYWORDS: dict[str, dict[str, Any]] = {
     "progress": {"bytes_done": 0, "bytes_total": 0, "blobs_done": 0, "blobs_total": 0},
     "end": {"written": True},
@@ -183,6 +186,8 @@ def test_every_method_is_tried_below(kind: type) -> None:
 )
 async def test_a_store_without_redis(dead: Redis, kind: type, name: str) -> None:
     store = kind(Database(dead, Keys()), *ARGUMENTS.get(kind, ()))
+    if isinstance(store, Lease):
+        store._lock.local.token = b"taken before"
     with pytest.raises(RedisUnavailableError, match=r"127\.0\.0\.1:1") as caught:
         await getattr(store, name)(*CALLS[kind][name], **KEYWORDS.get(name, {}))
     assert SECRET not in str(caught.value)

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from push_queue import ArqQueue, Database, Keys, load_settings
 from tests.support.redis_clock import RedisClock
 from tests.support.waiting import becomes
-from worker.arq_lease import Lease, give_lease_back, take_lease
+from worker.arq_lease import ArqLease, give_lease_back, take_lease
 
 KEYS = Keys()
 QUEUE = KEYS.queue
@@ -43,8 +43,8 @@ async def redis(server: fakeredis.FakeServer) -> AsyncIterator[Redis]:
         server.connected = True
 
 
-def lease_of(redis: Redis, seconds: int = SECONDS) -> Lease:
-    return Lease(dispatch_of(redis), JOB, SCORE, seconds)
+def lease_of(redis: Redis, seconds: int = SECONDS) -> ArqLease:
+    return ArqLease(dispatch_of(redis), JOB, SCORE, seconds)
 
 
 def dispatch_of(redis: Redis) -> ArqQueue:

@@ -11,7 +11,7 @@ from push_queue import (
     Claim,
     JobState,
     Keys,
-    Leadership,
+    Lease,
     arq_options,
     make_job,
 )
@@ -48,7 +48,7 @@ def housekeeper_of(
         stores.queue,
         stores.jobs,
         stores.records,
-        Leadership(stores.database, 10),
+        Lease(stores.database, KEYS.housekeeper, 10),
         TagRepair(stores.writes, TagRegistry().client, 15),
         problems={} if problems is None else problems,
     )

@@ -33,7 +33,7 @@ from registry_api_v2_client import (
 )
 from tests.support.redis_clock import RedisClock
 from tests.support.stores import Stores
-from worker.arq_lease import Lease
+from worker.arq_lease import ArqLease
 from worker.cleanup import Cleanup
 from worker.fleet_limits import FleetLimits
 from worker.housekeeper import Housekeeper
@@ -127,7 +127,7 @@ class Fleet:
     async def _run(self, arq_id: str, score: int) -> None:
         self.runs += 1
         _, job_id, generation = arq_id.split(":")
-        lease = Lease(self.stores.queue, arq_id, score, LEASE_SECONDS)
+        lease = ArqLease(self.stores.queue, arq_id, score, LEASE_SECONDS)
         await lease.take()
         try:
             ctx = {"runtime": self._runtime, "lease": lease, "score": score}
