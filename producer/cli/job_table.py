@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-import typer
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from producer.cli.tables import GAP, plain_table, print_rows
 from producer.cli.wording import STATE_COLORS, moment, percent
 from push_queue.models import JobStatus
 
@@ -14,27 +13,24 @@ COLUMNS = ("JOB", "STATE", "DONE", "ATTEMPT", "ENQUEUED", "TARGETS", "SOURCE")
 FOLDED = ("TARGETS", "SOURCE")
 DISPENSABLE = ("SOURCE", "ENQUEUED", "ATTEMPT", "DONE")
 """Columns that go first where a terminal is too narrow for all; ids and targets stay whole."""
-GAP = 2
 
 
 def print_table(jobs: Sequence[JobStatus]) -> None:
     """A table on a terminal, tab-separated lines elsewhere."""
-    console = Console()
-    if not console.is_terminal:
-        for line in (COLUMNS, *map(_row, jobs)):
-            typer.echo("\t".join(line))
-        return
+    print_rows(COLUMNS, map(_row, jobs), lambda width: _table(jobs, width))
+
+
+def _table(jobs: Sequence[JobStatus], width: int) -> Table:
     rows = [dict(zip(COLUMNS, _row(job), strict=True)) for job in jobs]
-    names = _fitting(rows, console.width)
+    names = _fitting(rows, width)
     # References and paths are folded rather than cut short: they are there to be copied.
-    columns = [Column(name, no_wrap=name not in FOLDED, overflow="fold") for name in names]
-    table = Table(*columns, box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    table = plain_table(Column(name, no_wrap=name not in FOLDED, overflow="fold") for name in names)
     for job, row in zip(jobs, rows, strict=True):
         # Text, since square brackets in a path are no markup.
         cells = {name: Text(row[name]) for name in names}
         cells["STATE"].stylize(STATE_COLORS[job.state])
         table.add_row(*cells.values())
-    console.print(table)
+    return table
 
 
 def _fitting(rows: Sequence[Mapping[str, str]], width: int) -> list[str]:

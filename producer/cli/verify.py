@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from producer.cli.exit_code import ExitCode
@@ -20,6 +19,7 @@ from producer.cli.options import (
 from producer.cli.output import print_json
 from producer.cli.requests import check_source
 from producer.cli.signals import run
+from producer.cli.tables import plain_table, print_rows
 from producer.cli.wording import size
 from producer.registries import open_client
 from registry_api_v2_client import (
@@ -110,14 +110,14 @@ def as_json(reference: Reference, found: Verification) -> dict[str, object]:
 
 def print_parts(parts: Iterable[PartCheck]) -> None:
     """A table on a terminal, tab-separated lines with whole digests elsewhere."""
-    console = Console()
-    if not console.is_terminal:
-        for row in (COLUMNS, *map(_row, parts)):
-            typer.echo("\t".join(row))
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in COLUMNS:
-        table.add_column(column, no_wrap=True, justify="right" if column in NUMBERS else "left")
+    print_rows(COLUMNS, map(_row, parts), lambda _: _table(parts))
+
+
+def _table(parts: Iterable[PartCheck]) -> Table:
+    table = plain_table(
+        Column(name, no_wrap=True, justify="right" if name in NUMBERS else "left")
+        for name in COLUMNS
+    )
     for part in parts:
         name, tar, registry, bytes_there, verdict, proof = _row(part)
         table.add_row(
@@ -128,7 +128,7 @@ def print_parts(parts: Iterable[PartCheck]) -> None:
             Text(verdict, COLORS.get(part.verdict, "red")),
             proof,
         )
-    console.print(table)
+    return table
 
 
 def _row(part: PartCheck) -> tuple[str, ...]:

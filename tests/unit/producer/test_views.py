@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from producer.cli import job_table
+from producer.cli import tables
 from producer.cli.bars import BarView
 from producer.cli.job_table import print_table
 from producer.cli.output import print_job
@@ -149,7 +149,7 @@ def test_a_list_without_a_terminal_is_tab_separated(capsys: pytest.CaptureFixtur
 def table_on_a_terminal(width: int, job: JobStatus, monkeypatch: pytest.MonkeyPatch) -> str:
     screen = io.StringIO()
     terminal = Console(file=screen, force_terminal=True, width=width, color_system=None)
-    monkeypatch.setattr(job_table, "Console", lambda: terminal)
+    monkeypatch.setattr(tables, "Console", lambda: terminal)
     print_table([job])
     return screen.getvalue()
 
