@@ -31,3 +31,11 @@ def test_every_link_leads_somewhere(document: Path) -> None:
     assert set(re.findall(r"\]\[([^\]]+)\]", text)) == labels
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
         assert (document.parent / target).exists(), target
+
+
+def test_every_file_that_the_architecture_names_exists() -> None:
+    names = {path.name for path in (ROOT / "push_queue").rglob("*.lua")}
+    names |= {path.name for path in (ROOT / "registry_api_v2_client").rglob("*.py")}
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    for named in re.findall(r"`([\w./-]+(?:\.py|\.lua|\.toml|/))`", text):
+        assert named in names or (ROOT / named).exists(), named
