@@ -10,7 +10,7 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Iterable,
+    Collection,
     Sequence,
 )
 from contextlib import (
@@ -226,9 +226,9 @@ class _Attempt:
         self.failures: dict[Destination, RegistryError] = {}
 
     async def at(
-        self, destinations: Iterable[Destination], step: Callable[[Destination], Awaitable[T]]
+        self, destinations: Collection[Destination], step: Callable[[Destination], Awaitable[T]]
     ) -> dict[Destination, T]:
-        """Take a step at all at once; gives what came of it where it did not fail."""
+        """Take a step at all at once; gives what came of it where it did not fail, in order."""
         results: dict[Destination, T] = {}
 
         async def take(destination: Destination) -> None:
@@ -241,7 +241,7 @@ class _Attempt:
                 self.failures[destination] = error
 
         await together(map(take, destinations))
-        return results
+        return {one: results[one] for one in destinations if one in results}
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from registry_api_v2_client.api.registry import Registry as ApiRegistry
 from registry_api_v2_client.archive.image_archive import ImageArchive
 from registry_api_v2_client.archive.tar_index import Member, MemberReader
 from registry_api_v2_client.exceptions import (
@@ -317,6 +318,41 @@ async def test_pushes_to_the_same_registries_in_another_order_do_not_wait_for_ea
         assert diff_ids(registry, "a") == diff_ids(registry, "b") == big.diff_ids
         sent = blob_uploads(registry, "a") + blob_uploads(registry, "b")
         assert sent == len(LAYERS) + 1
+
+
+async def test_claims_are_taken_in_the_same_order_whichever_registry_answers_first(
+    tmp_path: Path, one: SpecRegistry, two: SpecRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else two pushes may each hold what the other waits for."""
+    big = write_big_archive(tmp_path / "big.tar", LAYERS[:1])
+    claimed: dict[str, list[str]] = defaultdict(list)
+
+    class Ledger(MemoryLedger):
+        @asynccontextmanager
+        async def claim(self, registry: str, key: str, size: int) -> AsyncIterator[bool]:
+            claimed[key].append(registry)
+            async with super().claim(registry, key, size) as mine:
+                yield mine
+
+    slow, fast = sorted([one.host, two.host])
+    answered = asyncio.Event()
+    has_blob = ApiRegistry.has_blob
+
+    async def ask(self: ApiRegistry, *asked: Any) -> bool:
+        if self.host == slow and not claimed:
+            await answered.wait()
+        held = await has_blob(self, *asked)
+        if self.host == fast:
+            answered.set()
+        return held
+
+    monkeypatch.setattr(ApiRegistry, "has_blob", ask)
+    pusher = ImagePusher(ledger=Ledger(), retry=FEW_AND_FAST)
+    # As it is in the archive, so that registries can be asked for it.
+    keep = CompressionPolicy.KEEP
+    await push(pusher, big.path, f"{one.url}/app", f"{two.url}/app", compression=keep)
+    pusher.close()
+    assert list(claimed.values()) == [[slow, fast]] * 2, "of the layer, and of the config"
 
 
 async def test_a_blob_that_arrived_just_before_the_claim_is_not_sent_again(
