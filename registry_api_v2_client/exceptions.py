@@ -13,6 +13,7 @@
     ├── RegistryUnavailableError        no answer: refused, reset, not found        (retry helps)
     │   ├── RegistryTimeoutError        no answer in time                           (retry helps)
     │   └── AnswerCutShortError         an answer without its end                   (retry helps)
+    ├── NoSlotError                     the upload limits have no slot for it now   (retry helps)
     ├── TLSError                        the registry's certificate is not trusted, or ours
     ├── CredentialsError                credentials cannot be read, or are refused on the way
     └── ResponseError                   the registry answered with an error
@@ -46,6 +47,7 @@ __all__ = [
     "InvalidReferenceError",
     "ManifestUnknownError",
     "NameUnknownError",
+    "NoSlotError",
     "ProtocolError",
     "RateLimitedError",
     "RegistryError",
@@ -147,6 +149,13 @@ class RegistryTimeoutError(RegistryUnavailableError):
 
 class AnswerCutShortError(RegistryUnavailableError):
     """The registry, or the way to it, ended an answer before all of it had come."""
+
+
+class NoSlotError(RegistryError):
+    """``UploadLimits`` have no slot for the registry now, and want the push to go on without it."""
+
+    kind = "no_slot"
+    retryable = True
 
 
 class TLSError(RegistryError):

@@ -10,13 +10,13 @@ from contextlib import asynccontextmanager
 
 from push_queue import RedisUnavailableError, RegistryLimits
 from registry_api_v2_client import (
+    NoSlotError,
     RegistryError,
     RegistryTimeoutError,
     asks_for_a_pause,
     is_outage,
 )
 
-from .errors import DeferError
 from .periodic import renewals
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class FleetLimits:
         """See ``UploadLimits``.
 
         Raises:
-            DeferError: the registry takes no upload now; the job is to wait where it is in
+            NoSlotError: the registry takes no upload now; the job is to wait for it where it is in
                 nobody's way.
         """
         patience = _Patience(registry, self._crowded)
@@ -107,7 +107,7 @@ class FleetLimits:
         try:
             while delay := await self._registries.take_slot(registry, token, self._lease_seconds):
                 if delay < 0:
-                    raise DeferError(f"{registry} wants a pause", -delay)
+                    raise NoSlotError(f"{registry} wants a pause")
                 patience.check()
                 await asyncio.sleep(delay * random.uniform(0.5, 1.5))
         except RedisUnavailableError as error:
@@ -137,9 +137,6 @@ class _Patience:
         self._ends = self._loop.time() + _PATIENCE_SECONDS
 
     def check(self) -> None:
-        """Raises DeferError once it has run out."""
+        """Raises NoSlotError once it has run out."""
         if self._loop.time() >= self._ends and self._crowded():
-            raise DeferError(
-                f"all uploads that {self._registry} takes at once are taken",
-                random.uniform(1.0, 3.0),
-            )
+            raise NoSlotError(f"all uploads that {self._registry} takes at once are taken")

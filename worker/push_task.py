@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from arq.worker import RetryJob
 from push_queue import Claim, JobState, RedisUnavailableError, Signal, UnknownJobError, Wait
 from registry_api_v2_client import (
     CompressionPolicy,
+    NoSlotError,
     OnProgress,
     OpenUploads,
     Platform,
@@ -35,6 +37,8 @@ _START_AGAIN_SECONDS = 5.0
 """Before a job is started again whose attempt could not be brought to an end."""
 _SETTLE_AGAIN_SECONDS = 1.0
 """Before an outcome is sent again that Redis did not take: it may be full for a while."""
+_NEXT_SLOT_SECONDS = (1.0, 3.0)
+"""Least and most before a slot is asked for again; a registry's pause holds the job for longer."""
 _NEXT_TARGETS_SECONDS = 1.0
 """Before the targets are tried that were left out of an attempt."""
 
@@ -159,6 +163,8 @@ class _Attempt:
             pushed = push.result()
         except DeferError as reason:
             return await self._defer(str(reason), reason.delay)
+        except NoSlotError as error:
+            return await self._defer(str(error), random.uniform(*_NEXT_SLOT_SECONDS))
         except RegistryError as error:
             return await self._fail_or_go_on(error)
         except RedisUnavailableError as error:

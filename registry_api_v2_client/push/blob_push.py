@@ -24,7 +24,7 @@ from functools import partial
 from typing import TypeVar
 
 from ..digests import is_sha256, sha256
-from ..exceptions import RegistryError, ValidationError
+from ..exceptions import NoSlotError, RegistryError, ValidationError
 from ..models import BlobInfo
 from ..retry import Retrier
 from .blob_stream import BlobStream
@@ -86,7 +86,8 @@ class BlobPush:
             wait = 0.0
             for failed, error in attempt.failures.items():
                 tries[failed] += 1
-                delay = await self._retrier.delay(tries[failed], error)
+                put_off = isinstance(error, NoSlotError)
+                delay = None if put_off else await self._retrier.delay(tries[failed], error)
                 if delay is None:
                     destinations.leave_out(failed, error)
                 else:
@@ -103,14 +104,17 @@ class BlobPush:
         # By host: whoever claims a blob at several registries does so in the same order.
         by_host = {one.host: one for one in reversed(destinations)}
         first = [by_host[host] for host in sorted(by_host)]
-        async with AsyncExitStack() as claims:
+        async with AsyncExitStack() as stack:
+            held = {one: await stack.enter_async_context(AsyncExitStack()) for one in first}
             found = await attempt.at(first, partial(self._find, source))
             for one in [one for one, blob in found.items() if not blob]:
-                found |= await attempt.at([one], partial(self._claim, claims, source))
+                found |= await attempt.at([one], partial(self._claim, held[one], source))
             blob = next(filter(None, found.values()), None)
-            missing = [
-                one for one, blob in found.items() if not blob and one not in attempt.failures
-            ]
+            missing = {
+                one: held[one]
+                for one, blob in found.items()
+                if not blob and one not in attempt.failures
+            }
             if missing:
                 blob = await self._send(source, missing, attempt) or blob
         for one in destinations:
@@ -125,12 +129,12 @@ class BlobPush:
         return blob if blob and await destination.uploader.find(source, blob) else None
 
     async def _claim(
-        self, claims: AsyncExitStack, source: BlobSource, destination: Destination
+        self, held: AsyncExitStack, source: BlobSource, destination: Destination
     ) -> BlobInfo | None:
         """The blob, if another push has sent it; else None, and we hold the claim to send it."""
         while True:
             claim = self._ledger.claim(destination.host, source.key, source.size)
-            mine = await claims.enter_async_context(claim)
+            mine = await held.enter_async_context(claim)
             # Whoever held the claim, maybe until just before we took it, may have sent the blob;
             # a small one is not worth a second look.
             if mine and source.small:
@@ -147,24 +151,34 @@ class BlobPush:
         destination: Destination,
     ) -> None:
         if not await destination.uploader.find(source, blob):
-            await self._send(source, [destination], attempt)
+            async with AsyncExitStack() as held:
+                await self._send(source, {destination: held}, attempt)
 
     async def _send(
-        self, source: BlobSource, destinations: Sequence[Destination], attempt: "_Attempt"
+        self, source: BlobSource, held: "_Held", attempt: "_Attempt"
     ) -> BlobInfo | None:
         """Send the blob; gives None where none took all of it, so that nobody knows what it is."""
-        async with AsyncExitStack() as slots:
-            for one in destinations:
-                await slots.enter_async_context(self._limits.slot(one.target.registry.name))
-            for one in destinations:
-                one.uploader.report(source, 0, BlobState.UPLOADING)
-            if isinstance(source, LayerSource) and not source.small:
-                return await self._send_stream(source, destinations, attempt)
-            return await self._send_small(source, destinations, attempt)
 
-    async def _send_small(
-        self, source: BlobSource, destinations: Sequence[Destination], attempt: "_Attempt"
-    ) -> BlobInfo:
+        async def take_slot(destination: Destination) -> None:
+            slot = self._limits.slot(destination.target.registry.name)
+            try:
+                await held[destination].enter_async_context(slot)
+            except RegistryError:
+                await held[destination].aclose()
+                raise
+
+        for one in tuple(held):
+            await attempt.at([one], take_slot)
+        held = {one: stack for one, stack in held.items() if one not in attempt.failures}
+        for one in held:
+            one.uploader.report(source, 0, BlobState.UPLOADING)
+        if not held:
+            return None
+        if isinstance(source, LayerSource) and not source.small:
+            return await self._send_stream(source, held, attempt)
+        return await self._send_small(source, held, attempt)
+
+    async def _send_small(self, source: BlobSource, held: "_Held", attempt: "_Attempt") -> BlobInfo:
         if isinstance(source, BytesSource):
             content = source.content
         else:
@@ -173,12 +187,14 @@ class BlobPush:
 
         async def send(destination: Destination) -> None:
             uploader = destination.uploader
-            # Once it is encoded, its digest can be asked for.
-            if source.encoder is AsIs or not await uploader.find(source, blob):
-                await uploader.send(source, blob, content)
+            async with held[destination]:
+                # Once it is encoded, its digest can be asked for.
+                if source.encoder is AsIs or not await uploader.find(source, blob):
+                    await uploader.send(source, blob, content)
 
-        await attempt.at(destinations, send)
+        # Before it is sent: whoever waits for the claim of one goes on before the last is done.
         await self._learn(source, blob)
+        await attempt.at(held, send)
         return blob
 
     async def _learn(self, source: BlobSource, blob: BlobInfo) -> None:
@@ -187,14 +203,14 @@ class BlobPush:
             await self._ledger.remember_encoded(source.key, blob)
 
     async def _send_stream(
-        self, source: LayerSource, destinations: Sequence[Destination], attempt: "_Attempt"
+        self, source: LayerSource, held: "_Held", attempt: "_Attempt"
     ) -> BlobInfo | None:
         done = 0
 
         def on_sent(length: int) -> None:
             nonlocal done
             done += length
-            for one in destinations:
+            for one in held:
                 one.uploader.report(source, done, BlobState.UPLOADING)
 
         stream = source.stream(self._pool, on_sent)
@@ -205,14 +221,19 @@ class BlobPush:
             await self._learn(source, blob)
             return blob
 
-        async with stream, _shares(stream, destinations) as shares:
+        async with stream, _shares(stream, tuple(held)) as shares:
 
             async def send(destination: Destination) -> None:
-                with shares[destination] as pieces:
-                    await destination.uploader.send_stream(source, pieces, finished)
+                async with held[destination]:
+                    with shares[destination] as pieces:
+                        await destination.uploader.send_stream(source, pieces, finished)
 
-            sent = await attempt.at(destinations, send)
+            sent = await attempt.at(held, send)
         return BlobInfo(stream.digest, stream.size, source.media_type) if sent else None
+
+
+_Held = dict[Destination, AsyncExitStack]
+"""What is held at each, claims and slots: given back as soon as it is done with the blob there."""
 
 
 class _Attempt:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from ..exceptions import RegistryError, RegistryUnavailableError, ValidationError
+from ..exceptions import NoSlotError, RegistryError, RegistryUnavailableError, ValidationError
 from .manifest_push import Target
 from .tasks import together
 from .uploader import BlobUploader
@@ -35,12 +35,12 @@ class Destinations:
         self.left.remove(destination)
 
     def leave_out(self, failed: Destination, error: RegistryError) -> None:
-        """Go on without one, and without its registry where that gives no answer.
+        """Go on without one, and without its registry where that gives no answer or no slot.
 
         Raises:
             RegistryError: it was the last; as ``raise_failure``.
         """
-        away = isinstance(error, RegistryUnavailableError)
+        away = isinstance(error, RegistryUnavailableError | NoSlotError)
         self.left = [
             one for one in self.left if one is not failed and not (away and one.host == failed.host)
         ]

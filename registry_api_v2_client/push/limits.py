@@ -13,9 +13,10 @@ class UploadLimits(Protocol):
     """Asked before each blob that is sent. ``registry`` is a host as references name it."""
 
     def slot(self, registry: str) -> AbstractAsyncContextManager[None]:
-        """The right to send one blob; waits until there is one.
+        """The right to send one blob; waits until there is one. Left with the error if that fails.
 
-        It may raise an exception of its own, which ends the push at all its targets.
+        Raises:
+            NoSlotError: the push is to leave out the registry's targets, and go on with the others.
         """
 
     async def failed(self, error: RegistryError) -> None:

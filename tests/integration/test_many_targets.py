@@ -16,9 +16,11 @@ from registry_api_v2_client.archive.image_archive import ImageArchive
 from registry_api_v2_client.archive.tar_index import Member, MemberReader
 from registry_api_v2_client.exceptions import (
     DeniedError,
+    NoSlotError,
     RegistryError,
     RegistryTimeoutError,
     RegistryUnavailableError,
+    ServerError,
 )
 from registry_api_v2_client.media_types import Compression
 from registry_api_v2_client.push.encoding import CompressionPolicy, encoder_for
@@ -63,6 +65,11 @@ async def one() -> AsyncIterator[SpecRegistry]:
 async def two() -> AsyncIterator[SpecRegistry]:
     async with SpecRegistry() as registry:
         yield registry
+
+
+def is_layer_put(request: Request) -> bool:
+    """The end of a blob that was streamed."""
+    return is_blob_put(request) and request.headers.get("content-length", "0") == "0"
 
 
 class CountingArchive(ImageArchive):
@@ -260,6 +267,79 @@ async def test_a_repository_that_is_forbidden_keeps_no_other_from_its_image(
         with pytest.raises(DeniedError, match="forbidden"):
             await push(pusher, big.path, *places)
     assert diff_ids(one, "app") == diff_ids(two, "app") == big.diff_ids
+
+
+class Slots(LocalLimits):
+    """Has none for ``closed``; ``ended`` tells how each was left, by registry."""
+
+    def __init__(self, closed: str = "") -> None:
+        super().__init__()
+        self.asked: Counter[str] = Counter()
+        self.ended: dict[str, list[type[BaseException] | None]] = defaultdict(list)
+        self._closed = closed
+
+    @asynccontextmanager
+    async def slot(self, registry: str) -> AsyncIterator[None]:
+        self.asked[registry] += 1
+        if registry == self._closed:
+            raise NoSlotError(f"{registry} wants a pause")
+        try:
+            yield
+        except RegistryError as error:
+            self.ended[registry].append(type(error))
+            raise
+        self.ended[registry].append(None)
+
+
+async def test_a_registry_without_a_slot_keeps_no_other_from_its_image(
+    big: BigArchive, one: SpecRegistry, two: SpecRegistry
+) -> None:
+    async with SpecRegistry() as busy:
+        limits = Slots(closed=busy.host)
+        pusher = ImagePusher(limits=limits, retry=FEW_AND_FAST)
+        places = [f"{one.url}/app", f"{busy.url}/app", f"{busy.url}/copy", f"{two.url}/app"]
+        with pytest.raises(NoSlotError, match=busy.host):
+            await push(pusher, big.path, *places)
+        pusher.close()
+        assert limits.asked[busy.host] <= IMAGE_UPLOADS, "by the blobs under way, and once each"
+        assert not busy.repositories
+    assert diff_ids(one, "app") == diff_ids(two, "app") == big.diff_ids
+
+
+async def test_a_registry_that_is_done_with_a_blob_is_free_while_another_hangs(
+    tmp_path: Path, one: SpecRegistry, two: SpecRegistry
+) -> None:
+    big = write_big_archive(tmp_path / "big.tar", LAYERS[:1])
+    limits = Slots()
+    pusher = ImagePusher(limits=limits, retry=FEW_AND_FAST)
+    async with FaultProxy(two.url) as hanging:
+        hold = hanging.hold(is_layer_put)
+        places = [f"{one.url}/app", f"{hanging.url}/app"]
+        first = asyncio.create_task(push(pusher, big.path, *places))
+        await hold.reached.wait()
+        async with asyncio.timeout(30):
+            await push(pusher, big.path, f"{one.url}/copy")
+        assert not first.done()
+        assert blob_uploads(one, "copy") == 0, "it waited for the claim, which was given back"
+        assert limits.ended[one.host] == [None, None], "of layer and config"
+        hold.release()
+        await first
+    pusher.close()
+    assert diff_ids(one, "app") == diff_ids(one, "copy") == diff_ids(two, "app") == big.diff_ids
+
+
+async def test_a_slot_hears_of_the_upload_that_failed(
+    big: BigArchive, one: SpecRegistry, two: SpecRegistry
+) -> None:
+    limits = Slots()
+    pusher = ImagePusher(limits=limits, retry=replace(FEW_AND_FAST, attempts=1))
+    async with FaultProxy(two.url) as broken:
+        broken.answer(lambda request: request.method == "POST", status=502, times=50)
+        with pytest.raises(ServerError):
+            await push(pusher, big.path, f"{one.url}/app", f"{broken.url}/app")
+        assert set(limits.ended[broken.host]) == {ServerError}
+    pusher.close()
+    assert set(limits.ended[one.host]) == {None}
 
 
 async def test_a_broken_archive_is_given_up_for_all_targets_at_once(

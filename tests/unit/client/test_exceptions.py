@@ -10,6 +10,7 @@ from registry_api_v2_client.exceptions import (
     DeniedError,
     DigestMismatchError,
     InvalidReferenceError,
+    NoSlotError,
     RateLimitedError,
     RegistryError,
     RegistryTimeoutError,
@@ -57,6 +58,7 @@ def test_the_kind_is_one_stable_word(error: type[RegistryError]) -> None:
 
 def test_only_what_time_can_mend_is_retryable() -> None:
     assert {error for error in ERRORS if error.retryable} == {
+        NoSlotError,
         RegistryUnavailableError,
         RegistryTimeoutError,
         AnswerCutShortError,
