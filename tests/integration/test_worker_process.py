@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from producer import JobState, PushQueue
+from tests.support.big_images import write_big_archive
 from tests.support.processes import ManagedProcess, free_port
+from tests.support.proxy import FaultProxy, is_commit, is_patch
 from tests.support.servers import RedisServer, clean_environment, worker_process
 
 pytestmark = pytest.mark.integration
@@ -104,3 +107,21 @@ def test_it_says_that_it_is_ready_and_stops_when_told(
     assert "Traceback" not in process.log
     with shared_redis.client() as redis:
         assert list(redis.scan_iter(f"{namespace}:worker:*")) == []
+
+
+async def test_the_time_for_commits_is_set_for_workers(
+    tmp_path: Path,
+    queue: PushQueue,
+    worker: Callable[..., ManagedProcess],
+    registry_url: str,
+    repository: str,
+) -> None:
+    big = write_big_archive(tmp_path / "big.tar", [2_000_000])
+    short = {f"PUSH_QUEUE_{what}_TIMEOUT_SECONDS": "1" for what in ("REGISTRY", "COMMIT")}
+    async with FaultProxy(registry_url) as proxy:
+        proxy.hold(is_commit)
+        worker(**short)
+        job = await queue.enqueue(big.path, f"{proxy.host}/{repository}:1")
+        # Not after the ten minutes that are the default.
+        assert (await queue.wait(job.id, timeout=60)).state is JobState.SUCCEEDED
+        assert proxy.count(is_patch) == 2

@@ -32,7 +32,7 @@ from tests.support.big_images import write_big_archive
 from tests.support.images import ARCHIVES, make_image, sha256_digest
 from tests.support.layouts import Layout, cosign_tag
 from tests.support.local_server import LocalServer
-from tests.support.proxy import FaultProxy, Request, is_blob_head, is_blob_put, is_patch
+from tests.support.proxy import FaultProxy, Request, is_blob_head, is_commit, is_patch
 from tests.support.pushes import FEW_AND_FAST, push
 from tests.support.servers import Registry as RealRegistry
 from tests.support.servers import collect_garbage, run_registry
@@ -370,11 +370,6 @@ async def test_a_registry_whose_cache_outlives_its_garbage_collection(tmp_path: 
 
 
 # Slow commits
-
-
-def is_commit(request: Request) -> bool:
-    """The end of an upload whose bytes are all there: of a large blob."""
-    return is_blob_put(request) and request.headers.get("content-length") == "0"
 
 
 async def test_a_commit_may_take_longer_than_other_answers(tmp_path: Path) -> None:

@@ -60,6 +60,11 @@ def is_blob_put(request: Request) -> bool:
     return request.method == "PUT" and "/blobs/uploads/" in request.path
 
 
+def is_commit(request: Request) -> bool:
+    """The end of an upload whose bytes are all there: of a large blob."""
+    return is_blob_put(request) and request.headers.get("content-length") == "0"
+
+
 def is_manifest_put(request: Request) -> bool:
     return request.method == "PUT" and "/manifests/" in request.path
 
