@@ -1,60 +1,43 @@
-"""Keeps the queue in order: one worker at a time puts jobs in their place and finds lost ones."""
+"""Keeps the queue in order: the one worker that leads does the duties of all."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
-from push_queue import (
-    ArqQueue,
-    JobRecords,
-    Jobs,
-    JobState,
-    Lease,
-    RedisRefusedError,
-    RedisUnavailableError,
-    UnknownJobError,
-)
+from push_queue import ArqQueue, Lease, RedisUnavailableError
 
 from .periodic import Periodic
+from .recoverer import Recoverer
 from .tag_repair import TagRepair
 
 logger = logging.getLogger(__name__)
 
 _INTERVAL = 1.0
-_SEARCHED = (JobState.RUNNING, JobState.RETRYING, JobState.QUEUED)
-_PAGE = 500
-"""Jobs of each state looked at in a round; with 100,000 queued ones all are seen in three minutes
-and a half."""
+
+Duty = Callable[[], Awaitable[object]]
+
+
+def duties(queue: ArqQueue, tag_repair: TagRepair, recoverer: Recoverer) -> dict[str, Duty]:
+    """What there is to do in each round, by what it is about."""
+    return {
+        "the order of the queue": queue.promote,
+        "jobs that wait for registries": queue.release,
+        "late writes of tags": tag_repair.work,
+        "lost jobs": recoverer.work,
+    }
 
 
 class Housekeeper:
-    """Every worker has one; the one that leads works.
+    """Every worker has one; the one that has the lease works.
 
     ``problems`` says what fails just now, by duty; each is logged when it begins and when it ends.
     """
 
     def __init__(
-        self,
-        queue: ArqQueue,
-        jobs: Jobs,
-        records: JobRecords,
-        leadership: Lease,
-        tag_repair: TagRepair,
-        problems: dict[str, str],
+        self, leadership: Lease, duties: Mapping[str, Duty], problems: dict[str, str]
     ) -> None:
-        self._queue = queue
-        self._jobs = jobs
-        self._records = records
         self._leadership = leadership
-        self._tag_repair = tag_repair
+        self._duties = duties
         self._problems = problems
-        self._duties: dict[str, Callable[[], Awaitable[object]]] = {
-            "the order of the queue": queue.promote,
-            "jobs that wait for registries": queue.release,
-            "late writes of tags": tag_repair.work,
-            "lost jobs": self._recover_lost,
-        }
-        self._positions = dict.fromkeys(_SEARCHED, 0)
-        self._suspects: set[str] = set()
         self._rounds = Periodic(_INTERVAL, self._work_in_turn)
 
     def start(self) -> None:
@@ -62,7 +45,6 @@ class Housekeeper:
 
     async def stop(self) -> None:
         await self._rounds.stop()
-        await self._tag_repair.stop()
 
     async def _work_in_turn(self) -> None:
         await self._guarded("who keeps house", self._work_if_leading)
@@ -76,7 +58,7 @@ class Housekeeper:
         for name, duty in self._duties.items():
             await self._guarded(name, duty)
 
-    async def _guarded(self, name: str, duty: Callable[[], Awaitable[object]]) -> None:
+    async def _guarded(self, name: str, duty: Duty) -> None:
         try:
             await duty()
         except RedisUnavailableError as error:
@@ -93,35 +75,3 @@ class Housekeeper:
         known = self._problems.get(name)
         self._problems[name] = problem
         return problem != known
-
-    async def _recover_lost(self) -> None:
-        suspects = {job_id for state in _SEARCHED for job_id in await self._next_orphans(state)}
-        # Seen twice, since a job that is just being enqueued or finished looks lost for a moment.
-        lost, self._suspects = suspects & self._suspects, suspects
-        refused = None
-        for job_id in lost:
-            try:
-                await self._recover(job_id)
-            except RedisRefusedError as error:  # the others first
-                refused = error
-        if refused:
-            raise refused
-
-    async def _next_orphans(self, state: JobState) -> list[str]:
-        position = self._positions[state]
-        seen, orphans = await self._queue.orphans(state, position, _PAGE)
-        # A page with orphans is looked at once more, which makes sure of them.
-        if self._suspects.issuperset(orphans):
-            self._positions[state] = position + seen if seen == _PAGE else 0
-        return orphans
-
-    async def _recover(self, job_id: str) -> None:
-        if await self._records.end_if_unreadable(job_id):
-            return
-        try:
-            job = await self._jobs.status(job_id)
-        except UnknownJobError:
-            return
-        if not job.state.final:
-            await self._queue.hand_over(job)
-            logger.warning("job %s was %s, but not in the queue: enqueued anew", job_id, job.state)

@@ -25,8 +25,9 @@ from registry_api_v2_client import Credentials, RegistryClient, RetryPolicy
 
 from .cleanup import Cleanup
 from .fleet_limits import LONGEST_ASKED, FleetLimits
-from .housekeeper import Housekeeper
+from .housekeeper import Housekeeper, duties
 from .presence import Presence
+from .recoverer import Recoverer
 from .redis_ledger import RedisLedger
 from .tag_repair import TagRepair
 
@@ -52,6 +53,7 @@ class Runtime:
     limits: FleetLimits
     presence: Presence
     housekeeper: Housekeeper
+    tag_repair: TagRepair
 
     def retry_policy(self, attempts: int) -> RetryPolicy:
         """How a job of so many attempts is retried."""
@@ -78,6 +80,7 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
     jobs = Jobs(database)
     sources = JobSources(database)
     queue = ArqQueue(database, settings.registry_max_uploads)
+    tag_repair = _tag_repair(settings, database, client)
     return Runtime(
         worker_id=worker_id,
         settings=settings,
@@ -90,7 +93,12 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
         cleanup=Cleanup(jobs, sources, settings.source_roots),
         limits=limits,
         presence=presence,
-        housekeeper=_housekeeper(settings, database, queue, client, presence),
+        housekeeper=Housekeeper(
+            Lease(database, database.keys.housekeeper, _HOUSEKEEPER_SECONDS),
+            duties(queue, tag_repair, Recoverer(queue, jobs, JobRecords(database))),
+            presence.problems,
+        ),
+        tag_repair=tag_repair,
     )
 
 
@@ -122,30 +130,17 @@ def _attempts(settings: Settings, database: Database) -> Attempts:
     )
 
 
-def _housekeeper(
-    settings: Settings,
-    database: Database,
-    queue: ArqQueue,
-    client: RegistryClient,
-    presence: Presence,
-) -> Housekeeper:
-    tag_repair = TagRepair(
+def _tag_repair(settings: Settings, database: Database, client: RegistryClient) -> TagRepair:
+    return TagRepair(
         TagWrites(database, settings.tag_watch_seconds),
         client,
         settings.lease_seconds,
         settings.targets,
     )
-    return Housekeeper(
-        queue,
-        Jobs(database),
-        JobRecords(database),
-        Lease(database, database.keys.housekeeper, _HOUSEKEEPER_SECONDS),
-        tag_repair,
-        presence.problems,
-    )
 
 
 async def close_runtime(runtime: Runtime) -> None:
     await runtime.housekeeper.stop()
+    await runtime.tag_repair.stop()
     await runtime.presence.stop()
     await runtime.client.close()

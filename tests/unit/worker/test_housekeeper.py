@@ -19,7 +19,9 @@ from tests.support.claims import lose_in_arq
 from tests.support.stores import Stores
 from tests.support.tag_registry import TagRegistry
 from worker import housekeeper as module
-from worker.housekeeper import Housekeeper
+from worker import recoverer
+from worker.housekeeper import Housekeeper, duties
+from worker.recoverer import Recoverer
 from worker.tag_repair import TagRepair
 
 KEYS = Keys()
@@ -45,11 +47,12 @@ def housekeeper_of(
     redis: ArqRedis, stores: Stores, problems: dict[str, str] | None = None
 ) -> Housekeeper:
     return Housekeeper(
-        stores.queue,
-        stores.jobs,
-        stores.records,
         Lease(stores.database, KEYS.housekeeper, 10),
-        TagRepair(stores.writes, TagRegistry().client, 15),
+        duties(
+            stores.queue,
+            TagRepair(stores.writes, TagRegistry().client, 15),
+            Recoverer(stores.queue, stores.jobs, stores.records),
+        ),
         problems={} if problems is None else problems,
     )
 
@@ -128,7 +131,7 @@ async def test_all_pages_are_searched(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also behind a page with a job that can never be enqueued."""
-    monkeypatch.setattr(module, "_PAGE", 2)
+    monkeypatch.setattr(recoverer, "_PAGE", 2)
     for number in range(7):
         await lost(redis, stores, f"job-{number}")
     await redis.delete(KEYS.job("job-0"))

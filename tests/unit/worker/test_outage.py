@@ -40,6 +40,7 @@ from worker.housekeeper import Housekeeper
 from worker.presence import Presence
 from worker.push_task import push_image
 from worker.runtime import Runtime
+from worker.tag_repair import TagRepair
 
 KEYS = Keys()
 AWAY, WELL = "away:5000", "well:5000"
@@ -101,6 +102,7 @@ class Fleet:
             cleanup=Cleanup(self.stores.jobs, self.stores.sources, ()),
             presence=cast(Presence, SimpleNamespace(running=0)),
             housekeeper=cast(Housekeeper, None),
+            tag_repair=cast(TagRepair, None),
         )
 
     async def enqueue(

@@ -52,6 +52,7 @@ from worker.housekeeper import Housekeeper
 from worker.presence import Presence
 from worker.push_task import push_image
 from worker.runtime import Runtime
+from worker.tag_repair import TagRepair
 
 TARGETS = ["localhost:15000/team/app:2", "localhost:15000/app:1"]
 HOST = "localhost:15000"
@@ -141,6 +142,7 @@ def runtime(redis: Redis, stores: Stores, client: Client) -> Runtime:
         limits=limits,
         presence=cast(Presence, SimpleNamespace(running=0)),
         housekeeper=cast(Housekeeper, None),
+        tag_repair=cast(TagRepair, None),
     )
 
 

@@ -1,0 +1,63 @@
+"""Finds jobs that arq has lost, and enqueues them again."""
+
+import logging
+
+from push_queue import (
+    ArqQueue,
+    JobRecords,
+    Jobs,
+    JobState,
+    RedisRefusedError,
+    UnknownJobError,
+)
+
+logger = logging.getLogger(__name__)
+
+_SEARCHED = (JobState.RUNNING, JobState.RETRYING, JobState.QUEUED)
+_PAGE = 500
+"""Jobs of each state looked at in a round; with 100,000 queued ones all are seen in three minutes
+and a half."""
+
+
+class Recoverer:
+    """A duty of the worker that leads."""
+
+    def __init__(self, queue: ArqQueue, jobs: Jobs, records: JobRecords) -> None:
+        self._queue = queue
+        self._jobs = jobs
+        self._records = records
+        self._positions = dict.fromkeys(_SEARCHED, 0)
+        self._suspects: set[str] = set()
+
+    async def work(self) -> None:
+        """Look at the next page of each state, and recover what is lost there."""
+        suspects = {job_id for state in _SEARCHED for job_id in await self._next_orphans(state)}
+        # Seen twice: a job that is just being enqueued or finished looks lost for a moment.
+        lost, self._suspects = suspects & self._suspects, suspects
+        refused = None
+        for job_id in lost:
+            try:
+                await self._recover(job_id)
+            except RedisRefusedError as error:  # the others first
+                refused = error
+        if refused:
+            raise refused
+
+    async def _next_orphans(self, state: JobState) -> list[str]:
+        position = self._positions[state]
+        seen, orphans = await self._queue.orphans(state, position, _PAGE)
+        # A page with orphans is looked at once more, which makes sure of them.
+        if self._suspects.issuperset(orphans):
+            self._positions[state] = position + seen if seen == _PAGE else 0
+        return orphans
+
+    async def _recover(self, job_id: str) -> None:
+        if await self._records.end_if_unreadable(job_id):
+            return
+        try:
+            job = await self._jobs.status(job_id)
+        except UnknownJobError:
+            return
+        if not job.state.final:
+            await self._queue.hand_over(job)
+            logger.warning("job %s was %s, but not in the queue: enqueued anew", job_id, job.state)
