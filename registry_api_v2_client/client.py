@@ -129,6 +129,7 @@ class RegistryClient:
         targets = self.targets(references)
         with await asyncio.to_thread(ImageArchive, tar_path) as archive:
             return await self.pusher.push(
+                archive,
                 archive.select(image, platform),
                 targets,
                 compression=compression,

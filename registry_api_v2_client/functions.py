@@ -76,7 +76,7 @@ async def push_docker_tar(
             repository, tag = _destination(image, repository, tag)
             target = Target(client.registry(registry_url), repository, (tag,))
             pushed = await client.pusher.push(
-                image, [target], compression=policy, on_progress=on_progress
+                archive, image, [target], compression=policy, on_progress=on_progress
             )
             return pushed.digest
 
@@ -113,7 +113,7 @@ async def push_docker_tar_with_all_original_tags(
                     for repository, tag in map(_split_original, image.original_tags)
                 ]
                 if targets:
-                    pushed = await client.pusher.push(image, targets)
+                    pushed = await client.pusher.push(archive, image, targets)
                     digests += [pushed.digest] * len(targets)
     if not digests:
         raise ValidationError(f"{tar_path} has no original tags; name repository and tag")
@@ -302,9 +302,7 @@ def _platform_entries(manifest: Manifest) -> dict[Platform, str]:
 def _destination(image: ArchiveContent, repository: str | None, tag: str | None) -> tuple[str, str]:
     if repository is None:
         if not image.original_tags:
-            raise ValidationError(
-                f"{image.archive.path} has no original tags; name repository and tag"
-            )
+            raise ValidationError(f"{image.tar.path} has no original tags; name repository and tag")
         repository, original = _split_original(image.original_tags[0])
         tag = tag or original
     return check_repository(repository), check_tag(tag or "latest")

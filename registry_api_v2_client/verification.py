@@ -266,7 +266,7 @@ class _Comparison:
         for claim, actual in ((layer.digest, hashed.stored), (layer.diff_id, hashed.content)):
             if claim and claim != actual:
                 raise ArchiveDigestError(
-                    f"{layer.member.name} in {self._image.archive.path} has digest {actual}, "
+                    f"{layer.member.name} in {self._image.tar.path} has digest {actual}, "
                     f"but the archive says {claim}"
                 )
         return hashed.stored, hashed.content
@@ -356,10 +356,10 @@ def _hash_layer(image: ArchiveImage, layer: Layer, member: Member) -> ContentDig
     plain = layer.compression is Compression.NONE
     hashed = ContentDigest(layer.size if plain else longest_content(layer.size))
     buffer = bytearray(_BLOCK)
-    with image.archive.open(member) as reader, memoryview(buffer) as view:
+    with image.tar.open(member) as reader, memoryview(buffer) as view:
         while count := reader.readinto(view):
             hashed.update(bytes(view[:count]))
     hashed.finish()
     if hashed.broken:
-        raise TarReadError(f"{member.name} in {image.archive.path}: {hashed.broken}")
+        raise TarReadError(f"{member.name} in {image.tar.path}: {hashed.broken}")
     return hashed

@@ -22,26 +22,26 @@ class ArchiveContents:
     ``checked``: whether it must be what its digests say, as what is pushed must.
     """
 
-    def __init__(self, index: TarIndex, *, checked: bool = True) -> None:
-        self._index = index
+    def __init__(self, tar: TarIndex, *, checked: bool = True) -> None:
+        self.tar = tar
         self.checked = checked
 
     @property
     def path(self) -> Path:
-        return self._index.path
+        return self.tar.path
 
     def document(self, name: str) -> Any:
         """The JSON document of that name, or None where there is none."""
-        member = self._index.find(name)
+        member = self.tar.find(name)
         return self._parse(member) if member else None
 
     def read(self, name: str, what: str) -> bytes:
         """The whole of a small member."""
-        return self._index.read(self._member(name, what), MAX_JSON)
+        return self.tar.read(self._member(name, what), MAX_JSON)
 
     def holds(self, digest: str) -> bool:
         """Whether there is a blob of that digest."""
-        return self._index.find(blob_path(digest, self.path)) is not None
+        return self.tar.find(blob_path(digest, self.path)) is not None
 
     def blob(self, descriptor: Mapping[str, Any], what: str) -> bytes:
         """The small blob that a descriptor stands for; ``what`` it is names it in errors.
@@ -53,7 +53,7 @@ class ArchiveContents:
         digest = str(descriptor.get("digest"))
         member = self._member(blob_path(digest, self.path), what)
         self._check_size(member, descriptor)
-        content = self._index.read(member, MAX_JSON)
+        content = self.tar.read(member, MAX_JSON)
         if sha256(content) != digest:
             raise ArchiveDigestError(
                 f"{what} {member.name} in {self.path} has digest {sha256(content)}"
@@ -111,7 +111,7 @@ class ArchiveContents:
         return Layer(member, compression, digest, diff_id, descriptor, is_tar)
 
     def _member(self, name: str, what: str) -> Member:
-        member = self._index.find(name)
+        member = self.tar.find(name)
         if not member:
             raise TarReadError(f"{what} {name} is missing from {self.path}")
         return member
@@ -125,7 +125,7 @@ class ArchiveContents:
             )
 
     def _parse(self, member: Member) -> Any:
-        return parse_document(self._index.read(member, MAX_JSON), f"{member.name} in {self.path}")
+        return parse_document(self.tar.read(member, MAX_JSON), f"{member.name} in {self.path}")
 
 
 def blob_path(digest: object, path: Path) -> str:

@@ -5,7 +5,7 @@ Source: https://github.com/moby/docker-image-spec/blob/main/spec.md#combined-ima
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..digests import sha256
 from ..exceptions import ArchiveDigestError, TarReadError
@@ -13,9 +13,6 @@ from ..media_types import Compression
 from .contents import ArchiveContents
 from .documents import is_object_list, is_string_list, parse_object
 from .model import ArchiveImage, Layer
-
-if TYPE_CHECKING:
-    from .image_archive import ImageArchive
 
 _BLOB_NAME = re.compile(r"blobs/sha256/([0-9a-f]{64})(?:\.tar\.gz)?")
 _CONFIG_NAME = re.compile(r"(?:blobs/sha256/|sha256:)?([0-9a-f]{64})(?:\.json)?")
@@ -40,13 +37,13 @@ def docker_save_entries(contents: ArchiveContents) -> list[dict[str, Any]] | Non
     return entries
 
 
-def docker_save_images(
-    archive: "ImageArchive", contents: ArchiveContents
-) -> Iterator[ArchiveImage]:
+def docker_save_images(contents: ArchiveContents) -> Iterator[ArchiveImage]:
     """The images of ``manifest.json``, without their manifests, which it does not know."""
     for entry in docker_save_entries(contents) or ():
         reader = _EntryReader(contents, entry)
-        yield ArchiveImage(archive, reader.tags(), reader.config, reader.layers(), manifest=None)
+        yield ArchiveImage(
+            contents.tar, reader.tags(), reader.config, reader.layers(), manifest=None
+        )
 
 
 def written_tags(contents: ArchiveContents) -> list[str]:

@@ -19,7 +19,7 @@ from .docker_save import docker_save_entries, docker_save_images
 from .model import ArchiveContent, ArchiveImage, Companion, LostCompanion
 from .oci_layout import OciLayout, read_layout
 from .source_file import SourceFile
-from .tar_index import Member, MemberReader, TarIndex
+from .tar_index import TarIndex
 
 
 class ImageArchive:
@@ -49,8 +49,8 @@ class ImageArchive:
         with ExitStack() as opened, self.source.unchanged():
             if not isinstance(source, SourceFile):
                 opened.enter_context(self.source)
-            self._index = opened.enter_context(TarIndex(self.source))
-            self._contents = ArchiveContents(self._index, checked=checked)
+            tar = opened.enter_context(TarIndex(self.source))
+            self._contents = ArchiveContents(tar, checked=checked)
             self._read()
             self._close = opened.pop_all().close
 
@@ -61,7 +61,7 @@ class ImageArchive:
     @property
     def compressed(self) -> bool:
         """Whether the tar is compressed as a whole; read its members one after the other then."""
-        return self._index.compressed
+        return self._contents.tar.compressed
 
     def select(self, image: str | None = None, platform: Platform | None = None) -> ArchiveContent:
         """What to push: an image, or an index with all its platforms.
@@ -95,10 +95,6 @@ class ImageArchive:
         """The tar's ``manifest.json``, or None in an OCI layout without one."""
         return docker_save_entries(self._contents)
 
-    def open(self, member: Member) -> MemberReader:
-        """Start reading a layer's stored bytes."""
-        return self._index.open(member)
-
     def close(self) -> None:
         """Close what was opened here: not a file that was open before."""
         self._close()
@@ -111,7 +107,7 @@ class ImageArchive:
 
     def _read(self) -> None:
         layout = self._layout()
-        saved = tuple(docker_save_images(self, self._contents))
+        saved = tuple(docker_save_images(self._contents))
         self.images = tuple(map(_as_held, _merged(saved, layout.contents)))
         self.companions, self.lost_companions = layout.companions, layout.lost
         if not self.images:
@@ -124,7 +120,7 @@ class ImageArchive:
         # What docker save tells is enough to show an image whose digests do not hold.
         if not self._contents.checked and self.docker_manifest():
             return OciLayout()
-        return read_layout(self, self._contents)
+        return read_layout(self._contents)
 
     def _named(self, name: str) -> Iterator[ArchiveContent]:
         if name.startswith("sha256:"):
@@ -194,7 +190,7 @@ def _as_held(content: ArchiveContent) -> ArchiveContent:
         return content
     if not content.images:
         raise TarReadError(
-            f"{content.archive.path} holds none of the images of its index; save it again with "
+            f"{content.tar.path} holds none of the images of its index; save it again with "
             "the platforms that are to be pushed"
         )
     held = (

@@ -105,7 +105,7 @@ def inspect_docker_tar(tar_path: str | Path) -> ImageInspect:
 
 def _first_image(content: ArchiveContent) -> ArchiveImage:
     if not content.images:
-        raise TarReadError(f"{content.archive.path} holds an index without any image")
+        raise TarReadError(f"{content.tar.path} holds an index without any image")
     runnable = (image for image in content.images if image.platform and image.platform.known)
     return replace(next(runnable, content.images[0]), tags=content.tags)
 

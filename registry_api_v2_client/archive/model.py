@@ -2,16 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..digests import sha256
 from ..media_types import IMAGE_CONFIGS, OCI, Compression
 from ..platforms import Platform
 from .documents import parse_object
-from .tar_index import Member
-
-if TYPE_CHECKING:
-    from .image_archive import ImageArchive
+from .tar_index import Member, TarIndex
 
 _ATTESTATION = "attestation-manifest"
 _REFERENCE_TYPE = "vnd.docker.reference.type"
@@ -59,12 +56,12 @@ class CarriedManifest:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveImage:
-    """An image in the tar. Layers are in order, the base first; one may occur twice.
+    """An image in ``tar``. Layers are in order, the base first; one may occur twice.
 
     ``tags`` are the names that it has in the tar; ``notes`` what to know of its being chosen.
     """
 
-    archive: "ImageArchive"
+    tar: TarIndex
     tags: tuple[str, ...]
     config: bytes
     layers: tuple[Layer, ...]
@@ -145,13 +142,13 @@ class IndexEntry:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveIndex:
-    """An image index in the tar: usually one image for each of several platforms.
+    """An image index in ``tar``: usually one image for each of several platforms.
 
     ``images`` are all that it leads to, through other indexes too, each once; ``complete`` is
     whether the archive holds everything that the index names.
     """
 
-    archive: "ImageArchive"
+    tar: TarIndex
     tags: tuple[str, ...]
     manifest: CarriedManifest
     entries: tuple[IndexEntry, ...]

@@ -6,7 +6,7 @@ Source: https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any, TypeGuard
 
 from ..exceptions import TarReadError
 from ..media_types import (
@@ -31,9 +31,6 @@ from .model import (
     Layer,
     LostCompanion,
 )
-
-if TYPE_CHECKING:
-    from .image_archive import ImageArchive
 
 MAX_DEPTH = 4
 """Indexes within indexes; tools write one within index.json, and regctl's artifacts two."""
@@ -64,7 +61,7 @@ class OciLayout:
     lost: tuple[LostCompanion, ...] = ()
 
 
-def read_layout(archive: "ImageArchive", contents: ArchiveContents) -> OciLayout:
+def read_layout(contents: ArchiveContents) -> OciLayout:
     """The layout in a tar; an empty one where the tar has no ``index.json``.
 
     Raises:
@@ -76,7 +73,7 @@ def read_layout(archive: "ImageArchive", contents: ArchiveContents) -> OciLayout
     descriptors = document.get("manifests") if isinstance(document, dict) else None
     if not is_object_list(descriptors):
         raise TarReadError(f"index.json in {contents.path} has no list of manifests")
-    reader = _ManifestReader(archive, contents)
+    reader = _ManifestReader(contents)
     if _is_itself_the_image(descriptors):
         raw = contents.read("index.json", "index")
         carried = CarriedManifest(raw, OCI_INDEX, document)
@@ -180,8 +177,7 @@ class _LayoutReader:
 class _ManifestReader:
     """Reads manifests and what they name; each once, however often it is named."""
 
-    def __init__(self, archive: "ImageArchive", contents: ArchiveContents) -> None:
-        self._archive = archive
+    def __init__(self, contents: ArchiveContents) -> None:
         self._contents = contents
         self._carried: dict[str, CarriedManifest] = {}
         self._read: dict[str, ArchiveContent] = {}
@@ -243,7 +239,7 @@ class _ManifestReader:
             for entry in entries
         )
         return ArchiveIndex(
-            self._archive, (), carried, entries, tuple(images.values()), bool(complete)
+            self._contents.tar, (), carried, entries, tuple(images.values()), bool(complete)
         )
 
     def _child(self, descriptor: Descriptor, depth: int) -> ArchiveContent | None:
@@ -277,7 +273,7 @@ class _ManifestReader:
             self._layer(descriptor, diff_id, is_image)
             for descriptor, diff_id in zip(descriptors, diff_ids, strict=True)
         )
-        return ArchiveImage(self._archive, (), config, tuple(layers), carried)
+        return ArchiveImage(self._contents.tar, (), config, tuple(layers), carried)
 
     def _layer(self, descriptor: Descriptor, diff_id: str | None, is_image: bool) -> Layer:
         digest, media_type = str(descriptor.get("digest")), str(descriptor.get("mediaType"))

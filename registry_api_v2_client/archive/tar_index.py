@@ -156,6 +156,7 @@ class TarIndex:
         return document
 
     def open(self, member: Member) -> MemberReader:
+        """Start reading a member's stored bytes; thread-safe, unlike the reader."""
         with reading(member.name):
             return MemberReader(member, self._stream_at(member.offset), self._give_back)
 

@@ -10,8 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
-from ..archive.image_archive import ImageArchive
-from ..archive.tar_index import Member, MemberReader
+from ..archive.tar_index import Member, MemberReader, TarIndex
 from ..digests import sha256
 from ..exceptions import ArchiveDigestError
 from .blocks import BlockPool
@@ -49,10 +48,10 @@ def encode_small(
     return encoder.header + content + encoder.trailer()
 
 
-def hash_member(archive: ImageArchive, member: Member) -> str:
+def hash_member(tar: TarIndex, member: Member) -> str:
     """Digest of a member's stored bytes. Blocking."""
     buffer, digest = bytearray(BLOCK_SIZE), hashlib.sha256()
-    with archive.open(member) as reader, memoryview(buffer) as view:
+    with tar.open(member) as reader, memoryview(buffer) as view:
         while count := reader.readinto(view):
             digest.update(view[:count])
     return f"sha256:{digest.hexdigest()}"

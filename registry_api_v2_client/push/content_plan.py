@@ -143,4 +143,4 @@ def _source(
         return None
     if not layer.digest:
         raise ValueError(f"{layer.member.name} has not been hashed")
-    return LayerSource(image.archive, layer.member, layer.digest, encoder, media_type)
+    return LayerSource(image.tar, layer.member, layer.digest, encoder, media_type)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
+from ..archive.image_archive import ImageArchive
 from ..archive.model import ArchiveContent, ArchiveImage
 from ..archive.source_file import SourceFile
 from ..archive.tar_index import Member
@@ -71,6 +72,7 @@ class ImagePusher:
 
     async def push(
         self,
+        archive: ImageArchive,
         content: ArchiveContent,
         targets: Sequence[Target],
         *,
@@ -81,7 +83,7 @@ class ImagePusher:
         tag_order: TagOrder | None = None,
         reuse_tagged: bool = False,
     ) -> PushedImage:
-        """Push an image, or an index with all its images, to all targets.
+        """Push an image of the archive, or an index with all its images, to all targets.
 
         At most ``image_uploads`` of its blobs go at the same time. What the archive holds about it,
         signatures and other referrers, goes along where their digests still hold.
@@ -100,13 +102,14 @@ class ImagePusher:
             RegistryError: a registry failed, after the retries that can help.
         """
         if isinstance(content, ArchiveImage):
-            content = await self._with_digests(content)
-        if content.archive.compressed:
+            with archive.source.unchanged():
+                content = await self._with_digests(content)
+        if archive.compressed:
             image_uploads = 1  # two readers would each decompress the whole archive
         open_uploads = uploads or OpenUploads()
         push = _ImagePush(
-            content.archive.source,
-            PushPlan(content, compression),
+            archive.source,
+            PushPlan(archive, content, compression),
             [
                 Destination(
                     target,
@@ -128,7 +131,7 @@ class ImagePusher:
             else None,
         )
         try:
-            with content.archive.source.unchanged():
+            with archive.source.unchanged():
                 return await push.run()
         except BaseException:
             if uploads is None:
@@ -143,9 +146,8 @@ class ImagePusher:
         digests: dict[Member, str] = {}
         for layer in image.layers:
             if layer.member and not layer.digest and layer.member not in digests:
-                hashing = self._pool.start(hash_member, image.archive, layer.member)
-                with image.archive.source.unchanged():
-                    digests[layer.member] = await hashing
+                hashing = self._pool.start(hash_member, image.tar, layer.member)
+                digests[layer.member] = await hashing
         layers = (
             replace(layer, digest=digests[layer.member]) if layer.member in digests else layer
             for layer in image.layers

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from ..archive.image_archive import ImageArchive
 from ..archive.model import ArchiveContent, Companion
 from .content_plan import Blobs, ContentPlan, Planner
 from .encoding import CompressionPolicy
@@ -38,18 +39,20 @@ class PlannedManifests:
 
 
 class PushPlan:
-    """All that is pushed for one choice from an archive.
+    """All that is pushed for ``content``, one choice from an archive.
 
     ``sources`` are its blobs; layers as they lie in the archive, so that a compressed one is read
     once. ``notes`` say what a user would not expect of the push.
     """
 
-    def __init__(self, content: ArchiveContent, policy: CompressionPolicy) -> None:
+    def __init__(
+        self, archive: ImageArchive, content: ArchiveContent, policy: CompressionPolicy
+    ) -> None:
         planner = Planner(policy)
         self._main = planner.plan(content)
-        self._companions = _along(content.archive.companions, _kept([self._main]))
+        self._companions = _along(archive.companions, _kept([self._main]))
         self.sources = _sources([self._main, *(plan for _, plan in self._companions)])
-        self.notes = (*content.notes, *self._notes(content, planner.left_out))
+        self.notes = (*content.notes, *self._notes(archive, content, planner.left_out))
 
     def manifests(self, blobs: Blobs) -> PlannedManifests:
         """The manifests, once it is known what the blobs are as pushed."""
@@ -64,15 +67,17 @@ class PushPlan:
             tuple((one.tag, built[plan]) for one, plan in self._companions if one.tag),
         )
 
-    def _notes(self, content: ArchiveContent, left_out: int) -> Iterator[str]:
+    def _notes(
+        self, archive: ImageArchive, content: ArchiveContent, left_out: int
+    ) -> Iterator[str]:
         along = {companion.digest for companion, _ in self._companions}
-        named = _digests(content)
-        for companion in content.archive.companions:
+        named = _digests(archive, content)
+        for companion in archive.companions:
             if companion.subject in named and companion.digest not in along:
                 left_out += 1
         if left_out:
             yield _LEFT_OUT.format(left_out)
-        lost = content.archive.lost_companions
+        lost = archive.lost_companions
         yield from (companion.reason for companion in lost if companion.subject in named)
 
 
@@ -120,10 +125,10 @@ def _place(source: BlobSource) -> float:
     return source.member.offset if isinstance(source, LayerSource) else math.inf
 
 
-def _digests(content: ArchiveContent) -> set[str]:
+def _digests(archive: ImageArchive, content: ArchiveContent) -> set[str]:
     """Of what is pushed, and of the indexes in the archive that lead to it."""
     digests = {digest for image in (content, *content.images) for digest in image.digests}
-    for root in content.archive.images:
+    for root in archive.images:
         if digests & {digest for image in root.images for digest in image.digests}:
             digests |= set(root.digests)
     return digests

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from ..archive.image_archive import ImageArchive
-from ..archive.tar_index import Member
+from ..archive.tar_index import Member, TarIndex
 from .blob_stream import BlobStream, encode_small
 from .blocks import BlockPool
 from .encoding import BLOCK_SIZE, AsIs, Encoder
@@ -15,7 +14,7 @@ from .encoding import BLOCK_SIZE, AsIs, Encoder
 class LayerSource:
     """A layer: ``digest`` is that of its stored bytes, ``encoder`` what they are sent through."""
 
-    archive: ImageArchive
+    tar: TarIndex
     member: Member
     digest: str
     encoder: type[Encoder]
@@ -37,12 +36,12 @@ class LayerSource:
 
     def read(self) -> bytes:
         """The encoded bytes of a small layer. Blocking."""
-        reader = self.archive.open(self.member)
+        reader = self.tar.open(self.member)
         return encode_small(reader, self.member, self.digest, self.encoder())
 
     def stream(self, pool: BlockPool, on_sent: Callable[[int], None]) -> BlobStream:
         """The encoded bytes in blocks."""
-        open_reader = partial(self.archive.open, self.member)
+        open_reader = partial(self.tar.open, self.member)
         return BlobStream(open_reader, self.member, self.digest, self.encoder(), pool, on_sent)
 
 

@@ -62,7 +62,7 @@ async def push(
         targets = [Target(Registry(transport, url), name, ("1",)) for name in repositories]
         with ImageArchive(path) as archive:
             return await pusher.push(
-                archive.select(), targets, compression=compression, on_progress=on_progress
+                archive, archive.select(), targets, compression=compression, on_progress=on_progress
             )
 
 

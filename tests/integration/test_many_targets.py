@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from registry_api_v2_client.api.registry import Registry as ApiRegistry
+from registry_api_v2_client.api.blobs import Blobs
 from registry_api_v2_client.archive.image_archive import ImageArchive
-from registry_api_v2_client.archive.tar_index import Member, MemberReader
+from registry_api_v2_client.archive.tar_index import Member, MemberReader, TarIndex
 from registry_api_v2_client.exceptions import (
     DeniedError,
     NoSlotError,
@@ -72,18 +72,6 @@ def is_layer_put(request: Request) -> bool:
     return is_blob_put(request) and request.headers.get("content-length", "0") == "0"
 
 
-class CountingArchive(ImageArchive):
-    """Counts how often each member is opened for reading."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.opened: Counter[str] = Counter()
-
-    def open(self, member: Member) -> MemberReader:
-        self.opened[member.name] += 1
-        return super().open(member)
-
-
 def diff_ids(registry: SpecRegistry, repository: str) -> list[str]:
     """Of the layers that the repository holds for its image, once they are decompressed."""
     stored = registry.repositories[repository].blobs
@@ -107,7 +95,7 @@ async def test_each_layer_is_read_and_encoded_once(
     pusher: ImagePusher,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    archives: list[CountingArchive] = []
+    opened: Counter[str] = Counter()
     encoded: list[int] = []
     lock = threading.Lock()
     encoder = encoder_for(compression, Compression.NONE)
@@ -118,16 +106,18 @@ async def test_each_layer_is_read_and_encoded_once(
             encoded.append(len(block))
         return encode(self, block)
 
-    def counted(path: Path) -> CountingArchive:
-        archives.append(CountingArchive(path))
-        return archives[-1]
+    open_member = TarIndex.open
 
+    def counting_open(self: TarIndex, member: Member) -> MemberReader:
+        opened[member.name] += 1
+        return open_member(self, member)
+
+    monkeypatch.setattr(TarIndex, "open", counting_open)
     monkeypatch.setattr(encoder, "encode", counting)
     places = [f"{registry.url}/{name}" for registry in (one, two) for name in ("app", "copy")]
-    await push(pusher, big.path, *places, compression=compression, open_archive=counted)
+    await push(pusher, big.path, *places, compression=compression)
     layers = [f"blobs/sha256/{diff_id.removeprefix('sha256:')}" for diff_id in big.diff_ids]
-    (archive,) = archives
-    assert [archive.opened[name] for name in layers] == [1] * len(LAYERS)
+    assert [opened[name] for name in layers] == [1] * len(LAYERS)
     with ImageArchive(big.path) as plain:
         assert sum(encoded) == sum(layer.member.size for layer in plain.select().layers)
     for registry in (one, two):
@@ -416,17 +406,17 @@ async def test_claims_are_taken_in_the_same_order_whichever_registry_answers_fir
 
     slow, fast = sorted([one.host, two.host])
     answered = asyncio.Event()
-    has_blob = ApiRegistry.has_blob
+    has = Blobs.has
 
-    async def ask(self: ApiRegistry, *asked: Any) -> bool:
-        if self.host == slow and not claimed:
+    async def ask(self: Blobs, *asked: Any) -> bool:
+        if self._endpoint.host == slow and not claimed:
             await answered.wait()
-        held = await has_blob(self, *asked)
-        if self.host == fast:
+        held = await has(self, *asked)
+        if self._endpoint.host == fast:
             answered.set()
         return held
 
-    monkeypatch.setattr(ApiRegistry, "has_blob", ask)
+    monkeypatch.setattr(Blobs, "has", ask)
     pusher = ImagePusher(ledger=Ledger(), retry=FEW_AND_FAST)
     # As it is in the archive, so that registries can be asked for it.
     keep = CompressionPolicy.KEEP

@@ -23,7 +23,6 @@ async def push(
     *places: str,
     compression: CompressionPolicy = CompressionPolicy.GZIP,
     on_progress: Callable[[BlobProgress], None] = lambda _: None,
-    open_archive: Callable[[Path], ImageArchive] = ImageArchive,
     timeout: float = 60,
     tags: tuple[str, ...] = ("1",),
     reuse_tagged: bool = False,
@@ -34,8 +33,9 @@ async def push(
             Target(Registry(transport, place.origin()), place.path.lstrip("/"), tags)
             for place in map(URL, places)
         ]
-        with open_archive(path) as archive:
+        with ImageArchive(path) as archive:
             return await pusher.push(
+                archive,
                 archive.select(),
                 targets,
                 compression=compression,

@@ -127,7 +127,7 @@ def _read_images() -> None:
             for tag in (*content.tags, *content.digests):
                 handles(lambda tag=tag: archive.select(tag))  # type: ignore[misc]
             for policy in CompressionPolicy:
-                assert PushPlan(content, policy).notes is not None
+                assert PushPlan(archive, content, policy).notes is not None
         handles(archive.select)
         handles(lambda: archive.select(platform=Platform("linux", "amd64")))
 
@@ -138,7 +138,7 @@ def _read(image: ArchiveImage) -> None:
         content = bytearray(layer.size)
         if not layer.member:
             continue
-        with image.archive.open(layer.member) as reader:
+        with image.tar.open(layer.member) as reader:
             assert reader.readinto(memoryview(content)) == layer.size
         to_json([layer.digest, layer.diff_id, list(image.tags)])
 

@@ -137,5 +137,5 @@ def test_a_layer_of_more_than_8_gib(form: int, tmp_path: Path) -> None:
     with ImageArchive(path) as archive:
         (read,) = archive.images[0].images[0].layers
         assert (read.size, read.member and read.member.offset) == (layer.size, offset)
-        with archive.open(read.member) as reader:
+        with archive.images[0].tar.open(read.member) as reader:
             assert reader.readinto(memoryview(bytearray(100))) == 100

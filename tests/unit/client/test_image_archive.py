@@ -54,7 +54,7 @@ def stored(archive: ImageArchive, layer: Layer) -> bytes:
     """All bytes of a layer, read in blocks as the engine does."""
     content = bytearray()
     block = memoryview(bytearray(10_000))
-    with archive.open(layer.member) as reader:
+    with archive.images[0].tar.open(layer.member) as reader:
         while count := reader.readinto(block):
             content += block[:count]
     return bytes(content)
@@ -169,7 +169,8 @@ def test_layers_can_be_read_side_by_side_and_in_any_order(kind: str, tmp_path: P
     built = ARCHIVES[kind](tmp_path)
     with ImageArchive(built.path) as archive:
         first, second = archive.images[0].layers
-        with archive.open(second.member) as late, archive.open(first.member) as early:
+        tar = archive.images[0].tar
+        with tar.open(second.member) as late, tar.open(first.member) as early:
             halves = [memoryview(bytearray(layer.size)) for layer in (first, second)]
             middle = first.size // 2
             early.readinto(halves[0][:middle])
@@ -225,7 +226,7 @@ def test_a_file_cut_while_it_is_read_is_an_error_of_the_archive(tmp_path: Path) 
 def test_a_reader_that_outlives_its_archive_is_closed(tmp_path: Path) -> None:
     # As when a push fails while a thread still reads another layer.
     with ImageArchive(ARCHIVES["docker-oci"](tmp_path).path) as archive:
-        reader = archive.open(archive.images[0].layers[0].member)
+        reader = archive.images[0].tar.open(archive.images[0].layers[0].member)
     reader.close()
     del reader, archive
     with warnings.catch_warnings(record=True) as caught:
