@@ -151,7 +151,10 @@ class Attempts:
     async def fail(
         self, claim: Claim, error: str, error_kind: str, *, answered: str = ""
     ) -> JobState | None:
-        """The job failed for good; ``answered`` is the registry whose own error it is, if one's."""
+        """The job failed for good; ``answered`` is the registry whose own error it is, if one's.
+
+        Then it is ``queued`` if it has targets that could not be tried yet, and fails after them.
+        """
         return await self._settle(
             claim, JobState.FAILED, Outcome.FAILED, error, error_kind, answered=answered
         )

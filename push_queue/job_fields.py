@@ -25,6 +25,7 @@ _BOOKKEEPING = frozenset(
         "fence",
         "token",
         "probing",
+        "held",
         "waiting_at",
         "progressed_at",
         "most_bytes",

@@ -201,8 +201,8 @@ class _Attempt:
         if delay is None:
             logger.error("job %s: failed: %s", self._job.id, error)
             await self._uploads.abandon()
-            await self._fail(str(error), error.kind, answered=error.registry or "")
-            return None
+            state = await self._fail(str(error), error.kind, answered=error.registry or "")
+            return None if state.final else _NEXT_TARGETS_SECONDS
         logger.warning("job %s: attempt %s: %s", self._job.id, claim.attempt, error)
         state = await self._written(
             lambda: self._attempts.retry(
@@ -221,8 +221,8 @@ class _Attempt:
             await self._uploads.abandon()
         return None if state.final else delay
 
-    async def _fail(self, error: str, error_kind: str, *, answered: str = "") -> None:
-        await self._written(
+    async def _fail(self, error: str, error_kind: str, *, answered: str = "") -> JobState:
+        return await self._written(
             lambda: self._attempts.fail(self._claim, error, error_kind, answered=answered)
         )
 

@@ -11,9 +11,10 @@ from producer import JobState, JobStatus, PushQueue
 from push_queue import Outcome
 from tests.support.images import ARCHIVES
 from tests.support.processes import ManagedProcess
-from tests.support.proxy import FaultProxy
+from tests.support.proxy import FaultProxy, Request
 from tests.support.servers import RedisServer, Registry
 from tests.support.silent_server import SilentServer
+from tests.support.skopeo import raw_manifest
 from tests.support.waiting import becomes
 
 pytestmark = pytest.mark.integration
@@ -21,6 +22,12 @@ pytestmark = pytest.mark.integration
 StartWorker = Callable[..., ManagedProcess]
 JOBS = 200
 FAILURES = 4
+IMAGE_UPLOADS = 3
+"""Blobs of an image that are sent at the same time."""
+
+
+def is_upload_start(request: Request) -> bool:
+    return request.method == "POST"
 
 
 async def test_jobs_wait_for_their_registry_and_use_up_no_attempt(
@@ -110,3 +117,34 @@ async def test_only_the_silent_registry_is_tried_again(
     first, second, *_ = await queue.attempts(job.id)
     assert (first.outcome, second.outcome) == (Outcome.DEFERRED, Outcome.DEFERRED)
     assert tags == 2, "PUT and GET, in the first attempt alone"
+
+
+async def test_a_target_that_fails_for_good_keeps_no_other_from_its_image(
+    tmp_path: Path,
+    queue: PushQueue,
+    worker: StartWorker,
+    start_registry: Callable[..., Registry],
+    registry_url: str,
+    repository: str,
+) -> None:
+    path = ARCHIVES["guide"](tmp_path).path
+    registry = start_registry()
+    assert registry.process
+    registry.process.kill()
+    worker()
+    async with FaultProxy(registry_url) as proxy:
+        proxy.answer(is_upload_start, status=403, times=100)
+        targets = [f"{proxy.host}/{repository}:1", f"{registry.host}/app:1"]
+        job = await queue.enqueue(path, targets)
+
+        async def is_away_for_long() -> bool:
+            return len(await queue.attempts(job.id)) >= FAILURES
+
+        await becomes(is_away_for_long, timeout=30)
+        registry.process.start()
+        job = await queue.wait(job.id, timeout=60)
+        tried = proxy.count(is_upload_start)
+    assert (job.state, job.error_kind) == (JobState.FAILED, "denied")
+    assert [result.target for result in job.results] == [targets[1]]
+    assert raw_manifest(targets[1])
+    assert tried <= 2 * IMAGE_UPLOADS, "what is refused is not asked for again and again"

@@ -17,7 +17,7 @@ local stale = {'digest', 'notes', 'error', 'error_kind', 'worker', 'started_at',
   'bytes_done', 'bytes_total', 'blobs_done', 'blobs_total', 'give_up_at',
   'cleanup_outcome'}
 for _, field in ipairs(redis.call('HKEYS', job)) do
-  if string.sub(field, 1, 7) == 'result:' then
+  if string.find(field, '^result:') or string.find(field, '^failure:') then
     table.insert(stale, field)
   end
 end

@@ -6,13 +6,16 @@
 --         8 registry whose own error this is, or ''   9.. field, value, … to set besides
 -- Result  the state the job is in now, also for a call that was sent before; false when the job is
 --         no longer this worker's. `succeeded` becomes `superseded` where newer jobs have written
---         all its tags, and `queued` where targets are left that could not be tried yet; `queued`
---         for an error becomes `failed` when the job has waited for its registries long enough.
+--         all its tags, and `queued` where targets are left that could not be tried yet, as does
+--         `failed` by a registry's own error, which is noted for the targets that were tried;
+--         `queued` for an error becomes `failed` when the job has waited for its registries long
+--         enough.
 local fence, state, outcome = args[1], args[2], args[3]
 local error = args[4] ~= '' and args[4] or nil
 local error_kind = args[5] ~= '' and args[5] or nil
 local record = read('state', 'fence', 'cancel_requested', 'sequence', 'attempt', 'worker',
-  'started_at', 'error', 'targets', 'probing', 'give_up_after', 'give_up_at', 'progressed_at')
+  'started_at', 'error', 'targets', 'probing', 'held',
+  'give_up_after', 'give_up_at', 'progressed_at')
 
 if record.fence ~= fence then
   return false
@@ -39,6 +42,12 @@ if state == 'succeeded' then
   if superseded == #targets then
     state, outcome = 'superseded', 'superseded'
   end
+end
+-- The targets that this attempt left out are waited for, and the job fails after them.
+local held = state == 'failed' and args[8] ~= '' and strings(record.held) or {}
+local given_up = #held > 0
+if given_up then
+  state = 'queued'
 end
 if outcome == 'deferred' and error and not record.cancel_requested
   and patience_left(record, args[7], record.progressed_at or record.started_at) <= 0 then
@@ -71,7 +80,18 @@ end
 if is_final(state) and not is_final(args[2]) then
   changes = {}  -- They are about the next attempt.
 end
-if outcome == 'released' or outcome == 'deferred' then
+if given_up then
+  local left_out = {}
+  for _, target in ipairs(held) do
+    left_out[target] = true
+  end
+  for _, target in ipairs(targets) do
+    if not left_out[target] and redis.call('HEXISTS', job, 'result:' .. target) == 0 then
+      redis.call('HSETNX', job, 'failure:' .. target, (error_kind or '') .. ' ' .. (error or ''))
+    end
+  end
+end
+if outcome == 'released' or outcome == 'deferred' or given_up then
   record.attempt = record.attempt - 1
   set('attempt', record.attempt)
 end

@@ -141,9 +141,10 @@ local function superseded(target)
   return newest and tonumber(newest) > tonumber(record.sequence)
 end
 
--- The targets left to push to, and the digest of those that were pushed.
+-- The targets left to push to, the digest of those that were pushed, and why the first of those that
+-- were given up was.
 local function targets_left()
-  local left, pushed = {}, nil
+  local left, pushed, failure = {}, nil, nil
   for _, target in ipairs(targets_of(record)) do
     local result = record['result:' .. target]
     if not result and superseded(target) then
@@ -151,19 +152,21 @@ local function targets_left()
       redis.call('HSET', job, 'result:' .. target, result)
       record['result:' .. target] = result
     end
-    if not result then
+    if not result and record['failure:' .. target] then
+      failure = failure or record['failure:' .. target]
+    elseif not result then
       table.insert(left, target)
     elseif result ~= 'superseded' then
       pushed = result
     end
   end
-  return left, pushed
+  return left, pushed, failure
 end
 
--- Those of the targets that can be tried now, what holds back the first of the others, and the
--- registries of these.
+-- Those of the targets that can be tried now, what holds back the first of the others, the
+-- registries of these, and these.
 local function open_targets(left)
-  local open, held, first, closed = {}, {}, nil, {}
+  local open, held, first, closed, others = {}, {}, nil, {}, {}
   for _, target in ipairs(left) do
     local registry = registry_of(target)
     if held[registry] == nil then
@@ -175,11 +178,14 @@ local function open_targets(left)
     local hold = held[registry]
     if not hold then
       table.insert(open, target)
-    elseif not first or hold.ms < first.ms then
-      first = hold
+    else
+      table.insert(others, target)
+      if not first or hold.ms < first.ms then
+        first = hold
+      end
     end
   end
-  return open, first, closed
+  return open, first, closed, others
 end
 
 if lost then
@@ -187,8 +193,12 @@ if lost then
 end
 
 -- Before all else: the worker may have pushed everything, and died before it could say so.
-local left, pushed = targets_left()
+local left, pushed, failure = targets_left()
 if #left == 0 then
+  if failure then
+    local kind, error = string.match(failure, '^(%S*) (.*)$')
+    return finish('failed', 'error', error or failure, 'error_kind', kind or '')
+  end
   if not pushed then
     return finish('superseded')
   end
@@ -208,7 +218,7 @@ if tonumber(record.attempt) >= tonumber(record.max_attempts) then
 end
 
 stop_waiting(record)
-local open, hold, closed = open_targets(left)
+local open, hold, closed, others = open_targets(left)
 if #open == 0 then
   local wait_ms = LOOK_MS + record.sequence % 100 * LOOK_MS / 100
   if hold.error then
@@ -238,7 +248,7 @@ if #probing > 0 then
   changes.probing = cjson.encode(probing)
 end
 local gone = {}
-for _, field in ipairs({'next_attempt_at', 'waiting_for', 'progressed_at'}) do
+for _, field in ipairs({'next_attempt_at', 'waiting_for', 'progressed_at', 'held'}) do
   if record[field] then
     table.insert(gone, field)
     record[field] = nil
@@ -249,6 +259,9 @@ if #gone > 0 then
 end
 if changes.fence > 1 then
   redis.call('UNLINK', blobs)
+end
+if #others > 0 then
+  changes.held = cjson.encode(others)
 end
 redis.call('HSET', job, unpack(flat(changes)))
 if record.state ~= 'running' then

@@ -220,7 +220,7 @@ local function move(record, state)
     redis.call('ZADD', finished, now_unix + keep, id)
     redis.call('EXPIRE', job, keep)
     redis.call('EXPIRE', attempts, keep)
-    redis.call('HDEL', job, 'progressed_at', 'most_bytes', 'most_blobs', 'source_seen')
+    redis.call('HDEL', job, 'progressed_at', 'most_bytes', 'most_blobs', 'source_seen', 'held')
     redis.call('SREM', (source_keys(redis.call('HGET', job, 'source') or '')), id)
   end
 end

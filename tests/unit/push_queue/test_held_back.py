@@ -214,6 +214,63 @@ async def test_the_targets_of_other_registries_are_pushed_meanwhile(
     ]
 
 
+async def give_up_here(stores: Stores, registries: RegistryLimits) -> JobState | None:
+    """The registry of one target refuses it for good, while that of the other is away."""
+    await enqueue(stores, "job-1", targets=(HERE, THERE))
+    await registries.pause(OTHER, "no answer", 20)
+    claim = await start(stores)
+    assert claim.targets == (HERE,)
+    return await stores.attempts.fail(claim, "403 no, never", "denied", answered=HOST)
+
+
+async def test_a_target_that_is_given_up_keeps_no_other_from_its_image(
+    stores: Stores, registries: RegistryLimits, clock: RedisClock
+) -> None:
+    assert await give_up_here(stores, registries) is JobState.QUEUED
+    status = await stores.jobs.status("job-1")
+    assert (status.attempt, status.error_kind) == (0, "denied")
+    assert [item.outcome for item in await stores.jobs.attempts("job-1")] == [Outcome.FAILED]
+    await wait(stores)
+
+    clock.advance(20)
+    claim = await start(stores)
+    assert (claim.targets, claim.attempt) == ((THERE,), 1)
+    assert await stores.attempts.retry(claim, "500", "registry_unavailable", 1)
+    claim = await start(stores)
+    assert await succeed(stores, claim, DIGEST) is JobState.QUEUED
+    assert await stores.attempts.start("job-1", 0, "worker-1") is None
+    status = await stores.jobs.status("job-1")
+    assert (status.state, status.error, status.error_kind) == (
+        JobState.FAILED,
+        "403 no, never",
+        "denied",
+    )
+    assert [result.target for result in status.results] == [THERE]
+
+
+async def test_a_job_that_is_run_again_tries_what_was_given_up(
+    stores: Stores, registries: RegistryLimits, clock: RedisClock
+) -> None:
+    await give_up_here(stores, registries)
+    clock.advance(20)
+    assert await stores.attempts.fail(await start(stores), "403", "denied", answered=OTHER) is (
+        JobState.FAILED
+    )
+    await stores.jobs.requeue("job-1")
+    claim = await stores.attempts.start("job-1", 1, "worker-1")
+    assert isinstance(claim, Claim)
+    assert claim.targets == (HERE, THERE)
+
+
+async def test_a_job_that_is_no_good_itself_does_not_wait_for_a_registry(
+    stores: Stores, registries: RegistryLimits
+) -> None:
+    await enqueue(stores, "job-1", targets=(HERE, THERE))
+    await registries.pause(OTHER, "no answer", 20)
+    state = await stores.attempts.fail(await start(stores), "no tar", "invalid_archive")
+    assert state is JobState.FAILED
+
+
 async def test_a_waiting_job_is_cancelled(
     stores: Stores, registries: RegistryLimits, redis: Redis
 ) -> None:
