@@ -4,8 +4,8 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ from push_queue.settings import Settings
 from registry_api_v2_client import (
     AnyOrder,
     CompressionPolicy,
+    DiskLedger,
     OpenUploads,
     Platform,
     PushProgress,
@@ -46,18 +47,29 @@ class DirectPush:
     ) -> AsyncIterator[Self]:
         """With a client of its own, see ``open_client``.
 
-        Without ``cache`` all layers are compressed anew.
+        Without ``cache`` all layers are compressed anew, and nothing is noted for later pushes.
         """
-        async with open_client(settings, retry=REQUEST_RETRY) as client:
-            yield cls(client, job, settings, reuse_tagged=cache)
+        async with AsyncExitStack() as stack:
+            folder = settings.cache_folder if cache else None
+            ledger = await stack.enter_async_context(DiskLedger(folder)) if folder else None
+            client = open_client(settings, retry=REQUEST_RETRY, ledger=ledger)
+            await stack.enter_async_context(client)
+            yield cls(client, job, settings, reuse_tagged=cache, ledger=ledger)
 
     def __init__(
-        self, client: RegistryClient, job: PushJob, settings: Settings, *, reuse_tagged: bool = True
+        self,
+        client: RegistryClient,
+        job: PushJob,
+        settings: Settings,
+        *,
+        reuse_tagged: bool = True,
+        ledger: DiskLedger | None = None,
     ) -> None:
         self._client = client
         self._job = job
         self._settings = settings
         self._reuse_tagged = reuse_tagged
+        self._ledger = ledger
         self._patience = timedelta(seconds=job.give_up_after or settings.give_up_after_seconds)
         self._progress = PushProgress()
         self._uploads = OpenUploads()
@@ -141,10 +153,14 @@ class DirectPush:
         self._change(
             JobState.SUCCEEDED,
             digest=pushed.digest,
-            notes=pushed.notes,
+            notes=(*pushed.notes, *self._troubles()),
             finished_at=datetime.now(UTC),
         )
         return None
+
+    def _troubles(self) -> Iterator[str]:
+        if self._ledger and self._ledger.trouble:
+            yield self._ledger.trouble
 
     def _note_target(self, target: str, digest: str) -> None:
         result = TargetResult(target=target, outcome="pushed", digest=digest)

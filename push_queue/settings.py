@@ -211,6 +211,20 @@ class Settings(BaseSettings):
         """Whether anyone named a Redis, or the default address is just assumed."""
         return "redis_url" in self.model_fields_set
 
+    @property
+    def cache_folder(self) -> Path | None:
+        """Where this user's pushes may keep what they know; None for a user without a home.
+
+        Source: https://specifications.freedesktop.org/basedir-spec/latest/
+        """
+        named = os.environ.get("XDG_CACHE_HOME", "")
+        try:
+            # The specification has a path that is not absolute ignored.
+            folder = Path(named) if Path(named).is_absolute() else Path.home() / ".cache"
+        except RuntimeError:
+            return None
+        return folder / "push-queue"
+
 
 def load_settings(*, redis_url: str | None = None, namespace: str | None = None) -> Settings:
     """Read the settings; arguments that are given win over every source.

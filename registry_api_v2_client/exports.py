@@ -37,6 +37,7 @@ from .models import (
 )
 from .outages import asks_for_a_pause, is_outage
 from .platforms import Platform
+from .push.disk_ledger import DiskLedger
 from .push.encoding import CompressionPolicy
 from .push.engine import PushedImage
 from .push.ledger import BlobLedger, MemoryLedger
@@ -59,6 +60,7 @@ __all__ = [
     "BlobState",
     "CompressionPolicy",
     "Credentials",
+    "DiskLedger",
     "FileIdentity",
     "ImageArchive",
     "ImageConfig",

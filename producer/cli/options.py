@@ -51,7 +51,7 @@ NoCacheOption: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--no-cache",
-        help="Compress all layers anew, and take none from the image that the tag stands for.",
+        help="Compress all layers anew: heed no earlier push, nor what the tag stands for.",
     ),
 ]
 TarArgument: TypeAlias = Annotated[

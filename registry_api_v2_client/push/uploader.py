@@ -214,6 +214,7 @@ class BlobUploader:
     async def _mount(self, digest: str) -> bool:
         for other in await self._ledger.repositories(self.host, digest):
             if other == self.repository:
+                await self._ledger.forget_repository(self.host, other, digest)
                 continue
             try:
                 declined = await self.registry.uploads.mount(self.repository, digest, other)

@@ -1,26 +1,36 @@
-"""The ledger of one process: what it knows, and that a claim is held by one at a time."""
+"""Ledgers of one process: what they know, and that a claim is held by one at a time."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from registry_api_v2_client.models import BlobInfo
+from registry_api_v2_client.push.disk_ledger import DiskLedger
 from registry_api_v2_client.push.ledger import MemoryLedger
 
 LAYER = "sha256:aa"
 BLOB = BlobInfo("sha256:bb", 7, "application/x")
 
 
-async def test_encodings_are_kept_apart() -> None:
-    ledger = MemoryLedger()
+@pytest.fixture(params=["memory", "disk"])
+async def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MemoryLedger]:
+    if request.param == "memory":
+        yield MemoryLedger()
+        return
+    async with DiskLedger(tmp_path / "ledger") as ledger:
+        yield ledger
+
+
+async def test_encodings_are_kept_apart(ledger: MemoryLedger) -> None:
     await ledger.remember_encoded(f"{LAYER}:gzip-1", BLOB)
     assert await ledger.encoded(f"{LAYER}:gzip-1") == BLOB
     assert await ledger.encoded(f"{LAYER}:gzip-2") is None
     assert await ledger.encoded("sha256:cc:gzip-1") is None
 
 
-async def test_repositories_are_kept_apart_by_registry() -> None:
-    ledger = MemoryLedger()
+async def test_repositories_are_kept_apart_by_registry(ledger: MemoryLedger) -> None:
     await ledger.remember_repository("one", "app", LAYER)
     await ledger.remember_repository("one", "base", LAYER)
     assert list(await ledger.repositories("one", LAYER)) == ["app", "base"]
@@ -30,8 +40,7 @@ async def test_repositories_are_kept_apart_by_registry() -> None:
     assert list(await ledger.repositories("one", LAYER)) == ["base"]
 
 
-async def test_a_claim_is_held_by_one_at_a_time() -> None:
-    ledger = MemoryLedger()
+async def test_a_claim_is_held_by_one_at_a_time(ledger: MemoryLedger) -> None:
     holders = most = 0
 
     async def work() -> bool:
@@ -48,8 +57,7 @@ async def test_a_claim_is_held_by_one_at_a_time() -> None:
     assert sorted(outcomes) == [False] * 19 + [True]
 
 
-async def test_who_waited_does_so_until_the_claim_is_given_up() -> None:
-    ledger = MemoryLedger()
+async def test_who_waited_does_so_until_the_claim_is_given_up(ledger: MemoryLedger) -> None:
 
     async def wait() -> bool:
         async with ledger.claim("registry", "blob", 1) as mine:
@@ -64,8 +72,7 @@ async def test_who_waited_does_so_until_the_claim_is_given_up() -> None:
     assert await wait() is True
 
 
-async def test_claims_of_other_blobs_and_registries_are_free() -> None:
-    ledger = MemoryLedger()
+async def test_claims_of_other_blobs_and_registries_are_free(ledger: MemoryLedger) -> None:
     async with (
         asyncio.timeout(5),
         ledger.claim("registry", "blob", 1),
@@ -75,8 +82,7 @@ async def test_claims_of_other_blobs_and_registries_are_free() -> None:
         assert (other, elsewhere) == (True, True)
 
 
-async def test_a_claim_is_free_again_after_a_failure() -> None:
-    ledger = MemoryLedger()
+async def test_a_claim_is_free_again_after_a_failure(ledger: MemoryLedger) -> None:
     with pytest.raises(ZeroDivisionError):
         async with ledger.claim("registry", "blob", 1):
             raise ZeroDivisionError
@@ -84,8 +90,7 @@ async def test_a_claim_is_free_again_after_a_failure() -> None:
         assert mine is True
 
 
-async def test_a_waiter_that_gives_up_holds_up_nobody() -> None:
-    ledger = MemoryLedger()
+async def test_a_waiter_that_gives_up_holds_up_nobody(ledger: MemoryLedger) -> None:
 
     async def wait() -> None:
         async with ledger.claim("registry", "blob", 1):

@@ -62,6 +62,14 @@ def test_what_draws_nothing_loads_no_rich(command: str) -> None:
     assert "rich.console" not in loaded(command, "x")
 
 
+def test_the_library_loads_no_database_before_it_is_used() -> None:
+    code = "import sys; from registry_api_v2_client import DiskLedger; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = done.stdout.split()
+    assert "registry_api_v2_client.push.disk_ledger" in modules
+    assert "registry_api_v2_client.push.ledger_file" not in modules
+
+
 @pytest.mark.parametrize("name", app.COMMANDS)
 def test_summaries_are_those_of_the_commands(name: str) -> None:
     command = app.load_command(name)

@@ -177,3 +177,19 @@ def test_a_setting_in_lower_case_is_not_doubted(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("push_queue_max_jobs", "3")
     assert load_settings().max_jobs == 3
     assert doubts() == []
+
+
+def test_the_cache_is_in_the_user_s_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/alice")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/var/cache/alice")
+    assert load_settings().cache_folder == Path("/var/cache/alice/push-queue")
+    for ignored in ("", "relative"):
+        monkeypatch.setenv("XDG_CACHE_HOME", ignored)
+        assert load_settings().cache_folder == Path("/home/alice/.cache/push-queue")
+
+
+def test_who_has_no_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    assert load_settings().cache_folder is None

@@ -1,0 +1,123 @@
+"""What pushes know of blobs, in an SQLite file that several processes use at once. Blocking.
+
+Sources: https://www.sqlite.org/wal.html and https://www.sqlite.org/rowidtable.html
+"""
+
+import os
+import sqlite3
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..models import BlobInfo
+
+FAILURES = (sqlite3.Error, OSError)
+"""What any use of the file may raise."""
+
+_NAME = "ledger-1.sqlite3"
+"""With a number: a release that needs other tables has another file."""
+_MOST = 10_000
+"""Rows of a table, some 3 MB; those that have not been of use for longest go."""
+_LOCKED_SECONDS = 2.0
+"""That another process may hold the file: writing a row takes it a millisecond."""
+_MOUNT_CANDIDATES = 3
+"""Repositories to try to mount from: one is nearly always enough, each costs a request."""
+
+# Of rows that are written again, the rowid is new: it tells the order in which they were of use.
+_TABLE = """
+CREATE TABLE IF NOT EXISTS {name} ({columns}, UNIQUE ({key}));
+CREATE TRIGGER IF NOT EXISTS bound_{name} AFTER INSERT ON {name} BEGIN
+  DELETE FROM {name} WHERE rowid <= NEW.rowid - {most};
+END;
+"""
+
+
+class LedgerFile:
+    """The file in a folder that nobody else may write to. Any use may raise FAILURES."""
+
+    def __init__(self, folder: Path) -> None:
+        path = ledger_path(folder)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        for each in (folder, path):
+            _check_ours(each)
+        self._connection = sqlite3.connect(path, timeout=_LOCKED_SECONDS, isolation_level=None)
+        try:
+            self._prepare()
+        except FAILURES:
+            self.close()
+            raise
+
+    def encoded(self, key: str) -> BlobInfo | None:
+        """What the blob ``key`` is once encoded."""
+        rows = self._connection.execute(
+            "SELECT digest, size, media_type, (SELECT max(rowid) FROM encoded) - rowid"
+            " FROM encoded WHERE key = ?",
+            (key,),
+        )
+        for digest, size, media_type, age in rows.fetchall():
+            blob = BlobInfo(digest, size, media_type)
+            if age > _MOST // 2:
+                self.remember_encoded(key, blob)
+            return blob
+        return None
+
+    def remember_encoded(self, key: str, blob: BlobInfo) -> None:
+        self._connection.execute(
+            "REPLACE INTO encoded VALUES (?, ?, ?, ?)",
+            (key, blob.digest, blob.size, blob.media_type),
+        )
+
+    def repositories(self, registry: str, digest: str) -> Sequence[str]:
+        """Repositories of the registry that held the blob, the last one first."""
+        rows = self._connection.execute(
+            "SELECT repository FROM holders WHERE registry = ? AND digest = ?"
+            " ORDER BY rowid DESC LIMIT ?",
+            (registry, digest, _MOUNT_CANDIDATES),
+        )
+        return [repository for (repository,) in rows]
+
+    def remember_repository(self, registry: str, repository: str, digest: str) -> None:
+        self._connection.execute(
+            "REPLACE INTO holders VALUES (?, ?, ?)", (registry, digest, repository)
+        )
+
+    def forget_repository(self, registry: str, repository: str, digest: str) -> None:
+        self._connection.execute(
+            "DELETE FROM holders WHERE registry = ? AND digest = ? AND repository = ?",
+            (registry, digest, repository),
+        )
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _prepare(self) -> None:
+        # A commit waits for no disk: after a power cut, the last ones may be missing.
+        self._connection.executescript(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+            + _TABLE.format(
+                name="encoded",
+                columns="key TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL,"
+                " media_type TEXT NOT NULL",
+                key="key",
+                most=_MOST,
+            )
+            + _TABLE.format(
+                name="holders",
+                columns="registry TEXT NOT NULL, digest TEXT NOT NULL, repository TEXT NOT NULL",
+                key="registry, digest, repository",
+                most=_MOST,
+            )
+        )
+
+
+def ledger_path(folder: Path) -> Path:
+    """Where the file is, with others beside it whose names begin with its own."""
+    return folder / _NAME
+
+
+def _check_ours(path: Path) -> None:
+    """Raises PermissionError: others may write there what is believed here."""
+    found = path.stat()
+    if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise PermissionError(f"{path} is another user's, or others may write to it")
