@@ -379,7 +379,7 @@ async def test_a_commit_may_take_longer_than_other_answers(tmp_path: Path) -> No
         async with Transport(timeout=0.5, commit_timeout=60) as transport:
             target = Target(Registry(transport, URL(proxy.url)), "app", ("1",))
             with ImageArchive(big.path) as archive:
-                pushing = asyncio.create_task(pusher().push(archive.select(), [target]))
+                pushing = asyncio.create_task(pusher().push(archive, archive.select(), [target]))
                 await held.reached.wait()
                 await asyncio.sleep(1.5)  # the time that is not to count
                 held.release()
