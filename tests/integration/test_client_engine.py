@@ -17,8 +17,9 @@ from registry_api_v2_client.exceptions import (
     RegistryUnavailableError,
 )
 from registry_api_v2_client.push.encoding import CompressionPolicy
-from registry_api_v2_client.push.engine import ImagePusher, PushedImage, Target
+from registry_api_v2_client.push.engine import ImagePusher, PushedImage
 from registry_api_v2_client.push.limits import LocalLimits
+from registry_api_v2_client.push.manifest_push import Target
 from registry_api_v2_client.push.progress import BlobProgress, BlobState
 from registry_api_v2_client.retry import RetryPolicy
 from tests.support.big_images import write_big_archive

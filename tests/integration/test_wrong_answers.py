@@ -26,8 +26,9 @@ from registry_api_v2_client.api.transport import Transport
 from registry_api_v2_client.api.uploads import UploadSession
 from registry_api_v2_client.archive.image_archive import ImageArchive
 from registry_api_v2_client.push.encoding import CompressionPolicy
-from registry_api_v2_client.push.engine import ImagePusher, Target
+from registry_api_v2_client.push.engine import ImagePusher
 from registry_api_v2_client.push.ledger import MemoryLedger
+from registry_api_v2_client.push.manifest_push import Target
 from tests.support.big_images import write_big_archive
 from tests.support.images import ARCHIVES, make_image, sha256_digest
 from tests.support.layouts import Layout, cosign_tag
@@ -100,12 +101,13 @@ async def test_a_blob_under_another_digest_is_not_taken_for_ours(tmp_path: Path)
 
 
 async def test_an_upload_beyond_its_bytes_starts_over(tmp_path: Path) -> None:
-    asked = []
+    asked: list[str] = []
 
     async def lie(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
         if request.method == "PATCH" and not asked:
             await answer.prepare(request)
-            request.transport.abort()  # type: ignore[union-attr] - as when the network breaks
+            assert request.transport
+            request.transport.abort()  # as when the network breaks
         if request.method == "GET" and "/uploads/" in request.path:
             asked.append(request.path)
             answer.headers["Range"] = "0-999999999999"
@@ -412,7 +414,7 @@ async def test_a_blob_whose_commit_was_not_heard_of_is_asked_for_before_it_is_se
 
 
 async def test_a_tag_that_shows_late_is_waited_for(tmp_path: Path) -> None:
-    asked = []
+    asked: list[str] = []
 
     async def late(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
         if request.method == "GET" and request.path.endswith("/manifests/1"):

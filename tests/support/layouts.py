@@ -41,7 +41,7 @@ IN_TOTO = "application/vnd.in-toto+json"
 SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
 
 
-def platform_of(text: str) -> dict[str, str]:
+def platform_of(text: str) -> dict[str, Any]:
     return dict(zip(("os", "architecture", "variant"), text.split("/"), strict=False))
 
 
@@ -183,4 +183,4 @@ class Layout:
 
 
 def cosign_tag(made: Descriptor, ending: str = ".sig") -> str:
-    return made["digest"].replace(":", "-") + ending
+    return str(made["digest"]).replace(":", "-") + ending

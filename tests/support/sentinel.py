@@ -114,7 +114,7 @@ class SentinelRedis:
             return False
 
     def _replicates(self) -> bool:
-        return self._replication().get("slave0", {}).get("state") == "online"
+        return bool(self._replication().get("slave0", {}).get("state") == "online")
 
     def _has_all(self) -> bool:
         state = self._replication()
@@ -122,7 +122,8 @@ class SentinelRedis:
 
     def _replication(self) -> dict[str, Any]:
         with self.primary.client() as client:
-            return client.info("replication")
+            state: dict[str, Any] = client.info("replication")
+            return state
 
     def _asking(self) -> redis.Redis:
         return redis.Redis(port=self._port, decode_responses=True)

