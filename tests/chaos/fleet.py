@@ -44,7 +44,7 @@ class Fleet:
         self.all: list[WorkerProcess] = []
         self.complaints: list[tuple[str, str]] = []
         """Of which worker, and what."""
-        self._places: list[WorkerProcess | None] = [None] * size
+        self._places: dict[int, WorkerProcess] = {}
         self._locks = [asyncio.Lock() for _ in range(size)]
         self._directory = directory
         self._redis = redis
@@ -71,15 +71,19 @@ class Fleet:
         return self._places[place].name
 
     async def start(self) -> None:
-        await self._start(*range(len(self._places)))
+        await self._start(*range(len(self._locks)))
 
     async def terminate(
-        self, place: int, *, job_format: int | None = None, **successor: str
+        self,
+        place: int,
+        *,
+        job_format: int | None = None,
+        successor: Mapping[str, str] | None = None,
     ) -> None:
         """`successor` is environment of the one that takes the place; `job_format` its release."""
         async with self._locks[place]:
             await self._stop(self._take(place))
-            await self._start(place, job_format=job_format, **successor)
+            await self._start(place, job_format=job_format, extra=successor)
 
     async def kill(self, place: int) -> None:
         async with self._locks[place]:
@@ -99,7 +103,7 @@ class Fleet:
 
     async def stop(self) -> None:
         """Tell all to stop, at the end."""
-        running = [worker for worker in self._places if worker]
+        running = list(self._places.values())
         for worker in running:
             worker.ended_by_us = True
         await asyncio.gather(*map(self._stop, running))
@@ -134,10 +138,15 @@ class Fleet:
             if code not in (0, NO_REDIS):
                 self.complaints.append((worker.name, f"stopped with exit code {code}"))
 
-    async def _start(self, *places: int, job_format: int | None = None, **extra: str) -> None:
+    async def _start(
+        self,
+        *places: int,
+        job_format: int | None = None,
+        extra: Mapping[str, str] | None = None,
+    ) -> None:
         async with self.redis_up:
             await asyncio.gather(
-                *(self._ready(self._launch(place, extra, job_format)) for place in places)
+                *(self._ready(self._launch(place, extra or {}, job_format)) for place in places)
             )
 
     def _launch(

@@ -1,6 +1,7 @@
 """The jobs of a chaos run: enqueued in their order, and counted as they end."""
 
 from datetime import timedelta
+from functools import partial
 
 from producer import PushQueue
 from push_queue import FINAL_STATES
@@ -38,7 +39,7 @@ class Jobs:
         for job in self._plan.jobs:
             if job.source == job.number:  # who shares a tar is to name it before it goes
                 await until(lambda: self._enqueued - self.ended < WINDOW)
-            await patiently(lambda job=job: self._enqueue(job))
+            await patiently(partial(self._enqueue, job))
             self._enqueued += 1
 
     @property

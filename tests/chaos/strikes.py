@@ -129,7 +129,7 @@ class Strikes:
 
     def _put_clock_off(self, seconds: float) -> Action:
         async def restart(strike: Strike) -> None:
-            await self._fleet.terminate(strike.subject, **clock_off_by(seconds))
+            await self._fleet.terminate(strike.subject, successor=clock_off_by(seconds))
 
         return restart
 
@@ -231,9 +231,11 @@ class Strikes:
 
     async def _restart_registry(self, strike: Strike) -> None:
         registry = self._evidence.registry
+        process = registry.process
+        assert process
         async with self._registry_up:
-            registry.process.kill()
+            process.kill()
             await asyncio.sleep(strike.seconds)
-            registry.process.start()
+            process.start()
             answers = f"{registry.url}/v2/"
-            await asyncio.to_thread(registry.process.wait_ready, lambda: http_answers(answers))
+            await asyncio.to_thread(process.wait_ready, lambda: http_answers(answers))

@@ -20,7 +20,7 @@ from tests.chaos.read_back import HeldImage
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 PLAN = Plan(seed=1, count=6)
-FIRST, _, _, LAST, *_ = PLAN.jobs
+FIRST, LAST = PLAN.jobs[0], PLAN.jobs[3]
 """Of the same repository."""
 KEPT = next(job for job in PLAN.jobs if not job.cleanup)
 CLEANED = next(job for job in reversed(PLAN.jobs) if job.cleanup)
