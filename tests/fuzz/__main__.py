@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 from tests.fuzz.run import targets
 
@@ -27,7 +28,7 @@ def main() -> int:
     return int(failed)
 
 
-def run(name: str) -> dict[str, object]:
+def run(name: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.fuzz.run", name, str(SECONDS)]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=SECONDS * 2 + GRACE_SECONDS, check=False
@@ -35,7 +36,7 @@ def run(name: str) -> dict[str, object]:
     if done.returncode:
         # Crashed, or hanging and ended by its watchdog, whose traceback is in the report.
         return {"examples": 0, "findings": 1, "growth": 0, "report": done.stderr + done.stdout}
-    outcome: dict[str, object] = json.loads(done.stdout)
+    outcome: dict[str, Any] = json.loads(done.stdout)
     return outcome
 
 

@@ -53,15 +53,16 @@ def changed(draw: st.DrawFn, document: Any, most: int = 3) -> Any:
 def _change(draw: st.DrawFn, value: Any) -> Any:
     if not isinstance(value, dict | list) or not value or draw(st.integers(0, 4)) == 0:
         return draw(json_values)
-    keys = list(value) if isinstance(value, dict) else range(len(value))
+    keys: list[Any] = list(value if isinstance(value, dict) else range(len(value)))
     key = draw(st.sampled_from(keys))
     match draw(st.integers(0, 5)):
         case 0:
             del value[key]
-        case 1 if isinstance(value, list):
-            value.extend([value[key]] * draw(st.sampled_from([1, 3, 200])))
         case 1:
-            value[draw(texts)] = value[key]
+            if isinstance(value, list):
+                value.extend([value[key]] * draw(st.sampled_from([1, 3, 200])))
+            else:
+                value[draw(texts)] = value[key]
         case _:
             value[key] = _change(draw, value[key])
     return value

@@ -1,6 +1,7 @@
 """Whole image tars whose documents are nearly right: manifest.json, index.json, configs."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def check(content: bytes) -> None:
         get_primary_tag,
         inspect_docker_tar,
     ):
-        handles(lambda function=function: function(FILE))  # type: ignore[misc]
+        handles(partial(function, FILE))
 
 
 def _read_images() -> None:
@@ -125,7 +126,7 @@ def _read_images() -> None:
             for image in content.images[:20]:
                 _read(image)
             for tag in (*content.tags, *content.digests):
-                handles(lambda tag=tag: archive.select(tag))  # type: ignore[misc]
+                handles(partial(archive.select, tag))
             for policy in CompressionPolicy:
                 assert PushPlan(archive, content, policy).notes is not None
         handles(archive.select)

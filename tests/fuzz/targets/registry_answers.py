@@ -1,7 +1,7 @@
 """What a registry answers, sent as raw bytes over a real connection."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from hypothesis import strategies as st
 
@@ -17,7 +17,7 @@ DIGEST = "sha256:" + "a" * 64
 SECONDS = 1.0
 MOST_REQUESTS = 60
 
-catalog._MAX_PAGES = 20  # type: ignore[misc]
+catalog._MAX_PAGES = 20
 
 # Nothing listens at port 1; no address may lead out of this machine.
 addresses = st.sampled_from(
@@ -109,7 +109,7 @@ def replies(draw: st.DrawFn) -> bytes:
 Operation = Callable[[Registry], Awaitable[object]]
 
 
-async def _content() -> object:
+async def _content() -> AsyncIterator[memoryview]:
     yield memoryview(b"x" * 100)
 
 
@@ -123,7 +123,7 @@ async def _session(registry: Registry) -> UploadSession:
 
 async def _upload(registry: Registry) -> None:
     session = await registry.uploads.start("app")
-    await registry.uploads.stream(session, _content())  # type: ignore[arg-type]
+    await registry.uploads.stream(session, _content())
     await registry.uploads.finish(session, DIGEST, b"x")
 
 

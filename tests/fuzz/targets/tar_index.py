@@ -3,6 +3,7 @@
 import bz2
 import lzma
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import zstandard
@@ -75,7 +76,7 @@ def check(content: bytes) -> None:
 def _read_everything() -> None:
     with SourceFile(FILE) as source, TarIndex(source) as index:
         for name in list(index._members):
-            handles(lambda name=name: _read_member(index, name))
+            handles(partial(_read_member, index, name))
 
 
 def _read_member(index: TarIndex, name: str) -> None:
