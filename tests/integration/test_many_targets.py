@@ -28,6 +28,7 @@ from registry_api_v2_client.push.engine import ImagePusher
 from registry_api_v2_client.push.ledger import MemoryLedger
 from registry_api_v2_client.push.limits import LocalLimits
 from tests.support.big_images import BigArchive, write_big_archive
+from tests.support.contents import as_image
 from tests.support.images import sha256_digest
 from tests.support.processes import free_port
 from tests.support.proxy import (
@@ -119,7 +120,7 @@ async def test_each_layer_is_read_and_encoded_once(
     layers = [f"blobs/sha256/{diff_id.removeprefix('sha256:')}" for diff_id in big.diff_ids]
     assert [opened[name] for name in layers] == [1] * len(LAYERS)
     with ImageArchive(big.path) as plain:
-        assert sum(encoded) == sum(layer.member.size for layer in plain.select().layers)
+        assert sum(encoded) == sum(layer.size for layer in as_image(plain.select()).layers)
     for registry in (one, two):
         for name in ("app", "copy"):
             assert diff_ids(registry, name) == big.diff_ids

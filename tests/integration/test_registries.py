@@ -92,7 +92,7 @@ def session(number: int) -> str:
     return f"/upload/{number}?{SECRET}"
 
 
-def accepted(location: str | None, status: int = 202, **headers: str) -> Reply:
+def accepted(location: str | None, status: int = 202, /, **headers: str) -> Reply:
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
     return Reply(status, fields | ({"Location": location} if location else {}))
 

@@ -57,7 +57,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(authenticator_module.time, "monotonic", clock)
+    monkeypatch.setattr("time.monotonic", clock)
     return clock
 
 

@@ -24,6 +24,7 @@ from registry_api_v2_client.exceptions import (
 )
 from registry_api_v2_client.media_types import Compression
 from tests.support.broken_images import BROKEN, LYING_DIGEST, UNREADABLE
+from tests.support.contents import as_image, images_of, member_of
 from tests.support.images import (
     APP_LAYER,
     ARCHIVES,
@@ -54,7 +55,7 @@ def stored(archive: ImageArchive, layer: Layer) -> bytes:
     """All bytes of a layer, read in blocks as the engine does."""
     content = bytearray()
     block = memoryview(bytearray(10_000))
-    with archive.images[0].tar.open(layer.member) as reader:
+    with archive.images[0].tar.open(member_of(layer)) as reader:
         while count := reader.readinto(block):
             content += block[:count]
     return bytes(content)
@@ -68,7 +69,7 @@ def contents(archive: ImageArchive, layers: Iterable[Layer]) -> list[bytes]:
 def test_config_and_layers_come_out_unchanged(kind: str, tmp_path: Path) -> None:
     built = ALL[kind](tmp_path)
     with ImageArchive(built.path) as archive:
-        (image,) = archive.images
+        (image,) = images_of(archive)
         assert image.config == built.image.config
         assert image.config_digest == sha256_digest(built.image.config)
         assert contents(archive, image.layers) == list(built.image.layers)
@@ -78,7 +79,7 @@ def test_config_and_layers_come_out_unchanged(kind: str, tmp_path: Path) -> None
 def test_claims_are_true_where_there_are_any(kind: str, tmp_path: Path) -> None:
     built = ALL[kind](tmp_path)
     with ImageArchive(built.path) as archive:
-        for layer, content in zip(archive.images[0].layers, built.image.layers, strict=True):
+        for layer, content in zip(images_of(archive)[0].layers, built.image.layers, strict=True):
             assert layer.digest in {None, sha256_digest(stored(archive, layer))}
             assert layer.diff_id in {None, sha256_digest(content)}
             assert layer.size == len(stored(archive, layer))
@@ -89,7 +90,7 @@ def test_a_diff_id_is_known_wherever_the_config_has_it(kind: str, tmp_path: Path
     built = ALL[kind](tmp_path)
     with ImageArchive(built.path) as archive:
         if b"diff_ids" in built.image.config:
-            diff_ids = [layer.diff_id for layer in archive.images[0].layers]
+            diff_ids = [layer.diff_id for layer in images_of(archive)[0].layers]
             assert diff_ids == built.image.diff_ids
 
 
@@ -103,7 +104,7 @@ def test_a_carried_manifest_is_kept_byte_for_byte(kind: str, tmp_path: Path) -> 
 
 def test_an_archive_without_claims_has_none(tmp_path: Path) -> None:
     with ImageArchive(ARCHIVES["no-claims-at-all"](tmp_path).path) as archive:
-        claims = {(layer.digest, layer.diff_id) for layer in archive.images[0].layers}
+        claims = {(layer.digest, layer.diff_id) for layer in images_of(archive)[0].layers}
     assert claims == {(None, None)}
 
 
@@ -121,7 +122,7 @@ def test_compression_is_told_by_the_bytes(
     kind: str, compression: Compression, tmp_path: Path
 ) -> None:
     with ImageArchive(ARCHIVES[kind](tmp_path).path) as archive:
-        assert {layer.compression for layer in archive.images[0].layers} == {compression}
+        assert {layer.compression for layer in images_of(archive)[0].layers} == {compression}
 
 
 # Several images
@@ -130,15 +131,15 @@ def test_compression_is_told_by_the_bytes(
 def test_every_image_of_a_tar_is_read(tmp_path: Path) -> None:
     built = SEVERAL_IMAGES(tmp_path)
     with ImageArchive(built.path) as archive:
-        assert [image.config for image in archive.images] == [i.config for i in built.images]
-        for image, expected in zip(archive.images, built.images, strict=True):
+        assert [image.config for image in images_of(archive)] == [i.config for i in built.images]
+        for image, expected in zip(images_of(archive), built.images, strict=True):
             assert contents(archive, image.layers) == list(expected.layers)
 
 
 def test_an_image_is_selected_by_its_tag(tmp_path: Path) -> None:
     built = SEVERAL_IMAGES(tmp_path)
     with ImageArchive(built.path) as archive:
-        assert archive.select("example/other:2.0").config == built.images[1].config
+        assert as_image(archive.select("example/other:2.0")).config == built.images[1].config
         with pytest.raises(ValidationError, match=r"example/app:1\.0, example/other:2\.0"):
             archive.select("example/none:1")
         with pytest.raises(ValidationError, match="holds 2 images"):
@@ -158,7 +159,7 @@ def test_a_tag_that_two_images_claim_chooses_neither(tmp_path: Path) -> None:
 def test_the_only_image_needs_no_tag(tmp_path: Path) -> None:
     built = ARCHIVES["no-tags"](tmp_path)
     with ImageArchive(built.path) as archive:
-        assert archive.select().config == built.image.config
+        assert as_image(archive.select()).config == built.image.config
 
 
 # Reading
@@ -168,9 +169,9 @@ def test_the_only_image_needs_no_tag(tmp_path: Path) -> None:
 def test_layers_can_be_read_side_by_side_and_in_any_order(kind: str, tmp_path: Path) -> None:
     built = ARCHIVES[kind](tmp_path)
     with ImageArchive(built.path) as archive:
-        first, second = archive.images[0].layers
+        first, second = images_of(archive)[0].layers
         tar = archive.images[0].tar
-        with tar.open(second.member) as late, tar.open(first.member) as early:
+        with tar.open(member_of(second)) as late, tar.open(member_of(first)) as early:
             halves = [memoryview(bytearray(layer.size)) for layer in (first, second)]
             middle = first.size // 2
             early.readinto(halves[0][:middle])
@@ -183,10 +184,10 @@ def test_going_back_and_forth_opens_a_plain_tar_once(tmp_path: Path) -> None:
     built = ARCHIVES["docker-oci"](tmp_path)
     files = Path("/dev/fd")
     with ImageArchive(built.path) as archive:
-        contents(archive, archive.images[0].layers)
+        contents(archive, images_of(archive)[0].layers)
         before = len(list(files.iterdir()))
         for _ in range(10):
-            contents(archive, reversed(archive.images[0].layers))
+            contents(archive, reversed(images_of(archive)[0].layers))
         assert len(list(files.iterdir())) == before
 
 
@@ -194,7 +195,7 @@ def test_threads_read_the_same_archive_at_once(tmp_path: Path) -> None:
     built = ARCHIVES["file-gzipped"](tmp_path)
     results: dict[int, list[bytes]] = {}
     with ImageArchive(built.path) as archive:
-        layers = archive.images[0].layers
+        layers = images_of(archive)[0].layers
 
         def read(number: int) -> None:
             order = layers if number % 2 else tuple(reversed(layers))
@@ -211,7 +212,7 @@ def test_threads_read_the_same_archive_at_once(tmp_path: Path) -> None:
 def test_nothing_is_extracted(tmp_path: Path) -> None:
     built = ARCHIVES["docker-legacy"](tmp_path)
     with ImageArchive(built.path) as archive:
-        contents(archive, archive.images[0].layers)
+        contents(archive, images_of(archive)[0].layers)
     assert list(tmp_path.iterdir()) == [built.path]
 
 
@@ -220,13 +221,13 @@ def test_a_file_cut_while_it_is_read_is_an_error_of_the_archive(tmp_path: Path) 
     with ImageArchive(built.path) as archive:
         os.truncate(built.path, 1_000_000)
         with pytest.raises(TarReadError, match="ends in the middle"):
-            stored(archive, archive.images[0].layers[0])
+            stored(archive, images_of(archive)[0].layers[0])
 
 
 def test_a_reader_that_outlives_its_archive_is_closed(tmp_path: Path) -> None:
     # As when a push fails while a thread still reads another layer.
     with ImageArchive(ARCHIVES["docker-oci"](tmp_path).path) as archive:
-        reader = archive.images[0].tar.open(archive.images[0].layers[0].member)
+        reader = archive.images[0].tar.open(member_of(images_of(archive)[0].layers[0]))
     reader.close()
     del reader, archive
     with warnings.catch_warnings(record=True) as caught:
@@ -273,7 +274,7 @@ def test_the_message_says_what_is_wrong(kind: str, words: str, tmp_path: Path) -
 
 def test_a_lie_about_a_layer_is_not_seen_before_it_is_read(tmp_path: Path) -> None:
     with ImageArchive(LYING_DIGEST(tmp_path)) as archive:
-        layer = archive.images[0].layers[1]
+        layer = images_of(archive)[0].layers[1]
         assert layer.digest == sha256_digest(APP_LAYER) != sha256_digest(stored(archive, layer))
 
 
@@ -292,7 +293,7 @@ def open_image(tmp_path: Path, members: list[Member]) -> Archive:
 
 def read_only_layer(path: Path) -> bytes:
     with ImageArchive(path) as archive:
-        return stored(archive, archive.images[0].layers[0])
+        return stored(archive, images_of(archive)[0].layers[0])
 
 
 @pytest.mark.parametrize("prefix", ["./", "/", "a/../"])
@@ -415,7 +416,7 @@ def test_any_cut_or_flipped_byte_reads_well_or_is_an_error_of_ours(
     path.write_bytes(whole[:position] if cut else spoiled)
     try:
         with ImageArchive(path) as archive:
-            for image in archive.images:
+            for image in images_of(archive):
                 read_all(archive, image)
     except RegistryError as error:
         assert "\n" not in str(error)  # noqa: PT017 - reading may succeed as well

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -231,7 +232,7 @@ def none_held(layout: Layout) -> None:
         del layout.blobs[child["digest"]]
 
 
-def root_of(**fields: object) -> Callable[[Layout], object]:
+def root_of(**fields: Any) -> Callable[[Layout], object]:
     """An image whose manifest says something else."""
     return lambda layout: layout.root(layout.image(make_image(), **fields))
 

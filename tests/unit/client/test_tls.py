@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from registry_api_v2_client.exceptions import TLSError, ValidationError
-from registry_api_v2_client.http import tls
 from registry_api_v2_client.http.tls import DOCKER_CERTS_DIR, TlsContexts, TlsSettings
 from tests.support.certificates import Authority
 
@@ -88,7 +87,7 @@ async def test_renewed_certificates_are_seen_within_a_minute(
     authority: Authority, certs_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(tls.time, "monotonic", lambda: now)
+    monkeypatch.setattr("time.monotonic", lambda: now)
     contexts = TlsContexts(TlsSettings(certs_dir))
     assert await contexts.context(HOST, HOST) is None
     authority.identify(certs_dir, HOST)

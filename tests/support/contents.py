@@ -1,0 +1,22 @@
+"""What an archive holds, for tests that know what that is."""
+
+from registry_api_v2_client.archive.image_archive import ImageArchive
+from registry_api_v2_client.archive.model import ArchiveContent, ArchiveImage, Layer
+from registry_api_v2_client.archive.tar_index import Member
+
+
+def as_image(content: ArchiveContent) -> ArchiveImage:
+    """What is an image, and no index."""
+    assert isinstance(content, ArchiveImage)
+    return content
+
+
+def images_of(archive: ImageArchive) -> list[ArchiveImage]:
+    """All that an archive without indexes holds."""
+    return [as_image(content) for content in archive.images]
+
+
+def member_of(layer: Layer) -> Member:
+    """Where a layer lies that is no foreign one."""
+    assert layer.member
+    return layer.member
