@@ -16,6 +16,7 @@ from tests.support.processes import ManagedProcess, unavailable
 from tests.support.servers import (
     RedisServer,
     Registry,
+    StartWorker,
     http_answers,
     run_redis,
     run_registry,
@@ -146,9 +147,7 @@ def start_redis(tmp_path: Path) -> Iterator[Callable[[], RedisServer]]:
 
 
 @pytest.fixture
-def worker(
-    tmp_path: Path, shared_redis: RedisServer, namespace: str
-) -> Iterator[Callable[..., ManagedProcess]]:
+def worker(tmp_path: Path, shared_redis: RedisServer, namespace: str) -> Iterator[StartWorker]:
     """Start worker processes: `worker(PUSH_QUEUE_MAX_JOBS="2")`, ready when it returns.
 
     They use the shared Valkey and this test's namespace unless the settings say otherwise.

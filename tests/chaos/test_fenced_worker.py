@@ -1,7 +1,6 @@
 """A worker that stands still for longer than its lease has lost its job, and writes no more."""
 
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,8 +8,8 @@ import pytest
 from producer import JobState, PushQueue
 from push_queue import Outcome
 from tests.support.big_images import write_big_archive
-from tests.support.processes import ManagedProcess
 from tests.support.proxy import FaultProxy, Request, is_manifest_put, is_patch
+from tests.support.servers import StartWorker
 from tests.support.waiting import becomes
 
 pytestmark = pytest.mark.integration
@@ -25,7 +24,7 @@ def writes_the_tag(request: Request) -> bool:
 async def test_a_paused_worker_writes_nothing_when_it_goes_on(
     tmp_path: Path,
     queue: PushQueue,
-    worker: Callable[..., ManagedProcess],
+    worker: StartWorker,
     registry_url: str,
     repository: str,
 ) -> None:

@@ -16,7 +16,7 @@ from tests.chaos.read_back import read_tag
 from tests.support.images import layer_tar, make_image, oci_blobs, sha256_digest, write_archive
 from tests.support.processes import ManagedProcess
 from tests.support.proxy import FaultProxy, Hold, Request, is_manifest_put
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, StartWorker
 from tests.support.waiting import becomes
 
 ROUNDS = int(os.environ.get("ROUNDS", "1"))
@@ -96,7 +96,7 @@ async def test_the_newer_image_is_at_the_tag_in_the_end(
     happens: Callable[[Stage], Awaitable[Hold]],
     tmp_path: Path,
     queue: PushQueue,
-    worker: Callable[..., ManagedProcess],
+    worker: StartWorker,
     shared_redis: RedisServer,
     namespace: str,
     registry_url: str,

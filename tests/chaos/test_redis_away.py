@@ -15,9 +15,8 @@ from producer import JobState, PushQueue, load_settings
 from push_queue import Outcome
 from tests.chaos.read_back import read_tag
 from tests.support.images import layer_tar, make_image, oci_blobs, write_archive
-from tests.support.processes import ManagedProcess
 from tests.support.proxy import FaultProxy, is_patch
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, StartWorker
 from tests.support.waiting import becomes
 
 OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "4"))
@@ -40,7 +39,7 @@ def write_image(path: Path) -> Path:
 async def test_no_upload_starts_again_when_redis_does(
     tmp_path: Path,
     start_redis: Callable[[], RedisServer],
-    worker: Callable[..., ManagedProcess],
+    worker: StartWorker,
     registry_url: str,
     repository: str,
     namespace: str,

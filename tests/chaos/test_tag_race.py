@@ -6,7 +6,6 @@ ROUNDS makes it more rounds, as `make chaos` does; SEED other delays.
 import asyncio
 import os
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ import pytest
 from producer import JobState, PushQueue
 from tests.chaos.read_back import read_tag
 from tests.support.images import layer_tar, make_image, oci_blobs, sha256_digest, write_archive
-from tests.support.processes import ManagedProcess
 from tests.support.proxy import FaultProxy, Request, is_manifest_put
+from tests.support.servers import StartWorker
 
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 SEED = int(os.environ.get("SEED", "1"))
@@ -43,7 +42,7 @@ class DelayingProxy(FaultProxy):
 async def test_a_tag_is_the_last_enqueued_s(
     tmp_path: Path,
     queue: PushQueue,
-    worker: Callable[..., ManagedProcess],
+    worker: StartWorker,
     registry_url: str,
     repository: str,
 ) -> None:

@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from redis.asyncio import Redis
 
 from producer import PushQueue, load_settings
+from push_queue import Keys
 from registry_api_v2_client.push.engine import ImagePusher
 from tests.support.pushes import FEW_AND_FAST
 
@@ -22,3 +24,15 @@ async def queue(redis_url: str, namespace: str) -> AsyncIterator[PushQueue]:
     settings = load_settings(redis_url=redis_url, namespace=namespace)
     async with PushQueue.connect(settings) as queue:
         yield queue
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    """The shared Valkey."""
+    async with Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def keys(namespace: str) -> Keys:
+    return Keys(namespace)

@@ -1,7 +1,6 @@
 """Workers whose clocks are off: only Redis' clock counts."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import pytest
 from producer import JobState, PushQueue
 from tests.support.clocks import clock_off_by
 from tests.support.images import docker_legacy, layer_tar, make_image, write_archive
-from tests.support.processes import ManagedProcess
 from tests.support.proxy import FaultProxy, is_manifest_put
+from tests.support.servers import StartWorker
 
 pytestmark = pytest.mark.integration
 
@@ -27,7 +26,7 @@ async def test_jobs_start_when_they_are_due_and_run_once(
     clocks: list[timedelta],
     tmp_path: Path,
     queue: PushQueue,
-    worker: Callable[..., ManagedProcess],
+    worker: StartWorker,
     registry_url: str,
     repository: str,
 ) -> None:

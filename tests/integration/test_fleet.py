@@ -4,7 +4,6 @@ import asyncio
 import io
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,15 +18,13 @@ from tests.support.images import (
     sha256_digest,
     write_archive,
 )
-from tests.support.processes import ManagedProcess
 from tests.support.proxy import FaultProxy, is_patch
-from tests.support.servers import clean_environment
+from tests.support.servers import StartWorker, clean_environment
 from tests.support.skopeo import skopeo_copy_to_dir
 from tests.support.spec_registry import SpecRegistry
 
 pytestmark = pytest.mark.integration
 
-StartWorker = Callable[..., ManagedProcess]
 
 BASE_BYTES = 30_000_000
 IMAGES = 10

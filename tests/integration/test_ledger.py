@@ -25,20 +25,9 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    async with Redis.from_url(redis_url) as client:
-        yield client
-
-
-@pytest.fixture
 async def lost_redis() -> AsyncIterator[Redis]:
     async with Redis.from_url(f"redis://127.0.0.1:{free_port()}") as client:
         yield client
-
-
-@pytest.fixture
-def keys(namespace: str) -> Keys:
-    return Keys(namespace)
 
 
 @pytest.mark.parametrize("comes_back", [True, False])

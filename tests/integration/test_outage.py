@@ -10,16 +10,14 @@ import pytest
 from producer import JobState, JobStatus, PushQueue
 from push_queue import Outcome
 from tests.support.images import ARCHIVES
-from tests.support.processes import ManagedProcess
 from tests.support.proxy import FaultProxy, Request
-from tests.support.servers import RedisServer, Registry
+from tests.support.servers import RedisServer, Registry, StartWorker
 from tests.support.silent_server import SilentServer
 from tests.support.skopeo import raw_manifest
 from tests.support.waiting import becomes
 
 pytestmark = pytest.mark.integration
 
-StartWorker = Callable[..., ManagedProcess]
 JOBS = 200
 FAILURES = 4
 IMAGE_UPLOADS = 3

@@ -14,18 +14,18 @@ from registry_api_v2_client import list_tags
 from tests.support.big_images import write_big_archive
 from tests.support.broken_images import BROKEN, LYING_DIGEST, PathBuilder, missing_file
 from tests.support.images import ARCHIVES, sha256_digest
-from tests.support.processes import ManagedProcess, free_port
+from tests.support.processes import free_port
 from tests.support.proxy import FaultProxy, is_manifest_put, is_patch
 from tests.support.servers import (
     RedisServer,
     Registry,
+    StartWorker,
 )
 from tests.support.skopeo import skopeo_copy_to_dir, skopeo_inspect
 from tests.support.spec_registry import SpecRegistry
 
 pytestmark = pytest.mark.integration
 
-StartWorker = Callable[..., ManagedProcess]
 
 FAST_RETRIES = {"PUSH_QUEUE_RETRY_BASE_SECONDS": "0.01", "PUSH_QUEUE_RETRY_MAX_SECONDS": "0.1"}
 

@@ -20,6 +20,7 @@ from tests.support.processes import ManagedProcess, free_port
 from tests.support.proxy import FaultProxy, is_patch
 from tests.support.servers import (
     RedisServer,
+    StartWorker,
     clean_environment,
     worker_process,
 )
@@ -27,7 +28,6 @@ from tests.support.waiting import becomes
 
 pytestmark = pytest.mark.integration
 
-StartWorker = Callable[..., ManagedProcess]
 
 LEASE = {"PUSH_QUEUE_LEASE_SECONDS": "1"}
 PASSWORD = "p@ss w/rd:%[1]?#é"

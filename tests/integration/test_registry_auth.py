@@ -17,7 +17,7 @@ from tests.support.connect_proxy import ConnectProxy
 from tests.support.credential_helper import CredentialHelper, in_path
 from tests.support.images import ARCHIVES
 from tests.support.logins import Login
-from tests.support.processes import ManagedProcess, free_port
+from tests.support.processes import free_port
 from tests.support.proxy import (
     FaultProxy,
     Predicate,
@@ -26,14 +26,13 @@ from tests.support.proxy import (
     is_manifest_put,
     is_patch,
 )
-from tests.support.servers import HTPASSWD_PASSWORD, HTPASSWD_USER, Registry
+from tests.support.servers import HTPASSWD_PASSWORD, HTPASSWD_USER, Registry, StartWorker
 from tests.support.skopeo import skopeo_copy_to_dir
 from tests.support.token_server import TokenServer
 from tests.support.waiting import becomes
 
 pytestmark = pytest.mark.integration
 
-StartWorker = Callable[..., ManagedProcess]
 StartRegistry = Callable[..., Registry]
 
 GOOD = Login(HTPASSWD_USER, HTPASSWD_PASSWORD)

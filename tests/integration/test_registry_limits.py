@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,13 @@ import pytest
 from producer import JobState, PushQueue
 from push_queue import Outcome
 from tests.support.images import docker_legacy, layer_tar, make_image, write_archive
-from tests.support.processes import ManagedProcess, free_port
+from tests.support.processes import free_port
 from tests.support.proxy import FaultProxy, Request, is_manifest_put, is_patch
+from tests.support.servers import StartWorker
 from tests.support.skopeo import skopeo_inspect
 from tests.support.waiting import becomes
 
 pytestmark = pytest.mark.integration
-
-StartWorker = Callable[..., ManagedProcess]
 
 
 def write_images(folder: Path, count: int) -> list[Path]:

@@ -14,15 +14,14 @@ from registry_api_v2_client.push.encoding import CompressionPolicy
 from registry_api_v2_client.push.engine import ImagePusher
 from tests.support.big_images import write_big_layer
 from tests.support.images import docker_legacy, make_image, sha256_digest, write_archive
-from tests.support.processes import ManagedProcess
 from tests.support.proxy import FaultProxy, Request, is_patch
 from tests.support.pushes import encoded, push
+from tests.support.servers import StartWorker
 from tests.support.skopeo import skopeo_copy_to_dir
 from tests.support.spec_registry import SpecRegistry, error, upload_status
 
 pytestmark = pytest.mark.integration
 
-StartWorker = Callable[..., ManagedProcess]
 
 LAYER_BYTES = 200_000_000
 CUT_AT = 0.6

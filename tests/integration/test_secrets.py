@@ -19,12 +19,13 @@ from tests.support.connect_proxy import ConnectProxy
 from tests.support.credential_helper import CredentialHelper, in_path
 from tests.support.images import ARCHIVES
 from tests.support.logins import Login
-from tests.support.processes import ManagedProcess, free_port
+from tests.support.processes import free_port
 from tests.support.servers import (
     HTPASSWD_PASSWORD,
     HTPASSWD_USER,
     RedisServer,
     Registry,
+    StartWorker,
     clean_environment,
 )
 from tests.support.token_server import TokenServer
@@ -92,7 +93,7 @@ async def test_no_secret_is_emitted(
     log_format: str,
     tmp_path: Path,
     namespace: str,
-    worker: Callable[..., ManagedProcess],
+    worker: StartWorker,
     start_registry: Callable[..., Registry],
     start_redis: Callable[[], RedisServer],
     monkeypatch: pytest.MonkeyPatch,

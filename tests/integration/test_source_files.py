@@ -3,21 +3,19 @@
 # ruff: noqa: ASYNC240 - a few small files
 import asyncio
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from producer import JobState, PushQueue
 from tests.support.big_images import BigArchive, write_big_archive
-from tests.support.processes import ManagedProcess
 from tests.support.proxy import FaultProxy, is_patch
+from tests.support.servers import StartWorker
 from tests.support.skopeo import decompress
 from tests.support.spec_registry import SpecRegistry
 
 pytestmark = pytest.mark.integration
 
-StartWorker = Callable[..., ManagedProcess]
 
 LAYERS = [12_000_000, 12_000_000]
 HELD_AT = 1_000_000

@@ -1,6 +1,4 @@
-"""The stores's unit tests once more, on a real Valkey: its Lua is not fakeredis' Lua."""
-
-from collections.abc import AsyncIterator
+"""The stores' unit tests once more, on a real Valkey: its Lua is not fakeredis' Lua."""
 
 import pytest
 from redis.asyncio import Redis
@@ -12,17 +10,6 @@ from tests.unit.push_queue.test_store import *  # noqa: F403 - its tests are our
 from tests.unit.push_queue.test_store import DIGEST, KEEP_SECONDS, TARGET, a_job, started
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    async with Redis.from_url(redis_url) as client:
-        yield client
-
-
-@pytest.fixture
-def keys(namespace: str) -> Keys:
-    return Keys(namespace)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Workers of two releases on one queue."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,13 +8,11 @@ import pytest
 from producer import JobState, JobStatus, PushQueue
 from push_queue.formats import FORMAT
 from tests.support.images import ARCHIVES
-from tests.support.processes import ManagedProcess
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, StartWorker
 from tests.support.waiting import becomes
 
 pytestmark = pytest.mark.integration
 
-StartWorker = Callable[..., ManagedProcess]
 OLDER = FORMAT - 1
 
 

@@ -2,16 +2,15 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from producer import JobState, PushQueue
 from tests.support.big_images import write_big_archive
-from tests.support.processes import ManagedProcess, free_port
+from tests.support.processes import free_port
 from tests.support.proxy import FaultProxy, is_commit, is_patch
-from tests.support.servers import RedisServer, clean_environment, worker_process
+from tests.support.servers import RedisServer, StartWorker, clean_environment, worker_process
 
 pytestmark = pytest.mark.integration
 
@@ -99,7 +98,7 @@ def test_check_tells_whether_a_worker_is_alive(
 
 
 def test_it_says_that_it_is_ready_and_stops_when_told(
-    worker: Callable[..., ManagedProcess], shared_redis: RedisServer, namespace: str
+    worker: StartWorker, shared_redis: RedisServer, namespace: str
 ) -> None:
     process = worker()
     process.wait_ready(lambda: "is ready" in process.log)
@@ -112,7 +111,7 @@ def test_it_says_that_it_is_ready_and_stops_when_told(
 async def test_the_time_for_commits_is_set_for_workers(
     tmp_path: Path,
     queue: PushQueue,
-    worker: Callable[..., ManagedProcess],
+    worker: StartWorker,
     registry_url: str,
     repository: str,
 ) -> None:

@@ -11,14 +11,12 @@ import pytest
 from producer import JobState, JobStatus, PushQueue, load_settings
 from push_queue import Outcome
 from tests.support.big_images import write_big_archive
-from tests.support.processes import ManagedProcess
 from tests.support.proxy import FaultProxy, Hold, is_patch
-from tests.support.servers import RedisServer, worker_process
+from tests.support.servers import RedisServer, StartWorker, worker_process
 from tests.support.waiting import becomes
 
 pytestmark = pytest.mark.integration
 
-StartWorker = Callable[..., ManagedProcess]
 
 GRACE_SECONDS = 1
 LONG = {"PUSH_QUEUE_SHUTDOWN_GRACE_SECONDS": "600"}

@@ -4,7 +4,7 @@ import os
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,9 @@ import redis
 from tests.support.certificates import ServerCertificate
 from tests.support.processes import ManagedProcess, free_port, require_program, unavailable
 from tests.support.token_server import ISSUER, SERVICE, TokenServer
+
+StartWorker = Callable[..., ManagedProcess]
+"""What the fixture `worker` is."""
 
 WORKER_OF_FORMAT = "tests.support.worker_of_format"
 REPOSITORY_ROOT = Path(__file__).resolve().parents[2]

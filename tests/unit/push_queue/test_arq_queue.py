@@ -1,9 +1,7 @@
 """Jobs in arq's queue: their order, and those that it lost."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-import fakeredis
 import pytest
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix, job_key_prefix
@@ -17,7 +15,6 @@ from push_queue import (
     JobStatus,
     Keys,
     arq_codec,
-    arq_options,
     make_job,
 )
 from push_queue.arq_queue import LEADS
@@ -32,22 +29,6 @@ LEASE_SECONDS = 15
 def keys(request: pytest.FixtureRequest) -> Keys:
     """Namespaces that would be patterns, too."""
     return Keys(request.param)
-
-
-@pytest.fixture
-async def redis(keys: Keys) -> AsyncIterator[ArqRedis]:
-    async with fakeredis.FakeAsyncRedis() as fake:
-        yield ArqRedis(fake.connection_pool, default_queue_name=keys.queue, **arq_options())
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> RedisClock:
-    return RedisClock(monkeypatch)
-
-
-@pytest.fixture
-def stores(redis: ArqRedis, keys: Keys) -> Stores:
-    return Stores(redis, keys)
 
 
 @pytest.fixture

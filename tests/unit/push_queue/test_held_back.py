@@ -1,8 +1,5 @@
 """Jobs whose registries want a pause: they wait without an attempt, and one tries them again."""
 
-from collections.abc import AsyncIterator
-
-import fakeredis
 import pytest
 from redis.asyncio import Redis
 
@@ -33,16 +30,7 @@ PROBE_SECONDS = 60
 LOOK_SECONDS = 900
 """Until a job looks for itself that nobody wakes."""
 
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> RedisClock:
-    return RedisClock(monkeypatch)
-
-
-@pytest.fixture
-async def redis(clock: RedisClock) -> AsyncIterator[Redis]:
-    async with fakeredis.FakeAsyncRedis() as client:
-        yield client
+pytestmark = pytest.mark.usefixtures("clock")  # Time stands still unless it is told to move.
 
 
 @pytest.fixture

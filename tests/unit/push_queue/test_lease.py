@@ -1,7 +1,5 @@
 """Who has a lease keeps it for as long as it says that it is there; one worker leads so."""
 
-from collections.abc import AsyncIterator
-
 import fakeredis
 import pytest
 from redis.asyncio import Redis
@@ -11,22 +9,7 @@ from tests.support.redis_clock import RedisClock
 
 SECONDS = 10
 
-
-@pytest.fixture
-def server() -> fakeredis.FakeServer:
-    return fakeredis.FakeServer()
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> RedisClock:
-    return RedisClock(monkeypatch)
-
-
-@pytest.fixture
-async def redis(server: fakeredis.FakeServer, clock: RedisClock) -> AsyncIterator[Redis]:
-    async with fakeredis.FakeAsyncRedis(server=server) as client:
-        yield client
-        server.connected = True
+pytestmark = pytest.mark.usefixtures("clock")  # Time stands still unless it is told to move.
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """Jobs that older workers leave to newer ones: where they wait, and who takes them when."""
 
-from collections.abc import AsyncIterator
-
-import fakeredis
 import pytest
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
@@ -15,7 +12,6 @@ from push_queue import (
     Keys,
     Outcome,
     Wait,
-    arq_options,
     formats,
     make_job,
 )
@@ -27,17 +23,6 @@ KEYS = Keys("newer")
 NEWER = FORMAT + 1
 LEASE_SECONDS = 15
 LOOK_SECONDS = 15 * 60
-
-
-@pytest.fixture
-async def redis() -> AsyncIterator[ArqRedis]:
-    async with fakeredis.FakeAsyncRedis() as fake:
-        yield ArqRedis(fake.connection_pool, default_queue_name=KEYS.queue, **arq_options())
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> RedisClock:
-    return RedisClock(monkeypatch)
 
 
 class Workers:

@@ -1,8 +1,5 @@
 """A registry's upload slots and pauses."""
 
-from collections.abc import AsyncIterator
-
-import fakeredis
 import pytest
 from redis.asyncio import Redis
 
@@ -14,16 +11,7 @@ MAX_UPLOADS = 3
 SECONDS = 15.0
 ASK_AGAIN = 0.1
 
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> RedisClock:
-    return RedisClock(monkeypatch)
-
-
-@pytest.fixture
-async def redis(clock: RedisClock) -> AsyncIterator[Redis]:
-    async with fakeredis.FakeAsyncRedis() as client:
-        yield client
+pytestmark = pytest.mark.usefixtures("clock")  # Time stands still unless it is told to move.
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
 """Jobs in Redis. The integration tests run this file against a real Valkey as well."""
 
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-import fakeredis
 import pytest
 from redis.asyncio import Redis
 
@@ -31,17 +29,6 @@ DIGEST = "sha256:" + "d" * 64
 KEEP_SECONDS = 3600
 NO_LEASE = 0
 """A worker may be lost however short a time Redis has been up."""
-
-
-@pytest.fixture
-async def redis() -> AsyncIterator[Redis]:
-    async with fakeredis.FakeAsyncRedis() as client:
-        yield client
-
-
-@pytest.fixture
-def keys() -> Keys:
-    return Keys("push")
 
 
 @pytest.fixture

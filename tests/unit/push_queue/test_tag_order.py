@@ -1,7 +1,7 @@
 """The last job enqueued has the tag in the end, whoever wrote last, stood still or died."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -293,22 +293,6 @@ TestTagRace.settings = settings(max_examples=40, stateful_step_count=25, deadlin
 
 
 # One thing at a time
-
-
-@pytest.fixture
-async def redis() -> AsyncIterator[Redis]:
-    async with fakeredis.FakeAsyncRedis() as client:
-        yield client
-
-
-@pytest.fixture
-def keys() -> Keys:
-    return Keys("push")
-
-
-@pytest.fixture
-def stores(redis: Redis, keys: Keys) -> Stores:
-    return Stores(redis, keys)
 
 
 async def enqueue(stores: Stores, job_id: str, *targets: str, **fields: object) -> None:

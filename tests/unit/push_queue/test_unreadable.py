@@ -1,9 +1,6 @@
 """Records that make no sense cost only themselves. The integration tests run this file against a
 real Valkey as well."""
 
-from collections.abc import AsyncIterator
-
-import fakeredis
 import pytest
 from arq.connections import ArqRedis
 
@@ -20,7 +17,6 @@ from push_queue import (
     UnknownJobError,
     UnreadableJobError,
     Wait,
-    arq_options,
     formats,
     make_job,
 )
@@ -47,14 +43,8 @@ DAMAGE = {
 
 
 @pytest.fixture
-async def redis() -> AsyncIterator[ArqRedis]:
-    async with fakeredis.FakeAsyncRedis() as fake:
-        yield ArqRedis(fake.connection_pool, default_queue_name=KEYS.queue, **arq_options())
-
-
-@pytest.fixture
-def stores(redis: ArqRedis) -> Stores:
-    return Stores(redis, KEYS)
+def keys() -> Keys:
+    return KEYS
 
 
 @pytest.fixture

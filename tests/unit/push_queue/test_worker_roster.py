@@ -1,19 +1,11 @@
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-import fakeredis
 import pytest
 from redis.asyncio import Redis
 
 from push_queue import Database, Keys, WorkerInfo, WorkerRoster
 
 TTL = 30
-
-
-@pytest.fixture
-async def redis() -> AsyncIterator[Redis]:
-    async with fakeredis.FakeAsyncRedis() as client:
-        yield client
 
 
 @pytest.fixture

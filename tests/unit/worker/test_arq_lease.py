@@ -1,7 +1,6 @@
 """A job's lease on arq's keys: taken, renewed, given back, and no trouble without Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from types import SimpleNamespace
 
 import fakeredis
@@ -24,23 +23,11 @@ SECONDS = 15
 
 
 @pytest.fixture
-def server() -> fakeredis.FakeServer:
-    return fakeredis.FakeServer()
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> RedisClock:
-    return RedisClock(monkeypatch)
-
-
-@pytest.fixture
-async def redis(server: fakeredis.FakeServer) -> AsyncIterator[Redis]:
+async def redis(redis: Redis) -> Redis:
     """As arq leaves it when it starts a job: in the queue, in progress for the longest time."""
-    async with fakeredis.FakeAsyncRedis(server=server) as client:
-        await client.zadd(QUEUE, {JOB: SCORE})
-        await client.psetex(IN_PROGRESS, LONG_MS, b"1")
-        yield client
-        server.connected = True
+    await redis.zadd(QUEUE, {JOB: SCORE})
+    await redis.psetex(IN_PROGRESS, LONG_MS, b"1")
+    return redis
 
 
 def lease_of(redis: Redis, seconds: int = SECONDS) -> ArqLease:

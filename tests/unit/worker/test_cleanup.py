@@ -3,31 +3,18 @@
 
 import os
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import fakeredis
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import Claim, JobState, Keys, make_job
+from push_queue import Claim, JobState, make_job
 from tests.support.claims import succeed, write_tags
 from tests.support.stores import Stores
 from worker.cleanup import NEEDED, Cleanup
 from worker.source_roots import CHANGED, open_source
 
 DIGEST = "sha256:" + "d" * 64
-
-
-@pytest.fixture
-async def redis() -> AsyncIterator[Redis]:
-    async with fakeredis.FakeAsyncRedis() as client:
-        yield client
-
-
-@pytest.fixture
-def stores(redis: Redis) -> Stores:
-    return Stores(redis, Keys())
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Slots for blob uploads: this worker's share, the fleet's, and registries to leave alone."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import fakeredis
 import pytest
@@ -23,18 +22,6 @@ from worker.fleet_limits import FleetLimits, is_outage
 HOST, OTHER = "localhost:15000", "other:5000"
 FLEET = 3
 LEASE_SECONDS = 15.0
-
-
-@pytest.fixture
-def server() -> fakeredis.FakeServer:
-    return fakeredis.FakeServer()
-
-
-@pytest.fixture
-async def redis(server: fakeredis.FakeServer) -> AsyncIterator[Redis]:
-    async with fakeredis.FakeAsyncRedis(server=server) as client:
-        yield client
-        server.connected = True
 
 
 @pytest.fixture

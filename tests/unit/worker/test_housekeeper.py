@@ -1,9 +1,7 @@
 """Lost jobs come back into the queue, by the one worker that leads."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
-import fakeredis
 import pytest
 from arq.connections import ArqRedis
 
@@ -12,7 +10,6 @@ from push_queue import (
     JobState,
     Keys,
     Lease,
-    arq_options,
     make_job,
 )
 from tests.support.claims import lose_in_arq
@@ -25,17 +22,6 @@ from worker.recoverer import Recoverer
 from worker.tag_repair import TagRepair
 
 KEYS = Keys()
-
-
-@pytest.fixture
-async def redis() -> AsyncIterator[ArqRedis]:
-    async with fakeredis.FakeAsyncRedis() as fake:
-        yield ArqRedis(fake.connection_pool, default_queue_name=KEYS.queue, **arq_options())
-
-
-@pytest.fixture
-def stores(redis: ArqRedis) -> Stores:
-    return Stores(redis, KEYS)
 
 
 @pytest.fixture

@@ -143,11 +143,6 @@ class Fleet:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> RedisClock:
-    return RedisClock(monkeypatch)
-
-
-@pytest.fixture
 async def fleet(clock: RedisClock) -> AsyncIterator[Fleet]:
     async with fakeredis.FakeAsyncRedis() as fake:
         redis = ArqRedis(fake.connection_pool, default_queue_name=KEYS.queue, **arq_options())

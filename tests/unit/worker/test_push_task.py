@@ -4,7 +4,7 @@
 import asyncio
 import dataclasses
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -97,23 +97,6 @@ class Client:
 
     async def _abandon(self) -> None:
         self.abandoned += 1
-
-
-@pytest.fixture
-def server() -> fakeredis.FakeServer:
-    return fakeredis.FakeServer()
-
-
-@pytest.fixture
-async def redis(server: fakeredis.FakeServer) -> AsyncIterator[Redis]:
-    async with fakeredis.FakeAsyncRedis(server=server) as client:
-        yield client
-        server.connected = True
-
-
-@pytest.fixture
-def stores(redis: Redis) -> Stores:
-    return Stores(redis, Keys("push"))
 
 
 @pytest.fixture

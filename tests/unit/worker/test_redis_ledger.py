@@ -24,23 +24,12 @@ CLAIM_SECONDS = 30
 
 
 @pytest.fixture
-async def redis() -> AsyncIterator[Redis]:
-    async with fakeredis.FakeAsyncRedis() as client:
-        yield client
-
-
-@pytest.fixture
 async def lost_redis() -> AsyncIterator[Redis]:
     """A client whose server is gone."""
     server = fakeredis.FakeServer()
     server.connected = False
     async with fakeredis.FakeAsyncRedis(server=server) as client:
         yield client
-
-
-@pytest.fixture
-def keys() -> Keys:
-    return Keys("push")
 
 
 @pytest.fixture

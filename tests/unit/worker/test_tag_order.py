@@ -1,9 +1,7 @@
 """A turn at a tag: taken, renewed, given up, and what is noted of its writes."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
-import fakeredis
 import pytest
 from redis.asyncio import Redis
 
@@ -25,12 +23,6 @@ KEYS = Keys()
 TAG = "localhost:15000/team/app:1"
 OLD, NEW = "sha256:old", "sha256:new"
 WATCH_SECONDS = 100
-
-
-@pytest.fixture
-async def redis() -> AsyncIterator[Redis]:
-    async with fakeredis.FakeAsyncRedis() as client:
-        yield client
 
 
 @pytest.fixture

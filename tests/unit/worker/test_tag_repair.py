@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-import fakeredis
 import pytest
 from redis.asyncio import Redis
 
@@ -21,17 +20,6 @@ KEYS = Keys()
 TAG, OTHER = "localhost:15000/team/app:1", "localhost:15000/team/app:2"
 OLD, NEW = "sha256:old", "sha256:new"
 DAY = 24 * 3600
-
-
-@pytest.fixture
-async def redis() -> AsyncIterator[Redis]:
-    async with fakeredis.FakeAsyncRedis() as client:
-        yield client
-
-
-@pytest.fixture
-def stores(redis: Redis) -> Stores:
-    return Stores(redis, KEYS)
 
 
 @pytest.fixture

@@ -1,0 +1,39 @@
+"""A Redis in this process, and the stores on it."""
+
+from collections.abc import AsyncIterator
+
+import fakeredis
+import pytest
+from arq.connections import ArqRedis
+
+from push_queue import Keys, arq_options
+from tests.support.redis_clock import RedisClock
+from tests.support.stores import Stores
+
+
+@pytest.fixture
+def keys() -> Keys:
+    return Keys()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> RedisClock:
+    return RedisClock(monkeypatch)
+
+
+@pytest.fixture
+def server() -> fakeredis.FakeServer:
+    """With ``connected = False`` it is away."""
+    return fakeredis.FakeServer()
+
+
+@pytest.fixture
+async def redis(server: fakeredis.FakeServer, keys: Keys) -> AsyncIterator[ArqRedis]:
+    async with fakeredis.FakeAsyncRedis(server=server) as fake:
+        yield ArqRedis(fake.connection_pool, default_queue_name=keys.queue, **arq_options())
+        server.connected = True
+
+
+@pytest.fixture
+def stores(redis: ArqRedis, keys: Keys) -> Stores:
+    return Stores(redis, keys)
