@@ -12,6 +12,7 @@ from .archive.model import ArchiveContent, ArchiveImage, ArchiveIndex
 from .archive.source_file import FileIdentity, SourceFile
 from .auth.credentials import Credentials
 from .client import RegistryClient
+from .descriptors import BlobInfo
 from .exceptions import *  # noqa: F403 - the whole tree, as its own __all__ names it
 from .exceptions import __all__ as _exceptions
 from .functions import (
@@ -28,7 +29,6 @@ from .functions import (
     verify_image,
 )
 from .models import (
-    BlobInfo,
     ImageConfig,
     ImageInspect,
     LayerInfo,

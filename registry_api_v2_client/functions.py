@@ -11,7 +11,7 @@ from .api.registry import Registry
 from .archive.image_archive import ImageArchive
 from .archive.model import ArchiveContent
 from .client import RegistryClient
-from .digests import is_sha256
+from .descriptors import is_sha256
 from .exceptions import (
     ManifestUnknownError,
     RegistryUnavailableError,

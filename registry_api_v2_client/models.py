@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .media_types import OCTET_STREAM
+from .descriptors import BlobInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,27 +20,6 @@ class RegistryConfig:
     def base_url(self) -> str:
         """The URL without trailing slash."""
         return self.url.rstrip("/")
-
-
-@dataclass(frozen=True, slots=True)
-class BlobInfo:
-    """A descriptor: what a manifest says of one blob. ``size`` is in bytes.
-
-    Source: https://github.com/opencontainers/image-spec/blob/main/descriptor.md
-    """
-
-    digest: str
-    size: int
-    media_type: str = OCTET_STREAM
-
-    @property
-    def digest_short(self) -> str:
-        """The first twelve hexadecimal digits, as docker prints an id."""
-        return self.digest.rpartition(":")[2][:12]
-
-    def as_document(self) -> dict[str, Any]:
-        """The descriptor as it stands in a manifest."""
-        return {"mediaType": self.media_type, "size": self.size, "digest": self.digest}
 
 
 @dataclass(frozen=True, slots=True)

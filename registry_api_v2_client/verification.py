@@ -17,7 +17,7 @@ from .archive.compressed_file import longest_content
 from .archive.model import ArchiveContent, ArchiveImage, ArchiveIndex, Layer
 from .archive.tar_index import Member
 from .content_digest import ContentDigest
-from .digests import is_sha256, sha256
+from .descriptors import is_sha256, sha256
 from .exceptions import (
     AnswerCutShortError,
     ArchiveDigestError,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from ..digests import is_sha256, sha256
+from ..descriptors import is_sha256, sha256
 from ..exceptions import BlobUnknownError, DigestMismatchError, ProtocolError
 from .requests import Endpoint, json_object, number, path, pull
 from .transport import Answer, Sink

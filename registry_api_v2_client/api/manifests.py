@@ -7,7 +7,7 @@ Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pu
 from dataclasses import dataclass
 from typing import Any
 
-from ..digests import is_sha256, sha256
+from ..descriptors import is_sha256, sha256
 from ..exceptions import DigestMismatchError, ManifestUnknownError, ResponseError, TagImmutableError
 from ..media_types import ANY_MANIFEST
 from ..reference import DOCKER_HUB

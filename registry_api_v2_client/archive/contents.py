@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..digests import is_sha256, sha256
+from ..descriptors import is_sha256, sha256
 from ..exceptions import ArchiveDigestError, TarReadError
 from ..json_document import MAX_JSON
 from ..media_types import Compression, sniff_compression, sniff_unsupported

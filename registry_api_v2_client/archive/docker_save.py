@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..digests import sha256
+from ..descriptors import sha256
 from ..exceptions import ArchiveDigestError, TarReadError
 from ..media_types import Compression
 from .contents import ArchiveContents

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..digests import sha256
+from ..descriptors import sha256
 from ..media_types import IMAGE_CONFIGS, OCI, Compression
 from ..platforms import Platform
 from .documents import parse_object

@@ -23,9 +23,8 @@ from contextlib import (
 from functools import partial
 from typing import TypeVar
 
-from ..digests import is_sha256, sha256
+from ..descriptors import BlobInfo, is_sha256, sha256
 from ..exceptions import NoSlotError, RegistryError, ValidationError
-from ..models import BlobInfo
 from ..retry import Retrier
 from .blob_stream import BlobStream
 from .blocks import BlockPool

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 from ..archive.tar_index import Member, MemberReader, TarIndex
-from ..digests import sha256
+from ..descriptors import sha256
 from ..exceptions import ArchiveDigestError
 from .blocks import BlockPool
 from .encoding import BLOCK_SIZE, AsIs, Encoder

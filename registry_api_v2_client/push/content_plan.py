@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..archive.model import ArchiveContent, ArchiveImage, ArchiveIndex, IndexEntry, Layer
+from ..descriptors import BlobInfo
 from ..media_types import ManifestFormat
-from ..models import BlobInfo
 from .encoding import AsIs, CompressionPolicy, Encoder, compression_of, encoder_for
 from .manifests import BuiltManifest, build_index, build_manifest, layer_type, manifest_format
 from .sources import BlobSource, BytesSource, LayerSource

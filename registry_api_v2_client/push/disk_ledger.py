@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from ..models import BlobInfo
+from ..descriptors import BlobInfo
 from .ledger import MemoryLedger
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from ..archive.image_archive import ImageArchive
 from ..archive.model import ArchiveContent, ArchiveImage
 from ..archive.source_file import SourceFile
 from ..archive.tar_index import Member
+from ..descriptors import BlobInfo
 from ..exceptions import BlobUnknownError
-from ..models import BlobInfo
 from ..retry import Retrier, RetryPolicy
 from .blob_push import BlobPush
 from .blob_stream import hash_member

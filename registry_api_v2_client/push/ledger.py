@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection, Hashable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
-from ..models import BlobInfo
+from ..descriptors import BlobInfo
 
 
 class BlobLedger(Protocol):

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..models import BlobInfo
+from ..descriptors import BlobInfo
 
 FAILURES = (sqlite3.Error, OSError)
 """What any use of the file may raise."""

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from ..archive.model import ArchiveImage, ArchiveIndex, CarriedManifest, IndexEntry, Layer
-from ..digests import sha256
+from ..descriptors import BlobInfo, sha256
 from ..media_types import (
     DOCKER,
     DOCKER_MANIFEST,
@@ -19,7 +19,6 @@ from ..media_types import (
     Compression,
     ManifestFormat,
 )
-from ..models import BlobInfo
 
 
 @dataclass(frozen=True)

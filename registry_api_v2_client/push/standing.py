@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 from ..api.manifests import Manifest
 from ..archive.model import ArchiveImage
-from ..digests import is_sha256
+from ..descriptors import BlobInfo, is_sha256
 from ..exceptions import ManifestUnknownError, RegistryError
 from ..json_document import parse_json
 from ..media_types import IMAGE_CONFIGS, IMAGE_MANIFESTS, LAYER_COMPRESSIONS
-from ..models import BlobInfo
 from ..outages import is_outage
 from ..reference import DOCKER_HUB
 from ..retry import Retrier

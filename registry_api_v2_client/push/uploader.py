@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from ..api.registry import Registry
 from ..api.uploads import UploadSession
+from ..descriptors import BlobInfo
 from ..exceptions import (
     DeniedError,
     DigestMismatchError,
@@ -15,7 +16,6 @@ from ..exceptions import (
     UnsupportedError,
     UploadUnknownError,
 )
-from ..models import BlobInfo
 from ..outages import is_outage
 from .chunks import Chunks
 from .ledger import BlobLedger

@@ -15,6 +15,7 @@ import pytest
 from registry_api_v2_client.api.quirks import Quirks, quirks_of
 from registry_api_v2_client.api.registry import Registry
 from registry_api_v2_client.api.transport import Transport
+from registry_api_v2_client.descriptors import BlobInfo
 from registry_api_v2_client.exceptions import (
     DeniedError,
     DigestMismatchError,
@@ -25,7 +26,6 @@ from registry_api_v2_client.exceptions import (
     TagImmutableError,
     UnsupportedError,
 )
-from registry_api_v2_client.models import BlobInfo
 from registry_api_v2_client.push.encoding import CompressionPolicy
 from registry_api_v2_client.push.engine import ImagePusher
 from registry_api_v2_client.push.ledger import MemoryLedger

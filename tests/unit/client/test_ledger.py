@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from registry_api_v2_client.models import BlobInfo
+from registry_api_v2_client.descriptors import BlobInfo
 from registry_api_v2_client.push.disk_ledger import DiskLedger
 from registry_api_v2_client.push.ledger import MemoryLedger
 

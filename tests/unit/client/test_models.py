@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from registry_api_v2_client.models import BlobInfo, ManifestInfo, RegistryConfig
+from registry_api_v2_client.descriptors import BlobInfo
+from registry_api_v2_client.models import ManifestInfo, RegistryConfig
 
 DIGEST = "sha256:0123456789abcdef" + "0" * 48
 

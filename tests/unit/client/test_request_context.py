@@ -9,7 +9,7 @@ from yarl import URL
 
 from registry_api_v2_client.api.registry import Registry
 from registry_api_v2_client.api.transport import Answer, Transport
-from registry_api_v2_client.digests import sha256
+from registry_api_v2_client.descriptors import sha256
 from registry_api_v2_client.exceptions import (
     BlobUnknownError,
     DigestMismatchError,
