@@ -28,9 +28,9 @@ from push_queue.keys import Keys
 from push_queue.lease import Lease
 from push_queue.models import (
     FINAL_STATES,
+    Assignment,
     Attempt,
     BlobStatus,
-    Claim,
     Compression,
     JobState,
     JobStatus,
@@ -57,10 +57,10 @@ __all__ = [
     "FINAL_STATES",
     "TASK",
     "ArqQueue",
+    "Assignment",
     "Attempt",
     "Attempts",
     "BlobStatus",
-    "Claim",
     "Compression",
     "Database",
     "InvalidJobError",

@@ -13,7 +13,7 @@ from push_queue.database import Arguments, Database
 from push_queue.errors import UnreadableJobError
 from push_queue.job_fields import flat, one_line, pairs, parse_status
 from push_queue.job_records import JobRecords
-from push_queue.models import BlobStatus, Claim, JobState, Outcome, Signal, Wait
+from push_queue.models import Assignment, BlobStatus, JobState, Outcome, Signal, Wait
 from push_queue.settings import DAY_SECONDS, LEASE_SECONDS, REGISTRY_MAX_UPLOADS
 
 
@@ -42,7 +42,7 @@ class Attempts:
 
     async def start(
         self, job_id: str, generation: int, worker: str, place: int = 0
-    ) -> Claim | Wait | None:
+    ) -> Assignment | Wait | None:
         """Begin an attempt, or learn how long to wait before asking again.
 
         ``place`` is the score that the job had in arq's queue: newer workers take a job there that
@@ -87,29 +87,27 @@ class Attempts:
         except UnreadableJobError as error:
             await self._records.invalidate(job_id, str(error))
             return None
-        return Claim(
+        return Assignment(
             status.job,
             tuple(json.loads(targets)),
-            generation,
             status.attempt,
             fence,
-            worker,
             status.sequence,
         )
 
-    async def heartbeat(self, claim: Claim) -> Signal:
+    async def heartbeat(self, assignment: Assignment) -> Signal:
         """Whether to go on with the job."""
         fields = ["state", "fence", "cancel_requested"]
         state, fence, cancel = await self._database.ask(
-            self._redis.hmget(self._keys.job(claim.job.id), fields)
+            self._redis.hmget(self._keys.job(assignment.job.id), fields)
         )
-        if (state, fence) != (JobState.RUNNING.encode(), b"%d" % claim.fence):
+        if (state, fence) != (JobState.RUNNING.encode(), b"%d" % assignment.fence):
             return Signal.LOST
         return Signal.CANCEL if cancel else Signal.CONTINUE
 
     async def progress(
         self,
-        claim: Claim,
+        assignment: Assignment,
         *,
         bytes_done: int,
         bytes_total: int,
@@ -118,17 +116,17 @@ class Attempts:
         blobs: Iterable[BlobStatus] = (),
     ) -> Signal:
         """Write down and publish how far the attempt is; ``blobs`` are those that changed."""
-        numbers = [claim.fence, bytes_done, bytes_total, blobs_done, blobs_total]
+        numbers = [assignment.fence, bytes_done, bytes_total, blobs_done, blobs_total]
         changed = flat(job_fields.blob_fields(blobs))
         return Signal(
             (
-                await self._database.run_on_job("progress", claim.job.id, [*numbers, *changed])
+                await self._database.run_on_job("progress", assignment.job.id, [*numbers, *changed])
             ).decode()
         )
 
     async def succeed(
         self,
-        claim: Claim,
+        assignment: Assignment,
         digest: str,
         notes: Sequence[str] = (),
         cleanup_outcome: str | None = None,
@@ -139,28 +137,34 @@ class Attempts:
         ``queued`` if it has targets that could not be tried yet.
 
         This and the other ends of an attempt return the state that the job is in now; None, having
-        changed nothing, when it is no longer this claim's.
+        changed nothing, when it is no longer this worker's.
         """
         fields = {"digest": digest}
         if notes:
             fields["notes"] = json.dumps(notes, ensure_ascii=False)
         if cleanup_outcome:
             fields["cleanup_outcome"] = cleanup_outcome
-        return await self._settle(claim, JobState.SUCCEEDED, Outcome.SUCCEEDED, fields=fields)
+        return await self._settle(assignment, JobState.SUCCEEDED, Outcome.SUCCEEDED, fields=fields)
 
     async def fail(
-        self, claim: Claim, error: str, error_kind: str, *, answered: str = ""
+        self, assignment: Assignment, error: str, error_kind: str, *, answered: str = ""
     ) -> JobState | None:
         """The job failed for good; ``answered`` is the registry whose own error it is, if one's.
 
         Then it is ``queued`` if it has targets that could not be tried yet, and fails after them.
         """
         return await self._settle(
-            claim, JobState.FAILED, Outcome.FAILED, error, error_kind, answered=answered
+            assignment, JobState.FAILED, Outcome.FAILED, error, error_kind, answered=answered
         )
 
     async def retry(
-        self, claim: Claim, error: str, error_kind: str, delay: float, *, answered: str = ""
+        self,
+        assignment: Assignment,
+        error: str,
+        error_kind: str,
+        delay: float,
+        *,
+        answered: str = "",
     ) -> JobState | None:
         """The attempt failed, the next is ``delay`` seconds away. Counting them is the caller's.
 
@@ -168,11 +172,17 @@ class Attempts:
         ``release``. ``answered`` as for ``fail``.
         """
         return await self._settle(
-            claim, JobState.RETRYING, Outcome.FAILED, error, error_kind, delay, answered=answered
+            assignment,
+            JobState.RETRYING,
+            Outcome.FAILED,
+            error,
+            error_kind,
+            delay,
+            answered=answered,
         )
 
     async def defer(
-        self, claim: Claim, reason: str, delay: float, *, error_kind: str = ""
+        self, assignment: Assignment, reason: str, delay: float, *, error_kind: str = ""
     ) -> JobState | None:
         """Put the attempt off; it is not used up.
 
@@ -182,20 +192,20 @@ class Attempts:
         fields = {"waiting_for": one_line(reason)}
         error = reason if error_kind else ""
         return await self._settle(
-            claim, JobState.QUEUED, Outcome.DEFERRED, error, error_kind, delay, fields
+            assignment, JobState.QUEUED, Outcome.DEFERRED, error, error_kind, delay, fields
         )
 
-    async def release(self, claim: Claim) -> JobState | None:
+    async def release(self, assignment: Assignment) -> JobState | None:
         """Hand the job back for another worker; the attempt is not used up."""
-        return await self._settle(claim, JobState.QUEUED, Outcome.RELEASED)
+        return await self._settle(assignment, JobState.QUEUED, Outcome.RELEASED)
 
-    async def mark_cancelled(self, claim: Claim) -> JobState | None:
+    async def mark_cancelled(self, assignment: Assignment) -> JobState | None:
         """The worker stopped the job as it was asked to."""
-        return await self._settle(claim, JobState.CANCELLED, Outcome.CANCELLED)
+        return await self._settle(assignment, JobState.CANCELLED, Outcome.CANCELLED)
 
     async def _settle(
         self,
-        claim: Claim,
+        assignment: Assignment,
         state: JobState,
         outcome: Outcome,
         error: str = "",
@@ -206,7 +216,7 @@ class Attempts:
         answered: str = "",
     ) -> JobState | None:
         arguments: Arguments = [
-            claim.fence,
+            assignment.fence,
             state,
             outcome,
             one_line(error),
@@ -217,7 +227,7 @@ class Attempts:
             *flat(fields or {}),
         ]
         try:
-            answer = await self._records.run("settle", claim.job.id, arguments)
+            answer = await self._records.run("settle", assignment.job.id, arguments)
         except UnreadableJobError:
             return JobState.FAILED
         return JobState(answer.decode()) if answer else None

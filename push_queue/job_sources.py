@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from push_queue.database import Database
-from push_queue.models import Claim
+from push_queue.models import Assignment
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,14 @@ class JobSources:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def note(self, claim: Claim, seen: str) -> str | None:
+    async def note(self, assignment: Assignment, seen: str) -> str | None:
         """What the job's source is: as its first attempt to open it has ``seen`` it.
 
-        A job that is enqueued again begins anew. None when the job is no longer this claim's.
+        A job that is enqueued again begins anew. None when the job is no longer this worker's.
         """
-        noted = await self._database.run_on_job("note_source", claim.job.id, [claim.fence, seen])
+        noted = await self._database.run_on_job(
+            "note_source", assignment.job.id, [assignment.fence, seen]
+        )
         return noted.decode() if noted else None
 
     async def leave(self, job_id: str, unwanted: str | None) -> Leave | None:

@@ -132,17 +132,15 @@ class PushJob(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A worker's right to run one attempt of a job."""
+class Assignment:
+    """A job that a worker is to run now, for one attempt."""
 
     job: PushJob
     targets: tuple[str, ...]
     """Those to push to now: neither done with nor at a registry that wants a pause."""
-    generation: int
     attempt: int
     fence: int
     """Grows with every start of the job, also where ``attempt`` does not."""
-    worker: str
     sequence: int = 0
     """The job's place in the order of enqueueing."""
 

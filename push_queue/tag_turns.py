@@ -1,7 +1,7 @@
 """Who writes a tag: one job after the other, and the last one enqueued wins."""
 
 from push_queue.database import Arguments, Database
-from push_queue.models import Claim, Turn
+from push_queue.models import Assignment, Turn
 from push_queue.settings import TAG_WATCH_SECONDS
 from push_queue.tag_writes import TagWrite
 
@@ -22,17 +22,17 @@ class TagTurns:
         self._keys = database.keys
         self._watch_ms = watch_seconds * 1000
 
-    async def take(self, claim: Claim, write: TagWrite, seconds: float) -> Turn:
+    async def take(self, assignment: Assignment, write: TagWrite, seconds: float) -> Turn:
         """Ask for the turn to write a tag; it is held for so many ``seconds``."""
         arguments: Arguments = [
-            claim.fence,
+            assignment.fence,
             write.target,
             write.token,
             int(seconds * 1000),
             write.note,
             self._watch_ms,
         ]
-        answer = await self._database.run_on_job("take_turn", claim.job.id, arguments)
+        answer = await self._database.run_on_job("take_turn", assignment.job.id, arguments)
         return Turn(answer.decode())
 
     async def renew(self, write: TagWrite, seconds: float) -> bool:
@@ -42,7 +42,7 @@ class TagTurns:
         return bool(await self._database.run("plain/renew_turn", keys, arguments))
 
     async def end(
-        self, claim: Claim, write: TagWrite, *, written: bool, settled: bool = True
+        self, assignment: Assignment, write: TagWrite, *, written: bool, settled: bool = True
     ) -> bool:
         """Give the turn up; once ``written``, the tag stands for its digest and is done with.
 
@@ -58,5 +58,5 @@ class TagTurns:
             self._watch_ms,
             int(settled),
         ]
-        answer = await self._database.run_on_job("end_turn", claim.job.id, arguments)
+        answer = await self._database.run_on_job("end_turn", assignment.job.id, arguments)
         return bool(answer == b"done")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from push_queue import Claim, Jobs, JobSources, JobState, JobStatus, UnknownJobError
+from push_queue import Assignment, Jobs, JobSources, JobState, JobStatus, UnknownJobError
 from registry_api_v2_client import FileIdentity, SourceFile
 
 from .source_roots import DELETED, delete_source, unread_source
@@ -27,11 +27,13 @@ class Cleanup:
         self._sources = sources
         self._roots = roots
 
-    async def after_push(self, claim: Claim, source: SourceFile) -> str | None:
+    async def after_push(self, assignment: Assignment, source: SourceFile) -> str | None:
         """The source of a job that is about to succeed; the line for its status, if any."""
         if not self._roots:
             return None
-        return await self._leave(claim.job.id, claim.job.cleanup, source.path, source.identity)
+        return await self._leave(
+            assignment.job.id, assignment.job.cleanup, source.path, source.identity
+        )
 
     async def after_end(self, job_id: str) -> None:
         """The source of a job that ended, superseded mostly, without being read."""

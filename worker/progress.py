@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from push_queue import Attempts, BlobStatus, Claim, RedisUnavailableError, Signal
+from push_queue import Assignment, Attempts, BlobStatus, RedisUnavailableError, Signal
 from registry_api_v2_client import BlobProgress, PushProgress
 
 logger = logging.getLogger(__name__)
@@ -17,9 +17,9 @@ _QUIET_WRITES = 4
 class ProgressReporter:
     """Progress of one attempt. The engine calls ``update``; ``watch`` writes it down."""
 
-    def __init__(self, attempts: Attempts, claim: Claim) -> None:
+    def __init__(self, attempts: Attempts, assignment: Assignment) -> None:
         self._attempts = attempts
-        self._claim = claim
+        self._assignment = assignment
         self._push = PushProgress()
         self._changed: set[str] = set()
 
@@ -47,10 +47,10 @@ class ProgressReporter:
         changed, self._changed = self._changed, set()
         try:
             if not changed:
-                return await self._attempts.heartbeat(self._claim)
+                return await self._attempts.heartbeat(self._assignment)
             blobs = [BlobStatus.model_validate(blob) for blob in self._push.blobs]
             return await self._attempts.progress(
-                self._claim,
+                self._assignment,
                 bytes_done=sum(blob.done for blob in blobs),
                 bytes_total=sum(blob.size for blob in blobs),
                 blobs_done=sum(bool(blob.how) for blob in blobs),
@@ -59,5 +59,5 @@ class ProgressReporter:
             )
         except RedisUnavailableError as error:
             self._changed |= changed
-            logger.warning("job %s: progress not written: %s", self._claim.job.id, error)
+            logger.warning("job %s: progress not written: %s", self._assignment.job.id, error)
             return Signal.CONTINUE

@@ -9,7 +9,7 @@ from typing import Any
 from arq import Retry
 from arq.worker import RetryJob
 
-from push_queue import Claim, JobState, RedisUnavailableError, Signal, UnknownJobError, Wait
+from push_queue import Assignment, JobState, RedisUnavailableError, Signal, UnknownJobError, Wait
 from registry_api_v2_client import (
     CompressionPolicy,
     NoSlotError,
@@ -74,15 +74,15 @@ async def push_image(ctx: dict[str, Any], job_id: str, generation: int) -> None:
 
 async def _run(runtime: Runtime, job_id: str, generation: int, place: int) -> float | None:
     """One attempt; gives the seconds until the next if there is one."""
-    claim = await runtime.attempts.start(job_id, generation, runtime.worker_id, place)
-    if claim is None:
+    assignment = await runtime.attempts.start(job_id, generation, runtime.worker_id, place)
+    if assignment is None:
         await runtime.cleanup.after_end(job_id)
         return None
-    if isinstance(claim, Wait):
-        return claim.seconds
+    if isinstance(assignment, Wait):
+        return assignment.seconds
     runtime.presence.running += 1
     try:
-        return await _Attempt(runtime, claim).run()
+        return await _Attempt(runtime, assignment).run()
     finally:
         runtime.presence.running -= 1
 
@@ -95,14 +95,14 @@ async def _is_over(runtime: Runtime, job_id: str) -> bool:
 
 
 class _Attempt:
-    """One attempt, from the claim to its outcome."""
+    """One attempt, from its start to its outcome."""
 
-    def __init__(self, runtime: Runtime, claim: Claim) -> None:
+    def __init__(self, runtime: Runtime, assignment: Assignment) -> None:
         self._runtime = runtime
         self._attempts = runtime.attempts
-        self._claim = claim
-        self._job = claim.job
-        self._progress = ProgressReporter(runtime.attempts, claim)
+        self._assignment = assignment
+        self._job = assignment.job
+        self._progress = ProgressReporter(runtime.attempts, assignment)
         # Left at the registry when the job is to run again: the next attempt goes on from there.
         self._uploads = OpenUploads()
         self._source: SourceFile | None = None
@@ -123,7 +123,7 @@ class _Attempt:
             return await self._settle(push)
         except asyncio.CancelledError:
             await _end(push)
-            await self._attempts.release(self._claim)
+            await self._attempts.release(self._assignment)
             logger.info("job %s: handed back", self._job.id)
             raise
         finally:
@@ -137,17 +137,19 @@ class _Attempt:
         self._source = await asyncio.to_thread(
             open_source, self._job.source, settings.source_roots, cleanup=self._job.cleanup
         )
-        await check_same_source(self._runtime.sources, self._claim, self._source)
+        await check_same_source(self._runtime.sources, self._assignment, self._source)
         return await self._runtime.client.push(
             self._source,
-            [parse_reference(target) for target in self._claim.targets],
+            [parse_reference(target) for target in self._assignment.targets],
             image=self._job.image,
             platform=Platform.parse(self._job.platform) if self._job.platform else None,
             compression=CompressionPolicy(self._job.compression),
             image_uploads=settings.job_uploads,
             on_progress=on_progress,
             uploads=self._uploads,
-            tag_order=RedisTagOrder(self._runtime.tag_turns, self._claim, settings.lease_seconds),
+            tag_order=RedisTagOrder(
+                self._runtime.tag_turns, self._assignment, settings.lease_seconds
+            ),
         )
 
     async def _stop(self, push: asyncio.Task[PushedImage], signal: Signal) -> None:
@@ -156,7 +158,7 @@ class _Attempt:
         if signal is Signal.LOST:
             raise JobLostError
         await self._uploads.abandon()
-        await self._written(lambda: self._attempts.mark_cancelled(self._claim))
+        await self._written(lambda: self._attempts.mark_cancelled(self._assignment))
 
     async def _settle(self, push: asyncio.Task[PushedImage]) -> float | None:
         try:
@@ -180,10 +182,10 @@ class _Attempt:
         cleanup_outcome = await self._clean_up()
         state = await self._written(
             lambda: self._attempts.succeed(
-                self._claim, pushed.digest, pushed.notes, cleanup_outcome
+                self._assignment, pushed.digest, pushed.notes, cleanup_outcome
             )
         )
-        targets = ", ".join(self._claim.targets)
+        targets = ", ".join(self._assignment.targets)
         logger.info("job %s: %s: %s to %s", self._job.id, state, pushed.digest, targets)
         for note in pushed.notes:
             logger.warning("job %s: %s", self._job.id, note)
@@ -192,21 +194,21 @@ class _Attempt:
         return None
 
     async def _fail_or_go_on(self, error: RegistryError) -> float | None:
-        claim = self._claim
+        assignment = self._assignment
         if is_outage(error):
             await self._runtime.limits.leave_alone(error)
             # At once: it waits where the jobs of that registry do.
             return await self._defer(str(error), 0.0, error.kind)
-        delay = self._runtime.retry_policy(self._job.max_attempts).delay(claim.attempt, error)
+        delay = self._runtime.retry_policy(self._job.max_attempts).delay(assignment.attempt, error)
         if delay is None:
             logger.error("job %s: failed: %s", self._job.id, error)
             await self._uploads.abandon()
             state = await self._fail(str(error), error.kind, answered=error.registry or "")
             return None if state.final else _NEXT_TARGETS_SECONDS
-        logger.warning("job %s: attempt %s: %s", self._job.id, claim.attempt, error)
+        logger.warning("job %s: attempt %s: %s", self._job.id, assignment.attempt, error)
         state = await self._written(
             lambda: self._attempts.retry(
-                claim, str(error), error.kind, delay, answered=error.registry or ""
+                assignment, str(error), error.kind, delay, answered=error.registry or ""
             )
         )
         return None if state.final else delay
@@ -214,7 +216,7 @@ class _Attempt:
     async def _defer(self, reason: str, delay: float, error_kind: str = "") -> float | None:
         logger.info("job %s: put off for %.1f s: %s", self._job.id, delay, reason)
         state = await self._written(
-            lambda: self._attempts.defer(self._claim, reason, delay, error_kind=error_kind)
+            lambda: self._attempts.defer(self._assignment, reason, delay, error_kind=error_kind)
         )
         if state is JobState.FAILED:
             logger.error("job %s: given up: %s", self._job.id, reason)
@@ -223,7 +225,7 @@ class _Attempt:
 
     async def _fail(self, error: str, error_kind: str, *, answered: str = "") -> JobState:
         return await self._written(
-            lambda: self._attempts.fail(self._claim, error, error_kind, answered=answered)
+            lambda: self._attempts.fail(self._assignment, error, error_kind, answered=answered)
         )
 
     async def _written(self, settle: Callable[[], Awaitable[JobState | None]]) -> JobState:
@@ -249,7 +251,7 @@ class _Attempt:
         """Before the job is settled: whoever runs it after a crash finds it pushed, and ends it."""
         if not self._source:
             return None
-        outcome = await self._runtime.cleanup.after_push(self._claim, self._source)
+        outcome = await self._runtime.cleanup.after_push(self._assignment, self._source)
         if outcome:
             logger.info("job %s: %s: %s", self._job.id, self._source.path, outcome)
         return outcome

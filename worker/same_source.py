@@ -1,12 +1,14 @@
 """All attempts of a job push one tar, also where another takes its name between two of them."""
 
-from push_queue import Claim, JobSources
+from push_queue import Assignment, JobSources
 from registry_api_v2_client import FileIdentity, SourceChangedError, SourceFile
 
 from .errors import JobLostError
 
 
-async def check_same_source(sources: JobSources, claim: Claim, source: SourceFile) -> None:
+async def check_same_source(
+    sources: JobSources, assignment: Assignment, source: SourceFile
+) -> None:
     """Hold the open source against what the job's first attempt opened.
 
     Raises:
@@ -14,13 +16,13 @@ async def check_same_source(sources: JobSources, claim: Claim, source: SourceFil
         JobLostError: the job runs elsewhere by now.
     """
     seen = _appearance(source.identity)
-    noted = await sources.note(claim, seen)
+    noted = await sources.note(assignment, seen)
     if noted is None:
         raise JobLostError
     if noted != seen:
         raise SourceChangedError(
             f"{source.path} is not the tar that earlier attempts read; "
-            f"`push-queue retry {claim.job.id}` pushes the one that is there now"
+            f"`push-queue retry {assignment.job.id}` pushes the one that is there now"
         )
 
 

@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from push_queue import Claim, RedisUnavailableError, TagTurns, TagWrite, Turn
+from push_queue import Assignment, RedisUnavailableError, TagTurns, TagWrite, Turn
 from registry_api_v2_client import ResponseError, TagTurn
 
 from .errors import DeferError, JobLostError
@@ -23,9 +23,9 @@ class RedisTagOrder:
     What may have been written out of turn is noted in Redis, for ``TagRepair`` to put right.
     """
 
-    def __init__(self, turns: TagTurns, claim: Claim, seconds: float) -> None:
+    def __init__(self, turns: TagTurns, assignment: Assignment, seconds: float) -> None:
         self._turns = turns
-        self._claim = claim
+        self._assignment = assignment
         self._seconds = seconds
 
     @asynccontextmanager
@@ -36,25 +36,25 @@ class RedisTagOrder:
             JobLostError: the job runs elsewhere by now.
             DeferError: this process stood still for longer than its turn.
         """
-        write = TagWrite(reference, digest, self._claim.sequence)
+        write = TagWrite(reference, digest, self._assignment.sequence)
         turn = await self._take(write)
         if turn is None:
-            logger.info("job %s: %s is superseded", self._claim.job.id, reference)
+            logger.info("job %s: %s is superseded", self._assignment.job.id, reference)
             yield None
             return
         try:
             async with renewals(self._seconds, lambda: self._renew(write, turn)):
                 yield turn
         except BaseException:
-            await self._turns.end(self._claim, write, written=False, settled=turn.settled)
+            await self._turns.end(self._assignment, write, written=False, settled=turn.settled)
             raise
-        if not await self._turns.end(self._claim, write, written=True, settled=turn.settled):
+        if not await self._turns.end(self._assignment, write, written=True, settled=turn.settled):
             raise too_slow(reference)
 
     async def _take(self, write: TagWrite) -> "_Turn | None":
         while True:
             turn = _Turn(write.target, self._seconds)
-            match await self._turns.take(self._claim, write, self._seconds):
+            match await self._turns.take(self._assignment, write, self._seconds):
                 case Turn.WRITE:
                     return turn
                 case Turn.SUPERSEDED:

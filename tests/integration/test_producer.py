@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from producer import JobState, PushQueue
-from push_queue import Claim, Keys, connect, load_settings
-from tests.support.claims import succeed
+from push_queue import Assignment, Keys, connect, load_settings
+from tests.support.assignments import succeed
 from tests.support.servers import RedisServer
 from tests.support.stores import Stores
 
@@ -22,9 +22,9 @@ async def finish(redis_url: str, job_id: str) -> None:
     settings = load_settings(redis_url=redis_url)
     async with await connect(settings) as redis:
         stores = Stores(redis, Keys(settings.namespace))
-        claim = await stores.attempts.start(job_id, 0, "worker")
-        assert isinstance(claim, Claim)
-        await succeed(stores, claim, DIGEST)
+        assignment = await stores.attempts.start(job_id, 0, "worker")
+        assert isinstance(assignment, Assignment)
+        await succeed(stores, assignment, DIGEST)
 
 
 async def test_waiting_goes_on_after_a_restart(start_redis: Callable[[], RedisServer]) -> None:

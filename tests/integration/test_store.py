@@ -4,7 +4,7 @@ import pytest
 from redis.asyncio import Redis
 
 from push_queue import Keys, Wait, new_job_id
-from tests.support.claims import succeed
+from tests.support.assignments import succeed
 from tests.support.stores import Stores
 from tests.unit.push_queue.test_store import *  # noqa: F403 - its tests are ours
 from tests.unit.push_queue.test_store import DIGEST, KEEP_SECONDS, TARGET, a_job, started
@@ -29,8 +29,8 @@ async def test_a_redis_just_started_gives_workers_a_lease_s_time_to_come_back(
     assert 10**6 - 10**5 < answer.seconds <= 10**6
     assert await stores.jobs.status("job-1") == before
     await stores.jobs.create(a_job("job-2"))
-    claim = await careful.attempts.start("job-2", 0, "worker-2")
-    assert not isinstance(claim, Wait), "nobody has it"
+    assignment = await careful.attempts.start("job-2", 0, "worker-2")
+    assert not isinstance(assignment, Wait), "nobody has it"
 
 
 async def test_of_an_expired_job_half_a_kilobyte_stays(

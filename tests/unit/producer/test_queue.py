@@ -15,10 +15,10 @@ from producer import (
     UnknownJobError,
     WaitTimeoutError,
 )
-from push_queue import Claim, Keys
+from push_queue import Assignment, Keys
 from push_queue.job_changes import JobChanges
 from registry_api_v2_client import ValidationError
-from tests.support.claims import succeed
+from tests.support.assignments import succeed
 from tests.support.stores import Stores
 
 TARGET = "localhost:15000/app:1"
@@ -36,10 +36,10 @@ async def taken_by_arq(redis: ArqRedis, keys: Keys) -> None:
     await redis.delete(keys.queue)
 
 
-async def started(stores: Stores, job_id: str, generation: int = 0) -> Claim:
-    claim = await stores.attempts.start(job_id, generation, "worker")
-    assert isinstance(claim, Claim)
-    return claim
+async def started(stores: Stores, job_id: str, generation: int = 0) -> Assignment:
+    assignment = await stores.attempts.start(job_id, generation, "worker")
+    assert isinstance(assignment, Assignment)
+    return assignment
 
 
 async def finish(stores: Stores, job_id: str) -> None:
@@ -227,9 +227,9 @@ async def test_watch_shows_each_change_until_the_end(queue: PushQueue, stores: S
     async for status in queue.watch(job.id):
         states.append(status.state)
         if status.state is JobState.QUEUED:
-            claim = await started(stores, job.id)
+            assignment = await started(stores, job.id)
         elif status.state is JobState.RUNNING:
-            await succeed(stores, claim, DIGEST)
+            await succeed(stores, assignment, DIGEST)
     assert states == ["queued", "running", "succeeded"]
 
 

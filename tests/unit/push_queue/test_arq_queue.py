@@ -18,7 +18,7 @@ from push_queue import (
     make_job,
 )
 from push_queue.arq_queue import LEADS
-from tests.support.claims import lose_in_arq
+from tests.support.assignments import lose_in_arq
 from tests.support.redis_clock import RedisClock
 from tests.support.stores import Stores
 

@@ -4,7 +4,7 @@ import pytest
 from redis.asyncio import Redis
 
 from push_queue import (
-    Claim,
+    Assignment,
     Database,
     JobState,
     JobStatus,
@@ -18,7 +18,7 @@ from push_queue import (
     Wait,
     make_job,
 )
-from tests.support.claims import succeed, write_tags
+from tests.support.assignments import succeed, write_tags
 from tests.support.redis_clock import RedisClock
 from tests.support.stores import Stores
 
@@ -48,10 +48,10 @@ async def enqueue(stores: Stores, *job_ids: str, targets: tuple[str, ...] = (HER
         await stores.jobs.create(make_job(id=job_id, source="/a", targets=targets, ordered=False))
 
 
-async def start(stores: Stores, job_id: str = "job-1") -> Claim:
-    claim = await stores.attempts.start(job_id, 0, "worker-1")
-    assert isinstance(claim, Claim)
-    return claim
+async def start(stores: Stores, job_id: str = "job-1") -> Assignment:
+    assignment = await stores.attempts.start(job_id, 0, "worker-1")
+    assert isinstance(assignment, Assignment)
+    return assignment
 
 
 async def wait(stores: Stores, job_id: str = "job-1") -> float:
@@ -60,23 +60,25 @@ async def wait(stores: Stores, job_id: str = "job-1") -> float:
     return answer.seconds
 
 
-async def move(stores: Stores, claim: Claim) -> None:
-    await stores.attempts.progress(claim, bytes_done=1, bytes_total=10, blobs_done=0, blobs_total=2)
+async def move(stores: Stores, assignment: Assignment) -> None:
+    await stores.attempts.progress(
+        assignment, bytes_done=1, bytes_total=10, blobs_done=0, blobs_total=2
+    )
 
 
-async def write_tag(stores: Stores, claim: Claim, target: str) -> None:
-    write = TagWrite(target, DIGEST, claim.sequence)
-    assert await stores.turns.take(claim, write, 15) is Turn.WRITE
-    assert await stores.turns.end(claim, write, written=True)
+async def write_tag(stores: Stores, assignment: Assignment, target: str) -> None:
+    write = TagWrite(target, DIGEST, assignment.sequence)
+    assert await stores.turns.take(assignment, write, 15) is Turn.WRITE
+    assert await stores.turns.end(assignment, write, written=True)
 
 
-async def probe(stores: Stores, registries: RegistryLimits, clock: RedisClock) -> Claim:
+async def probe(stores: Stores, registries: RegistryLimits, clock: RedisClock) -> Assignment:
     """A job that tries the registry after its pause, while another waits."""
     await enqueue(stores, "job-1", "job-2")
     clock.advance(await registries.pause(HOST, "no answer"))
-    claim = await start(stores)
+    assignment = await start(stores)
     await wait(stores, "job-2")
-    return claim
+    return assignment
 
 
 async def waiting_at(redis: Redis, registry: str) -> list[str]:
@@ -181,9 +183,9 @@ async def test_the_targets_of_other_registries_are_pushed_meanwhile(
 ) -> None:
     await enqueue(stores, "job-1", targets=(HERE, THERE))
     await registries.pause(HOST, "too many requests", 20)
-    claim = await start(stores)
-    assert claim.targets == (THERE,)
-    assert await succeed(stores, claim, DIGEST) is JobState.QUEUED
+    assignment = await start(stores)
+    assert assignment.targets == (THERE,)
+    assert await succeed(stores, assignment, DIGEST) is JobState.QUEUED
     status = await stores.jobs.status("job-1")
     assert (status.state, status.attempt) == (JobState.QUEUED, 0)
     assert status.results == (TargetResult(target=THERE, outcome="pushed", digest=DIGEST),)
@@ -191,9 +193,9 @@ async def test_the_targets_of_other_registries_are_pushed_meanwhile(
 
     await wait(stores)
     clock.advance(20)
-    claim = await start(stores)
-    assert (claim.targets, claim.attempt) == ((HERE,), 1)
-    assert await succeed(stores, claim, DIGEST) is JobState.SUCCEEDED
+    assignment = await start(stores)
+    assert (assignment.targets, assignment.attempt) == ((HERE,), 1)
+    assert await succeed(stores, assignment, DIGEST) is JobState.SUCCEEDED
     status = await stores.jobs.status("job-1")
     assert status.digest == DIGEST
     assert [(result.target, result.digest) for result in status.results] == [
@@ -206,9 +208,9 @@ async def give_up_here(stores: Stores, registries: RegistryLimits) -> JobState |
     """The registry of one target refuses it for good, while that of the other is away."""
     await enqueue(stores, "job-1", targets=(HERE, THERE))
     await registries.pause(OTHER, "no answer", 20)
-    claim = await start(stores)
-    assert claim.targets == (HERE,)
-    return await stores.attempts.fail(claim, "403 no, never", "denied", answered=HOST)
+    assignment = await start(stores)
+    assert assignment.targets == (HERE,)
+    return await stores.attempts.fail(assignment, "403 no, never", "denied", answered=HOST)
 
 
 async def test_a_target_that_is_given_up_keeps_no_other_from_its_image(
@@ -221,11 +223,11 @@ async def test_a_target_that_is_given_up_keeps_no_other_from_its_image(
     await wait(stores)
 
     clock.advance(20)
-    claim = await start(stores)
-    assert (claim.targets, claim.attempt) == ((THERE,), 1)
-    assert await stores.attempts.retry(claim, "500", "registry_unavailable", 1)
-    claim = await start(stores)
-    assert await succeed(stores, claim, DIGEST) is JobState.QUEUED
+    assignment = await start(stores)
+    assert (assignment.targets, assignment.attempt) == ((THERE,), 1)
+    assert await stores.attempts.retry(assignment, "500", "registry_unavailable", 1)
+    assignment = await start(stores)
+    assert await succeed(stores, assignment, DIGEST) is JobState.QUEUED
     assert await stores.attempts.start("job-1", 0, "worker-1") is None
     status = await stores.jobs.status("job-1")
     assert (status.state, status.error, status.error_kind) == (
@@ -245,9 +247,9 @@ async def test_a_job_that_is_run_again_tries_what_was_given_up(
         JobState.FAILED
     )
     await stores.jobs.requeue("job-1")
-    claim = await stores.attempts.start("job-1", 1, "worker-1")
-    assert isinstance(claim, Claim)
-    assert claim.targets == (HERE, THERE)
+    assignment = await stores.attempts.start("job-1", 1, "worker-1")
+    assert isinstance(assignment, Assignment)
+    assert assignment.targets == (HERE, THERE)
 
 
 async def test_a_job_that_is_no_good_itself_does_not_wait_for_a_registry(
@@ -293,18 +295,18 @@ async def test_a_probe_that_is_started_by_a_call_sent_twice_goes_on(
 ) -> None:
     """Its own probe does not hold it back."""
     monkeypatch.setattr("secrets.token_hex", lambda _: "token")
-    claim = await probe(stores, registries, clock)
-    assert await start(stores) == claim
+    assignment = await probe(stores, registries, clock)
+    assert await start(stores) == assignment
 
 
 async def test_a_probe_that_moves_ends_the_pause(
     stores: Stores, registries: RegistryLimits, redis: Redis, clock: RedisClock
 ) -> None:
-    claim = await probe(stores, registries, clock)
+    assignment = await probe(stores, registries, clock)
     numbers = {"bytes_total": 10, "blobs_done": 0, "blobs_total": 2}
-    await stores.attempts.progress(claim, bytes_done=0, **numbers)
+    await stores.attempts.progress(assignment, bytes_done=0, **numbers)
     await wait(stores, "job-2")  # Nothing has reached the registry.
-    await stores.attempts.progress(claim, bytes_done=1, **numbers)
+    await stores.attempts.progress(assignment, bytes_done=1, **numbers)
     assert not await redis.exists(Keys().pause(HOST))
     await start(stores, "job-2")
 
@@ -312,8 +314,8 @@ async def test_a_probe_that_moves_ends_the_pause(
 async def test_a_probe_that_succeeds_ends_the_pause(
     stores: Stores, registries: RegistryLimits, clock: RedisClock
 ) -> None:
-    claim = await probe(stores, registries, clock)
-    await succeed(stores, claim, DIGEST)
+    assignment = await probe(stores, registries, clock)
+    await succeed(stores, assignment, DIGEST)
     await start(stores, "job-2")
     assert await registries.pause(HOST, "no answer") == 1, "the row of failures is over"
 
@@ -323,13 +325,13 @@ async def test_only_its_own_answer_ends_the_pause_of_a_registry(
 ) -> None:
     await enqueue(stores, "job-1", targets=(HERE, THERE))
     clock.advance(await registries.pause(HOST, "no answer"))
-    claim = await start(stores)
-    assert claim.targets == (HERE, THERE)
-    await move(stores, claim)
-    await write_tag(stores, claim, THERE)
-    await move(stores, claim)
+    assignment = await start(stores)
+    assert assignment.targets == (HERE, THERE)
+    await move(stores, assignment)
+    await write_tag(stores, assignment, THERE)
+    await move(stores, assignment)
     assert await redis.exists(Keys().pause(HOST)), "the other one answered"
-    await write_tag(stores, claim, HERE)
+    await write_tag(stores, assignment, HERE)
     assert not await redis.exists(Keys().pause(HOST))
 
 
@@ -339,11 +341,11 @@ async def test_a_target_that_is_done_ends_the_pause_of_its_registry(
     await enqueue(stores, "job-1", targets=(HERE, THERE))
     clock.advance(await registries.pause(HOST, "no answer"))
     await registries.pause(OTHER, "no answer", 60)
-    claim = await start(stores)
-    assert claim.targets == (HERE,)
-    await write_tag(stores, claim, HERE)
+    assignment = await start(stores)
+    assert assignment.targets == (HERE,)
+    await write_tag(stores, assignment, HERE)
     assert not await redis.exists(Keys().pause(HOST))
-    assert await stores.attempts.succeed(claim, DIGEST) is JobState.QUEUED
+    assert await stores.attempts.succeed(assignment, DIGEST) is JobState.QUEUED
     assert await redis.exists(Keys().pause(OTHER))
 
 
@@ -351,16 +353,16 @@ async def test_a_target_that_is_done_ends_the_pause_of_its_registry(
 async def test_a_probe_that_ends_without_an_answer_lets_another_try(
     end: str, stores: Stores, registries: RegistryLimits, clock: RedisClock
 ) -> None:
-    claim = await probe(stores, registries, clock)
+    assignment = await probe(stores, registries, clock)
     match end:
         case "fail":
-            await stores.attempts.fail(claim, "no answer", "registry_unavailable")
+            await stores.attempts.fail(assignment, "no answer", "registry_unavailable")
         case "retry":
-            await stores.attempts.retry(claim, "no answer", "registry_unavailable", 60)
+            await stores.attempts.retry(assignment, "no answer", "registry_unavailable", 60)
         case "release":
-            await stores.attempts.release(claim)
+            await stores.attempts.release(assignment)
         case "cancelled":
-            await stores.attempts.mark_cancelled(claim)
+            await stores.attempts.mark_cancelled(assignment)
     await enqueue(stores, "job-3")
     await start(stores, "job-2")
     await wait(stores, "job-3")  # One at a time, as before.
@@ -373,13 +375,13 @@ async def test_an_error_of_the_registry_s_own_ends_its_pause(
     for registry in (HOST, OTHER):
         clock.advance(await registries.pause(registry, "no answer"))
     await enqueue(stores, "job-1", targets=(HERE, THERE))
-    claim = await start(stores)
-    assert claim.targets == (HERE, THERE)
+    assignment = await start(stores)
+    assert assignment.targets == (HERE, THERE)
     if end == "fail":
-        await stores.attempts.fail(claim, "denied", "denied", answered=HOST)
+        await stores.attempts.fail(assignment, "denied", "denied", answered=HOST)
     else:
         await stores.attempts.retry(
-            claim, "internal error", "registry_unavailable", 60, answered=HOST
+            assignment, "internal error", "registry_unavailable", 60, answered=HOST
         )
     assert not await redis.exists(Keys().pause(HOST))
     assert await redis.hkeys(Keys().pause(OTHER)), "nothing is known of the other"
@@ -390,9 +392,9 @@ async def test_an_error_of_a_job_that_does_not_try_the_registry_ends_no_pause(
     stores: Stores, registries: RegistryLimits, redis: Redis
 ) -> None:
     await enqueue(stores, "job-1")
-    claim = await start(stores)
+    assignment = await start(stores)
     await registries.pause(HOST, "no answer")
-    await stores.attempts.fail(claim, "denied", "denied", answered=HOST)
+    await stores.attempts.fail(assignment, "denied", "denied", answered=HOST)
     assert await redis.exists(Keys().pause(HOST))
 
 
@@ -400,18 +402,18 @@ async def test_an_error_of_a_job_that_does_not_try_the_registry_ends_no_pause(
 async def test_a_note_of_the_probe_that_cannot_be_read_is_dropped(
     damage: str, stores: Stores, registries: RegistryLimits, redis: Redis, clock: RedisClock
 ) -> None:
-    claim = await probe(stores, registries, clock)
+    assignment = await probe(stores, registries, clock)
     await redis.hset(Keys().job("job-1"), "probing", damage)
-    assert await succeed(stores, claim, DIGEST) is JobState.SUCCEEDED
+    assert await succeed(stores, assignment, DIGEST) is JobState.SUCCEEDED
     assert not await redis.hexists(Keys().job("job-1"), "probing")
 
 
 async def test_a_probe_that_was_overtaken_ends_no_pause(
     stores: Stores, registries: RegistryLimits, clock: RedisClock
 ) -> None:
-    claim = await probe(stores, registries, clock)
+    assignment = await probe(stores, registries, clock)
     await registries.pause(HOST, "too many requests", 30)
-    await succeed(stores, claim, DIGEST)
+    await succeed(stores, assignment, DIGEST)
     await wait(stores, "job-2")
 
 
@@ -419,9 +421,9 @@ async def test_a_probe_tries_only_what_was_paused(
     stores: Stores, registries: RegistryLimits, clock: RedisClock
 ) -> None:
     """It does not know of the other registry's pause, which began later."""
-    claim = await probe(stores, registries, clock)
+    assignment = await probe(stores, registries, clock)
     await registries.pause(OTHER, "no answer", 30)
-    await succeed(stores, claim, DIGEST)
+    await succeed(stores, assignment, DIGEST)
     await enqueue(stores, "job-3", targets=(THERE,))
     await wait(stores, "job-3")
 
@@ -483,9 +485,9 @@ async def test_what_is_put_off_for_want_of_room_leaves_no_trace(stores: Stores) 
 async def test_what_a_registry_put_off_is_listed(stores: Stores) -> None:
     await enqueue(stores, "job-1")
     for _ in range(2):
-        claim = await start(stores)
-        assert claim.attempt == 1
-        await stores.attempts.defer(claim, "too many requests", 2, error_kind="rate_limited")
+        assignment = await start(stores)
+        assert assignment.attempt == 1
+        await stores.attempts.defer(assignment, "too many requests", 2, error_kind="rate_limited")
     assert [
         (item.outcome, item.error_kind, item.error) for item in await stores.jobs.attempts("job-1")
     ] == [(Outcome.DEFERRED, "rate_limited", "too many requests")] * 2
@@ -534,22 +536,23 @@ async def test_the_time_of_the_attempt_that_failed_is_used_up_too(
     stores: Stores, clock: RedisClock
 ) -> None:
     await enqueue_patient(stores)
-    claim = await start(stores)
+    assignment = await start(stores)
     clock.advance(60)
-    await stores.attempts.defer(claim, "did not answer in time", 0, **AWAY)
+    await stores.attempts.defer(assignment, "did not answer in time", 0, **AWAY)
     assert await give_up_in(stores, clock) == PATIENCE - 60
-    claim = await start(stores)
+    assignment = await start(stores)
     clock.advance(60)
-    await stores.attempts.defer(claim, "did not answer in time", 0, **AWAY)
+    await stores.attempts.defer(assignment, "did not answer in time", 0, **AWAY)
     assert await give_up_in(stores, clock) == PATIENCE - 120
 
 
 async def test_one_attempt_can_be_all_its_time(stores: Stores, clock: RedisClock) -> None:
     await enqueue_patient(stores)
-    claim = await start(stores)
+    assignment = await start(stores)
     clock.advance(PATIENCE)
     assert (
-        await stores.attempts.defer(claim, "did not answer in time", 0, **AWAY) is JobState.FAILED
+        await stores.attempts.defer(assignment, "did not answer in time", 0, **AWAY)
+        is JobState.FAILED
     )
 
 
@@ -559,14 +562,14 @@ async def test_a_job_that_gets_further_has_all_its_time_from_then_on(
 ) -> None:
     await enqueue_patient(stores)
     for done in range(1, 4):
-        claim = await start(stores)
+        assignment = await start(stores)
         clock.advance(PATIENCE - 60)
         numbers = {"bytes_done": 0, "bytes_total": 10, "blobs_done": 0, "blobs_total": 5}
-        await stores.attempts.progress(claim, **numbers)
-        await stores.attempts.progress(claim, **{**numbers, further: done})
+        await stores.attempts.progress(assignment, **numbers)
+        await stores.attempts.progress(assignment, **{**numbers, further: done})
         assert await give_up_in(stores, clock) is None
         clock.advance(60)
-        assert await stores.attempts.defer(claim, "no answer", 0, **AWAY) is JobState.QUEUED
+        assert await stores.attempts.defer(assignment, "no answer", 0, **AWAY) is JobState.QUEUED
         assert await give_up_in(stores, clock) == PATIENCE - 60
 
 
@@ -577,22 +580,25 @@ async def test_what_is_sent_again_and_again_gets_a_job_no_further(
     await enqueue_patient(stores)
     numbers = {"bytes_total": 10, "blobs_done": 1, "blobs_total": 2}
     for taken in (5, 3, 5, 4, 5):
-        claim = await start(stores)
-        await stores.attempts.progress(claim, bytes_done=taken, **numbers)
-        assert await stores.attempts.defer(claim, "gateway time-out", 0, **AWAY) is JobState.QUEUED
+        assignment = await start(stores)
+        await stores.attempts.progress(assignment, bytes_done=taken, **numbers)
+        assert (
+            await stores.attempts.defer(assignment, "gateway time-out", 0, **AWAY)
+            is JobState.QUEUED
+        )
         clock.advance(PATIENCE / 5)
-    claim = await start(stores)
-    await stores.attempts.progress(claim, bytes_done=5, **numbers)
-    assert await stores.attempts.defer(claim, "gateway time-out", 0, **AWAY) is JobState.FAILED
+    assignment = await start(stores)
+    await stores.attempts.progress(assignment, bytes_done=5, **numbers)
+    assert await stores.attempts.defer(assignment, "gateway time-out", 0, **AWAY) is JobState.FAILED
 
 
 async def test_what_a_final_job_leaves_is_no_measure_of_its_progress(
     stores: Stores, redis: Redis
 ) -> None:
     await enqueue_patient(stores)
-    claim = await start(stores)
-    await move(stores, claim)
-    await stores.attempts.fail(claim, "denied", "denied")
+    assignment = await start(stores)
+    await move(stores, assignment)
+    await stores.attempts.fail(assignment, "denied", "denied")
     left = {name.decode() for name in await redis.hkeys(Keys().job("job-1"))}
     assert not left & {"progressed_at", "most_bytes", "most_blobs"}
 
@@ -602,8 +608,8 @@ async def test_a_target_that_is_done_restores_patience_for_the_others(
 ) -> None:
     await enqueue(stores, "job-1", targets=(HERE, THERE))
     await stores.attempts.defer(await start(stores), "no answer", 0, **AWAY)
-    claim = await start(stores)
-    await write_tag(stores, claim, HERE)
+    assignment = await start(stores)
+    await write_tag(stores, assignment, HERE)
     assert (await stores.jobs.status("job-1")).give_up_at is None
 
 
@@ -656,9 +662,9 @@ async def test_a_new_generation_has_all_its_time_before_it(
     await stores.jobs.cancel("job-1")
     clock.advance(PATIENCE)
     assert (await stores.jobs.requeue("job-1")).give_up_at is None
-    claim = await stores.attempts.start("job-1", 1, "worker-1")
-    assert isinstance(claim, Claim)
-    assert await stores.attempts.defer(claim, "no answer", 0, **AWAY) is JobState.QUEUED
+    assignment = await stores.attempts.start("job-1", 1, "worker-1")
+    assert isinstance(assignment, Assignment)
+    assert await stores.attempts.defer(assignment, "no answer", 0, **AWAY) is JobState.QUEUED
 
 
 async def test_a_job_to_be_cancelled_does_not_fail_for_want_of_patience(
@@ -667,9 +673,9 @@ async def test_a_job_to_be_cancelled_does_not_fail_for_want_of_patience(
     await enqueue_patient(stores)
     await stores.attempts.defer(await start(stores), "no answer", 0, **AWAY)
     clock.advance(PATIENCE)
-    claim = await start(stores)
+    assignment = await start(stores)
     await stores.jobs.cancel("job-1")
-    assert await stores.attempts.defer(claim, "no answer", 0, **AWAY) is JobState.CANCELLED
+    assert await stores.attempts.defer(assignment, "no answer", 0, **AWAY) is JobState.CANCELLED
 
 
 # Ends that came first
@@ -677,9 +683,9 @@ async def test_a_job_to_be_cancelled_does_not_fail_for_want_of_patience(
 
 async def test_a_job_to_be_cancelled_is_not_put_off(stores: Stores) -> None:
     await enqueue(stores, "job-1")
-    claim = await start(stores)
+    assignment = await start(stores)
     await stores.jobs.cancel("job-1")
-    assert await stores.attempts.defer(claim, "too many requests", 2) is JobState.CANCELLED
+    assert await stores.attempts.defer(assignment, "too many requests", 2) is JobState.CANCELLED
     assert waiting(await stores.jobs.status("job-1")) == (JobState.CANCELLED, 0, None)
 
 
@@ -695,10 +701,10 @@ async def test_a_lost_job_is_not_put_off(stores: Stores, redis: Redis) -> None:
 
 async def test_notes_of_the_tags_written_survive_what_is_put_off(stores: Stores) -> None:
     await enqueue(stores, "job-1", targets=(HERE, THERE))
-    claim = await start(stores)
-    await write_tag(stores, claim, HERE)
-    await stores.attempts.defer(claim, "too many requests", 2, error_kind="rate_limited")
-    claim = await start(stores)
-    assert claim.targets == (THERE,)
-    await write_tags(stores, claim, DIGEST)
-    assert await stores.attempts.succeed(claim, DIGEST) is JobState.SUCCEEDED
+    assignment = await start(stores)
+    await write_tag(stores, assignment, HERE)
+    await stores.attempts.defer(assignment, "too many requests", 2, error_kind="rate_limited")
+    assignment = await start(stores)
+    assert assignment.targets == (THERE,)
+    await write_tags(stores, assignment, DIGEST)
+    assert await stores.attempts.succeed(assignment, DIGEST) is JobState.SUCCEEDED

@@ -6,7 +6,7 @@ from arq.constants import in_progress_key_prefix
 
 from push_queue import (
     ArqQueue,
-    Claim,
+    Assignment,
     Database,
     JobState,
     Keys,
@@ -52,7 +52,7 @@ class Workers:
         for arq_id, place in await self.dispatch.take(most, LEASE_SECONDS):
             job_id = arq_id.split(":")[1]
             match await self.stores.attempts.start(job_id, 0, "worker", place):
-                case Claim():
+                case Assignment():
                     running.append(job_id)
                 case Wait(seconds):
                     await self.dispatch.hold(arq_id, seconds, LEASE_SECONDS)

@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 
 from push_queue import (
     ArqQueue,
+    Assignment,
     Attempts,
-    Claim,
     Database,
     JobRecords,
     Jobs,
@@ -40,7 +40,7 @@ from push_queue import (
 
 SECRET = "correct-horse"
 JOB = make_job(id="a", source="/a", targets=["localhost/a:1"])
-CLAIM = Claim(JOB, JOB.targets, 0, 1, 1, "worker")
+ASSIGNMENT = Assignment(JOB, JOB.targets, 1, 1)
 STATUS = JobStatus(
     **JOB.model_dump(), state=JobState.QUEUED, sequence=1, enqueued_at=datetime.now(UTC)
 )
@@ -67,17 +67,21 @@ CALLS: dict[Callable[[Database], object], dict[str, tuple[Any, ...]]] = {
     },
     Attempts: {
         "start": ("a", 0, "worker"),
-        "heartbeat": (CLAIM,),
-        "progress": (CLAIM,),
-        "succeed": (CLAIM, "sha256:a"),
-        "fail": (CLAIM, "error", "kind"),
-        "retry": (CLAIM, "error", "kind", 1.0),
-        "release": (CLAIM,),
-        "mark_cancelled": (CLAIM,),
-        "defer": (CLAIM, "busy", 1.0),
+        "heartbeat": (ASSIGNMENT,),
+        "progress": (ASSIGNMENT,),
+        "succeed": (ASSIGNMENT, "sha256:a"),
+        "fail": (ASSIGNMENT, "error", "kind"),
+        "retry": (ASSIGNMENT, "error", "kind", 1.0),
+        "release": (ASSIGNMENT,),
+        "mark_cancelled": (ASSIGNMENT,),
+        "defer": (ASSIGNMENT, "busy", 1.0),
     },
-    TagTurns: {"take": (CLAIM, WRITE, 1.0), "renew": (WRITE, 1.0), "end": (CLAIM, WRITE)},
-    JobSources: {"leave": ("id", None), "note_cleanup": ("id", "deleted"), "note": (CLAIM, "1 1")},
+    TagTurns: {"take": (ASSIGNMENT, WRITE, 1.0), "renew": (WRITE, 1.0), "end": (ASSIGNMENT, WRITE)},
+    JobSources: {
+        "leave": ("id", None),
+        "note_cleanup": ("id", "deleted"),
+        "note": (ASSIGNMENT, "1 1"),
+    },
     TagWrites: {
         "unsettled": (),
         "take_turn": (WRITE, 1.0),

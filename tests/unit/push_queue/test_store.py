@@ -7,8 +7,8 @@ import pytest
 from redis.asyncio import Redis
 
 from push_queue import (
+    Assignment,
     BlobStatus,
-    Claim,
     JobState,
     JobStatus,
     Keys,
@@ -20,7 +20,7 @@ from push_queue import (
     make_job,
 )
 from push_queue.job_fields import timestamp
-from tests.support.claims import succeed, write_tags
+from tests.support.assignments import succeed, write_tags
 from tests.support.redis_clock import redis_now
 from tests.support.stores import Stores
 
@@ -40,15 +40,15 @@ def a_job(job_id: str = "job-1", **fields: object) -> PushJob:
     return make_job(**{"id": job_id, "source": "/images/app.tar", "targets": [TARGET], **fields})
 
 
-async def started(stores: Stores, job_id: str = "job-1", **fields: object) -> Claim:
+async def started(stores: Stores, job_id: str = "job-1", **fields: object) -> Assignment:
     await stores.jobs.create(a_job(job_id, **fields))
     return await restarted(stores, job_id)
 
 
-async def restarted(stores: Stores, job_id: str = "job-1", generation: int = 0) -> Claim:
-    claim = await stores.attempts.start(job_id, generation, "worker-1")
-    assert isinstance(claim, Claim)
-    return claim
+async def restarted(stores: Stores, job_id: str = "job-1", generation: int = 0) -> Assignment:
+    assignment = await stores.attempts.start(job_id, generation, "worker-1")
+    assert isinstance(assignment, Assignment)
+    return assignment
 
 
 async def succeeded(stores: Stores, job_id: str = "job-1") -> JobStatus:
@@ -127,9 +127,9 @@ async def test_listing_is_newest_first_and_by_page(stores: Stores) -> None:
 
 
 async def test_listing_by_state_follows_the_job(stores: Stores) -> None:
-    claim = await started(stores)
+    assignment = await started(stores)
     assert [job.id for job in await stores.jobs.statuses(JobState.RUNNING)] == ["job-1"]
-    await stores.attempts.fail(claim, "gone", "name_unknown")
+    await stores.attempts.fail(assignment, "gone", "name_unknown")
     assert await stores.jobs.statuses(JobState.RUNNING) == []
     assert [job.id for job in await stores.jobs.statuses(JobState.FAILED)] == ["job-1"]
     assert (await stores.jobs.counts())[JobState.FAILED] == 1
@@ -173,14 +173,12 @@ async def test_sequence_numbers_do_not_go_back_when_the_last_one_is_lost(
 async def test_starting_hands_out_an_attempt(stores: Stores, redis: Redis) -> None:
     await stores.jobs.create(a_job())
     before = await redis_now(redis)
-    claim = await stores.attempts.start("job-1", 0, "worker-1")
-    assert claim == Claim(
+    assignment = await stores.attempts.start("job-1", 0, "worker-1")
+    assert assignment == Assignment(
         a_job(),
         (TARGET,),
-        generation=0,
         attempt=1,
         fence=1,
-        worker="worker-1",
         sequence=(await stores.jobs.status("job-1")).sequence,
     )
     status = await stores.jobs.status("job-1")
@@ -200,8 +198,8 @@ async def test_success_is_recorded(stores: Stores, redis: Redis) -> None:
 
 
 async def test_failure_is_recorded_on_one_line(stores: Stores) -> None:
-    claim = await started(stores)
-    assert await stores.attempts.fail(claim, "no such\n repository", "name_unknown")
+    assignment = await started(stores)
+    assert await stores.attempts.fail(assignment, "no such\n repository", "name_unknown")
     status = await stores.jobs.status("job-1")
     assert (status.state, status.error_kind) == (JobState.FAILED, "name_unknown")
     assert status.error == "no such repository"
@@ -210,11 +208,11 @@ async def test_failure_is_recorded_on_one_line(stores: Stores) -> None:
 
 
 async def test_a_retry_waits_and_counts(stores: Stores, redis: Redis) -> None:
-    claim = await started(stores)
+    assignment = await started(stores)
     delay = timedelta(seconds=2.5)
     before = await redis_now(redis)
     assert await stores.attempts.retry(
-        claim, "refused", "registry_unavailable", delay.total_seconds()
+        assignment, "refused", "registry_unavailable", delay.total_seconds()
     )
     after = await redis_now(redis)
     status = await stores.jobs.status("job-1")
@@ -245,7 +243,7 @@ async def test_a_released_job_keeps_its_attempt(stores: Stores) -> None:
 async def test_a_lost_worker_is_replaced_and_recorded(stores: Stores) -> None:
     await started(stores)
     again = await stores.attempts.start("job-1", 0, "worker-2")
-    assert isinstance(again, Claim)
+    assert isinstance(again, Assignment)
     assert again.attempt == 2
     (lost,) = await stores.jobs.attempts("job-1")
     assert (lost.outcome, lost.worker, lost.error_kind) == ("lost", "worker-1", "worker_lost")
@@ -264,10 +262,10 @@ async def test_a_job_that_loses_every_worker_fails(stores: Stores) -> None:
 async def test_a_push_that_its_last_worker_could_not_write_down_has_succeeded(
     stores: Stores,
 ) -> None:
-    claim = await started(stores, max_attempts=2)
-    await stores.attempts.retry(claim, "refused", "registry_unavailable", 0)
+    assignment = await started(stores, max_attempts=2)
+    await stores.attempts.retry(assignment, "refused", "registry_unavailable", 0)
     last = await stores.attempts.start("job-1", 0, "worker-1")
-    assert isinstance(last, Claim)
+    assert isinstance(last, Assignment)
     await write_tags(stores, last, DIGEST)
     await stores.jobs.cancel("job-1")
     assert await stores.attempts.start("job-1", 0, "worker-2") is None
@@ -307,9 +305,9 @@ async def test_a_worker_that_lost_its_lease_changes_nothing(stores: Stores) -> N
 
 
 async def test_a_call_sent_twice_is_done_once(stores: Stores) -> None:
-    claim = await started(stores)
-    assert await stores.attempts.retry(claim, "refused", "registry_unavailable", 1)
-    assert await stores.attempts.retry(claim, "refused", "registry_unavailable", 1)
+    assignment = await started(stores)
+    assert await stores.attempts.retry(assignment, "refused", "registry_unavailable", 1)
+    assert await stores.attempts.retry(assignment, "refused", "registry_unavailable", 1)
     assert await outcomes(stores) == [(1, Outcome.FAILED)]
 
 
@@ -324,26 +322,26 @@ async def test_a_start_sent_twice_is_one_attempt(
 # Progress
 
 
-async def report(stores: Stores, claim: Claim, done: int, *blobs: BlobStatus) -> Signal:
+async def report(stores: Stores, assignment: Assignment, done: int, *blobs: BlobStatus) -> Signal:
     return await stores.attempts.progress(
-        claim, bytes_done=done, bytes_total=10, blobs_done=0, blobs_total=2, blobs=blobs
+        assignment, bytes_done=done, bytes_total=10, blobs_done=0, blobs_total=2, blobs=blobs
     )
 
 
 async def test_progress_is_kept(stores: Stores) -> None:
-    claim = await started(stores)
+    assignment = await started(stores)
     moving = BlobStatus(digest="sha256:a", size=6, done=1)
     there = BlobStatus(digest="sha256:b", size=4, done=4, how="exists")
-    assert await report(stores, claim, 5, there, moving) is Signal.CONTINUE
+    assert await report(stores, assignment, 5, there, moving) is Signal.CONTINUE
     status = await stores.jobs.status("job-1")
     assert (status.bytes_done, status.bytes_total, status.blobs_total) == (5, 10, 2)
     assert await stores.jobs.blobs("job-1") == (moving, there)
 
 
 async def test_a_new_attempt_starts_from_nothing(stores: Stores) -> None:
-    claim = await started(stores)
-    await report(stores, claim, 5, BlobStatus(digest="sha256:a", size=6, done=1))
-    await stores.attempts.retry(claim, "refused", "registry_unavailable", 1)
+    assignment = await started(stores)
+    await report(stores, assignment, 5, BlobStatus(digest="sha256:a", size=6, done=1))
+    await stores.attempts.retry(assignment, "refused", "registry_unavailable", 1)
     await restarted(stores)
     assert (await stores.jobs.status("job-1")).bytes_done == 0
     assert await stores.jobs.blobs("job-1") == ()
@@ -351,8 +349,8 @@ async def test_a_new_attempt_starts_from_nothing(stores: Stores) -> None:
 
 async def test_subscribers_hear_of_every_change(stores: Stores) -> None:
     async with stores.jobs.changes("job-1") as one, stores.jobs.changes() as every:
-        claim = await started(stores)
-        await report(stores, claim, 5)
+        assignment = await started(stores)
+        await report(stores, assignment, 5)
         await stores.jobs.create(a_job("job-2"))
         assert [await one.next(1) for _ in range(3)] == ["job-1"] * 3
         assert [await every.next(1) for _ in range(4)] == ["job-1"] * 3 + ["job-2"]
@@ -386,20 +384,20 @@ async def test_a_waiting_job_is_cancelled_at_once(stores: Stores, redis: Redis) 
 
 
 async def test_a_running_job_is_cancelled_by_its_worker(stores: Stores) -> None:
-    claim = await started(stores)
+    assignment = await started(stores)
     assert await stores.jobs.cancel("job-1") is JobState.RUNNING
     assert (await stores.jobs.status("job-1")).cancel_requested
-    assert await stores.attempts.heartbeat(claim) is Signal.CANCEL
-    assert await report(stores, claim, 1) is Signal.CANCEL
-    assert await stores.attempts.mark_cancelled(claim)
+    assert await stores.attempts.heartbeat(assignment) is Signal.CANCEL
+    assert await report(stores, assignment, 1) is Signal.CANCEL
+    assert await stores.attempts.mark_cancelled(assignment)
     status = await stores.jobs.status("job-1")
     assert (status.state, status.cancel_requested) == (JobState.CANCELLED, False)
 
 
 async def test_a_job_to_be_cancelled_does_not_run_again(stores: Stores) -> None:
-    claim = await started(stores)
+    assignment = await started(stores)
     await stores.jobs.cancel("job-1")
-    assert await stores.attempts.release(claim)
+    assert await stores.attempts.release(assignment)
     assert (await stores.jobs.status("job-1")).state is JobState.CANCELLED
 
 
@@ -430,14 +428,14 @@ async def test_requeue_starts_afresh_and_keeps_the_attempts(stores: Stores, redi
     assert await stores.attempts.start("job-1", 0, "worker-1") is None, (
         "a record of the old generation"
     )
-    claim = await restarted(stores, generation=1)
-    assert (claim.attempt, claim.fence) == (1, 2)
+    assignment = await restarted(stores, generation=1)
+    assert (assignment.attempt, assignment.fence) == (1, 2)
 
 
 async def test_notes_are_of_one_run(stores: Stores) -> None:
-    claim = await started(stores)
-    await write_tags(stores, claim, DIGEST)
-    await stores.attempts.succeed(claim, DIGEST, ["a signature was left out"])
+    assignment = await started(stores)
+    await write_tags(stores, assignment, DIGEST)
+    await stores.attempts.succeed(assignment, DIGEST, ["a signature was left out"])
     assert (await stores.jobs.status("job-1")).notes == ("a signature was left out",)
     assert (await stores.jobs.requeue("job-1")).notes == ()
 
@@ -452,10 +450,10 @@ async def test_requeue_of_an_unfinished_job_changes_nothing(stores: Stores) -> N
 
 
 async def test_finished_jobs_expire(stores: Stores, redis: Redis, keys: Keys) -> None:
-    claim = await started(stores)
+    assignment = await started(stores)
     assert await redis.ttl(keys.job("job-1")) == -1
-    await report(stores, claim, 1, BlobStatus(digest="sha256:a", size=6, done=1))
-    await succeed(stores, claim, DIGEST)
+    await report(stores, assignment, 1, BlobStatus(digest="sha256:a", size=6, done=1))
+    await succeed(stores, assignment, DIGEST)
     for key in (keys.job("job-1"), keys.blobs("job-1"), keys.attempts("job-1")):
         assert 0 < await redis.ttl(key) <= KEEP_SECONDS
 

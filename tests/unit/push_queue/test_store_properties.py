@@ -9,14 +9,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from push_queue import (
     FINAL_STATES,
-    Claim,
+    Assignment,
     JobState,
     Keys,
     Outcome,
     Signal,
     make_job,
 )
-from tests.support.claims import succeed
+from tests.support.assignments import succeed
 from tests.support.stores import Stores
 
 MAX_ATTEMPTS = 3
@@ -30,10 +30,10 @@ LEGAL = {
     JobState.SUPERSEDED: {JobState.QUEUED},
 }
 ENDS = {
-    Outcome.SUCCEEDED: lambda stores, claim: succeed(stores, claim, "sha256:d"),
-    Outcome.FAILED: lambda stores, claim: stores.attempts.fail(claim, "bad", "denied"),
-    Outcome.RELEASED: lambda stores, claim: stores.attempts.release(claim),
-    Outcome.CANCELLED: lambda stores, claim: stores.attempts.mark_cancelled(claim),
+    Outcome.SUCCEEDED: lambda stores, assignment: succeed(stores, assignment, "sha256:d"),
+    Outcome.FAILED: lambda stores, assignment: stores.attempts.fail(assignment, "bad", "denied"),
+    Outcome.RELEASED: lambda stores, assignment: stores.attempts.release(assignment),
+    Outcome.CANCELLED: lambda stores, assignment: stores.attempts.mark_cancelled(assignment),
 }
 
 
@@ -46,7 +46,7 @@ class OneJob(RuleBasedStateMachine):
         self.redis = fakeredis.FakeAsyncRedis()
         self.keys = Keys("push")
         self.stores = Stores(self.redis, self.keys)
-        self.claims: list[Claim] = []
+        self.assignments: list[Assignment] = []
         job = make_job(
             id="job", source="/app.tar", targets=["localhost/app:1"], max_attempts=MAX_ATTEMPTS
         )
@@ -63,41 +63,41 @@ class OneJob(RuleBasedStateMachine):
     def start(self, generation_back: int) -> None:
         status = self.run(self.stores.jobs.status("job"))
         generation = status.generation - generation_back
-        claim = self.run(self.stores.attempts.start("job", generation, "worker"))
+        assignment = self.run(self.stores.attempts.start("job", generation, "worker"))
         if generation_back or status.state in FINAL_STATES:
-            assert claim is None
-        if isinstance(claim, Claim):
-            assert all(claim.fence > older.fence for older in self.claims)
-            self.claims.append(claim)
+            assert assignment is None
+        if isinstance(assignment, Assignment):
+            assert all(assignment.fence > older.fence for older in self.assignments)
+            self.assignments.append(assignment)
 
-    @precondition(lambda self: self.claims)
+    @precondition(lambda self: self.assignments)
     @rule(data=st.data(), outcome=st.sampled_from(sorted(ENDS)))
     def end(self, data: st.DataObject, outcome: Outcome) -> None:
-        claim = data.draw(st.sampled_from(self.claims))
-        current = claim is self.claims[-1] and self.before.state is JobState.RUNNING
-        done = self.run(ENDS[outcome](self.stores, claim))
+        assignment = data.draw(st.sampled_from(self.assignments))
+        current = assignment is self.assignments[-1] and self.before.state is JobState.RUNNING
+        done = self.run(ENDS[outcome](self.stores, assignment))
         assert done or not current, "the holder of the job was refused"
-        if claim is not self.claims[-1]:
+        if assignment is not self.assignments[-1]:
             assert not done, "a worker that lost its lease was heard"
 
-    @precondition(lambda self: self.claims)
+    @precondition(lambda self: self.assignments)
     @rule(data=st.data())
     def retry(self, data: st.DataObject) -> None:
-        claim = data.draw(st.sampled_from(self.claims))
-        if claim.attempt < MAX_ATTEMPTS:
-            self.run(self.stores.attempts.retry(claim, "refused", "registry_unavailable", 1))
+        assignment = data.draw(st.sampled_from(self.assignments))
+        if assignment.attempt < MAX_ATTEMPTS:
+            self.run(self.stores.attempts.retry(assignment, "refused", "registry_unavailable", 1))
 
-    @precondition(lambda self: self.claims)
+    @precondition(lambda self: self.assignments)
     @rule(data=st.data())
     def report(self, data: st.DataObject) -> None:
-        claim = data.draw(st.sampled_from(self.claims))
+        assignment = data.draw(st.sampled_from(self.assignments))
         numbers = {"bytes_done": 1, "bytes_total": 2, "blobs_done": 0, "blobs_total": 1}
         signals = {
-            self.run(self.stores.attempts.heartbeat(claim)),
-            self.run(self.stores.attempts.progress(claim, **numbers)),
+            self.run(self.stores.attempts.heartbeat(assignment)),
+            self.run(self.stores.attempts.progress(assignment, **numbers)),
         }
         assert len(signals) == 1
-        holds = claim is self.claims[-1] and self.before.state is JobState.RUNNING
+        holds = assignment is self.assignments[-1] and self.before.state is JobState.RUNNING
         assert (signals == {Signal.LOST}) is not holds
 
     @rule()

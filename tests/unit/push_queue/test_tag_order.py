@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from redis.asyncio import Redis
 
 from push_queue import (
-    Claim,
+    Assignment,
     Database,
     JobState,
     JobStatus,
@@ -27,7 +27,7 @@ from push_queue import (
     make_job,
 )
 from registry_api_v2_client import RegistryUnavailableError, TagTurn
-from tests.support.claims import TURN_SECONDS, succeed
+from tests.support.assignments import TURN_SECONDS, succeed
 from tests.support.stores import Stores
 from tests.support.tag_registry import TagRegistry
 from worker.errors import DeferError, JobLostError
@@ -63,7 +63,7 @@ class Request:
 class Attempt:
     """A worker at one job; ``turn`` is the one that it believes to have."""
 
-    claim: Claim
+    assignment: Assignment
     left: list[str]
     turn: AbstractAsyncContextManager[TagTurn | None] | None = None
     held: TagTurn | None = None
@@ -72,7 +72,7 @@ class Attempt:
 
     @property
     def job_id(self) -> str:
-        return self.claim.job.id
+        return self.assignment.job.id
 
 
 class TagRace(RuleBasedStateMachine):
@@ -118,10 +118,10 @@ class TagRace(RuleBasedStateMachine):
 
     def start_it(self, job_id: str) -> None:
         status = self.run(self.stores.jobs.status(job_id))
-        claim = self.run(self.stores.attempts.start(job_id, status.generation, "worker"))
-        assert not isinstance(claim, Wait)
-        if claim:
-            self.attempts.append(Attempt(claim, list(claim.targets)))
+        assignment = self.run(self.stores.attempts.start(job_id, status.generation, "worker"))
+        assert not isinstance(assignment, Wait)
+        if assignment:
+            self.attempts.append(Attempt(assignment, list(assignment.targets)))
 
     @precondition(lambda self: self.attempts)
     @rule(data=st.data())
@@ -152,7 +152,7 @@ class TagRace(RuleBasedStateMachine):
             return
         self.attempts.remove(attempt)
         self.leave_turn(attempt, RegistryUnavailableError("reset"))
-        self.run(self.stores.attempts.retry(attempt.claim, "reset", "registry_unavailable", 0))
+        self.run(self.stores.attempts.retry(attempt.assignment, "reset", "registry_unavailable", 0))
 
     @precondition(lambda self: self.attempts)
     @rule(data=st.data())
@@ -188,18 +188,20 @@ class TagRace(RuleBasedStateMachine):
                 self.take_turn(attempt)
             else:
                 self.attempts.remove(attempt)
-                self.run(self.stores.attempts.succeed(attempt.claim, digest_of(attempt.job_id)))
+                self.run(
+                    self.stores.attempts.succeed(attempt.assignment, digest_of(attempt.job_id))
+                )
         except JobLostError:
             self.attempts.remove(attempt)
         except DeferError:
             self.attempts.remove(attempt)
-            self.run(self.stores.attempts.defer(attempt.claim, "late", 0))
+            self.run(self.stores.attempts.defer(attempt.assignment, "late", 0))
 
     def take_turn(self, attempt: Attempt) -> None:
         tag = attempt.left[0]
         if self.writing(tag):
             return  # It would wait.
-        turn = RedisTagOrder(self.stores.turns, attempt.claim, TURN_SECONDS).turn(
+        turn = RedisTagOrder(self.stores.turns, attempt.assignment, TURN_SECONDS).turn(
             tag, digest_of(attempt.job_id)
         )
         attempt.held = self.run(turn.__aenter__())
@@ -299,10 +301,10 @@ async def enqueue(stores: Stores, job_id: str, *targets: str, **fields: object) 
     await stores.jobs.create(make_job(id=job_id, source="/a", targets=targets or (ONE,), **fields))
 
 
-async def start(stores: Stores, job_id: str, generation: int = 0) -> Claim:
-    claim = await stores.attempts.start(job_id, generation, "worker")
-    assert isinstance(claim, Claim)
-    return claim
+async def start(stores: Stores, job_id: str, generation: int = 0) -> Assignment:
+    assignment = await stores.attempts.start(job_id, generation, "worker")
+    assert isinstance(assignment, Assignment)
+    return assignment
 
 
 async def results(stores: Stores, job_id: str) -> dict[str, str]:
@@ -325,9 +327,9 @@ async def test_a_job_is_started_for_the_tags_that_are_left_to_it(stores: Stores)
     await enqueue(stores, "old", ONE, TWO)
     await enqueue(stores, "new", TWO)
     await succeed(stores, await start(stores, "new"), "sha256:new")
-    claim = await start(stores, "old")
-    assert claim.targets == (ONE,)
-    assert await succeed(stores, claim, "sha256:old") is JobState.SUCCEEDED
+    assignment = await start(stores, "old")
+    assert assignment.targets == (ONE,)
+    assert await succeed(stores, assignment, "sha256:old") is JobState.SUCCEEDED
     assert await results(stores, "old") == {ONE: "pushed", TWO: "superseded"}
 
 
@@ -386,11 +388,11 @@ async def test_the_end_of_a_turn_may_be_sent_twice(
     stores: Stores, redis: Redis, keys: Keys
 ) -> None:
     await enqueue(stores, "job")
-    claim = await start(stores, "job")
-    write = TagWrite(ONE, "sha256:job", claim.sequence)
-    await stores.turns.take(claim, write, TURN_SECONDS)
+    assignment = await start(stores, "job")
+    write = TagWrite(ONE, "sha256:job", assignment.sequence)
+    await stores.turns.take(assignment, write, TURN_SECONDS)
     for _ in range(2):
-        assert await stores.turns.end(claim, write, written=True)
+        assert await stores.turns.end(assignment, write, written=True)
     assert await redis.hget(keys.tag(ONE), "digest") == b"sha256:job"
     assert await results(stores, "job") == {ONE: "pushed"}
 
@@ -399,14 +401,14 @@ async def test_a_turn_is_renewed_until_it_has_run_out(
     stores: Stores, redis: Redis, keys: Keys
 ) -> None:
     await enqueue(stores, "job")
-    claim = await start(stores, "job")
-    write = TagWrite(ONE, "sha256:job", claim.sequence)
-    await stores.turns.take(claim, write, 1)
+    assignment = await start(stores, "job")
+    write = TagWrite(ONE, "sha256:job", assignment.sequence)
+    await stores.turns.take(assignment, write, 1)
     assert await stores.turns.renew(write, TURN_SECONDS)
     assert await redis.pttl(keys.tag_writer(ONE)) > 1000
     await redis.delete(keys.tag_writer(ONE))
     assert not await stores.turns.renew(write, TURN_SECONDS)
-    assert not await stores.turns.end(claim, write, written=True)
+    assert not await stores.turns.end(assignment, write, written=True)
     assert await results(stores, "job") == {}
 
 
@@ -436,14 +438,14 @@ async def test_what_a_job_that_runs_no_longer_has_written_counts(
 ) -> None:
     await enqueue(stores, "old")
     await enqueue(stores, "new")
-    claim = await start(stores, "new")
-    write = TagWrite(ONE, "sha256:new", claim.sequence)
-    await stores.turns.take(claim, write, TURN_SECONDS)
-    end: Callable[[Claim], Any] = (
+    assignment = await start(stores, "new")
+    write = TagWrite(ONE, "sha256:new", assignment.sequence)
+    await stores.turns.take(assignment, write, TURN_SECONDS)
+    end: Callable[[Assignment], Any] = (
         stores.attempts.release if state is JobState.QUEUED else stores.attempts.mark_cancelled
     )
-    assert await end(claim) is state
-    assert await stores.turns.end(claim, write, written=True)
+    assert await end(assignment) is state
+    assert await stores.turns.end(assignment, write, written=True)
     assert await results(stores, "new") == {}
     assert await stores.attempts.start("old", 0, "worker") is None
     assert (await stores.jobs.status("old")).state is JobState.SUPERSEDED

@@ -6,7 +6,7 @@ from arq.connections import ArqRedis
 
 from push_queue import (
     ArqQueue,
-    Claim,
+    Assignment,
     Database,
     JobConflictError,
     JobState,
@@ -21,7 +21,7 @@ from push_queue import (
     make_job,
 )
 from push_queue.formats import FORMAT, format_of
-from tests.support.claims import lose_in_arq, write_tags
+from tests.support.assignments import lose_in_arq, write_tags
 from tests.support.stores import Stores
 
 KEYS = Keys("unreadable")
@@ -72,7 +72,7 @@ async def test_a_worker_that_meets_one_ends_it(
     assert await states(redis, BAD) == {JobState.FAILED}
     assert await redis.zscore(KEYS.queue, KEYS.arq_job_id(BAD, 0)) is None
     assert await redis.ttl(KEYS.job(BAD)) > 0
-    assert isinstance(await stores.attempts.start(GOOD, 0, "worker-1"), Claim)
+    assert isinstance(await stores.attempts.start(GOOD, 0, "worker-1"), Assignment)
 
 
 @pytest.mark.usefixtures("jobs")
@@ -80,22 +80,22 @@ async def test_a_worker_that_meets_one_ends_it(
 async def test_one_that_is_damaged_while_it_runs_ends(
     damage: dict[str, str], stores: Stores, redis: ArqRedis
 ) -> None:
-    claim = await stores.attempts.start(BAD, 0, "worker-1")
-    assert isinstance(claim, Claim)
-    await write_tags(stores, claim, DIGEST)
+    assignment = await stores.attempts.start(BAD, 0, "worker-1")
+    assert isinstance(assignment, Assignment)
+    await write_tags(stores, assignment, DIGEST)
     await redis.hset(KEYS.job(BAD), mapping=damage)
-    assert await stores.attempts.succeed(claim, DIGEST) is JobState.FAILED
+    assert await stores.attempts.succeed(assignment, DIGEST) is JobState.FAILED
     assert (await stores.jobs.status(BAD)).error_kind == "invalid_job"
     assert await states(redis, BAD) == {JobState.FAILED}
 
 
 @pytest.mark.usefixtures("jobs")
 async def test_one_that_is_no_hash_any_more_ends(stores: Stores, redis: ArqRedis) -> None:
-    claim = await stores.attempts.start(BAD, 0, "worker-1")
-    assert isinstance(claim, Claim)
+    assignment = await stores.attempts.start(BAD, 0, "worker-1")
+    assert isinstance(assignment, Assignment)
     await redis.delete(KEYS.job(BAD))
     await redis.set(KEYS.job(BAD), "somebody's own")
-    assert await stores.attempts.succeed(claim, DIGEST) is JobState.FAILED
+    assert await stores.attempts.succeed(assignment, DIGEST) is JobState.FAILED
     assert await states(redis, BAD) == {JobState.FAILED}
 
 
@@ -225,11 +225,11 @@ async def test_an_unknown_option_of_a_known_format_is_refused(
 async def test_what_a_newer_worker_added_to_a_status_is_ignored(
     stores: Stores, redis: ArqRedis
 ) -> None:
-    claim = await stores.attempts.start(GOOD, 0, "newer")
-    assert isinstance(claim, Claim)
+    assignment = await stores.attempts.start(GOOD, 0, "newer")
+    assert isinstance(assignment, Assignment)
     await redis.hset(KEYS.job(GOOD), "bytes_saved", 1)
-    await stores.attempts.release(claim)
-    assert isinstance(await stores.attempts.start(GOOD, 0, "worker-1"), Claim)
+    await stores.attempts.release(assignment)
+    assert isinstance(await stores.attempts.start(GOOD, 0, "worker-1"), Assignment)
 
 
 def test_a_job_is_of_the_lowest_format_that_knows_its_options() -> None:
@@ -286,15 +286,15 @@ async def test_one_that_waits_leaves_the_lists_of_all_its_registries(
 @pytest.mark.usefixtures("jobs")
 async def test_a_job_of_a_newer_format_whose_worker_died_is_put_back(redis: ArqRedis) -> None:
     stores = Stores(redis, KEYS, lease_seconds=0)
-    claim = await stores.attempts.start(BAD, 0, "newer")
-    assert isinstance(claim, Claim)
+    assignment = await stores.attempts.start(BAD, 0, "newer")
+    assert isinstance(assignment, Assignment)
     await redis.hset(KEYS.job(BAD), "format", FORMAT + 1)
     assert isinstance(await stores.attempts.start(BAD, 0, "older"), Wait)
     job = await stores.jobs.status(BAD)
     assert (job.state, job.attempt, job.worker) == (JobState.QUEUED, 1, None)
     assert job.waiting_for
     assert [item.outcome for item in await stores.jobs.attempts(BAD)] == [Outcome.LOST]
-    assert await stores.attempts.heartbeat(claim) is Signal.LOST
+    assert await stores.attempts.heartbeat(assignment) is Signal.LOST
     assert await states(redis, BAD) == {JobState.QUEUED}
     assert await stores.jobs.cancel(BAD) is JobState.CANCELLED
 
@@ -319,9 +319,9 @@ async def test_a_newer_worker_starts_it_at_once(
     await redis.hset(KEYS.job(BAD), "format", FORMAT + 1)
     assert isinstance(await stores.attempts.start(BAD, 0, "older"), Wait)
     monkeypatch.setattr(formats, "FORMAT", FORMAT + 1)
-    claim = await stores.attempts.start(BAD, 0, "newer")
-    assert isinstance(claim, Claim)
-    assert claim.attempt == 1
+    assignment = await stores.attempts.start(BAD, 0, "newer")
+    assert isinstance(assignment, Assignment)
+    assert assignment.attempt == 1
     assert (await stores.jobs.status(BAD)).waiting_for is None
 
 
@@ -330,4 +330,4 @@ async def test_a_job_of_the_release_before_formats_is_understood(
     stores: Stores, redis: ArqRedis
 ) -> None:
     await redis.hdel(KEYS.job(GOOD), "format")
-    assert isinstance(await stores.attempts.start(GOOD, 0, "worker-1"), Claim)
+    assert isinstance(await stores.attempts.start(GOOD, 0, "worker-1"), Assignment)

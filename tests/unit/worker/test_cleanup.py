@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import Claim, JobState, make_job
-from tests.support.claims import succeed, write_tags
+from push_queue import Assignment, JobState, make_job
+from tests.support.assignments import succeed, write_tags
 from tests.support.stores import Stores
 from worker.cleanup import NEEDED, Cleanup
 from worker.source_roots import CHANGED, open_source
@@ -36,19 +36,19 @@ async def enqueue(stores: Stores, source: Path, *job_ids: str, cleanup: bool = T
         await stores.jobs.create(job)
 
 
-async def start(stores: Stores, job_id: str) -> Claim:
-    claim = await stores.attempts.start(job_id, 0, "worker")
-    assert isinstance(claim, Claim)
-    return claim
+async def start(stores: Stores, job_id: str) -> Assignment:
+    assignment = await stores.attempts.start(job_id, 0, "worker")
+    assert isinstance(assignment, Assignment)
+    return assignment
 
 
 async def push(stores: Stores, cleanup: Cleanup, job_id: str) -> str | None:
     """All of a job but the push itself; gives what became of its source."""
-    claim = await start(stores, job_id)
-    with open_source(claim.job.source, cleanup._roots, cleanup=False) as file:
-        await write_tags(stores, claim, DIGEST)
-        outcome = await cleanup.after_push(claim, file)
-    assert await stores.attempts.succeed(claim, DIGEST, (), outcome) is JobState.SUCCEEDED
+    assignment = await start(stores, job_id)
+    with open_source(assignment.job.source, cleanup._roots, cleanup=False) as file:
+        await write_tags(stores, assignment, DIGEST)
+        outcome = await cleanup.after_push(assignment, file)
+    assert await stores.attempts.succeed(assignment, DIGEST, (), outcome) is JobState.SUCCEEDED
     assert (await stores.jobs.status(job_id)).cleanup_outcome == outcome
     return outcome
 
@@ -116,20 +116,20 @@ async def test_a_wish_outlives_the_failure_of_the_last(
     (wish,) = await redis.keys("push:unwanted:*")
     assert await redis.ttl(wish) > 0
     await stores.jobs.requeue("b")
-    claim = await stores.attempts.start("b", 1, "worker")
-    assert isinstance(claim, Claim)
+    assignment = await stores.attempts.start("b", 1, "worker")
+    assert isinstance(assignment, Assignment)
     with open_source(str(source), [source.parent], cleanup=True) as file:
-        await write_tags(stores, claim, DIGEST)
-        assert await cleanup.after_push(claim, file) == "deleted"
+        await write_tags(stores, assignment, DIGEST)
+        assert await cleanup.after_push(assignment, file) == "deleted"
 
 
 async def test_a_job_with_targets_left_keeps_its_source(
     stores: Stores, cleanup: Cleanup, source: Path
 ) -> None:
     await enqueue(stores, source, "a")
-    claim = await start(stores, "a")
+    assignment = await start(stores, "a")
     with open_source(str(source), [source.parent], cleanup=True) as file:
-        assert await cleanup.after_push(claim, file) is None
+        assert await cleanup.after_push(assignment, file) is None
     assert source.exists()
 
 
@@ -138,7 +138,7 @@ async def test_what_a_dead_worker_has_pushed_is_deleted_by_who_ends_the_job(
 ) -> None:
     await enqueue(stores, source, "a")
     await write_tags(stores, await start(stores, "a"), DIGEST)
-    assert not isinstance(await stores.attempts.start("a", 0, "another"), Claim)
+    assert not isinstance(await stores.attempts.start("a", 0, "another"), Assignment)
     await cleanup.after_end("a")
     job = await stores.jobs.status("a")
     assert (job.state, job.cleanup_outcome) == (JobState.SUCCEEDED, "deleted")
@@ -172,9 +172,9 @@ async def test_a_rebuild_before_a_retry_is_kept_by_a_job_that_pushes_nothing(
     await succeed(stores, await start(stores, "a"), DIGEST)
     os.utime(source, ns=(0, time.time_ns() + 10**9))
     await stores.jobs.requeue("a")
-    claim = await stores.attempts.start("a", 1, "worker")
-    assert isinstance(claim, Claim)
-    await succeed(stores, claim, DIGEST)
+    assignment = await stores.attempts.start("a", 1, "worker")
+    assert isinstance(assignment, Assignment)
+    await succeed(stores, assignment, DIGEST)
     await redis.hset("push:job:a", "enqueued_at", "2999-01-01T00:00:00.000Z")
     await cleanup.after_end("a")
     assert (await stores.jobs.status("a")).cleanup_outcome == CHANGED

@@ -6,13 +6,13 @@ import pytest
 from arq.connections import ArqRedis
 
 from push_queue import (
-    Claim,
+    Assignment,
     JobState,
     Keys,
     Lease,
     make_job,
 )
-from tests.support.claims import lose_in_arq
+from tests.support.assignments import lose_in_arq
 from tests.support.stores import Stores
 from tests.support.tag_registry import TagRegistry
 from worker import housekeeper as module
@@ -51,13 +51,13 @@ async def lost(
     await lose_in_arq(redis, KEYS, job_id)
     if state is JobState.QUEUED:
         return
-    claim = await stores.attempts.start(job_id, 0, "worker-1")
-    assert isinstance(claim, Claim)
+    assignment = await stores.attempts.start(job_id, 0, "worker-1")
+    assert isinstance(assignment, Assignment)
     match state:
         case JobState.RETRYING:
-            await stores.attempts.retry(claim, "refused", "registry_unavailable", 0)
+            await stores.attempts.retry(assignment, "refused", "registry_unavailable", 0)
         case JobState.FAILED:
-            await stores.attempts.fail(claim, "gone", "name_unknown")
+            await stores.attempts.fail(assignment, "gone", "name_unknown")
 
 
 async def in_queue(redis: ArqRedis) -> set[str]:

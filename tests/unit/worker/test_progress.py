@@ -7,18 +7,16 @@ from typing import cast
 
 import pytest
 
-from push_queue import Attempts, BlobStatus, Claim, RedisUnavailableError, Signal, make_job
+from push_queue import Assignment, Attempts, BlobStatus, RedisUnavailableError, Signal, make_job
 from registry_api_v2_client import BlobProgress, BlobState
 from worker import progress
 from worker.progress import ProgressReporter
 
-CLAIM = Claim(
+ASSIGNMENT = Assignment(
     make_job(id="job-1", source="/images/app.tar", targets=["localhost:15000/app:1"]),
     targets=("localhost:15000/app:1",),
-    generation=0,
     attempt=1,
     fence=1,
-    worker="worker-1",
 )
 
 
@@ -40,15 +38,15 @@ class Store:
     heartbeats: int = 0
 
     async def progress(
-        self, claim: Claim, *, blobs: Iterable[BlobStatus], **numbers: int
+        self, assignment: Assignment, *, blobs: Iterable[BlobStatus], **numbers: int
     ) -> Signal:
-        assert claim is CLAIM
+        assert assignment is ASSIGNMENT
         signal = self._answer()
         self.written.append(Written(blobs=list(blobs), **numbers))
         return signal
 
-    async def heartbeat(self, claim: Claim) -> Signal:
-        assert claim is CLAIM
+    async def heartbeat(self, assignment: Assignment) -> Signal:
+        assert assignment is ASSIGNMENT
         self.heartbeats += 1
         return self._answer()
 
@@ -66,7 +64,7 @@ def store() -> Store:
 
 @pytest.fixture
 def reporter(store: Store) -> ProgressReporter:
-    return ProgressReporter(cast(Attempts, store), CLAIM)
+    return ProgressReporter(cast(Attempts, store), ASSIGNMENT)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 
 from push_queue import (
     ArqQueue,
-    Claim,
+    Assignment,
     Database,
     JobState,
     Keys,
@@ -42,7 +42,7 @@ from registry_api_v2_client import (
     ServerError,
     TagOrder,
 )
-from tests.support.claims import succeed
+from tests.support.assignments import succeed
 from tests.support.stores import Stores
 from worker import progress, push_task
 from worker.cleanup import Cleanup
@@ -492,9 +492,9 @@ async def test_a_target_that_is_not_allowed_fails_the_job_before_anything_is_rea
 async def supersede(stores: Stores) -> None:
     """A job enqueued later writes all the tags."""
     await stores.jobs.create(make_job(id="newer", source="/a", targets=TARGETS))
-    claim = await stores.attempts.start("newer", 0, "worker-2")
-    assert isinstance(claim, Claim)
-    await succeed(stores, claim, "sha256:newer")
+    assignment = await stores.attempts.start("newer", 0, "worker-2")
+    assert isinstance(assignment, Assignment)
+    await succeed(stores, assignment, "sha256:newer")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import Claim, Database, Keys, TagWrite, TagWrites, Turn, make_job
+from push_queue import Assignment, Database, Keys, TagWrite, TagWrites, Turn, make_job
 from registry_api_v2_client import (
     DeniedError,
     ProtocolError,
@@ -13,7 +13,7 @@ from registry_api_v2_client import (
     RegistryUnavailableError,
     ServerError,
 )
-from tests.support.claims import TURN_SECONDS, succeed
+from tests.support.assignments import TURN_SECONDS, succeed
 from tests.support.stores import Stores
 from tests.support.waiting import becomes
 from worker.errors import DeferError, JobLostError
@@ -31,24 +31,24 @@ def stores(redis: Redis) -> Stores:
 
 
 @pytest.fixture
-async def claims(stores: Stores) -> tuple[Claim, Claim]:
+async def assignments(stores: Stores) -> tuple[Assignment, Assignment]:
     """Of two jobs for the tag, the older one first."""
     return await start(stores, "old"), await start(stores, "new")
 
 
-async def start(stores: Stores, job_id: str, *, ordered: bool = True) -> Claim:
+async def start(stores: Stores, job_id: str, *, ordered: bool = True) -> Assignment:
     await stores.jobs.create(make_job(id=job_id, source="/a", targets=[TAG], ordered=ordered))
     return await restart(stores, job_id)
 
 
-async def restart(stores: Stores, job_id: str) -> Claim:
-    claim = await stores.attempts.start(job_id, 0, "worker")
-    assert isinstance(claim, Claim)
-    return claim
+async def restart(stores: Stores, job_id: str) -> Assignment:
+    assignment = await stores.attempts.start(job_id, 0, "worker")
+    assert isinstance(assignment, Assignment)
+    return assignment
 
 
-def turns(stores: Stores, claim: Claim, seconds: float = TURN_SECONDS) -> RedisTagOrder:
-    return RedisTagOrder(stores.turns, claim, seconds)
+def turns(stores: Stores, assignment: Assignment, seconds: float = TURN_SECONDS) -> RedisTagOrder:
+    return RedisTagOrder(stores.turns, assignment, seconds)
 
 
 async def write_in_vain(turns: RedisTagOrder, error: BaseException) -> None:
@@ -80,9 +80,9 @@ async def watched_for(redis: Redis) -> float:
 
 
 async def test_a_turn_is_renewed_while_the_tag_is_written(
-    stores: Stores, redis: Redis, claims: tuple[Claim, Claim]
+    stores: Stores, redis: Redis, assignments: tuple[Assignment, Assignment]
 ) -> None:
-    old, _ = claims
+    old, _ = assignments
     async with turns(stores, old, seconds=0.3).turn(TAG, OLD):
         await redis.pexpire(KEYS.tag_writer(TAG), 60_000)
 
@@ -95,9 +95,9 @@ async def test_a_turn_is_renewed_while_the_tag_is_written(
 
 
 async def test_who_comes_second_waits_for_its_turn(
-    stores: Stores, claims: tuple[Claim, Claim]
+    stores: Stores, assignments: tuple[Assignment, Assignment]
 ) -> None:
-    old, new = claims
+    old, new = assignments
     async with turns(stores, old).turn(TAG, OLD):
         second = asyncio.create_task(turns(stores, new).turn(TAG, NEW).__aenter__())
         done, _ = await asyncio.wait({second}, timeout=0.2)
@@ -107,9 +107,9 @@ async def test_who_comes_second_waits_for_its_turn(
 
 
 async def test_a_failure_gives_the_turn_up_and_notes_no_result(
-    stores: Stores, redis: Redis, claims: tuple[Claim, Claim]
+    stores: Stores, redis: Redis, assignments: tuple[Assignment, Assignment]
 ) -> None:
-    old, _ = claims
+    old, _ = assignments
     with pytest.raises(RegistryUnavailableError):
         async with turns(stores, old).turn(TAG, OLD):
             raise RegistryUnavailableError("gone")
@@ -119,9 +119,9 @@ async def test_a_failure_gives_the_turn_up_and_notes_no_result(
 
 
 async def test_a_worker_that_lost_its_job_writes_no_tag(
-    stores: Stores, claims: tuple[Claim, Claim]
+    stores: Stores, assignments: tuple[Assignment, Assignment]
 ) -> None:
-    _, new = claims
+    _, new = assignments
     await restart(stores, "new")
     with pytest.raises(JobLostError):
         async with turns(stores, new).turn(TAG, NEW):
@@ -129,9 +129,9 @@ async def test_a_worker_that_lost_its_job_writes_no_tag(
 
 
 async def test_a_superseded_tag_is_left_alone(
-    stores: Stores, redis: Redis, claims: tuple[Claim, Claim]
+    stores: Stores, redis: Redis, assignments: tuple[Assignment, Assignment]
 ) -> None:
-    old, new = claims
+    old, new = assignments
     await succeed(stores, new, NEW)
     async with turns(stores, old).turn(TAG, OLD) as turn:
         assert turn is None
@@ -144,10 +144,10 @@ async def test_a_superseded_tag_is_left_alone(
 
 
 async def test_a_job_that_was_too_slow_goes_on_later(
-    stores: Stores, redis: Redis, claims: tuple[Claim, Claim]
+    stores: Stores, redis: Redis, assignments: tuple[Assignment, Assignment]
 ) -> None:
     """The other one may have written before it or after it: nothing tells."""
-    old, new = claims
+    old, new = assignments
     turn = turns(stores, new).turn(TAG, NEW)
     assert await turn.__aenter__()
     await run_out(redis)
@@ -161,10 +161,10 @@ async def test_a_job_that_was_too_slow_goes_on_later(
 
 
 async def test_nothing_is_sent_after_the_turn_by_this_process_s_own_clock(
-    stores: Stores, claims: tuple[Claim, Claim], monkeypatch: pytest.MonkeyPatch
+    stores: Stores, assignments: tuple[Assignment, Assignment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stood still since it was given the turn."""
-    old, _ = claims
+    old, _ = assignments
     loop = asyncio.get_running_loop()
     async with turns(stores, old).turn(TAG, OLD) as turn:
         assert turn
@@ -174,8 +174,10 @@ async def test_nothing_is_sent_after_the_turn_by_this_process_s_own_clock(
             pytest.fail("it writes")
 
 
-async def test_a_renewed_turn_goes_on(stores: Stores, claims: tuple[Claim, Claim]) -> None:
-    old, _ = claims
+async def test_a_renewed_turn_goes_on(
+    stores: Stores, assignments: tuple[Assignment, Assignment]
+) -> None:
+    old, _ = assignments
     async with turns(stores, old, seconds=0.2).turn(TAG, OLD) as turn:
         assert turn
         ended = asyncio.get_running_loop().time() + 0.2
@@ -193,9 +195,9 @@ async def test_a_renewed_turn_goes_on(stores: Stores, claims: tuple[Claim, Claim
 
 
 async def test_a_write_is_noted_before_it_is_sent(
-    stores: Stores, redis: Redis, claims: tuple[Claim, Claim]
+    stores: Stores, redis: Redis, assignments: tuple[Assignment, Assignment]
 ) -> None:
-    old, _ = claims
+    old, _ = assignments
     async with turns(stores, old).turn(TAG, OLD) as turn:
         assert turn
         with turn.write():
@@ -220,21 +222,21 @@ async def test_a_write_is_noted_before_it_is_sent(
 async def test_a_write_without_an_answer_stays_noted(
     stores: Stores,
     redis: Redis,
-    claims: tuple[Claim, Claim],
+    assignments: tuple[Assignment, Assignment],
     error: BaseException,
     known: bool,
 ) -> None:
-    old, _ = claims
+    old, _ = assignments
     with pytest.raises(type(error)):
         await write_in_vain(turns(stores, old), error)
     assert await unsettled(redis) == ([] if known else [OLD])
 
 
 async def test_a_write_stays_noted_though_it_was_sent_again(
-    stores: Stores, redis: Redis, claims: tuple[Claim, Claim]
+    stores: Stores, redis: Redis, assignments: tuple[Assignment, Assignment]
 ) -> None:
     """The first one may arrive yet."""
-    old, _ = claims
+    old, _ = assignments
     async with turns(stores, old).turn(TAG, OLD) as turn:
         assert turn
         with pytest.raises(RegistryError), turn.write():
@@ -246,9 +248,9 @@ async def test_a_write_stays_noted_though_it_was_sent_again(
 
 
 async def test_what_is_read_back_in_vain_is_no_write(
-    stores: Stores, redis: Redis, claims: tuple[Claim, Claim]
+    stores: Stores, redis: Redis, assignments: tuple[Assignment, Assignment]
 ) -> None:
-    old, _ = claims
+    old, _ = assignments
     turn = turns(stores, old).turn(TAG, OLD)
     held = await turn.__aenter__()
     assert held
@@ -260,10 +262,10 @@ async def test_what_is_read_back_in_vain_is_no_write(
 
 
 async def test_who_ends_late_has_the_tag_watched_from_then_on(
-    stores: Stores, redis: Redis, claims: tuple[Claim, Claim]
+    stores: Stores, redis: Redis, assignments: tuple[Assignment, Assignment]
 ) -> None:
     """Its note is long over and forgotten."""
-    old, new = claims
+    old, new = assignments
     turn = turns(stores, old).turn(TAG, OLD)
     await turn.__aenter__()
     await run_out(redis)
@@ -277,10 +279,10 @@ async def test_who_ends_late_has_the_tag_watched_from_then_on(
 
 
 async def test_who_ends_late_in_another_s_turn_has_the_tag_watched(
-    stores: Stores, redis: Redis, claims: tuple[Claim, Claim]
+    stores: Stores, redis: Redis, assignments: tuple[Assignment, Assignment]
 ) -> None:
     """An attempt of the same job wrote the same image since, but a newer one is writing it now."""
-    old, new = claims
+    old, new = assignments
     stalled = turns(stores, old).turn(TAG, OLD)
     await stalled.__aenter__()
     await run_out(redis)
@@ -292,9 +294,9 @@ async def test_who_ends_late_in_another_s_turn_has_the_tag_watched(
 
 
 async def test_the_note_is_renewed_with_the_turn(
-    stores: Stores, redis: Redis, claims: tuple[Claim, Claim]
+    stores: Stores, redis: Redis, assignments: tuple[Assignment, Assignment]
 ) -> None:
-    old, _ = claims
+    old, _ = assignments
     async with turns(stores, old, seconds=0.3).turn(TAG, OLD):
         (note,) = await redis.zrange(KEYS.writes, 0, 0)
         await redis.zadd(KEYS.writes, {note: 1})
@@ -306,9 +308,9 @@ async def test_the_note_is_renewed_with_the_turn(
 
 
 async def test_a_job_that_keeps_no_order_notes_nothing(stores: Stores, redis: Redis) -> None:
-    claim = await start(stores, "any", ordered=False)
-    async with turns(stores, claim).turn(TAG, OLD):
+    assignment = await start(stores, "any", ordered=False)
+    async with turns(stores, assignment).turn(TAG, OLD):
         assert not await redis.exists(KEYS.writes)
     with pytest.raises(RegistryUnavailableError):
-        await write_in_vain(turns(stores, claim), RegistryUnavailableError("reset"))
+        await write_in_vain(turns(stores, assignment), RegistryUnavailableError("reset"))
     assert not await redis.exists(KEYS.writes)

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import Claim, Database, Keys, TagWrite, TagWrites, Turn, UnsettledTag, make_job
+from push_queue import Assignment, Database, Keys, TagWrite, TagWrites, Turn, UnsettledTag, make_job
 from registry_api_v2_client import DeniedError, ManifestUnknownError, RegistryUnavailableError
-from tests.support.claims import TURN_SECONDS, succeed
+from tests.support.assignments import TURN_SECONDS, succeed
 from tests.support.stores import Stores
 from tests.support.tag_registry import TagRegistry
 from tests.support.waiting import becomes
@@ -47,19 +47,19 @@ async def overtaken(stores: Stores, redis: Redis) -> TagWrite:
     return write
 
 
-async def start(stores: Stores, job_id: str, tag: str = TAG) -> Claim:
+async def start(stores: Stores, job_id: str, tag: str = TAG) -> Assignment:
     await stores.jobs.create(make_job(id=job_id, source="/a", targets=[tag]))
-    claim = await stores.attempts.start(job_id, 0, "worker")
-    assert isinstance(claim, Claim)
-    return claim
+    assignment = await stores.attempts.start(job_id, 0, "worker")
+    assert isinstance(assignment, Assignment)
+    return assignment
 
 
 async def left_over(
     stores: Stores, redis: Redis, job_id: str, digest: str, tag: str = TAG
 ) -> TagWrite:
-    claim = await start(stores, job_id, tag)
-    write = TagWrite(tag, digest, claim.sequence)
-    assert await stores.turns.take(claim, write, TURN_SECONDS) is Turn.WRITE
+    assignment = await start(stores, job_id, tag)
+    write = TagWrite(tag, digest, assignment.sequence)
+    assert await stores.turns.take(assignment, write, TURN_SECONDS) is Turn.WRITE
     await redis.delete(KEYS.tag_writer(tag))
     return write
 
@@ -125,9 +125,9 @@ async def test_what_a_job_wrote_before_it_read_another_archive_is_outdated(
     stores: Stores, redis: Redis, writes: TagWrites, repair: TagRepair, registry: TagRegistry
 ) -> None:
     await left_over(stores, redis, "job", OLD)
-    claim = await stores.attempts.start("job", 0, "worker")
-    assert isinstance(claim, Claim)
-    await succeed(stores, claim, NEW)
+    assignment = await stores.attempts.start("job", 0, "worker")
+    assert isinstance(assignment, Assignment)
+    await succeed(stores, assignment, NEW)
     registry.tags[TAG] = OLD
     await repair.settle(await the_only(writes))
     assert registry.tags[TAG] == NEW
@@ -185,9 +185,9 @@ async def writes_since(stores: Stores) -> None:
 
 
 async def is_writing(stores: Stores) -> None:
-    claim = await start(stores, "third")
-    write = TagWrite(TAG, "sha256:third", claim.sequence)
-    assert await stores.turns.take(claim, write, TURN_SECONDS) is Turn.WRITE
+    assignment = await start(stores, "third")
+    write = TagWrite(TAG, "sha256:third", assignment.sequence)
+    assert await stores.turns.take(assignment, write, TURN_SECONDS) is Turn.WRITE
 
 
 @pytest.mark.parametrize("meanwhile", [writes_since, is_writing])
