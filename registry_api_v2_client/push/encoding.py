@@ -63,6 +63,7 @@ class AsIs:
     header = b""
 
     def encode(self, block: memoryview) -> tuple[bytes, int]:
+        # A copy: the connection may still hold these bytes when the buffer is filled again.
         return bytes(block), 0
 
     def add(self, checksum: int, length: int) -> None:
