@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import re
@@ -140,11 +141,20 @@ def test_a_file_that_is_not_utf_8_is_named(file: str, words: str, tmp_path: Path
     assert SECRET not in str(caught.value)
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root reads every file")
-def test_an_env_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
-    (tmp_path / ".env").touch(mode=0)
-    with pytest.raises(InvalidSettingsError, match=r"^\.env cannot be read: Permission denied"):
-        load_settings()
+def test_an_env_file_that_may_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").touch()
+
+    def refuse(path: Path, *_: object, **__: object) -> None:  # as for anybody but root
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("builtins.open", refuse)
+        with pytest.raises(
+            InvalidSettingsError, match=r"^\.env cannot be read: Permission denied$"
+        ):
+            load_settings()
 
 
 def test_a_mark_at_the_beginning_of_the_env_file_is_no_part_of_a_name(tmp_path: Path) -> None:
