@@ -173,6 +173,16 @@ async def test_a_file_that_cannot_be_used_is_done_without(
         assert await ledger.encoded(KEY) == BLOB, "what this process knows"
 
 
+async def test_what_is_another_user_s_is_not_believed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await noted(folder)
+    monkeypatch.setattr("os.geteuid", lambda: os.getuid() + 1)
+    async with DiskLedger(folder) as ledger:
+        assert await ledger.encoded(KEY) is None
+        assert "another user's" in ledger.trouble
+
+
 async def test_where_there_is_no_sqlite_it_is_done_without(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +201,9 @@ async def test_a_file_that_stays_locked_is_done_without(
             assert await ledger.encoded(KEY) == BLOB, "it can be read"
             await ledger.remember_encoded("other", BLOB)
             assert "locked" in ledger.trouble
+            await ledger.remember_encoded("a third", BLOB)
+    async with DiskLedger(folder) as ledger:
+        assert await ledger.encoded("a third") is None, "nobody waits for it again and again"
 
 
 async def test_a_locked_file_holds_up_nothing_else(
