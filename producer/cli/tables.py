@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Column, Table
 
 GAP = 2
@@ -11,12 +11,12 @@ GAP = 2
 
 
 def print_rows(
-    headings: Iterable[str], rows: Iterable[Iterable[str]], draw: Callable[[int], Table]
+    headings: Iterable[str], rows: Iterable[Iterable[str]], draw: Callable[[int], RenderableType]
 ) -> None:
-    """``draw`` makes the table for a terminal of so many columns."""
+    """``draw`` makes what a terminal of so many columns shows; it is printed uncut."""
     console = Console()
     if console.is_terminal:
-        console.print(draw(console.width))
+        console.print(draw(console.width), crop=False)
         return
     for row in (headings, *rows):
         typer.echo("\t".join(row))

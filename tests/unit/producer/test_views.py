@@ -174,11 +174,30 @@ def test_a_narrow_list_keeps_ids_and_targets(
     assert TARGET in row
 
 
-def test_a_list_on_a_terminal_cuts_nothing_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    job = a_job(targets=(f"{TARGET}-{'x' * 60}",))
-    text = table_on_a_terminal(100, job, monkeypatch)
-    assert "…" not in text
-    assert text.count("x") == 60
+@pytest.mark.parametrize("width", [20, 60])
+def test_where_a_row_has_no_room_ids_and_targets_stay_whole(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    targets = (TARGET, f"{TARGET}-{'x' * 60}")
+    job = a_job(id="i" * 40, targets=targets)
+    assert table_on_a_terminal(width, job, monkeypatch).splitlines() == [
+        f"{'i' * 40}  running",
+        *(f"  {target}" for target in targets),
+    ]
+
+
+def test_each_target_has_a_line_in_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    targets = (TARGET, f"{TARGET}.1")
+    _, *lines = table_on_a_terminal(60, a_job(targets=targets), monkeypatch).splitlines()
+    assert [line.split()[-1] for line in lines] == list(targets)
+
+
+def test_a_list_counts_the_cells_of_wide_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = a_job(source="/images/앱.tar")
+    width = 100
+    while "SOURCE" in table_on_a_terminal(width, job, monkeypatch):
+        assert "/images/앱.tar" in table_on_a_terminal(width, job, monkeypatch)
+        width -= 1
 
 
 def test_a_retrying_job_that_waits_says_what_for() -> None:
