@@ -1,16 +1,20 @@
 """Bars on a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
-from rich.markup import escape
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
+    TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
@@ -22,10 +26,22 @@ from producer.cli.wording import STATE_COLORS, headline
 from push_queue.models import BlobStatus, JobState, JobStatus
 
 DIGEST_WIDTH = len("sha256:") + 12
+STATE_WIDTH = max(map(len, JobState))
 NOTE_WIDTH = len("uploaded")
+ID_WIDTH = 26
+LEAST_NAME = STATE_WIDTH + 1 + ID_WIDTH
+"""Cells that a job's name has on any terminal, so that ids are whole."""
+ROOMY = 80
+"""Columns of a terminal from which on there are bars, bytes and speed; else per cent do."""
+BESIDE_NAME, BESIDE_SHORT_NAME = 53, 20
+"""Cells for everything else on a roomy terminal, with a short bar, and on another one."""
 TROUBLE = (JobState.RETRYING, JobState.FAILED)
-ROOMY = 120
-"""Columns of a terminal from which on a job's bar says where it goes."""
+RANKS = {JobState.RUNNING: 0, JobState.RETRYING: 1, JobState.QUEUED: 2}
+"""Which jobs to show where a terminal has not lines for all; those that ended come last."""
+LAST = len(RANKS)
+
+Name = Callable[[int], Text]
+"""What a row is about, in so many cells, if it can be."""
 
 
 class BarView:
@@ -33,21 +49,12 @@ class BarView:
 
     def __init__(self, console: Console, *, per_blob: bool) -> None:
         self.wants_blobs = per_blob
-        self._bars: dict[str, TaskID] = {}
-        self._troubles: dict[str, str] = {}
-        self._progress = Progress(
-            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
-            BarColumn(bar_width=None, table_column=Column(ratio=1)),
-            DownloadColumn(table_column=Column(no_wrap=True)),
-            TransferSpeedColumn(table_column=Column(no_wrap=True)),
-            TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[note]}", table_column=Column(min_width=NOTE_WIDTH)),
-            console=console,
-            expand=True,
-        )
+        self._rows: dict[str, TaskID] = {}
+        self._told: dict[str, str] = {}
+        self._bars = _Bars(console)
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._bars.start()
         return self
 
     def __exit__(
@@ -56,28 +63,108 @@ class BarView:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        self._bars.stop()
 
     def show(self, job: JobStatus, blobs: Sequence[BlobStatus]) -> None:
-        trouble = headline(job) if job.state in TROUBLE or job.waiting_for else ""
-        if trouble and self._troubles.get(job.id) != trouble:
-            self._progress.console.print(Text(f"{job.id} {trouble}"))
-        self._troubles[job.id] = trouble
-        name = f"[{STATE_COLORS[job.state]}]{job.state:<9}[/] {job.id}{self._where(job)}"
-        self._set(job.id, name, job.bytes_done, job.bytes_total, "")
+        self._tell(job)
+        name = partial(_name_of_job, job)
+        rank = RANKS.get(job.state, LAST)
+        note = "waits" if job.waiting_for else ""
+        self._set(job.id, name, rank, job.bytes_done, job.bytes_total, note)
         for blob in blobs:
-            self._set(blob.digest, blob.digest[:DIGEST_WIDTH], blob.done, blob.size, blob.how)
+            name = partial(_name_of_blob, blob)
+            self._set(blob.digest, name, LAST if blob.how else 0, blob.done, blob.size, blob.how)
 
-    def _where(self, job: JobStatus) -> str:
-        """The targets, where there is room for them beside the bars."""
-        if self._progress.console.width < ROOMY:
-            return ""
-        first, *others = job.targets
-        return escape(f" {first}" + (f" +{len(others)}" if others else ""))
+    def _tell(self, job: JobStatus) -> None:
+        """What a bar cannot say: once, and of jobs that wait for the same thing only of one."""
+        if job.state.final:
+            self._told = {what: whose for what, whose in self._told.items() if whose != job.id}
+        line = f"{job.id} {headline(job)}"
+        if not (job.waiting_for or job.state in TROUBLE or _is_put_off(job)):
+            return
+        what = job.waiting_for or line
+        if what not in self._told:
+            self._told[what] = job.id
+            self._bars.console.print(Text(line))
 
-    def _set(self, key: str, name: str, done: int, total: int, note: str) -> None:
-        if key not in self._bars:
-            self._bars[key] = self._progress.add_task(name, total=None, note="")
-        self._progress.update(
-            self._bars[key], description=name, completed=done, total=total or None, note=note
+    def _set(self, key: str, name: Name, rank: int, done: int, total: int, note: str) -> None:
+        if key not in self._rows:
+            self._rows[key] = self._bars.add_task("", total=None, name=name, rank=rank, note=note)
+        self._bars.update(
+            self._rows[key], completed=done, total=total or None, name=name, rank=rank, note=note
         )
+
+
+def _is_put_off(job: JobStatus) -> bool:
+    return job.state is JobState.QUEUED and job.next_attempt_at is not None
+
+
+class _Bars(Progress):
+    """As many rows as the terminal has lines for, in as many columns as it has room for."""
+
+    def __init__(self, console: Console) -> None:
+        self._terminal = console
+        name = _NameColumn(console)
+        left = TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True))
+        note = TextColumn("{task.fields[note]}", table_column=Column(min_width=NOTE_WIDTH))
+        self._narrow = (name, TaskProgressColumn(table_column=Column(no_wrap=True)), left, note)
+        self._wide = (
+            name,
+            BarColumn(bar_width=None, table_column=Column(ratio=1)),
+            DownloadColumn(table_column=Column(no_wrap=True)),
+            TransferSpeedColumn(table_column=Column(no_wrap=True)),
+            left,
+            note,
+        )
+        super().__init__(*self._wide, console=console, expand=True)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        roomy = self._terminal.width >= ROOMY
+        self.columns = self._wide if roomy else self._narrow
+        self.expand = roomy
+        tasks = self.tasks
+        shown = self._fitting(tasks)
+        yield self.make_tasks_table(shown)
+        if hidden := len(tasks) - len(shown):
+            yield Text(f"… and {hidden} more")
+
+    def _fitting(self, tasks: Sequence[Task]) -> list[Task]:
+        left = self._terminal.height - 2
+        shown = set()
+        for task in sorted(tasks, key=lambda task: int(task.fields["rank"])):
+            left -= len(_name(task, self._terminal).plain.split("\n"))
+            if left < 0:
+                break
+            shown.add(task.id)
+        return [task for task in tasks if task.id in shown]
+
+
+class _NameColumn(ProgressColumn):
+    def __init__(self, console: Console) -> None:
+        super().__init__(Column(no_wrap=True))
+        self._console = console
+
+    def render(self, task: Task) -> Text:
+        return _name(task, self._console)
+
+
+def _name(task: Task, console: Console) -> Text:
+    beside = BESIDE_NAME if console.width >= ROOMY else BESIDE_SHORT_NAME
+    name: Name = task.fields["name"]
+    return name(max(LEAST_NAME, console.width - beside))
+
+
+def _name_of_blob(blob: BlobStatus, _: int) -> Text:
+    return Text(blob.digest[:DIGEST_WIDTH])
+
+
+def _name_of_job(job: JobStatus, width: int) -> Text:
+    """State, id and the first target, beside the id or below it; of a long target the end."""
+    first, *others = job.targets
+    target = first + (f" +{len(others)}" if others else "")
+    name = Text.assemble((f"{job.state:<{STATE_WIDTH}}", STATE_COLORS[job.state]), f" {job.id}")
+    name.truncate(width, overflow="ellipsis")
+    if cell_len(name.plain) + 1 + cell_len(target) <= width:
+        return name.append(f" {target}")
+    room = width - 2
+    return name.append(f"\n  {target if len(target) <= room else '…' + target[1 - room :]}")

@@ -83,24 +83,91 @@ def test_without_a_terminal_lines_are_plain(capsys: pytest.CaptureFixture[str]) 
     assert isinstance(choose_view(json=True, single=True), JsonView)
 
 
+BLOBS = (
+    BlobStatus(digest="sha256:" + "a" * 64, size=600, done=600, how="uploaded"),
+    BlobStatus(digest="sha256:" + "b" * 64, size=400, done=100),
+)
+
+
+SHOW_CURSOR = "\x1b[?25h"
+
+
+class Screen:
+    """What a terminal was sent."""
+
+    def __init__(self, width: int, height: int = 24) -> None:
+        self._sent = io.StringIO()
+        self.console = Console(
+            file=self._sent, force_terminal=True, width=width, height=height, color_system=None
+        )
+
+    @property
+    def text(self) -> str:
+        return self._sent.getvalue().removesuffix(SHOW_CURSOR)
+
+    def last_frame(self, height: int) -> list[str]:
+        return self.text.splitlines()[-height:]
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_bars_show_the_job_and_each_blob(width: int) -> None:
-    screen = io.StringIO()
-    console = Console(file=screen, force_terminal=True, width=width, color_system=None)
-    blobs = (
-        BlobStatus(digest="sha256:" + "a" * 64, size=600, done=600, how="uploaded"),
-        BlobStatus(digest="sha256:" + "b" * 64, size=400, done=100),
-    )
-    with BarView(console, per_blob=True) as view:
+    screen = Screen(width)
+    with BarView(screen.console, per_blob=True) as view:
         view.show(a_job(JobState.RETRYING, error="refused", error_kind="tls"), ())
-        view.show(with_progress(700), blobs)
-    assert "job-1 retrying: refused (tls)" in screen.getvalue()
-    last = screen.getvalue().rsplit("running", 1)[1].splitlines()
-    assert "job-1" in last[0]
-    assert "0.7/1.0 kB" in last[0]
-    assert last[1].startswith("sha256:aaaaaaaaaaaa")
-    assert last[1].rstrip().endswith("uploaded")
-    assert "100/400 bytes" in last[2]
+        view.show(with_progress(700), BLOBS)
+    assert "job-1 retrying: refused (tls)" in screen.text
+    *job, done, going = screen.text.rsplit("running", 1)[1].splitlines()
+    assert "job-1" in job[0]
+    assert "0.7/1.0 kB" in job[0]
+    assert TARGET in "".join(job)
+    assert done.startswith("sha256:aaaaaaaaaaaa")
+    assert done.rstrip().endswith("uploaded")
+    assert "100/400 bytes" in going
+
+
+def test_a_narrow_terminal_has_id_and_target_and_per_cent() -> None:
+    screen = Screen(60)
+    long = {"id": "i" * 26, "targets": (f"{TARGET}-{'x' * 60}",)}
+    with BarView(screen.console, per_blob=True) as view:
+        view.show(with_progress(700).model_copy(update=long), BLOBS)
+    name, target, done, going = screen.last_frame(4)
+    assert name.split()[1:3] == ["i" * 26, "70%"]
+    assert target.strip().startswith("…")
+    assert target.strip().endswith("x" * 30)
+    assert done.split()[1] == "100%"
+    assert going.split()[1] == "25%"
+
+
+def jobs(count: int, state: JobState, **fields: object) -> list[JobStatus]:
+    return [a_job(state, id=f"{state}-{number}", **fields) for number in range(count)]
+
+
+def test_more_jobs_than_lines_show_those_that_run_first() -> None:
+    screen = Screen(120, height=10)
+    with BarView(screen.console, per_blob=False) as view:
+        for job in (*jobs(30, JobState.QUEUED), *jobs(3, JobState.RUNNING)):
+            view.show(job, ())
+    *rows, more = screen.last_frame(9)
+    assert sum("running-" in row for row in rows) == 3
+    assert sum("queued-" in row for row in rows) == 5
+    assert more == "… and 25 more"
+
+
+def test_what_jobs_wait_for_is_said_once() -> None:
+    screen = Screen(120)
+    with BarView(screen.console, per_blob=False) as view:
+        for _ in range(2):
+            for job in jobs(3, JobState.QUEUED, waiting_for="localhost:15000 is away"):
+                view.show(job, ())
+                view.show(a_job(JobState.RUNNING, id=job.id), ())
+    assert screen.text.count("localhost:15000 is away") == 1
+
+
+def test_a_job_that_is_put_off_says_until_when() -> None:
+    screen = Screen(60)
+    with BarView(screen.console, per_blob=False) as view:
+        view.show(a_job(JobState.QUEUED, next_attempt_at=NOW), ())
+    assert "job-1 queued until 2026-01-31 09:30:00 UTC" in screen.text
 
 
 def test_a_job_in_full(capsys: pytest.CaptureFixture[str]) -> None:
