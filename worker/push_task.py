@@ -1,46 +1,18 @@
-"""The task that arq runs: one attempt of a push job."""
+"""The task that arq runs for a push job."""
 
-import asyncio
 import logging
-import random
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from arq import Retry
 from arq.worker import RetryJob
 
-from push_queue import Assignment, JobState, RedisUnavailableError, Signal, UnknownJobError, Wait
-from registry_api_v2_client import (
-    CompressionPolicy,
-    NoSlotError,
-    OnProgress,
-    OpenUploads,
-    Platform,
-    PushedImage,
-    RegistryError,
-    SourceFile,
-    is_outage,
-    parse_reference,
-)
+from push_queue import RedisUnavailableError, UnknownJobError, Wait
 
-from .errors import DeferError, JobLostError
-from .progress import ProgressReporter
+from .attempt import START_AGAIN_SECONDS, JobAttempt
+from .errors import JobLostError
 from .runtime import Runtime
-from .same_source import check_same_source
-from .source_roots import open_source
-from .tag_order import RedisTagOrder
-from .targets import check_targets
 
 logger = logging.getLogger(__name__)
-
-_START_AGAIN_SECONDS = 5.0
-"""Before a job is started again whose attempt could not be brought to an end."""
-_SETTLE_AGAIN_SECONDS = 1.0
-"""Before an outcome is sent again that Redis did not take: it may be full for a while."""
-_NEXT_SLOT_SECONDS = (1.0, 3.0)
-"""Least and most before a slot is asked for again; a registry's pause holds the job for longer."""
-_NEXT_TARGETS_SECONDS = 1.0
-"""Before the targets are tried that were left out of an attempt."""
 
 
 async def push_image(ctx: dict[str, Any], job_id: str, generation: int) -> None:
@@ -61,12 +33,12 @@ async def push_image(ctx: dict[str, Any], job_id: str, generation: int) -> None:
         raise RetryJob from None
     except RedisUnavailableError as error:
         logger.warning("job %s: %s", job_id, error)
-        delay = _START_AGAIN_SECONDS
+        delay = START_AGAIN_SECONDS
     except Exception:
         # arq would drop the job and leave it `running` for ever; so it runs again, and the number
         # of its attempts bounds how often.
         logger.exception("job %s: unexpected error", job_id)
-        delay = _START_AGAIN_SECONDS
+        delay = START_AGAIN_SECONDS
     if delay is not None:
         ctx["lease"].put_off(delay)
         raise Retry
@@ -82,7 +54,7 @@ async def _run(runtime: Runtime, job_id: str, generation: int, place: int) -> fl
         return assignment.seconds
     runtime.presence.running += 1
     try:
-        return await _Attempt(runtime, assignment).run()
+        return await JobAttempt(runtime, assignment).run()
     finally:
         runtime.presence.running -= 1
 
@@ -92,173 +64,3 @@ async def _is_over(runtime: Runtime, job_id: str) -> bool:
         return (await runtime.jobs.status(job_id)).state.final
     except (UnknownJobError, RedisUnavailableError):
         return False
-
-
-class _Attempt:
-    """One attempt, from its start to its outcome."""
-
-    def __init__(self, runtime: Runtime, assignment: Assignment) -> None:
-        self._runtime = runtime
-        self._attempts = runtime.attempts
-        self._assignment = assignment
-        self._job = assignment.job
-        self._progress = ProgressReporter(runtime.attempts, assignment)
-        # Left at the registry when the job is to run again: the next attempt goes on from there.
-        self._uploads = OpenUploads()
-        self._source: SourceFile | None = None
-
-    async def run(self) -> float | None:
-        """Push, and settle the job; give the seconds until the next attempt, if there is one.
-
-        Raises:
-            JobLostError: the job runs elsewhere by now.
-        """
-        push = asyncio.create_task(self._push(self._progress.update))
-        watch = asyncio.create_task(self._progress.watch())
-        try:
-            await asyncio.wait({push, watch}, return_when=asyncio.FIRST_COMPLETED)
-            if not push.done():
-                await self._stop(push, watch.result())
-                return None
-            return await self._settle(push)
-        except asyncio.CancelledError:
-            await _end(push)
-            await self._attempts.release(self._assignment)
-            logger.info("job %s: handed back", self._job.id)
-            raise
-        finally:
-            await _end(push, watch)
-            if self._source:
-                self._source.close()
-
-    async def _push(self, on_progress: OnProgress) -> PushedImage:
-        settings = self._runtime.settings
-        check_targets(map(parse_reference, self._job.targets), settings.targets)
-        self._source = await asyncio.to_thread(
-            open_source, self._job.source, settings.source_roots, cleanup=self._job.cleanup
-        )
-        await check_same_source(self._runtime.sources, self._assignment, self._source)
-        return await self._runtime.client.push(
-            self._source,
-            [parse_reference(target) for target in self._assignment.targets],
-            image=self._job.image,
-            platform=Platform.parse(self._job.platform) if self._job.platform else None,
-            compression=CompressionPolicy(self._job.compression),
-            image_uploads=settings.job_uploads,
-            on_progress=on_progress,
-            uploads=self._uploads,
-            tag_order=RedisTagOrder(
-                self._runtime.tag_turns, self._assignment, settings.lease_seconds
-            ),
-        )
-
-    async def _stop(self, push: asyncio.Task[PushedImage], signal: Signal) -> None:
-        await _end(push)
-        logger.info("job %s: stopped: %s", self._job.id, signal)
-        if signal is Signal.LOST:
-            raise JobLostError
-        await self._uploads.abandon()
-        await self._written(lambda: self._attempts.mark_cancelled(self._assignment))
-
-    async def _settle(self, push: asyncio.Task[PushedImage]) -> float | None:
-        try:
-            pushed = push.result()
-        except DeferError as reason:
-            return await self._defer(str(reason), reason.delay)
-        except NoSlotError as error:
-            return await self._defer(str(error), random.uniform(*_NEXT_SLOT_SECONDS))
-        except RegistryError as error:
-            return await self._fail_or_go_on(error)
-        except RedisUnavailableError as error:
-            return await self._defer(str(error), _START_AGAIN_SECONDS)
-        except JobLostError:
-            raise
-        except Exception:  # the outermost frame of the push: whatever it is, the job must say so
-            logger.exception("job %s: unexpected error", self._job.id)
-            await self._uploads.abandon()
-            await self._fail("internal error; see the worker's log", "internal")
-            return None
-        await self._progress.flush()
-        cleanup_outcome = await self._clean_up()
-        state = await self._written(
-            lambda: self._attempts.succeed(
-                self._assignment, pushed.digest, pushed.notes, cleanup_outcome
-            )
-        )
-        targets = ", ".join(self._assignment.targets)
-        logger.info("job %s: %s: %s to %s", self._job.id, state, pushed.digest, targets)
-        for note in pushed.notes:
-            logger.warning("job %s: %s", self._job.id, note)
-        if state is JobState.QUEUED:
-            return _NEXT_TARGETS_SECONDS
-        return None
-
-    async def _fail_or_go_on(self, error: RegistryError) -> float | None:
-        assignment = self._assignment
-        if is_outage(error):
-            await self._runtime.limits.leave_alone(error)
-            # At once: it waits where the jobs of that registry do.
-            return await self._defer(str(error), 0.0, error.kind)
-        delay = self._runtime.retry_policy(self._job.max_attempts).delay(assignment.attempt, error)
-        if delay is None:
-            logger.error("job %s: failed: %s", self._job.id, error)
-            await self._uploads.abandon()
-            state = await self._fail(str(error), error.kind, answered=error.registry or "")
-            return None if state.final else _NEXT_TARGETS_SECONDS
-        logger.warning("job %s: attempt %s: %s", self._job.id, assignment.attempt, error)
-        state = await self._written(
-            lambda: self._attempts.retry(
-                assignment, str(error), error.kind, delay, answered=error.registry or ""
-            )
-        )
-        return None if state.final else delay
-
-    async def _defer(self, reason: str, delay: float, error_kind: str = "") -> float | None:
-        logger.info("job %s: put off for %.1f s: %s", self._job.id, delay, reason)
-        state = await self._written(
-            lambda: self._attempts.defer(self._assignment, reason, delay, error_kind=error_kind)
-        )
-        if state is JobState.FAILED:
-            logger.error("job %s: given up: %s", self._job.id, reason)
-            await self._uploads.abandon()
-        return None if state.final else delay
-
-    async def _fail(self, error: str, error_kind: str, *, answered: str = "") -> JobState:
-        return await self._written(
-            lambda: self._attempts.fail(self._assignment, error, error_kind, answered=answered)
-        )
-
-    async def _written(self, settle: Callable[[], Awaitable[JobState | None]]) -> JobState:
-        """Write the outcome down, however long Redis does not take it; a push may depend on it.
-
-        Returns the state that the job is in now: final if it was cancelled meanwhile.
-
-        Raises:
-            JobLostError: the job runs elsewhere by now.
-        """
-        while True:
-            try:
-                state = await settle()
-            except RedisUnavailableError as error:
-                logger.warning("job %s: the outcome is not written yet: %s", self._job.id, error)
-                await asyncio.sleep(_SETTLE_AGAIN_SECONDS)
-            else:
-                if state is None:
-                    raise JobLostError
-                return state
-
-    async def _clean_up(self) -> str | None:
-        """Before the job is settled: whoever runs it after a crash finds it pushed, and ends it."""
-        if not self._source:
-            return None
-        outcome = await self._runtime.cleanup.after_push(self._assignment, self._source)
-        if outcome:
-            logger.info("job %s: %s: %s", self._job.id, self._source.path, outcome)
-        return outcome
-
-
-async def _end(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel what still runs, and wait until it has cleaned up."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)

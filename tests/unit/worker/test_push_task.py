@@ -44,7 +44,7 @@ from registry_api_v2_client import (
 )
 from tests.support.assignments import succeed
 from tests.support.stores import Stores
-from worker import progress, push_task
+from worker import attempt, progress
 from worker.cleanup import Cleanup
 from worker.errors import DeferError
 from worker.fleet_limits import FleetLimits
@@ -139,7 +139,7 @@ class Refusals:
 
 @pytest.fixture
 def refusals(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Refusals:
-    monkeypatch.setattr(push_task, "_SETTLE_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(attempt, "_SETTLE_AGAIN_SECONDS", 0.0)
     refusals = Refusals()
     settle = stores.attempts._settle
 
