@@ -99,8 +99,9 @@ def here(
     monkeypatch.setenv("PUSH_QUEUE_NAMESPACE", namespace)
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        code = app.run([str(argument) for argument in arguments])
-        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
+        argv = [str(argument) for argument in arguments]
+        code = app.run(argv)
+        return subprocess.CompletedProcess(argv, code, *capsys.readouterr())
 
     return run
 
@@ -451,10 +452,11 @@ def test_waiting_without_a_worker_warns(
         argv, cwd=folder, env={**environment, **configured},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
-        assert process.stderr is not None
+        errors = process.stderr
+        assert errors
         try:
-            assert "warning: no worker is running" in process.stderr.readline()
-            assert "queued" in process.stderr.readline()
+            assert "warning: no worker is running" in errors.readline()
+            assert "queued" in errors.readline()
         finally:
             process.kill()
 
@@ -475,9 +477,10 @@ def test_interrupted_it_tells_what_goes_on(
         argv, cwd=folder, env={**environment, **configured},
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
-        assert process.stderr is not None
+        errors = process.stderr
+        assert errors
         try:
-            _until(lambda: "queued" in process.stderr.readline())
+            _until(lambda: "queued" in errors.readline())
             process.send_signal(signal.SIGINT)
             _, output = process.communicate(timeout=30)
         finally:
@@ -686,13 +689,14 @@ def test_a_second_ctrl_c_cancels_what_the_first_left(
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stderr is not None
+        errors = process.stderr
+        assert errors
         try:
-            _until(lambda: "queued" in process.stderr.readline())
+            _until(lambda: "queued" in errors.readline())
             process.send_signal(signal.SIGINT)
-            _until(lambda: "press Ctrl-C again" in process.stderr.readline())
+            _until(lambda: "press Ctrl-C again" in errors.readline())
             process.send_signal(signal.SIGINT)
-            rest = process.stderr.read()
+            rest = errors.read()
             process.wait(timeout=30)
         finally:
             process.kill()
