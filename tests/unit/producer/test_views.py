@@ -11,7 +11,7 @@ from producer.cli.job_table import print_table
 from producer.cli.output import print_job
 from producer.cli.views import JsonView, PlainView, choose_view
 from producer.cli.wording import headline
-from push_queue import Attempt, BlobStatus, JobState, JobStatus, TargetResult
+from push_queue import Attempt, BlobStatus, JobState, JobStatus, Outcome, TargetResult
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 DIGEST = "sha256:" + "d" * 64
@@ -186,7 +186,7 @@ def test_a_job_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     )
     attempt = Attempt(
         number=1, worker="host:7", started_at=NOW, finished_at=NOW + timedelta(seconds=2),
-        outcome="failed", error="refused", error_kind="registry_unavailable",
+        outcome=Outcome.FAILED, error="refused", error_kind="registry_unavailable",
     )  # fmt: skip
     print_job(job, [BlobStatus(digest=DIGEST, size=9, done=3)], [attempt, attempt])
     assert capsys.readouterr().out.splitlines() == [
