@@ -126,7 +126,7 @@ class _Bars(Progress):
         self.expand = roomy
         tasks = self.tasks
         shown = self._fitting(tasks)
-        # The terminal echoes Ctrl-C behind the last row, and moves all rows up where it has no room.
+        # The terminal echoes Ctrl-C behind the last row; without room there, all rows would move.
         yield Constrain(self.make_tasks_table(shown), self._terminal.width - ECHO_WIDTH)
         if hidden := len(tasks) - len(shown):
             yield Text(f"… and {hidden} more")

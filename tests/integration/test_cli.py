@@ -614,6 +614,20 @@ def test_a_path_of_the_workers_is_enqueued_unseen(here: Cli) -> None:
     assert "/only/there.tar" in here("list").stdout
 
 
+def test_what_an_encoding_lacks_is_escaped(cli: Cli) -> None:
+    cli("enqueue", "/빌드/앱.tar", "--to", TARGET, "--remote-path", "--id", "one")
+    for command in (("list",), ("status", "one"), ("status", "one", "--json")):
+        result = cli(*command, PYTHONIOENCODING="latin-1")
+        assert (result.returncode, result.stderr) == (0, "")
+        assert r"/\ube4c\ub4dc/\uc571.tar" in result.stdout
+
+
+def test_what_is_typed_and_no_text_is_bad_input(cli: Cli) -> None:
+    result = cli("status", "\udcff")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "is not UTF-8" in error_of(result)
+
+
 def test_bad_input_ends_a_process_in_the_same_way(cli: Cli) -> None:
     result = cli("status", "no-such-job")
     assert (result.returncode, result.stdout) == (2, "")
