@@ -61,6 +61,8 @@ def parse_reference(text: str) -> Reference:
     if "://" in text:
         raise InvalidReferenceError(_url_advice(text))
     name, at, digest = text.partition("@")
+    if "/" in digest:
+        raise InvalidReferenceError(f"a reference holds no login; write {digest!r}")
     if at and not _DIGEST.fullmatch(digest):
         raise InvalidReferenceError(f"{text!r}: {digest!r} is not a sha256:… digest")
     name, tag = _split_tag(name)

@@ -46,6 +46,12 @@ def test_reads_every_part(text: str, expected: Reference) -> None:
     assert parse_reference(text) == expected
 
 
+def test_a_login_in_a_reference_is_not_repeated() -> None:
+    with pytest.raises(InvalidReferenceError, match="no login; write 'host:1/app:1'") as refusal:
+        parse_reference("user:s3cret@host:1/app:1")
+    assert "s3cret" not in str(refusal.value)
+
+
 @pytest.mark.parametrize(
     "text",
     [
