@@ -1,10 +1,10 @@
-"""The worker's log, on standard error: lines for people or JSON for machines."""
+"""The log of a process that stays, on standard error: lines for people or JSON for machines."""
 
 import json
 import logging
 from datetime import UTC, datetime
 
-from push_queue import Settings
+from push_queue.settings import Settings
 
 
 class JsonFormatter(logging.Formatter):
