@@ -19,7 +19,9 @@ from push_queue import (
     Database,
     InvalidJobError,
     JobConflictError,
+    JobFilter,
     Jobs,
+    JobsPage,
     JobState,
     JobStatus,
     Keys,
@@ -33,6 +35,8 @@ from push_queue import (
     connect,
     load_settings,
 )
+from push_queue.job_events import JobEvents, PlacedEvent, Position
+from push_queue.patience import RIDE_OUT_SECONDS
 
 POLL_SECONDS = 2.0
 """How often a watched job is read though no message came: messages may be lost."""
@@ -67,21 +71,27 @@ class PushQueue:
     def __init__(self, redis: ArqRedis, settings: Settings) -> None:
         database = Database(redis, Keys(settings.namespace), settings.keep_finished_seconds)
         self._settings = settings
+        self._database = database
         self._jobs = Jobs(database)
         self._arq_queue = ArqQueue(database)
+        self._events = JobEvents(database)
         self._workers = WorkerRoster(database)
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, settings: Settings | None = None) -> AsyncIterator[Self]:
+    async def connect(
+        cls, settings: Settings | None = None, *, ride_out: float = RIDE_OUT_SECONDS
+    ) -> AsyncIterator[Self]:
         """Connect to Redis; the settings come from the environment unless given.
+
+        Commands wait ``ride_out`` seconds for a Redis that is away later.
 
         Raises:
             InvalidSettingsError: naming the variable.
             RedisUnavailableError: within three seconds.
         """
         settings = settings or load_settings()
-        async with await connect(settings) as redis:
+        async with await connect(settings, ride_out) as redis:
             yield cls(redis, settings)
 
     async def enqueue(
@@ -239,6 +249,16 @@ class PushQueue:
         """A page of jobs, the last enqueued first."""
         return tuple(await self._jobs.statuses(state, limit=limit, offset=offset))
 
+    async def find(
+        self, wanted: JobFilter, *, before: int | None = None, limit: int = 50
+    ) -> JobsPage:
+        """Jobs that fit, the last enqueued first; ``before`` is ``next`` of the page before.
+
+        A page may have fewer jobs than ``limit``, even none: go on until ``next`` is None. Jobs
+        that are enqueued meanwhile move no page.
+        """
+        return await self._jobs.find(wanted, before=before, limit=limit)
+
     async def cancel(self, job_id: str) -> JobState:
         """Cancel a waiting job at once, and have a running one stopped by its worker.
 
@@ -253,6 +273,27 @@ class PushQueue:
     async def workers(self) -> tuple[WorkerInfo, ...]:
         """The workers that are alive."""
         return tuple(await self._workers.alive())
+
+    async def first_event(self) -> Position:
+        """Where the oldest change of state stands that is still known."""
+        return await self._events.first()
+
+    async def last_event(self) -> Position:
+        """Where the latest change of state stands."""
+        return await self._events.last()
+
+    async def events(
+        self, after: Position, *, limit: int = 500, wait: float = 0
+    ) -> tuple[tuple[PlacedEvent, ...], Position]:
+        """The next changes of state of any job, oldest first, and where to go on.
+
+        Where there are none yet it waits for one for ``wait`` seconds.
+        """
+        return await self._events.after(after, limit=limit, wait=wait)
+
+    async def ping(self) -> None:
+        """Ask Redis whether it is there."""
+        await self._database.ping()
 
     async def _enqueued_before(self, job: PushJob, status: JobStatus) -> JobStatus:
         _check_same(status.job, job)

@@ -21,6 +21,7 @@ from push_queue.errors import (
 )
 from push_queue.event_loop import new_event_loop
 from push_queue.ids import new_job_id
+from push_queue.job_filter import JobFilter
 from push_queue.job_records import JobRecords
 from push_queue.job_sources import JobSources
 from push_queue.jobs import Jobs
@@ -32,11 +33,13 @@ from push_queue.models import (
     Attempt,
     BlobStatus,
     Compression,
+    JobsPage,
     JobState,
     JobStatus,
     Outcome,
     Priority,
     PushJob,
+    PushRequest,
     Signal,
     TargetResult,
     Turn,
@@ -66,17 +69,20 @@ __all__ = [
     "InvalidJobError",
     "InvalidSettingsError",
     "JobConflictError",
+    "JobFilter",
     "JobRecords",
     "JobSources",
     "JobState",
     "JobStatus",
     "Jobs",
+    "JobsPage",
     "Keys",
     "Lease",
     "Outcome",
     "Patience",
     "Priority",
     "PushJob",
+    "PushRequest",
     "QueueError",
     "RedisDeniedError",
     "RedisRefusedError",

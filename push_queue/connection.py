@@ -68,11 +68,11 @@ def arq_options() -> dict[str, Any]:
     }
 
 
-async def connect(settings: Settings) -> ArqRedis:
+async def connect(settings: Settings, ride_out: float = RIDE_OUT_SECONDS) -> ArqRedis:
     """Connect, or fail within :data:`CONNECT_SECONDS`.
 
-    Later commands wait for a Redis that is away for ``RIDE_OUT_SECONDS``, or as
-    ``set_retry`` says.
+    Later commands wait for a Redis that is away for ``ride_out`` seconds, or as ``set_retry``
+    says.
 
     Raises:
         RedisUnavailableError: nobody answers there.
@@ -91,9 +91,7 @@ async def connect(settings: Settings) -> ArqRedis:
     except BaseException:
         await redis.aclose()
         raise
-    redis.set_retry(
-        Patience(RIDE_OUT_SECONDS, read_only_seconds=RIDE_OUT_SECONDS if address.sentinels else 0)
-    )
+    redis.set_retry(Patience(ride_out, read_only_seconds=ride_out if address.sentinels else 0))
     return redis
 
 

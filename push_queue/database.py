@@ -34,6 +34,10 @@ class Database:
         """The boundary at which redis-py's exceptions become ours."""
         return redis_errors(self._address)
 
+    async def ping(self) -> None:
+        """Ask Redis whether it is there."""
+        await self.ask(self.redis.ping())
+
     async def ask(self, reply: Any) -> Any:
         """The reply to a command of ``redis``."""
         # redis-py types its commands for its synchronous client as well, hence Any.

@@ -13,8 +13,13 @@ from push_queue.database import Arguments, Database
 from push_queue.errors import JobConflictError, UnknownJobError, UnreadableJobError
 from push_queue.job_changes import JobChanges
 from push_queue.job_fields import decode, flat, is_newer, pairs, parse_status, parse_whatever
+from push_queue.job_filter import JobFilter
 from push_queue.job_records import JobRecords
-from push_queue.models import Attempt, BlobStatus, JobState, JobStatus, PushJob
+from push_queue.models import Attempt, BlobStatus, JobsPage, JobState, JobStatus, PushJob
+
+LOOKED_AT = 1000
+"""Most jobs that one page looks at."""
+READ_AT_ONCE = 100
 
 
 class Jobs:
@@ -101,6 +106,36 @@ class Jobs:
         hashes = zip(ids, await self._records.read(ids), strict=True)
         # An expired job is in the indexes until they are trimmed.
         return [parse_whatever(job_id, fields) for job_id, fields in hashes if fields]
+
+    async def find(
+        self, wanted: JobFilter, *, before: int | None = None, limit: int = 50
+    ) -> JobsPage:
+        """Jobs that fit, the last enqueued first; ``before`` is where the last page ended.
+
+        Looks at a bounded number of jobs, so that a page may have few or none of those that fit.
+        Jobs that are enqueued meanwhile move no page.
+        """
+        index = self._keys.jobs_in(wanted.state) if wanted.state else self._keys.jobs
+        found: list[JobStatus] = []
+        for _ in range(LOOKED_AT // READ_AT_ONCE):
+            newest = "+inf" if before is None else f"({before}"
+            places = await self._database.ask(
+                self._redis.zrevrangebyscore(
+                    index, newest, wanted.oldest, start=0, num=READ_AT_ONCE, withscores=True
+                )
+            )
+            ids = [member.decode() for member, _ in places]
+            hashes = await self._records.read(ids)
+            for job_id, (_, sequence), fields in zip(ids, places, hashes, strict=True):
+                before = int(sequence)
+                # An expired job is in the indexes until they are trimmed.
+                if fields and wanted.fits(status := parse_whatever(job_id, fields)):
+                    found.append(status)
+                if len(found) == limit:
+                    return JobsPage(jobs=tuple(found), next=before)
+            if len(places) < READ_AT_ONCE:
+                return JobsPage(jobs=tuple(found), next=None)
+        return JobsPage(jobs=tuple(found), next=before)
 
     async def counts(self) -> dict[JobState, int]:
         """How many jobs are in each state."""

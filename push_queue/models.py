@@ -29,6 +29,7 @@ Platform = Annotated[
 ]
 MOST_PATIENCE_SECONDS = 365 * 24 * 3600
 Moment = Annotated[AwareDatetime, Field(ge=datetime.fromtimestamp(0, UTC))]
+MostAttempts = Annotated[int, Field(ge=1, le=100)]
 Compression = Literal["gzip", "zstd", "keep"]
 Priority = Literal["high", "normal", "low"]
 
@@ -88,12 +89,13 @@ class Outcome(StrEnum):
     """The worker went away without a word."""
 
 
-class PushJob(BaseModel):
-    """One image tar to push, as it goes over the wire. Holds no credentials."""
+class PushRequest(BaseModel):
+    """What may be said of a push. Holds no credentials."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: JobId
+    id: JobId | None = None
+    """The caller's own; the same job enqueued again is the one that is there."""
     source: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
     """Absolute path of the archive, as the worker sees it."""
     targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=64)]
@@ -104,7 +106,8 @@ class PushJob(BaseModel):
     """``linux/arm64``: the image for it alone; without it an index goes with all its platforms."""
     compression: Compression = "gzip"
     priority: Priority = "normal"
-    max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    max_attempts: MostAttempts | None = None
+    """Tries before the job fails; the setting if not given."""
     give_up_after: Annotated[int, Field(ge=1, le=MOST_PATIENCE_SECONDS)] | None = None
     """Seconds to go on with registries that are away, which use up no attempt; without it, the
     workers' setting."""
@@ -129,6 +132,13 @@ class PushJob(BaseModel):
         if len(set(value)) != len(value):
             raise ValueError("must not name a target twice")
         return value
+
+
+class PushJob(PushRequest):
+    """One image tar to push, as it goes over the wire."""
+
+    id: JobId
+    max_attempts: MostAttempts = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +258,17 @@ class JobStatus(PushJob):
     def job(self) -> PushJob:
         """The job alone, without its status."""
         return PushJob(**self.model_dump(include=set(PushJob.model_fields)))
+
+
+class JobsPage(BaseModel):
+    """Jobs that were looked for, the last enqueued first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    jobs: tuple[JobStatus, ...]
+    """May be fewer than asked for, even none, where there are more."""
+    next: int | None
+    """The place to go on from; None where nothing is left."""
 
 
 class WorkerInfo(BaseModel):

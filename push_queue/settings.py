@@ -124,6 +124,10 @@ class Settings(BaseSettings):
     """A folder for each registry, with certificates in docker's layout."""
     registry_auth: dict[str, RegistryCredentials] = {}
 
+    api_host: str = "127.0.0.1"
+    api_port: Annotated[int, Field(ge=0, le=65535)] = 15080
+    """Where the HTTP API listens; port 0 is any that is free."""
+
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

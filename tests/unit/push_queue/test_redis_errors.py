@@ -15,6 +15,7 @@ from push_queue import (
     Assignment,
     Attempts,
     Database,
+    JobFilter,
     JobRecords,
     Jobs,
     JobSources,
@@ -37,6 +38,7 @@ from push_queue import (
     make_job,
     redis_errors,
 )
+from push_queue.job_events import START, JobEvents
 
 SECRET = "correct-horse"
 JOB = make_job(id="a", source="/a", targets=["localhost/a:1"])
@@ -55,10 +57,12 @@ CALLS: dict[Callable[[Database], object], dict[str, tuple[Any, ...]]] = {
         "requeue": ("a",),
         "status": ("a",),
         "statuses": (),
+        "find": (JobFilter(),),
         "counts": (),
         "blobs": ("a",),
         "attempts": ("a",),
     },
+    JobEvents: {"first": (), "last": (), "after": (START,)},
     JobRecords: {
         "read": (["a"],),
         "run": ("cancel", "a"),
@@ -112,6 +116,7 @@ ARGUMENTS: dict[Callable[..., object], tuple[Any, ...]] = {
 KEYWORDS: dict[str, dict[str, Any]] = {
     "progress": {"bytes_done": 0, "bytes_total": 0, "blobs_done": 0, "blobs_total": 0},
     "end": {"written": True},
+    "after": {"limit": 1},
 }
 
 

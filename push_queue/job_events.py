@@ -1,0 +1,109 @@
+"""The stream of every change of state: what happened, in order, the latest thousands."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+
+from push_queue.database import Database
+from push_queue.job_fields import decode
+from push_queue.models import JobState
+
+_POSITION = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+_LARGEST = 2**64 - 1
+
+
+class Position(NamedTuple):
+    """A place in the stream: that of an event, or the one after which there is none yet."""
+
+    milliseconds: int
+    number: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``milliseconds-number``, as Redis writes it.
+
+        Raises:
+            ValueError: it is nothing of the kind.
+        """
+        if not _POSITION.fullmatch(text):
+            raise ValueError(f"{text[:50]!r} is no id of an event")
+        milliseconds, number = map(int, text.split("-"))
+        if max(milliseconds, number) > _LARGEST:
+            raise ValueError(f"{text!r} is no id of an event")
+        return cls(milliseconds, number)
+
+    def __str__(self) -> str:
+        return f"{self.milliseconds}-{self.number}"
+
+
+START = Position(0, 0)
+"""Before all events."""
+
+
+class JobEvent(BaseModel):
+    """A job has come into a state."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    """The job's."""
+    state: JobState
+    attempt: NonNegativeInt
+    at: datetime
+
+
+class PlacedEvent(NamedTuple):
+    """An event and where it stands in the stream."""
+
+    position: Position
+    event: JobEvent
+
+
+class JobEvents:
+    """The events of one namespace.
+
+    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails it.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._redis = database.redis
+        self._key = database.keys.events
+
+    async def first(self) -> Position:
+        """Where the oldest event stands that is still kept."""
+        return await self._end(await self._database.ask(self._redis.xrange(self._key, count=1)))
+
+    async def last(self) -> Position:
+        """Where the latest event stands."""
+        return await self._end(await self._database.ask(self._redis.xrevrange(self._key, count=1)))
+
+    async def after(
+        self, position: Position, *, limit: int, wait: float = 0
+    ) -> tuple[tuple[PlacedEvent, ...], Position]:
+        """The next events, oldest first, and where to go on.
+
+        Where there are none yet it waits for one for ``wait`` seconds, on a connection of its own.
+        """
+        block = int(wait * 1000) or None
+        answer = await self._database.ask(
+            self._redis.xread({self._key: str(position)}, count=limit, block=block)
+        )
+        entries = [entry for _, found in answer for entry in found]
+        reached = Position.parse(entries[-1][0].decode()) if entries else position
+        return tuple(_placed(entries)), reached
+
+    async def _end(self, entries: list[tuple[bytes, object]]) -> Position:
+        return Position.parse(entries[0][0].decode()) if entries else START
+
+
+def _placed(entries: Iterable[tuple[bytes, Mapping[bytes, bytes]]]) -> Iterator[PlacedEvent]:
+    """What makes no sense is left out."""
+    for place, fields in entries:
+        with suppress(ValidationError):
+            event = JobEvent.model_validate(decode(fields))
+            yield PlacedEvent(Position.parse(place.decode()), event)
