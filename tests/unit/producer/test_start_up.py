@@ -57,6 +57,11 @@ def test_what_speaks_to_redis_loads_no_http_client(arguments: tuple[str, ...]) -
     assert not modules & HTTP
 
 
+def test_only_what_serves_loads_a_server() -> None:
+    assert "aiohttp.web" in loaded("serve")
+    assert "rich.console" not in loaded("serve")
+
+
 @pytest.mark.parametrize("command", ["status", "cancel", "retry"])
 def test_what_draws_nothing_loads_no_rich(command: str) -> None:
     assert "rich.console" not in loaded(command, "x")

@@ -1,0 +1,43 @@
+"""The aiohttp application: routes, what guards them, and what runs beside them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from aiohttp import web
+
+from producer.api.browsers import add_headers, own_origin_only
+from producer.api.context import EVENTS, QUEUE
+from producer.api.event_hub import EventHub
+from producer.api.inputs import MOST_BODY_BYTES
+from producer.api.problems import problems
+from producer.api.routes import ROUTES
+from producer.queue import PushQueue
+
+
+def make_application(queue: PushQueue) -> web.Application:
+    """The API of this queue."""
+    application = web.Application(
+        middlewares=[problems, own_origin_only], client_max_size=MOST_BODY_BYTES
+    )
+    application[QUEUE] = queue
+    application.add_routes([web.route(route.method, route.path, route.handler) for route in ROUTES])
+    application.on_response_prepare.append(add_headers)
+    application.cleanup_ctx.append(_hear_events)
+    application.on_shutdown.append(_end_waiting)
+    return application
+
+
+async def _hear_events(application: web.Application) -> AsyncIterator[None]:
+    queue = application[QUEUE]
+    hub = EventHub(queue, await queue.last_event())
+    application[EVENTS] = hub
+    reading = asyncio.create_task(hub.run())
+    yield
+    reading.cancel()
+    with suppress(asyncio.CancelledError):
+        await reading
+
+
+async def _end_waiting(application: web.Application) -> None:
+    application[EVENTS].end()

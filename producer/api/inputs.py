@@ -1,0 +1,131 @@
+"""What a request says, checked."""
+
+import asyncio
+from http import HTTPStatus
+from typing import TypeVar
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from producer.api.models import NewJob, NewJobs
+from producer.api.problems import ProblemError
+from push_queue.errors import UnknownJobError, summarize
+from push_queue.models import JobId
+
+MOST_BODY_BYTES = 1024 * 1024
+BODY_SECONDS = 30.0
+"""In which a body has to arrive."""
+JSON = "application/json"
+MOST_ERRORS = 100
+"""That are looked at one by one."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_job_id: TypeAdapter[str] = TypeAdapter(JobId)
+
+
+def job_id_of(request: web.Request) -> str:
+    """The job that the path names.
+
+    Raises:
+        UnknownJobError: what stands there is the id of no job.
+    """
+    text = request.match_info["job_id"]
+    try:
+        return _job_id.validate_python(text)
+    except ValidationError:
+        raise UnknownJobError(text) from None
+
+
+def query_of(request: web.Request, model: type[Model]) -> Model:
+    """The parameters behind the ``?``; one that is given several times is a list.
+
+    Raises:
+        ProblemError: naming the parameter.
+    """
+    given = {name: request.query.getall(name) for name in request.query}
+    values = {name: found if len(found) > 1 else found[0] for name, found in given.items()}
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+async def new_jobs_of(request: web.Request) -> tuple[tuple[NewJob, ...], bool]:
+    """The jobs in the body, and whether it was one alone.
+
+    Raises:
+        ProblemError: naming the field.
+    """
+    body = await _body(request)
+    alone = not body.lstrip(b" \t\r\n").startswith(b"[")
+    try:
+        if not alone:
+            jobs = NewJobs.model_validate_json(body, strict=True).root
+        else:
+            jobs = (NewJob.model_validate_json(body, strict=True),)
+    except ValidationError as error:
+        raise invalid(error) from None
+    return _named(jobs, request.headers.get("Idempotency-Key"), alone), alone
+
+
+async def no_body(request: web.Request) -> None:
+    """Read a body that says nothing, if there is any.
+
+    Raises:
+        ProblemError: it is neither empty nor ``{}``.
+    """
+    if request.can_read_body and (await _body(request)).strip() not in (b"", b"{}"):
+        raise bad_request("this request takes no body, or {}")
+
+
+def invalid(error: ValidationError) -> ProblemError:
+    """What pydantic found wrong, without the values."""
+    if error.error_count() > MOST_ERRORS:
+        return bad_request(f"{error.error_count()} fields are wrong; try one job alone")
+    return bad_request(summarize(error, lambda path: path or "body"))
+
+
+def bad_request(detail: str) -> ProblemError:
+    return ProblemError(HTTPStatus.BAD_REQUEST, "invalid-request", detail)
+
+
+def _named(jobs: tuple[NewJob, ...], key: str | None, alone: bool) -> tuple[NewJob, ...]:
+    """The jobs with the id that the header gives, which may stand in quotes."""
+    if key is None:
+        return jobs
+    if not alone:
+        raise bad_request("Idempotency-Key names one job; give each job of a batch its id")
+    try:
+        job_id = _job_id.validate_python(key.removeprefix('"').removesuffix('"'))
+    except ValidationError as error:
+        raise bad_request(summarize(error, lambda _: "Idempotency-Key")) from None
+    if jobs[0].id not in (None, job_id):
+        raise bad_request("Idempotency-Key and id differ; give one of them")
+    return (jobs[0].model_copy(update={"id": job_id}),)
+
+
+async def _body(request: web.Request) -> bytes:
+    if request.content_type != JSON:
+        raise _unsupported(f"the body has to be {JSON}; say so with Content-Type")
+    # Would be unpacked before its size is known.
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise _unsupported("the body must not be compressed; send it as it is")
+    if (request.content_length or 0) > MOST_BODY_BYTES:
+        raise web.HTTPRequestEntityTooLarge(MOST_BODY_BYTES, request.content_length or 0)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise ProblemError(
+            HTTPStatus.REQUEST_TIMEOUT,
+            "request-timeout",
+            f"the body did not arrive within {BODY_SECONDS:g} s; send it again",
+        ) from None
+    except (ConnectionError, HttpProcessingError, web.RequestPayloadError):
+        raise bad_request("the body broke off; send it again") from None
+
+
+def _unsupported(detail: str) -> ProblemError:
+    return ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)

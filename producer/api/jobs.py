@@ -1,0 +1,106 @@
+"""Enqueue jobs, read them, cancel them, run them again."""
+
+import asyncio
+from datetime import timedelta
+from http import HTTPStatus
+from itertools import groupby
+
+from aiohttp import web
+
+from producer.api.answers import answer
+from producer.api.context import EVENTS, QUEUE
+from producer.api.inputs import bad_request, job_id_of, new_jobs_of, no_body, query_of
+from producer.api.models import JobDetails, JobList, JobPage, JobQuery, JobsQuery, NewJob
+from producer.queue import PushQueue
+from push_queue.models import JobStatus, PushJob
+
+LOOK_SECONDS = 5.0
+"""How often a job that is waited for is read though nothing was heard of it."""
+
+
+async def enqueue(request: web.Request) -> web.Response:
+    """Enqueue one push, or several in one batch. The same job again is the one that is there."""
+    new_jobs, alone = await new_jobs_of(request)
+    queue = request.app[QUEUE]
+    # In a thread: sources are looked at, and their volume may stand still.
+    jobs = await asyncio.to_thread(lambda: [_describe(queue, job) for job in new_jobs])
+    statuses: list[JobStatus] = []
+    moments = groupby(zip(new_jobs, jobs, strict=True), key=lambda pair: pair[0].not_before)
+    for not_before, pairs in moments:
+        batch = [job for _, job in pairs]
+        statuses += await queue.enqueue_many(batch, not_before=not_before)
+    if not alone:
+        return answer(JobList(jobs=tuple(statuses)), HTTPStatus.ACCEPTED)
+    (status,) = statuses
+    location = {"Location": f"{request.path}/{status.id}"}
+    return answer(status, HTTPStatus.ACCEPTED, headers=location)
+
+
+async def list_jobs(request: web.Request) -> web.Response:
+    """Jobs that fit all that is given, the last enqueued first."""
+    query = query_of(request, JobsQuery)
+    page = await request.app[QUEUE].find(query, before=query.before, limit=query.limit)
+    return answer(JobPage.of(page))
+
+
+async def read_job(request: web.Request) -> web.Response:
+    """A job, how far its blobs are, and its attempts that ended."""
+    job_id, query = job_id_of(request), query_of(request, JobQuery)
+    status = await _final_or_late(request, job_id, query.wait)
+    queue = request.app[QUEUE]
+    blobs, attempts = await queue.blobs(job_id), await queue.attempts(job_id)
+    return answer(JobDetails(**dict(status), blobs=blobs, attempts=tuple(attempts)))
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """Cancel a waiting job at once, and have a running one stopped; a final one stays as it is."""
+    job_id = job_id_of(request)
+    await no_body(request)
+    queue = request.app[QUEUE]
+    await queue.cancel(job_id)
+    return answer(await queue.status(job_id))
+
+
+async def retry(request: web.Request) -> web.Response:
+    """Enqueue a final job again, with all its attempts; another one stays as it is."""
+    job_id = job_id_of(request)
+    await no_body(request)
+    return answer(await request.app[QUEUE].retry(job_id))
+
+
+async def _final_or_late(request: web.Request, job_id: str, seconds: float) -> JobStatus:
+    """The job when it is final, or after these seconds, or as soon as the server stops."""
+    queue, events = request.app[QUEUE], request.app[EVENTS]
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    position = events.position
+    while True:
+        status = await queue.status(job_id)
+        left = end - loop.time()
+        if status.state.final or left <= 0 or events.ended or _gone(request):
+            return status
+        position = await events.change_of(job_id, position, min(left, LOOK_SECONDS))
+
+
+def _gone(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
+
+
+def _describe(queue: PushQueue, job: NewJob) -> PushJob:
+    if not job.source.startswith("/"):
+        raise bad_request("source: must be an absolute path, as the workers see it")
+    patience = job.give_up_after
+    return queue.describe(
+        job.source,
+        job.targets,
+        job_id=job.id,
+        image=job.image,
+        platform=job.platform,
+        compression=job.compression,
+        priority=job.priority,
+        max_attempts=job.max_attempts,
+        give_up_after=None if patience is None else timedelta(seconds=patience),
+        ordered=job.ordered,
+        cleanup=job.cleanup,
+        labels=job.labels,
+    )

@@ -1,0 +1,127 @@
+"""What requests may say and answers hold; the requests are checked by these models.
+
+Answers are stable: fields are added, never renamed or removed.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Self
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    RootModel,
+    StringConstraints,
+    field_validator,
+)
+
+from push_queue.job_filter import JobFilter
+from push_queue.models import Attempt, BlobStatus, JobsPage, JobStatus, PushRequest, WorkerInfo
+
+MOST_JOBS = 1000
+"""Jobs in one batch."""
+MOST_SECONDS_WAITED = 300
+
+
+class NewJob(PushRequest):
+    """A push to enqueue."""
+
+    not_before: AwareDatetime | None = None
+    """When to start; at once if not given."""
+
+
+Batch = Annotated[tuple[NewJob, ...], Field(min_length=1, max_length=MOST_JOBS), FailFast()]
+
+
+class NewJobs(RootModel[Batch]):
+    """Pushes to enqueue in one request, in this order."""
+
+
+class JobsQuery(JobFilter):
+    """Which jobs to list, and which page of them."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+    """Most jobs on a page."""
+    cursor: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,16}$")] | None = None
+    """``next`` of the page before."""
+
+    @field_validator("label", mode="before")
+    @classmethod
+    def _given_once(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @property
+    def before(self) -> int | None:
+        """Where the page before ended."""
+        return int(self.cursor) if self.cursor else None
+
+
+class JobQuery(BaseModel):
+    """How to read one job."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    wait: Annotated[float, Field(ge=0, le=MOST_SECONDS_WAITED)] = 0
+    """Seconds to wait at most for the job to be final."""
+
+
+class NoQuery(BaseModel):
+    """Nothing may be said."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class JobDetails(JobStatus):
+    """A job with its blobs and the attempts that ended."""
+
+    blobs: tuple[BlobStatus, ...]
+    attempts: tuple[Attempt, ...]
+
+
+class JobList(BaseModel):
+    """Jobs in the order of the request."""
+
+    jobs: tuple[JobStatus, ...]
+
+
+class JobPage(JobList):
+    """A page of jobs, the last enqueued first."""
+
+    next: str | None
+    """The cursor of the next page; null where nothing is left. A page may be short, even empty,
+    before that."""
+
+    @classmethod
+    def of(cls, page: JobsPage) -> Self:
+        """The page as it is answered."""
+        return cls(jobs=page.jobs, next=None if page.next is None else str(page.next))
+
+
+class WorkerList(BaseModel):
+    """The workers that are alive."""
+
+    workers: tuple[WorkerInfo, ...]
+
+    @classmethod
+    def of(cls, workers: Iterable[WorkerInfo]) -> Self:
+        """The list as it is answered."""
+        return cls(workers=tuple(workers))
+
+
+class Health(BaseModel):
+    """All is well."""
+
+    status: str = "ok"
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 has it."""
+
+    type: str
+    """A URI that says which error it is; stays the same."""
+    title: str
+    status: int
+    detail: str
+    """One line that names the thing and says what to do."""

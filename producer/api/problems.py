@@ -1,0 +1,113 @@
+"""Every error as problem+json (RFC 9457): one line that names the thing and says what to do."""
+
+import logging
+from http import HTTPStatus
+from typing import NamedTuple
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from producer.api.models import Problem
+from push_queue.errors import (
+    InvalidJobError,
+    JobConflictError,
+    QueueError,
+    RedisUnavailableError,
+    UnknownJobError,
+    UnreadableJobError,
+)
+from registry_api_v2_client.exceptions import RegistryError, ValidationError
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+_URI = "urn:push-queue:problem:"
+_MOST_DETAIL = 1000
+
+
+class ProblemError(Exception):
+    """A request that is answered with a problem."""
+
+    def __init__(self, status: HTTPStatus, kind: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+
+
+class _Kind(NamedTuple):
+    error: type[Exception]
+    status: HTTPStatus
+    kind: str
+
+
+# First match wins.
+_KINDS = (
+    _Kind(JobConflictError, HTTPStatus.CONFLICT, "job-conflict"),
+    _Kind(UnreadableJobError, HTTPStatus.CONFLICT, "unreadable-job"),
+    _Kind(InvalidJobError, HTTPStatus.BAD_REQUEST, "invalid-request"),
+    _Kind(ValidationError, HTTPStatus.BAD_REQUEST, "invalid-request"),
+    _Kind(UnknownJobError, HTTPStatus.NOT_FOUND, "unknown-job"),
+    _Kind(RedisUnavailableError, HTTPStatus.SERVICE_UNAVAILABLE, "redis-unavailable"),
+)
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whatever goes wrong in a request is answered with a problem, and costs no other request."""
+    try:
+        return await handler(request)
+    except ProblemError as error:
+        return _answer(error.status, error.kind, str(error))
+    except web.HTTPException as error:
+        return _of_aiohttp(request, error)
+    except (QueueError, RegistryError) as error:
+        return _of_queue(error)
+    except Exception:
+        logger.exception("%s %s failed", request.method, request.rel_url.raw_path)
+        return _answer(
+            HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "the server's log says what failed"
+        )
+
+
+def _of_queue(error: Exception) -> web.Response:
+    for known in _KINDS:
+        if isinstance(error, known.error):
+            return _answer(known.status, known.kind, str(error))
+    raise error
+
+
+def _of_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
+    path = request.rel_url.raw_path
+    details = {
+        HTTPStatus.NOT_FOUND: f"there is nothing at {path}; docs/http-api.md lists the paths",
+        HTTPStatus.METHOD_NOT_ALLOWED: (
+            f"{path} does not take {request.method}; it takes {error.headers.get('Allow')}"
+        ),
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the body is too large; send fewer jobs at once",
+    }
+    status = HTTPStatus(error.status)
+    answer = _answer(
+        status,
+        status.phrase.lower().replace(" ", "-"),
+        details.get(status, error.text or error.reason),
+    )
+    if "Allow" in error.headers:
+        answer.headers["Allow"] = error.headers["Allow"]
+    return answer
+
+
+def _answer(status: HTTPStatus, kind: str, detail: str) -> web.Response:
+    problem = Problem(
+        type=_URI + kind,
+        title=status.phrase,
+        status=status,
+        detail=" ".join(detail.split())[:_MOST_DETAIL],
+    )
+    retry = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return web.Response(
+        status=status,
+        body=problem.model_dump_json().encode(),
+        content_type=MEDIA_TYPE,
+        headers=retry if status is HTTPStatus.SERVICE_UNAVAILABLE else None,
+    )

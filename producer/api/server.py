@@ -1,0 +1,64 @@
+"""The server: listens, tells of each request, and stops without cutting anybody off."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
+
+from producer.api.application import make_application
+from producer.queue import PushQueue
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 10.0
+"""In which requests under way are answered once the server is told to stop."""
+
+# aiohttp's own log shows requests that are no HTTP, with all that is in them.
+_connections = logging.getLogger(f"{__name__}.connections")
+_connections.disabled = True
+
+
+class AccessLog(AbstractAccessLogger):
+    """One line a request: no header and no query, which may hold secrets."""
+
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        self.logger.info(
+            "%s %s %d %.3f s", request.method, request.rel_url.raw_path, response.status, time
+        )
+
+
+@asynccontextmanager
+async def running_server(queue: PushQueue, host: str, port: int) -> AsyncIterator[str]:
+    """Serve the API of this queue within the block; the URL where it is.
+
+    Raises:
+        OSError: it cannot listen there.
+        RedisUnavailableError: Redis is away at the start.
+    """
+    runner = web.AppRunner(
+        make_application(queue),
+        access_log=logger,
+        access_log_class=AccessLog,
+        logger=_connections,
+        shutdown_timeout=STOP_SECONDS,
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        name, number = runner.addresses[0][:2]
+        yield f"http://[{name}]:{number}" if ":" in name else f"http://{name}:{number}"
+    finally:
+        await runner.cleanup()
+
+
+async def serve_until_cancelled(queue: PushQueue, host: str, port: int) -> None:
+    """Serve until this task is cancelled, and end in order then."""
+    async with running_server(queue, host, port) as url:
+        logger.info("serving %s", url)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            logger.info("stopping")

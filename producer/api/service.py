@@ -1,0 +1,25 @@
+"""The workers, and the server itself."""
+
+from aiohttp import web
+
+from producer.api.answers import answer
+from producer.api.context import QUEUE
+from producer.api.inputs import query_of
+from producer.api.models import Health, NoQuery, WorkerList
+
+
+async def list_workers(request: web.Request) -> web.Response:
+    """The workers that are alive."""
+    query_of(request, NoQuery)
+    return answer(WorkerList.of(await request.app[QUEUE].workers()))
+
+
+async def healthy(_: web.Request) -> web.Response:
+    """Whether the server runs."""
+    return answer(Health())
+
+
+async def ready(request: web.Request) -> web.Response:
+    """Whether the server can work: Redis answers."""
+    await request.app[QUEUE].ping()
+    return answer(Health())

@@ -1,0 +1,170 @@
+"""The HTTP API as a pipeline uses it: `push-queue serve`, curl, a worker, a registry."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.images import ARCHIVES
+from tests.support.processes import ManagedProcess, free_port, require_program
+from tests.support.servers import RedisServer, clean_environment, http_answers
+from tests.support.skopeo import skopeo_inspect
+
+pytestmark = pytest.mark.integration
+
+Serve = Callable[..., "Server"]
+
+
+class Server:
+    """A `push-queue serve` process."""
+
+    def __init__(self, process: ManagedProcess, port: int) -> None:
+        self.process = process
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+
+    def curl(self, path: str, *options: str) -> tuple[int, Any]:
+        """The status and the body of an answer."""
+        done = subprocess.run(
+            [
+                require_program("curl"),
+                "-sS",
+                "-m",
+                "60",
+                "-w",
+                "\n%{http_code}",
+                *options,
+                self.url + path,
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=90,
+        )
+        body, _, status = done.stdout.rpartition("\n")
+        return int(status), json.loads(body)
+
+    def becomes(self, path: str, status: int) -> Any:
+        """The body once the path answers with this status."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            found, body = self.curl(path)
+            if found == status:
+                return body
+        raise AssertionError(f"{path} answers {found}: {body}\n{self.process.log}")
+
+
+@pytest.fixture
+def serve(tmp_path: Path, redis_url: str, namespace: str) -> Iterator[Serve]:
+    with ExitStack() as stack:
+
+        def start(**env: str) -> Server:
+            port = free_port()
+            environment = clean_environment(
+                **{"PUSH_QUEUE_REDIS_URL": redis_url, "PUSH_QUEUE_NAMESPACE": namespace, **env}
+            )
+            process = stack.enter_context(
+                ManagedProcess(
+                    [sys.executable, "-m", "producer", "serve", "--port", str(port)],
+                    tmp_path / "serve.log",
+                    environment,
+                )
+            )
+            server = Server(process, port)
+            process.wait_ready(lambda: http_answers(f"{server.url}/healthz"))
+            return server
+
+        yield start
+
+
+def test_a_job_enqueued_by_curl_is_pushed(
+    serve: Serve,
+    worker: Callable[..., ManagedProcess],
+    tmp_path: Path,
+    registry_host: str,
+    repository: str,
+) -> None:
+    server = serve()
+    worker()
+    target = f"{registry_host}/{repository}:1"
+    body = json.dumps({"source": str(ARCHIVES["docker-oci"](tmp_path).path), "targets": [target]})
+    options = ("-H", "Content-Type: application/json", "-H", "Idempotency-Key: b1", "-d", body)
+    status, job = server.curl("/api/v1/jobs", *options)
+    assert (status, job["id"]) == (202, "b1")
+    status, job = server.curl("/api/v1/jobs/b1?wait=60")
+    assert (status, job["state"], job["error"]) == (200, "succeeded", None)
+    assert skopeo_inspect(target)["Digest"] == job["digest"]
+    assert {blob["how"] for blob in job["blobs"]} == {"uploaded"}
+    status, page = server.curl(f"/api/v1/jobs?state=succeeded&repository={repository}")
+    assert [found["id"] for found in page["jobs"]] == ["b1"]
+    assert len(server.curl("/api/v1/workers")[1]["workers"]) == 1
+    # The same again, as a pipeline that heard no answer sends it.
+    assert server.curl("/api/v1/jobs", *options)[1]["state"] == "succeeded"
+
+
+def test_redis_goes_and_comes_back(serve: Serve, start_redis: Callable[[], RedisServer]) -> None:
+    redis = start_redis()
+    server = serve(PUSH_QUEUE_REDIS_URL=redis.url)
+    new_job = '{"id": "b1", "source": "/app.tar", "targets": ["localhost:1/app:1"]}'
+    options = ("-H", "Content-Type: application/json", "-d", new_job)
+    assert server.curl("/api/v1/jobs", *options)[0] == 202
+    redis.kill()
+    status, problem = server.curl("/api/v1/jobs/b1")
+    assert (status, problem["type"]) == (503, "urn:push-queue:problem:redis-unavailable")
+    assert server.curl("/readyz")[0] == 503
+    assert server.curl("/healthz")[0] == 200
+    redis.start()
+    server.becomes("/readyz", 200)
+    assert server.curl("/api/v1/jobs", *options)[0] == 202
+    # What happens now is heard of again.
+    with subprocess.Popen(
+        ["curl", "-sS", "-m", "60", f"{server.url}/api/v1/jobs/b1?wait=60"], stdout=subprocess.PIPE
+    ) as waiting:
+        assert server.curl("/api/v1/jobs/b1/cancel", "-X", "POST")[0] == 200
+        answer, _ = waiting.communicate(timeout=30)
+    assert json.loads(answer)["state"] == "cancelled"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_is_told_to_stop_answers_what_is_under_way(
+    serve: Serve, number: signal.Signals
+) -> None:
+    server = serve()
+    new_job = '{"id": "b1", "source": "/app.tar", "targets": ["localhost:1/app:1"]}'
+    server.curl("/api/v1/jobs", "-H", "Content-Type: application/json", "-d", new_job)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as waiting:
+        request = b"GET /api/v1/jobs/b1?wait=300 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        # Two at once: the first has been taken when the second is answered.
+        waiting.sendall(request)
+        server.curl("/api/v1/jobs/b1?wait=0.1")
+        server.process.signal(number)
+        assert b"200 OK" in waiting.recv(65536)
+    assert server.process.wait(timeout=30) == 0
+    assert "Traceback" not in server.process.log
+    assert "wait=" not in server.process.log
+
+
+def test_an_address_in_use_is_said_in_one_line(
+    serve: Serve, tmp_path: Path, redis_url: str
+) -> None:
+    server = serve()
+    done = subprocess.run(
+        [sys.executable, "-m", "producer", "serve", "--port", str(server.port)],
+        env=clean_environment(PUSH_QUEUE_REDIS_URL=redis_url),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"push-queue: error: cannot listen at 127.0.0.1:{server.port}")
+    assert "--port" in line

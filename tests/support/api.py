@@ -1,0 +1,63 @@
+"""Call the HTTP API, and look at its answers."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+
+JOBS = "/api/v1/jobs"
+TARGET = "localhost:15000/team/app:1"
+NEW_JOB = {"source": "/images/app.tar", "targets": [TARGET]}
+PROBLEM = "application/problem+json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer that was read to its end."""
+
+    status: int
+    headers: Any
+    body: Any
+
+    @property
+    def problem(self) -> str:
+        """The detail of the problem that it has to be."""
+        assert self.headers["Content-Type"] == PROBLEM
+        assert self.body["status"] == self.status
+        detail: str = self.body["detail"]
+        assert detail
+        assert "\n" not in detail
+        return detail
+
+    @property
+    def kind(self) -> str:
+        """Which problem it is."""
+        assert self.problem
+        kind: str = self.body["type"].removeprefix("urn:push-queue:problem:")
+        return kind
+
+
+class Api:
+    """A client of the API."""
+
+    def __init__(self, client: TestClient[web.Request, web.Application]) -> None:
+        self.client = client
+
+    async def get(self, path: str, **options: Any) -> Answer:
+        return await self.ask("GET", path, **options)
+
+    async def post(self, path: str, **options: Any) -> Answer:
+        return await self.ask("POST", path, **options)
+
+    async def enqueue(self, **fields: Any) -> Any:
+        """The job that comes of it."""
+        answer = await self.post(JOBS, json={**NEW_JOB, **fields})
+        assert answer.status == 202, answer.body
+        return answer.body
+
+    async def ask(self, method: str, path: str, **options: Any) -> Answer:
+        async with self.client.request(method, path, **options) as response:
+            text = await response.text()
+            return Answer(response.status, response.headers, json.loads(text) if text else None)

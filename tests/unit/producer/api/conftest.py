@@ -1,0 +1,15 @@
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from producer import PushQueue
+from producer.api.application import make_application
+from tests.support.api import Api
+
+
+@pytest.fixture
+async def api(queue: PushQueue) -> AsyncIterator[Api]:
+    """The API of `queue`, over a real socket."""
+    async with TestClient(TestServer(make_application(queue))) as client:
+        yield Api(client)
