@@ -18,6 +18,8 @@ T = TypeVar("T")
 class DiskLedger(MemoryLedger):
     """A ``BlobLedger`` in a ``folder``, which it makes; several processes may share it.
 
+    The folder has to be on a disk of this machine, as SQLite's WAL does not work over a network.
+
     Claims and interrupted uploads are of this process alone: a session that another has noted may
     be one that it still sends to.
 

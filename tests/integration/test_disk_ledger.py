@@ -173,6 +173,22 @@ async def test_a_registry_that_was_emptied_gets_all(
     assert await read_back(target, tmp_path / "back") == big.diff_ids
 
 
+def lose_the_largest_blob(folder: Path) -> None:
+    blobs = folder.glob("registry-*/storage/**/data")
+    shutil.rmtree(max(blobs, key=lambda data: data.stat().st_size).parent)
+
+
+async def test_a_blob_that_the_registry_lost_is_sent_without_a_cache(
+    cli: Push, start_registry: Callable[[], Registry], tmp_path: Path, big: BigArchive
+) -> None:
+    """The manifest is there, and a registry takes none without its blobs: that is believed."""
+    target = f"{start_registry().host}/app:1"
+    first = (await cli(big.path, target)).digest
+    lose_the_largest_blob(tmp_path)
+    assert (await cli(big.path, target, "--no-cache")).digest == first
+    assert await read_back(target, tmp_path / "back") == big.diff_ids
+
+
 async def test_a_tag_that_somebody_else_has_overwritten_is_ours_again(
     cli: Push, proxy: FaultProxy, shared_registry: Registry, repository: str,
     tmp_path: Path, big: BigArchive

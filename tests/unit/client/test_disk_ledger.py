@@ -196,12 +196,12 @@ async def test_a_file_that_stays_locked_is_done_without(
 ) -> None:
     monkeypatch.setattr(ledger_file, "_LOCKED_SECONDS", 0.01)
     await noted(folder)
-    with locked(folder):
-        async with DiskLedger(folder) as ledger:
+    async with DiskLedger(folder) as ledger:
+        with locked(folder):
             assert await ledger.encoded(KEY) == BLOB, "it can be read"
-            await ledger.remember_encoded("other", BLOB)
+            await ledger.remember_encoded("a second", BLOB)
             assert "locked" in ledger.trouble
-            await ledger.remember_encoded("a third", BLOB)
+        await ledger.remember_encoded("a third", BLOB)
     async with DiskLedger(folder) as ledger:
         assert await ledger.encoded("a third") is None, "nobody waits for it again and again"
 
