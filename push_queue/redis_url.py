@@ -1,5 +1,6 @@
 """The address of a Redis server, read from a URL."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -44,34 +45,59 @@ def parse_redis_url(url: str) -> RedisAddress:
     Raises:
         ValueError: the URL cannot be used; the message does not repeat it.
     """
+    parts = _split(url)
+    if parts.scheme not in _READERS:
+        raise ValueError(
+            "the URL must start with redis://, rediss://, redis+sentinel:// or unix://"
+        )
+    return _READERS[parts.scheme](parts)
+
+
+def _split(url: str) -> SplitResult:
     try:
-        parts = urlsplit(url)
+        return urlsplit(url)
     except ValueError:
         # Its message may hold parts of the password.
         raise ValueError(
             "the URL cannot be read; percent-encode user and password, [ as %5B"
         ) from None
-    if parts.scheme == "redis+sentinel":
-        return _sentinel_address(parts)
-    if parts.scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError(
-            "the URL must start with redis://, rediss://, redis+sentinel:// or unix://"
-        )
-    if parts.scheme == "unix" and not parts.path:
+
+
+def _server_address(parts: SplitResult) -> RedisAddress:
+    return _address(parts, parts.path.strip("/"))
+
+
+def _tls_address(parts: SplitResult) -> RedisAddress:
+    return _address(parts, parts.path.strip("/"), TLS_OPTIONS, tls=True)
+
+
+def _socket_address(parts: SplitResult) -> RedisAddress:
+    if not parts.path:
         raise ValueError("a unix:// URL needs the path of a socket, such as unix:///run/redis.sock")
+    return _address(parts, "", socket_path=unquote(parts.path))
+
+
+def _address(
+    parts: SplitResult,
+    database: str,
+    options: frozenset[str] = frozenset(),
+    *,
+    tls: bool = False,
+    socket_path: str | None = None,
+) -> RedisAddress:
+    """``database`` is that of the path; the query may name it, and these ``options``."""
     query = dict(parse_qsl(parts.query))
-    database = query.pop("db", "" if parts.scheme == "unix" else parts.path.strip("/"))
-    allowed = TLS_OPTIONS if parts.scheme == "rediss" else frozenset()
-    if unknown := sorted(query.keys() - allowed):
+    database = query.pop("db", database)
+    if unknown := sorted(query.keys() - options):
         raise ValueError(f"unknown option {unknown[0]!r} in the URL")
     return RedisAddress(
         host=unquote(parts.hostname or "localhost"),
         port=_port(parts),
-        socket_path=unquote(parts.path) if parts.scheme == "unix" else None,
+        socket_path=socket_path,
         database=_database(unquote(database)),
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
-        tls=parts.scheme == "rediss",
+        tls=tls,
         tls_options=tuple(sorted(query.items())),
     )
 
@@ -113,3 +139,11 @@ def _database(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise ValueError("the database in the URL must be a number, such as /0")
     return int(text)
+
+
+_READERS: dict[str, Callable[[SplitResult], RedisAddress]] = {
+    "redis": _server_address,
+    "rediss": _tls_address,
+    "unix": _socket_address,
+    "redis+sentinel": _sentinel_address,
+}

@@ -1,6 +1,7 @@
 """How arq's worker is set up for push jobs."""
 
 import logging
+from functools import partial
 from typing import Any
 
 from arq.worker import func
@@ -33,31 +34,12 @@ _NO_LIMIT = 1_000_000
 
 def worker_options(settings: Settings, patience: Patience | None = None) -> dict[str, Any]:
     """Keyword arguments for ``arq.worker.Worker``."""
-    patience = patience or Patience()
-    queue = Keys(settings.namespace).queue
-
-    async def on_startup(ctx: dict[str, Any]) -> None:
-        warnings = await check_redis(ctx["redis"], allow_eviction=settings.allow_eviction)
-        for warning in (*doubts(), *lease_doubts(settings), *warnings):
-            logger.warning("%s", warning)
-        ctx["redis"].set_retry(patience)
-        runtime = open_runtime(settings, ctx["redis"])
-        ctx["runtime"] = runtime
-        await _try_queue(runtime)
-        await runtime.presence.start()
-        runtime.housekeeper.start()
-        logger.info("worker %s is ready", runtime.worker_id)
-
-    async def on_shutdown(ctx: dict[str, Any]) -> None:
-        if "runtime" in ctx:
-            await close_runtime(ctx["runtime"])
-
     return {
         "functions": [func(push_image, name=TASK, max_tries=_NO_LIMIT)],
-        "queue_name": queue,
+        "queue_name": Keys(settings.namespace).queue,
         "redis_settings": redis_settings(settings),
-        "on_startup": on_startup,
-        "on_shutdown": on_shutdown,
+        "on_startup": partial(_start_up, settings, patience or Patience()),
+        "on_shutdown": _shut_down,
         "on_job_start": take_lease,
         "on_job_end": give_lease_back,
         "max_jobs": settings.max_jobs,
@@ -70,6 +52,23 @@ def worker_options(settings: Settings, patience: Patience | None = None) -> dict
         "log_results": False,
         **arq_options(),
     }
+
+
+async def _start_up(settings: Settings, patience: Patience, ctx: dict[str, Any]) -> None:
+    warnings = await check_redis(ctx["redis"], allow_eviction=settings.allow_eviction)
+    for warning in (*doubts(), *lease_doubts(settings), *warnings):
+        logger.warning("%s", warning)
+    ctx["redis"].set_retry(patience)
+    runtime = ctx["runtime"] = open_runtime(settings, ctx["redis"])
+    await _try_queue(runtime)
+    await runtime.presence.start()
+    runtime.housekeeper.start()
+    logger.info("worker %s is ready", runtime.worker_id)
+
+
+async def _shut_down(ctx: dict[str, Any]) -> None:
+    if "runtime" in ctx:
+        await close_runtime(ctx["runtime"])
 
 
 async def _try_queue(runtime: Runtime) -> None:

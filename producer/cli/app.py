@@ -3,6 +3,7 @@
 A command's module is loaded when the command is run, so that help and version are there at once.
 """
 
+import io
 import sys
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple
@@ -123,6 +124,7 @@ def main(
 
 def run(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status. Errors end in one line, never in a traceback."""
+    _escape_what_cannot_be_shown()
     try:
         typed = sys.argv[1:] if arguments is None else arguments
         code = app(typed or ["--help"], prog_name=NAME, standalone_mode=False)
@@ -135,6 +137,13 @@ def run(arguments: list[str] | None = None) -> int:
         return _report(error)
 
 
+def _escape_what_cannot_be_shown() -> None:
+    """Names have characters that not every terminal's encoding has, or that are none."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _report(error: Exception) -> ExitCode:
     from producer.cli.exits import EXPECTED_ERRORS, BadInputsError, code_of_error
 
@@ -144,6 +153,10 @@ def _report(error: Exception) -> ExitCode:
         return ExitCode.BAD_INPUT
     if isinstance(error, EXPECTED_ERRORS):
         return _fail(str(error), code_of_error(error))
+    if isinstance(error, UnicodeEncodeError):
+        # Output cannot cause it, see above, and Redis gets nothing but what was typed.
+        broken = error.object[error.start : error.end]
+        return _fail(f"{broken!r} in what was typed is not UTF-8", ExitCode.BAD_INPUT)
     return _fail(f"internal error: {type(error).__name__}: {error}", ExitCode.PUSH_FAILED)
 
 

@@ -7,6 +7,7 @@ from typing import Self
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
+from rich.constrain import Constrain
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -28,6 +29,7 @@ from push_queue.models import BlobStatus, JobState, JobStatus
 DIGEST_WIDTH = len("sha256:") + 12
 STATE_WIDTH = max(map(len, JobState))
 NOTE_WIDTH = len("uploaded")
+ECHO_WIDTH = len("^C")
 ID_WIDTH = 26
 LEAST_NAME = STATE_WIDTH + 1 + ID_WIDTH
 """Cells that a job's name has on any terminal, so that ids are whole."""
@@ -124,7 +126,8 @@ class _Bars(Progress):
         self.expand = roomy
         tasks = self.tasks
         shown = self._fitting(tasks)
-        yield self.make_tasks_table(shown)
+        # The terminal echoes Ctrl-C behind the last row; without room there, all rows would move.
+        yield Constrain(self.make_tasks_table(shown), self._terminal.width - ECHO_WIDTH)
         if hidden := len(tasks) - len(shown):
             yield Text(f"… and {hidden} more")
 

@@ -8,7 +8,7 @@ from rich.table import Column
 from rich.text import Text
 
 from producer.cli.tables import GAP, plain_table, print_rows
-from producer.cli.wording import STATE_COLORS, moment, percent
+from producer.cli.wording import STATE_COLORS, moment, percent, printable
 from push_queue.models import JobState, JobStatus
 
 COLUMNS = ("JOB", "STATE", "DONE", "ATTEMPT", "ENQUEUED", "TARGETS", "SOURCE")
@@ -79,6 +79,6 @@ def _row(job: JobStatus, *, between_targets: str) -> dict[str, str]:
         f"{job.attempt}/{job.max_attempts}",
         moment(job.enqueued_at),
         between_targets.join(job.targets),
-        job.source,
+        printable(job.source),
     )
     return dict(zip(COLUMNS, cells, strict=True))

@@ -7,13 +7,14 @@ other commands for several jobs; ``watch`` writes one object a line.
 """
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import typer
 
-from producer.cli.wording import STATE_COLORS, duration, headline, moment, progress
+from producer.cli.wording import STATE_COLORS, duration, headline, moment, printable, progress
 from push_queue.models import Attempt, BlobStatus, JobStatus
 
 LABEL_WIDTH = 10
@@ -36,23 +37,30 @@ def print_error(message: str) -> None:
 def print_notes(job: JobStatus) -> None:
     """To standard error: what the push left out."""
     for note in job.notes:
-        typer.echo(f"push-queue: note: {note}", err=True)
+        typer.echo(f"push-queue: note: {printable(note)}", err=True)
 
 
 def print_job(job: JobStatus, blobs: Sequence[BlobStatus], attempts: Sequence[Attempt]) -> None:
     """Everything about a job, a label in front of each line."""
     for label, lines in _sections(job, blobs, attempts):
         for position, line in enumerate(lines):
-            typer.echo(f"{label if not position else '':<{LABEL_WIDTH}}  {line}")
+            shown = _coloured(line, job) if label == "State" else printable(line)
+            typer.echo(f"{label if not position else '':<{LABEL_WIDTH}}  {shown}")
+
+
+def _coloured(line: str, job: JobStatus) -> str:
+    """The line with the state that it begins with in colour. https://no-color.org"""
+    if os.environ.get("NO_COLOR"):
+        return line
+    return typer.style(job.state, fg=STATE_COLORS[job.state]) + line.removeprefix(job.state)
 
 
 def _sections(
     job: JobStatus, blobs: Sequence[BlobStatus], attempts: Sequence[Attempt]
 ) -> Iterable[tuple[str, list[str]]]:
-    state, colon, detail = headline(job).partition(":")
     results = {result.target: result.digest or result.outcome for result in job.results}
     yield "Job", [job.id]
-    yield "State", [typer.style(state, fg=STATE_COLORS[job.state]) + colon + detail]
+    yield "State", [headline(job)]
     chosen = ", ".join(filter(None, (job.image, job.platform)))
     yield "Source", [f"{job.source} ({chosen})" if chosen else job.source]
     yield "Cleanup", [job.cleanup_outcome] if job.cleanup_outcome else []

@@ -17,6 +17,13 @@ STATE_COLORS = {
 }
 
 
+def printable(text: str) -> str:
+    """``text`` with escapes for what would break the line or drive the terminal that shows it."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
 def size(count: int) -> str:
     """``12.3 MB``."""
     return decimal(count)
@@ -65,7 +72,7 @@ def _patience(job: JobStatus) -> str:
 
 
 def headline(job: JobStatus) -> str:
-    """The state with what explains it: ``failed: … (registry_unavailable)``."""
+    """The state with what explains it: ``failed: … (registry_unavailable)``; one line."""
     match job.state:
         case JobState.QUEUED | JobState.RETRYING if job.waiting_for:
             detail = f": {job.waiting_for}{_patience(job)}"
@@ -85,4 +92,4 @@ def headline(job: JobStatus) -> str:
             detail = f": {reason(job)}"
         case _:
             detail = ""
-    return f"{job.state}{detail}"
+    return f"{job.state}{printable(detail)}"

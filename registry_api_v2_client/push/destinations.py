@@ -5,20 +5,20 @@ from dataclasses import dataclass
 
 from ..exceptions import NoSlotError, RegistryError, RegistryUnavailableError, ValidationError
 from .manifest_push import Target
+from .repository_blobs import RepositoryBlobs
 from .tasks import together
-from .uploader import BlobUploader
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Destination:
-    """A target, and what brings blobs to its repository."""
+    """A target, and the blobs of its repository."""
 
     target: Target
-    uploader: BlobUploader
+    blobs: RepositoryBlobs
 
     @property
     def host(self) -> str:
-        return self.uploader.host
+        return self.blobs.host
 
 
 Step = Callable[[Destination], Awaitable[None]]
@@ -40,6 +40,7 @@ class Destinations:
         Raises:
             RegistryError: it was the last; as ``raise_failure``.
         """
+        error.registry = error.registry or failed.target.registry.name
         away = isinstance(error, RegistryUnavailableError | NoSlotError)
         self.left = [
             one for one in self.left if one is not failed and not (away and one.host == failed.host)

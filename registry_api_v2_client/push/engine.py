@@ -18,7 +18,7 @@ from ..archive.tar_index import Member
 from ..descriptors import BlobInfo
 from ..exceptions import BlobUnknownError
 from ..retry import Retrier, RetryPolicy
-from .blob_push import BlobPush
+from .blob_fan_out import BlobFanOut
 from .blob_stream import hash_member
 from .blocks import BlockPool
 from .destinations import Destination, Destinations
@@ -29,11 +29,11 @@ from .manifest_push import ManifestPush, Target
 from .manifests import BuiltManifest
 from .plan import PlannedManifests, PushPlan
 from .progress import BlobState, OnProgress, ignore_progress
+from .repository_blobs import RepositoryBlobs
 from .sources import BlobSource
 from .standing import StandingImages
 from .tag_order import AnyOrder, TagOrder
 from .tasks import together
-from .uploader import BlobUploader
 from .uploads import OpenUploads
 
 
@@ -66,7 +66,7 @@ class ImagePusher:
         self._ledger = ledger or MemoryLedger()
         self._retrier = Retrier(retry or RetryPolicy(), limits.failed)
         self._pool = BlockPool()
-        self._blobs = BlobPush(
+        self._blobs = BlobFanOut(
             ledger=self._ledger, limits=limits, pool=self._pool, retrier=self._retrier
         )
 
@@ -113,7 +113,7 @@ class ImagePusher:
             [
                 Destination(
                     target,
-                    BlobUploader(
+                    RepositoryBlobs(
                         target.registry,
                         target.repository,
                         ledger=self._ledger,
@@ -163,7 +163,7 @@ class _ImagePush:
         source: SourceFile,
         plan: PushPlan,
         destinations: Sequence[Destination],
-        blobs: BlobPush,
+        blobs: BlobFanOut,
         manifests: ManifestPush,
         image_uploads: int,
         standing: StandingImages | None,
@@ -271,12 +271,12 @@ class _ImagePush:
         lacking = named or list(blobs)
         for source in lacking:
             self._reused.pop(source.key, None)
-        await destination.uploader.disbelieve(map(blobs.__getitem__, lacking))
+        await destination.blobs.disbelieve(map(blobs.__getitem__, lacking))
         return self._build(await self._bring(lacking, Destinations([destination])))
 
     def _report(self, destination: Destination, state: BlobState) -> None:
         for source in self._plan.sources:
-            destination.uploader.report(source, source.size if state.final else 0, state)
+            destination.blobs.report(source, source.size if state.final else 0, state)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from ..media_types import IMAGE_CONFIGS, IMAGE_MANIFESTS, LAYER_COMPRESSIONS
 from ..outages import is_outage
 from ..reference import DOCKER_HUB
 from ..retry import Retrier
-from .blob_push import can_be
+from .blob_fan_out import can_be
 from .manifest_push import Target
 from .manifests import BuiltManifest
 from .sources import BlobSource

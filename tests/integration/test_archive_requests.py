@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from registry_api_v2_client import RegistryClient, parse_reference
-from registry_api_v2_client.media_types import DOCKER, OCI
+from registry_api_v2_client.media_types import DOCKER, OCI, Compression
 from tests.integration.test_archives import platform_index, push
 from tests.support.images import (
     APP_LAYER,
@@ -114,7 +114,7 @@ async def test_a_foreign_layer_of_a_layout_is_named_and_not_sent(
     held: bool, tmp_path: Path
 ) -> None:
     layout, base = Layout(), gzip_bytes(BASE_LAYER)
-    own = layout.blob(OCI.layers["gzip"], gzip_bytes(APP_LAYER))
+    own = layout.blob(OCI.layers[Compression.GZIP], gzip_bytes(APP_LAYER))
     image = layout.root(layout.image(make_image(), layers=[foreign(OCI, base), own]))
     if not held:
         layout.blobs.pop(sha256_digest(base))

@@ -417,7 +417,11 @@ async def test_recompressing_keeps_what_the_manifest_says_besides(
     layout = Layout()
     image = make_image()
     layer, *_ = [layout.blob(OCI_LAYER, data, annotations={"of": "it"}) for data in image.layers]
-    fields = {"annotations": {"made": "here"}, "layers": [layer, layer], "x-own": [1]}
+    fields: dict[str, Any] = {
+        "annotations": {"made": "here"},
+        "layers": [layer, layer],
+        "x-own": [1],
+    }
     twice = make_image(image.layers[0], image.layers[0])
     layout.root(layout.image(twice, **fields))
     await push(layout.write(tmp_path / "app.tar"), f"{place}:1")

@@ -99,8 +99,9 @@ def here(
     monkeypatch.setenv("PUSH_QUEUE_NAMESPACE", namespace)
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        code = app.run([str(argument) for argument in arguments])
-        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
+        argv = [str(argument) for argument in arguments]
+        code = app.run(argv)
+        return subprocess.CompletedProcess(argv, code, *capsys.readouterr())
 
     return run
 
@@ -451,10 +452,11 @@ def test_waiting_without_a_worker_warns(
         argv, cwd=folder, env={**environment, **configured},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
-        assert process.stderr is not None
+        errors = process.stderr
+        assert errors
         try:
-            assert "warning: no worker is running" in process.stderr.readline()
-            assert "queued" in process.stderr.readline()
+            assert "warning: no worker is running" in errors.readline()
+            assert "queued" in errors.readline()
         finally:
             process.kill()
 
@@ -475,9 +477,10 @@ def test_interrupted_it_tells_what_goes_on(
         argv, cwd=folder, env={**environment, **configured},
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
-        assert process.stderr is not None
+        errors = process.stderr
+        assert errors
         try:
-            _until(lambda: "queued" in process.stderr.readline())
+            _until(lambda: "queued" in errors.readline())
             process.send_signal(signal.SIGINT)
             _, output = process.communicate(timeout=30)
         finally:
@@ -611,6 +614,20 @@ def test_a_path_of_the_workers_is_enqueued_unseen(here: Cli) -> None:
     assert "/only/there.tar" in here("list").stdout
 
 
+def test_what_an_encoding_lacks_is_escaped(cli: Cli) -> None:
+    cli("enqueue", "/빌드/앱.tar", "--to", TARGET, "--remote-path", "--id", "one")
+    for command in (("list",), ("status", "one"), ("status", "one", "--json")):
+        result = cli(*command, PYTHONIOENCODING="latin-1")
+        assert (result.returncode, result.stderr) == (0, "")
+        assert r"/\ube4c\ub4dc/\uc571.tar" in result.stdout
+
+
+def test_what_is_typed_and_no_text_is_bad_input(cli: Cli) -> None:
+    result = cli("status", "\udcff")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "is not UTF-8" in error_of(result)
+
+
 def test_bad_input_ends_a_process_in_the_same_way(cli: Cli) -> None:
     result = cli("status", "no-such-job")
     assert (result.returncode, result.stdout) == (2, "")
@@ -686,13 +703,14 @@ def test_a_second_ctrl_c_cancels_what_the_first_left(
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stderr is not None
+        errors = process.stderr
+        assert errors
         try:
-            _until(lambda: "queued" in process.stderr.readline())
+            _until(lambda: "queued" in errors.readline())
             process.send_signal(signal.SIGINT)
-            _until(lambda: "press Ctrl-C again" in process.stderr.readline())
+            _until(lambda: "press Ctrl-C again" in errors.readline())
             process.send_signal(signal.SIGINT)
-            rest = process.stderr.read()
+            rest = errors.read()
             process.wait(timeout=30)
         finally:
             process.kill()

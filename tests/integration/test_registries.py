@@ -31,8 +31,8 @@ from registry_api_v2_client.push.engine import ImagePusher
 from registry_api_v2_client.push.ledger import MemoryLedger
 from registry_api_v2_client.push.limits import LocalLimits
 from registry_api_v2_client.push.progress import ignore_progress
+from registry_api_v2_client.push.repository_blobs import RepositoryBlobs
 from registry_api_v2_client.push.sources import BytesSource
-from registry_api_v2_client.push.uploader import BlobUploader
 from registry_api_v2_client.push.uploads import OpenUploads
 from registry_api_v2_client.retry import Retrier
 from tests.support.images import (
@@ -186,7 +186,7 @@ class Push:
     def __init__(self, registry: Registry) -> None:
         self.ledger = MemoryLedger()
         self.uploads = OpenUploads()
-        self.uploader = BlobUploader(
+        self.blobs = RepositoryBlobs(
             registry, "app", ledger=self.ledger, uploads=self.uploads, on_progress=ignore_progress
         )
         self.source = BytesSource(BLOB, DIGEST, "")
@@ -201,16 +201,16 @@ class Push:
         async def finished() -> BlobInfo:
             return BlobInfo(DIGEST, len(BLOB))
 
-        await RETRIER.run(lambda: self.uploader.send_stream(self.source, pieces(), finished))
+        await RETRIER.run(lambda: self.blobs.send_stream(self.source, pieces(), finished))
 
     async def small(self) -> None:
         source = BytesSource(SMALL, SMALL_DIGEST, "")
         blob = BlobInfo(SMALL_DIGEST, len(SMALL))
-        await RETRIER.run(lambda: self.uploader.send(source, blob, SMALL))
+        await RETRIER.run(lambda: self.blobs.send(source, blob, SMALL))
 
     async def interrupted(self, location: str) -> None:
         """Somebody has begun to send the large blob."""
-        registry = self.uploader.registry
+        registry = self.blobs.registry
         await self.ledger.remember_upload(
             registry.host, "app", self.source.key, f"{registry.url.origin()}{location}"
         )
@@ -519,7 +519,7 @@ async def test_ecr_mounts_only_what_a_manifest_names() -> None:
     async with scripted(script, like=ECR) as registry:
         push = Push(registry)
         await push.ledger.remember_repository(registry.host, "base", DIGEST)
-        assert not await push.uploader.find(push.source, BlobInfo(DIGEST, len(BLOB)))
+        assert not await push.blobs.find(push.source, BlobInfo(DIGEST, len(BLOB)))
 
 
 async def test_a_login_that_may_not_mount_can_still_push() -> None:
@@ -539,7 +539,7 @@ async def test_a_login_that_may_not_mount_can_still_push() -> None:
         registry = Registry(transport, server.url)
         push = Push(registry)
         await push.ledger.remember_repository(registry.host, "base", DIGEST)
-        assert not await push.uploader.find(push.source, BlobInfo(DIGEST, len(BLOB)))
+        assert not await push.blobs.find(push.source, BlobInfo(DIGEST, len(BLOB)))
 
 
 IMMUTABLE = [

@@ -12,7 +12,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-import redis
 
 from producer import PushQueue, load_settings
 from tests.support.connect_proxy import ConnectProxy
@@ -20,6 +19,7 @@ from tests.support.credential_helper import CredentialHelper, in_path
 from tests.support.images import ARCHIVES
 from tests.support.logins import Login
 from tests.support.processes import free_port
+from tests.support.redis_client import Redis
 from tests.support.servers import (
     HTPASSWD_PASSWORD,
     HTPASSWD_USER,
@@ -53,7 +53,7 @@ def monitored(server: RedisServer) -> Iterator[list[str]]:
             commands.append(command["command"])
 
 
-def dump(client: redis.Redis) -> str:
+def dump(client: Redis) -> str:
     """Every key with its value."""
     read: dict[str, Callable[[str], object]] = {
         "string": client.get,

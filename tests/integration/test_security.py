@@ -14,6 +14,7 @@ from producer import JobState, PushQueue, load_settings
 from tests.support.big_images import write_big_archive
 from tests.support.processes import ManagedProcess, free_port
 from tests.support.proxy import FaultProxy, is_patch
+from tests.support.redis_client import Redis
 from tests.support.servers import (
     REPOSITORY_ROOT,
     RedisServer,
@@ -40,7 +41,7 @@ class Site:
         with server.client() as client:
             for line in acl_lines():
                 assert client.execute_command(*line.split())
-        self.admin = redis.Redis.from_url(self.url("admin"), decode_responses=True)
+        self.admin: Redis = redis.Redis.from_url(self.url("admin"), decode_responses=True)
 
     def url(self, user: str) -> str:
         return f"redis://{user}:{user.upper()}_PASSWORD@127.0.0.1:{self._port}/0"
@@ -124,21 +125,22 @@ def test_everybody_can_work(
 def test_nobody_can_do_more(site: Site, tmp_path: Path, registry_host: str) -> None:
     producer, dashboard = site.client("producer"), site.client("dashboard")
     with producer, dashboard:
-        for forbidden in (
+        attempts: tuple[Callable[[], object], ...] = (
             lambda: producer.set(f"push:layer:{DIGEST}:gzip", "{}"),
             lambda: producer.set("push:upload:reg.example.com/app:x", "http://169.254.169.254/"),
             lambda: producer.sadd(f"push:blob:reg.example.com:{DIGEST}", "other"),
-            lambda: producer.hset("push:tag:reg.example.com/app:1", "sequence", 1),
+            lambda: producer.hset("push:tag:reg.example.com/app:1", "sequence", "1"),
             lambda: producer.set("other:key", "x"),
             lambda: producer.delete("push:worker:x"),
             lambda: dashboard.hset("push:job:x", "state", "succeeded"),
             lambda: dashboard.publish("push:progress:x", "{}"),
             lambda: dashboard.get("other:key"),
             lambda: site.client("worker").get("other:key"),
-            *(lambda user=user: site.client(user).flushall() for user in ("producer", "worker")),
-        ):
+            *(site.client(user).flushall for user in ("producer", "worker")),
+        )
+        for forbidden in attempts:
             with pytest.raises(redis.exceptions.NoPermissionError):
-                forbidden()  # type: ignore[operator]
+                forbidden()
     tar = write_big_archive(tmp_path / "app.tar", [1000]).path
     done = site.run("dashboard", "enqueue", str(tar), "--to", f"{registry_host}/app:1")
     assert done.returncode == 3

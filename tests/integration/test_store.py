@@ -7,15 +7,9 @@ from push_queue import Keys, Wait, new_job_id
 from tests.support.assignments import succeed
 from tests.support.stores import Stores
 from tests.unit.push_queue.test_store import *  # noqa: F403 - its tests are ours
-from tests.unit.push_queue.test_store import DIGEST, KEEP_SECONDS, TARGET, a_job, started
+from tests.unit.push_queue.test_store import DIGEST, TARGET, a_job, started
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def stores(redis: Redis, keys: Keys) -> Stores:
-    """Of leases that are over however short Redis has been up."""
-    return Stores(redis, keys, KEEP_SECONDS, lease_seconds=0)
 
 
 async def test_a_redis_just_started_gives_workers_a_lease_s_time_to_come_back(

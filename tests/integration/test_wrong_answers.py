@@ -213,8 +213,11 @@ async def test_a_tag_that_reads_back_as_something_else(tmp_path: Path) -> None:
 
     async with LyingRegistry(lie) as registry:
         stored = sha256_digest(manifest)
-        with pytest.raises(DigestMismatchError, match=f"app:1 reads back as {stored} instead of"):
+        with pytest.raises(
+            DigestMismatchError, match=f"app:1 reads back as {stored} instead of"
+        ) as caught:
             await push(pusher(), ARCHIVES["containerd"](tmp_path).path, f"{registry.url}/app")
+        assert caught.value.registry == registry.host
 
 
 async def test_a_tag_that_is_never_to_be_seen(tmp_path: Path) -> None:

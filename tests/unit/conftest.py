@@ -7,6 +7,7 @@ import pytest
 from arq.connections import ArqRedis
 
 from push_queue import Keys, arq_options
+from tests.support.redis_client import Redis
 from tests.support.redis_clock import RedisClock
 from tests.support.stores import Stores
 
@@ -32,6 +33,15 @@ async def redis(server: fakeredis.FakeServer, keys: Keys) -> AsyncIterator[ArqRe
     async with fakeredis.FakeAsyncRedis(server=server) as fake:
         yield ArqRedis(fake.connection_pool, default_queue_name=keys.queue, **arq_options())
         server.connected = True
+
+
+@pytest.fixture
+async def lost_redis() -> AsyncIterator[Redis]:
+    """A client whose server is gone."""
+    server = fakeredis.FakeServer()
+    server.connected = False
+    async with fakeredis.FakeAsyncRedis(server=server) as client:
+        yield client
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from registry_api_v2_client import BlobInfo, LocalLimits, MemoryLedger
-from registry_api_v2_client.push.blob_push import BlobPush
+from registry_api_v2_client.push.blob_fan_out import BlobFanOut
 from registry_api_v2_client.push.blocks import BlockPool
 from registry_api_v2_client.push.encoding import Gzip
 from registry_api_v2_client.push.sources import BlobSource
@@ -30,7 +30,7 @@ SIZE = 100_000
 )
 async def test_what_is_remembered(digest: str, size: int, believed: bool) -> None:
     ledger = MemoryLedger()
-    blobs = BlobPush(
+    blobs = BlobFanOut(
         ledger=ledger,
         limits=LocalLimits(),
         pool=cast(BlockPool, None),

@@ -1,5 +1,6 @@
 import pytest
 from arq.connections import ArqRedis
+from pydantic import SecretStr
 
 from producer import PushQueue
 from push_queue import Settings
@@ -7,7 +8,7 @@ from push_queue import Settings
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(redis_url="redis://fake")
+    return Settings(redis_url=SecretStr("redis://fake"))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from producer.cli.exits import BadInputError, code_of_error, code_of_jobs
 from push_queue import (
     InvalidJobError,
     InvalidSettingsError,
+    JobState,
     JobStatus,
     RedisRefusedError,
     RedisUnavailableError,
@@ -19,16 +20,16 @@ from registry_api_v2_client import (
 )
 
 
-def a_job(state: str, error_kind: str | None = None) -> JobStatus:
+def a_job(state: JobState, error_kind: str | None = None) -> JobStatus:
     return JobStatus(
         id="a", source="/a", targets=("localhost/a:1",), sequence=1, state=state,
         error_kind=error_kind, enqueued_at=datetime(2026, 1, 31, tzinfo=UTC),
     )  # fmt: skip
 
 
-GOOD = a_job("succeeded")
-FAILED = a_job("failed", "denied")
-BAD_TAR = a_job("failed", "invalid_archive")
+GOOD = a_job(JobState.SUCCEEDED)
+FAILED = a_job(JobState.FAILED, "denied")
+BAD_TAR = a_job(JobState.FAILED, "invalid_archive")
 
 
 @pytest.mark.parametrize(
@@ -57,10 +58,10 @@ def test_errors(error: Exception, code: int) -> None:
         ([GOOD, GOOD], 0),
         ([GOOD, BAD_TAR], 2),
         ([BAD_TAR, FAILED, GOOD], 1),
-        ([a_job("cancelled")], 1),
-        ([a_job("failed", "source_unreadable")], 2),
-        ([a_job("failed", "archive_digest_mismatch")], 2),
-        ([a_job("failed", "worker_lost")], 1),
+        ([a_job(JobState.CANCELLED)], 1),
+        ([a_job(JobState.FAILED, "source_unreadable")], 2),
+        ([a_job(JobState.FAILED, "archive_digest_mismatch")], 2),
+        ([a_job(JobState.FAILED, "worker_lost")], 1),
     ],
 )
 def test_jobs_that_were_waited_for(jobs: list[JobStatus], code: int) -> None:

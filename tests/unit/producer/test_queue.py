@@ -1,6 +1,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from arq.connections import ArqRedis
@@ -57,7 +58,7 @@ async def test_enqueue_writes_the_record_and_hands_it_to_arq(
     assert (job.state, job.source, job.targets) == (JobState.QUEUED, "/images/app.tar", (TARGET,))
     assert (job.max_attempts, job.labels) == (5, {"branch": "main"})
     (record,) = await redis.queued_jobs()
-    assert (record.function, record.args) == ("push_image", [job.id, 0])
+    assert (record.function, [*record.args]) == ("push_image", [job.id, 0])
     assert record.job_id == keys.arq_job_id(job.id, 0)
 
 
@@ -115,7 +116,7 @@ async def test_a_bad_target_enqueues_nothing(
     ],
 )
 async def test_an_impossible_job_enqueues_nothing(
-    queue: PushQueue, redis: ArqRedis, fields: dict[str, object]
+    queue: PushQueue, redis: ArqRedis, fields: dict[str, Any]
 ) -> None:
     with pytest.raises(InvalidJobError):
         await queue.enqueue("/images/app.tar", TARGET, **fields)
@@ -139,9 +140,9 @@ async def test_the_same_id_is_enqueued_once(queue: PushQueue, redis: ArqRedis, k
     ],
 )
 async def test_an_id_names_one_job(
-    queue: PushQueue, redis: ArqRedis, field: str, value: object, named: str
+    queue: PushQueue, redis: ArqRedis, field: str, value: Any, named: str
 ) -> None:
-    job = {"source": "/images/app.tar", "targets": TARGET, "job_id": "build-7"}
+    job: dict[str, Any] = {"source": "/images/app.tar", "targets": TARGET, "job_id": "build-7"}
     first = await queue.enqueue(**job)
     with pytest.raises(JobConflictError, match="build-7") as caught:
         await queue.enqueue(**{**job, field: value})

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from producer.cli import tables
+from producer.cli import output, tables
 from producer.cli.bars import BarView
 from producer.cli.job_table import print_table
-from producer.cli.output import print_job
+from producer.cli.output import print_job, print_notes
 from producer.cli.views import JsonView, PlainView, choose_view
 from producer.cli.wording import headline
-from push_queue import Attempt, BlobStatus, JobState, JobStatus, TargetResult
+from push_queue import Attempt, BlobStatus, JobState, JobStatus, Outcome, TargetResult
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 DIGEST = "sha256:" + "d" * 64
@@ -186,7 +186,7 @@ def test_a_job_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     )
     attempt = Attempt(
         number=1, worker="host:7", started_at=NOW, finished_at=NOW + timedelta(seconds=2),
-        outcome="failed", error="refused", error_kind="registry_unavailable",
+        outcome=Outcome.FAILED, error="refused", error_kind="registry_unavailable",
     )  # fmt: skip
     print_job(job, [BlobStatus(digest=DIGEST, size=9, done=3)], [attempt, attempt])
     assert capsys.readouterr().out.splitlines() == [
@@ -202,6 +202,38 @@ def test_a_job_in_full(capsys: pytest.CaptureFixture[str]) -> None:
         "Attempts    1  failed after 2.0 s on host:7: refused (registry_unavailable)",
         "            1  failed after 2.0 s on host:7: refused (registry_unavailable)",
     ]
+
+
+DRIVING = "a\tb\n\x1b]0;title\x07"
+HARMLESS = r"a\tb\n\x1b]0;title\x07"
+
+
+def test_nothing_in_a_job_drives_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    job = a_job(JobState.QUEUED, source=f"/{DRIVING}", labels={"x": DRIVING}, notes=(DRIVING,))
+    failed = a_job(JobState.FAILED, error=DRIVING, error_kind="denied")
+    print_job(job, (), ())
+    print_table([job])
+    print_notes(job)
+    PlainView().show(failed, ())
+    output = "".join(capsys.readouterr())
+    assert output.count(HARMLESS) == 7
+    assert DRIVING not in output
+    assert "\x1b" not in output
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_a_state_has_a_colour_unless_none_is_wanted(
+    no_color: str, coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    printed: list[str] = []
+    monkeypatch.setattr(output.typer, "echo", printed.append)
+    print_job(a_job(JobState.QUEUED, next_attempt_at=NOW), (), ())
+    (state,) = (line for line in printed if line.startswith("State"))
+    assert ("\x1b[33mqueued\x1b[0m until" in state) is coloured
+    assert state.replace("\x1b[33m", "").replace("\x1b[0m", "") == (
+        "State       queued until 2026-01-31 09:30:00 UTC"
+    )
 
 
 def test_a_list_without_a_terminal_is_tab_separated(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,10 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-import fakeredis
 import pytest
 from redis.asyncio import Redis
 
@@ -21,15 +20,6 @@ REGISTRY = "localhost:15000"
 LARGE = 100 << 20
 LOCATION = "http://localhost:15000/v2/app/blobs/uploads/1?_state=a%2Fb%3D%3D"
 CLAIM_SECONDS = 30
-
-
-@pytest.fixture
-async def lost_redis() -> AsyncIterator[Redis]:
-    """A client whose server is gone."""
-    server = fakeredis.FakeServer()
-    server.connected = False
-    async with fakeredis.FakeAsyncRedis(server=server) as client:
-        yield client
 
 
 @pytest.fixture

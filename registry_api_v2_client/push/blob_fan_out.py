@@ -40,8 +40,8 @@ from .tasks import together
 T = TypeVar("T")
 
 
-class BlobPush:
-    """Brings blobs to repositories. ``limits`` bound how many are sent at the same time."""
+class BlobFanOut:
+    """Brings blobs to all targets. ``limits`` bound how many are sent at the same time."""
 
     def __init__(
         self, *, ledger: BlobLedger, limits: UploadLimits, pool: BlockPool, retrier: Retrier
@@ -63,7 +63,7 @@ class BlobPush:
     ) -> bool:
         """Whether all destinations that are left have the blob, or can without being sent it."""
         attempt = _Attempt()
-        found = await attempt.at(destinations.left, lambda one: one.uploader.find(source, blob))
+        found = await attempt.at(destinations.left, lambda one: one.blobs.find(source, blob))
         return not attempt.failures and all(found.values())
 
     async def bring(self, source: BlobSource, destinations: Destinations) -> BlobInfo:
@@ -125,7 +125,7 @@ class BlobPush:
     async def _find(self, source: BlobSource, destination: Destination) -> BlobInfo | None:
         """The blob, if it need not be sent."""
         blob = await self.known(source)
-        return blob if blob and await destination.uploader.find(source, blob) else None
+        return blob if blob and await destination.blobs.find(source, blob) else None
 
     async def _claim(
         self, held: AsyncExitStack, source: BlobSource, destination: Destination
@@ -149,7 +149,7 @@ class BlobPush:
         attempt: "_Attempt",
         destination: Destination,
     ) -> None:
-        if not await destination.uploader.find(source, blob):
+        if not await destination.blobs.find(source, blob):
             async with AsyncExitStack() as held:
                 await self._send(source, {destination: held}, attempt)
 
@@ -170,7 +170,7 @@ class BlobPush:
             await attempt.at([one], take_slot)
         held = {one: stack for one, stack in held.items() if one not in attempt.failures}
         for one in held:
-            one.uploader.report(source, 0, BlobState.UPLOADING)
+            one.blobs.report(source, 0, BlobState.UPLOADING)
         if not held:
             return None
         if isinstance(source, LayerSource) and not source.small:
@@ -185,11 +185,11 @@ class BlobPush:
         blob = BlobInfo(sha256(content), len(content), source.media_type)
 
         async def send(destination: Destination) -> None:
-            uploader = destination.uploader
+            blobs = destination.blobs
             async with held[destination]:
                 # Once it is encoded, its digest can be asked for.
-                if source.encoder is AsIs or not await uploader.find(source, blob):
-                    await uploader.send(source, blob, content)
+                if source.encoder is AsIs or not await blobs.find(source, blob):
+                    await blobs.send(source, blob, content)
 
         # Before it is sent: whoever waits for the claim of one goes on before the last is done.
         await self._learn(source, blob)
@@ -210,7 +210,7 @@ class BlobPush:
             nonlocal done
             done += length
             for one in held:
-                one.uploader.report(source, done, BlobState.UPLOADING)
+                one.blobs.report(source, done, BlobState.UPLOADING)
 
         stream = source.stream(self._pool, on_sent)
 
@@ -225,7 +225,7 @@ class BlobPush:
             async def send(destination: Destination) -> None:
                 async with held[destination]:
                     with shares[destination] as pieces:
-                        await destination.uploader.send_stream(source, pieces, finished)
+                        await destination.blobs.send_stream(source, pieces, finished)
 
             sent = await attempt.at(held, send)
         return BlobInfo(stream.digest, stream.size, source.media_type) if sent else None
