@@ -10,7 +10,7 @@ https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 MAX_HEADERS = 1 << 16
@@ -88,29 +88,19 @@ def read_members(read: Read, end: int, past_end: str) -> Iterator[TarMember]:
         if not block.strip(b"\0"):
             break
         header = _parse(block, position)
-        name, size = header.name, header.size
         is_extension = header.type in _EXTENSIONS
         if not is_extension:
-            name, size = extension.name or name, extension.size_or(size)
-        if len(name) > MAX_NAME:
-            raise BrokenTarError(f"the name {name[:80]!r}… is longer than {MAX_NAME} characters")
-        if header.type in _WITHOUT_DATA:
-            size = 0
+            header = extension.applied_to(header)
         offset = position + _BLOCK
-        if offset + size > end:
-            raise BrokenTarError(f"{name} claims {size} bytes, {past_end}")
-        position = offset + size + -size % _BLOCK
+        header.check(offset, end, past_end)
+        position = offset + header.size + -header.size % _BLOCK
         if is_extension:
-            extended += size
-            if size > MAX_EXTENSION or extended > MAX_EXTENSIONS:
-                raise BrokenTarError(f"the extended header {name} of {size} bytes is too large")
-            _EXTENSIONS[header.type](extension, _whole(read, offset, size, name))
-            continue
-        target = extension.target or header.target
-        if len(target) > MAX_NAME:
-            raise BrokenTarError(f"{name} links to more than {MAX_NAME} characters")
-        yield TarMember(name, _kind(header, name, extension), offset, size, target)
-        extension = _Extension()
+            extended += header.size
+            extension.add(header, extended, read, offset)
+        else:
+            kind = _kind(header, extension)
+            yield TarMember(header.name, kind, offset, header.size, header.target)
+            extension = _Extension()
     else:
         raise BrokenTarError(
             f"it has more than {MAX_HEADERS} members; export an image with docker save, "
@@ -126,6 +116,17 @@ class _Header:
     type: bytes
     size: int
     target: str
+
+    def check(self, offset: int, end: int, past_end: str) -> None:
+        """Whether it makes sense with its data at ``offset``; see ``read_members``."""
+        if len(self.name) > MAX_NAME:
+            raise BrokenTarError(
+                f"the name {self.name[:80]!r}… is longer than {MAX_NAME} characters"
+            )
+        if offset + self.size > end:
+            raise BrokenTarError(f"{self.name} claims {self.size} bytes, {past_end}")
+        if len(self.target) > MAX_NAME:
+            raise BrokenTarError(f"{self.name} links to more than {MAX_NAME} characters")
 
 
 def _parse(block: bytes, position: int) -> _Header:
@@ -171,12 +172,12 @@ def _whole(read: Read, offset: int, size: int, name: str) -> bytes:
     return content
 
 
-def _kind(header: _Header, name: str, extension: "_Extension") -> Kind:
+def _kind(header: _Header, extension: "_Extension") -> Kind:
     kind = _KINDS.get(header.type, Kind.OTHER)
     if kind is Kind.FILE and extension.sparse:
         return Kind.SPARSE
     # Before POSIX, a directory was a file whose name ends so.
-    return Kind.OTHER if header.type == b"\0" and name.endswith("/") else kind
+    return Kind.OTHER if header.type == b"\0" and header.name.endswith("/") else kind
 
 
 @dataclass(slots=True)
@@ -188,8 +189,23 @@ class _Extension:
     size: int | None = None
     sparse: bool = False
 
-    def size_or(self, size: int) -> int:
-        return size if self.size is None else self.size
+    def applied_to(self, header: _Header) -> _Header:
+        """The header of the member itself, with what was said of it before."""
+        size = header.size if self.size is None else self.size
+        return replace(
+            header,
+            name=self.name or header.name,
+            size=0 if header.type in _WITHOUT_DATA else size,
+            target=self.target or header.target,
+        )
+
+    def add(self, header: _Header, total: int, read: Read, offset: int) -> None:
+        """Take in an extended header; ``total`` bytes are in those of the tar so far."""
+        if header.size > MAX_EXTENSION or total > MAX_EXTENSIONS:
+            raise BrokenTarError(
+                f"the extended header {header.name} of {header.size} bytes is too large"
+            )
+        _EXTENSIONS[header.type](self, _whole(read, offset, header.size, header.name))
 
     def add_name(self, content: bytes) -> None:
         self.name = _text(content)
