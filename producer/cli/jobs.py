@@ -104,7 +104,10 @@ def retry(context: typer.Context, job_ids: JobIdsArgument, json: JsonOption = Fa
     """Enqueue finished jobs again."""
 
     async def again(queue: PushQueue, job_id: str) -> JobStatus:
-        return await queue.retry(job_id)
+        job = await queue.retry(job_id)
+        if job.state.final:
+            raise UnreadableJobError(f"{job.id} {headline(job)}")
+        return job
 
     return _print(*_with_each(context, job_ids, again), job_ids, json)
 
@@ -142,7 +145,9 @@ def _with_each(
                 found.append(await use(queue, job_id))
             except (UnknownJobError, UnreadableJobError) as error:
                 print_error(str(error))
-                code = code_of_error(error)
+                # A damaged job outweighs a wrong id, as a failed push does bad input.
+                if code is not ExitCode.PUSH_FAILED:
+                    code = code_of_error(error)
         return found, code
 
     return _with_queue(context, each)

@@ -1,13 +1,17 @@
 """Tables: drawn on a terminal, tab-separated lines elsewhere."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Column, Table
 
 GAP = 2
 """Between two columns."""
+
+Row = Mapping[str, str]
+"""The cells, by the names of their columns."""
 
 
 def print_rows(
@@ -25,3 +29,27 @@ def print_rows(
 def plain_table(columns: Iterable[Column]) -> Table:
     """Without lines."""
     return Table(*columns, box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+
+
+def fitting(
+    names: Sequence[str], rows: Sequence[Row], dispensable: Sequence[str], width: int
+) -> list[str]:
+    """The columns that a terminal of this width has room for, or those that are not dispensable.
+
+    The first of those that are go first.
+    """
+    left = list(names)
+    for name in dispensable:
+        if table_width(left, rows) <= width:
+            break
+        left.remove(name)
+    return left
+
+
+def table_width(names: Sequence[str], rows: Sequence[Row]) -> int:
+    """The width of a plain table of these columns."""
+    return sum(GAP + max(map(_cells, (name, *(row[name] for row in rows)))) for name in names) - GAP
+
+
+def _cells(text: str) -> int:
+    return max(map(cell_len, text.split("\n")))

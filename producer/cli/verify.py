@@ -1,6 +1,6 @@
 """``push-queue verify``."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -19,7 +19,7 @@ from producer.cli.options import (
 from producer.cli.output import print_json
 from producer.cli.requests import check_source
 from producer.cli.signals import run
-from producer.cli.tables import plain_table, print_rows
+from producer.cli.tables import Row, fitting, plain_table, print_rows
 from producer.cli.wording import size
 from producer.registries import open_client
 from registry_api_v2_client import (
@@ -48,6 +48,9 @@ cannot be asked.
 
 COLUMNS = ("PART", "TAR", "REGISTRY", "SIZE", "RESULT", "PROVEN BY")
 NUMBERS = ("SIZE",)
+DIGESTS = ("TAR", "REGISTRY")
+DISPENSABLE = ("PROVEN BY", "SIZE", "TAR", "REGISTRY")
+"""Columns that go first where a terminal is too narrow for all; the result of each part stays."""
 COLORS = {Verdict.EQUAL: "green"}
 DIGEST_WIDTH = len("sha256:") + 12
 NONE = "-"
@@ -108,30 +111,41 @@ def as_json(reference: Reference, found: Verification) -> dict[str, object]:
     }
 
 
-def print_parts(parts: Iterable[PartCheck]) -> None:
+def print_parts(parts: Sequence[PartCheck]) -> None:
     """A table on a terminal, tab-separated lines with whole digests elsewhere."""
-    print_rows(COLUMNS, map(_row, parts), lambda _: _table(parts))
+    print_rows(COLUMNS, (_row(part).values() for part in parts), lambda width: _table(parts, width))
 
 
-def _table(parts: Iterable[PartCheck]) -> Table:
+def _table(parts: Sequence[PartCheck], width: int) -> Table:
+    rows = [_short(part) for part in parts]
+    names = fitting(COLUMNS, rows, DISPENSABLE, width)
     table = plain_table(
-        Column(name, no_wrap=True, justify="right" if name in NUMBERS else "left")
-        for name in COLUMNS
+        Column(name, no_wrap=True, justify="right" if name in NUMBERS else "left") for name in names
     )
-    for part in parts:
-        name, tar, registry, bytes_there, verdict, proof = _row(part)
-        table.add_row(
-            name,
-            tar[:DIGEST_WIDTH],
-            registry[:DIGEST_WIDTH],
-            bytes_there if part.size is None else size(part.size),
-            Text(verdict, COLORS.get(part.verdict, "red")),
-            proof,
-        )
+    for part, row in zip(parts, rows, strict=True):
+        cells = {name: Text(row[name]) for name in names}
+        cells["RESULT"].stylize(COLORS.get(part.verdict, "red"))
+        table.add_row(*cells.values())
     return table
 
 
-def _row(part: PartCheck) -> tuple[str, ...]:
-    bytes_there = NONE if part.size is None else str(part.size)
-    tar, registry = part.tar or NONE, part.registry or NONE
-    return part.part, tar, registry, bytes_there, part.verdict, part.proof
+def _row(part: PartCheck) -> Row:
+    cells = (
+        part.part,
+        part.tar or NONE,
+        part.registry or NONE,
+        NONE if part.size is None else str(part.size),
+        part.verdict,
+        part.proof,
+    )
+    return dict(zip(COLUMNS, cells, strict=True))
+
+
+def _short(part: PartCheck) -> Row:
+    """As people read it."""
+    row = {**_row(part)}
+    for column in DIGESTS:
+        row[column] = row[column][:DIGEST_WIDTH]
+    if part.size is not None:
+        row["SIZE"] = size(part.size)
+    return row

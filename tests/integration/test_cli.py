@@ -496,6 +496,17 @@ def test_interrupted_it_tells_what_goes_on(
 # Jobs
 
 
+def test_a_damaged_job_is_not_retried(here: Cli, tar: Path, redis_url: str, namespace: str) -> None:
+    here("enqueue", tar, "--to", TARGET, "--id", "damaged")
+    with redis.Redis.from_url(redis_url) as client:
+        client.hdel(f"{namespace}:job:damaged", "targets")
+    result = here("retry", "damaged", "no-such-job")
+    assert (result.returncode, result.stdout) == (1, "")
+    damaged, unknown = result.stderr.splitlines()
+    assert damaged.startswith("push-queue: error: damaged failed: the job's record cannot be read")
+    assert "no-such-job" in unknown
+
+
 def test_cancel_and_retry(here: Cli, tar: Path) -> None:
     job_id = enqueued(here, tar)
     for _ in range(2):

@@ -9,9 +9,11 @@ from producer.cli import output, tables
 from producer.cli.bars import BarView
 from producer.cli.job_table import print_table
 from producer.cli.output import print_job, print_notes
+from producer.cli.verify import print_parts
 from producer.cli.views import JsonView, PlainView, choose_view
 from producer.cli.wording import headline
 from push_queue import Attempt, BlobStatus, JobState, JobStatus, Outcome, TargetResult
+from registry_api_v2_client import PartCheck, Proof, Verdict
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 DIGEST = "sha256:" + "d" * 64
@@ -305,3 +307,22 @@ def test_a_retrying_job_that_waits_says_what_for() -> None:
     assert headline(waiting) == "retrying: localhost:15000 is away"
     retrying = a_job(JobState.RETRYING, **answered)
     assert headline(retrying) == "retrying: localhost:15000 answers 500 (registry_error)"
+
+
+@pytest.mark.parametrize(
+    ("width", "kept"),
+    [(100, "PART TAR REGISTRY SIZE RESULT PROVEN BY"), (60, "PART TAR REGISTRY RESULT"),
+     (20, "PART RESULT")],
+)  # fmt: skip
+def test_a_narrow_verification_keeps_the_results(
+    width: int, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Screen(width)
+    monkeypatch.setattr(tables, "Console", lambda: screen.console)
+    layer = PartCheck("layer 1", DIGEST, DIGEST, 90_000, Verdict.CORRUPT, Proof.CONTENT)
+    print_parts([layer])
+    header, row = screen.text.splitlines()
+    assert header.split() == kept.split()
+    assert "layer 1" in row
+    assert "corrupt" in row
+    assert "…" not in row
