@@ -154,6 +154,8 @@ class DirectPush:
             JobState.SUCCEEDED,
             digest=pushed.digest,
             notes=(*pushed.notes, *self._troubles()),
+            error=None,
+            error_kind=None,
             finished_at=datetime.now(UTC),
         )
         return None

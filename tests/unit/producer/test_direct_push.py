@@ -159,6 +159,7 @@ async def test_a_registry_that_is_away_uses_up_no_attempt(settings: Settings) ->
     client = ScriptedClient(*[fails(away())] * 9)
     seen = [status async for status in statuses(direct(client, settings, max_attempts=1))]
     assert (seen[-1].state, seen[-1].attempt) == (JobState.SUCCEEDED, 1)
+    assert (seen[-1].error, seen[-1].error_kind) == (None, None), "as of a job in the queue"
     waiting = [status for status in seen if status.state is JobState.QUEUED and status.waiting_for]
     assert waiting
     assert all(status.give_up_at for status in waiting)
