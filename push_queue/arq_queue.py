@@ -1,8 +1,9 @@
-"""Jobs in arq's queue: handing them over, their order, and finding those that it lost.
+"""Jobs in arq's queue: how they get there, their order, and those that it lost.
 
-arq runs jobs whose score, the time they are due in milliseconds, has passed; the lowest first. A
-job that is due gets a lead by its priority: it overtakes what was enqueued up to a quarter of an
-hour before it with the next lower priority, and nothing older, so that nothing waits for ever.
+A job's score is the time in milliseconds at which it is due. arq runs jobs whose time has come, the
+lowest score first. A job that is due gets a lead by its priority: it overtakes jobs of the next
+lower priority that were enqueued up to a quarter of an hour before it. Older jobs go first, so that
+none waits for ever.
 """
 
 from datetime import timedelta
@@ -15,7 +16,7 @@ from push_queue.models import JobState, JobStatus, Priority
 from push_queue.settings import REGISTRY_MAX_UPLOADS
 
 TASK = "push_image"
-"""The worker's arq function; it takes the job id and the generation."""
+"""arq's name of the worker's function, which takes the job id and the generation."""
 
 STEP = timedelta(minutes=15)
 LEADS: dict[Priority, timedelta] = {"low": STEP, "normal": 2 * STEP, "high": 3 * STEP}
@@ -33,15 +34,16 @@ class ArqQueue:
         self._registry_max_uploads = registry_max_uploads
 
     async def hand_over(self, job: JobStatus) -> bool:
-        """Give a job to arq that arq has lost; False when it has it, or the job is over."""
+        """Enqueue a job that arq has lost. False if arq has it, or the job is final."""
         due = round(job.next_attempt_at.timestamp() * 1000) if job.next_attempt_at else 0
         arguments: Arguments = [job.generation, due, lead_ms(job.priority)]
         return bool(await self._database.run_on_job("hand_over", job.id, arguments))
 
     async def take(self, most: int, lease_seconds: int) -> list[tuple[str, int]]:
-        """Take jobs that are due by Redis' clock, for a lease, also those left by older workers.
+        """Take jobs that are due by Redis' clock, at most ``most``, for a lease.
 
-        Returns arq's id of each, and the score that it had in the queue.
+        Jobs that older workers left to newer ones are among them. Returns arq's id and the score in
+        the queue of each.
         """
         arguments: Arguments = [most, lease_seconds * 1000, formats.FORMAT]
         keys = [self._keys.queue, self._keys.newer]
@@ -52,28 +54,34 @@ class ArqQueue:
         ]
 
     async def hold(self, arq_id: str, seconds: float, lease_seconds: int) -> None:
-        """Nobody is to take the job before so many seconds have passed by Redis' clock.
+        """No worker takes the job for ``seconds`` by Redis' clock.
 
-        Once a lease has passed, it can be woken before.
+        After a lease, ``release`` may wake it before that.
         """
         keys = [self._keys.queue, in_progress_key_prefix + arq_id]
         arguments: Arguments = [arq_id, max(1, round(seconds * 1000)), lease_seconds * 1000]
         await self._database.run("plain/hold", keys, arguments)
 
     async def give_back(self, arq_id: str, score: int) -> None:
-        """The job is where it was before it was taken, unless it has left the queue."""
+        """Put the job back to the place it was taken from, unless it has left the queue."""
         command = self._redis.zadd(self._keys.queue, {arq_id: score}, xx=True)
         await self._database.ask(command)
 
     async def promote(self) -> int:
-        """Give jobs that were put off, and are due now, the lead of their priority."""
+        """Give jobs that were put off and are due now the lead of their priority.
+
+        Returns how many there were.
+        """
         arguments: Arguments = [self._keys.namespace, _ms(STEP), *leads_ms()]
         count: int = await self._database.run("plain/promote", [self._keys.queue], arguments)
         return count
 
     async def release(self) -> int:
-        """Wake jobs that wait for registries: one to try a registry after its pause, and once it is
-        well as many as it has room for, by priority and then in the order of enqueueing."""
+        """Wake jobs that wait for registries, by priority and then in the order of enqueueing.
+
+        After a pause one job tries the registry. Once it answers, as many go as it has room for.
+        Returns how many were woken.
+        """
         keys = [self._keys.waited_for, self._keys.queue]
         arguments: Arguments = [
             self._keys.namespace,
@@ -84,9 +92,10 @@ class ArqQueue:
         return count
 
     async def orphans(self, state: JobState, start: int, count: int) -> tuple[int, list[str]]:
-        """Jobs in a state, from position ``start`` in the order of enqueueing, that arq has lost.
+        """Find jobs in a state that arq has lost.
 
-        Returns how many were looked at, at most ``count``, and the ids found among them.
+        The search starts at position ``start`` in the order of enqueueing. Returns how many jobs
+        were looked at, at most ``count``, and the ids of the lost ones.
         """
         keys = [self._keys.jobs_in(state), self._keys.queue]
         arguments: Arguments = [self._keys.namespace, start, count]

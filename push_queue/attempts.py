@@ -1,7 +1,7 @@
-"""Attempts at jobs: what the worker that runs one does with it.
+"""Attempts at jobs: a worker starts one, reports how far it is, and says how it ended.
 
-Changes are fenced: each start of a job hands out a higher number, and a worker that shows an older
-one is told so and changes nothing.
+Changes are fenced. Each start of a job hands out a higher number; a worker with an older number
+changes nothing and is told so.
 """
 
 import json
@@ -20,8 +20,8 @@ from push_queue.settings import DAY_SECONDS, LEASE_SECONDS, REGISTRY_MAX_UPLOADS
 class Attempts:
     """The attempts at the jobs of one namespace.
 
-    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails it, and is
-    safe to send twice: a repeated call finds its work done.
+    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails, and may be
+    called twice: the second call finds its work done.
     """
 
     def __init__(
@@ -45,14 +45,14 @@ class Attempts:
     ) -> Assignment | Wait | None:
         """Begin an attempt, or learn how long to wait before asking again.
 
-        ``place`` is the score that the job had in arq's queue: newer workers take a job there that
-        this one does not understand.
+        ``place`` is the job's score in arq's queue. A job that this worker does not understand is
+        left there for a newer one.
 
-        None when there is nothing to run: the job is unknown, final, of another generation,
-        cancelled meanwhile, superseded at all its targets, out of attempts because its workers all
-        died, which is ``failed`` with ``worker_lost`` now, or out of patience with registries that
-        are away, which is ``failed`` with their error. A job whose record cannot be read is
-        ``failed`` with ``invalid_job`` now.
+        Returns None if there is nothing to run. The job is unknown, final, or of another
+        generation. Or it ends now: ``cancelled`` as it was asked to be, ``superseded`` at all its
+        targets, ``failed`` with ``worker_lost`` after its workers all died, with the error of a
+        registry that was away for too long, or with ``invalid_job`` because its record cannot be
+        read.
         """
         token = secrets.token_hex(4)
         arguments: Arguments = [
@@ -96,7 +96,7 @@ class Attempts:
         )
 
     async def heartbeat(self, assignment: Assignment) -> Signal:
-        """Whether to go on with the job."""
+        """Ask whether to go on with the job."""
         fields = ["state", "fence", "cancel_requested"]
         state, fence, cancel = await self._database.ask(
             self._redis.hmget(self._keys.job(assignment.job.id), fields)
@@ -131,13 +131,13 @@ class Attempts:
         notes: Sequence[str] = (),
         cleanup_outcome: str | None = None,
     ) -> JobState | None:
-        """The attempt went well. ``digest`` is the manifest's.
+        """The attempt succeeded. ``digest`` is the manifest's.
 
-        The job is ``succeeded`` now, or ``superseded`` if newer jobs have written all its tags, or
-        ``queued`` if it has targets that could not be tried yet.
+        The job is ``succeeded`` now. It is ``superseded`` if newer jobs have written all its tags,
+        and ``queued`` if some of its targets could not be tried yet.
 
-        This and the other ends of an attempt return the state that the job is in now; None, having
-        changed nothing, when it is no longer this worker's.
+        Every end of an attempt returns the job's new state. It returns None and changes nothing if
+        the job is no longer this worker's.
         """
         fields = {"digest": digest}
         if notes:
@@ -149,9 +149,9 @@ class Attempts:
     async def fail(
         self, assignment: Assignment, error: str, error_kind: str, *, answered: str = ""
     ) -> JobState | None:
-        """The job failed for good; ``answered`` is the registry whose own error it is, if one's.
+        """The job failed for good. ``answered`` is the registry that said so, if one did.
 
-        Then it is ``queued`` if it has targets that could not be tried yet, and fails after them.
+        It is ``queued`` first if some of its targets could not be tried yet, and fails after them.
         """
         return await self._settle(
             assignment, JobState.FAILED, Outcome.FAILED, error, error_kind, answered=answered
@@ -166,10 +166,10 @@ class Attempts:
         *,
         answered: str = "",
     ) -> JobState | None:
-        """The attempt failed, the next is ``delay`` seconds away. Counting them is the caller's.
+        """The attempt failed, and the next one starts in ``delay`` seconds. The caller counts them.
 
-        A job that was asked to be cancelled is cancelled instead; so it is by ``defer`` and
-        ``release``. ``answered`` as for ``fail``.
+        ``retry``, ``defer`` and ``release`` cancel a job whose user has asked for it. ``answered``
+        is as for ``fail``.
         """
         return await self._settle(
             assignment,
@@ -184,10 +184,10 @@ class Attempts:
     async def defer(
         self, assignment: Assignment, reason: str, delay: float, *, error_kind: str = ""
     ) -> JobState | None:
-        """Put the attempt off; it is not used up.
+        """Put the attempt off by ``delay`` seconds. It does not count.
 
-        With a kind of error, that of a registry that is away, the attempt is listed, and a job that
-        has waited for its registries long enough is ``failed`` instead.
+        ``error_kind`` says that a registry is away. Then the attempt is listed, and the job is
+        ``failed`` once it has waited for its registries for long enough.
         """
         fields = {"waiting_for": one_line(reason)}
         error = reason if error_kind else ""
@@ -196,11 +196,11 @@ class Attempts:
         )
 
     async def release(self, assignment: Assignment) -> JobState | None:
-        """Hand the job back for another worker; the attempt is not used up."""
+        """Hand the job back for another worker. The attempt does not count."""
         return await self._settle(assignment, JobState.QUEUED, Outcome.RELEASED)
 
     async def mark_cancelled(self, assignment: Assignment) -> JobState | None:
-        """The worker stopped the job as it was asked to."""
+        """The worker has stopped the job, as the user asked."""
         return await self._settle(assignment, JobState.CANCELLED, Outcome.CANCELLED)
 
     async def _settle(

@@ -1,4 +1,4 @@
-"""What every store works on: Redis, the keys of one namespace, the scripts, the error boundary."""
+"""What every store works with: Redis, keys, scripts, and the boundary for errors."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractContextManager, asynccontextmanager
@@ -18,9 +18,9 @@ Arguments = list[str | int]
 
 
 class Database:
-    """One namespace of a Redis server; finished jobs are kept there for ``keep_finished`` seconds.
+    """One namespace of a Redis server, which keeps finished jobs for ``keep_finished`` seconds.
 
-    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails it.
+    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails.
     """
 
     def __init__(self, redis: Redis, keys: Keys, keep_finished: int = WEEK_SECONDS) -> None:
@@ -46,13 +46,13 @@ class Database:
 
     @asynccontextmanager
     async def pipeline(self, *, transaction: bool = False) -> AsyncIterator[Pipeline]:
-        """Commands to be sent together by its ``execute``."""
+        """Commands that ``execute`` sends together."""
         with self.errors():
             async with self.redis.pipeline(transaction=transaction) as pipeline:
                 yield pipeline
 
     async def run(self, name: str, keys: Iterable[str], args: Iterable[str | int]) -> Any:
-        """The result of a script, which is named with its folder: ``plain/hold``."""
+        """The result of a script, named with its folder: ``plain/hold``."""
         with self.errors():
             return await self._script(name)(keys=list(keys), args=list(args))
 
@@ -61,9 +61,9 @@ class Database:
         return await self.run(f"job/{name}", self._job_keys(job_id), self._job_args(job_id, args))
 
     async def run_on_jobs(self, name: str, calls: Iterable[tuple[str, Arguments]]) -> list[Any]:
-        """The results of ``job/<name>`` for each of these jobs and arguments, all sent at once.
+        """The results of ``job/<name>`` for each job with its arguments, in one round trip.
 
-        All of them run, also where one is refused.
+        If Redis refuses one, the others run all the same.
         """
         script = self._script(f"job/{name}")
         async with self.pipeline() as pipeline:

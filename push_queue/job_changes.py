@@ -1,4 +1,4 @@
-"""Hearing of jobs as they change, by pub/sub."""
+"""News of jobs as they change, by pub/sub."""
 
 import asyncio
 from types import TracebackType
@@ -8,14 +8,14 @@ from push_queue.database import Database
 from push_queue.patience import RIDE_OUT_SECONDS
 
 _ANSWER_SECONDS = 2.0
-"""Most that a confirmation may take, then the connection is made anew."""
+"""A confirmation may take this long. Then a new connection is made."""
 
 
 class JobChanges:
-    """A subscription to jobs, or to all of them when none is named.
+    """A subscription to jobs, or to all of them if none is named.
 
-    Enter it before reading a status, so that nothing falls between. Messages are hints: they may
-    be lost while Redis is away, so read the status again now and then as well.
+    Enter it before you read a status, so that you miss no change. Messages are hints. They may be
+    lost while Redis is away, so read the status from time to time as well.
     """
 
     def __init__(self, database: Database, job_ids: tuple[str, ...] = ()) -> None:
@@ -43,10 +43,10 @@ class JobChanges:
         await self._close()
 
     async def next(self, timeout: float) -> str | None:
-        """The id of the next job that changed.
+        """The id of the next job that changes.
 
-        None when ``timeout`` seconds brought nothing, or when the connection had to be made anew
-        and messages may be missing: both are the time to read the status.
+        None if nothing changed for ``timeout`` seconds, or if a new connection had to be made and
+        messages may be missing. Read the status then.
         """
         with self._database.errors():
             message = await self._pubsub.get_message(timeout=timeout)
@@ -61,7 +61,7 @@ class JobChanges:
             await self._pubsub.subscribe(*(self._prefix + job_id for job_id in self._job_ids))
         else:
             await self._pubsub.psubscribe(f"{self._prefix}*")
-        # Until Redis confirms it, a change that another connection makes could still be missed.
+        # Until Redis has confirmed it, a change by another connection could be missed.
         unconfirmed = len(set(self._job_ids)) or 1
         async with asyncio.timeout(RIDE_OUT_SECONDS):
             while unconfirmed:
@@ -72,7 +72,7 @@ class JobChanges:
                     unconfirmed -= 1
 
     async def _see_to_connection(self, silent: bool) -> None:
-        """A server that stands still is as silent as one with nothing to tell: ask it."""
+        """Ask a silent server whether it is there: it may stand still, or have no news."""
         if silent and self._asked:
             await self._disconnect()
         elif silent:
@@ -80,7 +80,7 @@ class JobChanges:
         self._asked = silent and not self._asked
 
     async def _disconnect(self) -> None:
-        """The next read connects, and subscribes, anew."""
+        """The next read makes a new connection and subscribes again."""
         if self._pubsub.connection:
             await self._pubsub.connection.disconnect(nowait=True)
 

@@ -15,7 +15,7 @@ RESULT = "result:"
 """Prefix of the fields that hold a target's digest: ``result:localhost:5000/app:1``."""
 
 SUPERSEDED = "superseded"
-"""What stands there instead where a newer job has written the tag."""
+"""The value of such a field if a newer job has written the tag."""
 
 JSON_FIELDS = frozenset({"targets", "labels", "notes"})
 
@@ -33,12 +33,12 @@ _BOOKKEEPING = frozenset(
         "source_seen",
     }
 )
-"""Fields of a record that no status shows."""
+"""Fields of a record that are not part of a status."""
 
 _ERROR_LENGTH = 2000
 
 NO_HASH = {"": ""}
-"""Stands for a job's hash where something else has its key."""
+"""The fields of a job whose key holds something other than a hash."""
 
 _BLANK = {
     "source": "/?",
@@ -46,7 +46,7 @@ _BLANK = {
     "sequence": 0,
     "enqueued_at": datetime.fromtimestamp(0, UTC),
 }
-"""Stands for what every job has, where it cannot be read."""
+"""Values for the fields that every job has, if they cannot be read."""
 _NEWER = "a worker of the newer release that it was enqueued by"
 
 
@@ -56,7 +56,7 @@ def timestamp(moment: datetime) -> str:
 
 
 def decode(fields: Mapping[bytes, bytes]) -> dict[str, str]:
-    """A hash as redis-py answers it; bytes that are no text become U+FFFD."""
+    """A hash as redis-py returns it. Bytes that are not UTF-8 become U+FFFD."""
     return {
         name.decode(errors="replace"): value.decode(errors="replace")
         for name, value in fields.items()
@@ -64,7 +64,7 @@ def decode(fields: Mapping[bytes, bytes]) -> dict[str, str]:
 
 
 def pairs(items: Sequence[bytes]) -> dict[str, str]:
-    """A hash as a script answers it: field, value, field, value, …"""
+    """A hash as a script returns it: field, value, field, value, …"""
     return decode(dict(zip(items[::2], items[1::2], strict=True)))
 
 
@@ -74,12 +74,12 @@ def flat(fields: Mapping[str, str]) -> list[str]:
 
 
 def one_line(text: str) -> str:
-    """The text of an error as it is kept: not longer than anybody reads."""
+    """An error as it is kept: on one line, and cut if it is very long."""
     return " ".join(text.split())[:_ERROR_LENGTH]
 
 
-def job_fields(job: PushJob) -> dict[str, str]:
-    """The fields of a new job; what is not given is not written."""
+def fields_of(job: PushJob) -> dict[str, str]:
+    """The fields of a new job. Options that are not given have none."""
     given = job.model_dump(
         mode="json", exclude_none=True, exclude=set() if job.labels else {"labels"}
     )
@@ -105,10 +105,9 @@ def parse_status(fields: Mapping[str, str]) -> JobStatus:
 
 
 def refuse_unknown_options(fields: Mapping[str, str]) -> None:
-    """An option that is not understood must not be passed over: the job would not do what it says.
+    """Refuse a job with an option that this release does not know, since it would be ignored.
 
-    For a job at its first attempt; from then on workers of newer releases may have added to its
-    status.
+    Only the first attempt asks. Later, workers of newer releases may have added fields of status.
 
     Raises:
         UnreadableJobError: naming the fields.
@@ -120,10 +119,10 @@ def refuse_unknown_options(fields: Mapping[str, str]) -> None:
 
 
 def parse_whatever(job_id: str, fields: Mapping[str, str]) -> JobStatus:
-    """Read a job's hash, to show it: what cannot be read costs only itself.
+    """Read a job's hash in order to show it, as far as it can be read.
 
-    A damaged record is a job that failed with ``invalid_job``, which is what becomes of it. One of
-    a newer format is what this release understands of it.
+    A damaged record shows a job that failed with ``invalid_job``, as it soon will. A record of a
+    newer format shows what this release understands of it.
     """
     try:
         return parse_status(fields)
@@ -148,13 +147,13 @@ def _wrong_fields(values: Mapping[str, object]) -> set[str]:
 
 
 def is_newer(fields: Mapping[str, str]) -> bool:
-    """Whether a newer release wrote the job, with options that this one does not know."""
+    """Whether a newer release enqueued the job, with options that this one does not know."""
     number = fields.get("format", "")
     return number.isascii() and number.isdecimal() and int(number) > formats.FORMAT
 
 
 def invalid_job(damage: str) -> dict[str, str]:
-    """What a job whose record is damaged ends with."""
+    """The error of a job whose record is damaged."""
     return {
         "error": f"the job's record cannot be read ({damage}); enqueue it again",
         "error_kind": UnreadableJobError.kind,
@@ -177,7 +176,7 @@ def _values(fields: Mapping[str, str]) -> dict[str, object]:
 
 
 def _parse_json(text: str) -> object:
-    """What is no JSON stays text, which no such field takes."""
+    """Text that is not JSON stays as it is. The model refuses it."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -190,15 +189,14 @@ def blob_fields(blobs: Iterable[BlobStatus]) -> dict[str, str]:
 
 
 def parse_blobs(fields: Mapping[str, str]) -> Iterator[BlobStatus]:
-    """Read a job's blobs, by digest: Redis keeps no order in a hash. What makes no sense is left
-    out."""
+    """Read a job's blobs, sorted by digest. Those that make no sense are left out."""
     for digest, value in sorted(fields.items()):
         with suppress(ValidationError):
             yield _parse_blob(digest, value)
 
 
 def parse_attempts(items: Iterable[bytes]) -> Iterator[Attempt]:
-    """Read the attempts that ended; what makes no sense is left out."""
+    """Read the attempts that have ended. Those that make no sense are left out."""
     for item in items:
         with suppress(ValidationError):
             yield Attempt.model_validate_json(item)

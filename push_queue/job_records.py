@@ -39,11 +39,11 @@ class JobRecords:
         return [NO_HASH if isinstance(reply, Exception) else decode(reply) for reply in replies]
 
     async def run(self, name: str, job_id: str, arguments: Iterable[str | int] = ()) -> Any:
-        """Run a script about a job.
+        """The result of a script about a job.
 
         Raises:
-            UnreadableJobError: it failed for the job's record, and the job with it.
-            RedisUnavailableError: Redis fails.
+            UnreadableJobError: the script could not read the job's record; the job is ``failed``
+            now. RedisUnavailableError: Redis fails.
         """
         try:
             return await self._database.run_on_job(name, job_id, arguments)
@@ -55,10 +55,10 @@ class JobRecords:
             raise
 
     async def end_if_unreadable(self, job_id: str) -> bool:
-        """Whether the job's record makes no sense; the job is ``failed`` with ``invalid_job`` then.
+        """Whether the job's record cannot be read.
 
-        A job of a newer format is for newer workers to judge. One whose record is gone leaves the
-        indexes.
+        Then the job is ``failed`` with ``invalid_job`` now. Only newer workers can judge a job of a
+        newer format. A job whose record is gone leaves the indexes.
         """
         (fields,) = await self.read([job_id])
         if is_newer(fields):

@@ -8,27 +8,29 @@ from push_queue.models import Assignment
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """A job has left those that need its source."""
+    """The answer to a job that no longer needs its source."""
 
     last: bool
+    """No other unfinished job needs it."""
     unwanted: frozenset[str]
-    """The files that earlier ones asked the last to delete, as they called them."""
+    """The files that earlier jobs left for the last one to delete, by their own names for them."""
 
 
 class JobSources:
     """The sources of one namespace.
 
-    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails it, and is
-    safe to send twice.
+    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails, and may be
+    called twice.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def note(self, assignment: Assignment, seen: str) -> str | None:
-        """What the job's source is: as its first attempt to open it has ``seen`` it.
+        """Note what this attempt has ``seen`` of the source. Returns what the first one noted.
 
-        A job that is enqueued again begins anew. None when the job is no longer this worker's.
+        After ``requeue`` the next attempt is the first. Returns None if the job is no longer this
+        worker's.
         """
         noted = await self._database.run_on_job(
             "note_source", assignment.job.id, [assignment.fence, seen]
@@ -36,9 +38,9 @@ class JobSources:
         return noted.decode() if noted else None
 
     async def leave(self, job_id: str, unwanted: str | None) -> Leave | None:
-        """The job, all of whose targets are done, needs its source no longer; None if some are not.
+        """The job no longer needs its source, since all its targets are done. None if some are not.
 
-        Where it is not the last, the file called ``unwanted`` is to be deleted by the last.
+        If it is not the last to leave, the last one deletes the file that it calls ``unwanted``.
         """
         match await self._database.run_on_job("leave_source", job_id, [unwanted or ""]):
             case [last, *files]:
@@ -46,5 +48,5 @@ class JobSources:
         return None
 
     async def note_cleanup(self, job_id: str, outcome: str) -> None:
-        """Write down what became of the source of a job that is final."""
+        """Write down what became of the source of a final job."""
         await self._database.run_on_job("note_cleanup", job_id, [outcome])

@@ -1,6 +1,6 @@
 """Jobs, as a producer sees them: enqueue, follow, cancel, enqueue again.
 
-Changes are Lua scripts, so they happen whole or not at all.
+Each change is a Lua script, so it happens whole or not at all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,8 +25,8 @@ READ_AT_ONCE = 100
 class Jobs:
     """The jobs of one namespace.
 
-    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails it, and is
-    safe to send twice: a repeated call finds its work done.
+    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails, and may be
+    called twice: the second call finds its work done.
     """
 
     def __init__(self, database: Database) -> None:
@@ -38,14 +38,14 @@ class Jobs:
     async def create(
         self, job: PushJob, *, not_before: datetime | timedelta | None = None
     ) -> tuple[JobStatus, bool]:
-        """Enqueue the job, unless its id is known: then the job of that id comes back, and False.
+        """Enqueue the job. If its id is taken, return the job that has it, and False.
 
-        ``not_before`` is a moment or the time from now on. Redis accepts the job whole, with what
+        ``not_before`` is a moment, or a time from now. Redis accepts the job whole, with all that
         arq needs to run it, or not at all.
 
         Raises:
-            JobConflictError: the id is that of a job with options that this release does not know,
-                or whose record is damaged.
+            JobConflictError: the job that has the id is of a newer release, or its record is
+            damaged.
         """
         answer = await self._database.run_on_job("create", job.id, _creation(job, not_before))
         return _created(job, answer)
@@ -53,7 +53,7 @@ class Jobs:
     async def create_all(
         self, jobs: Sequence[PushJob], *, not_before: datetime | timedelta | None = None
     ) -> list[tuple[JobStatus, bool]]:
-        """``create`` for each of these jobs, in this order, all sent at once.
+        """``create`` each of the jobs, in this order and in one round trip.
 
         Raises:
             JobConflictError: as for ``create``; the other jobs are enqueued.
@@ -63,9 +63,9 @@ class Jobs:
         return [_created(job, answer) for job, answer in zip(jobs, answers, strict=True)]
 
     async def cancel(self, job_id: str) -> JobState:
-        """Cancel a waiting job at once and ask the worker of a running one to stop.
+        """Cancel a waiting job at once, or ask the worker of a running one to stop.
 
-        Returns the state the job is in now; a final job stays what it is.
+        Returns the job's state. A final job stays as it is.
 
         Raises:
             UnknownJobError: no such job.
@@ -79,11 +79,11 @@ class Jobs:
         return JobState(state.decode())
 
     async def requeue(self, job_id: str) -> JobStatus:
-        """Enqueue a final job again as a new generation; another one stays as it is.
+        """Enqueue a final job again, as a new generation. Any other job stays as it is.
 
         Raises:
             UnknownJobError: no such job.
-            UnreadableJobError: something else than a hash has its key.
+            UnreadableJobError: its key holds something other than a hash.
         """
         return _known(job_id, pairs(await self._records.run("requeue", job_id, leads_ms())))
 
@@ -145,17 +145,17 @@ class Jobs:
             return dict(zip(JobState, await pipeline.execute(), strict=True))
 
     async def blobs(self, job_id: str) -> tuple[BlobStatus, ...]:
-        """The blobs of the latest attempt, as far as it reported them."""
+        """The blobs that the latest attempt has reported."""
         fields = await self._database.ask(self._redis.hgetall(self._keys.blobs(job_id)))
         return tuple(job_fields.parse_blobs(decode(fields)))
 
     async def attempts(self, job_id: str) -> list[Attempt]:
-        """The attempts that ended, oldest first, those before a ``requeue`` included."""
+        """The attempts that have ended, the oldest first, also those before a ``requeue``."""
         items = await self._database.ask(self._redis.lrange(self._keys.attempts(job_id), 0, -1))
         return list(job_fields.parse_attempts(items))
 
     def changes(self, *job_ids: str) -> JobChanges:
-        """What happens to these jobs, or to all when none is named, from entering it on."""
+        """A subscription to these jobs, or to all of them if none is named."""
         return JobChanges(self._database, job_ids)
 
 
@@ -169,7 +169,7 @@ def _creation(job: PushJob, not_before: datetime | timedelta | None) -> Argument
     """What ``create.lua`` takes."""
     moment = _ms(not_before.timestamp()) if isinstance(not_before, datetime) else 0
     delay = _ms(not_before.total_seconds()) if isinstance(not_before, timedelta) else 0
-    return [moment, delay, lead_ms(job.priority), *flat(job_fields.job_fields(job))]
+    return [moment, delay, lead_ms(job.priority), *flat(job_fields.fields_of(job))]
 
 
 def _created(job: PushJob, answer: list[Any]) -> tuple[JobStatus, bool]:

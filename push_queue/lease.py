@@ -1,4 +1,4 @@
-"""What one process has at a time, until it gives it back or is not heard of for too long."""
+"""A right that one process has at a time, and loses if it is not heard of."""
 
 from contextlib import suppress
 
@@ -8,9 +8,9 @@ from push_queue.database import Database
 
 
 class Lease:
-    """The right to what ``key`` stands for. It runs out ``seconds`` after it was last renewed.
+    """The right is a Redis ``key``. It runs out ``seconds`` after it was taken or renewed.
 
-    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails it.
+    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails.
     """
 
     def __init__(self, database: Database, key: str, seconds: float) -> None:
@@ -18,11 +18,11 @@ class Lease:
         self._lock = database.redis.lock(key, timeout=seconds, blocking=False)
 
     async def take(self) -> bool:
-        """False when somebody has it."""
+        """False if another process has it."""
         return bool(await self._database.ask(self._lock.acquire()))
 
     async def renew(self) -> bool:
-        """False when it was not taken, or has run out."""
+        """False if it was not taken, or has run out."""
         if not self._lock.local.token:
             return False
         with self._database.errors(), suppress(LockNotOwnedError):
@@ -30,11 +30,11 @@ class Lease:
         return False
 
     async def held(self) -> bool:
-        """Renew it, or take it if nobody has it; ask again before the time is up."""
+        """Renew it, or take it if it is free. Ask again before it runs out."""
         return await self.renew() or await self.take()
 
     async def give_back(self) -> None:
-        """It is free again, unless it was somebody else's by now."""
+        """Free it, unless it has run out."""
         if self._lock.local.token:
             with self._database.errors(), suppress(LockNotOwnedError):
                 await self._lock.release()

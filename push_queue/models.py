@@ -38,8 +38,7 @@ class JobState(StrEnum):
     """How far a job is.
 
     ``queued → running → succeeded | superseded | failed | cancelled``, and
-    ``running → retrying → running``. A superseded job came too late: newer jobs have written all
-    of its tags.
+    ``running → retrying → running``. A job is superseded if newer jobs have written all its tags.
     """
 
     QUEUED = "queued"
@@ -65,13 +64,13 @@ FINAL_STATES = (
 
 
 class Signal(StrEnum):
-    """What a worker hears when it reports on the job that it runs."""
+    """The answer to a worker that reports on the job that it runs."""
 
     CONTINUE = "continue"
     CANCEL = "cancel"
-    """The user asked for it: stop, then ``mark_cancelled``."""
+    """The user has cancelled the job: stop, then call ``mark_cancelled``."""
     LOST = "lost"
-    """The job is no longer this worker's: stop and write nothing more."""
+    """The job is no longer this worker's: stop, and write nothing more."""
 
 
 class Outcome(StrEnum):
@@ -82,11 +81,11 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"
     RELEASED = "released"
-    """Handed back by a worker that was stopped; uses up no attempt."""
+    """A worker that was stopped handed the job back. The attempt does not count."""
     DEFERRED = "deferred"
-    """Put off because a registry is away or wants a pause; uses up no attempt."""
+    """A registry is away or wants a pause. The attempt does not count."""
     LOST = "lost"
-    """The worker went away without a word."""
+    """The worker was not heard of again."""
 
 
 class PushRequest(BaseModel):
@@ -97,24 +96,24 @@ class PushRequest(BaseModel):
     id: JobId | None = None
     """The caller's own; the same job enqueued again is the one that is there."""
     source: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
-    """Absolute path of the archive, as the worker sees it."""
+    """The archive's absolute path, as workers see it."""
     targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=64)]
     """``registry/repository:tag``, each once."""
     image: Target | None = None
-    """Which image of an archive that holds several: its tag or digest there."""
+    """The tag or digest of one image, if the archive holds several."""
     platform: Platform | None = None
-    """``linux/arm64``: the image for it alone; without it an index goes with all its platforms."""
+    """``linux/arm64``: push the image for this platform alone. Without it, all of an index."""
     compression: Compression = "gzip"
     priority: Priority = "normal"
     max_attempts: MostAttempts | None = None
     """Tries before the job fails; the setting if not given."""
     give_up_after: Annotated[int, Field(ge=1, le=MOST_PATIENCE_SECONDS)] | None = None
-    """Seconds to go on with registries that are away, which use up no attempt; without it, the
-    workers' setting."""
+    """Seconds to wait for registries that are away, which use up no attempt. Without it, the
+    workers' setting counts."""
     ordered: bool = True
-    """Whether to leave tags alone that a job enqueued later has written."""
+    """Leave a tag alone if a job enqueued later has written it."""
     cleanup: bool = False
-    """Whether to delete the source once this job, and all others that name it, have ended well."""
+    """Delete the source once this job and all others with the same source have succeeded."""
     labels: Annotated[dict[Label, LabelValue], Field(max_length=32)] = {}
 
     @field_validator("source")
@@ -147,64 +146,62 @@ class Assignment:
 
     job: PushJob
     targets: tuple[str, ...]
-    """Those to push to now: neither done with nor at a registry that wants a pause."""
+    """The targets to push to now: neither done, nor at a registry that is away."""
     attempt: int
     fence: int
-    """Grows with every start of the job, also where ``attempt`` does not."""
+    """Grows with each start of the job, even if ``attempt`` does not."""
     sequence: int = 0
     """The job's place in the order of enqueueing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A job that is due, but whose registries are away, whose last worker may be back, or which
-    wants a newer worker.
-
-    ``seconds`` are until it is to ask again if ``ArqQueue.release`` has not woken it before, or a
-    newer worker taken it.
+    """The job is due but cannot run: its registries are away, its last worker may come back, or it
+    needs a newer worker.
     """
 
     seconds: float
+    """Until it asks again. ``ArqQueue.release`` may wake it, or a newer worker take it, before."""
 
 
 class Turn(StrEnum):
-    """The answer to who asks for a turn to write a tag."""
+    """The answer to a worker that asks for the turn to write a tag."""
 
     WRITE = "write"
     WAIT = "wait"
-    """Another job writes it just now."""
+    """Another job is writing it."""
     SUPERSEDED = "superseded"
-    """A job enqueued later has written it; the store has noted that."""
+    """A job enqueued later has written it. That is noted as this target's result."""
     LOST = "lost"
     """The job is no longer this worker's."""
 
 
 class TargetResult(BaseModel):
-    """What became of a target that is done with."""
+    """What became of a target that is done."""
 
     model_config = ConfigDict(frozen=True)
 
     target: str
     outcome: Literal["pushed", "superseded"]
-    """Superseded: a job enqueued later has written the tag, so it was left alone."""
+    """Superseded: a job enqueued later has written the tag, so this one left it alone."""
     digest: str | None = None
-    """Of the manifest that was pushed."""
+    """The digest of the manifest that was pushed."""
 
 
 class BlobStatus(BaseModel):
-    """How far one blob is. ``how`` is empty until it is there."""
+    """How far one blob is. ``how`` is empty until the registry has it."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
     digest: str
     size: NonNegativeInt
-    """Bytes to move, as far as known."""
+    """Bytes to send, as far as known."""
     done: NonNegativeInt
     how: Literal["", "uploaded", "mounted", "exists", "waited"] = ""
 
 
 class Attempt(BaseModel):
-    """One run of a job by one worker. Numbers start at 1, again after ``requeue``."""
+    """One attempt that has ended. Numbers start at 1, and again after ``requeue``."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -218,13 +215,13 @@ class Attempt(BaseModel):
 
 
 class JobStatus(PushJob):
-    """A job and how far it is. Fields of later versions are ignored when read."""
+    """A job and how far it is. Fields of newer releases are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
     state: JobState
     sequence: int
-    """Place in the order of enqueueing; grows."""
+    """The job's place in the order of enqueueing."""
     generation: NonNegativeInt = 0
     """How often the finished job was enqueued again."""
     attempt: NonNegativeInt = 0
@@ -235,23 +232,23 @@ class JobStatus(PushJob):
     digest: str | None = None
     results: tuple[TargetResult, ...] = ()
     notes: tuple[str, ...] = ()
-    """What a user would not expect of the push: what was left out and why."""
+    """What a user would not expect of the push: what was left out, and why."""
     error: str | None = None
-    """Of the last attempt that failed; one line."""
+    """The error of the last attempt that failed, on one line."""
     error_kind: str | None = None
     worker: str | None = None
     enqueued_at: Moment
     started_at: Moment | None = None
-    """Of the latest attempt."""
+    """The start of the latest attempt."""
     finished_at: Moment | None = None
     next_attempt_at: Moment | None = None
-    """Not before then: the start of a scheduled job, or of the next attempt."""
+    """The job does not run before: it is scheduled, or its next attempt is."""
     waiting_for: str | None = None
-    """Why a job that is due does not run: one line about its registry."""
+    """Why a job that is due does not run, on one line."""
     cleanup_outcome: str | None = None
-    """What became of a source that was to be deleted: ``deleted``, ``kept: …``."""
+    """What became of the source, if it was to be deleted: ``deleted``, ``kept: …``."""
     give_up_at: Moment | None = None
-    """Until then the job goes on with registries that are away; known once it has met one."""
+    """The job waits until then for registries that are away. None if none is."""
     cancel_requested: bool = False
 
     @property
@@ -272,7 +269,7 @@ class JobsPage(BaseModel):
 
 
 class WorkerInfo(BaseModel):
-    """A worker, as it reports itself."""
+    """What a worker reports of itself."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -282,16 +279,16 @@ class WorkerInfo(BaseModel):
     version: str
     started_at: datetime
     running: NonNegativeInt = 0
-    """Jobs at this moment."""
+    """The number of jobs that it runs now."""
     problem: str = ""
-    """What of its work for the whole queue fails just now, if anything does."""
+    """What fails now of its work for the whole queue, if anything does."""
 
 
 def make_job(**fields: object) -> PushJob:
-    """Build a job from what a user gave.
+    """Make a job of what a user gave.
 
     Raises:
-        InvalidJobError: naming the field that cannot be used.
+        InvalidJobError: names the field that cannot be used.
     """
     try:
         return PushJob.model_validate(fields)

@@ -1,4 +1,4 @@
-"""What workers agree on about a registry: uploads at the same time, and when to leave it alone."""
+"""What workers agree on about a registry: how many uploads it takes at once, and its pauses."""
 
 from push_queue.database import Arguments, Database
 
@@ -7,7 +7,7 @@ LONGEST_PAUSE_MS = 30_000
 
 
 class RegistryLimits:
-    """The blob uploads and pauses of registries, by their host in references."""
+    """The blob uploads and pauses of registries, each named by its host in references."""
 
     def __init__(self, database: Database, max_uploads: int) -> None:
         self._database = database
@@ -16,9 +16,9 @@ class RegistryLimits:
         self._max_uploads = max_uploads
 
     async def take_slot(self, registry: str, token: str, seconds: float) -> float:
-        """Take one of the registry's upload slots for so many ``seconds``, or renew it.
+        """Take one of the registry's upload slots for ``seconds``, or renew it.
 
-        Returns 0 when it is taken, else the seconds after which to ask again; negative when the
+        Returns 0 once it is ours, else the seconds after which to ask again: negative if the
         registry wants a pause.
         """
         keys = [self._keys.slots(registry), self._keys.pause(registry)]
@@ -37,11 +37,11 @@ class RegistryLimits:
         *,
         kind: str = "registry_unavailable",
     ) -> float:
-        """Have all workers leave the registry alone for so many ``seconds``.
+        """Have all workers leave the registry alone for ``seconds``.
 
-        Without a number the pause is the longer, the more often the registry has failed in a row:
-        1, 2, 4 … 30 s. Returns how long it lasts from now. ``reason`` and ``kind`` are the error of
-        the jobs that give up meanwhile.
+        Without a number the pause grows with each failure in a row: 1, 2, 4 … 30 s. Returns the
+        seconds that it lasts from now. Jobs that give up meanwhile fail with ``reason`` and
+        ``kind``.
         """
         arguments: Arguments = [
             self._keys.namespace,

@@ -6,15 +6,15 @@ from push_queue.settings import TAG_WATCH_SECONDS
 from push_queue.tag_writes import TagWrite
 
 TAG_SECONDS = 30 * 24 * 3600
-"""A tag's last writer is remembered for longer than an older job can be on its way."""
+"""A tag's last writer is remembered for longer than an older job can take."""
 
 
 class TagTurns:
-    """The turns of jobs to write tags. A write of unknown outcome is watched for
-    ``watch_seconds``.
+    """The turns of jobs to write tags.
 
-    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails it, and is
-    safe to send twice: a repeated call finds its work done.
+    A tag is watched for ``watch_seconds`` after a write of unknown outcome. Every method raises
+    :class:`~push_queue.RedisUnavailableError` when Redis fails, and may be called twice: the second
+    call finds its work done.
     """
 
     def __init__(self, database: Database, watch_seconds: int = TAG_WATCH_SECONDS) -> None:
@@ -23,7 +23,7 @@ class TagTurns:
         self._watch_ms = watch_seconds * 1000
 
     async def take(self, assignment: Assignment, write: TagWrite, seconds: float) -> Turn:
-        """Ask for the turn to write a tag; it is held for so many ``seconds``."""
+        """Ask for the turn to write a tag, for ``seconds``."""
         arguments: Arguments = [
             assignment.fence,
             write.target,
@@ -36,7 +36,7 @@ class TagTurns:
         return Turn(answer.decode())
 
     async def renew(self, write: TagWrite, seconds: float) -> bool:
-        """Hold the turn for so many ``seconds`` more; False when it has run out."""
+        """Hold the turn for another ``seconds``. False if it has run out."""
         keys = [self._keys.tag_writer(write.target), self._keys.writes]
         arguments: Arguments = [write.token, int(seconds * 1000), write.note, self._watch_ms]
         return bool(await self._database.run("plain/renew_turn", keys, arguments))
@@ -44,10 +44,10 @@ class TagTurns:
     async def end(
         self, assignment: Assignment, write: TagWrite, *, written: bool, settled: bool = True
     ) -> bool:
-        """Give the turn up; once ``written``, the tag stands for its digest and is done with.
+        """Give the turn up. If the tag is ``written``, this target of the job is done.
 
-        ``settled`` says that the registry has answered whatever was sent. Returns False when the
-        turn had run out before: another job may have written the tag.
+        ``settled`` says that the registry has answered every request. Returns False if the turn had
+        run out: another job may have written the tag.
         """
         arguments: Arguments = [
             write.target,

@@ -1,8 +1,8 @@
-"""Writes of tags whose outcome is not known, and the turns to put right what they did.
+"""Writes of tags whose outcome is unknown, and the turns to put tags right after them.
 
-Each write of a job that keeps the order is noted in Redis before it is sent. The note goes when
-the registry has answered and the turn was ours until then. What stays there, of a worker that
-died, stood still or lost its connection, may arrive at the registry later, and over a newer job's.
+A write is noted in Redis before it is sent, unless its job keeps no order. The note is removed once
+the registry has answered within the turn. Notes remain of workers that died, stood still or lost
+their connection: such a write may reach the registry later, and overwrite a newer job's.
 """
 
 import secrets
@@ -15,7 +15,7 @@ from push_queue.database import Arguments, Database
 from push_queue.settings import TAG_WATCH_SECONDS
 
 _PAGE = 500
-"""Notes looked at in one go."""
+"""Notes that are looked at together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class TagWrite:
     """``registry/repository:tag``."""
     digest: str
     sequence: int
-    """Of the job whose image it is."""
+    """The sequence number of the job whose image it is."""
     token: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @property
@@ -41,24 +41,25 @@ class TagWrite:
 
 @dataclass(frozen=True, slots=True)
 class UnsettledTag:
-    """A tag that may be written yet by who has lost the turn for it."""
+    """A tag that a worker may yet write although its turn is over."""
 
     target: str
     newest: str | None
-    """The digest that it should stand for; None while no job has written it."""
+    """The digest that it should have. None if no job has written it."""
     sequence: int
-    """Of the newest job that has written it."""
+    """The sequence number of the newest job that has written it."""
     writes: tuple[TagWrite, ...]
     over: tuple[TagWrite, ...]
-    """Those of them that can arrive no more."""
+    """Those of ``writes`` that can no longer arrive."""
     overdue: float
-    """Seconds since the first of them could not."""
+    """Seconds since the first of ``over`` could last arrive."""
 
     @property
     def outdated(self) -> frozenset[str]:
-        """Digests that the tag must not stand for.
+        """Digests that the tag must not have.
 
-        That of a newer job, which has not ended its turn, is none: it runs again and writes it.
+        A newer job that has not ended its turn runs again and writes the tag, so its digest is
+        fine.
         """
         older = {write.digest for write in self.writes if write.sequence <= self.sequence}
         return frozenset(older - {self.newest}) if self.newest else frozenset()
@@ -67,7 +68,7 @@ class UnsettledTag:
 class TagWrites:
     """The notes of one namespace.
 
-    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails it.
+    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails.
     """
 
     def __init__(self, database: Database, watch_seconds: float = TAG_WATCH_SECONDS) -> None:
@@ -76,7 +77,7 @@ class TagWrites:
         self._watch_ms = int(watch_seconds * 1000)
 
     async def unsettled(self) -> list[UnsettledTag]:
-        """The tags with writes of unknown outcome, unless somebody is writing them just now."""
+        """The tags with writes of unknown outcome, except those being written now."""
         arguments: Arguments = [self._keys.namespace, _PAGE]
         answer = await self._database.run("plain/unsettled_writes", [self._keys.writes], arguments)
         found: dict[tuple[str, str, int], list[tuple[TagWrite, float]]] = defaultdict(list)
@@ -97,9 +98,9 @@ class TagWrites:
         ]
 
     async def take_turn(self, write: TagWrite, seconds: float) -> bool:
-        """Take the tag's turn for so many ``seconds`` to put ``write.digest`` back.
+        """Take the tag's turn for ``seconds``, to put ``write.digest`` back.
 
-        False when a job is writing the tag, or has made it stand for something else.
+        False if a job is writing the tag, or has given it another digest.
         """
         keys = [
             self._keys.tag(write.target),
@@ -116,11 +117,11 @@ class TagWrites:
         return bool(await self._database.run("plain/take_repair", keys, arguments))
 
     async def end_turn(self, write: TagWrite) -> None:
-        """The registry has answered. Without that, the turn is to run out and the note to stay."""
+        """End the turn after the registry's answer. Without one it must run out by itself."""
         keys = [self._keys.tag_writer(write.target), self._keys.writes]
         await self._database.run("plain/end_repair", keys, [write.token, write.note])
 
     async def forget(self, writes: Iterable[TagWrite]) -> None:
-        """They can arrive no more, and the tag is right."""
+        """Drop the notes of writes that can no longer arrive, once the tag is right."""
         notes = [write.note for write in writes]
         await self._database.run("plain/forget_writes", [self._keys.writes], notes)

@@ -1,4 +1,4 @@
-"""Which workers are alive: each reports itself now and then, and is forgotten when it does not."""
+"""Which workers are alive: each reports itself, and is forgotten once it no longer does."""
 
 from push_queue.database import Database
 from push_queue.job_fields import decode, timestamp
@@ -14,7 +14,7 @@ class WorkerRoster:
         self._keys = database.keys
 
     async def report(self, worker: WorkerInfo, ttl: int) -> None:
-        """The worker is alive, and is believed to be for ``ttl`` seconds."""
+        """The worker is alive. It counts as alive for ``ttl`` seconds."""
         key = self._keys.worker(worker.id)
         fields = worker.model_dump(mode="json") | {"started_at": timestamp(worker.started_at)}
         now = await self._now()
@@ -22,7 +22,7 @@ class WorkerRoster:
             pipeline.hset(key, mapping=fields)
             pipeline.expire(key, ttl)
             pipeline.zadd(self._keys.workers, {worker.id: now + ttl})
-            # Here, so that who only looks need not be allowed to write.
+            # Here, so that a reader needs no right to write.
             pipeline.zremrangebyscore(self._keys.workers, "-inf", now)
             await pipeline.execute()
 
@@ -34,7 +34,7 @@ class WorkerRoster:
             await pipeline.execute()
 
     async def alive(self) -> list[WorkerInfo]:
-        """The workers that reported themselves lately, the longest silent first."""
+        """The workers that are alive. The one that has been silent for longest comes first."""
         now = await self._now()
         ids = await self._database.ask(
             self._redis.zrangebyscore(self._keys.workers, f"({now}", "+inf")
@@ -46,6 +46,6 @@ class WorkerRoster:
         return [WorkerInfo.model_validate(decode(fields)) for fields in hashes if fields]
 
     async def _now(self) -> int:
-        """Redis' time: other hosts' clocks may be off."""
+        """Redis' time, since the clocks of hosts may be off."""
         seconds, _ = await self._database.ask(self._redis.time())
         return int(seconds)

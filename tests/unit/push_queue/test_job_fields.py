@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from push_queue import BlobStatus, JobState, TargetResult, make_job
 from push_queue.job_fields import (
     blob_fields,
-    job_fields,
+    fields_of,
     parse_blobs,
     parse_status,
     timestamp,
@@ -32,7 +32,7 @@ def test_a_job_survives_its_hash(
     targets: list[str], labels: dict[str, str], image: str | None
 ) -> None:
     job = make_job(id="a", source="/app.tar", targets=targets, labels=labels, image=image)
-    fields = job_fields(job)
+    fields = fields_of(job)
     assert all(isinstance(value, str) for value in fields.values())
     status = parse_status(fields | STATE_FIELDS)
     assert status.job == job
@@ -40,7 +40,7 @@ def test_a_job_survives_its_hash(
 
 
 def test_results_are_fields_of_their_own() -> None:
-    job = job_fields(make_job(id="a", source="/a", targets=["h:1/a:2", "h:1/a:3", "h:1/a:4"]))
+    job = fields_of(make_job(id="a", source="/a", targets=["h:1/a:2", "h:1/a:3", "h:1/a:4"]))
     fields = {"result:h:1/a:2": "sha256:x", "result:h:1/a:3": "superseded"}
     assert parse_status(job | STATE_FIELDS | fields).results == (
         TargetResult(target="h:1/a:2", outcome="pushed", digest="sha256:x"),
@@ -49,7 +49,7 @@ def test_results_are_fields_of_their_own() -> None:
 
 
 def test_fields_of_a_later_version_are_ignored() -> None:
-    job = job_fields(make_job(id="a", source="/a", targets=["h:1/a:2"]))
+    job = fields_of(make_job(id="a", source="/a", targets=["h:1/a:2"]))
     assert parse_status(job | STATE_FIELDS | {"of a later version": "x"}).id == "a"
 
 
