@@ -9,6 +9,7 @@ from producer import PushQueue, load_settings
 from push_queue import Keys
 from registry_api_v2_client.push.engine import ImagePusher
 from tests.support.pushes import FEW_AND_FAST
+from tests.support.stores import Stores
 
 
 @pytest.fixture
@@ -36,3 +37,8 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 @pytest.fixture
 def keys(namespace: str) -> Keys:
     return Keys(namespace)
+
+
+@pytest.fixture
+def stores(redis: Redis, keys: Keys) -> Stores:
+    return Stores(redis, keys)
