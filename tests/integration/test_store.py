@@ -1,10 +1,10 @@
 """The stores' unit tests once more, on a real Valkey: its Lua is not fakeredis' Lua."""
 
 import pytest
-from redis.asyncio import Redis
 
 from push_queue import Keys, Wait, new_job_id
 from tests.support.assignments import succeed
+from tests.support.redis_client import Redis
 from tests.support.stores import Stores
 from tests.unit.push_queue.test_store import *  # noqa: F403 - its tests are ours
 from tests.unit.push_queue.test_store import DIGEST, TARGET, a_job, started

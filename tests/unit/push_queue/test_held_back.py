@@ -1,7 +1,8 @@
 """Jobs whose registries want a pause: they wait without an attempt, and one tries them again."""
 
+from typing import Any
+
 import pytest
-from redis.asyncio import Redis
 
 from push_queue import (
     Assignment,
@@ -19,6 +20,7 @@ from push_queue import (
     make_job,
 )
 from tests.support.assignments import succeed, write_tags
+from tests.support.redis_client import Redis
 from tests.support.redis_clock import RedisClock
 from tests.support.stores import Stores
 
@@ -303,7 +305,7 @@ async def test_a_probe_that_moves_ends_the_pause(
     stores: Stores, registries: RegistryLimits, redis: Redis, clock: RedisClock
 ) -> None:
     assignment = await probe(stores, registries, clock)
-    numbers = {"bytes_total": 10, "blobs_done": 0, "blobs_total": 2}
+    numbers: dict[str, Any] = {"bytes_total": 10, "blobs_done": 0, "blobs_total": 2}
     await stores.attempts.progress(assignment, bytes_done=0, **numbers)
     await wait(stores, "job-2")  # Nothing has reached the registry.
     await stores.attempts.progress(assignment, bytes_done=1, **numbers)
@@ -564,7 +566,12 @@ async def test_a_job_that_gets_further_has_all_its_time_from_then_on(
     for done in range(1, 4):
         assignment = await start(stores)
         clock.advance(PATIENCE - 60)
-        numbers = {"bytes_done": 0, "bytes_total": 10, "blobs_done": 0, "blobs_total": 5}
+        numbers: dict[str, Any] = {
+            "bytes_done": 0,
+            "bytes_total": 10,
+            "blobs_done": 0,
+            "blobs_total": 5,
+        }
         await stores.attempts.progress(assignment, **numbers)
         await stores.attempts.progress(assignment, **{**numbers, further: done})
         assert await give_up_in(stores, clock) is None
@@ -578,7 +585,7 @@ async def test_what_is_sent_again_and_again_gets_a_job_no_further(
 ) -> None:
     """A gateway takes a part of each upload and answers 504 then, or the registry forgets it."""
     await enqueue_patient(stores)
-    numbers = {"bytes_total": 10, "blobs_done": 1, "blobs_total": 2}
+    numbers: dict[str, Any] = {"bytes_total": 10, "blobs_done": 1, "blobs_total": 2}
     for taken in (5, 3, 5, 4, 5):
         assignment = await start(stores)
         await stores.attempts.progress(assignment, bytes_done=taken, **numbers)

@@ -1,7 +1,6 @@
 """Jobs that older workers leave to newer ones: where they wait, and who takes them when."""
 
 import pytest
-from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
 
 from push_queue import (
@@ -16,6 +15,7 @@ from push_queue import (
     make_job,
 )
 from push_queue.formats import FORMAT
+from tests.support.redis_client import Redis
 from tests.support.redis_clock import RedisClock
 from tests.support.stores import Stores
 
@@ -28,7 +28,7 @@ LOOK_SECONDS = 15 * 60
 class Workers:
     """The fleet's workers, of both releases, as far as they deal with the queue."""
 
-    def __init__(self, redis: ArqRedis, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
         self.stores = Stores(redis, KEYS, lease_seconds=0)
         self.dispatch = ArqQueue(Database(redis, KEYS))
         self._redis = redis
@@ -61,7 +61,7 @@ class Workers:
 
 
 @pytest.fixture
-def workers(redis: ArqRedis, clock: RedisClock, monkeypatch: pytest.MonkeyPatch) -> Workers:
+def workers(redis: Redis, clock: RedisClock, monkeypatch: pytest.MonkeyPatch) -> Workers:
     return Workers(redis, monkeypatch)
 
 
@@ -84,7 +84,7 @@ async def test_a_newer_worker_takes_them_at_once_and_at_their_places(workers: Wo
     assert await workers.take() == ["low"]
 
 
-async def test_what_is_over_is_not_taken(workers: Workers, redis: ArqRedis) -> None:
+async def test_what_is_over_is_not_taken(workers: Workers, redis: Redis) -> None:
     await workers.enqueue("a")
     await workers.take()
     await workers.stores.jobs.cancel("a")
@@ -95,7 +95,7 @@ async def test_what_is_over_is_not_taken(workers: Workers, redis: ArqRedis) -> N
 
 
 async def test_one_that_is_put_off_is_not_taken_before_its_time(
-    workers: Workers, redis: ArqRedis
+    workers: Workers, redis: Redis
 ) -> None:
     await workers.enqueue("a")
     await workers.take()
@@ -108,7 +108,7 @@ async def test_one_that_is_put_off_is_not_taken_before_its_time(
 
 
 async def test_a_newer_worker_that_dies_over_one_loses_it_to_another(
-    workers: Workers, clock: RedisClock, redis: ArqRedis
+    workers: Workers, clock: RedisClock, redis: Redis
 ) -> None:
     await workers.enqueue("a")
     await workers.take()
@@ -121,7 +121,7 @@ async def test_a_newer_worker_that_dies_over_one_loses_it_to_another(
 
 
 async def test_after_a_roll_back_it_waits_again(
-    workers: Workers, clock: RedisClock, redis: ArqRedis
+    workers: Workers, clock: RedisClock, redis: Redis
 ) -> None:
     workers.upgrade()
     await workers.enqueue("a")
@@ -136,7 +136,7 @@ async def test_after_a_roll_back_it_waits_again(
 
 
 async def test_one_that_kills_its_workers_ends_with_its_attempts_whoever_finds_it(
-    workers: Workers, clock: RedisClock, redis: ArqRedis
+    workers: Workers, clock: RedisClock, redis: Redis
 ) -> None:
     await workers.enqueue("a", max_attempts=2)
     for _ in range(2):

@@ -159,7 +159,7 @@ async def deaf(patience: Patience, command: Callable[[], Awaitable[str]]) -> str
             await asyncio.sleep(0)
         return await command()
 
-    return await asyncio.create_task(patience.call_with_retry(cancelled_unheard, ignore))  # type: ignore[arg-type]
+    return await asyncio.create_task(patience.call_with_retry(cancelled_unheard, ignore))
 
 
 @pytest.mark.parametrize("command", [failing(), always_failing])

@@ -49,7 +49,7 @@ STATUS = JobStatus(
 WRITE = TagWrite("h:1/a:1", "sha256:a", 1)
 WORKER = WorkerInfo(id="w", host="h", pid=1, version="1", started_at=datetime.now(UTC))
 
-CALLS: dict[Callable[[Database], object], dict[str, tuple[Any, ...]]] = {
+CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
     Jobs: {
         "create": (JOB,),
         "create_all": ([JOB],),
@@ -109,7 +109,7 @@ CALLS: dict[Callable[[Database], object], dict[str, tuple[Any, ...]]] = {
         "pause": ("h", "reason"),
     },
 }
-ARGUMENTS: dict[Callable[..., object], tuple[Any, ...]] = {
+ARGUMENTS: dict[type, tuple[Any, ...]] = {
     Lease: ("key", 10),
     RegistryLimits: (1,),
 }
@@ -178,7 +178,8 @@ def test_a_refusal_says_what_to_do(error: Exception, advice: str) -> None:
 
 @pytest.mark.parametrize("answer", ["NOPERM", "NOAUTH", "WRONGPASS", "OOM", "LOADING", "BUSY"])
 def test_what_no_wait_mends_is_a_kind_of_its_own(answer: str) -> None:
-    error = BaseParser.parse_error(f"{answer} says Redis")
+    parse: Callable[[str], Exception] = BaseParser.parse_error  # without a type
+    error = parse(f"{answer} says Redis")
     with pytest.raises(RedisRefusedError) as caught, redis_errors("host:1"):
         raise error
     denied = isinstance(caught.value, RedisDeniedError)

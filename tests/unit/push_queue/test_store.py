@@ -4,7 +4,6 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from redis.asyncio import Redis
 
 from push_queue import (
     Assignment,
@@ -21,6 +20,7 @@ from push_queue import (
 )
 from push_queue.job_fields import timestamp
 from tests.support.assignments import succeed, write_tags
+from tests.support.redis_client import Redis
 from tests.support.redis_clock import redis_now
 from tests.support.stores import Stores
 

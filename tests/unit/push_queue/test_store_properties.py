@@ -1,6 +1,8 @@
 """Whatever workers and users do in whatever order, a job stays consistent."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import fakeredis
 from hypothesis import settings
@@ -29,7 +31,7 @@ LEGAL = {
     JobState.CANCELLED: {JobState.QUEUED},
     JobState.SUPERSEDED: {JobState.QUEUED},
 }
-ENDS = {
+ENDS: dict[Outcome, Callable[[Stores, Assignment], Awaitable[object]]] = {
     Outcome.SUCCEEDED: lambda stores, assignment: succeed(stores, assignment, "sha256:d"),
     Outcome.FAILED: lambda stores, assignment: stores.attempts.fail(assignment, "bad", "denied"),
     Outcome.RELEASED: lambda stores, assignment: stores.attempts.release(assignment),
@@ -52,7 +54,7 @@ class OneJob(RuleBasedStateMachine):
         )
         self.before, _ = self.run(self.stores.jobs.create(job))
 
-    def run(self, coroutine):  # type: ignore[no-untyped-def]
+    def run(self, coroutine: Any) -> Any:
         return self.runner.run(coroutine)
 
     def teardown(self) -> None:
@@ -91,7 +93,12 @@ class OneJob(RuleBasedStateMachine):
     @rule(data=st.data())
     def report(self, data: st.DataObject) -> None:
         assignment = data.draw(st.sampled_from(self.assignments))
-        numbers = {"bytes_done": 1, "bytes_total": 2, "blobs_done": 0, "blobs_total": 1}
+        numbers: dict[str, Any] = {
+            "bytes_done": 1,
+            "bytes_total": 2,
+            "blobs_done": 0,
+            "blobs_total": 1,
+        }
         signals = {
             self.run(self.stores.attempts.heartbeat(assignment)),
             self.run(self.stores.attempts.progress(assignment, **numbers)),

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from redis.asyncio import Redis
 
 from push_queue import (
     Assignment,
@@ -28,6 +27,7 @@ from push_queue import (
 )
 from registry_api_v2_client import RegistryUnavailableError, TagTurn
 from tests.support.assignments import TURN_SECONDS, succeed
+from tests.support.redis_client import Redis
 from tests.support.stores import Stores
 from tests.support.tag_registry import TagRegistry
 from worker.errors import DeferError, JobLostError
@@ -99,7 +99,7 @@ class TagRace(RuleBasedStateMachine):
         self.holder: dict[str, Attempt] = {}
         self.wrote: dict[str, set[str]] = {tag: set() for tag in TAGS}
 
-    def run(self, coroutine):  # type: ignore[no-untyped-def]
+    def run(self, coroutine: Any) -> Any:
         return self.runner.run(coroutine)
 
     def writing(self, tag: str) -> bool:

@@ -2,7 +2,6 @@
 real Valkey as well."""
 
 import pytest
-from arq.connections import ArqRedis
 
 from push_queue import (
     ArqQueue,
@@ -22,6 +21,7 @@ from push_queue import (
 )
 from push_queue.formats import FORMAT, format_of
 from tests.support.assignments import lose_in_arq, write_tags
+from tests.support.redis_client import Redis
 from tests.support.stores import Stores
 
 KEYS = Keys("unreadable")
@@ -55,14 +55,14 @@ async def jobs(stores: Stores) -> None:
         )
 
 
-async def states(redis: ArqRedis, job_id: str) -> set[JobState]:
+async def states(redis: Redis, job_id: str) -> set[JobState]:
     return {s for s in JobState if await redis.zscore(KEYS.jobs_in(s), job_id) is not None}
 
 
 @pytest.mark.usefixtures("jobs")
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 async def test_a_worker_that_meets_one_ends_it(
-    damage: dict[str, str], stores: Stores, redis: ArqRedis
+    damage: dict[str, str], stores: Stores, redis: Redis
 ) -> None:
     await redis.hset(KEYS.job(BAD), mapping=damage)
     assert await stores.attempts.start(BAD, 0, "worker-1") is None
@@ -78,7 +78,7 @@ async def test_a_worker_that_meets_one_ends_it(
 @pytest.mark.usefixtures("jobs")
 @pytest.mark.parametrize("damage", [{"targets": "["}, {"sequence": "nan"}, {"attempt": "x"}])
 async def test_one_that_is_damaged_while_it_runs_ends(
-    damage: dict[str, str], stores: Stores, redis: ArqRedis
+    damage: dict[str, str], stores: Stores, redis: Redis
 ) -> None:
     assignment = await stores.attempts.start(BAD, 0, "worker-1")
     assert isinstance(assignment, Assignment)
@@ -90,7 +90,7 @@ async def test_one_that_is_damaged_while_it_runs_ends(
 
 
 @pytest.mark.usefixtures("jobs")
-async def test_one_that_is_no_hash_any_more_ends(stores: Stores, redis: ArqRedis) -> None:
+async def test_one_that_is_no_hash_any_more_ends(stores: Stores, redis: Redis) -> None:
     assignment = await stores.attempts.start(BAD, 0, "worker-1")
     assert isinstance(assignment, Assignment)
     await redis.delete(KEYS.job(BAD))
@@ -102,7 +102,7 @@ async def test_one_that_is_no_hash_any_more_ends(stores: Stores, redis: ArqRedis
 @pytest.mark.usefixtures("jobs")
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 async def test_it_is_listed_among_the_others(
-    damage: dict[str, str], stores: Stores, redis: ArqRedis
+    damage: dict[str, str], stores: Stores, redis: Redis
 ) -> None:
     await redis.hset(KEYS.job(BAD), mapping=damage)
     listed = {job.id: job.state for job in await stores.jobs.statuses()}
@@ -112,7 +112,7 @@ async def test_it_is_listed_among_the_others(
 @pytest.mark.usefixtures("jobs")
 @pytest.mark.parametrize("meets_it", ["housekeeper", "worker", "cancel", "retry"])
 async def test_what_is_no_hash_has_failed_and_is_left_as_it_is(
-    meets_it: str, stores: Stores, redis: ArqRedis
+    meets_it: str, stores: Stores, redis: Redis
 ) -> None:
     await redis.set(KEYS.job(BAD), "somebody's own")
     match meets_it:
@@ -135,7 +135,7 @@ async def test_what_is_no_hash_has_failed_and_is_left_as_it_is(
 
 @pytest.mark.usefixtures("jobs")
 async def test_what_is_no_hash_leaves_the_indexes_as_finished_jobs_do(
-    stores: Stores, redis: ArqRedis
+    stores: Stores, redis: Redis
 ) -> None:
     await redis.set(KEYS.job(BAD), "somebody's own")
     await stores.records.end_if_unreadable(BAD)
@@ -152,9 +152,7 @@ async def test_what_is_no_hash_leaves_the_indexes_as_finished_jobs_do(
 
 @pytest.mark.usefixtures("jobs")
 @pytest.mark.parametrize("damage", ["hash", "string"])
-async def test_its_id_is_refused_for_another_job(
-    damage: str, stores: Stores, redis: ArqRedis
-) -> None:
+async def test_its_id_is_refused_for_another_job(damage: str, stores: Stores, redis: Redis) -> None:
     if damage == "hash":
         await redis.hset(KEYS.job(BAD), "targets", "[")
     else:
@@ -166,7 +164,7 @@ async def test_its_id_is_refused_for_another_job(
 
 
 @pytest.mark.usefixtures("jobs")
-async def test_the_scripts_of_the_whole_queue_pass_over_it(stores: Stores, redis: ArqRedis) -> None:
+async def test_the_scripts_of_the_whole_queue_pass_over_it(stores: Stores, redis: Redis) -> None:
     dispatch = ArqQueue(Database(redis, KEYS))
     await redis.set(KEYS.job(BAD), "somebody's own")
     await redis.sadd(KEYS.waited_for, "localhost:15000")
@@ -180,7 +178,7 @@ async def test_the_scripts_of_the_whole_queue_pass_over_it(stores: Stores, redis
 
 @pytest.mark.usefixtures("jobs")
 async def test_attempts_and_blobs_that_make_no_sense_are_left_out(
-    stores: Stores, redis: ArqRedis
+    stores: Stores, redis: Redis
 ) -> None:
     await redis.rpush(KEYS.attempts(BAD), "not JSON")
     await redis.hset(KEYS.blobs(BAD), mapping={"sha256:a": "much", "sha256:b": "1/2"})
@@ -189,9 +187,7 @@ async def test_attempts_and_blobs_that_make_no_sense_are_left_out(
 
 
 @pytest.mark.usefixtures("jobs")
-async def test_a_job_whose_record_is_gone_leaves_the_indexes(
-    stores: Stores, redis: ArqRedis
-) -> None:
+async def test_a_job_whose_record_is_gone_leaves_the_indexes(stores: Stores, redis: Redis) -> None:
     await redis.delete(KEYS.job(BAD))
     assert not await stores.records.end_if_unreadable(BAD)
     assert await states(redis, BAD) == set()
@@ -211,9 +207,7 @@ async def test_a_good_record_is_not_ended(stores: Stores) -> None:
 
 
 @pytest.mark.usefixtures("jobs")
-async def test_an_unknown_option_of_a_known_format_is_refused(
-    stores: Stores, redis: ArqRedis
-) -> None:
+async def test_an_unknown_option_of_a_known_format_is_refused(stores: Stores, redis: Redis) -> None:
     await redis.hset(KEYS.job(BAD), "mirror", "elsewhere.example.com")
     assert await stores.attempts.start(BAD, 0, "worker-1") is None
     job = await stores.jobs.status(BAD)
@@ -223,7 +217,7 @@ async def test_an_unknown_option_of_a_known_format_is_refused(
 
 @pytest.mark.usefixtures("jobs")
 async def test_what_a_newer_worker_added_to_a_status_is_ignored(
-    stores: Stores, redis: ArqRedis
+    stores: Stores, redis: Redis
 ) -> None:
     assignment = await stores.attempts.start(GOOD, 0, "newer")
     assert isinstance(assignment, Assignment)
@@ -241,7 +235,7 @@ def test_a_job_is_of_the_lowest_format_that_knows_its_options() -> None:
 
 @pytest.mark.usefixtures("jobs")
 async def test_a_job_of_a_newer_format_is_left_to_newer_workers(
-    stores: Stores, redis: ArqRedis
+    stores: Stores, redis: Redis
 ) -> None:
     await redis.hset(KEYS.job(BAD), mapping={"format": FORMAT + 1, "compression": "lz4"})
     assert isinstance(await stores.attempts.start(BAD, 0, "worker-1"), Wait)
@@ -255,9 +249,7 @@ async def test_a_job_of_a_newer_format_is_left_to_newer_workers(
 
 
 @pytest.mark.usefixtures("jobs")
-async def test_a_job_of_a_newer_format_waits_for_no_registry(
-    stores: Stores, redis: ArqRedis
-) -> None:
+async def test_a_job_of_a_newer_format_waits_for_no_registry(stores: Stores, redis: Redis) -> None:
     await RegistryLimits(Database(redis, KEYS), 1).pause("localhost:15000", "no answer", 60)
     for job_id in (GOOD, BAD):
         assert isinstance(await stores.attempts.start(job_id, 0, "newer"), Wait)
@@ -267,7 +259,7 @@ async def test_a_job_of_a_newer_format_waits_for_no_registry(
 
 
 async def test_one_that_waits_leaves_the_lists_of_all_its_registries(
-    stores: Stores, redis: ArqRedis
+    stores: Stores, redis: Redis
 ) -> None:
     registries = ["one.example.com", "two.example.com"]
     targets = [f"{registry}/app:1" for registry in registries]
@@ -284,7 +276,7 @@ async def test_one_that_waits_leaves_the_lists_of_all_its_registries(
 
 
 @pytest.mark.usefixtures("jobs")
-async def test_a_job_of_a_newer_format_whose_worker_died_is_put_back(redis: ArqRedis) -> None:
+async def test_a_job_of_a_newer_format_whose_worker_died_is_put_back(redis: Redis) -> None:
     stores = Stores(redis, KEYS, lease_seconds=0)
     assignment = await stores.attempts.start(BAD, 0, "newer")
     assert isinstance(assignment, Assignment)
@@ -301,7 +293,7 @@ async def test_a_job_of_a_newer_format_whose_worker_died_is_put_back(redis: ArqR
 
 @pytest.mark.usefixtures("jobs")
 async def test_a_job_of_a_newer_format_to_be_cancelled_ends_with_its_worker(
-    redis: ArqRedis,
+    redis: Redis,
 ) -> None:
     stores = Stores(redis, KEYS, lease_seconds=0)
     await stores.attempts.start(BAD, 0, "newer")
@@ -314,7 +306,7 @@ async def test_a_job_of_a_newer_format_to_be_cancelled_ends_with_its_worker(
 
 @pytest.mark.usefixtures("jobs")
 async def test_a_newer_worker_starts_it_at_once(
-    stores: Stores, redis: ArqRedis, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await redis.hset(KEYS.job(BAD), "format", FORMAT + 1)
     assert isinstance(await stores.attempts.start(BAD, 0, "older"), Wait)
@@ -327,7 +319,7 @@ async def test_a_newer_worker_starts_it_at_once(
 
 @pytest.mark.usefixtures("jobs")
 async def test_a_job_of_the_release_before_formats_is_understood(
-    stores: Stores, redis: ArqRedis
+    stores: Stores, redis: Redis
 ) -> None:
     await redis.hdel(KEYS.job(GOOD), "format")
     assert isinstance(await stores.attempts.start(GOOD, 0, "worker-1"), Assignment)

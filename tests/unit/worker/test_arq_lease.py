@@ -35,7 +35,7 @@ def lease_of(redis: Redis, seconds: int = SECONDS) -> ArqLease:
 
 
 def dispatch_of(redis: Redis) -> ArqQueue:
-    return ArqQueue(Database(redis, KEYS))  # type: ignore[arg-type] # enough of arq's
+    return ArqQueue(Database(redis, KEYS))
 
 
 async def is_moved(redis: Redis) -> bool:

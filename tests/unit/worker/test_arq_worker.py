@@ -19,7 +19,7 @@ FULL = RedisRefusedError("is out of memory")
 LEASE_SECONDS = 15
 
 
-async def never(_: dict[str, Any]) -> None:
+async def never(ctx: dict[str, Any], *_: Any, **__: Any) -> None:
     raise AssertionError("it was to be stopped")
 
 

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from redis.asyncio import Redis
 
 from push_queue import Assignment, JobState, make_job
 from tests.support.assignments import succeed, write_tags
+from tests.support.redis_client import Redis
 from tests.support.stores import Stores
 from worker.cleanup import NEEDED, Cleanup
 from worker.source_roots import CHANGED, open_source

@@ -15,9 +15,10 @@ from registry_api_v2_client import (
     RegistryUnavailableError,
     ServerError,
     UnauthorizedError,
+    is_outage,
 )
 from worker import fleet_limits as module
-from worker.fleet_limits import FleetLimits, is_outage
+from worker.fleet_limits import FleetLimits
 
 HOST, OTHER = "localhost:15000", "other:5000"
 FLEET = 3

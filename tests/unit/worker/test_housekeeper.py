@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from arq.connections import ArqRedis
 
 from push_queue import (
     Assignment,
@@ -13,6 +12,7 @@ from push_queue import (
     make_job,
 )
 from tests.support.assignments import lose_in_arq
+from tests.support.redis_client import Redis
 from tests.support.stores import Stores
 from tests.support.tag_registry import TagRegistry
 from worker import housekeeper as module
@@ -25,12 +25,12 @@ KEYS = Keys()
 
 
 @pytest.fixture
-def housekeeper(redis: ArqRedis, stores: Stores) -> Housekeeper:
+def housekeeper(redis: Redis, stores: Stores) -> Housekeeper:
     return housekeeper_of(redis, stores)
 
 
 def housekeeper_of(
-    redis: ArqRedis, stores: Stores, problems: dict[str, str] | None = None
+    redis: Redis, stores: Stores, problems: dict[str, str] | None = None
 ) -> Housekeeper:
     return Housekeeper(
         Lease(stores.database, KEYS.housekeeper, 10),
@@ -44,7 +44,7 @@ def housekeeper_of(
 
 
 async def lost(
-    redis: ArqRedis, stores: Stores, job_id: str, state: JobState = JobState.QUEUED
+    redis: Redis, stores: Stores, job_id: str, state: JobState = JobState.QUEUED
 ) -> None:
     """A job in that state of which arq knows nothing."""
     await stores.jobs.create(make_job(id=job_id, source="/a", targets=["localhost:15000/app:1"]))
@@ -60,13 +60,13 @@ async def lost(
             await stores.attempts.fail(assignment, "gone", "name_unknown")
 
 
-async def in_queue(redis: ArqRedis) -> set[str]:
+async def in_queue(redis: Redis) -> set[str]:
     return {name.decode().split(":")[1] for name in await redis.zrange(KEYS.queue, 0, -1)}
 
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.RETRYING])
 async def test_a_job_that_is_lost_for_two_rounds_is_enqueued_anew(
-    state: JobState, housekeeper: Housekeeper, stores: Stores, redis: ArqRedis
+    state: JobState, housekeeper: Housekeeper, stores: Stores, redis: Redis
 ) -> None:
     await lost(redis, stores, "job-1", state)
     await housekeeper.work()
@@ -76,7 +76,7 @@ async def test_a_job_that_is_lost_for_two_rounds_is_enqueued_anew(
 
 
 async def test_final_jobs_are_left_alone(
-    housekeeper: Housekeeper, stores: Stores, redis: ArqRedis
+    housekeeper: Housekeeper, stores: Stores, redis: Redis
 ) -> None:
     await lost(redis, stores, "job-1", JobState.FAILED)
     await lost(redis, stores, "job-2")
@@ -88,7 +88,7 @@ async def test_final_jobs_are_left_alone(
 
 
 async def test_a_job_that_became_final_while_it_was_found_is_left_alone(
-    housekeeper: Housekeeper, stores: Stores, redis: ArqRedis
+    housekeeper: Housekeeper, stores: Stores, redis: Redis
 ) -> None:
     await lost(redis, stores, "job-1")
     await stores.jobs.cancel("job-1")
@@ -100,7 +100,7 @@ async def test_a_job_that_became_final_while_it_was_found_is_left_alone(
 
 
 async def test_a_job_whose_status_is_gone_stops_nobody(
-    housekeeper: Housekeeper, stores: Stores, redis: ArqRedis
+    housekeeper: Housekeeper, stores: Stores, redis: Redis
 ) -> None:
     for number in range(3):
         await lost(redis, stores, f"job-{number}")
@@ -113,7 +113,7 @@ async def test_a_job_whose_status_is_gone_stops_nobody(
 async def test_all_pages_are_searched(
     housekeeper: Housekeeper,
     stores: Stores,
-    redis: ArqRedis,
+    redis: Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also behind a page with a job that can never be enqueued."""
@@ -127,7 +127,7 @@ async def test_all_pages_are_searched(
 
 
 async def test_only_the_leader_works(
-    redis: ArqRedis, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    redis: Redis, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_INTERVAL", 0)
     rounds = {"leader": 0, "other": 0}
@@ -152,7 +152,7 @@ async def test_only_the_leader_works(
 
 
 async def test_a_record_that_makes_no_sense_stops_nobody(
-    housekeeper: Housekeeper, stores: Stores, redis: ArqRedis
+    housekeeper: Housekeeper, stores: Stores, redis: Redis
 ) -> None:
     for number in range(4):
         await lost(redis, stores, f"job-{number}")
@@ -168,7 +168,7 @@ async def test_a_record_that_makes_no_sense_stops_nobody(
 
 
 async def test_a_duty_that_fails_costs_the_others_nothing(
-    redis: ArqRedis, stores: Stores, caplog: pytest.LogCaptureFixture
+    redis: Redis, stores: Stores, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     problems: dict[str, str] = {}

@@ -31,6 +31,7 @@ from registry_api_v2_client import (
     RegistryUnavailableError,
     TagOrder,
 )
+from tests.support.redis_client import Redis
 from tests.support.redis_clock import RedisClock
 from tests.support.stores import Stores
 from worker.arq_lease import ArqLease
@@ -77,7 +78,7 @@ class Client:
 class Fleet:
     """What arq does with the queue, a second at a time, and the worker that leads."""
 
-    def __init__(self, redis: ArqRedis, clock: RedisClock) -> None:
+    def __init__(self, redis: Redis, clock: RedisClock) -> None:
         self.redis = redis
         self.clock = clock
         self.stores = Stores(redis, KEYS, registry_max_uploads=MAX_UPLOADS)

@@ -14,7 +14,6 @@ import fakeredis
 import pytest
 from arq import Retry
 from arq.worker import RetryJob
-from redis.asyncio import Redis
 
 from push_queue import (
     ArqQueue,
@@ -43,6 +42,7 @@ from registry_api_v2_client import (
     TagOrder,
 )
 from tests.support.assignments import succeed
+from tests.support.redis_client import Redis
 from tests.support.stores import Stores
 from worker import attempt, progress
 from worker.cleanup import Cleanup
@@ -442,6 +442,7 @@ async def test_a_push_without_a_slot_waits_in_the_queue(
     lease = LeaseDouble()
     with pytest.raises(Retry):
         await run(runtime, lease=lease)
+    assert lease.delay
     assert 1 <= lease.delay <= 3
     job = await stores.jobs.status("job-1")
     assert (job.state, job.attempt, job.give_up_at) == (JobState.QUEUED, 0, None)

@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from redis.asyncio import Redis
 
 from push_queue import Assignment, Database, Keys, TagWrite, TagWrites, Turn, make_job
 from registry_api_v2_client import (
@@ -14,6 +13,7 @@ from registry_api_v2_client import (
     ServerError,
 )
 from tests.support.assignments import TURN_SECONDS, succeed
+from tests.support.redis_client import Redis
 from tests.support.stores import Stores
 from tests.support.waiting import becomes
 from worker.errors import DeferError, JobLostError
@@ -76,7 +76,7 @@ async def watched_for(redis: Redis) -> float:
     """Seconds until the first note is over."""
     (_, ends), *_ = await redis.zrange(KEYS.writes, 0, 0, withscores=True)
     seconds, microseconds = await redis.time()
-    return float(ends) / 1000 - seconds - microseconds / 1e6
+    return float(ends / 1000 - seconds - microseconds / 1e6)
 
 
 async def test_a_turn_is_renewed_while_the_tag_is_written(
