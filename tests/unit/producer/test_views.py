@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from producer.cli import output, tables
+from producer.cli import tables
 from producer.cli.bars import BarView
 from producer.cli.job_table import print_table
 from producer.cli.output import print_job, print_notes
@@ -229,7 +229,7 @@ def test_a_state_has_a_colour_unless_none_is_wanted(
 ) -> None:
     monkeypatch.setenv("NO_COLOR", no_color)
     printed: list[str] = []
-    monkeypatch.setattr(output.typer, "echo", printed.append)
+    monkeypatch.setattr("typer.echo", printed.append)
     print_job(a_job(JobState.QUEUED, next_attempt_at=NOW), (), ())
     (state,) = (line for line in printed if line.startswith("State"))
     assert ("\x1b[33mqueued\x1b[0m until" in state) is coloured

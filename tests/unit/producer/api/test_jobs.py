@@ -238,7 +238,7 @@ async def test_waiting_ends_when_the_server_stops(api: Api) -> None:
     waiting = asyncio.create_task(api.get(f"{JOBS}/{job['id']}", params={"wait": "60"}))
 
     async def asked() -> bool:
-        return bool(api.client.server.handler and api.client.server.handler.requests_count > 1)
+        return api.client.server.handler.requests_count > 1
 
     await becomes(asked)
     await api.client.server.close()
