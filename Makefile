@@ -106,7 +106,7 @@ format: $(DEV) ## Format the code
 	$(BIN)/ruff format
 
 .PHONY: typecheck
-typecheck: $(DEV) ## Mypy, strict
+typecheck: $(DEV) ## Mypy, strict, the tests too
 	$(BIN)/mypy
 
 ##@ Testing
