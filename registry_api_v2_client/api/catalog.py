@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from yarl import URL
 
 from ..exceptions import ProtocolError, ResponseError, UnsupportedError
+from ..http.session import Answer
 from .requests import Endpoint, json_object, path, pull
-from .transport import Answer
 
 _PAGE = 1000
 _MAX_PAGES = 10_000

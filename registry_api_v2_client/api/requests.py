@@ -12,9 +12,10 @@ from yarl import URL
 
 from ..exceptions import DigestMismatchError, ProtocolError, RegistryError
 from ..http.named_hosts import joined
+from ..http.session import Answer, Body, Request, Sink
 from ..json_document import JsonDocumentError, parse_json
 from ..reference import DOCKER_HUB, DOCKER_HUB_API
-from .transport import Answer, Body, Sink, Transport
+from .transport import Transport
 
 STORED = frozenset({200, 201, 202, 204})
 """What registries answer for bytes taken; the specification has 202 for PATCH and 201 for PUT.
@@ -64,19 +65,17 @@ class Endpoint:
         rest is as in ``Transport.request``.
         """
         url = self.url / target.lstrip("/") if isinstance(target, str) else target
+        request = Request(
+            method,
+            url.extend_query(query) if query else url,
+            self.url,
+            headers or {},
+            body,
+            sink,
+            commits,
+        )
         with request_context(self.name, method, url):
-            yield await self._transport.request(
-                method,
-                url.extend_query(query) if query else url,
-                registry=self.url,
-                scope=scope,
-                what=what,
-                ok=ok,
-                headers=headers,
-                body=body,
-                sink=sink,
-                commits=commits,
-            )
+            yield await self._transport.request(request, scope=scope, what=what, ok=ok)
 
     def join(self, answer: Answer, address: str) -> URL:
         """An address that the registry gave, absolute or relative to where it gave it."""

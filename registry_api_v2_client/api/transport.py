@@ -1,11 +1,10 @@
 """HTTP to registries: authorization, redirects, and the judgement of answers."""
 
 import itertools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
-
-from yarl import URL
 
 from ..auth.authenticator import Authenticator, Authorization
 from ..auth.credential_store import CredentialStore
@@ -13,16 +12,13 @@ from ..auth.tokens import TokenServer
 from ..exceptions import ProtocolError, TokenExpiredError
 from ..http.errors import error_of
 from ..http.named_hosts import NamedHosts, joined
-from ..http.session import PIECE, Answer, Body, HttpSession, Pieces, Sink
+from ..http.session import Answer, HttpSession, Request
 from ..http.tls import TlsSettings
-
-__all__ = ["PIECE", "Answer", "Body", "Pieces", "Sink", "Transport"]
 
 _MOST_RENEWALS = 3
 """Tokens got for one request: each may be refused, if its server and the registry disagree."""
 _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
-_READING = ("GET", "HEAD")
 _KEEPING_THE_METHOD = (307, 308)
 
 
@@ -59,60 +55,37 @@ class Transport:
         )
 
     async def request(
-        self,
-        method: str,
-        url: URL,
-        *,
-        registry: URL,
-        scope: str,
-        what: str,
-        ok: Collection[int],
-        headers: Mapping[str, str] | None = None,
-        body: Body | None = None,
-        sink: Sink | None = None,
-        commits: bool = False,
+        self, request: Request, *, scope: str, what: str, ok: Collection[int]
     ) -> Answer:
         """Send one request and return the answer if its status is in ``ok``.
 
         Redirects are followed, unless ``ok`` says that these are an answer: of a GET or HEAD all,
         of others those that keep the method, if the body can be sent again.
 
-        ``registry`` is the registry's own URL: only requests to it carry authorization, not those
-        to a storage host that it points at. ``what`` names the operation in errors; one that
-        ``commits`` an upload is given the time for that. A streamed
-        body cannot be sent twice: where the registry asks for new authorization in the middle of
-        one, TokenExpiredError tells the caller to start over.
+        Only requests to the registry itself carry authorization for ``scope``, not those to a
+        storage host that it points at. ``what`` names the operation in errors. A streamed body
+        cannot be sent twice: where the registry asks for new authorization in the middle of one,
+        TokenExpiredError tells the caller to start over.
 
         Raises:
             RegistryError: the class says why, see ``exceptions``.
         """
+        registry = request.registry
         host = registry.host_port_subcomponent
-        ours = url.origin() == registry.origin()
+        ours = request.url.origin() == registry.origin()
         if not ours:
-            await self._named_hosts.check(registry, url, sending=method not in _READING)
+            await self._named_hosts.check(registry, request.url, sending=request.sends)
         for renewals in itertools.count():
             current = await self._auth.authorization(registry, scope) if ours else None
-            answer = await self._send(
-                method,
-                url,
-                registry=registry,
-                headers=headers or {},
-                authorization=current.header if current else None,
-                body=body,
-                ok=ok,
-                sink=sink,
-                commits=commits,
-            )
+            answer = await self._send(request, current.header if current else None, ok)
             if answer.status in ok:
                 return answer
-            # A host that a redirect leads to has no business with our credentials.
-            asked = ours and answer.status == 401 and answer.url.origin() == registry.origin()
-            if not asked or renewals == _MOST_RENEWALS:
+            if renewals == _MOST_RENEWALS or not _asks_who_we_are(request, answer):
                 break
             challenge = ", ".join(answer.headers.getall("WWW-Authenticate", ()))
             if not await self._auth.renew(registry, scope, challenge, current, again=renewals > 0):
                 break
-            if not _can_be_sent_again(body):
+            if not request.repeatable:
                 raise TokenExpiredError(f"{host}: {what}: the token expired", status=401)
         nobody = answer.status in (401, 403) and _is_anonymous(current)
         operation = f"{host}: {what}{' without credentials' if nobody else ''}"
@@ -130,60 +103,41 @@ class Transport:
         await self.close()
 
     async def _send(
-        self,
-        method: str,
-        url: URL,
-        *,
-        registry: URL,
-        headers: Mapping[str, str],
-        authorization: str | None = None,
-        body: Body | None = None,
-        ok: Collection[int] = (),
-        sink: Sink | None = None,
-        commits: bool = False,
+        self, request: Request, authorization: str | None = None, ok: Collection[int] = ()
     ) -> Answer:
         """Send a request and follow its redirects; ``authorization`` is for its origin alone."""
-        origin = url.origin()
+        host = request.registry.host_port_subcomponent
+        origin = request.url.origin()
         for _ in range(_MOST_REDIRECTS + 1):
-            own = {"Authorization": authorization} if authorization else {}
-            answer = await self._session.send(
-                method,
-                url,
-                registry=registry,
-                headers={**headers, **own},
-                body=body,
-                sink=sink,
-                commits=commits,
-            )
+            answer = await self._session.send(request.authorized(authorization))
             location = answer.headers.get("Location")
-            redirected = answer.status in _followed(method, body) and answer.status not in ok
-            if not redirected or not location:
+            if answer.status in ok or answer.status not in _followed(request) or not location:
                 return answer
             try:
-                url = joined(url, location)
+                request = replace(request, url=joined(request.url, location))
             except ValueError as error:
                 raise ProtocolError(
-                    f"{registry.host_port_subcomponent} redirects to what is no http(s) URL",
-                    status=0,
+                    f"{host} redirects to what is no http(s) URL", status=0
                 ) from error
-            await self._named_hosts.check(registry, url, sending=method not in _READING)
-            if url.origin() != origin:
+            await self._named_hosts.check(request.registry, request.url, sending=request.sends)
+            if request.url.origin() != origin:
                 authorization = None
         raise ProtocolError(
-            f"{registry.host_port_subcomponent} redirects more than {_MOST_REDIRECTS} times",
-            status=answer.status,
+            f"{host} redirects more than {_MOST_REDIRECTS} times", status=answer.status
         )
 
 
-def _followed(method: str, body: Body | None) -> Collection[int]:
+def _followed(request: Request) -> Collection[int]:
     """The redirects that are followed."""
-    if method in _READING:
+    if not request.sends:
         return _REDIRECTS
-    return _KEEPING_THE_METHOD if _can_be_sent_again(body) else ()
+    return _KEEPING_THE_METHOD if request.repeatable else ()
 
 
-def _can_be_sent_again(body: Body | None) -> bool:
-    return body is None or isinstance(body, bytes | Pieces)
+def _asks_who_we_are(request: Request, answer: Answer) -> bool:
+    """Whether the registry itself does: a host that a redirect leads to gets no credentials."""
+    own = request.registry.origin()
+    return answer.status == 401 and own == request.url.origin() == answer.url.origin()
 
 
 def _is_anonymous(authorization: Authorization | None) -> bool:

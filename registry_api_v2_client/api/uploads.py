@@ -19,10 +19,10 @@ from ..exceptions import (
     UploadUnknownError,
 )
 from ..http.named_hosts import usable
+from ..http.session import PIECE, Answer, Body, Pieces
 from ..media_types import OCTET_STREAM
 from .quirks import Quirks
 from .requests import STORED, Endpoint, number, path, pull, push
-from .transport import PIECE, Answer, Body, Pieces
 
 _NO_STREAM = frozenset({307, 308, 411, 413, 501})
 """How a registry, or a proxy before it, refuses a body because its length is unknown or too large,

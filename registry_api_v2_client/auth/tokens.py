@@ -7,7 +7,7 @@ With an identity token: https://distribution.github.io/distribution/spec/auth/oa
 import base64
 import math
 import re
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlencode
@@ -17,7 +17,7 @@ from yarl import URL
 from ..exceptions import CredentialsError, DeniedError, RegistryUnavailableError
 from ..http.errors import error_of
 from ..http.named_hosts import NamedHosts
-from ..http.session import Answer
+from ..http.session import Answer, Request
 from ..json_document import parse_json
 from .challenge import Challenge
 from .credentials import Credentials, SecretKind
@@ -39,18 +39,9 @@ class Token:
 
 
 class Send(Protocol):
-    """Sends a request to a token server and gives the answer, whatever its status."""
+    """Sends a request and gives the answer, whatever its status."""
 
-    def __call__(
-        self,
-        method: str,
-        url: URL,
-        *,
-        registry: URL,
-        headers: Mapping[str, str],
-        authorization: str | None = None,
-        body: bytes | None = None,
-    ) -> Awaitable[Answer]: ...
+    def __call__(self, request: Request, authorization: str | None = None) -> Awaitable[Answer]: ...
 
 
 class TokenServer:
@@ -108,22 +99,16 @@ class TokenServer:
                 ("scope", " ".join(scopes)),
                 ("refresh_token", credentials.password),
             ]
+            kind = {"Content-Type": "application/x-www-form-urlencoded"}
             answer = await self._send(
-                "POST",
-                realm,
-                registry=registry,
-                headers={"Content-Type": "application/x-www-form-urlencoded"},
-                body=urlencode(form).encode(),
+                Request("POST", realm, registry, kind, urlencode(form).encode())
             )
             if answer.status not in _NO_POST:
                 return answer
         query = [*(("scope", scope) for scope in scopes), *common]
         return await self._send(
-            "GET",
-            realm.extend_query(query),
-            registry=registry,
-            headers={},
-            authorization=basic(credentials) if credentials else None,
+            Request("GET", realm.extend_query(query), registry),
+            basic(credentials) if credentials else None,
         )
 
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import ipaddress
+import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -45,6 +46,38 @@ class Pieces:
 Body = bytes | Pieces | AsyncIterable[bytes | memoryview]
 Sink = Callable[[bytes], Awaitable[None]]
 """Takes the body of a 200 piece by piece, however long it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, on behalf of the registry at ``registry``, whether it goes there or elsewhere.
+
+    A ``sink`` gets the body of a 200, which is empty in the answer then. The answer to one that
+    ``commits`` an upload may take longer.
+    """
+
+    method: str
+    url: URL
+    registry: URL
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Body | None = None
+    sink: Sink | None = None
+    commits: bool = False
+
+    @property
+    def sends(self) -> bool:
+        """Whether it changes something, other than by GET or HEAD."""
+        return self.method not in ("GET", "HEAD")
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it can be sent a second time: a stream cannot."""
+        return self.body is None or isinstance(self.body, bytes | Pieces)
+
+    def authorized(self, header: str | None) -> "Request":
+        """The same with an Authorization header, if there is one."""
+        own = {"Authorization": header} if header else {}
+        return replace(self, headers={**self.headers, **own})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +123,8 @@ class HttpSession:
             trust_env=False,
         )
 
-    async def send(
-        self,
-        method: str,
-        url: URL,
-        *,
-        registry: URL,
-        headers: Mapping[str, str],
-        body: Body | None = None,
-        sink: Sink | None = None,
-        commits: bool = False,
-    ) -> Answer:
-        """Send one request, on behalf of a registry, and read its answer.
-
-        A ``sink`` gets the body of a 200, which is empty in the answer then.
+    async def send(self, request: Request) -> Answer:
+        """Send one request, and read its answer.
 
         Raises:
             RegistryUnavailableError: no connection, or no whole answer in time.
@@ -111,43 +132,49 @@ class HttpSession:
             TLSError: the certificate is not trusted, ours or the registry's.
             ProtocolError: the answer is not HTTP, or longer than any that a registry has to give.
         """
-        stream = None
-        context = await self._tls.context(_host(url), _host(registry))
+        context = await self._tls.context(_host(request.url), _host(request.registry))
+        answer_seconds = self._commit_timeout if request.commits else self._timeout
+        stream: _WatchedBody | None = None
         try:
-            with translated(url):
-                answer_seconds = self._commit_timeout if commits else self._timeout
+            with translated(request.url):
                 async with asyncio.timeout(answer_seconds) as timeout:
                     silence = _Silence(timeout, self._timeout, answer_seconds)
-                    if body is not None and not isinstance(body, bytes):
-                        stream = _WatchedBody(body, silence)
-                    async with self._session.request(
-                        method,
-                        url.with_user(None) if url.user else url,
-                        headers=headers,
-                        data=aiter(stream) if stream else body,
-                        allow_redirects=False,
-                        ssl=context or True,
-                        proxy=self._proxies.find(url),
-                    ) as response:
-                        silence.answered()
-                        if response.status == 407:
-                            raise proxy_error(url, response.status)
-                        if sink and response.status == 200:
-                            content = await _pour(response, sink, silence.begin)
-                        else:
-                            content = await _read(response)
+                    if request.body is not None and not isinstance(request.body, bytes):
+                        stream = _WatchedBody(request.body, silence)
+                    answer = await self._exchange(request, stream, context, silence)
         except RegistryError as error:
             # aiohttp hides what the body raised behind a connection error.
             if stream and stream.failure:
                 raise stream.failure from error
             raise
-        if stream and stream.failure:
-            raise stream.failure
-        if stream and stream.cut_short and response.status < 300:
-            raise ProtocolError(
-                f"{_host(url)} answered {response.status} before it had read what it was sent",
-                status=response.status,
-            )
+        if stream:
+            stream.check(answer)
+        return answer
+
+    async def _exchange(
+        self,
+        request: Request,
+        stream: "_WatchedBody | None",
+        context: ssl.SSLContext | None,
+        silence: "_Silence",
+    ) -> Answer:
+        url = request.url
+        async with self._session.request(
+            request.method,
+            url.with_user(None) if url.user else url,
+            headers=request.headers,
+            data=aiter(stream) if stream else request.body,
+            allow_redirects=False,
+            ssl=context or True,
+            proxy=self._proxies.find(url),
+        ) as response:
+            silence.answered()
+            if response.status == 407:
+                raise proxy_error(url, response.status)
+            if request.sink and response.status == 200:
+                content = await _pour(response, request.sink, silence.begin)
+            else:
+                content = await _read(response)
         return Answer(response.status, response.headers, content, url)
 
     async def addresses(self, url: URL) -> list[Address]:
@@ -237,9 +264,19 @@ class _WatchedBody:
         self._ended = False
 
     @property
-    def cut_short(self) -> bool:
+    def _cut_short(self) -> bool:
         """Whether the body was left off; of one with a length the other side sees the end first."""
         return not self._ended and not isinstance(self._body, Pieces)
+
+    def check(self, answer: Answer) -> None:
+        """Raise what the body raised; or ProtocolError, should the answer not depend on it all."""
+        if self.failure:
+            raise self.failure
+        if self._cut_short and answer.status < 300:
+            raise ProtocolError(
+                f"{_host(answer.url)} answered {answer.status} before it had read what it was sent",
+                status=answer.status,
+            )
 
     async def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
         self._silence.pause()

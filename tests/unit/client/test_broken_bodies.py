@@ -10,6 +10,7 @@ from yarl import URL
 
 from registry_api_v2_client.api.transport import Transport
 from registry_api_v2_client.exceptions import RegistryTimeoutError, RegistryUnavailableError
+from registry_api_v2_client.http.session import Request
 from tests.support.connection_server import ConnectionServer
 from tests.support.raw_server import RawServer
 
@@ -35,10 +36,9 @@ async def test_a_break_at_the_very_end_of_a_body_leaves_no_task_to_complain() ->
     host, port = server.sockets[0].getsockname()
     url = URL(f"http://{host}:{port}/upload")
     async with server, Transport(timeout=5) as transport:
+        request = Request("PATCH", url, url.origin(), body=body())
         with pytest.raises(RegistryUnavailableError, match=f"{host}:{port}"):
-            await transport.request(
-                "PATCH", url, registry=url.origin(), scope="", what="upload", ok={202}, body=body()
-            )
+            await transport.request(request, scope="", what="upload", ok={202})
     gc.collect()
     assert complaints == []
 
@@ -52,10 +52,9 @@ async def test_a_put_whose_connection_breaks_is_not_sent_again_unseen() -> None:
     """Whoever writes a tag has to know of every request that may have arrived."""
     async with RawServer(hang_up) as server, Transport(timeout=5) as transport:
         url = URL(server.url)
+        request = Request("PUT", url / "tag", url, body=b"{}")
         with pytest.raises(RegistryUnavailableError, match="closed the connection"):
-            await transport.request(
-                "PUT", url / "tag", registry=url, scope="", what="tag", ok={201}, body=b"{}"
-            )
+            await transport.request(request, scope="", what="tag", ok={201})
         assert len(server.requests) == 1
 
 
@@ -64,9 +63,8 @@ TIMEOUT = 0.2
 
 async def send_slowly(url: URL, body: AsyncIterator[bytes]) -> int:
     async with Transport(timeout=TIMEOUT) as transport:
-        answer = await transport.request(
-            "PATCH", url, registry=url.origin(), scope="", what="upload", ok={202}, body=body
-        )
+        request = Request("PATCH", url, url.origin(), body=body)
+        answer = await transport.request(request, scope="", what="upload", ok={202})
     return answer.status
 
 

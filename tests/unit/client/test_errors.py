@@ -34,6 +34,7 @@ from registry_api_v2_client.exceptions import (
     UploadUnknownError,
 )
 from registry_api_v2_client.http.errors import error_of, translated
+from registry_api_v2_client.http.session import Request
 from tests.support.raw_server import RawServer
 
 WHERE = URL("https://registry.example.com:5000/v2/app/blobs/uploads/1?_state=secret")
@@ -273,7 +274,7 @@ async def test_a_proxy_s_refusal_of_plain_http_is_told_from_a_registry_s(
         async with Transport(timeout=5) as transport:
             url = URL("http://registry.example.com/v2/")
             with pytest.raises(CredentialsError, match="the proxy answered 407; write"):
-                await transport.request("GET", url, registry=url, scope="", what="ping", ok={200})
+                await transport.request(Request("GET", url, url), scope="", what="ping", ok={200})
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from registry_api_v2_client.api.registry import Registry
-from registry_api_v2_client.api.transport import Answer, Transport
+from registry_api_v2_client.api.transport import Transport
 from registry_api_v2_client.descriptors import sha256
 from registry_api_v2_client.exceptions import (
     BlobUnknownError,
@@ -22,6 +22,7 @@ from registry_api_v2_client.exceptions import (
     UnsupportedError,
     UploadUnknownError,
 )
+from registry_api_v2_client.http.session import Answer, Request
 
 API = "https://registry-1.docker.io/v2"
 DIGEST = "sha256:" + "a" * 64
@@ -34,7 +35,7 @@ class Scripted:
     def __init__(self, outcome: Answer | RegistryError) -> None:
         self._outcome = outcome
 
-    async def request(self, method: str, url: URL, **_: Any) -> Answer:
+    async def request(self, request: Request, **_: Any) -> Answer:
         if isinstance(self._outcome, RegistryError):
             raise self._outcome
         return self._outcome
