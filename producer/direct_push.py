@@ -22,6 +22,7 @@ from registry_api_v2_client import (
     RegistryClient,
     RegistryError,
     RetryPolicy,
+    SourceFile,
     TagTurn,
     is_outage,
     parse_reference,
@@ -73,6 +74,7 @@ class DirectPush:
         self._patience = timedelta(seconds=job.give_up_after or settings.give_up_after_seconds)
         self._progress = PushProgress()
         self._uploads = OpenUploads()
+        self._source: SourceFile | None = None
         self._outages = 0
         self._furthest = 0
         now = datetime.now(UTC)
@@ -122,6 +124,8 @@ class DirectPush:
                 await asyncio.sleep(delay)
                 delay = await self._attempt()
         finally:
+            if self._source:
+                self._source.close()
             await self._uploads.abandon()
 
     async def _attempt(self) -> float | None:
@@ -136,8 +140,11 @@ class DirectPush:
         )
         done = {result.target for result in self._status.results}
         try:
+            if not self._source:
+                # Once: all attempts push one tar, also where another takes its name meanwhile.
+                self._source = await asyncio.to_thread(SourceFile, self._job.source)
             pushed = await self._client.push(
-                self._job.source,
+                self._source,
                 [parse_reference(target) for target in self._job.targets if target not in done],
                 image=self._job.image,
                 platform=Platform.parse(self._job.platform) if self._job.platform else None,

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -22,6 +23,7 @@ from registry_api_v2_client import (
     RegistryError,
     RegistryUnavailableError,
     RetryPolicy,
+    SourceFile,
 )
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -31,14 +33,20 @@ Step = Callable[..., Awaitable[None]]
 
 
 class ScriptedClient:
-    """A client each of whose pushes takes one of the steps; one beyond them goes well."""
+    """A client each of whose pushes takes one of the steps; one beyond them goes well.
+
+    ``tars`` are what each found in the tar.
+    """
 
     def __init__(self, *steps: Step) -> None:
         self._steps = list(steps)
         self.targets: list[list[str]] = []
+        self.tars: list[bytes] = []
         self.abandoned = False
 
-    async def push(self, _: Any, references: Any, **options: Any) -> PushedImage:
+    async def push(self, tar: SourceFile, references: Any, **options: Any) -> PushedImage:
+        with tar.reader() as reader:
+            self.tars.append(reader.read())
         targets = [str(reference) for reference in references]
         self.targets.append(targets)
         options["uploads"].add("session", self._abandon)
@@ -90,8 +98,17 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
     return load_settings()
 
 
+@pytest.fixture(autouse=True)
+def tar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where `direct` pushes from."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "app.tar"
+    path.write_bytes(b"a tar")
+    return path
+
+
 def direct(client: ScriptedClient, settings: Settings, **options: Any) -> DirectPush:
-    job = describe_push("/images/app.tar", [ONE, TWO], settings, **options)
+    job = describe_push(Path("app.tar").absolute(), [ONE, TWO], settings, **options)
     return DirectPush(cast("RegistryClient", client), job, settings)
 
 
@@ -120,13 +137,15 @@ async def test_a_push_that_goes_well(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("cache", [True, False])
-async def test_without_a_cache_nothing_is_reused(cache: bool, settings: Settings) -> None:
+async def test_without_a_cache_nothing_is_reused(
+    cache: bool, settings: Settings, tar: Path
+) -> None:
     seen: list[bool] = []
 
     async def note(**options: Any) -> None:
         seen.append(options["reuse_tagged"])
 
-    job = describe_push("/images/app.tar", [ONE], settings)
+    job = describe_push(tar, [ONE], settings)
     client = cast("RegistryClient", ScriptedClient(note))
     await end(DirectPush(client, job, settings, reuse_tagged=cache))
     assert seen == [cache]
@@ -138,6 +157,29 @@ async def test_only_what_failed_is_tried_again(settings: Settings) -> None:
     assert (status.state, status.attempt) == (JobState.SUCCEEDED, 2)
     assert client.targets == [[ONE, TWO], [TWO]]
     assert [result.target for result in status.results] == [ONE, TWO]
+
+
+async def test_all_attempts_push_one_tar(settings: Settings, tar: Path) -> None:
+    async def replace_it(**_: Any) -> None:
+        other = tar.with_suffix(".new")
+        other.write_bytes(b"another")
+        other.rename(tar)
+        raise away()
+
+    client = ScriptedClient(replace_it)
+    assert (await end(direct(client, settings))).state is JobState.SUCCEEDED
+    assert client.tars == [b"a tar", b"a tar"]
+
+
+async def test_a_tar_that_is_gone_fails_the_push(settings: Settings, tar: Path) -> None:
+    tar.unlink()  # noqa: ASYNC240 - nothing else runs yet
+    status = await end(direct(ScriptedClient(), settings))
+    assert (status.state, status.attempt, status.error_kind) == (
+        JobState.FAILED,
+        1,
+        "source_unreadable",
+    )
+    assert status.error == f"{tar} does not exist"
 
 
 async def test_attempts_are_bounded(settings: Settings) -> None:
