@@ -1,10 +1,10 @@
-"""The lease of a running job: it runs elsewhere once this worker has not renewed it for so long.
+"""The lease of a running job: without renewal, the job runs elsewhere.
 
-arq marks a running job with an in-progress key that lives as long as the longest job may run, so
-a crashed worker's job would be stuck for that long; and running jobs fill the head of the queue,
+arq marks a running job with an in-progress key that lives as long as the longest job may run. A
+crashed worker's job would be stuck for that long. Besides, running jobs fill the head of the queue,
 which arq reads from the top. Here the key lives for one lease, and the job's place in the queue is
 at the end of it. Both are renewed while the job runs. In the end the job is put back where it was,
-or put off: the place that arq would give it depends on this host's clock.
+or put off. arq would give it a place that depends on this host's clock.
 """
 
 import logging
@@ -35,7 +35,7 @@ class ArqLease:
         self._renewals.start()
 
     def put_off(self, seconds: float) -> None:
-        """When it is given back, the job is not to run before so many seconds have passed."""
+        """Once it is given back, the job does not run for ``seconds``."""
         self._delay = seconds
 
     async def give_back(self) -> None:
@@ -49,7 +49,7 @@ class ArqLease:
             await self._write(self._hold(self._delay))
 
     async def lose(self) -> None:
-        """The job runs elsewhere by now: its place in the queue is another worker's to keep."""
+        """The job runs elsewhere by now, so another worker keeps its place in the queue."""
         await self._renewals.stop()
         self._lost = True
 
@@ -60,8 +60,8 @@ class ArqLease:
         return self._queue.hold(self._arq_id, seconds, self._seconds)
 
     async def _write(self, command: Awaitable[None]) -> None:
-        # An exception out of an arq hook ends the worker. A lease that could not be renewed is
-        # renewed the next time, or runs out, which is what it is for.
+        # An exception out of an arq hook would end the worker. The lease is renewed the next time,
+        # or it runs out, as it should.
         try:
             await command
         except RedisUnavailableError as error:

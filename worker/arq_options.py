@@ -27,9 +27,9 @@ logger = logging.getLogger(__name__)
 
 _SHORT_LEASE_SECONDS = 5
 _POLL_SECONDS = 0.05
-"""How often arq looks for new jobs; half of it is the typical wait of an idle worker."""
+"""Between two looks for new jobs. A job waits half of it on average for an idle worker."""
 _NO_LIMIT = 1_000_000
-"""arq counts every start as a try and gives up by itself; attempts are ours to count."""
+"""arq counts every start as a try and would give up by itself. Attempts are counted by us."""
 
 
 def worker_options(settings: Settings, patience: Patience | None = None) -> dict[str, Any]:
@@ -43,8 +43,8 @@ def worker_options(settings: Settings, patience: Patience | None = None) -> dict
         "on_job_start": take_lease,
         "on_job_end": give_lease_back,
         "max_jobs": settings.max_jobs,
-        # None: a push may take as long as it moves. Until the hook has
-        # set our lease, arq's own is ten seconds then.
+        # A push may take as long as it makes progress. Without a time-out, arq's own in-progress
+        # key lives for ten seconds, until the hook has set our lease.
         "job_timeout": None,
         "job_completion_wait": settings.shutdown_grace_seconds,
         "keep_result": 0,

@@ -1,7 +1,7 @@
 """The settings of arq's own worker, ``arq worker.WorkerSettings``.
 
-What keeps it from starting ends it in one line and the exit code of ``push-worker``, where arq
-would end in a traceback.
+If it cannot start, it ends with one line and the exit code of ``push-worker``. arq itself would end
+with a traceback.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def arq_settings() -> dict[str, Any]:
-    """Keyword arguments for arq's own ``Worker``, which says at its start what it lacks.
+    """Keyword arguments for arq's own ``Worker``. It warns at its start of what it lacks.
 
     Raises:
         SystemExit: the settings are bad, or Redis cannot be reached.
@@ -44,5 +44,5 @@ def arq_settings() -> dict[str, Any]:
 
 
 async def _reach_redis(settings: Settings) -> None:
-    """arq connects before any hook of ours, so this is the place to hear that Redis is away."""
+    """Fail early if Redis is away: arq connects before any hook of ours."""
     await (await connect(settings)).aclose()

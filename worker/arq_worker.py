@@ -1,9 +1,9 @@
-"""arq's worker, made to outlive Redis failures.
+"""arq's worker, made to outlive failures of Redis.
 
-arq lets an error of Redis outside of a job end the worker: one that is full when it counts a try,
-for instance. Here such a job is left to its lease, which runs out, and the worker goes on, unless
-it is denied login or rights, which no wait mends. And arq takes the jobs that are due by its host's
-clock; here it is Redis' clock, common to all.
+In arq, an error of Redis outside of a job ends the worker, for instance if Redis is full when a try
+is counted. Here the worker goes on, and the job runs again after its lease. Only a worker that is
+denied login or rights ends, since waiting does not help. arq takes jobs that are due by its host's
+clock. Here it is Redis' clock, which all workers share.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from push_queue import RedisDeniedError, RedisUnavailableError
 logger = logging.getLogger(__name__)
 
 _SHARE_SECONDS = 0.005
-"""Between two takes, in which other workers may take theirs."""
+"""Between two takes, so that other workers get their share."""
 
 
 class QueueWorker(Worker):
@@ -44,7 +44,7 @@ class QueueWorker(Worker):
         await self.heart_beat()
 
     async def _take_jobs(self) -> None:
-        """Take jobs while there are any and this worker has room: a few at first, then more.
+        """Take jobs while there are any and this worker has room: one at first, then twice as many.
 
         So idle workers share a handful of jobs, and a long queue is not held up.
         """
@@ -88,7 +88,7 @@ class QueueWorker(Worker):
             raise error
 
     def _start(self, arq_id: str, score: int) -> None:
-        # After an outage of Redis a job's lease may have run out while it runs here.
+        # After an outage of Redis the lease of a job that still runs here may have run out.
         if arq_id not in self.tasks or self.tasks[arq_id].done():
             self.job_counter += 1
             task = self.tasks[arq_id] = self.loop.create_task(self.run_job(arq_id, score))
@@ -103,12 +103,15 @@ class QueueWorker(Worker):
         except RedisError as error:
             logger.warning("%s: %s; it runs again after its lease", job_id, error)
         except asyncio.CancelledError:
-            # Stopped while it waited for Redis; out of here the worker would end with a traceback.
+            # It was stopped while it waited for Redis. Raised from here, this would end the worker.
             logger.warning("%s was stopped unheard by Redis; it runs again after its lease", job_id)
 
     async def close(self) -> None:
-        """Wait for the jobs. Of those that were told to stop before they began arq would make an
-        error; they run again after their lease."""
+        """Wait for the jobs.
+
+        arq takes one that was stopped before it began for an error. Here it runs again after its
+        lease.
+        """
         if self.tasks:
             await asyncio.wait(self.tasks.values())
         self.tasks = {arq_id: task for arq_id, task in self.tasks.items() if not task.cancelled()}
@@ -121,7 +124,7 @@ class QueueWorker(Worker):
             logger.warning("cannot record the worker's health: %s", error)
 
     def handle_sig_wait_for_completion(self, signum: Signals) -> None:
-        """The first signal lets jobs finish for the grace period, the next one stops at once."""
+        """The first signal gives jobs the grace period to finish, the second stops them at once."""
         if self._stopping:
             self.handle_sig(signum)
         else:
@@ -129,7 +132,7 @@ class QueueWorker(Worker):
             super().handle_sig_wait_for_completion(signum)
 
     def handle_sig(self, signum: Signals) -> None:
-        """Once: a further signal would cancel a job in the middle of its being handed back."""
+        """Only once: another signal would cancel jobs while they are being handed back."""
         if not self._handed_back:
             self._handed_back = True
             super().handle_sig(signum)

@@ -31,13 +31,13 @@ from .targets import check_targets
 logger = logging.getLogger(__name__)
 
 START_AGAIN_SECONDS = 5.0
-"""Before a job is started again whose attempt could not be brought to an end."""
+"""Before a job starts again whose attempt could not be settled."""
 _SETTLE_AGAIN_SECONDS = 1.0
-"""Before an outcome is sent again that Redis did not take: it may be full for a while."""
+"""Before an outcome is sent again that Redis refused. It may be full for a while."""
 _NEXT_SLOT_SECONDS = (1.0, 3.0)
-"""Least and most before a slot is asked for again; a registry's pause holds the job for longer."""
+"""Least and most time before a slot is asked for again. A registry's pause may take longer."""
 _NEXT_TARGETS_SECONDS = 1.0
-"""Before the targets are tried that were left out of an attempt."""
+"""Before the targets that an attempt left out are tried."""
 
 
 class JobAttempt:
@@ -49,12 +49,12 @@ class JobAttempt:
         self._assignment = assignment
         self._job = assignment.job
         self._progress = ProgressReporter(runtime.attempts, assignment)
-        # Left at the registry when the job is to run again: the next attempt goes on from there.
+        # They stay at the registry if the job runs again, since the next attempt resumes them.
         self._uploads = OpenUploads()
         self._source: SourceFile | None = None
 
     async def run(self) -> float | None:
-        """Push, and settle the job; give the seconds until the next attempt, if there is one.
+        """Push, and settle the job. Returns the seconds until the next attempt, if there is one.
 
         Raises:
             JobLostError: the job runs elsewhere by now.
@@ -119,7 +119,7 @@ class JobAttempt:
             return await self._defer(str(error), START_AGAIN_SECONDS)
         except JobLostError:
             raise
-        except Exception:  # the outermost frame of the push: whatever it is, the job must say so
+        except Exception:  # the outermost frame of the push; the job must tell of it
             logger.exception("job %s: unexpected error", self._job.id)
             await self._uploads.abandon()
             await self._fail("internal error; see the worker's log", "internal")
@@ -143,7 +143,7 @@ class JobAttempt:
         assignment = self._assignment
         if is_outage(error):
             await self._runtime.limits.leave_alone(error)
-            # At once: it waits where the jobs of that registry do.
+            # Without a delay: the job then waits with all others of that registry.
             return await self._defer(str(error), 0.0, error.kind)
         delay = self._runtime.retry_policy(self._job.max_attempts).delay(assignment.attempt, error)
         if delay is None:
@@ -175,9 +175,9 @@ class JobAttempt:
         )
 
     async def _written(self, settle: Callable[[], Awaitable[JobState | None]]) -> JobState:
-        """Write the outcome down, however long Redis does not take it; a push may depend on it.
+        """Settle the job, however long Redis takes: the push must not be lost.
 
-        Returns the state that the job is in now: final if it was cancelled meanwhile.
+        Returns the job's new state, which is final if the job was cancelled meanwhile.
 
         Raises:
             JobLostError: the job runs elsewhere by now.
@@ -194,7 +194,7 @@ class JobAttempt:
                 return state
 
     async def _clean_up(self) -> str | None:
-        """Before the job is settled: whoever runs it after a crash finds it pushed, and ends it."""
+        """Runs before the job is settled. After a crash the next worker settles it."""
         if not self._source:
             return None
         outcome = await self._runtime.cleanup.after_push(self._assignment, self._source)
@@ -204,7 +204,7 @@ class JobAttempt:
 
 
 async def _end(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel what still runs, and wait until it has cleaned up."""
+    """Cancel tasks that still run, and wait until they have cleaned up."""
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)

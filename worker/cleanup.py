@@ -1,7 +1,7 @@
-"""Deleting the sources of jobs that asked for it, once no other job needs them.
+"""Deletes the sources of jobs that asked for it, once no other job needs them.
 
-A job that has pushed everything leaves the jobs of its source before it is settled. The last to
-leave deletes what it pushed, or what another that asked for it has pushed from the same file.
+A job that has pushed everything leaves the jobs of its source before it is settled. The last one
+deletes the file that it pushed, if it or another job that pushed the same file has asked for it.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _DONE = (JobState.SUCCEEDED, JobState.SUPERSEDED)
 
 
 class Cleanup:
-    """Does nothing where there are no ``roots``: nothing may be deleted then."""
+    """Without ``roots`` nothing may be deleted, so it does nothing."""
 
     def __init__(self, jobs: Jobs, sources: JobSources, roots: Sequence[Path]) -> None:
         self._jobs = jobs
@@ -28,7 +28,7 @@ class Cleanup:
         self._roots = roots
 
     async def after_push(self, assignment: Assignment, source: SourceFile) -> str | None:
-        """The source of a job that is about to succeed; the line for its status, if any."""
+        """The source of a job that is about to succeed. Returns the line for its status, if any."""
         if not self._roots:
             return None
         return await self._leave(
@@ -36,7 +36,7 @@ class Cleanup:
         )
 
     async def after_end(self, job_id: str) -> None:
-        """The source of a job that ended, superseded mostly, without being read."""
+        """The source of a job that ended before it was read, mostly because it was superseded."""
         if not self._roots:
             return
         with suppress(UnknownJobError):
@@ -45,8 +45,8 @@ class Cleanup:
                 await self._after_end(job)
 
     async def _after_end(self, job: JobStatus) -> None:
-        # By its place in the order, which is the time (µs) of its first enqueueing: a tar that came
-        # before a retry alone has been pushed by nobody.
+        # Its place in the order is the time (µs) of its first enqueueing. A tar that came later,
+        # even before a retry, has been pushed by no job.
         moment = min(job.sequence // 1000, round(job.enqueued_at.timestamp() * 1000))
         found = await asyncio.to_thread(unread_source, job.source, self._roots, moment)
         if outcome := await self._leave(job.id, job.cleanup, Path(job.source), found):
@@ -72,5 +72,5 @@ class Cleanup:
 
 
 def _shared(file: FileIdentity) -> str:
-    """What workers on all hosts call the file: each has its own number for the device."""
+    """A name for the file that is the same on all hosts. The device has a number on each."""
     return f"{file.inode} {file.size} {file.mtime_ns}"

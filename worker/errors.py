@@ -1,8 +1,8 @@
-"""How an attempt can end besides success and failure; these pass through the push engine."""
+"""Ends of an attempt that are neither success nor failure. They pass through the push engine."""
 
 
 class JobLostError(Exception):
-    """The job is no longer this worker's: nothing more is to be written for it."""
+    """The job is no longer this worker's, which must write nothing more for it."""
 
 
 class DeferError(Exception):

@@ -1,4 +1,4 @@
-"""How many blobs this worker sends to a registry, within what the whole fleet may."""
+"""How many blobs this worker sends to a registry at once, within the limit of the fleet."""
 
 import asyncio
 import logging
@@ -22,12 +22,12 @@ from .periodic import renewals
 logger = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 2.0
-"""How long a job waits for a slot in its place at this worker, if others want that place."""
+"""How long a job waits for a slot at this worker while other jobs wait for the worker."""
 _FAILURES = 3
 """In a row, after which a registry that cannot be reached is left alone for a while. One that was
 silent for a whole time-out is so at once: it has been waited for long enough."""
 LONGEST_ASKED = 3600.0
-"""A job waits as long as a registry asks for, up to so many seconds."""
+"""The longest pause, in seconds, that a registry may ask for."""
 
 
 class FleetLimits:

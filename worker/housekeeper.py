@@ -1,4 +1,4 @@
-"""Keeps the queue in order: the one worker that leads does the duties of all."""
+"""Keeps the queue in order. One worker at a time leads, and does this for all."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,7 +17,7 @@ Duty = Callable[[], Awaitable[object]]
 
 
 def duties(queue: ArqQueue, tag_repair: TagRepair, recoverer: Recoverer) -> dict[str, Duty]:
-    """What there is to do in each round, by what it is about."""
+    """What is done in each round, by name."""
     return {
         "the order of the queue": queue.promote,
         "jobs that wait for registries": queue.release,
@@ -27,9 +27,9 @@ def duties(queue: ArqQueue, tag_repair: TagRepair, recoverer: Recoverer) -> dict
 
 
 class Housekeeper:
-    """Every worker has one; the one that has the lease works.
+    """Every worker has one. It works while the worker has the lease.
 
-    ``problems`` says what fails just now, by duty; each is logged when it begins and when it ends.
+    ``problems`` holds what fails now, by duty. A problem is logged when it begins and when it ends.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Housekeeper:
             await self.work()
 
     async def work(self) -> None:
-        """One round. A duty that fails costs the others nothing."""
+        """One round. A duty that fails does not stop the others."""
         for name, duty in self._duties.items():
             await self._guarded(name, duty)
 
@@ -64,7 +64,7 @@ class Housekeeper:
         except RedisUnavailableError as error:
             if self._is_news(name, str(error)):
                 logger.error("the queue is not looked after: %s: %s", name, error)
-        except Exception as error:  # a duty's outermost frame: the next round tries again
+        except Exception as error:  # a duty's outermost frame; the next round tries again
             if self._is_news(name, f"unexpected error: {type(error).__name__}"):
                 logger.exception("the queue is not looked after: %s", name)
         else:

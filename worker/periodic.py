@@ -1,17 +1,17 @@
-"""What is done again and again while something else goes on."""
+"""Steps that are repeated in the background."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
 _RENEWALS = 3
-"""Times that a lease is renewed before it would run out."""
+"""How often a lease is renewed before it would run out."""
 
 
 class Periodic:
-    """``step``, which must not raise, every so many ``seconds`` from ``start`` to ``stop``.
+    """Runs ``step`` every ``seconds``, from ``start`` to ``stop`` or for as long as its context.
 
-    As a context it lasts as long as the block.
+    ``step`` must not raise.
     """
 
     def __init__(self, seconds: float, step: Callable[[], Awaitable[object]]) -> None:
@@ -23,7 +23,7 @@ class Periodic:
         self._task = asyncio.create_task(self._keep_on())
 
     async def stop(self) -> None:
-        """Also when it was not started, or has been stopped."""
+        """May be called twice, or without a start."""
         if self._task:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -47,5 +47,5 @@ class Periodic:
 
 
 def renewals(seconds: float, renew: Callable[[], Awaitable[object]]) -> Periodic:
-    """``renew`` in good time for a lease of so many ``seconds``."""
+    """Calls ``renew`` in good time for a lease of ``seconds``."""
     return Periodic(seconds / _RENEWALS, renew)

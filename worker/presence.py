@@ -1,4 +1,4 @@
-"""Tells that this worker lives: ``push:worker:{id}``, renewed while it does."""
+"""Tells that this worker is alive, by ``push:worker:{id}``."""
 
 import logging
 import os
@@ -18,19 +18,19 @@ _TTL = 15
 
 
 class Presence:
-    """Reports the worker every few seconds, with the number of jobs it runs, and its problems."""
+    """Reports the worker every few seconds, with the number of its jobs and its problems."""
 
     def __init__(self, roster: WorkerRoster, worker_id: str) -> None:
         self.running = 0
         self.problems: dict[str, str] = {}
-        """What fails just now, by what it is that fails."""
+        """What fails now, by the name of the duty."""
         self._roster = roster
         self._worker_id = worker_id
         self._started_at = datetime.now(UTC)
         self._reports = Periodic(_INTERVAL, self._report_again)
 
     async def start(self) -> None:
-        """Report now, so that the worker is known once this returns, and from now on.
+        """Report now, and from now on. The worker is known once this returns.
 
         Raises:
             RedisDeniedError: for want of login or rights.

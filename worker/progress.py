@@ -1,4 +1,4 @@
-"""Carries a push's progress to Redis, and what the user wants back."""
+"""Carries a push's progress to Redis, and brings back whether to go on."""
 
 import asyncio
 import logging
@@ -9,13 +9,13 @@ from registry_api_v2_client import BlobProgress, PushProgress
 logger = logging.getLogger(__name__)
 
 _WRITE_SECONDS = 0.25
-"""Least time between two writes."""
+"""The shortest time between two writes."""
 _QUIET_WRITES = 4
-"""After so many intervals without news, ask whether to go on all the same."""
+"""Intervals without news after which to ask whether to go on."""
 
 
 class ProgressReporter:
-    """Progress of one attempt. The engine calls ``update``; ``watch`` writes it down."""
+    """The progress of one attempt. The engine calls ``update``; ``watch`` writes it to Redis."""
 
     def __init__(self, attempts: Attempts, assignment: Assignment) -> None:
         self._attempts = attempts
@@ -28,7 +28,7 @@ class ProgressReporter:
         self._changed.add(progress.digest)
 
     async def watch(self) -> Signal:
-        """Write progress now and then until the job is no longer to be run here, and say why."""
+        """Write progress until the job must no longer run here. Returns why."""
         quiet = 0
         while True:
             await asyncio.sleep(_WRITE_SECONDS)

@@ -20,8 +20,8 @@ async def push_image(ctx: dict[str, Any], job_id: str, generation: int) -> None:
 
     Raises:
         Retry: the job is to run again later.
-        RetryJob: the job runs elsewhere by now; arq is to leave its records alone.
-        asyncio.CancelledError: the worker stops; the job was handed back.
+        RetryJob: the job runs elsewhere by now, so arq must leave its records alone.
+        asyncio.CancelledError: the worker stops, and the job was handed back.
     """
     runtime: Runtime = ctx["runtime"]
     try:
@@ -35,8 +35,8 @@ async def push_image(ctx: dict[str, Any], job_id: str, generation: int) -> None:
         logger.warning("job %s: %s", job_id, error)
         delay = START_AGAIN_SECONDS
     except Exception:
-        # arq would drop the job and leave it `running` for ever; so it runs again, and the number
-        # of its attempts bounds how often.
+        # arq would drop the job and leave it `running` for ever. So it runs again, as long as it
+        # has attempts left.
         logger.exception("job %s: unexpected error", job_id)
         delay = START_AGAIN_SECONDS
     if delay is not None:
@@ -45,7 +45,7 @@ async def push_image(ctx: dict[str, Any], job_id: str, generation: int) -> None:
 
 
 async def _run(runtime: Runtime, job_id: str, generation: int, place: int) -> float | None:
-    """One attempt; gives the seconds until the next if there is one."""
+    """Run one attempt. Returns the seconds until the next, if there is one."""
     assignment = await runtime.attempts.start(job_id, generation, runtime.worker_id, place)
     if assignment is None:
         await runtime.cleanup.after_end(job_id)

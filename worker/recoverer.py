@@ -15,8 +15,7 @@ logger = logging.getLogger(__name__)
 
 _SEARCHED = (JobState.RUNNING, JobState.RETRYING, JobState.QUEUED)
 _PAGE = 500
-"""Jobs of each state looked at in a round; with 100,000 queued ones all are seen in three minutes
-and a half."""
+"""Jobs of each state that a round looks at. It takes three and a half minutes to see 100,000."""
 
 
 class Recoverer:
@@ -30,9 +29,9 @@ class Recoverer:
         self._suspects: set[str] = set()
 
     async def work(self) -> None:
-        """Look at the next page of each state, and recover what is lost there."""
+        """Look at the next page of each state, and enqueue the jobs that are lost there."""
         suspects = {job_id for state in _SEARCHED for job_id in await self._next_orphans(state)}
-        # Seen twice: a job that is just being enqueued or finished looks lost for a moment.
+        # Only if seen twice: a job that is being enqueued or settled looks lost for a moment.
         lost, self._suspects = suspects & self._suspects, suspects
         refused = None
         for job_id in lost:
@@ -46,7 +45,7 @@ class Recoverer:
     async def _next_orphans(self, state: JobState) -> list[str]:
         position = self._positions[state]
         seen, orphans = await self._queue.orphans(state, position, _PAGE)
-        # A page with orphans is looked at once more, which makes sure of them.
+        # A page with new orphans is looked at again, to be sure of them.
         if self._suspects.issuperset(orphans):
             self._positions[state] = position + seen if seen == _PAGE else 0
         return orphans

@@ -1,7 +1,7 @@
-"""What all workers know of blobs, in Redis: the fleet compresses and uploads each layer once.
+"""What all workers know of blobs, in Redis. So the fleet compresses and uploads each layer once.
 
-Nothing here is needed for a push to succeed. Where Redis fails, the engine hears "not known" and
-goes on; what is read may be stale, and the engine has the registry confirm it.
+A push succeeds without it. If Redis fails, nothing is known, and the engine goes on. Entries may be
+stale, so the engine asks the registry to confirm them.
 """
 
 import asyncio
@@ -23,21 +23,21 @@ from .periodic import renewals
 logger = logging.getLogger(__name__)
 
 _KNOWLEDGE_SECONDS = 7 * 24 * 3600
-"""Since it was last of use: a base that is pushed daily stays known, and one build's layers go."""
+"""After its last use. A base that is pushed daily stays known; the layers of one build do not."""
 _UPLOAD_SECONDS = 24 * 3600
-"""Registries purge unfinished uploads after some days at the most; distribution after a week."""
+"""Registries purge unfinished uploads within days. The distribution registry takes a week."""
 _MOUNT_CANDIDATES = 3
-"""Repositories to try to mount from: one is nearly always enough, each costs a request."""
+"""Repositories to try to mount from. Each costs a request, and one is nearly always enough."""
 _WORTH_A_CLAIM = 1 << 20
-"""Bytes; a smaller blob is sent twice sooner than two workers have agreed on who sends it."""
+"""Bytes. Two workers send a smaller blob twice in less time than they need to agree."""
 _LOOK_SECONDS = 0.1
-"""Between two looks at a claim that another worker holds."""
+"""Between two looks at another worker's claim."""
 
 _BLOB = TypeAdapter(BlobInfo)
 
 
 class RedisLedger:
-    """A ``BlobLedger``. A claim is a lease of ``claim_seconds``: a dead uploader's frees itself."""
+    """A ``BlobLedger``. A claim is a lease of ``claim_seconds``, so a dead worker's runs out."""
 
     def __init__(self, database: Database, claim_seconds: int) -> None:
         self._database = database
@@ -88,7 +88,8 @@ class RedisLedger:
 
     async def forget_upload(self, registry: str, repository: str, key: str) -> None:
         name = self._keys.upload(registry, repository, key)
-        # Not that of another worker, which has begun anew where this one was believed dead.
+        # Another worker may have started a new one because it thought this one dead. That one
+        # stays.
         location = self._uploads.pop(name, "")
         await self._ask(self._database.run("plain/delete_if", [name], [location]))
 
@@ -99,7 +100,7 @@ class RedisLedger:
             return
         name = self._keys.claim(registry, key)
         lease = Lease(self._database, name, self._claim_seconds)
-        # Tasks of this worker agree among themselves, so that only one of them asks Redis.
+        # The tasks of this worker agree among themselves, so that only one asks Redis.
         async with self._claims.claim(name) as mine:
             if mine and await self._take(name, lease):
                 try:
@@ -111,7 +112,7 @@ class RedisLedger:
         yield False
 
     async def _take(self, name: str, lease: Lease) -> bool:
-        """Take the claim, or wait until another worker gives it up: False then."""
+        """Take the claim. If another worker has it, wait until it is given up and return False."""
         if await self._ask(lease.take()) is False:
             while await self._ask(self._redis.exists(name)):  # noqa: ASYNC110 - it is in Redis
                 await asyncio.sleep(_LOOK_SECONDS)
@@ -127,7 +128,7 @@ class RedisLedger:
 
 
 def _parse(content: bytes) -> BlobInfo | None:
-    """An entry; one that another version wrote in another way is as good as none."""
+    """The entry, or None if another release wrote it in another way."""
     try:
         return _BLOB.validate_json(content, extra="forbid")
     except ValidationError:

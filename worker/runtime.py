@@ -1,4 +1,4 @@
-"""What one worker process has open while it runs, and how it is opened and closed."""
+"""What a worker process has open while it runs."""
 
 import os
 import secrets
@@ -32,14 +32,13 @@ from .redis_ledger import RedisLedger
 from .tag_repair import TagRepair
 
 _REQUEST_RETRY = RetryPolicy(patience=2.0, after_timeouts=False)
-"""Of single requests and blobs: a longer wait, or a further one, is spent in the queue, not at a
-worker."""
+"""For single requests and blobs. For longer waits the job goes back to the queue."""
 _HOUSEKEEPER_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Shared by all jobs of the process."""
+    """What all jobs of the process share."""
 
     worker_id: str
     settings: Settings
@@ -56,7 +55,7 @@ class Runtime:
     tag_repair: TagRepair
 
     def retry_policy(self, attempts: int) -> RetryPolicy:
-        """How a job of so many attempts is retried."""
+        """How a job is retried that has so many ``attempts``."""
         return RetryPolicy(
             attempts=attempts,
             base=self.settings.retry_base_seconds,

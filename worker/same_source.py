@@ -1,4 +1,4 @@
-"""All attempts of a job push one tar, also where another takes its name between two of them."""
+"""All attempts of a job push the same tar, even if another file takes its name in between."""
 
 from push_queue import Assignment, JobSources
 from registry_api_v2_client import FileIdentity, SourceChangedError, SourceFile
@@ -9,10 +9,10 @@ from .errors import JobLostError
 async def check_same_source(
     sources: JobSources, assignment: Assignment, source: SourceFile
 ) -> None:
-    """Hold the open source against what the job's first attempt opened.
+    """Compare the open source with the one that the job's first attempt opened.
 
     Raises:
-        SourceChangedError: it is another.
+        SourceChangedError: they differ.
         JobLostError: the job runs elsewhere by now.
     """
     seen = _appearance(source.identity)
@@ -27,10 +27,9 @@ async def check_same_source(
 
 
 def _appearance(file: FileIdentity) -> str:
-    """What is the same for workers on all hosts.
+    """What is the same on all hosts: size and modification time, which come from the server.
 
-    The device is numbered by each host for itself, and so are inodes by some network file systems,
-    even anew by one host (CIFS with noserverino, FUSE). Wrongly told apart, a good job would fail.
-    Size and modification time come from the server.
+    Each host numbers devices by itself. Some network file systems number inodes by themselves, too,
+    and differently each time (CIFS with noserverino, FUSE). By those, a good job could fail.
     """
     return f"{file.size} {file.mtime_ns}"

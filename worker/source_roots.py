@@ -1,7 +1,7 @@
-"""Which files a worker may read, and delete when a job asks for it.
+"""Which files a worker may read, and delete if a job asks for it.
 
-Below its roots a worker follows no link that was not there when it resolved the name: each folder
-on the way is opened from the one before it.
+A name is resolved once. From then on each folder on the way is opened from the one before it, so
+that no link made since leads out of the roots.
 """
 
 import errno
@@ -27,7 +27,7 @@ _KEPT = {
 
 
 class SourceNotAllowedError(ValidationError):
-    """The source lies outside of the folders that workers may use."""
+    """The source is not below the folders that workers may use."""
 
     kind = "source_not_allowed"
 
@@ -59,10 +59,10 @@ def open_source(source: str, roots: Sequence[Path], *, cleanup: bool) -> SourceF
 def delete_source(
     source: str | Path, roots: Sequence[Path], unwanted: Callable[[FileIdentity], bool]
 ) -> str:
-    """Delete the file if it is ``unwanted``, and say what became of it. Blocking.
+    """Delete the file if it is ``unwanted``, and return what became of it. Blocking.
 
-    Between the look at the file and its end are some microseconds, in which no system call can
-    tell another file by the name from it.
+    Another file that takes its name in the microseconds between the look and the deletion is lost:
+    no system call prevents that.
     """
     try:
         root, path = _resolve(str(source), roots)
@@ -78,9 +78,9 @@ def delete_source(
 
 
 def unread_source(source: str, roots: Sequence[Path], enqueued_at_ms: int) -> FileIdentity | None:
-    """The file that a job meant which has not read it: as it was there when it was first enqueued.
+    """The file that a job named but did not read, if it has not changed since it was enqueued.
 
-    A file that came to the name since, or was written to, has a later change time. Blocking.
+    A file that came later, or was written to, has a later change time. Blocking.
     """
     try:
         root, path = _resolve(source, roots)
@@ -99,7 +99,8 @@ def _identity(name: str, folder: int) -> FileIdentity:
 def _resolve(source: str, roots: Sequence[Path]) -> tuple[Path, Path]:
     """The root, and the real path below it."""
     real = Path(os.path.realpath(source))
-    # Whether the file is there is not asked: nothing is said of what lies outside of the roots.
+    # Whether the file exists is not asked, so that nothing is told of what lies outside of the
+    # roots.
     for root in map(Path.resolve, roots):
         if real != root and real.is_relative_to(root):
             return root, real

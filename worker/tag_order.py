@@ -1,4 +1,4 @@
-"""The order in which jobs write a tag: the last one enqueued wins, whatever ends last."""
+"""The order in which jobs write a tag: the job enqueued last wins, whichever ends last."""
 
 import asyncio
 import logging
@@ -14,13 +14,14 @@ from .periodic import renewals
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.05
-"""Between two looks at a turn that another job has; it lasts for a request."""
+"""Between two looks at another job's turn, which lasts for a request."""
 
 
 class RedisTagOrder:
     """``TagOrder`` for one attempt of a job. A turn is a lease of ``seconds``.
 
-    What may have been written out of turn is noted in Redis, for ``TagRepair`` to put right.
+    Writes that may arrive after their turn are noted in Redis, and ``TagRepair`` puts the tag
+    right.
     """
 
     def __init__(self, turns: TagTurns, assignment: Assignment, seconds: float) -> None:
@@ -73,7 +74,7 @@ class RedisTagOrder:
 
 
 class _Turn:
-    """``TagTurn``, by this process's own clock: nothing is sent after it has run out."""
+    """``TagTurn``. It ends by this process's own clock, and nothing is sent after that."""
 
     def __init__(self, reference: str, seconds: float) -> None:
         self._reference = reference
@@ -81,10 +82,10 @@ class _Turn:
         self._loop = asyncio.get_running_loop()
         self.ends = self.next_end()
         self.settled = True
-        """Whether the registry has answered whatever was sent."""
+        """Whether the registry has answered every request."""
 
     def next_end(self) -> float:
-        """When it runs out if it is taken or renewed from now on."""
+        """When it runs out if it is taken or renewed now."""
         return self._loop.time() + self._seconds
 
     @contextmanager
@@ -99,9 +100,9 @@ class _Turn:
 
 
 def is_answer(error: BaseException) -> bool:
-    """Whether the registry has answered, so that the request does not arrive later.
+    """Whether the registry itself has answered, so that the request cannot arrive later.
 
-    Of a gateway's 502 or 504 nobody knows what it stands for, and a 500 may come after the deed.
+    A gateway's 502 or 504 does not tell, and a 500 may come after the tag was written.
     """
     return isinstance(error, ResponseError) and 200 <= error.status < 500
 

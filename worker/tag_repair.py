@@ -1,9 +1,9 @@
-"""Puts right what arrives at a registry after its turn: an old image at a tag that has a newer one.
+"""Puts tags right that a late request has set back to an old image.
 
-A request that was held up on its way, of a worker that died, stood still or lost the connection,
-may write a tag over a newer job's image. So tags with writes of unknown outcome are looked at
-again and again until none can arrive any more, and where one shows an outdated image, the newest
-is put back. An image that no job of ours has noted is left alone: somebody wants it there.
+A worker may die, stand still, or lose its connection while it writes a tag. If its request is held
+up on the way, it may overwrite a newer job's image. So a tag with a write of unknown outcome is
+watched until no write can arrive any more. If it shows an outdated image, the newest one is put
+back. An image that no job has noted is left alone: somebody else wants it there.
 """
 
 import asyncio
@@ -21,18 +21,18 @@ logger = logging.getLogger(__name__)
 _LOOK_SECONDS = 3.0
 """Between two looks at a tag."""
 _LOOK_AGAIN_SECONDS = 60.0
-"""The most between two looks where the registry fails, or refuses: as long as it has done so
+"""The longest time between two looks if the registry fails or refuses. The wait grows with the time
 since the last write could arrive."""
 _GIVE_UP_SECONDS = 24 * 3600.0
-"""After the last write could arrive: a registry that was away for so long is given up."""
+"""After the last write could arrive. A registry that is away for longer is given up."""
 _LOOKS = 20
-"""Tags that are looked at at once."""
+"""Tags that are looked at at the same time."""
 
 
 class TagRepair:
     """A duty of the worker that leads. A turn to put a tag right lasts ``turn_seconds``.
 
-    ``targets`` are the patterns that ``check_targets`` takes: what stands in Redis may be forged.
+    ``targets`` are patterns for ``check_targets``, since what Redis holds may be forged.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class TagRepair:
         self._room = asyncio.Semaphore(_LOOKS)
 
     async def work(self) -> None:
-        """Begin to look at the tags that want it; does not wait for registries."""
+        """Begin to look at the tags that are due. Does not wait for registries."""
         for tag in await self._writes.unsettled():
             if tag.target not in self._looks:
                 self._looks[tag.target] = asyncio.create_task(self._look(tag))
@@ -62,7 +62,7 @@ class TagRepair:
         await asyncio.gather(*looks, return_exceptions=True)
 
     async def _look(self, tag: UnsettledTag) -> None:
-        """Look at a tag, and have it left alone until it is due again."""
+        """Look at a tag, then leave it alone until it is due again."""
         pause = _LOOK_SECONDS
         try:
             async with self._room:
@@ -78,7 +78,7 @@ class TagRepair:
         del self._looks[tag.target]
 
     async def settle(self, tag: UnsettledTag) -> None:
-        """Make the tag stand for its newest image; if it does, forget writes whose time is over.
+        """Put the newest image back if the tag is outdated, else forget writes whose time is over.
 
         Raises:
             RegistryError, TimeoutError: the registry fails, or refuses.
@@ -107,7 +107,8 @@ class TagRepair:
         registry = self._client.registry(reference.registry)
         manifest = await registry.manifests.get(reference.repository, tag.newest)
         write = TagWrite(tag.target, tag.newest, tag.sequence)
-        # Counted from before the turn: a process that stood still sends nothing after it.
+        # The time runs from before the turn, so that a process that stood still sends nothing after
+        # it.
         async with asyncio.timeout(self._turn_seconds):
             if not await self._writes.take_turn(write, self._turn_seconds):
                 return

@@ -7,18 +7,18 @@ from registry_api_v2_client import Reference, ValidationError
 
 
 class TargetNotAllowedError(ValidationError):
-    """A target is none of those that these workers push to."""
+    """These workers do not push to the target."""
 
     kind = "target_not_allowed"
 
 
 def check_targets(references: Iterable[Reference], patterns: Sequence[str]) -> None:
-    """Hold targets against patterns of ``registry/repository``; anything goes if there are none.
+    """Check targets against patterns of ``registry/repository``. Without patterns all are allowed.
 
-    ``*`` stands for anything, slashes included.
+    ``*`` matches anything, also slashes.
 
     Raises:
-        TargetNotAllowedError: naming the first that matches no pattern.
+        TargetNotAllowedError: names the first target that matches no pattern.
     """
     for reference in references if patterns else ():
         if not any(fnmatchcase(reference.name, pattern) for pattern in patterns):
