@@ -51,13 +51,16 @@ def attempt(worker: str, start: float, end: float, outcome: Outcome) -> Attempt:
 
 def good_evidence() -> Evidence:
     """All jobs were pushed in their order, each at the first attempt."""
+    fleet: Any = SimpleNamespace(name_of=str, complaints=[])
+    proxy: Any = SimpleNamespace(tag_writes=[])
+    registry: Any = None
     evidence = Evidence(
         PLAN,
         {job.id: image_of(job.id) for job in PLAN.jobs},
         next_builds={CLEANED.id: JobImage(Path("/next.tar"), "config of the next build")},
-        fleet=SimpleNamespace(name_of=str, complaints=[]),  # type: ignore[arg-type]
-        proxy=SimpleNamespace(tag_writes=[]),  # type: ignore[arg-type]
-        registry=None,  # type: ignore[arg-type]
+        fleet=fleet,
+        proxy=proxy,
+        registry=registry,
     )
     evidence.known_ids = {job.id for job in PLAN.jobs}
     evidence.sources = {image.path for image in evidence.images.values()}

@@ -5,6 +5,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -57,7 +58,7 @@ async def outcomes(queue: PushQueue, job_id: str) -> list[Outcome]:
 
 @pytest.mark.parametrize("compression", ["gzip", "keep"])
 async def test_a_job_is_pushed_and_its_status_says_so(
-    compression: str,
+    compression: Literal["gzip", "keep"],
     tmp_path: Path,
     queue: PushQueue,
     worker: StartWorker,
@@ -67,11 +68,7 @@ async def test_a_job_is_pushed_and_its_status_says_so(
     archive = ARCHIVES["docker-oci"](tmp_path)
     target = f"{registry_host}/{repository}:1"
     worker()
-    job = await queue.enqueue(
-        archive.path,
-        target,
-        compression=compression,  # type: ignore[arg-type]
-    )
+    job = await queue.enqueue(archive.path, target, compression=compression)
     job = await queue.wait(job.id, timeout=30)
     assert (job.state, job.error) == (JobState.SUCCEEDED, None)
     pulled = skopeo_copy_to_dir(target, tmp_path / "back")

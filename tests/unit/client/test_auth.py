@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from registry_api_v2_client.auth.authenticator import Authenticator
 from registry_api_v2_client.auth.challenge import Challenge
 from registry_api_v2_client.auth.credential_store import CredentialStore
 from registry_api_v2_client.auth.credentials import Credentials, SecretKind
-from registry_api_v2_client.auth.tokens import Token, merge_scopes
+from registry_api_v2_client.auth.tokens import Token, TokenServer, merge_scopes
 from registry_api_v2_client.exceptions import CredentialsError
 
 REGISTRY = URL("https://registry.example.com")
@@ -63,7 +64,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def authenticator(tokens: Tokens, who: Credentials | None = ALICE) -> Authenticator:
     given = {REGISTRY.host or "": who} if who else {}
-    return Authenticator(CredentialStore(given), tokens)  # type: ignore[arg-type]
+    return Authenticator(CredentialStore(given), cast(TokenServer, tokens))
 
 
 async def header(auth: Authenticator, scope: str = PULL, registry: URL = REGISTRY) -> str | None:

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from registry_api_v2_client.api.transport import Transport
@@ -179,7 +180,7 @@ def test_no_retry_after() -> None:
 
 # aiohttp's exceptions
 
-REQUEST = aiohttp.RequestInfo(WHERE, "GET", headers=None, real_url=WHERE)  # type: ignore[arg-type]
+REQUEST = aiohttp.RequestInfo(WHERE, "GET", CIMultiDictProxy(CIMultiDict()), WHERE)
 CONNECTION = aiohttp.client_reqrep.ConnectionKey(
     "registry.example.com", 5000, True, True, None, None, None
 )

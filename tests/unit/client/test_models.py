@@ -32,4 +32,4 @@ def test_the_size_of_an_image_is_that_of_its_config_and_layers() -> None:
 
 def test_they_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        BlobInfo(DIGEST, 1).size = 2  # type: ignore[misc]
+        BlobInfo(DIGEST, 1).size = 2  # type: ignore[misc]  # as mypy says, too

@@ -223,7 +223,7 @@ async def test_jobs_give_up_with_the_error_of_their_registry(
     ],
 )
 async def test_one_job_that_its_registry_always_puts_off_holds_up_no_other(
-    error: RegistryError, fleet: Fleet, clock: RedisClock
+    error: RegistryError, fleet: Fleet, clock: RedisClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fleet.client.back_at = clock.now + 20
     fleet.client.error = error
@@ -236,7 +236,7 @@ async def test_one_job_that_its_registry_always_puts_off_holds_up_no_other(
             raise fleet.client.error
         return await push(source, references, **rest)
 
-    fleet.client.push = push_or_break  # type: ignore[method-assign]
+    monkeypatch.setattr(fleet.client, "push", push_or_break)
     for _ in range(120):
         await fleet.second()
     assert await fleet.states(ids) == {JobState.QUEUED: 1, JobState.SUCCEEDED: 2}
