@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
@@ -32,11 +32,7 @@ NOTE_WIDTH = len("uploaded")
 ECHO_WIDTH = len("^C")
 ID_WIDTH = 26
 LEAST_NAME = STATE_WIDTH + 1 + ID_WIDTH
-"""Cells that a job's name has on any terminal, so that ids are whole."""
-ROOMY = 80
-"""Columns of a terminal from which on there are bars, bytes and speed; else per cent do."""
-BESIDE_NAME, BESIDE_SHORT_NAME = 53, 20
-"""Cells for everything else on a roomy terminal, with a short bar, and on another one."""
+"""Cells for a job's name with a whole id."""
 TROUBLE = (JobState.RETRYING, JobState.FAILED)
 RANKS = {JobState.RUNNING: 0, JobState.RETRYING: 1, JobState.QUEUED: 2}
 """Which jobs to show where a terminal has not lines for all; those that ended come last."""
@@ -101,29 +97,43 @@ def _is_put_off(job: JobStatus) -> bool:
     return job.state is JobState.QUEUED and job.next_attempt_at is not None
 
 
+class Layout(NamedTuple):
+    """What a row has beside its name on a terminal of so many columns or more."""
+
+    least_width: int
+    beside_name: int
+    """Cells, with the gaps, and a short bar if there is one."""
+    columns: tuple[ProgressColumn, ...]
+
+
 class _Bars(Progress):
     """As many rows as the terminal has lines for, in as many columns as it has room for."""
 
     def __init__(self, console: Console) -> None:
         self._terminal = console
-        name = _NameColumn(console)
+        name = _NameColumn(self._name)
+        done = TaskProgressColumn(table_column=Column(no_wrap=True))
         left = TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True))
         note = TextColumn("{task.fields[note]}", table_column=Column(min_width=NOTE_WIDTH))
-        self._narrow = (name, TaskProgressColumn(table_column=Column(no_wrap=True)), left, note)
-        self._wide = (
-            name,
-            BarColumn(bar_width=None, table_column=Column(ratio=1)),
-            DownloadColumn(table_column=Column(no_wrap=True)),
-            TransferSpeedColumn(table_column=Column(no_wrap=True)),
-            left,
-            note,
+        bar = BarColumn(bar_width=None, table_column=Column(ratio=1))
+        size = DownloadColumn(table_column=Column(no_wrap=True))
+        speed = TransferSpeedColumn(table_column=Column(no_wrap=True))
+        self._layouts = (
+            Layout(80, 55, (name, bar, size, speed, left, note)),
+            Layout(LEAST_NAME + 22, 22, (name, done, left, note)),
+            Layout(0, 7, (name, done)),
         )
-        super().__init__(*self._wide, console=console, expand=True)
+        super().__init__(*self._layout.columns, console=console)
+
+    @property
+    def _layout(self) -> Layout:
+        width = self._terminal.width
+        return next(layout for layout in self._layouts if width >= layout.least_width)
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        roomy = self._terminal.width >= ROOMY
-        self.columns = self._wide if roomy else self._narrow
-        self.expand = roomy
+        self.columns = self._layout.columns
+        # Only a bar makes use of all the width.
+        self.expand = self._layout is self._layouts[0]
         tasks = self.tasks
         shown = self._fitting(tasks)
         # The terminal echoes Ctrl-C behind the last row; without room there, all rows would move.
@@ -135,26 +145,26 @@ class _Bars(Progress):
         left = self._terminal.height - 2
         shown = set()
         for task in sorted(tasks, key=lambda task: int(task.fields["rank"])):
-            left -= len(_name(task, self._terminal).plain.split("\n"))
+            left -= len(self._name(task).plain.split("\n"))
             if left < 0:
                 break
             shown.add(task.id)
         return [task for task in tasks if task.id in shown]
 
+    def _name(self, task: Task) -> Text:
+        layout, width = self._layout, self._terminal.width
+        room = width - layout.beside_name
+        name: Name = task.fields["name"]
+        return name(max(LEAST_NAME, room) if layout.least_width else room)
+
 
 class _NameColumn(ProgressColumn):
-    def __init__(self, console: Console) -> None:
+    def __init__(self, name: Callable[[Task], Text]) -> None:
         super().__init__(Column(no_wrap=True))
-        self._console = console
+        self._name = name
 
     def render(self, task: Task) -> Text:
-        return _name(task, self._console)
-
-
-def _name(task: Task, console: Console) -> Text:
-    beside = BESIDE_NAME if console.width >= ROOMY else BESIDE_SHORT_NAME
-    name: Name = task.fields["name"]
-    return name(max(LEAST_NAME, console.width - beside))
+        return self._name(task)
 
 
 def _name_of_blob(blob: BlobStatus, _: int) -> Text:

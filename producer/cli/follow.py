@@ -81,6 +81,7 @@ async def _leave(queue: "PushQueue", job_ids: list[str]) -> None:
     try:
         await asyncio.sleep(SECOND_SECONDS)
     except asyncio.CancelledError:
+        typer.echo(err=True)  # behind the ^C that the terminal echoes
         for job_id in job_ids:
             state = await queue.cancel(job_id)
             _tell(f"job {job_id}: {state if state.final else 'its worker was asked to stop'}")

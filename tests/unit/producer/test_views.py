@@ -140,6 +140,19 @@ def test_a_narrow_terminal_has_id_and_target_and_per_cent() -> None:
     assert going.split()[1] == "25%"
 
 
+@pytest.mark.parametrize("width", [44, 58, 59, 60, 61, 79, 80, 119, 120, 200])
+def test_ids_are_whole_beside_what_there_is_room_for(width: int) -> None:
+    screen = Screen(width)
+    job = with_progress(700).model_copy(update={"id": "i" * 26, "targets": ("r/" + "a" * 300,)})
+    with BarView(screen.console, per_blob=False) as view:
+        view.show(job, ())
+    name, target = (line.split("\x1b[2K")[-1] for line in screen.last_frame(2))
+    assert " " + "i" * 26 + " " in name
+    assert ("70%" in name) is not ("0.7/1.0 kB" in name)
+    assert target.startswith("  …a")
+    assert max(len(name), len(target)) < width, "room for an echo of Ctrl-C"
+
+
 def jobs(count: int, state: JobState, **fields: object) -> list[JobStatus]:
     return [a_job(state, id=f"{state}-{number}", **fields) for number in range(count)]
 
