@@ -68,11 +68,12 @@ Push = Callable[..., Any]
 def start(cache: Path, tmp_path: Path) -> Push:
     """Start `push-queue push`, without a Redis, with that cache."""
 
-    async def start(tar: Path, target: str, *options: str, **more: Any) -> Any:
+    async def start(tar: Path, target: str, *options: str, uploads: int = 3, **more: Any) -> Any:
+        settings = {"XDG_CACHE_HOME": str(cache.parent), "PUSH_QUEUE_JOB_UPLOADS": str(uploads)}
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "producer", "push", tar, "--to", target, *options,
             cwd=tmp_path,
-            env=clean_environment(XDG_CACHE_HOME=str(cache.parent)),
+            env=clean_environment(**settings),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -223,7 +224,7 @@ async def test_two_pushes_of_the_same_tar_at_once(
     target = f"{proxy.host}/{repository}:1"
     # Neither ends its first layer before both have begun one.
     holds = [proxy.hold(is_patch, after=10_000) for _ in range(2)]
-    pushes = [asyncio.create_task(cli(big.path, target)) for _ in range(2)]
+    pushes = [asyncio.create_task(cli(big.path, target, uploads=1)) for _ in range(2)]
     for hold in holds:
         await hold.reached.wait()
     for hold in holds:

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -9,11 +11,18 @@ from registry_api_v2_client import RegistryClient, get_image_info, list_tags
 from registry_api_v2_client.api import catalog
 from registry_api_v2_client.api.registry import Registry
 from registry_api_v2_client.api.uploads import UploadSession
+from registry_api_v2_client.descriptors import is_sha256
 from registry_api_v2_client.exceptions import RegistryError
+from registry_api_v2_client.media_types import OCI, Compression
+from registry_api_v2_client.push.manifest_push import Target as PushTarget
+from registry_api_v2_client.push.manifests import BuiltManifest
+from registry_api_v2_client.push.standing import StandingImages
+from registry_api_v2_client.retry import Retrier, RetryPolicy
 from tests.fuzz.strategies import changed_json, spoiled, texts
 from tests.fuzz.target import Target, assert_proper
 
 DIGEST = "sha256:" + "a" * 64
+GZIP_LAYER = OCI.layers[Compression.GZIP]
 SECONDS = 1.0
 MOST_REQUESTS = 60
 
@@ -86,6 +95,12 @@ bodies = st.one_of(
             "layers": [{"digest": DIGEST, "size": 2, "mediaType": "x"}],
         }
     ),
+    changed_json(
+        {
+            "config": {"digest": DIGEST, "size": 2, "mediaType": OCI.config},
+            "layers": [{"digest": DIGEST, "size": 2, "mediaType": GZIP_LAYER}],
+        }
+    ),
     st.just(b"<html>\x1b[2J</html>"),
     st.binary(max_size=30),
 )
@@ -102,6 +117,8 @@ def replies(draw: st.DrawFn) -> bytes:
         lines.append(f"{name}: {one_line}")
     if draw(st.integers(0, 5)):
         lines.append(f"Content-Length: {len(body)}")
+    if not any(line.startswith("Content-Type") for line in lines):
+        lines.append(f"Content-Type: {OCI.manifest}")
     head = "\r\n".join([*lines, "Connection: close", "", ""]).encode(errors="surrogatepass")
     return draw(spoiled(head + body)) if draw(st.integers(0, 9)) == 0 else head + body
 
@@ -136,6 +153,21 @@ async def _info(registry: Registry) -> None:
     await get_image_info(str(registry.url), "app", "1", timeout=SECONDS)
 
 
+async def _standing(registry: Registry) -> None:
+    async def ignore(_: RegistryError) -> None:
+        return None
+
+    config = {"rootfs": {"diff_ids": [DIGEST]}}
+    image: Any = SimpleNamespace(
+        config_type=OCI.config, config_digest=DIGEST, config_document=config
+    )
+    layer: Any = SimpleNamespace(digest=DIGEST, media_type=GZIP_LAYER, size=2)
+    images = StandingImages(image, Retrier(RetryPolicy(attempts=1), ignore))
+    await images.look(PushTarget(registry, "app", ("1",)))
+    assert all(is_sha256(blob.digest) and blob.size > 0 for _, blob in images.blobs([layer]))
+    images.manifest(BuiltManifest(b"{}", OCI.manifest))
+
+
 async def _tags(registry: Registry) -> None:
     names = await list_tags(str(registry.url), "app", timeout=SECONDS)
     assert all(isinstance(name, str) for name in names)
@@ -154,6 +186,7 @@ OPERATIONS: dict[str, Operation] = {
     "put": lambda registry: registry.manifests.put("app", "1", b"{}", "x", DIGEST),
     "delete": lambda registry: registry.manifests.delete("app", DIGEST),
     "repositories": lambda registry: registry.catalog.repositories(),
+    "standing": _standing,
     "tags": _tags,
     "info": _info,
 }
