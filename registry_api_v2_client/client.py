@@ -19,7 +19,8 @@ from .hosts import is_loopback
 from .http.tls import DOCKER_CERTS_DIR, TlsSettings
 from .platforms import Platform
 from .push.encoding import CompressionPolicy
-from .push.engine import ImagePusher, PushedImage
+from .push.engine import ImagePusher
+from .push.image_push import PushedImage
 from .push.ledger import BlobLedger
 from .push.limits import UploadLimits
 from .push.manifest_push import Target

@@ -39,7 +39,7 @@ from .outages import asks_for_a_pause, is_outage
 from .platforms import Platform
 from .push.disk_ledger import DiskLedger
 from .push.encoding import CompressionPolicy
-from .push.engine import PushedImage
+from .push.image_push import PushedImage
 from .push.ledger import BlobLedger, MemoryLedger
 from .push.limits import LocalLimits, UploadLimits
 from .push.progress import BlobProgress, BlobState, OnProgress, PushProgress

@@ -5,48 +5,29 @@ manifests by digest, then one PUT for each tag.
 """
 
 import asyncio
-import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from ..archive.image_archive import ImageArchive
 from ..archive.model import ArchiveContent, ArchiveImage
-from ..archive.source_file import SourceFile
 from ..archive.tar_index import Member
-from ..descriptors import BlobInfo
-from ..exceptions import BlobUnknownError
 from ..retry import Retrier, RetryPolicy
 from .blob_fan_out import BlobFanOut
 from .blob_stream import hash_member
 from .blocks import BlockPool
 from .destinations import Destination, Destinations
 from .encoding import CompressionPolicy
+from .image_push import ImagePush, PushedImage
 from .ledger import BlobLedger, MemoryLedger
 from .limits import LocalLimits, UploadLimits
 from .manifest_push import ManifestPush, Target
-from .manifests import BuiltManifest
-from .plan import PlannedManifests, PushPlan
-from .progress import BlobState, OnProgress, ignore_progress
+from .plan import PushPlan
+from .progress import OnProgress, ignore_progress
 from .repository_blobs import RepositoryBlobs
-from .sources import BlobSource
 from .standing import StandingImages
 from .tag_order import AnyOrder, TagOrder
-from .tasks import together
 from .uploads import OpenUploads
-
-
-@dataclass(frozen=True, slots=True)
-class PushedImage:
-    """The manifest or index, the same at every target.
-
-    ``notes`` are what a user would not expect of the push, a line each: what was left out and why.
-    """
-
-    digest: str
-    media_type: str
-    notes: tuple[str, ...] = ()
 
 
 class ImagePusher:
@@ -101,45 +82,42 @@ class ImagePusher:
             SourceChangedError: it was written to meanwhile; nothing was tagged.
             RegistryError: a registry failed, after the retries that can help.
         """
-        if isinstance(content, ArchiveImage):
-            with archive.source.unchanged():
+        with archive.source.unchanged():
+            if isinstance(content, ArchiveImage):
                 content = await self._with_digests(content)
-        if archive.compressed:
-            image_uploads = 1  # two readers would each decompress the whole archive
-        open_uploads = uploads or OpenUploads()
-        push = _ImagePush(
-            archive.source,
-            PushPlan(archive, content, compression),
-            [
-                Destination(
-                    target,
-                    RepositoryBlobs(
-                        target.registry,
-                        target.repository,
-                        ledger=self._ledger,
-                        uploads=open_uploads,
-                        on_progress=on_progress,
-                    ),
+            # Of a compressed archive, two readers would each decompress the whole.
+            slots = asyncio.Semaphore(1 if archive.compressed else image_uploads)
+            standing = None
+            if reuse_tagged and isinstance(content, ArchiveImage):
+                standing = StandingImages(content, self._retrier)
+            async with _sessions(uploads) as sessions:
+                push = ImagePush(
+                    archive.source,
+                    PushPlan(archive, content, compression),
+                    self._destinations(targets, sessions, on_progress),
+                    self._blobs,
+                    ManifestPush(self._retrier, tag_order or AnyOrder()),
+                    slots,
+                    standing,
                 )
-                for target in targets
-            ],
-            self._blobs,
-            ManifestPush(self._retrier, tag_order or AnyOrder()),
-            image_uploads,
-            StandingImages(content, self._retrier)
-            if reuse_tagged and isinstance(content, ArchiveImage)
-            else None,
-        )
-        try:
-            with archive.source.unchanged():
                 return await push.run()
-        except BaseException:
-            if uploads is None:
-                await open_uploads.abandon()
-            raise
 
     def close(self) -> None:
         self._pool.close()
+
+    def _destinations(
+        self, targets: Sequence[Target], sessions: OpenUploads, on_progress: OnProgress
+    ) -> Destinations:
+        def blobs(target: Target) -> RepositoryBlobs:
+            return RepositoryBlobs(
+                target.registry,
+                target.repository,
+                ledger=self._ledger,
+                uploads=sessions,
+                on_progress=on_progress,
+            )
+
+        return Destinations([Destination(target, blobs(target)) for target in targets])
 
     async def _with_digests(self, image: ArchiveImage) -> ArchiveImage:
         """Hash the layers whose digest the archive does not tell, so that they can be asked for."""
@@ -155,138 +133,15 @@ class ImagePusher:
         return replace(image, layers=tuple(layers))
 
 
-class _ImagePush:
-    """One image on its way to its targets; ``standing`` is what may be used of what is there."""
-
-    def __init__(
-        self,
-        source: SourceFile,
-        plan: PushPlan,
-        destinations: Sequence[Destination],
-        blobs: BlobFanOut,
-        manifests: ManifestPush,
-        image_uploads: int,
-        standing: StandingImages | None,
-    ) -> None:
-        self._source = source
-        self._plan = plan
-        self._destinations = Destinations(destinations)
-        self._blobs = blobs
-        self._manifests = manifests
-        self._slots = asyncio.Semaphore(image_uploads)
-        self._standing = standing
-        self._reused: dict[str, BlobInfo] = {}
-        self._pushed: dict[str, BlobInfo] = {}
-        """Blobs by the key of their source; those ``reused`` are of standing images."""
-        self._main: BuiltManifest | None = None
-
-    async def run(self) -> PushedImage:
-        # All blobs are told of before the first is sent, so that totals are known.
-        for destination in self._destinations.left:
-            self._report(destination, BlobState.WAITING)
-        manifests = await self._known_manifests()
-        if manifests:
-            await self._destinations.each(partial(self._tag_what_is_there, manifests))
-        if self._destinations.left:
-            manifests = await self._bring_blobs()
-            await self._destinations.each(partial(self._write, manifests))
-        self._destinations.raise_failure()
-        if self._main is None:
-            raise ValueError("an image needs at least one place to go to")
-        notes = (*self._plan.notes, *self._manifests.notes)
-        return PushedImage(self._main.digest, self._main.media_type, notes)
-
-    async def _known_manifests(self) -> PlannedManifests | None:
-        """The manifests, if they can be told without encoding a layer."""
-        known = {source: await self._blobs.known(source) for source in self._plan.sources}
-        unknown = [source for source, blob in known.items() if not blob]
-        if unknown and self._standing:
-            await self._reuse(unknown, self._standing)
-        blobs = {source.key: blob for source, blob in known.items() if blob} | self._reused
-        return self._build(blobs) if len(blobs) == len(known) else None
-
-    async def _reuse(self, sources: Sequence[BlobSource], standing: StandingImages) -> None:
-        """Have standing blobs stand for sources, where all destinations name and have the same."""
-
-        async def take(source: BlobSource, blob: BlobInfo) -> None:
-            async with self._slots:
-                if await self._blobs.has_everywhere(source, blob, self._destinations):
-                    self._reused[source.key] = blob
-
-        await self._destinations.each(lambda destination: standing.look(destination.target))
-        await together(itertools.starmap(take, standing.blobs(sources)))
-
-    def _build(self, blobs: Mapping[str, BlobInfo]) -> PlannedManifests:
-        self._pushed |= blobs
-        manifests = self._plan.manifests(self._pushed)
-        if self._standing:
-            manifests = replace(manifests, main=self._standing.manifest(manifests.main))
-        self._main = manifests.main
-        return manifests
-
-    async def _tag_what_is_there(
-        self, manifests: PlannedManifests, destination: Destination
-    ) -> None:
-        if await self._manifests.is_there(destination.target, manifests):
-            self._report(destination, BlobState.EXISTS)
-            await self._manifests.tag(destination.target, manifests, maybe_there=True)
-            self._destinations.done(destination)
-
-    async def _bring_blobs(self) -> PlannedManifests:
-        blobs = await self._bring(self._plan.sources, self._destinations)
-        self._source.check_unchanged()  # all is read, and nothing leads to it yet
-        return self._build(blobs)
-
-    async def _bring(
-        self, sources: Sequence[BlobSource], destinations: Destinations
-    ) -> dict[str, BlobInfo]:
-        async def bring(source: BlobSource) -> BlobInfo:
-            if reused := self._reused.get(source.key):
-                return reused
-            async with self._slots:
-                return await self._blobs.bring(source, destinations)
-
-        blobs = await together(map(bring, sources))
-        return {source.key: blob for source, blob in zip(sources, blobs, strict=True)}
-
-    async def _write(self, manifests: PlannedManifests, destination: Destination) -> None:
-        try:
-            await self._manifests.write(destination.target, manifests)
-        except BlobUnknownError as error:
-            manifests = await self._send_again(destination, error.digests)
-            with _explained(destination.host):
-                await self._manifests.write(destination.target, manifests)
-        await self._manifests.tag(destination.target, manifests)
-        self._destinations.done(destination)
-
-    async def _send_again(
-        self, destination: Destination, digests: Collection[str]
-    ) -> PlannedManifests:
-        """Send blobs that the registry only says it has: those of the digests, or else all.
-
-        The manifests name other blobs then where a standing image had named those.
-        """
-        blobs = {source: self._pushed[source.key] for source in self._plan.sources}
-        named = [source for source, blob in blobs.items() if blob.digest in digests]
-        lacking = named or list(blobs)
-        for source in lacking:
-            self._reused.pop(source.key, None)
-        await destination.blobs.disbelieve(map(blobs.__getitem__, lacking))
-        return self._build(await self._bring(lacking, Destinations([destination])))
-
-    def _report(self, destination: Destination, state: BlobState) -> None:
-        for source in self._plan.sources:
-            destination.blobs.report(source, source.size if state.final else 0, state)
-
-
-@contextmanager
-def _explained(registry: str) -> Iterator[None]:
-    """Say what to make of a registry that lacks blobs which it has just been sent."""
+@asynccontextmanager
+async def _sessions(given: OpenUploads | None) -> AsyncIterator[OpenUploads]:
+    """Those given, which a failure leaves open; or else new ones, which it closes."""
+    if given is not None:
+        yield given
+        return
+    sessions = OpenUploads()
     try:
-        yield
-    except BlobUnknownError as error:
-        raise error.restated(
-            BlobUnknownError,
-            f"{error}; {registry} said that it had these blobs, and lacks them after they were "
-            "sent again: does it cache what its garbage collection has deleted?",
-        ) from error
+        yield sessions
+    except BaseException:
+        await sessions.abandon()
+        raise

@@ -17,7 +17,8 @@ from registry_api_v2_client.exceptions import (
     RegistryUnavailableError,
 )
 from registry_api_v2_client.push.encoding import CompressionPolicy
-from registry_api_v2_client.push.engine import ImagePusher, PushedImage
+from registry_api_v2_client.push.engine import ImagePusher
+from registry_api_v2_client.push.image_push import PushedImage
 from registry_api_v2_client.push.limits import LocalLimits
 from registry_api_v2_client.push.manifest_push import Target
 from registry_api_v2_client.push.progress import BlobProgress, BlobState
