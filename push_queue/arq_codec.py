@@ -1,6 +1,6 @@
 """How arq's own records are written: JSON, never pickle.
 
-What arq puts into a result besides plain values are exceptions; they become
+Besides plain values, arq puts exceptions into results. They become
 ``{"exception": "ValueError", "message": "…"}``.
 """
 

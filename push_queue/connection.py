@@ -23,18 +23,18 @@ from push_queue.redis_url import RedisAddress
 from push_queue.settings import Settings
 
 CONNECT_SECONDS = 2.5
-"""Most that a first connection may take."""
+"""The longest time that a first connection may take."""
 
 _TCP_SECONDS = 2.0
-"""Most that connecting to one address may take."""
+"""The longest time that connecting to one address may take."""
 
 _ANSWER_SECONDS = 5.0
-"""Without an answer for so long, a server stands still and its connection is made anew."""
+"""A server that does not answer for this long stands still. A new connection is made."""
 
 _SENTINEL_SECONDS = 1.0
-"""Most that connecting to one of several sentinels, and each of its answers, may take."""
+"""The longest time to connect to one of several sentinels, and for each of its answers."""
 
-# A queued job must not vanish because no worker came for a while, so arq's record outlives it.
+# Ten years: a queued job must not vanish because there was no worker for a while.
 _JOB_RECORD_MS = 10 * 365 * 24 * 3600 * 1000
 
 
@@ -96,10 +96,10 @@ async def connect(settings: Settings, ride_out: float = RIDE_OUT_SECONDS) -> Arq
 
 
 class _WholeConnection(AbstractConnection):
-    """Connecting is tried again as a whole.
+    """Retries connecting as a whole.
 
-    redis-py retries the opening only: a server that stands still, or is loading its data, fails in
-    the first words on the open connection.
+    redis-py retries only the opening. A server that stands still, or loads its data, fails in the
+    first commands after it.
     """
 
     async def connect(self) -> None:
@@ -131,7 +131,7 @@ class _SentinelRedis(ArqRedis):
 
 
 class _PrimaryPool(SentinelConnectionPool):
-    """Leaves the old primary with all connections as soon as one has heard of a new one."""
+    """Drops all connections to the old primary as soon as one has heard of a new one."""
 
     async def release(self, connection: Connection) -> None:  # type: ignore[override]
         if (connection.host, connection.port) != self.master_address:
@@ -140,7 +140,7 @@ class _PrimaryPool(SentinelConnectionPool):
 
 
 def _primary(address: RedisAddress) -> _PrimaryPool:
-    """Connections that ask the sentinels where the primary is, whenever they are made."""
+    """Connections that ask the sentinels for the primary whenever they are opened."""
     timeouts = {"socket_connect_timeout": _SENTINEL_SECONDS, "socket_timeout": _SENTINEL_SECONDS}
     sentinel = Sentinel(address.sentinels, sentinel_kwargs=timeouts)  # type: ignore[no-untyped-call]
     return _PrimaryPool(  # type: ignore[no-untyped-call]
@@ -159,7 +159,7 @@ def _pool(address: RedisAddress) -> ConnectionPool:
 
 
 def _options(address: RedisAddress) -> dict[str, Any]:
-    """What any kind of connection is made with; at first it is tried once."""
+    """Options of all kinds of connection. The first connection is tried once."""
     return {
         "db": address.database,
         "username": address.username,

@@ -32,16 +32,15 @@ class InvalidSettingsError(QueueError):
 
 
 class InvalidJobError(QueueError):
-    """A job was asked for that cannot exist, such as one without a target."""
+    """The job cannot exist, for instance because it has no target."""
 
 
 class JobConflictError(InvalidJobError):
-    """The id asked for is that of a job with another source, target or option, or of a newer
-    release."""
+    """Another job has the id: one with another source, target or option, or of a newer release."""
 
 
 class UnreadableJobError(QueueError):
-    """A job's record makes no sense: it was damaged, or something else wrote it."""
+    """A job's record cannot be read: it was damaged, or something else wrote it."""
 
     kind = "invalid_job"
 
@@ -57,11 +56,11 @@ class UnknownJobError(QueueError):
 
 
 class WaitTimeoutError(QueueError):
-    """The job did not finish in the time given; it goes on."""
+    """The job did not finish in the given time. It goes on."""
 
 
 class UnsuitableRedisError(QueueError):
-    """Redis is set up so that it loses jobs; workers refuse to start on it."""
+    """Redis is set up so that it loses jobs. Workers refuse to start on it."""
 
 
 class RedisUnavailableError(QueueError):

@@ -5,7 +5,7 @@ import sys
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """uvloop's, where there is one."""
+    """uvloop's, if it is installed."""
     if sys.platform == "win32":
         return asyncio.new_event_loop()
     import uvloop

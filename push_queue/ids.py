@@ -1,4 +1,4 @@
-"""Job ids: 26 characters that sort by the time of their making."""
+"""Job ids: 26 characters that sort by the time at which they were made."""
 
 import secrets
 import time

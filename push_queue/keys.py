@@ -79,7 +79,7 @@ class Keys:
         return f"{self.namespace}:events"
 
     def progress(self, job_id: str) -> str:
-        """Pub/sub channel of one job; ``progress("*")`` is the pattern of all."""
+        """The pub/sub channel of one job. ``progress("*")`` is the pattern for all."""
         return f"{self.namespace}:progress:{job_id}"
 
     def worker(self, worker_id: str) -> str:
@@ -136,14 +136,14 @@ class Keys:
 
     @property
     def queue(self) -> str:
-        """The name of arq's queue, which is its key as well."""
+        """arq's queue. Its name is its key."""
         return f"{self.namespace}:queue"
 
     def arq_job_id(self, job_id: str, generation: int) -> str:
-        """What arq calls one run series of a job.
+        """arq's id of a job in one generation.
 
-        arq's own keys (``arq:job:…``) are common to a whole Redis database, so the namespace is
-        part of it. The generation keeps a job that is enqueued again apart from the record that
-        arq may just be deleting.
+        All namespaces of a database share arq's own keys (``arq:job:…``), so the namespace is part
+        of it. So is the generation: arq may still be deleting the old record of a job that is
+        enqueued again.
         """
         return f"{self.namespace}:{job_id}:{generation}"

@@ -1,8 +1,9 @@
 """How long commands wait for a Redis that is away.
 
-redis-py retries a command, within it the asking of the sentinels, and within that the connecting to
-the address they name, all by the same ``Retry``. One that is patient with an address never asks for
-another, so here only the outermost retries, and each retry starts from the beginning.
+redis-py retries a command; within it, the question to the sentinels; and within that, the
+connection to the address that they name. All use the same ``Retry``. If it were patient with an
+address, it would never ask for another. So only the outermost one retries, and each retry starts
+from the beginning.
 """
 
 import asyncio
@@ -33,7 +34,7 @@ TRANSIENT: tuple[type[Exception], ...] = (
 T = TypeVar("T")
 
 RIDE_OUT_SECONDS = 30.0
-"""So long a producer's command waits for a Redis that restarts, or fails over."""
+"""How long a producer's command waits for a Redis that restarts or fails over."""
 
 _BACKOFF_BASE, _BACKOFF_CAP = 0.1, 2.0
 
@@ -41,11 +42,11 @@ _retrying: ContextVar[bool] = ContextVar("_retrying", default=False)
 
 
 class Patience(Retry):
-    """Commands are tried again until Redis has been away for ``seconds``.
+    """Retries commands until Redis has been away for ``seconds``.
 
-    One that only takes what reads is a replica, and stays one for who does not ask sentinels: it is
-    given up after ``read_only_seconds``. One that does not accept the login may get its users just
-    after its start, and is given up after ``RIDE_OUT_SECONDS`` at most.
+    A Redis that refuses to write is a replica. Without sentinels it stays one, so it is given up
+    after ``read_only_seconds``. A Redis that refuses the login may load its users just after its
+    start, so it is given up after ``RIDE_OUT_SECONDS`` at most.
 
     All connections of a client share it. It logs when Redis goes away and when it is back.
     """
@@ -70,7 +71,7 @@ class Patience(Retry):
         self._told = False
 
     def end(self) -> None:
-        """From now on a command that fails is given up, also one that is waiting already."""
+        """Give up every command that fails from now on, also those that are waiting."""
         self._seconds = 0
 
     async def call_with_retry(
@@ -122,14 +123,14 @@ class Patience(Retry):
         now = time.monotonic()
         if self._away_since is None:
             self._away_since = now
-            # A server that stands still is noticed by one connection after the other.
+            # One connection after the other notices that a server stands still.
             self._told = begun >= self._back_since
             if self._told:
                 logger.warning("Redis is away, commands wait for it: %s", error)
         return now - self._away_since
 
     def _answers(self) -> None:
-        # A replica still answers what only reads, so Redis is back when nobody waits any more.
+        # A replica still answers reads, so Redis is back once no command waits any more.
         if self._away_since is None or self._waiting:
             return
         self._back_since = time.monotonic()
@@ -138,7 +139,7 @@ class Patience(Retry):
         self._away_since = None
 
     def __deepcopy__(self, _: object) -> Self:
-        # redis-py copies it into each connection; all are to hear of the end.
+        # redis-py copies it into each connection, but `end` must reach all of them.
         return self
 
 
@@ -150,9 +151,9 @@ def _cancellations() -> int:
 def _heed_cancellation(before: int) -> None:
     """End the task if it was cancelled and did not notice.
 
-    redis-py sends within ``asyncio.wait_for``, and that of Python 3.11 forgets a cancellation that
-    meets the end of the sending (https://github.com/python/cpython/issues/86296): a worker that is
-    told to stop would wait for its own tasks for ever.
+    redis-py sends within ``asyncio.wait_for``. In Python 3.11 that loses a cancellation that comes
+    just as sending ends (https://github.com/python/cpython/issues/86296). A worker that is told to
+    stop would wait for its own tasks for ever.
     """
     if _cancellations() > before:
         raise asyncio.CancelledError

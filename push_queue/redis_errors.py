@@ -45,7 +45,7 @@ _REFUSALS: tuple[tuple[_Kinds, str], ...] = (
 
 @contextmanager
 def redis_errors(address: object) -> Iterator[None]:
-    """Turn whatever redis-py raises inside into a :class:`RedisUnavailableError` of ours.
+    """Turn what redis-py raises inside into a :class:`RedisUnavailableError`.
 
     ``address`` names the server in the message; it must print without the password.
     """
@@ -81,12 +81,12 @@ def translate(error: Exception, address: object) -> RedisUnavailableError:
 
 
 def _reason(error: Exception) -> str:
-    """The system's word for what failed, if redis-py got it from there: it repeats the address."""
+    """The system's own message, if there is one. That of redis-py repeats the address."""
     if isinstance(error, MasterNotFoundError):
         return "no sentinel knows it"
     cause = error.__context__
     if isinstance(cause, ssl.SSLError):
-        # Its numbers are not the system's.
+        # Its error numbers are not the system's.
         return f"TLS: {getattr(cause, 'verify_message', '') or cause.reason}"
     if isinstance(cause, OSError) and cause.errno and cause.errno in errno.errorcode:
         return os.strerror(cause.errno)

@@ -22,7 +22,7 @@ class RedisAddress:
     tls: bool = False
     tls_options: tuple[tuple[str, str], ...] = ()
     sentinels: tuple[tuple[str, int], ...] = ()
-    """Where Redis Sentinel tells which server is the primary, if it does."""
+    """Where the sentinels are that know the primary, if there are any."""
     sentinel_master: str = ""
 
     def __str__(self) -> str:

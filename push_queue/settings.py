@@ -45,11 +45,11 @@ REGISTRY_TIMEOUT_SECONDS = 60
 
 
 def tag_watch_seconds(lease_seconds: int, registry_timeout_seconds: int) -> int:
-    """How long after the last sign of life a tag's write may arrive at the registry.
+    """How long a tag's write may still arrive at the registry after its turn was last renewed.
 
-    Its worker may be at it until the turn, a lease, runs out. If it stands still then, it can go
-    on sending for one time-out, after which it gives the request up as soon as it wakes. A request
-    that has left it is given another one to arrive.
+    The worker may write until the turn, a lease, runs out. A worker that stood still may go on
+    sending for a time-out, and then gives the request up. A request that is on its way gets another
+    time-out to arrive.
     """
     return lease_seconds + 2 * registry_timeout_seconds
 
@@ -61,16 +61,16 @@ Namespace = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
 class RegistryCredentials(BaseModel):
-    """What to sign in to one registry with."""
+    """The login for one registry."""
 
     username: str
     password: SecretStr
 
 
 class Settings(BaseSettings):
-    """Every setting with its default; ``PUSH_QUEUE_<NAME>`` in the environment.
+    """Every setting with its default. In the environment it is ``PUSH_QUEUE_<NAME>``.
 
-    Sources, first wins: arguments, environment, ``.env``, files in ``/run/secrets``. Build it with
+    Sources, the first wins: arguments, environment, ``.env``, files in ``/run/secrets``. Use
     :func:`load_settings`, whose errors are readable.
     """
 
@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     )
     namespace: Namespace = "push"
     allow_eviction: bool = False
-    """Workers start on a Redis that throws keys away when it is full, and so loses jobs."""
+    """Let workers start on a Redis that evicts keys when it is full, and so loses jobs."""
 
     max_jobs: PositiveInt = 10
     """Jobs that one worker runs at once."""
@@ -103,20 +103,20 @@ class Settings(BaseSettings):
     shutdown_grace_seconds: PositiveInt = 20
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
     give_up_after_seconds: Annotated[int, Field(ge=1, le=MOST_PATIENCE_SECONDS)] = DAY_SECONDS
-    """For which a job that does not say otherwise goes on with registries that are away."""
+    """How long a job waits for registries that are away, unless it has its own time."""
     retry_base_seconds: Annotated[float, Field(gt=0)] = 1.0
     retry_max_seconds: Annotated[float, Field(gt=0)] = 300.0
     keep_finished_seconds: PositiveInt = WEEK_SECONDS
 
     source_roots: Annotated[tuple[Path, ...], NoDecode] = ()
-    """Workers read sources below these folders only; anywhere if there are none."""
+    """Workers read sources only below these folders. Without any, they read everywhere."""
     targets: Annotated[tuple[str, ...], NoDecode] = ()
-    """Patterns of ``registry/repository`` that workers push to; any if there are none."""
+    """Patterns of ``registry/repository`` to push to. Without any, workers push everywhere."""
 
     registry_timeout_seconds: PositiveInt = REGISTRY_TIMEOUT_SECONDS
-    """A registry that moves no byte for so long has failed."""
+    """A registry that moves no byte for this long has failed."""
     commit_timeout_seconds: PositiveInt = 600
-    """A registry may take so long to store a blob once it has all of it."""
+    """How long a registry may take to store a blob once it has all of it."""
     plain_http_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     insecure_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Registries whose certificate is not checked."""
@@ -184,12 +184,12 @@ class Settings(BaseSettings):
 
     @property
     def redis_address(self) -> RedisAddress:
-        """Where Redis is; prints without the password."""
+        """Where Redis is. It prints without the password."""
         return parse_redis_url(self.redis_url.get_secret_value())
 
     @property
     def transport_options(self) -> dict[str, Any]:
-        """How registries are spoken to, as keywords of the library's ``RegistryClient``."""
+        """How to speak to registries, as keywords of the library's ``RegistryClient``."""
         return {
             "timeout": self.registry_timeout_seconds,
             "commit_timeout": self.commit_timeout_seconds,
@@ -199,7 +199,7 @@ class Settings(BaseSettings):
         }
 
     def logins(self, credentials: Callable[[str, str], Login]) -> dict[str, Login]:
-        """What to sign in with, by registry, as the library's ``Credentials``."""
+        """The logins by registry, each made by ``credentials`` of user name and password."""
         return {
             registry: credentials(auth.username, auth.password.get_secret_value())
             for registry, auth in self.registry_auth.items()
@@ -207,12 +207,12 @@ class Settings(BaseSettings):
 
     @property
     def tag_watch_seconds(self) -> int:
-        """For so long a tag is watched after a write of unknown outcome."""
+        """How long a tag is watched after a write of unknown outcome."""
         return tag_watch_seconds(self.lease_seconds, self.registry_timeout_seconds)
 
     @property
     def redis_configured(self) -> bool:
-        """Whether anyone named a Redis, or the default address is just assumed."""
+        """Whether a Redis was named. If not, the default address is a guess."""
         return "redis_url" in self.model_fields_set
 
     @property
@@ -231,7 +231,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(*, redis_url: str | None = None, namespace: str | None = None) -> Settings:
-    """Read the settings; arguments that are given win over every source.
+    """Read the settings. Arguments that are given win over every source.
 
     Raises:
         InvalidSettingsError: naming the variable, without its value, or the file.
@@ -275,7 +275,7 @@ def _meant(name: str, names: Iterable[str]) -> str:
 def _variable(location: str) -> str:
     """The variable behind a field, then the place inside its value, if any."""
     name, *inside = location.split(".", 1)
-    # A field with an alias is located by the alias already, always by its first.
+    # A field with aliases is located by the first of them.
     variable = REDIS_URL_NAMES if name in REDIS_URL_VARIABLES else f"{ENV_PREFIX}{name.upper()}"
     return ": ".join([variable, *inside])
 

@@ -1,7 +1,6 @@
-"""What a worker needs of its Redis, looked at when it starts.
+"""What a worker needs of its Redis. It checks that when it starts.
 
-``CONFIG`` is often forbidden, so what ``INFO`` tells is taken from there. Where neither may be
-asked, nothing is found wanting.
+``INFO`` is asked before ``CONFIG``, which is often forbidden. If both are, Redis passes.
 """
 
 import time
@@ -18,10 +17,10 @@ MAX_CLOCK_SECONDS = 2.0
 
 
 async def check_redis(redis: Redis, *, allow_eviction: bool) -> list[str]:
-    """What an operator should know of this Redis, one line each; best nothing.
+    """What an operator should know of this Redis, one line each.
 
     Raises:
-        UnsuitableRedisError: it throws keys away when its memory is full.
+        UnsuitableRedisError: it evicts keys when its memory is full.
         RedisUnavailableError: it cannot be reached.
     """
     with redis_errors(address_of(redis)):
@@ -36,7 +35,7 @@ async def check_redis(redis: Redis, *, allow_eviction: bool) -> list[str]:
 
 
 def _eviction(memory: dict[str, Any]) -> str | None:
-    """With no limit on its memory nothing is thrown away, whatever the policy."""
+    """Without a limit on its memory nothing is evicted, whatever the policy."""
     policy = memory.get("maxmemory_policy", "noeviction")
     if policy == "noeviction" or not memory.get("maxmemory"):
         return None
@@ -70,7 +69,7 @@ async def _info(redis: Redis, section: str) -> dict[str, Any]:
 
 
 async def _clock_difference(redis: Redis) -> float:
-    """Seconds that this host's clock is ahead, give or take half the time that the answer takes."""
+    """Seconds that this host's clock is ahead, to within half the time that the answer takes."""
     asked = time.time()
     seconds, microseconds = await redis.time()
     there: float = seconds + microseconds / 1e6

@@ -1,6 +1,6 @@
--- Cancel a job: at once when it waits, by its worker when it runs, not at all when it is final.
+-- Cancel a job: at once if it waits, by its worker if it runs. A final job stays as it is.
 --
--- Result  the state it is in now; false when there is no such job
+-- Result  the job's state; false if there is no such job
 local record = read('state', 'sequence', 'attempt', 'generation', 'waiting_at', 'source')
 if not record.state or is_final(record.state) then
   return record.state or false

@@ -1,9 +1,9 @@
 -- Enqueue a job, once per id.
 --
--- args    1 not to start before, in milliseconds of Unix time   2 nor before so many milliseconds
---         from now   3 lead of its priority, in milliseconds   4.. field, value, … of the job
--- Result  {1 if it was created, field, value, … of the job that is there now}; {0} where something
---         else than a hash has its key
+-- args    1 earliest start, in milliseconds of Unix time   2 earliest start, in milliseconds from now
+--         3 lead of its priority, in milliseconds   4.. field, value, … of the job
+-- Result  {1 if it was created else 0, field, value, … of the job that has the id}; {0} if its key
+--         holds something other than a hash
 local MOST_TRIMMED = 10
 if redis.call('EXISTS', job) == 1 then
   return {0, unpack(flat(read_all() or {}))}
@@ -28,18 +28,18 @@ local due = math.max(tonumber(args[1]), now_ms + tonumber(args[2]))
 demand({{'SADD', source, id}})
 give_to_arq(0, due, args[3])
 
--- By the clock, so that it does not begin anew where the last one was lost.
+-- It follows the clock, so that it goes on growing even if the last number was lost.
 local last = tonumber(redis.call('GET', sequence_key) or 0)
 local sequence = string.format('%.0f', math.max(last + 1, time[1] * 1000000 + time[2]))
 redis.call('SET', sequence_key, sequence)
 
--- The hashes expire by themselves, the indexes are trimmed here, a bounded part at a time.
+-- The hashes expire by themselves. The indexes are trimmed here, a few ids at a time.
 local expired = redis.call('ZRANGEBYSCORE', finished, '-inf', now_unix, 'LIMIT', 0, MOST_TRIMMED)
 if #expired > 0 then
   forget(expired)
 end
 if redis.call('ZADD', all, sequence, id) == 0 then
-  forget({id})  -- An expired job of the same id, not trimmed yet.
+  forget({id})  -- An expired job had the same id.
   redis.call('ZADD', all, sequence, id)
 end
 redis.call('ZADD', in_state.queued, sequence, id)

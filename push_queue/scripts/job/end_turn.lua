@@ -1,17 +1,17 @@
 -- End the turn to write a tag.
 --
--- args    1 target   2 token   3 digest that the tag stands for now, or '' if it was not written
+-- args    1 target   2 token   3 digest that the tag has now, or '' if it was not written
 --         4 seconds to remember it   5 note of the write
 --         6 milliseconds from now for which the tag is watched, if need be
---         7 '1' when no request of this turn can arrive any more, else '0'
--- Result  'done', or 'late' when the turn had run out before: another job may have written the
---         tag meanwhile, and this one over it
+--         7 '1' if no request of this turn can arrive any more, else '0'
+-- Result  'done'; 'late' if the turn had run out: another job may have written the tag, and this one
+--         over it
 local target, token, digest, keep_tag, note, watch_ms, settled = unpack(args)
 local tag, writes = namespace .. ':tag:' .. target, namespace .. ':writes'
 local record = read('state', 'sequence', 'ordered')
 local late = redis.call('GET', tag .. ':writer') ~= token
 if late and redis.call('HGET', tag, 'token') == token then
-  return 'done' -- Sent a second time, it finds its work done.
+  return 'done' -- It was sent twice.
 end
 if not late and settled == '1' then
   redis.call('ZREM', writes, note)

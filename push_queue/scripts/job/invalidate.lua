@@ -1,14 +1,14 @@
 -- End a job whose record cannot be read, whatever is left of it.
 --
 -- args    1 what is wrong
--- Result  1 if it was ended; 0 when there was nothing to end
+-- Result  1 if it was ended; 0 if there was nothing to end
 local record = redis.pcall('HMGET', job, 'state', 'generation', 'attempt', 'waiting_at')
 local sequence = redis.call('ZSCORE', all, id) or now_ms
 for _, index in pairs(in_state) do
   redis.call('ZREM', index, id)
 end
 if record.err then
-  -- Not a hash, so not ours to change: the indexes alone say that it failed, for as long as of others.
+  -- It is not a hash, so it is not ours to change. Only the indexes say that the job failed.
   redis.call('ZADD', all, sequence, id)
   redis.call('ZADD', in_state.failed, sequence, id)
   redis.call('ZADD', finished, 'NX', now_unix + keep, id)

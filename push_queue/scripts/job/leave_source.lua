@@ -1,8 +1,8 @@
--- This job, all of whose targets are done, needs its source no longer.
+-- All targets of the job are done, so it no longer needs its source.
 --
--- args    1 what is to be deleted when the last unfinished job has left, or ''
--- Result  {1, what earlier ones asked to be deleted, …} when this was the last, {0} when it was
---         not; false when targets are left
+-- args    1 file for the last unfinished job to delete, or ''
+-- Result  {1, file that earlier jobs left to delete, …} if this was the last, else {0}; false if
+--         targets are left
 local record = read('source', 'targets', 'state')
 local targets = targets_of(record)
 if not record.state or not targets then
@@ -17,7 +17,7 @@ local users, unwanted = source_keys(record.source)
 redis.call('SREM', users, id)
 for _, other in ipairs(redis.call('SMEMBERS', users)) do
   local state = redis.pcall('HGET', namespace .. ':job:' .. other, 'state')
-  -- Its record was lost, or something else has its key.
+  -- It is over, its record was lost, or its key holds something else.
   if type(state) ~= 'string' or is_final(state) then
     redis.call('SREM', users, other)
   end

@@ -1,7 +1,7 @@
--- Note what the job's source is, unless an attempt before has.
+-- Note what the job's source is, unless an earlier attempt has.
 --
 -- args    1 fence   2 what it is
--- Result  what is noted; false when the job is no longer this worker's
+-- Result  what is noted; false if the job is no longer this worker's
 local record = read('state', 'fence', 'source_seen')
 if record.state ~= 'running' or record.fence ~= args[1] then
   return false

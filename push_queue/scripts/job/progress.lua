@@ -9,7 +9,7 @@ if record.state ~= 'running' or record.fence ~= args[1] then
   return 'lost'
 end
 
--- Whether all targets are at one registry, so that it is known who has answered.
+-- Whether all targets are at one registry, which then must be the one that has answered.
 local function one_registry()
   local targets = targets_of(record) or {}
   for _, target in ipairs(targets) do
@@ -24,10 +24,10 @@ redis.call('HSET', job, 'bytes_done', args[2], 'bytes_total', args[3],
   'blobs_done', args[4], 'blobs_total', args[5])
 if #args > 5 then
   redis.call('HSET', blobs, unpack(args, 6))
-  -- Here rather than when the job ends, which is done for every job and this is not.
+  -- Not when the job ends: most jobs end without any.
   redis.call('EXPIRE', blobs, keep)
 end
--- In all attempts: what a registry takes again and again, and forgets, leads nowhere.
+-- Of all attempts: it is no progress if a registry takes the same bytes again and forgets them.
 local most_bytes = math.max(args[2], tonumber(record.most_bytes or 0) or 0)
 local most_blobs = math.max(args[4], tonumber(record.most_blobs or 0) or 0)
 if most_bytes ~= tonumber(record.most_bytes or 0)
@@ -37,7 +37,7 @@ if most_bytes ~= tonumber(record.most_bytes or 0)
   restore_patience()
 end
 local answered = args[2] ~= '0' or args[4] ~= '0'
--- Where there are several, a target that is done ends the pause of its own: see end_turn.lua.
+-- With several registries, each target that is done ends the pause of its own: see end_turn.lua.
 if answered and record.probing and one_registry() then
   end_probe(record, true)
 end

@@ -1,7 +1,7 @@
--- Enqueue a final job again, as a new generation; others stay as they are.
+-- Enqueue a final job again, as a new generation. Other jobs stay as they are.
 --
 -- args    priority, lead in milliseconds, …
--- Result  the hash as field, value, …; empty when there is no such job
+-- Result  the hash as field, value, …; empty if there is no such job
 local record = read('state', 'sequence', 'generation', 'priority', 'source')
 if not record.state or not is_final(record.state)
   or not tonumber(record.generation) or not tonumber(record.sequence) then

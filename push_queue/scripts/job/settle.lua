@@ -1,15 +1,18 @@
--- End the attempt under way, by the worker that holds the fence.
+-- End the attempt of the worker that holds the fence.
 --
 -- args    1 fence   2 state to go to   3 outcome of the attempt   4 error or ''
 --         5 error kind or ''   6 milliseconds until the next attempt, if it is put off, or ''
---         7 seconds for which a job whose registry is away goes on, if it does not say otherwise
---         8 registry whose own error this is, or ''   9.. field, value, … to set besides
--- Result  the state the job is in now, also for a call that was sent before; false when the job is
---         no longer this worker's. `succeeded` becomes `superseded` where newer jobs have written
---         all its tags, and `queued` where targets are left that could not be tried yet, as does
---         `failed` by a registry's own error, which is noted for the targets that were tried;
---         `queued` for an error becomes `failed` when the job has waited for its registries long
---         enough.
+--         7 seconds to wait for registries that are away, unless the job has its own
+--         8 registry that answered with the error, or ''   9.. field, value, … to set besides
+-- Result  the job's new state, also if the call was sent twice; false if the job is no longer this
+--         worker's
+--
+-- Some ends lead to another state:
+--   succeeded → superseded  newer jobs have written all its tags
+--   succeeded → queued      some targets could not be tried yet
+--   failed → queued         the same, and a registry answered with the error: it is noted for the
+--                           targets that were tried
+--   queued → failed         for an error, once the job has waited for its registries for long enough
 local fence, state, outcome = args[1], args[2], args[3]
 local error = args[4] ~= '' and args[4] or nil
 local error_kind = args[5] ~= '' and args[5] or nil
@@ -23,7 +26,7 @@ end
 if record.state ~= 'running' then
   return record.state
 end
--- Before anything is written: what has been stays.
+-- Before anything is written, since Redis takes nothing back.
 local targets = targets_of(record)
 if not targets or not is_finite(record.sequence) or not is_finite(record.attempt) then
   return redis.error_reply('ERR the record of ' .. id .. ' cannot be read')
@@ -60,7 +63,7 @@ if record.probing then
   end_probe(record, outcome == 'succeeded' or outcome == 'superseded')
 end
 
--- What only waited is no attempt, and there may be a great many of them.
+-- An attempt that only waited is not listed. There may be very many of them.
 if error or outcome ~= 'deferred' then
   close_attempt(record, outcome, error, error_kind)
 end
@@ -78,7 +81,7 @@ if not is_final(state) and record.cancel_requested then
   state = 'cancelled'
 end
 if is_final(state) and not is_final(args[2]) then
-  changes = {}  -- They are about the next attempt.
+  changes = {}  -- They were for the next attempt.
 end
 if given_up then
   local left_out = {}

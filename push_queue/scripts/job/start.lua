@@ -1,23 +1,22 @@
--- Begin an attempt: queued | retrying | running → running. A job found running is one whose
--- worker lost its lease.
+-- Begin an attempt: queued | retrying | running → running. The worker of a running job has lost its
+-- lease.
 --
--- args    1 generation   2 worker   3 token of this call, so that sending it twice starts once
+-- args    1 generation   2 worker   3 token of this call, which may be sent twice
 --         4 blob uploads that a registry takes at once   5 seconds of a lease
---         6 seconds for which a job whose registry is away goes on, if it does not say otherwise
---         7 newest format of a job that the worker understands
---         8 the place that the job had in arq's queue
+--         6 seconds to wait for registries that are away, unless the job has its own
+--         7 newest format that the worker understands   8 the job's score in arq's queue
 -- Result  {'start', targets to push now as JSON, field, value, …}
---         {'wait', milliseconds} when the registries of all targets left are away or have no room,
---         then release.lua wakes the job before, or when the worker that runs it may yet renew its
---         lease, or when the job wants a newer worker
---         {'invalid', what is wrong} when the record cannot be read
---         {} when there is nothing to run: the job is unknown, final or of another generation, was
---         asked to be cancelled, has no attempt left, newer jobs have written its tags, or it has
---         waited for its registries long enough
+--         {'wait', milliseconds}: the registries of all targets left are away or have no room, and
+--         release.lua may wake the job before; or its worker may yet renew the lease; or it needs a
+--         newer worker
+--         {'invalid', what is wrong}: the record cannot be read
+--         {}: there is nothing to run. The job is unknown, final, or of another generation; or it ends
+--         now: it is cancelled, has no attempt left, newer jobs have written its tags, or it has
+--         waited for its registries for long enough
 local generation, worker, token = args[1], args[2], args[3]
 local max_uploads, lease, give_up_after = tonumber(args[4]), tonumber(args[5]), args[6]
 local format, place = tonumber(args[7]), args[8]
--- A job that nobody wakes looks for itself after this time, or up to twice as long: not all at once.
+-- A job that is not woken asks again after this time or up to twice as long, so not all at once.
 local LOOK_MS = 900000
 
 local record = read_all()
@@ -29,8 +28,8 @@ if not next(record) or record.state and is_final(record.state)
   return {}
 end
 
--- The options of a newer format may mean anything. Where the job is, and how its attempts are told
--- apart, means the same in all.
+-- A newer format may have options that change what the job does. Its state and its fence mean the
+-- same in all formats.
 local newer = (tonumber(record.format) or 1) > format
 if record.format and not newer then
   redis.call('ZREM', newer_key(record.format), arq_id(generation))
@@ -44,7 +43,7 @@ local function finish(state, ...)
   return {}
 end
 
--- A job whose worker lost it waits as others do.
+-- A job that its worker has lost waits like any other.
 local function put_back()
   redis.call('HSET', job, 'state', 'queued')
   redis.call('HDEL', job, 'worker')
@@ -53,7 +52,7 @@ local function put_back()
   announce('queued', record.attempt)
 end
 
--- Seconds since Redis was started; not a number, which no comparison holds for, if it hides that.
+-- Seconds since Redis was started. If Redis hides it: NaN, which makes every comparison false.
 local function uptime()
   local info = redis.pcall('INFO', 'server')
   return type(info) == 'string' and tonumber(string.match(info, 'uptime_in_seconds:(%d+)')) or 0 / 0
@@ -63,7 +62,7 @@ local resent = record.state == 'running' and record.token == token
 local lost = record.state == 'running' and not resent
 local lost_error = lost and 'worker ' .. (record.worker or '?') .. ' stopped reporting'
 if lost then
-  -- While Redis was away nobody could renew a lease: each gets the time of one to do so.
+  -- While Redis was away no lease could be renewed, so each worker gets the time of one to do it.
   local up = uptime()
   if up < lease then
     return {'wait', (lease - up) * 1000}
@@ -71,7 +70,7 @@ if lost then
 end
 
 if newer then
-  stop_waiting(record) -- It would take the turn of one that can run here.
+  stop_waiting(record) -- Else it would take the place of a job that can run here.
   if lost then
     close_attempt(record, 'lost', lost_error, 'worker_lost')
     if record.cancel_requested then
@@ -86,7 +85,7 @@ if newer then
   end
   redis.call('ZADD', newer_key(record.format), 'NX', place, arq_id(generation))
   redis.call('ZADD', namespace .. ':newer', record.format, record.format)
-  -- Each look renews it; jobs that are over by then are to be forgotten.
+  -- Each look renews it, so that jobs which are over are forgotten.
   redis.call('PEXPIRE', newer_key(record.format), 4 * LOOK_MS)
   redis.call('PEXPIRE', namespace .. ':newer', 4 * LOOK_MS)
   return {'wait', LOOK_MS + time[2] % LOOK_MS}
@@ -115,7 +114,7 @@ if damaged then
   return {'invalid', damaged}
 end
 
--- Why a registry cannot be tried now, and in how many milliseconds it may be; nothing when it can.
+-- Why the registry cannot be tried now, and in how many milliseconds it can. nil if it can now.
 local probing = {}
 local function held_back(registry)
   local pause = pause_of(registry)
@@ -141,8 +140,8 @@ local function superseded(target)
   return newest and tonumber(newest) > tonumber(record.sequence)
 end
 
--- The targets left to push to, the digest of those that were pushed, and why the first of those that
--- were given up was.
+-- The targets left to push to, the digest of those that were pushed, and the error of the first one
+-- that was given up.
 local function targets_left()
   local left, pushed, failure = {}, nil, nil
   for _, target in ipairs(targets_of(record)) do
@@ -163,8 +162,8 @@ local function targets_left()
   return left, pushed, failure
 end
 
--- Those of the targets that can be tried now, what holds back the first of the others, the
--- registries of these, and these.
+-- The targets that can be tried now. Of the others: what holds back the first, their registries, and
+-- the targets themselves.
 local function open_targets(left)
   local open, held, first, closed, others = {}, {}, nil, {}, {}
   for _, target in ipairs(left) do
@@ -192,7 +191,7 @@ if lost then
   close_attempt(record, 'lost', lost_error, 'worker_lost')
 end
 
--- Before all else: the worker may have pushed everything, and died before it could say so.
+-- First of all: its worker may have pushed everything, and died before it could say so.
 local left, pushed, failure = targets_left()
 if #left == 0 then
   if failure then
@@ -211,7 +210,7 @@ end
 if lost and record.cancel_requested then
   return finish('cancelled')
 end
--- Also where an older worker has found it lost, which left this to one that understands it.
+-- An older worker that found it lost has left this to a worker that understands it.
 if tonumber(record.attempt) >= tonumber(record.max_attempts) then
   return finish('failed', 'error', lost_error or 'its workers stopped reporting',
     'error_kind', 'worker_lost')

@@ -1,10 +1,10 @@
--- Take the turn to write one of the job's tags. From now on the write may arrive at the registry,
--- so it is noted first.
+-- Take the turn to write one of the job's tags. From now on the write may arrive at the registry, so
+-- it is noted first.
 --
 -- args    1 fence   2 target   3 token   4 milliseconds   5 note of the write
---         6 milliseconds for which the tag is watched if the write's outcome stays unknown
--- Result  'write'       it is ours for so long
---         'wait'        another job writes the tag just now
+--         6 milliseconds to watch the tag if the write's outcome stays unknown
+-- Result  'write'       it is ours for that time
+--         'wait'        another job is writing the tag
 --         'superseded'  a job enqueued later has written it; noted as this target's result, unless
 --                       the job is no longer this worker's
 --         'lost'        the job is no longer this worker's

@@ -1,9 +1,9 @@
--- End the turn of a repair that the registry has answered. One that had run out leaves its note:
--- a job may have written the tag meanwhile, and the repair over it.
+-- End the turn of a repair that the registry has answered. If it had run out, its note stays: a job
+-- may have written the tag, and the repair over it.
 --
 -- KEYS    1 push:tag:{reference}:writer   2 push:writes
 -- ARGV    1 token   2 note of the write
--- Result  1, or 0 when the turn had run out
+-- Result  1; 0 if the turn had run out
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return 0
 end

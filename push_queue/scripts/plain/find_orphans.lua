@@ -1,4 +1,4 @@
--- Jobs that are not final, and that arq neither has in its queue nor runs.
+-- Find jobs in a state that is not final which arq neither has in its queue nor runs.
 --
 -- KEYS    1 push:jobs:{state}   2 arq's queue
 -- ARGV    1 namespace   2 position to start at   3 how many to look at
@@ -10,7 +10,7 @@ if #ids == 0 then
   return found
 end
 
--- Most jobs are of generation 0 and in the queue: all of these are looked up at once.
+-- Most jobs are of generation 0 and in the queue, so those are looked up first, all at once.
 local names, records = {}, {}
 for i, id in ipairs(ids) do
   names[i] = namespace .. ':' .. id .. ':0'
@@ -28,7 +28,7 @@ if #records > 0 and redis.call('EXISTS', unpack(records)) < #records then
 end
 
 for _, id in ipairs(suspects) do
-  -- Not a string where something else than a hash has the job's key.
+  -- Not a string if the job's key holds something other than a hash.
   local generation = redis.pcall('HGET', namespace .. ':job:' .. id, 'generation')
   local name = namespace .. ':' .. id .. ':' .. (type(generation) == 'string' and generation or '')
   local queued = redis.call('ZSCORE', KEYS[2], name)

@@ -1,7 +1,7 @@
--- Forget writes that can arrive no more.
+-- Forget writes that can no longer arrive.
 --
 -- KEYS    1 push:writes
--- ARGV    1.. their notes; one whose time was prolonged meanwhile stays
+-- ARGV    1.. their notes; a note whose time was prolonged stays
 -- Result  nothing
 for _, note in ipairs(ARGV) do
   local ends = tonumber(redis.call('ZSCORE', KEYS[1], note))

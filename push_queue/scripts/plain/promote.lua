@@ -1,4 +1,4 @@
--- Jobs that were put off and are due now get the place in the queue that their priority gives them.
+-- Give jobs that were put off and are due now the place in the queue of their priority.
 --
 -- KEYS    1 arq's queue
 -- ARGV    1 namespace   2 lead of the lowest priority, in milliseconds
@@ -7,12 +7,12 @@
 local namespace, least = ARGV[1], tonumber(ARGV[2])
 local MOST = 500
 local leads = leads_in(ARGV, 3)
--- All others are further ahead already, or not due.
+-- All others have their place already, or are not due.
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now_ms - least, now_ms, 'WITHSCORES',
   'LIMIT', 0, MOST)
 for i = 1, #due, 2 do
   local id = string.match(due[i], '^' .. string.gsub(namespace, '%W', '%%%0') .. ':(.*):%d+$')
-  -- An error where something else than a hash has the job's key.
+  -- An error if the job's key holds something other than a hash.
   local priority = redis.pcall('HGET', namespace .. ':job:' .. (id or ''), 'priority')
   redis.call('ZADD', KEYS[1], 'XX', due[i + 1] - (leads[priority or 'normal'] or least), due[i])
 end

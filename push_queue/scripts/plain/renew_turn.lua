@@ -1,9 +1,9 @@
--- Renew the turn to write a tag, and the note of the write with it. One that has run out is not
--- taken anew: another job may have had its turn since, and `end_turn` is to find that out.
+-- Renew the turn to write a tag, and the note of the write with it. A turn that has run out is not
+-- taken again: another job may have had one since, and `end_turn` must notice that.
 --
 -- KEYS    1 push:tag:{reference}:writer   2 push:writes
--- ARGV    1 token   2 milliseconds   3 note of the write   4 milliseconds for which it is watched
--- Result  1, or 0 when it had run out
+-- ARGV    1 token   2 milliseconds   3 note of the write   4 milliseconds to watch it
+-- Result  1; 0 if it had run out
 local token, ms, note, watch_ms = unpack(ARGV)
 if redis.call('GET', KEYS[1]) ~= token then
   return 0

@@ -1,14 +1,14 @@
--- Take jobs that are due, for one lease each: an in-progress key, as arq sets one, and a place in the
--- queue at the end of the lease, out of the way of jobs that wait. Those that older workers have left
--- come in between, by the place that they had.
+-- Take jobs that are due, each for a lease. It gets an in-progress key, as arq sets one, and its
+-- place in the queue moves to the end of the lease, out of the way of jobs that wait. Jobs that older
+-- workers have left are taken as well, in the order of the places that they had.
 --
 -- KEYS    1 arq's queue   2 push:newer
 -- ARGV    1 how many at most   2 milliseconds of a lease
---         3 newest format of a job that the worker understands
+--         3 newest format that the worker understands
 -- Result  arq's id of each, and the score that it had, …
 local queue, newer = KEYS[1], KEYS[2]
 local most, lease, format = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
--- Jobs that are due and in progress are being given back just now, or a worker has another clock.
+-- Jobs may be due and in progress: they are being given back, or a worker has another clock.
 local PASSED_OVER = 100
 local jobs = {}
 

@@ -1,18 +1,18 @@
--- Writes of tags that may arrive yet though their turn is over. Of a great many, some at random:
--- none is left out for ever.
+-- Writes of tags that may yet arrive although their turn is over. If there are very many, some of them
+-- at random, so that each gets its turn.
 --
 -- KEYS    1 push:writes
 -- ARGV    1 namespace   2 how many to look at
--- Result  note, milliseconds that its tag is watched no longer (below zero while it is), digest
---         that the tag should stand for or '', sequence of the newest job that has written it, …;
---         none of a tag that is just being written
+-- Result  note, milliseconds since the write could last arrive (below zero if it still can), digest
+--         that the tag should have or '', sequence of the newest job that has written it, …; nothing
+--         of a tag that is being written now
 local namespace, count = ARGV[1], ARGV[2]
 local notes, found = redis.call('ZRANDMEMBER', KEYS[1], count, 'WITHSCORES'), {}
 for i = 1, #notes, 2 do
   local note, ends = notes[i], tonumber(notes[i + 1])
   local target = string.match(note, '^%S+ %d+ %S+ (%S+)$')
   if not target then
-    redis.call('ZREM', KEYS[1], note) -- Nobody could make anything of it.
+    redis.call('ZREM', KEYS[1], note) -- It makes no sense.
   elseif redis.call('EXISTS', namespace .. ':tag:' .. target .. ':writer') == 0 then
     table.insert(found, note)
     table.insert(found, now_ms - ends)

@@ -12,10 +12,10 @@ local known = redis.call('HMGET', KEYS[1], 'until', 'streak')
 local ends, streak = tonumber(known[1] or 0), tonumber(known[2] or 0)
 if asked > 0 then
   ends = math.max(ends, now_ms + asked)
-  -- A registry that does not answer holds back jobs that start, one that asks also those that run.
+  -- A pause that the registry asked for holds back running jobs, too, not only those that start.
   redis.call('HSET', KEYS[1], 'asked_until', string.format('%.0f', ends))
 elseif ends <= now_ms then
-  -- Of all that fail at the same time, the first alone makes the wait longer.
+  -- If many requests fail at the same time, only the first makes the wait longer.
   streak = streak + 1
   ends = now_ms + math.min(longest, first * 2 ^ (streak - 1))
 end

@@ -1,15 +1,14 @@
--- Jobs that wait for a registry get their places in the queue back, by priority and then in the order
--- of enqueueing: one that tries it after a pause, and once it is well again as many as it has room
--- for.
+-- Wake jobs that wait for registries, by priority and then in the order of enqueueing. After a pause
+-- one job tries the registry. Once it answers, as many follow as it has room for.
 --
 -- KEYS    1 push:waiting   2 arq's queue
 -- ARGV    1 namespace   2 blob uploads that a registry takes at once   3.. priority, lead in
 --         milliseconds, …
--- Result  how many there were
+-- Result  how many were woken
 local max_uploads = tonumber(ARGV[2])
 local leads = leads_in(ARGV, 3)
 
--- How many jobs the registry takes now, and how many of those that wait come after that.
+-- How many jobs the registry takes now, and the position of the first of them in the list.
 local function room(registry, waiting)
   local pause = pause_of(registry)
   if not pause then
@@ -18,11 +17,11 @@ local function room(registry, waiting)
   if pause.left > 0 then
     return 0, 0
   end
-  -- They take turns: what holds the registry up may be one job's own.
+  -- They take turns, since one job alone may be what the registry cannot take.
   return 1, (redis.call('HINCRBY', pause_key(registry), 'turns', 1) - 1) % waiting
 end
 
--- Whether the job still waits; then it is in the queue before whatever is enqueued now.
+-- Put the job before all that are enqueued from now on. False if it no longer waits.
 local function wake(id, place)
   local record = redis.pcall('HMGET', namespace .. ':job:' .. id, 'state', 'generation', 'priority')
   if record.err or not record[2] or record[1] ~= 'queued' and record[1] ~= 'retrying' then
@@ -43,7 +42,7 @@ for _, registry in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   if waiting == 0 then
     redis.call('SREM', KEYS[1], registry)
   else
-    -- A job that is woken stays on the list until it starts: one that did not hear is woken again.
+    -- A job that was woken stays in the list until it starts, and may be woken again.
     local count, first = room(registry, waiting)
     local ids = count > 0 and redis.call('ZRANGE', key, first, first + count - 1) or {}
     for place, id in ipairs(ids) do

@@ -2,7 +2,7 @@
 --
 -- KEYS    1 push:registry:{host}:slots   2 push:registry:{host}:pause
 -- ARGV    1 namespace   2 token   3 uploads at once   4 milliseconds
--- Result  0 when it is ours, else the milliseconds after which to ask again; below zero when the
+-- Result  0 if it is ours, else the milliseconds after which to ask again; below zero if the
 --         registry has asked for a pause
 local token, limit, ms = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local ASK_AGAIN_MS = 100

@@ -4,8 +4,7 @@
 local time = redis.call('TIME')
 local now_unix, now_ms = tonumber(time[1]), time[1] * 1000 + math.floor(time[2] / 1000)
 
--- The leads of priorities in milliseconds by name, read from the list `items` of priority, lead, …
--- that starts at `first`.
+-- The leads in milliseconds, by priority, from a list of priority, lead, … that starts at `first`.
 local function leads_in(items, first)
   local leads = {}
   for i = first, #items, 2 do

@@ -15,8 +15,8 @@ end
 local id, keep = ARGV[2], ARGV[3]
 local args = {unpack(ARGV, 4)}
 
--- ISO 8601 in UTC, of milliseconds of Unix time. The date is counted from the 1st of March of the
--- year 0, so that a leap day is the last of its year.
+-- Milliseconds of Unix time as ISO 8601 in UTC. Years are counted from the 1st of March of the year 0,
+-- so that a leap day is the last of its year.
 local function timestamp(ms)
   local seconds = math.floor(ms / 1000)
   local day, second = math.floor(seconds / 86400) + 719468, seconds % 86400
@@ -32,7 +32,7 @@ local function timestamp(ms)
     math.floor(second / 3600), math.floor(second / 60) % 60, second % 60, ms % 1000)
 end
 
--- The reverse.
+-- The reverse of `timestamp`.
 local function milliseconds(text)
   local year, month, day, hour, minute, second, ms =
     string.match(text, '(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)%.(%d+)Z')
@@ -47,14 +47,14 @@ local now = timestamp(now_ms)
 
 local EVENTS_KEPT = 10000
 local ATTEMPTS_KEPT = 100
--- A queued job must not vanish because no worker came for a while: ten years.
+-- Ten years: a queued job must not vanish because there was no worker for a while.
 local ARQ_RECORD_MS = 10 * 365 * 24 * 3600 * 1000
 
 local function is_final(state)
   return state == 'succeeded' or state == 'failed' or state == 'cancelled' or state == 'superseded'
 end
 
--- The named fields of the job as a table; a field that is not there is absent.
+-- The named fields of the job as a table, without those that the job does not have.
 local function read(...)
   local names, values, record = {...}, redis.call('HMGET', job, ...), {}
   for i, name in ipairs(names) do
@@ -63,7 +63,7 @@ local function read(...)
   return record
 end
 
--- All fields of the job as a table; nil where something else than a hash has its key.
+-- All fields of the job as a table; nil if its key holds something other than a hash.
 local function read_all()
   local items, record = redis.pcall('HGETALL', job), {}
   if items.err then
@@ -85,13 +85,13 @@ local function flat(record)
   return items
 end
 
--- Whether a field can be calculated with: neither infinite nor `nan`, which are numbers to Lua.
+-- Whether the text is a number to calculate with. Lua takes `inf` and `nan` for numbers, too.
 local function is_finite(text)
   local number = tonumber(text)
   return number and number - number == 0
 end
 
--- A list of one string or more in JSON; nil where there is none.
+-- The strings of a list in JSON; nil if it is anything else, or empty.
 local function strings(text)
   local read, list = pcall(cjson.decode, text)
   if not read or type(list) ~= 'table' or #list == 0 then
@@ -105,7 +105,7 @@ local function strings(text)
   return list
 end
 
--- The job's targets as a list; nil where they cannot be read.
+-- The job's targets as a list; nil if they cannot be read.
 local function targets_of(record)
   return strings(record.targets)
 end
@@ -120,16 +120,16 @@ local function announce(state, attempt)
   publish({id = id, state = state, attempt = tonumber(attempt)})
 end
 
--- arq's id of a run series of the job.
+-- arq's id of the job in this generation.
 local function arq_id(generation)
   return namespace .. ':' .. id .. ':' .. generation
 end
 
--- Refuse the script unless this user may do all of the commands.
+-- Refuse the script unless the user may run all of these commands.
 --
--- Comes before all that a script writes, which stays when it is refused later. Redis looks by itself
--- whether it has memory, may be written to, and the user may use the script's keys; so the commands
--- are those on what its keys do not tell.
+-- Call it before the script writes, since what was written would stay. Redis itself checks first that
+-- it has memory, may be written to, and that the user may use the script's KEYS. So the commands here
+-- are those on other keys.
 local function demand(commands)
   for _, command in ipairs(redis.acl_check_cmd and commands or {}) do
     if not redis.acl_check_cmd(unpack(command)) then
@@ -138,13 +138,13 @@ local function demand(commands)
   end
 end
 
--- Give the job to arq, to run when it is due; then it gets its lead over others.
+-- Give the job to arq, to run when it is due. It gets its lead over others then.
 --
--- Comes before all else that a script writes.
+-- Call it before all else that a script writes.
 local function give_to_arq(generation, due, lead)
   local record = 'arq:job:' .. arq_id(generation)
   demand({{'SET', record, ''}, {'PUBLISH', namespace .. ':progress:' .. id, ''}})
-  -- As arq's serialize_job writes it. Nothing in an id wants escaping.
+  -- As arq's serialize_job writes it. An id needs no escaping.
   local text = string.format('{"t":null,"f":"push_image","a":["%s",%d],"k":{},"et":%.0f}',
     id, generation, now_ms)
   redis.call('SET', record, text,
@@ -160,7 +160,7 @@ local function arq_has(generation)
     or redis.call('ZSCORE', queue, name) and redis.call('EXISTS', 'arq:job:' .. name) == 1
 end
 
--- Take the job out of arq's queue, unless a worker has just taken it: that finds out by itself.
+-- Take the job out of arq's queue. A worker that has just taken it finds out by itself.
 local function take_from_arq(generation)
   local name = arq_id(generation)
   if redis.call('EXISTS', 'arq:in-progress:' .. name) == 0 then
@@ -169,12 +169,12 @@ local function take_from_arq(generation)
   end
 end
 
--- Of a format: the jobs that older workers have left, by the place in arq's queue that they had.
+-- The jobs of a format that older workers have left, by the place that they had in arq's queue.
 local function newer_key(format)
   return namespace .. ':newer:' .. format
 end
 
--- Of a source: the unfinished jobs that name it, and the files there to delete when the last ends.
+-- The keys of a source: its unfinished jobs, and the files that the last of them deletes.
 local function source_keys(source)
   return namespace .. ':source:' .. source, namespace .. ':unwanted:' .. source
 end
@@ -183,12 +183,12 @@ local function registry_of(target)
   return string.match(target, '^[^/]+')
 end
 
--- More than any sequence number of this century; with two of these on top it is still exact.
+-- Larger than any sequence number of this century. Three times as much is still an exact number.
 local RANK = 2 ^ 51
 local ranks = {high = 0, normal = 1, low = 2}
 
--- The job waits until one of the registries takes it: release.lua wakes it then, by priority and in
--- the order of enqueueing. `record` needs sequence and priority.
+-- Let the job wait until release.lua wakes it for one of the registries. `record` needs sequence and
+-- priority.
 local function wait_at(record, registries)
   local rank = ranks[record.priority] or ranks.normal
   local place = string.format('%.0f', rank * RANK + record.sequence)
@@ -210,8 +210,8 @@ local function stop_waiting(record)
   end
 end
 
--- Take the job from one state's index to another's; final jobs begin to expire. `record` needs
--- state, sequence, and waiting_at if the job may be waiting for a registry.
+-- Move the job from the index of its state to that of another. A final job begins to expire. `record`
+-- needs state, sequence, and waiting_at if the job may be waiting for a registry.
 local function move(record, state)
   stop_waiting(record)
   redis.call('ZREM', in_state[record.state], id)
@@ -225,7 +225,7 @@ local function move(record, state)
   end
 end
 
--- Write down how the attempt under way ended. `record` needs attempt, worker and started_at.
+-- List the attempt, with its outcome. `record` needs attempt, worker and started_at.
 local function close_attempt(record, outcome, error, error_kind)
   local count = redis.call('RPUSH', attempts, cjson.encode({
     number = tonumber(record.attempt), worker = record.worker,
@@ -237,8 +237,9 @@ local function close_attempt(record, outcome, error, error_kind)
   end
 end
 
--- Milliseconds for which the job goes on with a registry that is away. They run from `since`, where
--- they do not run yet. `record` needs give_up_at, and give_up_after, in seconds, or the `default`.
+-- Milliseconds for which the job still waits for registries that are away. They run from `since` if
+-- they do not run yet. `record` needs give_up_at, and give_up_after unless the `default` holds, in
+-- seconds.
 local function patience_left(record, default, since)
   if not record.give_up_at then
     record.give_up_at = timestamp(
@@ -248,22 +249,21 @@ local function patience_left(record, default, since)
   return milliseconds(record.give_up_at) - now_ms
 end
 
--- The job is further than ever before, so the next registry that is away has all its time.
+-- The job is further than ever before, so the time to wait for registries starts again.
 local function restore_patience()
   redis.call('HDEL', job, 'give_up_at')
   redis.call('HSET', job, 'progressed_at', now)
 end
 
--- The registry has answered this job: if it was the one to try, nobody need wait longer.
+-- The registry has answered this job. If the job was its probe, the pause is over.
 local function end_pause(registry)
   if is_probe(registry, id) then
     redis.call('DEL', pause_key(registry))
   end
 end
 
--- This job no longer tries the registries after their pause. If they answer again nobody need wait
--- longer, else another job may try. `record` needs probing, a JSON list of them, and loses it; what
--- cannot be read is left to run out.
+-- The job is no longer the probe of any registry. If they have answered, their pauses are over; else
+-- another job may try. `record` needs probing, a JSON list of them. One that cannot be read runs out.
 local function end_probe(record, answer)
   for _, registry in ipairs(strings(record.probing) or {}) do
     if answer then

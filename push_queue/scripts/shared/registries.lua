@@ -1,26 +1,25 @@
--- What scripts about registries share: pauses, who tries a registry after one, and who waits.
+-- What scripts about registries share: pauses, probes, and the jobs that wait.
 --
 -- ARGV  1 namespace
 --
--- A pause is a hash: `until` when nobody is to try the registry, in milliseconds of Unix time; the
--- `reason` and the `kind` of the error; the `streak` of failures in a row; `asked_until` where the
--- registry asked for it. After it one job, the `probe`, tries the registry, and until `probe_until`
--- the others wait for how it fares.
+-- A pause is a hash. It lasts `until` then, in milliseconds of Unix time. It has the `reason` and the
+-- `kind` of the error, the `streak` of failures in a row, and `asked_until` if the registry asked for
+-- it. After a pause one job, the `probe`, tries the registry. Until `probe_until` the others wait.
 local namespace = ARGV[1]
 
--- A registry that takes connections and says nothing holds a job for as long as its time-out.
+-- As long as the time-out of a registry that accepts connections but does not answer.
 local PROBE_MS = 60000
 
 local function pause_key(registry)
   return namespace .. ':registry:' .. registry .. ':pause'
 end
 
--- Of a registry: the jobs that wait for it.
+-- The jobs that wait for the registry.
 local function waiting_key(registry)
   return namespace .. ':registry:' .. registry .. ':waiting'
 end
 
--- The registry's pause, with the milliseconds that are `left` of it; nil where there is none.
+-- The registry's pause, with the milliseconds that are `left` of it; nil if there is none.
 local function pause_of(registry)
   local pause = redis.call('HMGET', pause_key(registry),
     'until', 'probe_until', 'reason', 'kind', 'asked_until')
@@ -35,22 +34,22 @@ local function pause_of(registry)
   }
 end
 
--- How many blobs are uploaded to the registry now.
+-- How many blobs are being uploaded to the registry.
 local function uploads_to(registry)
   return redis.call('ZCOUNT', namespace .. ':registry:' .. registry .. ':slots', now_ms, '+inf')
 end
 
--- The job `id` is the one that tries the registry after its pause.
+-- Make the job `id` the probe.
 local function start_probe(registry, id)
   redis.call('HSET', pause_key(registry), 'probe', id, 'probe_until', now_ms + PROBE_MS)
 end
 
--- Whether it still is. It is not when a new pause has begun, or when it took too long.
+-- Whether the job is the probe. It is not if a new pause has begun, or if it took too long.
 local function is_probe(registry, id)
   return redis.call('HGET', pause_key(registry), 'probe') == id
 end
 
--- Nobody tries the registry any more: another job may.
+-- There is no probe any more, so that another job may be it.
 local function stop_probe(registry)
   redis.call('HDEL', pause_key(registry), 'probe', 'probe_until')
 end
