@@ -95,7 +95,11 @@ class PushRequest(BaseModel):
 
     id: JobId | None = None
     """The caller's own; the same job enqueued again is the one that is there."""
-    source: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    source: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=4096),
+        Field(json_schema_extra={"pattern": "^/"}),
+    ]
     """The archive's absolute path, as workers see it."""
     targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=64)]
     """``registry/repository:tag``, each once."""

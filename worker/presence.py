@@ -7,9 +7,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from push_queue import RedisDeniedError, RedisUnavailableError, WorkerInfo, WorkerRoster
+from push_queue.version import own_version
 
 from .periodic import Periodic
-from .version import own_version
 
 logger = logging.getLogger(__name__)
 

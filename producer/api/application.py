@@ -1,18 +1,22 @@
 """The aiohttp application: routes, what guards them, and what runs beside them."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 
 from aiohttp import web
 
 from producer.api.browsers import add_headers, own_origin_only
 from producer.api.context import EVENTS, QUEUE
 from producer.api.event_hub import EventHub
-from producer.api.inputs import MOST_BODY_BYTES
+from producer.api.inputs import JSON, MOST_BODY_BYTES
+from producer.api.openapi import describe
 from producer.api.problems import problems
 from producer.api.routes import ROUTES
 from producer.queue import PushQueue
+from push_queue.version import own_version
 
 
 def make_application(queue: PushQueue) -> web.Application:
@@ -22,10 +26,16 @@ def make_application(queue: PushQueue) -> web.Application:
     )
     application[QUEUE] = queue
     application.add_routes([web.route(route.method, route.path, route.handler) for route in ROUTES])
+    document = json.dumps(describe(ROUTES, own_version())).encode()
+    application.router.add_get("/openapi.json", partial(_send, document))
     application.on_response_prepare.append(add_headers)
     application.cleanup_ctx.append(_hear_events)
     application.on_shutdown.append(_end_waiting)
     return application
+
+
+async def _send(document: bytes, _: web.Request) -> web.Response:
+    return web.Response(body=document, content_type=JSON)
 
 
 async def _hear_events(application: web.Application) -> AsyncIterator[None]:

@@ -62,9 +62,9 @@ async def new_jobs_of(request: web.Request) -> tuple[tuple[NewJob, ...], bool]:
     alone = not body.lstrip(b" \t\r\n").startswith(b"[")
     try:
         if not alone:
-            jobs = NewJobs.model_validate_json(body, strict=True).root
+            jobs = NewJobs.model_validate_json(body).root
         else:
-            jobs = (NewJob.model_validate_json(body, strict=True),)
+            jobs = (NewJob.model_validate_json(body),)
     except ValidationError as error:
         raise invalid(error) from None
     return _named(jobs, request.headers.get("Idempotency-Key"), alone), alone

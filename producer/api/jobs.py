@@ -9,7 +9,7 @@ from aiohttp import web
 
 from producer.api.answers import answer
 from producer.api.context import EVENTS, QUEUE
-from producer.api.inputs import bad_request, job_id_of, new_jobs_of, no_body, query_of
+from producer.api.inputs import job_id_of, new_jobs_of, no_body, query_of
 from producer.api.models import JobDetails, JobList, JobPage, JobQuery, JobsQuery, NewJob
 from producer.queue import PushQueue
 from push_queue.models import JobStatus, PushJob
@@ -87,8 +87,6 @@ def _gone(request: web.Request) -> bool:
 
 
 def _describe(queue: PushQueue, job: NewJob) -> PushJob:
-    if not job.source.startswith("/"):
-        raise bad_request("source: must be an absolute path, as the workers see it")
     patience = job.give_up_after
     return queue.describe(
         job.source,

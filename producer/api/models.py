@@ -9,8 +9,8 @@ from typing import Annotated, Self
 from pydantic import (
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
-    FailFast,
     Field,
     RootModel,
     StringConstraints,
@@ -25,14 +25,26 @@ MOST_JOBS = 1000
 MOST_SECONDS_WAITED = 300
 
 
+def _written_out(value: object) -> object:
+    """Numbers would be taken for Unix time, in seconds or milliseconds by their size."""
+    if value is not None and "T" not in str(value).upper():
+        raise ValueError("must be a time with its zone, such as 2026-01-31T09:30:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written_out)]
+
+
 class NewJob(PushRequest):
     """A push to enqueue."""
 
-    not_before: AwareDatetime | None = None
+    model_config = ConfigDict(strict=True)
+
+    not_before: Moment | None = None
     """When to start; at once if not given."""
 
 
-Batch = Annotated[tuple[NewJob, ...], Field(min_length=1, max_length=MOST_JOBS), FailFast()]
+Batch = Annotated[tuple[NewJob, ...], Field(min_length=1, max_length=MOST_JOBS)]
 
 
 class NewJobs(RootModel[Batch]):
@@ -42,6 +54,7 @@ class NewJobs(RootModel[Batch]):
 class JobsQuery(JobFilter):
     """Which jobs to list, and which page of them."""
 
+    since: Moment | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 50
     """Most jobs on a page."""
     cursor: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,16}$")] | None = None
@@ -65,12 +78,6 @@ class JobQuery(BaseModel):
 
     wait: Annotated[float, Field(ge=0, le=MOST_SECONDS_WAITED)] = 0
     """Seconds to wait at most for the job to be final."""
-
-
-class NoQuery(BaseModel):
-    """Nothing may be said."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class JobDetails(JobStatus):

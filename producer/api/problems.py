@@ -80,7 +80,7 @@ def _of_queue(error: Exception) -> web.Response:
 def _of_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
     path = request.rel_url.raw_path
     details = {
-        HTTPStatus.NOT_FOUND: f"there is nothing at {path}; docs/http-api.md lists the paths",
+        HTTPStatus.NOT_FOUND: f"there is nothing at {path}; /openapi.json lists the paths",
         HTTPStatus.METHOD_NOT_ALLOWED: (
             f"{path} does not take {request.method}; it takes {error.headers.get('Allow')}"
         ),

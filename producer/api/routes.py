@@ -1,31 +1,62 @@
-"""What the API has, path by path."""
+"""What the API has, path by path: what serves it, and the models that it speaks in."""
 
 from dataclasses import dataclass
-from http import HTTPMethod
+from http import HTTPMethod, HTTPStatus
 
 from aiohttp.typedefs import Handler
+from pydantic import BaseModel
 
 from producer.api import jobs, service
+from producer.api.models import (
+    Health,
+    JobDetails,
+    JobList,
+    JobPage,
+    JobQuery,
+    JobsQuery,
+    NewJob,
+    NewJobs,
+    WorkerList,
+)
+from push_queue.models import JobStatus
 
 V1 = "/api/v1"
+
+Models = tuple[type[BaseModel], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one path."""
+    """One method of one path; the first line of its handler's docstring says what it does."""
 
     method: HTTPMethod
     path: str
     handler: Handler
+    answers: Models
+    """One of these is the answer."""
+    status: HTTPStatus = HTTPStatus.OK
+    query: type[BaseModel] | None = None
+    takes: Models = ()
+    """The body is one of these; there is none if there are none."""
+    key: bool = False
+    """Whether ``Idempotency-Key`` is heeded."""
 
 
 ROUTES = (
-    Route(HTTPMethod.POST, f"{V1}/jobs", jobs.enqueue),
-    Route(HTTPMethod.GET, f"{V1}/jobs", jobs.list_jobs),
-    Route(HTTPMethod.GET, f"{V1}/jobs/{{job_id}}", jobs.read_job),
-    Route(HTTPMethod.POST, f"{V1}/jobs/{{job_id}}/cancel", jobs.cancel),
-    Route(HTTPMethod.POST, f"{V1}/jobs/{{job_id}}/retry", jobs.retry),
-    Route(HTTPMethod.GET, f"{V1}/workers", service.list_workers),
-    Route(HTTPMethod.GET, "/healthz", service.healthy),
-    Route(HTTPMethod.GET, "/readyz", service.ready),
+    Route(
+        HTTPMethod.POST,
+        f"{V1}/jobs",
+        jobs.enqueue,
+        (JobStatus, JobList),
+        HTTPStatus.ACCEPTED,
+        takes=(NewJob, NewJobs),
+        key=True,
+    ),
+    Route(HTTPMethod.GET, f"{V1}/jobs", jobs.list_jobs, (JobPage,), query=JobsQuery),
+    Route(HTTPMethod.GET, f"{V1}/jobs/{{job_id}}", jobs.read_job, (JobDetails,), query=JobQuery),
+    Route(HTTPMethod.POST, f"{V1}/jobs/{{job_id}}/cancel", jobs.cancel, (JobStatus,)),
+    Route(HTTPMethod.POST, f"{V1}/jobs/{{job_id}}/retry", jobs.retry, (JobStatus,)),
+    Route(HTTPMethod.GET, f"{V1}/workers", service.list_workers, (WorkerList,)),
+    Route(HTTPMethod.GET, "/healthz", service.healthy, (Health,)),
+    Route(HTTPMethod.GET, "/readyz", service.ready, (Health,)),
 )

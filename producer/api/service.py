@@ -4,13 +4,11 @@ from aiohttp import web
 
 from producer.api.answers import answer
 from producer.api.context import QUEUE
-from producer.api.inputs import query_of
-from producer.api.models import Health, NoQuery, WorkerList
+from producer.api.models import Health, WorkerList
 
 
 async def list_workers(request: web.Request) -> web.Response:
     """The workers that are alive."""
-    query_of(request, NoQuery)
     return answer(WorkerList.of(await request.app[QUEUE].workers()))
 
 

@@ -20,12 +20,12 @@ from push_queue import (
     redis_errors,
 )
 from push_queue.logs import set_up_logging
+from push_queue.version import own_version
 from registry_api_v2_client import RegistryError
 
 from ..arq_options import worker_options
 from ..arq_worker import QueueWorker
 from ..exits import NAME, fail
-from ..version import own_version
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

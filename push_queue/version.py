@@ -1,4 +1,4 @@
-"""The release of this worker."""
+"""The release that is installed."""
 
 from importlib.metadata import PackageNotFoundError, version
 

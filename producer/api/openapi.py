@@ -1,0 +1,98 @@
+"""The OpenAPI document (3.1), made from the routes and the models that check the requests."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from producer.api.inputs import JSON
+from producer.api.models import Problem
+from producer.api.problems import MEDIA_TYPE
+from producer.api.routes import Models, Route
+from push_queue.models import JobId
+
+_SCHEMA = "#/components/schemas/{model}"
+_PATH_PARAMETER = re.compile(r"\{(\w+)\}")
+
+Document = dict[str, Any]
+
+
+def describe(routes: Iterable[Route], version: str) -> Document:
+    """The document of these routes."""
+    routes = tuple(routes)
+    references, definitions = models_json_schema(
+        sorted(set(_models(routes)), key=lambda used: (used[0].__name__, used[1])),
+        ref_template=_SCHEMA,
+    )
+    paths: dict[str, Document] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, references)
+    problem = {MEDIA_TYPE: {"schema": references[Problem, "serialization"]}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Registry push queue", "version": version},
+        "paths": paths,
+        "components": {
+            "schemas": definitions["$defs"],
+            "responses": {"Problem": {"description": "What went wrong.", "content": problem}},
+        },
+    }
+
+
+def _models(routes: Iterable[Route]) -> Iterator[tuple[type[BaseModel], JsonSchemaMode]]:
+    yield Problem, "serialization"
+    for route in routes:
+        for model in route.answers:
+            yield model, "serialization"
+        for model in route.takes:
+            yield model, "validation"
+
+
+def _operation(route: Route, references: Any) -> Document:
+    def one_of(models: Models, mode: JsonSchemaMode) -> Document:
+        schemas = [references[model, mode] for model in models]
+        return {"content": {JSON: {"schema": _either(schemas)}}}
+
+    operation: Document = {
+        "operationId": route.handler.__name__,
+        "summary": (route.handler.__doc__ or "").partition("\n")[0],
+        "parameters": list(_parameters(route)),
+        "responses": {
+            str(route.status.value): {
+                "description": route.status.phrase,
+                **one_of(route.answers, "serialization"),
+            },
+            "default": {"$ref": "#/components/responses/Problem"},
+        },
+    }
+    if route.takes:
+        operation["requestBody"] = {"required": True, **one_of(route.takes, "validation")}
+    return operation
+
+
+def _either(schemas: list[Document]) -> Document:
+    return schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
+
+
+def _parameters(route: Route) -> Iterator[Document]:
+    job_id = TypeAdapter(JobId).json_schema()
+    for name in _PATH_PARAMETER.findall(route.path):
+        yield {"name": name, "in": "path", "required": True, "schema": job_id}
+    if route.key:
+        yield {"name": "Idempotency-Key", "in": "header", "schema": job_id}
+    query = route.query.model_json_schema() if route.query else {}
+    for name, schema in query.get("properties", {}).items():
+        schema = _without_null(schema, query.get("$defs", {}))
+        yield {"name": name, "in": "query", "schema": schema}
+
+
+def _without_null(schema: Document, definitions: dict[str, Document]) -> Document:
+    """A parameter that may be left out; there is no null in a query."""
+    options = [option for option in schema.get("anyOf", ()) if option.get("type") != "null"]
+    if not options:
+        return schema
+    (option,) = options
+    name = option.get("$ref", "").rpartition("/")[2]
+    return definitions[name] if name else option

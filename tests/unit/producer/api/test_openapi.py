@@ -1,0 +1,91 @@
+"""The OpenAPI document is right, and is that of what is served."""
+
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from producer.api.routes import ROUTES
+from tests.support.api import JOBS, NEW_JOB, Api
+
+
+@pytest.fixture
+async def document(api: Api) -> Any:
+    answer = await api.get("/openapi.json")
+    assert answer.status == 200
+    return answer.body
+
+
+def schema_of(document: Any, *path: str) -> Draft202012Validator:
+    """The schema at this place, with all that it refers to."""
+    found = document
+    for name in path:
+        found = found[name]
+    return Draft202012Validator({**found, "components": document["components"]})
+
+
+async def test_the_document_is_valid(document: Any) -> None:
+    OpenAPIV31SpecValidator(document).validate()
+
+
+async def test_it_has_every_route(document: Any) -> None:
+    described = {
+        (method, path) for path, methods in document["paths"].items() for method in methods
+    }
+    assert described == {(route.method.lower(), route.path) for route in ROUTES}
+
+
+@pytest.mark.parametrize(
+    ("body", "right"),
+    [
+        (NEW_JOB, True),
+        ([NEW_JOB, {**NEW_JOB, "id": "b", "not_before": "2026-12-01T00:00:00Z"}], True),
+        ({**NEW_JOB, "labels": {"team": "a"}, "max_attempts": 3, "give_up_after": None}, True),
+        ({"source": "/app.tar"}, False),
+        ({**NEW_JOB, "source": "app.tar"}, False),
+        ([], False),
+        ({**NEW_JOB, "password": "x"}, False),
+        ({**NEW_JOB, "id": "a b"}, False),
+        ({**NEW_JOB, "max_attempts": 101}, False),
+        ({**NEW_JOB, "ordered": "yes"}, False),
+    ],
+)
+async def test_it_says_of_bodies_what_the_server_does(
+    api: Api, document: Any, body: Any, right: bool
+) -> None:
+    operation = document["paths"][JOBS]["post"]
+    content = operation["requestBody"]["content"]["application/json"]
+    schema = Draft202012Validator({**content["schema"], "components": document["components"]})
+    assert schema.is_valid(body) is right
+    answer = await api.post(JOBS, json=body)
+    assert (answer.status == 202) is right
+    if not right:
+        content = document["components"]["responses"]["Problem"]["content"]
+        (media_type,) = content
+        assert answer.headers["Content-Type"] == media_type
+        schema_of(document, "components", "schemas", "Problem").validate(answer.body)
+
+
+async def test_answers_are_as_it_says(api: Api, document: Any) -> None:
+    job = await api.enqueue(labels={"team": "a"})
+    for path, url in (
+        (JOBS, JOBS),
+        (f"{JOBS}/{{job_id}}", f"{JOBS}/{job['id']}"),
+        ("/api/v1/workers", "/api/v1/workers"),
+        ("/healthz", "/healthz"),
+    ):
+        response = document["paths"][path]["get"]["responses"]["200"]
+        schema = response["content"]["application/json"]["schema"]
+        answer = await api.get(url)
+        Draft202012Validator({**schema, "components": document["components"]}).validate(answer.body)
+
+
+async def test_a_parameter_that_may_be_left_out_is_never_null(document: Any) -> None:
+    parameters = {
+        parameter["name"]: parameter["schema"]
+        for parameter in document["paths"][JOBS]["get"]["parameters"]
+    }
+    assert set(parameters["state"]["enum"]) >= {"queued", "failed"}
+    assert parameters["limit"]["maximum"] == 1000
+    assert not [name for name, schema in parameters.items() if "anyOf" in schema]
