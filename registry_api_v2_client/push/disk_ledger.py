@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -75,7 +76,7 @@ class DiskLedger(MemoryLedger):
     def _answer(self, question: Callable[["LedgerFile"], T]) -> T | None:
         try:
             # Loaded only where it is used; and there are Pythons without SQLite.
-            from .ledger_file import FAILURES, LedgerFile
+            from .ledger_file import FAILURES, LedgerFile, discard_damaged
         except ImportError as error:
             self._give_up(error)
             return None
@@ -84,10 +85,12 @@ class DiskLedger(MemoryLedger):
             return question(self._file)
         except FAILURES as error:
             self._give_up(error)
+            with suppress(*FAILURES):
+                discarded = discard_damaged(self._folder, error)
+                self.trouble += (
+                    "; it was deleted" if discarded else "; if this goes on, delete that folder"
+                )
             return None
 
     def _give_up(self, error: Exception) -> None:
-        self.trouble = (
-            f"what earlier pushes noted in {self._folder} is not used: {error}; if this goes on, "
-            "delete the folder"
-        )
+        self.trouble = f"what earlier pushes noted in {self._folder} is not used: {error}"

@@ -14,6 +14,9 @@ from ..descriptors import BlobInfo
 FAILURES = (sqlite3.Error, OSError)
 """What any use of the file may raise."""
 
+_PRIMARY = 0xFF
+"""The bits of an error's code that say of which kind it is: https://www.sqlite.org/rescode.html"""
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _NAME = "ledger-1.sqlite3"
 """With a number: a release that needs other tables has another file."""
 _MOST = 10_000
@@ -92,9 +95,9 @@ class LedgerFile:
         self._connection.close()
 
     def _prepare(self) -> None:
-        # A commit waits for no disk: after a power cut, the last ones may be missing.
+        # Nothing waits for the disk: after a power cut the file may be damaged, and starts anew.
         self._connection.executescript(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+            "PRAGMA synchronous = OFF; PRAGMA journal_mode = WAL;"
             + _TABLE.format(
                 name="encoded",
                 columns="key TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL,"
@@ -114,6 +117,16 @@ class LedgerFile:
 def ledger_path(folder: Path) -> Path:
     """Where the file is, with others beside it whose names begin with its own."""
     return folder / _NAME
+
+
+def discard_damaged(folder: Path, error: Exception) -> bool:
+    """Delete the file if that is what the error says of it, so that another one is begun."""
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+    if code not in _DAMAGED:
+        return False
+    for path in folder.glob(f"{_NAME}*"):
+        path.unlink(missing_ok=True)
+    return True
 
 
 def _check_ours(path: Path) -> None:

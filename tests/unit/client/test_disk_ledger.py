@@ -166,11 +166,30 @@ async def test_a_file_that_cannot_be_used_is_done_without(
     spoil(folder)
     ledger = await noted(folder)
     assert str(folder) in ledger.trouble
-    assert "delete the folder" in ledger.trouble
     assert len(ledger.trouble.splitlines()) == 1
     async with DiskLedger(folder) as ledger:
         await ledger.remember_encoded(KEY, BLOB)
         assert await ledger.encoded(KEY) == BLOB, "what this process knows"
+
+
+@pytest.mark.parametrize("spoil", [garbage, damaged_within])
+async def test_a_damaged_file_is_begun_anew(spoil: Callable[[Path], None], folder: Path) -> None:
+    spoil(folder)
+    assert (await noted(folder)).trouble.endswith("it was deleted")
+    assert not (await noted(folder)).trouble
+    async with DiskLedger(folder) as ledger:
+        assert await ledger.encoded(KEY) == BLOB
+
+
+async def test_only_a_damaged_file_is_deleted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_file, "_LOCKED_SECONDS", 0.01)
+    await noted(folder)
+    with locked(folder):
+        assert (await noted(folder)).trouble
+    async with DiskLedger(folder) as ledger:
+        assert await ledger.encoded(KEY) == BLOB
 
 
 async def test_what_is_another_user_s_is_not_believed(
