@@ -40,11 +40,9 @@ COMMANDS = {
     "watch": Entry(
         "jobs",
         "watch",
-        "Show jobs as they go, until all of them end; without ids all, until Ctrl-C.",
+        "Show jobs as they go, until they end; without ids, all.",
     ),
-    "cancel": Entry(
-        "jobs", "cancel", "Cancel jobs: at once those that wait, by their workers those that run."
-    ),
+    "cancel": Entry("jobs", "cancel", "Cancel jobs; those that run are stopped by their workers."),
     "retry": Entry("jobs", "retry", "Enqueue finished jobs again."),
     "serve": Entry(
         "serve", "serve", "Serve the queue's HTTP API on this machine until Ctrl-C or SIGTERM."
@@ -72,7 +70,7 @@ def load_command(name: str) -> Any:
     """The command of that name, ready to be run."""
     entry = COMMANDS[name]
     module = import_module(f"producer.cli.{entry.module}")
-    alone = typer.Typer(add_completion=False)
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
     command = alone.command(
         name, epilog=getattr(module, "EXAMPLES", None), context_settings=HELP_OPTIONS
     )
@@ -87,6 +85,7 @@ app = typer.Typer(
     epilog=EPILOG,
     context_settings=HELP_OPTIONS,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 
 
@@ -132,7 +131,9 @@ def run(arguments: list[str] | None = None) -> int:
     except typer.TyperException as error:
         # Typer's own: unknown options, missing arguments, values of the wrong type.
         reason = error.format_message().replace("Value error, ", "").rstrip(".")
-        return _fail(f"{reason} (see `{NAME} --help`)", ExitCode.BAD_INPUT)
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else NAME
+        return _fail(f"{reason} (see `{command} --help`)", ExitCode.BAD_INPUT)
     except Exception as error:  # noqa: BLE001 - the outermost frame: no traceback reaches a user
         return _report(error)
 

@@ -79,7 +79,7 @@ def watch(
     timeout: TimeoutOption = None,
     json: JsonOption = False,
 ) -> ExitCode:
-    """Show jobs as they go, until all of them end; without ids all, until Ctrl-C."""
+    """Show jobs as they go, until they end; without ids, all."""
     ids = list(dict.fromkeys(job_ids or []))
     most = duration("--timeout", timeout) if timeout else None
 
@@ -91,7 +91,7 @@ def watch(
 
 
 def cancel(context: typer.Context, job_ids: JobIdsArgument, json: JsonOption = False) -> ExitCode:
-    """Cancel jobs: at once those that wait, by their workers those that run."""
+    """Cancel jobs; those that run are stopped by their workers."""
 
     async def stop(queue: PushQueue, job_id: str) -> JobStatus:
         await queue.cancel(job_id)

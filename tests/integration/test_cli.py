@@ -668,6 +668,19 @@ def test_help(lone: Cli, arguments: list[str]) -> None:
     assert "Usage: push-queue" in result.stdout
 
 
+def test_help_is_whole_on_a_narrow_terminal(lone: Cli) -> None:
+    result = lone("enqueue", "--help", COLUMNS="60")
+    assert "…" not in result.stdout
+    for option in ("--original-tags", "--compression <gzip|zstd|keep>", "--give-up-after TIME"):
+        assert option in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 60
+
+
+def test_what_is_mistyped_leads_to_the_command_s_help(lone: Cli) -> None:
+    assert error_of(lone("list", "--sate", "x")).endswith("(see `push-queue list --help`)")
+    assert error_of(lone("frob")).endswith("(see `push-queue --help`)")
+
+
 # Several jobs, and waiting for them
 
 

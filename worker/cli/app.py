@@ -27,7 +27,7 @@ from ..arq_options import worker_options
 from ..arq_worker import QueueWorker
 from ..exits import NAME, fail
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 def _print_version(wanted: bool) -> None:
