@@ -201,6 +201,26 @@ def test_push_uses_a_configured_redis(
     assert cli("list").stdout.count("succeeded") == 1
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_push_whose_caller_has_closed_a_standard_stream(
+    closed: str,
+    folder: Path,
+    environment: dict[str, str],
+    tar: Path,
+    registry_host: str,
+    repository: str,
+) -> None:
+    target = f"{registry_host}/{repository}:1"
+    result = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh",
+         sys.executable, "-m", "producer", "push", str(tar), "--to", target],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert raw_manifest(target)
+    assert bool(DIGEST.fullmatch(result.stdout.strip())) is (closed != ">&-")
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
