@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -75,6 +76,7 @@ class DirectPush:
         self._progress = PushProgress()
         self._uploads = OpenUploads()
         self._source: SourceFile | None = None
+        self._changes: deque[JobStatus] = deque()
         self._outages = 0
         self._furthest = 0
         now = datetime.now(UTC)
@@ -87,14 +89,15 @@ class DirectPush:
         )
 
     async def watch(self, *_: str) -> AsyncGenerator[JobStatus, None]:
-        """Push, and give the status now and then; leaving it earlier ends the push."""
+        """Push, and give the status at each change and now and then; leaving it ends the push."""
         pushing = asyncio.create_task(self._run())
         try:
             while not pushing.done():
                 yield self._with_progress()
                 await asyncio.wait({pushing}, timeout=SHOW_SECONDS)
+                while self._changes:
+                    yield self._changes.popleft()
             pushing.result()
-            yield self._with_progress()
         finally:
             pushing.cancel()
             await asyncio.wait({pushing})
@@ -116,6 +119,7 @@ class DirectPush:
 
     def _change(self, state: JobState, **fields: Any) -> None:
         self._status = self._status.model_copy(update={"state": state, **fields})
+        self._changes.append(self._with_progress())
 
     async def _run(self) -> None:
         try:

@@ -151,6 +151,21 @@ async def test_without_a_cache_nothing_is_reused(
     assert seen == [cache]
 
 
+async def test_each_change_is_shown_however_short(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direct_push, "SHOW_SECONDS", 60.0)
+    client = ScriptedClient(fails(DigestMismatchError("not what was sent", status=201)))
+    seen = [(status.state, status.attempt) async for status in statuses(direct(client, settings))]
+    assert list(dict.fromkeys(seen)) == [
+        (JobState.QUEUED, 0),
+        (JobState.RUNNING, 1),
+        (JobState.RETRYING, 1),
+        (JobState.RUNNING, 2),
+        (JobState.SUCCEEDED, 2),
+    ]
+
+
 async def test_only_what_failed_is_tried_again(settings: Settings) -> None:
     client = ScriptedClient(fails(DigestMismatchError("not what was sent", status=201), tags=1))
     status = await end(direct(client, settings))
