@@ -1,4 +1,4 @@
-"""HTTP to registries: authorization, redirects, and the judgement of answers."""
+"""HTTP to registries: authorization, redirects, and which answers are errors."""
 
 import itertools
 from collections.abc import Collection
@@ -16,25 +16,25 @@ from ..http.session import Answer, HttpSession, Request
 from ..http.tls import TlsSettings
 
 _MOST_RENEWALS = 3
-"""Tokens got for one request: each may be refused, if its server and the registry disagree."""
+"""Tokens fetched for one request: its server and the registry may disagree on what is good."""
 _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _KEEPING_THE_METHOD = (307, 308)
 
 
 class Transport:
-    """Sends requests to registries. What they may name is told in ``named_hosts``.
+    """Sends requests to registries. ``named_hosts`` says which addresses they may name.
 
     Args:
-        credentials: whom we are; nobody without them.
-        timeout: the seconds without any progress (connecting, a block sent, an answer) after which
-            a request fails; an upload that moves may take as long as it needs.
-        commit_timeout: the seconds that the answer to the end of an upload may take.
-        tls: certificates; docker's folder without it.
+        credentials: who we are; anonymous without them.
+        timeout: seconds without progress (connecting, a block sent, an answer) after which a
+            request fails; an upload that moves may take as long as it needs.
+        commit_timeout: seconds that the answer to the end of an upload may take.
+        tls: certificates; by default those in docker's folder.
         plain_http_hosts: ``host[:port]`` that may be token servers without TLS.
 
     Raises:
-        ValidationError: no folder of certificates, or the environment names a proxy that is none.
+        ValidationError: no folder of certificates, or the environment names a proxy wrongly.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class Transport:
     ) -> Answer:
         """Send one request and return the answer if its status is in ``ok``.
 
-        Redirects are followed, unless ``ok`` says that these are an answer: of a GET or HEAD all,
-        of others those that keep the method, if the body can be sent again.
+        Redirects are followed unless they are in ``ok``. For GET and HEAD these are all, for other
+        methods those that keep the method, provided that the body can be sent again.
 
-        Only requests to the registry itself carry authorization for ``scope``, not those to a
-        storage host that it points at. ``what`` names the operation in errors. A streamed body
-        cannot be sent twice: where the registry asks for new authorization in the middle of one,
+        Requests to the registry itself carry authorization for ``scope``; those to a storage host
+        that it points to carry none. ``what`` names the operation in errors. A streamed body cannot
+        be sent twice: if the registry asks for new authorization in the middle of one,
         TokenExpiredError tells the caller to start over.
 
         Raises:
@@ -117,7 +117,7 @@ class Transport:
                 request = replace(request, url=joined(request.url, location))
             except ValueError as error:
                 raise ProtocolError(
-                    f"{host} redirects to what is no http(s) URL", status=0
+                    f"{host} redirects to an address that is no http(s) URL", status=0
                 ) from error
             await self._named_hosts.check(request.registry, request.url, sending=request.sends)
             if request.url.origin() != origin:

@@ -1,8 +1,8 @@
 """Authorization for registry requests: Basic, or a Bearer token from the registry's token server.
 
-A registry is asked without authorization once. From its first challenge on, every scope gets its
-token before the request that needs it, and a new one before the old one expires, so that a 401 in
-the middle of an upload stays the exception.
+The first request to a registry goes without authorization. After the first challenge, each scope
+gets its token before a request needs it, and a new one before the old one expires. A 401 in the
+middle of an upload is thus rare.
 """
 
 import asyncio
@@ -20,16 +20,16 @@ from .credentials import Credentials, SecretKind
 from .tokens import TokenServer, basic, merge_scopes
 
 _EARLY = 0.2
-"""A token is renewed when this share of its life is left."""
+"""The share of its life that a token has left when it is renewed."""
 _SCHEMES = ("bearer", "basic")
-"""Those that we speak, the better one first."""
+"""The schemes that we speak, the better one first."""
 _MOST_PLACES = 1024
-"""Repositories and what is done there; those not seen for long can ask again."""
+"""Scopes kept at once. The least recently used ask for a token again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """An Authorization header, and how long to send it (monotonic seconds)."""
+    """An Authorization header, and until when it is good (monotonic seconds)."""
 
     header: str = field(repr=False)
     good_until: float = math.inf
@@ -43,7 +43,7 @@ class _Place:
     registry: URL
     scope: str
     wanted: list[str]
-    """The scopes to ask for: ours, and what the registry's challenge added."""
+    """The scopes to ask for: ours, and those of the registry's challenge."""
     current: Authorization | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -63,7 +63,7 @@ class Authenticator:
         self._places: OrderedDict[tuple[URL, str], _Place] = OrderedDict()
 
     async def authorization(self, registry: URL, scope: str) -> Authorization | None:
-        """What to send along with a request, if the registry has asked for anything before.
+        """What to send with a request; None if the registry has never asked for anything.
 
         Raises: as ``renew``.
         """
@@ -86,14 +86,14 @@ class Authenticator:
     ) -> bool:
         """Get another authorization after a 401 with the challenges ``header``.
 
-        ``again`` says that ``refused`` was got for this very request. Returns False when there is
-        nothing else to be had.
+        ``again`` says that ``refused`` was obtained for this very request. Returns False when there
+        is no other authorization to try.
 
         Raises:
             CredentialsError: a login file or credential helper failed, or the token server refuses.
             DeniedError: the token server refuses.
             RegistryUnavailableError: the token server does not answer.
-            ProtocolError: the registry names a token server that it may not.
+            ProtocolError: the registry names a token server that it may not name.
         """
         challenges = {challenge.scheme: challenge for challenge in parse_challenges(header)}
         challenge = next((challenges[name] for name in _SCHEMES if name in challenges), None)
@@ -105,7 +105,7 @@ class Authenticator:
         place = self._place(registry, scope)
         async with place.lock:
             if place.good and place.good is not refused:
-                return True  # another request has got it meanwhile
+                return True  # another request has renewed it meanwhile
             self._challenges[place.registry] = challenge
             place.wanted = merge_scopes([scope, challenge.parameters.get("scope", "")])
             return await self._authorize(place, refused) is not None
@@ -121,27 +121,27 @@ class Authenticator:
     async def _authorize(
         self, place: _Place, refused: Authorization | None
     ) -> Authorization | None:
-        """Answer the registry's challenge; None if we cannot, or not otherwise than before."""
+        """Answer the registry's challenge; None if we cannot, or only as before."""
         place.current = None
-        found = await self._answer(place, anew=refused is not None)
+        found = await self._answer(place, refresh=refused is not None)
         if not refused or (found and found.header != refused.header):
             place.current = found
         return place.current
 
-    async def _answer(self, place: _Place, *, anew: bool) -> Authorization | None:
-        """Sign in; where what we knew does not serve any longer, with what is known by now."""
-        credentials = await self._find(place, anew=anew)
+    async def _answer(self, place: _Place, *, refresh: bool) -> Authorization | None:
+        """Sign in; if the credentials are refused, once more with newer ones if there are any."""
+        credentials = await self._find(place, refresh=refresh)
         try:
             return await self._sign_in(place, credentials)
         except (CredentialsError, DeniedError):
-            newer = await self._find(place, anew=True)
+            newer = await self._find(place, refresh=True)
             if newer == credentials:
                 raise
             return await self._sign_in(place, newer)
 
-    async def _find(self, place: _Place, *, anew: bool) -> Credentials | None:
+    async def _find(self, place: _Place, *, refresh: bool) -> Credentials | None:
         host = place.registry.host_port_subcomponent or ""
-        return await self._credentials.find(host, _repository(place.scope), anew=anew)
+        return await self._credentials.find(host, _repository(place.scope), refresh=refresh)
 
     async def _sign_in(
         self, place: _Place, credentials: Credentials | None
@@ -161,6 +161,6 @@ class Authenticator:
 
 
 def _repository(scope: str) -> str:
-    """The repository that a scope is for in the first place; none for the catalog."""
+    """The repository of the first scope; empty for the catalog."""
     kind, _, rest = scope.partition(" ")[0].partition(":")
     return rest.rpartition(":")[0] if kind == "repository" else ""

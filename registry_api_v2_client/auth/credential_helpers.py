@@ -18,31 +18,33 @@ from .credentials import Credentials
 
 _DOCKER_HUB_SERVER = "https://index.docker.io/v1/"
 _NOT_FOUND = b"credentials not found"
-"""On standard output, with an exit status, when a helper just knows no secret for a registry."""
+"""What a helper prints, with an exit status, if it has no secret for a registry."""
 _PATIENCE_SECONDS = 30.0
 _KEEP_SECONDS = 300.0
-"""A helper may ask a cloud service; its answers serve the tokens of many repositories."""
+"""A helper may ask a cloud service. One answer serves for many repositories."""
 
 
 class CredentialHelpers:
-    """Asks helpers, and keeps their answers for a while. One event loop."""
+    """Asks helpers, and keeps their answers for a while. For one event loop."""
 
     def __init__(self, *, patience: float = _PATIENCE_SECONDS) -> None:
         self._patience = patience
         self._answers: dict[tuple[str, str], tuple[float, Credentials]] = {}
         self._locks: dict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def find(self, helper: str, registry: str, *, anew: bool = False) -> Credentials | None:
+    async def find(
+        self, helper: str, registry: str, *, refresh: bool = False
+    ) -> Credentials | None:
         """What ``docker-credential-<helper>`` has for a registry key; None if it has nothing.
 
-        ``anew`` says that its last answer did not serve.
+        ``refresh`` asks it again instead of taking its last answer.
 
         Raises:
-            CredentialsError: it is not there, fails, or does not answer in time.
+            CredentialsError: it is not installed, fails, or does not answer in time.
         """
         key = helper, registry
         async with self._locks[key]:
-            if not anew and key in self._answers:
+            if not refresh and key in self._answers:
                 until, credentials = self._answers[key]
                 if until > time.monotonic():
                     return credentials
@@ -68,7 +70,7 @@ class CredentialHelpers:
         if status:
             if _NOT_FOUND in output.lower():
                 return None
-            # What it printed may hold anything.
+            # Its output is left out: it may hold anything.
             raise CredentialsError(
                 f"{registry}: {program} failed with exit status {status}; "
                 f"try: echo {server} | {program} get"
@@ -83,7 +85,7 @@ class CredentialHelpers:
 
 
 def _talk(program: str, server: str, patience: float) -> tuple[int, bytes]:
-    """Exit status and standard output of ``<program> get``; one that takes too long is ended."""
+    """Exit status and standard output of ``<program> get``, killed if it takes too long."""
     with subprocess.Popen(
         [program, "get"],
         stdin=subprocess.PIPE,
@@ -95,7 +97,7 @@ def _talk(program: str, server: str, patience: float) -> tuple[int, bytes]:
             output, _ = process.communicate(server.encode(), patience)
         except subprocess.TimeoutExpired:
             with suppress(ProcessLookupError):
-                # With what it started, which holds its output open.
+                # Its children, too: they would hold its output open.
                 os.killpg(process.pid, signal.SIGKILL)
             raise
         return process.returncode, output

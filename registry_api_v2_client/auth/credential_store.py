@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 class CredentialStore:
-    """Credentials from several places; the first that has some wins.
+    """Credentials from several places; the first place that has some wins.
 
-    The order: those ``given`` by the caller, by host; then the login ``files``, of which a helper
-    for the registry, the helper for all registries and the secrets in the file itself.
+    First come those ``given`` by the caller, by host, then the login ``files``. In each file, the
+    helper for the registry comes before the helper for all, and this before the file's own secrets.
     """
 
     def __init__(
@@ -41,15 +41,15 @@ class CredentialStore:
         return cls(given, files)
 
     def add(self, host: str, credentials: Credentials) -> None:
-        """Use these for the registry at ``host[:port]`` from now on, whatever others there are."""
+        """Use these for the registry at ``host[:port]`` from now on, before all others."""
         self._given[registry_key(host)] = credentials
 
     async def find(
-        self, host: str, repository: str = "", *, anew: bool = False
+        self, host: str, repository: str = "", *, refresh: bool = False
     ) -> Credentials | None:
-        """Credentials for ``host[:port]``, or for a repository there; ``None`` is anonymous.
+        """Credentials for ``host[:port]``, or for a repository there; ``None`` means anonymous.
 
-        ``anew`` says that what was found last did not serve.
+        ``refresh`` asks helpers again instead of taking their last answer.
 
         Raises:
             CredentialsError: a login file cannot be read, or a credential helper failed.
@@ -58,10 +58,10 @@ class CredentialStore:
         if found := _first(self._given, names):
             return found
         for file in self._files:
-            # Home folders can be far away.
+            # A home folder can be on a slow network.
             logins = await asyncio.to_thread(file.read)
             helper = _first(logins.helpers, names) or logins.store
-            if helper and (found := await self._helpers.find(helper, names[-1], anew=anew)):
+            if helper and (found := await self._helpers.find(helper, names[-1], refresh=refresh)):
                 return found
             if found := _first(logins.secrets, names):
                 return found

@@ -1,4 +1,4 @@
-"""Who we are at a registry: what the caller gave, else what ``docker login`` or Podman left.
+"""Who we are at a registry: as the caller says, or else as ``docker login`` or Podman does.
 
 The first of these that knows the registry wins: the caller's own, docker's ``config.json``,
 Podman's ``auth.json``. In each, the entry of the longest name wins: ``host/namespace/repository``,
@@ -11,11 +11,11 @@ from enum import StrEnum
 from ..reference import DOCKER_HUB, DOCKER_HUB_HOSTS
 
 TOKEN_USER = "<token>"
-"""Credential helpers give this user name along with an identity token."""
+"""The user name that credential helpers give with an identity token."""
 
 
 class SecretKind(StrEnum):
-    """What a secret is, and so where it may go."""
+    """What a secret is, which says where it may go."""
 
     PASSWORD = "password"
     """For the registry itself (Basic) or its token server."""
@@ -27,7 +27,7 @@ class SecretKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user name and a secret; user name ``<token>`` says that the secret is an identity token."""
+    """A user name and a secret. User name ``<token>`` marks the secret as an identity token."""
 
     username: str
     password: str = field(repr=False)
@@ -41,8 +41,8 @@ class Credentials:
 def registry_key(key: str) -> str:
     """The name of a registry or of a part of it, in all of docker's and Podman's spellings.
 
-    ``https://reg.example.com/v2/`` is ``reg.example.com``, ``reg.example.com/team`` stays what it
-    is, and Docker Hub, which has several names, is ``docker.io``.
+    ``https://reg.example.com/v2/`` becomes ``reg.example.com``, ``reg.example.com/team`` stays as
+    it is, and every name of Docker Hub becomes ``docker.io``.
     """
     _, scheme, rest = key.rpartition("://")
     host, _, path = rest.strip("/").partition("/")

@@ -1,4 +1,4 @@
-"""The files in which ``docker login`` and ``podman login`` keep what they know.
+"""The files in which ``docker login`` and ``podman login`` keep logins.
 
 Docker: https://docs.docker.com/reference/cli/docker/login/#credential-stores
 Podman: https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
@@ -18,7 +18,7 @@ from .credentials import Credentials, SecretKind, registry_key
 
 @dataclass(frozen=True, slots=True)
 class Logins:
-    """What one file says, by registry key: secrets, and the programs that keep others."""
+    """What one file holds, by registry key: secrets, and the helpers that keep others."""
 
     secrets: Mapping[str, Credentials] = field(default_factory=dict)
     helpers: Mapping[str, str] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class LoginFile:
         self._logins = Logins()
 
     def read(self) -> Logins:
-        """What the file says now; nothing where there is no such file.
+        """What the file says now; empty if there is no file.
 
         Raises:
             CredentialsError: the file is there, but cannot be read or is not a login file.
@@ -52,7 +52,7 @@ class LoginFile:
         except OSError as error:
             raise CredentialsError(f"{self._path} cannot be read: {error.strerror}") from error
         except (ValueError, AttributeError, TypeError, RecursionError) as error:
-            # Its cause may quote the file.
+            # The cause is left out: it may quote the file.
             raise CredentialsError(
                 f"{self._path} is not a file of registry logins as docker and podman write them"
             ) from error
@@ -94,12 +94,12 @@ def _parse(content: bytes) -> Logins:
 
 
 def _entry(value: Mapping[str, Any]) -> Credentials | None:
-    """One of ``auths``; docker leaves empty ones behind where a helper keeps the secret."""
+    """One of ``auths``; None for the empty ones that docker writes when a helper has the secret."""
     username, password = value.get("username") or "", value.get("password") or ""
     if value.get("auth"):
         decoded = base64.b64decode(value["auth"], validate=True).decode()
         username, _, password = decoded.partition(":")
-        # Docker fills up with NUL bytes.
+        # Docker pads it with NUL bytes.
         password = password.rstrip("\0")
     if token := value.get("registrytoken"):
         return Credentials(username, _text(token), SecretKind.REGISTRY_TOKEN)
@@ -115,7 +115,7 @@ def _text(value: object) -> str:
 
 
 def _name(value: object) -> str:
-    """The name of a helper: a part of a program's name, and of no other path."""
+    """The name of a helper, which ends up in a program's name: it must not be a path."""
     name = _text(value)
     if name != Path(name).name:
         raise ValueError("not the name of a helper")

@@ -24,9 +24,9 @@ from .credentials import Credentials, SecretKind
 
 _CLIENT_ID = "registry-push-queue"
 _DEFAULT_LIFETIME = 60.0
-"""Seconds a token lives when the token server says nothing, or that it is over already."""
+"""Seconds that a token lives if the token server gives no lifetime, or none above zero."""
 _TOKEN = re.compile(r"[\x21-\x7e]+")
-"""What a header can carry, which is more than RFC 6750 allows."""
+"""What a header can carry: more than RFC 6750 allows."""
 _NO_POST = (404, 405)
 
 
@@ -63,7 +63,7 @@ class TokenServer:
         Raises:
             CredentialsError, DeniedError: the token server refuses.
             RegistryUnavailableError: it does not answer.
-            ProtocolError: the registry names one that no credentials may be sent to.
+            ProtocolError: the registry names one to which no credentials may be sent.
         """
         realm = await self._named_hosts.realm(registry, challenge.parameters.get("realm"))
         service = challenge.parameters.get("service")
@@ -119,7 +119,7 @@ def merge_scopes(texts: Iterable[str]) -> list[str]:
     """
     merged: dict[str, dict[str, None]] = {}
     for scope in " ".join(texts).split():
-        # One without a colon has no actions, and stays what it is.
+        # A scope without a colon has no actions, and stays unchanged.
         resource, colon, actions = scope.rpartition(":") if ":" in scope else (scope, "", "")
         merged.setdefault(resource + colon, {}).update(dict.fromkeys(actions.split(",")))
     return [resource + ",".join(actions) for resource, actions in merged.items()]
@@ -139,7 +139,7 @@ def _token(what: str, body: bytes) -> Token:
         if not _TOKEN.fullmatch(value) or not math.isfinite(lifetime):
             raise ValueError("no header can carry this token, or no clock this lifetime")
         if lifetime <= 0:
-            # A token is to live this long at least; without it each request would ask for one.
+            # Without a lifetime, each request would ask for a token.
             lifetime = _DEFAULT_LIFETIME
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise CredentialsError(f"{what} answered without a token") from error

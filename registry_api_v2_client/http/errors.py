@@ -61,7 +61,7 @@ _BY_STATUS: dict[int, type[ResponseError]] = {
 }
 # These say more than a code: some registries send UNKNOWN or DENIED along.
 _WHATEVER_THE_CODE: dict[int, type[ResponseError]] = {
-    # A request that did not arrive in time, and one that came too early: both are to be sent again.
+    # The request arrived too late, or too early; either way it can be sent again.
     # https://www.rfc-editor.org/rfc/rfc9110#status.408, https://www.rfc-editor.org/rfc/rfc8470
     408: ServerError,
     425: ServerError,
@@ -69,14 +69,14 @@ _WHATEVER_THE_CODE: dict[int, type[ResponseError]] = {
 }
 # No code of the specification says so, and statuses differ; sources in docs/registries.md.
 _IMMUTABLE = re.compile(r"immutab|cannot be overwritten", re.IGNORECASE)
-# How OpenSSL says that a server wants a certificate from us, or another one; under TLS 1.3 only
-# after the handshake. https://www.rfc-editor.org/rfc/rfc8446#section-6.2
+# How OpenSSL says that a server wants a client certificate, or another one. With TLS 1.3 it says so
+# only after the handshake. https://www.rfc-editor.org/rfc/rfc8446#section-6.2
 _CERTIFICATE_ALERT = re.compile(r"\[SSL: \w*ALERT\w*_(CERTIFICATE|UNKNOWN_CA)")
 _DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
 _LONGEST_MESSAGE = 300
 _QUERY = re.compile(r"\?[^\s\"'<>?]*=[^\s\"'<>]*")
 _LONGEST_PAUSE = 86_400.0
-"""Seconds: a registry that asks for more has something wrong, and no push waits for years."""
+"""Seconds. No push waits for years, even if a registry asks for it."""
 
 
 def error_of(what: str, status: int, headers: Mapping[str, str], body: bytes) -> ResponseError:
@@ -157,10 +157,10 @@ def _certificate_refused(where: str) -> TLSError:
 
 
 def _reason(error: BaseException) -> str:
-    """One line that says why, without the URL, whose query may carry a signature."""
+    """Why, in one line. The URL is left out, as its query may carry a signature."""
     inner = error.__cause__ or error
     if isinstance(inner, OSError) and inner.strerror:
-        # asyncio writes "Connect call failed (address)" there; a resolver's numbers are its own.
+        # asyncio writes "Connect call failed (address)" there. A resolver has numbers of its own.
         if inner.errno and inner.errno in errno.errorcode:
             return os.strerror(inner.errno)
         return inner.strerror
@@ -179,7 +179,7 @@ def _first_error(body: bytes) -> tuple[str | None, str | None]:
     # Nexus and Quay say "invalid" in the message, and what is invalid in the detail.
     reason = detail.get("message") if isinstance(detail, dict) else detail
     words = [" ".join(text.split()) for text in (message, reason) if isinstance(text, str)]
-    # They may cite an address of their storage, with its signature.
+    # They may quote an address of their storage, with its signature.
     said = _QUERY.sub("?…", ": ".join(dict.fromkeys(filter(None, words))))
     return code if isinstance(code, str) else None, said[:_LONGEST_MESSAGE] or None
 

@@ -1,13 +1,13 @@
 """What a registry may name, and what is told to whom.
 
 A registry's answers name other addresses: the realm of its token server, the Location of an
-upload, redirects, the next page of a list. Workers stand inside networks that a registry has no
-business in, and hold secrets that are for one registry, so:
+upload, redirects, the next page of a list. Workers run inside networks that a registry must not
+reach through them, and hold secrets that are for one registry. Hence these rules:
 
 Credentials
     1.  A user name, password or identity token goes to the registry itself and to its realm,
-        nowhere else. A token goes to the registry itself: same scheme, host and port. A realm that
-        a host names which a redirect leads to is not the registry's.
+        nowhere else. A token goes to the registry itself: same scheme, host and port. A realm
+        counts only if the registry names it, not if a host that a redirect leads to does.
     2.  Where a redirect leaves the registry (another host or port, or HTTP after HTTPS), no
         authorization goes along, not even when it comes back. No client keeps cookies.
     3.  A realm is an HTTPS address. The realm of a registry spoken to over plain HTTP, which only a
@@ -51,12 +51,12 @@ _LEGAL = "%:/?#[]@!$&'()*+,;=~"
 
 
 def usable(url: URL) -> URL:
-    """The address as it is, if it is one that a request can go to (6).
+    """The address unchanged, if a request can go to it (6).
 
     yarl reads host and port only when they are asked for, and complains only then.
 
     Raises:
-        ValueError: it is no http(s) address.
+        ValueError: it is not an http(s) address.
     """
     if url.scheme not in ("http", "https") or not url.host or not url.port:
         raise ValueError(f"{url.scheme!r} address without host or port")
@@ -66,11 +66,11 @@ def usable(url: URL) -> URL:
 def joined(base: URL, address: str) -> URL:
     """An address that a registry gave, absolute or relative to where it gave it.
 
-    What a URL may hold is left as it is: the query may carry the registry's signed state, which has
-    to come back byte for byte. Spaces and letters beyond ASCII are escaped, a fragment is dropped.
+    Legal characters stay as they are: the query may carry the registry's signed state, which has to
+    come back byte for byte. Spaces and non-ASCII letters are escaped, and a fragment is dropped.
 
     Raises:
-        ValueError: it is no http(s) address.
+        ValueError: it is not an http(s) address.
     """
     escaped = quote(address, safe=_LEGAL, errors="surrogateescape")
     return usable(base.join(URL(escaped, encoded=True)).with_fragment(None))
@@ -94,10 +94,10 @@ _MAY_NAME = {
 
 
 def zone_of(address: Address) -> Zone:
-    """The zone of an address; of the IPv4 address inside, if there is one."""
+    """The zone of an address, or of the IPv4 address mapped into it."""
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
-    # 0.0.0.0 is this machine for whoever connects to it.
+    # A connection to 0.0.0.0 goes to this machine.
     if address.is_loopback or address.is_unspecified:
         return Zone.LOOPBACK
     if address.is_link_local:
@@ -110,7 +110,7 @@ class NamedHosts:
 
     Args:
         plain_http_hosts: ``host[:port]`` that may be spoken to without TLS.
-        resolve: the addresses that a URL leads to, as far as that is ours to know.
+        resolve: the addresses that a URL leads to; none if a proxy finds them.
     """
 
     def __init__(self, plain_http_hosts: Collection[str], resolve: Resolve) -> None:
@@ -118,10 +118,10 @@ class NamedHosts:
         self._resolve = resolve
 
     async def realm(self, registry: URL, text: str | None) -> URL:
-        """The realm of a challenge, fit to be sent credentials (3).
+        """The realm of a challenge, if credentials may be sent there (3).
 
         Raises:
-            ProtocolError: it is not.
+            ProtocolError: they may not.
         """
         host = registry.host_port_subcomponent
         try:
@@ -167,7 +167,7 @@ class NamedHosts:
         if refused:
             raise ProtocolError(
                 f"{registry.host_port_subcomponent} names {url.host_port_subcomponent}, "
-                f"a {refused[0]} address that it has no business at",
+                f"a {refused[0]} address, which only a registry as near may name",
                 status=0,
             )
 
@@ -184,7 +184,7 @@ def _is_loopback(url: URL) -> bool:
 
 
 async def resolve(url: URL) -> list[Address]:
-    """The addresses of a URL's host; none if it has none, which connecting will tell."""
+    """The addresses of a URL's host. None is no error here: connecting will fail."""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(url.host, None, type=socket.SOCK_STREAM)

@@ -10,10 +10,10 @@ from ..hosts import is_loopback
 
 
 class Proxies:
-    """The proxies of the environment, as it is now.
+    """The proxies that the environment names when this is made.
 
-    ``NO_PROXY`` holds, by comma, ``*``, hosts (which stand for all names below them, too), either
-    with a port, addresses, and networks such as ``10.0.0.0/8``. Loopback needs no entry.
+    ``NO_PROXY`` is a list, separated by commas: ``*``, hosts (with all names below them) and
+    addresses, with or without a port, and networks such as ``10.0.0.0/8``. Loopback needs no entry.
 
     Raises:
         ValidationError: a proxy is not an http(s) URL.
@@ -28,7 +28,7 @@ class Proxies:
         }
 
     def find(self, url: URL) -> URL | None:
-        """The proxy for a URL; None is a direct connection."""
+        """The proxy for a URL; None means a direct connection."""
         proxy = self._proxies.get(url.scheme)
         return proxy if proxy and not self._is_direct(url) else None
 
@@ -46,7 +46,7 @@ def _proxy(scheme: str, text: str | None) -> URL | None:
     except ValueError:
         proxy = URL()
     if proxy.scheme not in ("http", "https") or not proxy.host:
-        # Without the text, in which there may be a password.
+        # The text is left out: it may hold a password.
         raise ValidationError(
             f"{scheme.upper()}_PROXY is not the address of a proxy; write http://host:port"
         )

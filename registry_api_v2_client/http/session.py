@@ -25,15 +25,15 @@ _CONNECT_SECONDS = 10.0
 _USER_AGENT = "registry-push-queue"
 
 _STRIDE = 1 << 20
-"""Bytes of a long answer that make progress: fewer in the time of one timeout are a drip."""
+"""Bytes of a long answer that count as progress. Fewer within one time-out count as none."""
 
 PIECE = 256 << 10
-"""Bytes handed to the socket at a time, so that time-outs are judged between two of these."""
+"""Bytes handed to the socket at a time. Time-outs are judged between two pieces."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """Bytes as a body that is sent piece by piece, and again if need be."""
+    """Bytes as a body that is sent piece by piece, and can be sent again."""
 
     content: bytes
 
@@ -50,10 +50,10 @@ Sink = Callable[[bytes], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, on behalf of the registry at ``registry``, whether it goes there or elsewhere.
+    """One request, made for the registry at ``registry``, whether it goes there or elsewhere.
 
-    A ``sink`` gets the body of a 200, which is empty in the answer then. The answer to one that
-    ``commits`` an upload may take longer.
+    A ``sink`` gets the body of a 200; the body in the answer is then empty. Where the request
+    ``commits`` an upload, the answer may take longer.
     """
 
     method: str
@@ -66,7 +66,7 @@ class Request:
 
     @property
     def sends(self) -> bool:
-        """Whether it changes something, other than by GET or HEAD."""
+        """Whether it may change something: all but GET and HEAD."""
         return self.method not in ("GET", "HEAD")
 
     @property
@@ -91,16 +91,17 @@ class Answer:
 
 
 class HttpSession:
-    """Sends requests. Answers are taken as they come: redirects and refusals are not acted upon.
+    """Sends requests, and gives the answers as they come. It acts on no redirect and no refusal.
 
-    ``timeout`` is the seconds in which a request must be answered whole, counted from its start and
-    anew from each block of a streamed body, either way: what moves may take as long as it needs,
-    and an answer that drips may not. The time that a body itself takes to come is nobody's silence:
-    the slowest of several registries sets its pace. Of a request that commits an upload, for which
-    a registry may have to read the blob again, the answer may take ``commit_timeout``.
+    ``timeout`` is the seconds that may pass until the whole answer is there. The count starts with
+    the request, and again with each block of a streamed body, in either direction. So an upload or
+    download that moves may take as long as it needs, and an answer that drips may not. Waiting for
+    a body to produce its next block does not count: the slowest of several registries sets its
+    pace. The answer to a request that commits an upload may take ``commit_timeout``, as a registry
+    may have to read the blob again.
 
     Raises:
-        ValidationError: no folder of certificates, or the environment names a proxy that is none.
+        ValidationError: no folder of certificates, or the environment names a proxy wrongly.
     """
 
     def __init__(self, *, timeout: float, commit_timeout: float, tls: TlsSettings) -> None:
@@ -109,7 +110,7 @@ class HttpSession:
         self._tls = TlsContexts(tls)
         self._proxies = Proxies()
         self._session = aiohttp.ClientSession(
-            # Uploads are bounded where they are planned; a second bound here could only dead-lock.
+            # Uploads are bounded where they are planned; a second bound here could dead-lock.
             connector=aiohttp.TCPConnector(limit=0),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(timeout, _CONNECT_SECONDS)),
             headers={"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"},
@@ -119,7 +120,7 @@ class HttpSession:
             cookie_jar=aiohttp.DummyCookieJar(),
             max_line_size=_LONGEST_HEADER,
             max_field_size=_LONGEST_HEADER,
-            # aiohttp's way to proxies would also take passwords for registries from ~/.netrc.
+            # With it, aiohttp would also take passwords for registries from ~/.netrc.
             trust_env=False,
         )
 
@@ -129,8 +130,8 @@ class HttpSession:
         Raises:
             RegistryUnavailableError: no connection, or no whole answer in time.
             CredentialsError, DeniedError: the proxy on the way refuses.
-            TLSError: the certificate is not trusted, ours or the registry's.
-            ProtocolError: the answer is not HTTP, or longer than any that a registry has to give.
+            TLSError: the registry's certificate is not trusted, or ours is not by the registry.
+            ProtocolError: the answer is not HTTP, or longer than any that a registry needs.
         """
         context = await self._tls.context(_host(request.url), _host(request.registry))
         answer_seconds = self._commit_timeout if request.commits else self._timeout
@@ -191,9 +192,9 @@ class HttpSession:
 async def _put_once(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """A PUT whose connection broke is not sent again unseen, as aiohttp would.
+    """Keeps aiohttp from sending a PUT a second time by itself after the connection broke.
 
-    The registry may get the first one yet, and whoever writes a tag has to know that.
+    The first one may still arrive, and whoever writes a tag has to know that.
     """
     try:
         return await handler(request)
@@ -206,10 +207,10 @@ async def _put_once(
 
 
 class _Request(aiohttp.ClientRequest):
-    """A request whose body ends with a broken connection without a word of its own.
+    """A request whose body says nothing of its own when the connection breaks.
 
-    aiohttp sends bodies in a task, and asks for its outcome only once there is an answer. What
-    fails at the very end of the body is raised in there, and at a loss asyncio would log it as
+    aiohttp sends a body in a task, and asks for the task's outcome only once there is an answer.
+    What fails at the very end of the body is raised in that task, and asyncio would log it as
     "never retrieved"; whoever waits for the answer hears of the connection anyway.
     """
 
@@ -221,7 +222,7 @@ class _Request(aiohttp.ClientRequest):
 
 
 class _Silence:
-    """What a timeout counts: the time without progress for which we wait for the other side."""
+    """Moves the deadline of a request: only time in which we wait for the other side counts."""
 
     def __init__(self, timeout: asyncio.Timeout, seconds: float, answer_seconds: float) -> None:
         self._timeout = timeout
@@ -231,11 +232,11 @@ class _Silence:
         self._answered = False
 
     def begin(self) -> None:
-        """From now on, and anew from each call, we wait for the other side."""
+        """We wait for the other side; each call starts the count again."""
         self._end_at(self._loop.time() + self._seconds)
 
     def pause(self) -> None:
-        """The other side waits for us, unless it has answered without having heard all."""
+        """The other side waits for us, unless it has answered before it heard everything."""
         if not self._answered:
             self._end_at(None)
 
@@ -249,13 +250,13 @@ class _Silence:
         self.begin()
 
     def _end_at(self, moment: float | None) -> None:
-        # A body may be at work for a moment yet when its request is over.
+        # A body may still run for a moment after its request is over.
         with suppress(RuntimeError):
             self._timeout.reschedule(moment)
 
 
 class _WatchedBody:
-    """Passes a body through, tells who waits for whom, and remembers what the body raised."""
+    """Passes a body through, tells which side waits, and remembers what the body raised."""
 
     def __init__(self, body: AsyncIterable[bytes | memoryview], silence: _Silence) -> None:
         self._body = body
@@ -265,11 +266,11 @@ class _WatchedBody:
 
     @property
     def _cut_short(self) -> bool:
-        """Whether the body was left off; of one with a length the other side sees the end first."""
+        """Whether the body was not read to its end. One with a length ends without our noticing."""
         return not self._ended and not isinstance(self._body, Pieces)
 
     def check(self, answer: Answer) -> None:
-        """Raise what the body raised; or ProtocolError, should the answer not depend on it all."""
+        """Raise what the body raised, or ProtocolError for a success before the body's end."""
         if self.failure:
             raise self.failure
         if self._cut_short and answer.status < 300:

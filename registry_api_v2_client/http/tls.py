@@ -1,4 +1,4 @@
-"""TLS for each registry: its certificate authority, and the certificate that we show it.
+"""TLS for each registry: the authorities to trust, and the client certificate to show.
 
 The folder has docker's layout: ``<host[:port]>/`` holds certificate authorities as ``*.crt`` and
 client certificates as ``*.cert`` with a ``*.key`` of the same name, all PEM.
@@ -17,24 +17,24 @@ from ..exceptions import TLSError, ValidationError
 
 DOCKER_CERTS_DIR = Path("/etc/docker/certs.d")
 _LOOK_SECONDS = 60.0
-"""Between two looks for renewed certificates."""
+"""How often to look for renewed certificates."""
 
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
-    """Where certificates are, and ``host[:port]`` of those whose certificate is not checked."""
+    """The folder of certificates, and ``host[:port]`` whose certificate is not checked."""
 
     certs_dir: Path = DOCKER_CERTS_DIR
     insecure_hosts: Collection[str] = ()
 
     def is_set_up(self, host: str) -> bool:
-        """Whether anything is said of this host, which then speaks TLS."""
+        """Whether there are settings for this host; then it speaks TLS."""
         return host in self.insecure_hosts or (self.certs_dir / host).is_dir()
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A host's context, the versions of the files in it, and when (monotonic) to look again."""
+    """A host's context, the files that it is made of, and when (monotonic) to look again."""
 
     files: list[tuple[str, int, int]]
     context: ssl.SSLContext | None
@@ -42,23 +42,25 @@ class _Known:
 
 
 class TlsContexts:
-    """One context for each host that has settings of its own, renewed when its files are.
+    """One context for each host that has settings of its own. It follows changes of the files.
 
     Raises:
-        ValidationError: the folder, if it is another than docker's, is not there.
+        ValidationError: the folder does not exist, and is not docker's default.
     """
 
     def __init__(self, settings: TlsSettings) -> None:
         if settings.certs_dir != DOCKER_CERTS_DIR and not settings.certs_dir.is_dir():
-            raise ValidationError(f"{settings.certs_dir} is no folder with certificates")
+            raise ValidationError(
+                f"{settings.certs_dir} is not a folder; give the one that holds the certificates"
+            )
         self._settings = settings
         self._known: dict[str, _Known] = {}
 
     async def context(self, host: str, registry: str) -> ssl.SSLContext | None:
-        """The context for a host that belongs to a registry; None is the system's.
+        """The context for a host that a registry uses; None means the system's.
 
-        A host without a folder of its own, a token server for instance, has its registry's. That a
-        certificate is not checked is said for each host itself.
+        A host without a folder of its own, such as a token server, uses that of its registry. But a
+        certificate goes unchecked only at hosts that the settings name themselves.
 
         Raises:
             TLSError: a certificate or key cannot be read.
@@ -75,7 +77,7 @@ class TlsContexts:
         return known.context
 
     def _look(self, host: str, known: _Known | None) -> _Known:
-        """What is there now; the context stays the same, with its connections, if the files do."""
+        """What is there now. Unchanged files keep their context, and so their connections."""
         files = _versions(self._settings.certs_dir / host)
         look_again = time.monotonic() + _LOOK_SECONDS
         if known and files == known.files:
@@ -85,7 +87,7 @@ class TlsContexts:
         except TLSError:
             if not known:
                 raise
-            # A certificate may be there already and its key not yet.
+            # A new certificate may be there before its key.
             return replace(known, look_again=look_again)
 
     def _build(self, host: str) -> ssl.SSLContext | None:
@@ -99,7 +101,7 @@ class TlsContexts:
             key = certificate.with_suffix(".key")
             if not key.is_file():
                 raise TLSError(f"{host}: {certificate} has no key {key}")
-            # An empty password, or OpenSSL would ask for that of an encrypted key on the terminal.
+            # Without a password, OpenSSL would ask for one on the terminal if the key is encrypted.
             _load(host, certificate, partial(context.load_cert_chain, keyfile=key, password=""))
         if host in self._settings.insecure_hosts:
             context.check_hostname = False
@@ -108,7 +110,7 @@ class TlsContexts:
 
 
 def _versions(folder: Path) -> list[tuple[str, int, int]]:
-    """Name, time and size of each file in a folder; nothing where there is none."""
+    """Name, time and size of each file in a folder; empty if there is no folder."""
     try:
         found = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
     except OSError:
@@ -120,7 +122,7 @@ def _load(host: str, path: Path, load: Callable[[Path], object]) -> None:
     try:
         load(path)
     except OSError as error:  # ssl.SSLError is one
-        reason = "is no certificate in PEM, or its key is another or encrypted"
+        reason = "is not a PEM certificate, or its key is encrypted or belongs to another one"
         if not isinstance(error, ssl.SSLError):
             reason = f"cannot be read: {error.strerror}"
         raise TLSError(f"{host}: {path} {reason}") from error

@@ -120,7 +120,7 @@ async def test_a_helper_s_answer_serves_until_it_is_refused(
     helper.keep({"reg": ("bob", "builder")})
     assert await store.find("reg") == ALICE
     assert len(helper.calls) == 1
-    assert await store.find("reg", anew=True) == BOB
+    assert await store.find("reg", refresh=True) == BOB
 
 
 async def test_a_login_that_was_missing_is_seen_at_once(

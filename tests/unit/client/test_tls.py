@@ -72,14 +72,14 @@ def test_what_says_something_of_a_host(authority: Authority, certs_dir: Path) ->
 async def test_a_folder_that_cannot_be_used_is_named(authority: Authority, certs_dir: Path) -> None:
     folder = authority.trust(certs_dir, HOST)
     (folder / "ca.crt").write_text("no certificate")
-    with pytest.raises(TLSError, match=rf"{HOST}: {folder}/ca\.crt is no certificate"):
+    with pytest.raises(TLSError, match=rf"{HOST}: {folder}/ca\.crt is not a PEM certificate"):
         await TlsContexts(TlsSettings(certs_dir)).context(HOST, HOST)
     authority.identify(certs_dir, HOST)
     (folder / "client.key").unlink()
     with pytest.raises(TLSError, match=rf"{folder}/client\.cert has no key"):
         await TlsContexts(TlsSettings(certs_dir)).context(HOST, HOST)
     (folder / "client.key").write_text("no key")
-    with pytest.raises(TLSError, match=rf"{folder}/client\.cert is no certificate"):
+    with pytest.raises(TLSError, match=rf"{folder}/client\.cert is not a PEM certificate"):
         await TlsContexts(TlsSettings(certs_dir)).context(HOST, HOST)
 
 
