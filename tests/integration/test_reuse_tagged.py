@@ -285,6 +285,16 @@ async def test_verify_deep_tells_of_a_layer_that_somebody_planted(image: Archive
         assert found.equal
 
 
+async def test_what_is_known_goes_before_what_the_tag_says(image: Archive) -> None:
+    async with SpecRegistry() as registry:
+        pusher = ImagePusher(retry=FEW_AND_FAST)
+        good = await push(pusher, image.path, f"{registry.url}/app", reuse_tagged=True)
+        plant(registry.repositories["app"], EVIL_LAYER)
+        assert await push(pusher, image.path, f"{registry.url}/app", reuse_tagged=True) == good
+        pusher.close()
+        assert registry.repositories["app"].tags == {"1": good.digest}
+
+
 async def test_a_planted_layer_gets_to_no_other_repository(image: Archive) -> None:
     async with SpecRegistry() as registry:
         good = await push_alone(image.path, f"{registry.url}/app")
