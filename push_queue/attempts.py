@@ -78,22 +78,11 @@ class Attempts:
                 await self._records.invalidate(job_id, damage.decode())
                 return None
         _, targets, *items = answer
-        fields = pairs(items)
-        fence = int(fields["fence"])
         try:
-            status = parse_status(fields)
-            if fence == 1:
-                job_fields.refuse_unknown_options(fields)
+            return _assignment(json.loads(targets), pairs(items))
         except UnreadableJobError as error:
             await self._records.invalidate(job_id, str(error))
             return None
-        return Assignment(
-            status.job,
-            tuple(json.loads(targets)),
-            status.attempt,
-            fence,
-            status.sequence,
-        )
 
     async def heartbeat(self, assignment: Assignment) -> Signal:
         """Ask whether to go on with the job."""
@@ -118,11 +107,9 @@ class Attempts:
         """Write down and publish how far the attempt is; ``blobs`` are those that changed."""
         numbers = [assignment.fence, bytes_done, bytes_total, blobs_done, blobs_total]
         changed = flat(job_fields.blob_fields(blobs))
-        return Signal(
-            (
-                await self._database.run_on_job("progress", assignment.job.id, [*numbers, *changed])
-            ).decode()
-        )
+        arguments: Arguments = [*numbers, *changed]
+        answer = await self._database.run_on_job("progress", assignment.job.id, arguments)
+        return Signal(answer.decode())
 
     async def succeed(
         self,
@@ -231,3 +218,12 @@ class Attempts:
         except UnreadableJobError:
             return JobState.FAILED
         return JobState(answer.decode()) if answer else None
+
+
+def _assignment(targets: list[str], fields: Mapping[str, str]) -> Assignment:
+    """Raises UnreadableJobError."""
+    status = parse_status(fields)
+    fence = int(fields["fence"])
+    if fence == 1:
+        job_fields.refuse_unknown_options(fields)
+    return Assignment(status.job, tuple(targets), status.attempt, fence, status.sequence)

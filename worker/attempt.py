@@ -124,6 +124,9 @@ class JobAttempt:
             await self._uploads.abandon()
             await self._fail("internal error; see the worker's log", "internal")
             return None
+        return await self._succeed(pushed)
+
+    async def _succeed(self, pushed: PushedImage) -> float | None:
         await self._progress.flush()
         cleanup_outcome = await self._clean_up()
         state = await self._written(
@@ -135,26 +138,27 @@ class JobAttempt:
         logger.info("job %s: %s: %s to %s", self._job.id, state, pushed.digest, targets)
         for note in pushed.notes:
             logger.warning("job %s: %s", self._job.id, note)
-        if state is JobState.QUEUED:
-            return _NEXT_TARGETS_SECONDS
-        return None
+        return _NEXT_TARGETS_SECONDS if state is JobState.QUEUED else None
 
     async def _fail_or_go_on(self, error: RegistryError) -> float | None:
-        assignment = self._assignment
         if is_outage(error):
             await self._runtime.limits.leave_alone(error)
             # Without a delay: the job then waits with all others of that registry.
             return await self._defer(str(error), 0.0, error.kind)
-        delay = self._runtime.retry_policy(self._job.max_attempts).delay(assignment.attempt, error)
-        if delay is None:
-            logger.error("job %s: failed: %s", self._job.id, error)
-            await self._uploads.abandon()
-            state = await self._fail(str(error), error.kind, answered=error.registry or "")
-            return None if state.final else _NEXT_TARGETS_SECONDS
-        logger.warning("job %s: attempt %s: %s", self._job.id, assignment.attempt, error)
+        policy = self._runtime.retry_policy(self._job.max_attempts)
+        delay = policy.delay(self._assignment.attempt, error)
+        if delay is not None:
+            return await self._retry(error, delay)
+        logger.error("job %s: failed: %s", self._job.id, error)
+        await self._uploads.abandon()
+        state = await self._fail(str(error), error.kind, answered=error.registry or "")
+        return None if state.final else _NEXT_TARGETS_SECONDS
+
+    async def _retry(self, error: RegistryError, delay: float) -> float | None:
+        logger.warning("job %s: attempt %s: %s", self._job.id, self._assignment.attempt, error)
         state = await self._written(
             lambda: self._attempts.retry(
-                assignment, str(error), error.kind, delay, answered=error.registry or ""
+                self._assignment, str(error), error.kind, delay, answered=error.registry or ""
             )
         )
         return None if state.final else delay

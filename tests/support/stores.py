@@ -1,4 +1,4 @@
-"""Everything that is stored of jobs, on one Redis: what producers and workers share out."""
+"""All stores of the queue on one Redis."""
 
 from typing import Any
 
@@ -14,12 +14,17 @@ from push_queue import (
     TagTurns,
     TagWrites,
 )
-
-WEEK_SECONDS = 7 * 24 * 3600
+from push_queue.settings import (
+    DAY_SECONDS,
+    LEASE_SECONDS,
+    REGISTRY_MAX_UPLOADS,
+    TAG_WATCH_SECONDS,
+    WEEK_SECONDS,
+)
 
 
 class Stores:
-    """The stores of one namespace, set up alike."""
+    """The stores of one namespace, as workers have them."""
 
     def __init__(
         self,
@@ -27,10 +32,10 @@ class Stores:
         keys: Keys | None = None,
         keep_finished: int = WEEK_SECONDS,
         *,
-        registry_max_uploads: int = 50,
-        lease_seconds: int = 15,
-        give_up_after: int = 24 * 3600,
-        tag_watch_seconds: int = 135,
+        registry_max_uploads: int = REGISTRY_MAX_UPLOADS,
+        lease_seconds: int = LEASE_SECONDS,
+        give_up_after: int = DAY_SECONDS,
+        tag_watch_seconds: int = TAG_WATCH_SECONDS,
     ) -> None:
         self.database = Database(redis, keys or Keys(), keep_finished)
         self.jobs = Jobs(self.database)
