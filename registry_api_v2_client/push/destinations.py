@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from ..exceptions import NoSlotError, RegistryError, RegistryUnavailableError, ValidationError
+from ..outages import is_outage
 from .manifest_push import Target
 from .repository_blobs import RepositoryBlobs
 from .tasks import together
@@ -50,9 +51,9 @@ class Destinations:
             self.raise_failure()
 
     def raise_failure(self) -> None:
-        """Raise, if there is one; of several one that may pass by itself, if there is one."""
+        """Raise, if there is one; of several one that time mends, else one that a retry may."""
         if self._failures:
-            raise max(self._failures, key=lambda error: error.retryable)
+            raise max(self._failures, key=lambda error: (is_outage(error), error.retryable))
 
     async def each(self, step: Step) -> None:
         """Take a step at all that are left: at all registries at once, at each one by one."""

@@ -74,8 +74,8 @@ class ImagePusher:
 
         Sessions that a failed push leaves open are left in ``uploads`` if given, else closed.
         A target that fails is left out, a registry that gives no answer with all of its targets,
-        and the others get their image. Of several failures, one that may pass by itself is raised
-        before one that will not.
+        and the others get their image. Of several failures, one that time mends is raised before
+        one that a retry may, and that before one that will not pass.
 
         Raises:
             TarReadError: the archive is broken or not what its digests say; nothing was tagged.
