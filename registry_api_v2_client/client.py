@@ -150,7 +150,7 @@ class RegistryClient:
         platform: Platform | None = None,
         deep: bool = False,
     ) -> Verification:
-        """Compare what the reference stands for with an image in a tar, see ``verify_image``.
+        """Compare what the reference names with an image in a tar, see ``verify_image``.
 
         Raises:
             SourceUnreadableError, TarReadError: what is wrong with the tar.

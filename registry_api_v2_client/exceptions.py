@@ -131,7 +131,7 @@ class TarReadError(ValidationError):
 
 
 class ArchiveDigestError(TarReadError):
-    """A member of the image tar does not have the digest that the archive claims for it."""
+    """A member of the image tar does not have the digest that the archive gives."""
 
     kind = "archive_digest_mismatch"
 
@@ -262,7 +262,7 @@ class UnsupportedError(ResponseError):
 
 
 class TagImmutableError(ResponseError):
-    """The tag stands for another image already, and the registry is set to keep it there."""
+    """The tag names another image already, and the registry is set to keep it."""
 
     kind = "tag_immutable"
 

@@ -204,7 +204,7 @@ async def get_image_info(
 
     Raises:
         ManifestUnknownError: there is no such image.
-        ValidationError: the tag stands for neither an image nor an index with one.
+        ValidationError: the tag names neither an image nor an index with one.
     """
     async with _registry(registry_url, timeout) as registry:
         manifest = await registry.manifests.get(check_repository(repository), tag)
@@ -241,7 +241,7 @@ async def get_image_info(
 async def delete_image(
     registry_url: str, repository: str, tag: str, timeout: float = DEFAULT_TIMEOUT
 ) -> bool:
-    """Delete the image that a tag stands for, with all its tags. Returns True.
+    """Delete the image that a tag names, with all its tags. Returns True.
 
     Raises:
         ManifestUnknownError: there is no such image.

@@ -92,11 +92,11 @@ async def verify(
     *,
     deep: bool = False,
 ) -> Verification:
-    """Compare the image or index that a tag or digest stands for with one in a tar.
+    """Compare the image or index under a tag or digest with one in a tar.
 
-    Layers whose digests tell enough are not downloaded; with ``deep`` every blob is, and the
-    digests that the tar claims are computed, too. Images of an index are found by their config;
-    of one in the tar, each has to be there, or the one that was pushed by itself.
+    A layer is not downloaded if digests tell enough. With ``deep`` every blob is downloaded, and
+    the digests in the tar are computed, too. Images of an index are found by their config. Of an
+    index in the tar all images have to be there, or the one that was pushed by itself.
 
     Raises:
         ManifestUnknownError: the registry has no such image.
@@ -263,11 +263,11 @@ class _Comparison:
         if layer.digest and layer.diff_id and not self._deep:
             return layer.digest, layer.diff_id
         hashed = await asyncio.to_thread(_hash_layer, self._image, layer, layer.member)
-        for claim, actual in ((layer.digest, hashed.stored), (layer.diff_id, hashed.content)):
-            if claim and claim != actual:
+        for stated, actual in ((layer.digest, hashed.stored), (layer.diff_id, hashed.content)):
+            if stated and stated != actual:
                 raise ArchiveDigestError(
                     f"{layer.member.name} in {self._image.tar.path} has digest {actual}, "
-                    f"but the archive says {claim}"
+                    f"but the archive says {stated}"
                 )
         return hashed.stored, hashed.content
 

@@ -1,4 +1,4 @@
-"""A file that is compressed as a whole, as a forward stream of what is in it."""
+"""A file that is compressed as a whole, read forward as what it holds."""
 
 import bz2
 import io
@@ -39,7 +39,7 @@ Opener = Callable[[io.RawIOBase], BinaryIO]
 
 
 def opener_of(magic: bytes) -> Opener | None:
-    """How to decompress a file that starts so, or None where it is not compressed."""
+    """How to decompress a file with this start, or None if it is not compressed."""
     return next((opener for start, opener in _OPENERS.items() if magic.startswith(start)), None)
 
 
@@ -50,7 +50,7 @@ def longest_content(size: int) -> int:
 
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Turn what reading a broken or vanishing file raises into this library's errors."""
+    """Turn what reading a broken or vanished file raises into this library's errors."""
     try:
         yield
     except _BROKEN_DATA as error:
@@ -65,7 +65,7 @@ def reading(what: str) -> Iterator[None]:
 
 
 class _XzFile(io.RawIOBase):
-    """What ``lzma.LZMAFile`` does, but with a limit on memory, which that does not take."""
+    """As ``lzma.LZMAFile``, but with a limit on memory, which that does not take."""
 
     def __init__(self, file: io.RawIOBase) -> None:
         self._file = file
@@ -101,7 +101,7 @@ class _XzFile(io.RawIOBase):
         return left or self._file.read(_CHUNK) or b""
 
     def _next_stream(self) -> bool:
-        """Whether another stream follows, after zeros; then it is the one to read."""
+        """Whether another stream follows, maybe after zeros; if so, go on with it."""
         self._left = self._decompressor.unused_data.lstrip(b"\0")
         while not self._left and (chunk := self._file.read(_CHUNK)):
             self._left = chunk.lstrip(b"\0")

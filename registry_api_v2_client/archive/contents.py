@@ -1,4 +1,4 @@
-"""Members of a tar as blobs, configs and layers, checked against the names that they go by."""
+"""Members of a tar as blobs, configs and layers, checked against the digests in their names."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,13 +13,13 @@ from .model import Layer
 from .tar_index import Member, TarIndex
 
 MAX_LAYERS = 1024
-"""Layers of one image. Docker runs no more than 127; what is no image to run may have more."""
+"""Layers of one image. Docker runs at most 127; an artifact may have more."""
 
 
 class ArchiveContents:
-    """What the two descriptions of images in a tar have in common.
+    """What both descriptions of images in a tar, docker save's and OCI's, are read with.
 
-    ``checked``: whether it must be what its digests say, as what is pushed must.
+    ``checked`` says whether contents must have the digests that the tar gives them.
     """
 
     def __init__(self, tar: TarIndex, *, checked: bool = True) -> None:
@@ -31,7 +31,7 @@ class ArchiveContents:
         return self.tar.path
 
     def document(self, name: str) -> Any:
-        """The JSON document of that name, or None where there is none."""
+        """The JSON document of that name, or None if there is none."""
         member = self.tar.find(name)
         return self._parse(member) if member else None
 
@@ -44,7 +44,7 @@ class ArchiveContents:
         return self.tar.find(blob_path(digest, self.path)) is not None
 
     def blob(self, descriptor: Mapping[str, Any], what: str) -> bytes:
-        """The small blob that a descriptor stands for; ``what`` it is names it in errors.
+        """The small blob that a descriptor describes; ``what`` names it in errors.
 
         Raises:
             ArchiveDigestError: its bytes have another digest.
@@ -74,7 +74,7 @@ class ArchiveContents:
             raise TarReadError(
                 f"{self.path}: the config's rootfs.diff_ids do not match its {layers} layers"
             )
-        # They end up in URLs, so they had better be digests.
+        # They end up in URLs, so nothing but digests may pass.
         if wrong := [diff_id for diff_id in diff_ids if not is_sha256(diff_id)]:
             raise TarReadError(f"{self.path}: diff_id {wrong[0]!r} is not a sha256:… digest")
         return diff_ids
@@ -92,7 +92,7 @@ class ArchiveContents:
         descriptor: Mapping[str, Any] | None = None,
         is_tar: bool = True,
     ) -> Layer:
-        """The layer in the member ``name``, of which the archive claims these digests."""
+        """The layer in the member ``name``, with the digests that the archive gives it."""
         member = self._member(name, "layer")
         if descriptor:
             self._check_size(member, descriptor)
@@ -117,11 +117,11 @@ class ArchiveContents:
         return member
 
     def _check_size(self, member: Member, descriptor: Mapping[str, Any]) -> None:
-        claim = descriptor.get("size")
-        if claim != member.size:
+        stated = descriptor.get("size")
+        if stated != member.size:
             raise TarReadError(
                 f"{member.name} in {self.path} has {member.size} bytes, but its descriptor says "
-                f"{claim}"
+                f"{stated}"
             )
 
     def _parse(self, member: Member) -> Any:
@@ -129,10 +129,10 @@ class ArchiveContents:
 
 
 def blob_path(digest: object, path: Path) -> str:
-    """Where a layout keeps the blob.
+    """The path of a blob in a layout.
 
     Raises:
-        TarReadError: not a digest that is supported.
+        TarReadError: not a sha256 digest.
     """
     if not is_sha256(str(digest)):
         raise TarReadError(f"{digest} in {path} is not a sha256 digest, which alone is supported")

@@ -1,4 +1,4 @@
-"""``manifest.json``, as docker save writes it, and everything that imitates docker save.
+"""``manifest.json``, as docker save and its imitators write it.
 
 Source: https://github.com/moby/docker-image-spec/blob/main/spec.md#combined-image-json--filesystem-changeset-format
 """
@@ -16,8 +16,8 @@ from .model import ArchiveImage, Layer
 
 _BLOB_NAME = re.compile(r"blobs/sha256/([0-9a-f]{64})(?:\.tar\.gz)?")
 _CONFIG_NAME = re.compile(r"(?:blobs/sha256/|sha256:)?([0-9a-f]{64})(?:\.json)?")
-# go-containerregistry (crane, ko, kaniko, bazel) names the config by its digest in full; the
-# layers of such a tar are named by the digest of their stored bytes.
+# go-containerregistry (crane, ko, kaniko, bazel) names the config by its full digest, and layers by
+# the digest of their stored bytes.
 # https://github.com/google/go-containerregistry/blob/main/pkg/v1/tarball/write.go
 _GGCR_CONFIG = re.compile(r"sha256:[0-9a-f]{64}")
 _GGCR_LAYER = re.compile(r"([0-9a-f]{64})\.tar\.gz")
@@ -26,7 +26,7 @@ Entry = Mapping[str, Any]
 
 
 def docker_save_entries(contents: ArchiveContents) -> list[dict[str, Any]] | None:
-    """The entries of ``manifest.json``, or None where the tar has no such file."""
+    """The entries of ``manifest.json``, or None if the tar has no such file."""
     entries = contents.document("manifest.json")
     if entries is None:
         return None
@@ -38,7 +38,7 @@ def docker_save_entries(contents: ArchiveContents) -> list[dict[str, Any]] | Non
 
 
 def docker_save_images(contents: ArchiveContents) -> Iterator[ArchiveImage]:
-    """The images of ``manifest.json``, without their manifests, which it does not know."""
+    """The images of ``manifest.json``, which says nothing of their manifests."""
     for entry in docker_save_entries(contents) or ():
         reader = _EntryReader(contents, entry)
         yield ArchiveImage(
@@ -47,7 +47,7 @@ def docker_save_images(contents: ArchiveContents) -> Iterator[ArchiveImage]:
 
 
 def written_tags(contents: ArchiveContents) -> list[str]:
-    """The tags that the tar names, whatever else is wrong with it."""
+    """The tags in the tar, whatever else is wrong with it."""
     entries = docker_save_entries(contents) or ()
     lists = [tags for entry in entries if is_string_list(tags := entry.get("RepoTags"))]
     return [tag for tags in lists for tag in tags] or [
@@ -65,7 +65,7 @@ class _EntryReader:
         if not isinstance(config, str) or not config:
             raise TarReadError(f"{self._where} names no Config")
         self._config_name = config
-        # null stands for none; docker writes it for an image without layers, or without tags.
+        # docker writes null for an image without layers, or without tags.
         self._layer_names = self._strings("Layers", entry.get("Layers", "missing"), "names")
         self._tags = self._strings("RepoTags", entry.get("RepoTags"), "tags")
         sources = entry.get("LayerSources")
@@ -80,15 +80,15 @@ class _EntryReader:
         return tuple(map(self._layer, names, self._contents.diff_ids(self.config, len(names))))
 
     def _layer(self, name: str, diff_id: str | None) -> Layer:
-        # Windows base images: docker says where such a layer comes from, and pushes just that.
+        # Windows base images: docker says where such a layer comes from, and pushes only that.
         source = self._sources.get(diff_id or "")
         if isinstance(source, dict) and source.get("urls"):
             return Layer(
                 None, Compression.NONE, source.get("digest"), diff_id, source, is_tar=False
             )
-        return self._contents.layer(name, digest=self._claim(name), diff_id=diff_id)
+        return self._contents.layer(name, digest=self._stated_digest(name), diff_id=diff_id)
 
-    def _claim(self, name: str) -> str | None:
+    def _stated_digest(self, name: str) -> str | None:
         named = _BLOB_NAME.fullmatch(name)
         if not named and _GGCR_CONFIG.fullmatch(self._config_name):
             named = _GGCR_LAYER.fullmatch(name)
@@ -98,8 +98,8 @@ class _EntryReader:
         name, path = self._config_name, self._contents.path
         content = self._contents.read(name, "config")
         parse_object(content, f"config {name} in {path}")
-        claim = _CONFIG_NAME.fullmatch(name)
-        wrong = claim and sha256(content) != f"sha256:{claim[1]}"
+        stated = _CONFIG_NAME.fullmatch(name)
+        wrong = stated and sha256(content) != f"sha256:{stated[1]}"
         if wrong and self._contents.checked:
             raise ArchiveDigestError(f"config {name} in {path} has digest {sha256(content)}")
         return content

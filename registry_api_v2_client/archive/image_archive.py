@@ -1,8 +1,8 @@
-"""Image tars as images: config, layers, tags, and the manifest where the tar carries one.
+"""Image tars as images: config, layers, tags, and the manifest if the tar carries one.
 
-Two descriptions may stand in a tar, and current docker writes both: ``manifest.json`` of docker
-save, and an OCI image layout. Of what is in both, the layout knows the manifest and the platforms,
-and docker save the tags.
+A tar may hold two descriptions, and current docker writes both: ``manifest.json`` of docker save,
+and an OCI image layout. For an image in both, the layout knows the manifest and the platforms, and
+docker save the tags.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,20 +32,20 @@ class ImageArchive:
     def __init__(self, source: str | Path | SourceFile, *, checked: bool = True) -> None:
         """Open the tar, if it is not open yet, and read its manifests and configs.
 
-        What is not ``checked`` may be other than its digests say: it is to be shown, not pushed.
+        Not ``checked``, contents need not have the digests in the tar: to show them, not to push.
 
         Raises:
             SourceUnreadableError: missing, not a file, or not readable.
-            SourceChangedError: written to meanwhile.
-            TarReadError: not an image tar, with the part that is wrong.
+            SourceChangedError: written to while it was read.
+            TarReadError: not an image tar; the message names what is wrong.
         """
         self.source = source if isinstance(source, SourceFile) else SourceFile(source)
         self.images: tuple[ArchiveContent, ...]
-        """Images and indexes by themselves, not those that an index leads to."""
+        """Images and indexes at the top, not those that an index leads to."""
         self.companions: tuple[Companion, ...]
-        """Signatures and other referrers, pushed along with what they are about."""
+        """Signatures and other referrers. They are pushed with what they are about."""
         self.lost_companions: tuple[LostCompanion, ...]
-        """Those that cannot be pushed along."""
+        """Signatures and referrers that cannot be pushed."""
         with ExitStack() as opened, self.source.unchanged():
             if not isinstance(source, SourceFile):
                 opened.enter_context(self.source)
@@ -60,7 +60,7 @@ class ImageArchive:
 
     @property
     def compressed(self) -> bool:
-        """Whether the tar is compressed as a whole; read its members one after the other then."""
+        """Whether the tar is compressed as a whole: then read its members one after the other."""
         return self._contents.tar.compressed
 
     def select(self, image: str | None = None, platform: Platform | None = None) -> ArchiveContent:
@@ -69,7 +69,7 @@ class ImageArchive:
         Args:
             image: its tag as written in the tar, or the digest of its manifest or config. Without
                 it the tar's only image.
-            platform: the image for that platform alone, also out of an index.
+            platform: only the image for that platform, also from within an index.
 
         Raises:
             ValidationError: no such image, or several to choose from.
@@ -96,7 +96,7 @@ class ImageArchive:
         return docker_save_entries(self._contents)
 
     def close(self) -> None:
-        """Close what was opened here: not a file that was open before."""
+        """Close what this has opened; a file that was open before stays open."""
         self._close()
 
     def __enter__(self) -> Self:
@@ -117,7 +117,7 @@ class ImageArchive:
             )
 
     def _layout(self) -> OciLayout:
-        # What docker save tells is enough to show an image whose digests do not hold.
+        # To show an image whose digests are wrong, docker save's description is enough.
         if not self._contents.checked and self.docker_manifest():
             return OciLayout()
         return read_layout(self._contents)
@@ -165,7 +165,7 @@ class ImageArchive:
 def _merged(
     saved: Sequence[ArchiveImage], layout: Sequence[ArchiveContent]
 ) -> tuple[ArchiveContent, ...]:
-    """Images in the order of ``manifest.json``, then those that the layout alone knows."""
+    """Images in the order of ``manifest.json``, then those that only the layout knows."""
     merged: dict[int, ArchiveContent] = {}
     by_config: dict[bytes, list[tuple[ArchiveImage, ArchiveContent]]] = {}
     for content in layout:
@@ -176,7 +176,7 @@ def _merged(
         twins = [content for other, content in pairs if image.has_layers_of(other)]
         for twin in twins:
             known = merged[id(twin)].tags if id(twin) in merged else ()
-            # Of several manifests for the same image, each has the tags that the layout gives it.
+            # If the same image has several manifests, each has the tags that the layout gives it.
             tags = (*known, *image.tags) if len(twins) == 1 else twin.tags
             merged[id(twin)] = replace(twin, tags=tuple(dict.fromkeys(tags or twin.tags)))
         if not twins:
@@ -185,7 +185,7 @@ def _merged(
 
 
 def _as_held(content: ArchiveContent) -> ArchiveContent:
-    """An index of which the archive holds one image is that image, as docker pushes it."""
+    """An index becomes its image if the archive holds only one, as docker pushes it."""
     if isinstance(content, ArchiveImage) or content.complete:
         return content
     if not content.images:

@@ -1,4 +1,4 @@
-"""What can be pushed from an archive: images, indexes of them, and what is said about either."""
+"""What can be pushed from an archive: images, indexes, and manifests about either."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ _REFERENCE_DIGEST = "vnd.docker.reference.digest"
 class Layer:
     """One layer as it lies in the tar.
 
-    ``digest`` is what the archive claims for the stored bytes and ``diff_id`` for the uncompressed
-    ones; either may be unknown. Of an uncompressed layer they are the same. ``descriptor`` is what
+    ``digest`` is what the archive gives for the stored bytes, and ``diff_id`` for the uncompressed
+    ones; either may be unknown. An uncompressed layer has the same for both. ``descriptor`` is what
     the carried manifest says of the layer. Without a ``member`` it is a foreign layer: clients get
-    it at the URLs in its descriptor, and it is not pushed.
+    it from the URLs in its descriptor, and it is not pushed.
     """
 
     member: Member | None
@@ -31,11 +31,11 @@ class Layer:
     diff_id: str | None
     descriptor: Mapping[str, Any] | None = None
     is_tar: bool = True
-    """Whether it may be compressed another way; what else a manifest names stays as it is."""
+    """Whether it may be compressed another way. What is not a layer's tar stays as it is."""
 
     @property
     def size(self) -> int:
-        """Stored bytes; of a foreign layer, those that its manifest tells."""
+        """Stored bytes; for a foreign layer, the size in its manifest."""
         if self.member:
             return self.member.size
         return int((self.descriptor or {}).get("size", 0))
@@ -43,7 +43,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class CarriedManifest:
-    """A manifest in the tar that describes just these bytes, so that its digest can be kept."""
+    """A manifest in the tar. It describes the bytes in the tar, so its digest can be kept."""
 
     raw: bytes
     media_type: str
@@ -58,7 +58,7 @@ class CarriedManifest:
 class ArchiveImage:
     """An image in ``tar``. Layers are in order, the base first; one may occur twice.
 
-    ``tags`` are the names that it has in the tar; ``notes`` what to know of its being chosen.
+    ``tags`` are its names in the tar. ``notes`` say what to know of how it was chosen.
     """
 
     tar: TarIndex
@@ -78,7 +78,7 @@ class ArchiveImage:
 
     @property
     def config_type(self) -> str:
-        """The config's media type; that of an OCI image where no manifest tells."""
+        """The config's media type; without a manifest, that of an OCI image."""
         config = self.manifest.document.get("config", {}) if self.manifest else {}
         return str(config.get("mediaType") or OCI.config)
 
@@ -88,7 +88,7 @@ class ArchiveImage:
 
     @property
     def platform(self) -> Platform | None:
-        """What it runs on, by its config; None of an artifact."""
+        """What it runs on, by its config; None for an artifact."""
         return Platform.of(self.config_document) if self.config_type in IMAGE_CONFIGS else None
 
     def has_layers_of(self, other: "ArchiveImage") -> bool:
@@ -108,7 +108,7 @@ class ArchiveImage:
 
     @property
     def digests(self) -> Iterator[str]:
-        """Digests that it can be chosen by, as the archive tells them."""
+        """Digests by which it can be chosen."""
         yield self.config_digest
         if self.manifest:
             yield self.manifest.digest
@@ -116,7 +116,7 @@ class ArchiveImage:
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """An entry of an index, and what it stands for if the archive holds that."""
+    """An entry of an index, and its content if the archive holds that."""
 
     descriptor: Mapping[str, Any]
     content: "ArchiveContent | None"
@@ -130,7 +130,7 @@ class IndexEntry:
 
     @property
     def attests(self) -> str | None:
-        """The manifest digest that this is an attestation of, as BuildKit files them.
+        """The digest of the manifest that this attests, as BuildKit records it.
 
         Source: https://docs.docker.com/build/metadata/attestations/attestation-storage/
         """
@@ -144,7 +144,7 @@ class IndexEntry:
 class ArchiveIndex:
     """An image index in ``tar``: usually one image for each of several platforms.
 
-    ``images`` are all that it leads to, through other indexes too, each once; ``complete`` is
+    ``images`` are all that it leads to, also through other indexes, each once. ``complete`` says
     whether the archive holds everything that the index names.
     """
 
@@ -162,11 +162,11 @@ class ArchiveIndex:
 
     @property
     def digests(self) -> Iterator[str]:
-        """The digest that it can be chosen by."""
+        """The digest by which it can be chosen."""
         yield self.manifest.digest
 
     def of_platform(self, platform: Platform) -> Iterator[ArchiveImage]:
-        """Images for that platform, by the index where it tells, else by their configs."""
+        """Images for that platform, by what the index says, or else by their configs."""
         for entry in self.entries:
             if isinstance(entry.content, ArchiveIndex):
                 yield from entry.content.of_platform(platform)
@@ -179,7 +179,7 @@ ArchiveContent = ArchiveImage | ArchiveIndex
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """A manifest about another: a referrer names its subject, a cosign signature has a tag for it.
+    """A manifest about another: a referrer names its subject, a cosign signature is found by a tag.
 
     Sources: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema
     and https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md#tag-based-discovery
@@ -191,19 +191,19 @@ class Companion:
 
     @property
     def digest(self) -> str:
-        """Of its manifest, which it always has."""
+        """The digest of its manifest, which it always has."""
         *_, digest = self.content.digests
         return digest
 
 
 @dataclass(frozen=True, slots=True)
 class LostCompanion:
-    """One that the archive names but does not hold as a whole."""
+    """A companion that the archive names, but does not hold completely."""
 
     subject: str
     reason: str
 
 
 def _full_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Those that can be pushed to: layouts may name an image by a tag or by a digest alone."""
+    """The names that can be pushed to: layouts may name an image by only a tag or a digest."""
     return tuple(name for name in names if "@" not in name and ("/" in name or ":" in name))

@@ -33,10 +33,10 @@ from .model import (
 )
 
 MAX_DEPTH = 4
-"""Indexes within indexes; tools write one within index.json, and regctl's artifacts two."""
+"""Levels of indexes. Most tools write one below index.json, regctl's artifacts have two."""
 
 MAX_IMAGES = 100_000
-"""Images that all indexes of an archive lead to, each counted with every index."""
+"""Images that all indexes of an archive lead to; each index counts its own."""
 
 _REF_NAME = "org.opencontainers.image.ref.name"
 _CONTAINERD_NAME = "io.containerd.image.name"
@@ -62,10 +62,10 @@ class OciLayout:
 
 
 def read_layout(contents: ArchiveContents) -> OciLayout:
-    """The layout in a tar; an empty one where the tar has no ``index.json``.
+    """The layout in a tar; empty if the tar has no ``index.json``.
 
     Raises:
-        TarReadError: it is malformed, or an image of it is not there as a whole.
+        TarReadError: it is malformed, or a part of an image is missing.
     """
     document = contents.document("index.json")
     if document is None:
@@ -84,7 +84,7 @@ def read_layout(contents: ArchiveContents) -> OciLayout:
 def _is_itself_the_image(descriptors: Sequence[Descriptor]) -> bool:
     """Whether index.json is an image index: several platforms, and no image has a name.
 
-    Tools that write one image at a time do so, bazel's among them; crane pushes them so, too.
+    Tools that write one image at a time do so, such as bazel's; crane pushes such a layout whole.
     """
     platforms = [Platform.of(d["platform"]) for d in descriptors if _is_object(d.get("platform"))]
     known = {platform for platform in platforms if platform and platform.known}
@@ -93,7 +93,7 @@ def _is_itself_the_image(descriptors: Sequence[Descriptor]) -> bool:
 
 
 class _LayoutReader:
-    """Tells the images that ``index.json`` names from what is said about them."""
+    """Tells images in ``index.json`` from manifests that are about them."""
 
     def __init__(
         self,
@@ -137,14 +137,14 @@ class _LayoutReader:
     def _companions(self, root: Descriptor, subject: str, tag: str | None) -> Iterator[Companion]:
         content = self._reader.content(root)
         if tag and isinstance(content, ArchiveIndex):
-            # The list of an image's referrers: it is made anew where the registry needs it.
+            # The list of an image's referrers. It is made again for registries that need one.
             held = (entry.content for entry in content.entries if entry.content)
             yield from (Companion(subject, None, referrer) for referrer in held)
         else:
             yield Companion(subject, tag, content)
 
     def _subject(self, digest: str) -> tuple[str, str | None] | None:
-        """What the root is about, and the tag that says so; None where it is an image by itself."""
+        """What the root is about, and the tag that says so; None if it is an image."""
         return (
             self._subject_by_tag(digest)
             or self._subject_by_kind(digest)
@@ -175,7 +175,7 @@ class _LayoutReader:
 
 
 class _ManifestReader:
-    """Reads manifests and what they name; each once, however often it is named."""
+    """Reads manifests and what they name, each once."""
 
     def __init__(self, contents: ArchiveContents) -> None:
         self._contents = contents
@@ -193,7 +193,7 @@ class _ManifestReader:
         return self._carried[digest]
 
     def reachable(self, descriptors: Iterable[Descriptor]) -> set[str]:
-        """Digests of these manifests, and of all that the indexes among them lead to."""
+        """Digests of these manifests, and of all that indexes among them lead to."""
         found: set[str] = set()
         waiting = list(descriptors)
         while waiting:
@@ -207,7 +207,7 @@ class _ManifestReader:
         return found
 
     def content(self, descriptor: Descriptor, depth: int = 0) -> ArchiveContent:
-        """The image or index that a descriptor stands for, with all that it names.
+        """The image or index that a descriptor describes, with all that it names.
 
         Raises:
             TarReadError: it is neither, or something of it is missing.
@@ -218,7 +218,7 @@ class _ManifestReader:
         return self._read[digest]
 
     def index(self, carried: CarriedManifest, depth: int) -> ArchiveIndex:
-        """An index. What it names need not be there: the archive may hold some platforms alone."""
+        """An index. The archive may hold only some of the platforms that it names."""
         if depth > MAX_DEPTH:
             raise TarReadError(
                 f"{self._contents.path} has indexes within indexes, more than {MAX_DEPTH} deep"
@@ -301,7 +301,7 @@ class _ManifestReader:
 
 
 def _names(descriptor: Descriptor) -> list[str]:
-    """Names of a manifest in a layout: containerd's in full, else what may be a tag alone."""
+    """Names of a manifest in a layout: containerd's full name, or else what may be only a tag."""
     annotations = descriptor.get("annotations")
     if not _is_object(annotations):
         return []

@@ -1,4 +1,4 @@
-"""The file that a tar is read from: opened once, so that all that is read is of one file."""
+"""The file that a tar is read from. It is opened once, so that all bytes are of one file."""
 
 import errno
 import io
@@ -18,14 +18,14 @@ from ..exceptions import (
 )
 
 OpenFile = Callable[[str, int], int]
-"""Opens a path with such flags, as ``os.open`` does."""
+"""Opens a path with flags, as ``os.open`` does."""
 
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """What tells a file, and what is in it, from any other."""
+    """What tells a file and its contents from any other."""
 
     device: int
     inode: int
@@ -38,7 +38,7 @@ class FileIdentity:
 
 
 class SourceFile:
-    """An open file. Whatever happens to its name, readers go on with this one.
+    """An open file. Readers keep reading it, whatever happens to its name.
 
     Use as a context manager, or close it.
     """
@@ -52,7 +52,7 @@ class SourceFile:
         self.path = Path(path)
 
         def open_at_once(name: str, flags: int) -> int:
-            # A pipe would wait for its other end.
+            # Opening a pipe would wait for its other end.
             return open_file(name, flags | os.O_NONBLOCK)
 
         try:
@@ -68,18 +68,18 @@ class SourceFile:
             self._file.close()
             raise SourceUnreadableError(_not_a_file(path))
         self.identity = FileIdentity.of(status)
-        """As it was when it was opened."""
+        """The file as it was when it was opened."""
 
     @property
     def size(self) -> int:
         return self.identity.size
 
     def reader(self) -> io.RawIOBase:
-        """A stream from the start; each has a position of its own and may outlive this."""
+        """A stream from the start. It has a position of its own, and may outlive this object."""
         return _Reader(os.dup(self._file.fileno()))
 
     def check_unchanged(self) -> None:
-        """Raises SourceChangedError: someone has written to the file since it was opened."""
+        """Raises SourceChangedError if the file was written to since it was opened."""
         if FileIdentity.of(os.fstat(self._file.fileno())) != self.identity:
             raise SourceChangedError(
                 f"{self.path} was changed while it was read; write a new tar under another name "
@@ -88,7 +88,7 @@ class SourceFile:
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
-        """Where what is read inside makes no sense because the file changed, say that."""
+        """Raise SourceChangedError for an error that a change of the file explains."""
         try:
             yield
         except ValidationError:
@@ -106,7 +106,7 @@ class SourceFile:
 
 
 class _Reader(io.RawIOBase):
-    """Descriptors of one open file share its position, hence ``pread``."""
+    """Reads by ``pread``, as all descriptors of one open file share its position."""
 
     def __init__(self, descriptor: int) -> None:
         self._file = io.FileIO(descriptor)

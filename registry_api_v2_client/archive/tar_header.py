@@ -33,11 +33,11 @@ _LONGEST_LENGTH = 20
 
 
 class BrokenTarError(Exception):
-    """Not a tar, or one that nobody should read on; the message says why."""
+    """Not a tar, or one that is not safe to read on; the message says why."""
 
 
 class Kind(Enum):
-    """What a member is, as far as an image needs to know."""
+    """What a member is, as far as matters for an image."""
 
     FILE = auto()
     SPARSE = auto()
@@ -55,12 +55,12 @@ _KINDS = {
     b"2": Kind.SYMLINK,
 }
 _WITHOUT_DATA = b"123456"
-"""Links, devices, directories and pipes: whatever size they claim, nothing follows."""
+"""Links, devices, directories and pipes: no data follows, whatever size they claim."""
 
 
 @dataclass(frozen=True, slots=True)
 class TarMember:
-    """A member as its headers tell: ``size`` bytes from ``offset``, ``target`` of a link."""
+    """A member by its headers: ``size`` bytes from ``offset``; ``target`` of a link."""
 
     name: str
     kind: Kind
@@ -76,7 +76,7 @@ Read = Callable[[int, int], bytes]
 def read_members(read: Read, end: int, past_end: str) -> Iterator[TarMember]:
     """All members, in order.
 
-    A member that reaches beyond byte ``end`` is refused, which ``past_end`` gives the reason for.
+    A member that reaches beyond byte ``end`` is refused, for the reason in ``past_end``.
 
     Raises:
         BrokenTarError: a header is broken, cut short, or out of bounds.
@@ -118,7 +118,7 @@ class _Header:
     target: str
 
     def check(self, offset: int, end: int, past_end: str) -> None:
-        """Whether it makes sense with its data at ``offset``; see ``read_members``."""
+        """Raises BrokenTarError if a member with its data at ``offset`` makes no sense."""
         if len(self.name) > MAX_NAME:
             raise BrokenTarError(
                 f"the name {self.name[:80]!r}… is longer than {MAX_NAME} characters"
@@ -145,15 +145,15 @@ def _parse(block: bytes, position: int) -> _Header:
 
 
 def _is_intact(block: bytes) -> bool:
-    """Whether the sum of all bytes is right, its own field taken as spaces."""
-    claim = _number(block[_CHECKSUM])
+    """Whether the checksum is right. Its own field counts as spaces."""
+    stated = _number(block[_CHECKSUM])
     blank = block[: _CHECKSUM.start] + b" " * 8 + block[_CHECKSUM.stop :]
     # Old writers summed signed bytes.
-    return claim == sum(blank) or claim == sum(memoryview(blank).cast("b"))
+    return stated in (sum(blank), sum(memoryview(blank).cast("b")))
 
 
 def _number(field: bytes) -> int | None:
-    """Octal digits, or base 256 where the first bit is set; None for neither, or below zero."""
+    """Octal digits, or base 256 if the first bit is set; None if invalid or below zero."""
     if field[0] & 0x80:
         negative = field[0] & 0x40
         return None if negative else int.from_bytes(field, "big") - (0x80 << 8 * (len(field) - 1))
@@ -190,7 +190,7 @@ class _Extension:
     sparse: bool = False
 
     def applied_to(self, header: _Header) -> _Header:
-        """The header of the member itself, with what was said of it before."""
+        """The header of the member itself, completed by the extended headers before it."""
         size = header.size if self.size is None else self.size
         return replace(
             header,
@@ -200,7 +200,7 @@ class _Extension:
         )
 
     def add(self, header: _Header, total: int, read: Read, offset: int) -> None:
-        """Take in an extended header; ``total`` bytes are in those of the tar so far."""
+        """Take in an extended header; all of the tar so far have ``total`` bytes."""
         if header.size > MAX_EXTENSION or total > MAX_EXTENSIONS:
             raise BrokenTarError(
                 f"the extended header {header.name} of {header.size} bytes is too large"
@@ -224,7 +224,7 @@ class _Extension:
             self.size = int(size)
 
     def ignore(self, content: bytes) -> None:
-        """A global header: Go leaves it to its callers, and docker does nothing with it."""
+        """A global header: Go leaves it to its callers, and docker ignores it."""
 
 
 _EXTENSIONS: dict[bytes, Callable[[_Extension, bytes], None]] = {

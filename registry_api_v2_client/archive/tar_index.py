@@ -23,8 +23,8 @@ HEAD_SIZE = 8
 """Bytes of each member kept in the index: enough to tell a compressed layer by its magic."""
 
 MAX_DOCUMENTS = 64 << 20
-"""Bytes of manifests and configs read from one tar, as they stay in memory; a thousand images have
-less than half of it. A tar that names the same large config a thousand times ends here, too."""
+"""Bytes of manifests and configs read from one tar, which stay in memory. A thousand images have
+less than half of it. A tar that names one large config a thousand times is stopped here, too."""
 
 _MAX_LINKS = 16
 _SKIP = 1 << 20
@@ -52,7 +52,7 @@ class MemberReader:
         self._left = member.size
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill ``buffer``; fewer bytes than it holds come only at the member's end.
+        """Fill ``buffer``; only at the member's end it gets fewer bytes than it holds.
 
         Raises:
             TarReadError: the tar ends before the member does.
@@ -79,9 +79,9 @@ class MemberReader:
 
 
 class TarIndex:
-    """The members of a tar by name. Thread-safe; close it when done, and the file then, too.
+    """The members of a tar by name. Thread-safe. Close it when done, and the file after it.
 
-    Of several members of one name the last counts, whatever it is, as where docker extracts them.
+    If several members have the same name, the last counts, as it would when docker extracts them.
     """
 
     def __init__(self, source: SourceFile) -> None:
@@ -89,7 +89,7 @@ class TarIndex:
 
         Raises:
             SourceUnreadableError: it cannot be read.
-            TarReadError: empty, truncated, not a tar, or one made to exhaust its reader.
+            TarReadError: empty, truncated, not a tar, or made to exhaust its reader.
         """
         self._source = source
         self._lock = threading.Lock()
@@ -108,14 +108,14 @@ class TarIndex:
 
     @property
     def compressed(self) -> bool:
-        """Whether the tar is compressed as a whole; reading members out of order is dear then."""
+        """Whether the tar is compressed as a whole: reading members out of order is then slow."""
         return self._decompress is not None
 
     def find(self, name: str) -> Member | None:
         """The member of that name, through symbolic and hard links, or None.
 
         Raises:
-            TarReadError: the way there is a loop or leads out of the tar, or it is stored sparse.
+            TarReadError: its links form a loop or lead out of the tar, or it is stored sparse.
         """
         place = _normal(name)
         for _ in range(_MAX_LINKS):
@@ -137,8 +137,8 @@ class TarIndex:
         """The whole of a JSON document: a manifest, a config.
 
         Raises:
-            TarReadError: it is larger than ``limit`` bytes, cut short, or cannot be JSON; or more
-                documents have been read than any tar has.
+            TarReadError: it is larger than ``limit`` bytes, cut short, or cannot be JSON; or the
+                documents of the tar have too many bytes.
         """
         if member.size > limit:
             raise TarReadError(
@@ -194,7 +194,7 @@ class TarIndex:
         name = _normal(entry.name)
         if _is_outside(name):
             raise BrokenTarError(f"the name {entry.name} leads out of it")
-        # Whatever had the name before is replaced, also by a directory or a device.
+        # Even a directory or a device replaces what had the name before.
         self._members.pop(name, None)
         match entry.kind:
             case Kind.SYMLINK:
@@ -211,7 +211,7 @@ class TarIndex:
                     self._keep(member, read)
 
     def _keep(self, member: Member, read: Callable[[int, int], bytes]) -> None:
-        """A document of a compressed tar: to read it later would mean decompressing it again."""
+        """Keep a document of a compressed tar: reading it later would decompress all again."""
         if member.size <= MAX_JSON and self._kept_bytes + member.size <= MAX_DOCUMENTS:
             rest = read(member.offset + len(member.head), member.size - len(member.head))
             self._documents[member] = member.head + rest
@@ -225,7 +225,7 @@ class TarIndex:
 
     def _stream_at(self, offset: int) -> BinaryIO:
         with self._lock:
-            # A plain file goes back as easily as on; a decompressor only goes on.
+            # A plain file can go back; a decompressor only goes forward.
             fit = [one for one in self._idle if not self.compressed or one.tell() <= offset]
             stream = max(fit, key=lambda one: one.tell()) if fit else None
             if stream:
@@ -266,7 +266,7 @@ class _Link:
 
 
 def _read(stream: BinaryIO, count: int) -> bytes:
-    """``count`` bytes, or fewer at the end; a raw stream may give fewer before."""
+    """``count`` bytes, or fewer at the end. A raw stream may give them in several reads."""
     content = stream.read(count)
     while content and len(content) < count and (more := stream.read(count - len(content))):
         content += more
@@ -290,5 +290,5 @@ def _is_outside(name: str) -> bool:
 
 
 def _may_be_json(head: bytes) -> bool:
-    """Whether a document that starts so can be an object or an array."""
+    """Whether a document with this start can be an object or an array."""
     return head.lstrip()[:1] in (b"{", b"[") or (len(head) == HEAD_SIZE and not head.strip())

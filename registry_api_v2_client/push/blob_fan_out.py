@@ -1,4 +1,4 @@
-"""Brings a blob to all targets of an image: read and encoded at most once, however many they are.
+"""Brings a blob to all targets of an image. It is read and encoded once, however many they are.
 
 For each registry the blob goes to one repository; the others of that registry mount it from there.
 """
@@ -52,7 +52,7 @@ class BlobFanOut:
         self._retrier = retrier
 
     async def known(self, source: BlobSource) -> BlobInfo | None:
-        """What the source is once encoded, as far as that is known without encoding it."""
+        """What the source is once encoded, if that is known without encoding it."""
         if source.encoder is AsIs:
             return BlobInfo(source.digest, source.size, source.media_type)
         blob = await self._ledger.encoded(source.key)
@@ -61,18 +61,18 @@ class BlobFanOut:
     async def has_everywhere(
         self, source: BlobSource, blob: BlobInfo, destinations: Destinations
     ) -> bool:
-        """Whether all destinations that are left have the blob, or can without being sent it."""
+        """Whether all destinations that are left have the blob, or get it without its bytes."""
         attempt = _Attempt()
         found = await attempt.at(destinations.left, lambda one: one.blobs.find(source, blob))
         return not attempt.failures and all(found.values())
 
     async def bring(self, source: BlobSource, destinations: Destinations) -> BlobInfo:
-        """Have the blob at all destinations that are left by then, and give its descriptor.
+        """Bring the blob to all destinations that are left, and return its descriptor.
 
-        One that fails, after the retries that can help, is left out.
+        A destination that fails, also after retries, is left out.
 
         Raises:
-            TarReadError: the archive is broken or not what its digests say.
+            TarReadError: the archive is broken, or not what its digests say.
             RegistryError: no destination is left.
         """
         blob: BlobInfo | None = None
@@ -100,7 +100,7 @@ class BlobFanOut:
     async def _bring(
         self, source: BlobSource, destinations: Sequence[Destination], attempt: "_Attempt"
     ) -> BlobInfo | None:
-        # By host: whoever claims a blob at several registries does so in the same order.
+        # In the order of hosts, so that two pushes never wait for each other's claims.
         by_host = {one.host: one for one in reversed(destinations)}
         first = [by_host[host] for host in sorted(by_host)]
         async with AsyncExitStack() as stack:
@@ -117,25 +117,25 @@ class BlobFanOut:
             if missing:
                 blob = await self._send(source, missing, attempt) or blob
         for one in destinations:
-            # Where the first of a registry's failed there is nothing to mount from.
+            # If the first one of a registry failed, there is nothing to mount from.
             if one not in first and by_host[one.host] not in attempt.failures:
                 await attempt.at([one], partial(self._mount, source, blob, attempt))
         return blob
 
     async def _find(self, source: BlobSource, destination: Destination) -> BlobInfo | None:
-        """The blob, if it need not be sent."""
+        """The blob, if its bytes need not be sent."""
         blob = await self.known(source)
         return blob if blob and await destination.blobs.find(source, blob) else None
 
     async def _claim(
         self, held: AsyncExitStack, source: BlobSource, destination: Destination
     ) -> BlobInfo | None:
-        """The blob, if another push has sent it; else None, and we hold the claim to send it."""
+        """The blob, if another push has sent it; else None, and the claim to send it is ours."""
         while True:
             claim = self._ledger.claim(destination.host, source.key, source.size)
             mine = await held.enter_async_context(claim)
-            # Whoever held the claim, maybe until just before we took it, may have sent the blob;
-            # a small one is not worth a second look.
+            # The last holder of the claim may have sent the blob, maybe just before we took it.
+            # For a small blob, asking again is not worth it.
             if mine and source.small:
                 return None
             found = await self._find(source, destination)
@@ -156,7 +156,7 @@ class BlobFanOut:
     async def _send(
         self, source: BlobSource, held: "_Held", attempt: "_Attempt"
     ) -> BlobInfo | None:
-        """Send the blob; gives None where none took all of it, so that nobody knows what it is."""
+        """Send the blob. None: nobody took all of it, so its digest is not known."""
 
         async def take_slot(destination: Destination) -> None:
             slot = self._limits.slot(destination.target.registry.name)
@@ -191,13 +191,13 @@ class BlobFanOut:
                 if source.encoder is AsIs or not await blobs.find(source, blob):
                     await blobs.send(source, blob, content)
 
-        # Before it is sent: whoever waits for the claim of one goes on before the last is done.
+        # Before it is sent: who waits for a claim goes on once that destination is done.
         await self._learn(source, blob)
         await attempt.at(held, send)
         return blob
 
     async def _learn(self, source: BlobSource, blob: BlobInfo) -> None:
-        """Remember what the source is once encoded, where that does not go without saying."""
+        """Remember what the source is once encoded, unless it is sent as it is."""
         if source.encoder is not AsIs:
             await self._ledger.remember_encoded(source.key, blob)
 
@@ -216,7 +216,7 @@ class BlobFanOut:
 
         async def finished() -> BlobInfo:
             blob = BlobInfo(stream.digest, stream.size, source.media_type)
-            # Known before a registry confirms: should its answer get lost, HEAD will find it.
+            # Before a registry confirms: if its answer gets lost, a HEAD will find the blob.
             await self._learn(source, blob)
             return blob
 
@@ -232,13 +232,13 @@ class BlobFanOut:
 
 
 _Held = dict[Destination, AsyncExitStack]
-"""What is held at each, claims and slots: given back as soon as it is done with the blob there."""
+"""Claims and slots at each destination, given back as soon as it is done with the blob."""
 
 
 class _Attempt:
-    """One attempt to have a blob at several destinations: one that fails stops no other.
+    """One attempt to bring a blob to several destinations. A failure stops no other.
 
-    ``made`` are those where it was made, ``failures`` those of them where it failed, and how.
+    ``made`` are the destinations that were tried, ``failures`` the errors of those that failed.
     """
 
     def __init__(self) -> None:
@@ -248,7 +248,7 @@ class _Attempt:
     async def at(
         self, destinations: Collection[Destination], step: Callable[[Destination], Awaitable[T]]
     ) -> dict[Destination, T]:
-        """Take a step at all at once; gives what came of it where it did not fail, in order."""
+        """Take a step at all at once. Returns the results where it did not fail, in order."""
         results: dict[Destination, T] = {}
 
         async def take(destination: Destination) -> None:
@@ -268,7 +268,7 @@ class _Attempt:
 async def _shares(
     stream: BlobStream, destinations: Sequence[Destination]
 ) -> AsyncIterator[dict[Destination, AbstractContextManager[AsyncIterable[memoryview]]]]:
-    """What each destination is to send; one that stops sending holds up no other."""
+    """The pieces for each destination. One that stops sending holds up no other."""
     if len(destinations) == 1:
         yield {destinations[0]: nullcontext(stream)}
         return
@@ -277,10 +277,10 @@ async def _shares(
 
 
 def can_be(blob: BlobInfo, source: BlobSource) -> bool:
-    """Whether a remembered blob can be the encoded source, as far as that costs no reading.
+    """Whether a remembered blob can be the encoded source, judged without reading anything.
 
-    Who may write to where it is remembered may still name another blob of the registry.
+    Who may write to the ledger may still have named another blob of the registry.
     """
-    # What does not compress is stored: a few bytes a block more than it was.
+    # What does not compress is stored, with a few bytes more in each block.
     longest = source.size + source.size // 100 + 1024
     return is_sha256(blob.digest) and 0 < blob.size <= longest

@@ -19,7 +19,7 @@ from .encoding import BLOCK_SIZE, AsIs, Encoder
 T = TypeVar("T")
 
 _SEND_SIZE = 256 << 10
-"""Bytes handed to the socket at a time: progress and time-outs are judged between two of these."""
+"""Bytes handed to the socket at a time. Progress and time-outs are judged in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def encode_small(
     """All of a blob of at most BLOCK_SIZE bytes, encoded. Blocking.
 
     Raises:
-        ArchiveDigestError: its bytes do not have the ``digest`` claimed for them.
+        ArchiveDigestError: its bytes do not have that ``digest``.
         TarReadError: the tar ends early.
     """
     with reader:
@@ -58,10 +58,10 @@ def hash_member(tar: TarIndex, member: Member) -> str:
 
 
 class BlobStream:
-    """A blob's encoded bytes, to iterate over once inside ``async with``.
+    """A blob's encoded bytes, to be iterated over once inside ``async with``.
 
     ``digest`` and ``size`` are those of the encoded bytes, known after the last of them.
-    ``on_sent`` is told the source bytes behind what has been handed out.
+    ``on_sent`` hears how many source bytes the handed-out bytes are made of.
     """
 
     def __init__(
@@ -77,13 +77,13 @@ class BlobStream:
         self._open_reader = open_reader
         self._reader: MemberReader | None = None
         self._member = member
-        self._claim = digest
+        self._stated = digest
         self._encoder = encoder
         self._pool = pool
         self._buffers = pool.borrow()
         self._on_sent = on_sent
         self._source_hash = hashlib.sha256()
-        # What is sent as it is need not be hashed a second time.
+        # Bytes that are sent as they are need not be hashed twice.
         self._hash = self._source_hash if isinstance(encoder, AsIs) else hashlib.sha256()
         self._blocks: asyncio.Queue[asyncio.Future[_Block] | None] = asyncio.Queue()
         self._on_threads: set[asyncio.Future[Any]] = set()
@@ -99,14 +99,14 @@ class BlobStream:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # In a task of its own, so that being cancelled meanwhile leaves nothing open.
+        # In a task of its own, so that a cancellation leaves nothing open.
         self._ending = asyncio.create_task(self._end())
         await asyncio.shield(self._ending)
 
     async def _end(self) -> None:
         if self._feeder:
             self._feeder.cancel()
-            # A thread cannot be interrupted: the file and the buffers are its own until it ends.
+            # A thread cannot be interrupted: it uses the file and the buffers until it ends.
             await asyncio.gather(self._feeder, *self._on_threads, return_exceptions=True)
         self._buffers.close()
         if self._reader:
@@ -120,7 +120,7 @@ class BlobStream:
             async for piece in self._hand_out(prefix + block.content if prefix else block.content):
                 yield piece
             prefix = b""
-            # Only now: what waits to be sent must not outgrow the buffers.
+            # Not before, so that no more waits to be sent than there are buffers.
             self._buffers.give_back(block.buffer)
             self._on_sent(block.length)
         if self._feeder:
@@ -129,7 +129,7 @@ class BlobStream:
             yield piece
 
     async def _hand_out(self, content: bytes) -> AsyncIterator[memoryview]:
-        """Hand out in pieces, and hash meanwhile."""
+        """Hand out in pieces, and hash at the same time."""
         self.size += len(content)
         view = memoryview(content)
         hashing = None
@@ -149,7 +149,7 @@ class BlobStream:
                 length = await asyncio.shield(self._start(self._read, buffer))
                 left -= length
                 self._blocks.put_nowait(self._start(self._encode, buffer, length))
-            _verify(self._member, self._claim, f"sha256:{self._source_hash.hexdigest()}")
+            _verify(self._member, self._stated, f"sha256:{self._source_hash.hexdigest()}")
         finally:
             self._blocks.put_nowait(None)
 
@@ -160,7 +160,7 @@ class BlobStream:
         return future
 
     def _read(self, buffer: bytearray) -> int:
-        # Opened here, on a thread: in a compressed tar the way to a member may be long.
+        # Opened here, on a thread: in a compressed tar it may take long to get to a member.
         if self._reader is None:
             self._reader = self._open_reader()
         view = memoryview(buffer)
@@ -172,6 +172,8 @@ class BlobStream:
         return _Block(buffer, length, *self._encoder.encode(memoryview(buffer)[:length]))
 
 
-def _verify(member: Member, claim: str | None, actual: str) -> None:
-    if claim and claim != actual:
-        raise ArchiveDigestError(f"{member.name} has digest {actual}, but the archive says {claim}")
+def _verify(member: Member, stated: str | None, actual: str) -> None:
+    if stated and stated != actual:
+        raise ArchiveDigestError(
+            f"{member.name} has digest {actual}, but the archive says {stated}"
+        )

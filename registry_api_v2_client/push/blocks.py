@@ -1,4 +1,4 @@
-"""The threads and buffers that all uploads of a process share, so that neither can pile up."""
+"""The threads and buffers that all uploads of a process share, and their bounds."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from .encoding import BLOCK_SIZE
 T = TypeVar("T")
 
 _DEPTH = 4
-"""Blocks that one upload reads ahead at most."""
+"""The most blocks that one upload reads ahead."""
 
 
 class BlockPool:
@@ -19,7 +19,7 @@ class BlockPool:
 
     def __init__(self) -> None:
         cores = os.cpu_count() or 1
-        # One thread more than cores: the one that reads may wait for the disk.
+        # One thread more than cores: one of them may be waiting for the disk.
         self._threads = ThreadPoolExecutor(cores + 1, thread_name_prefix="blocks")
         self._spare = 2 * cores
 
@@ -28,7 +28,7 @@ class BlockPool:
         return asyncio.wrap_future(self._threads.submit(work, *args))
 
     def borrow(self) -> "Buffers":
-        """Buffers for one upload: one of its own, more as long as the pool has spare ones.
+        """Buffers for one upload: one of its own, and more while the pool has spare ones.
 
         An upload that waits for a slow registry thus holds up no other.
         """
@@ -48,7 +48,7 @@ class BlockPool:
 
 
 class Buffers:
-    """One upload's buffers, for one task; ``give_back`` each when its bytes are done with."""
+    """One upload's buffers, for one task. ``give_back`` each one after use."""
 
     def __init__(self, pool: BlockPool) -> None:
         self._pool = pool

@@ -1,7 +1,7 @@
-"""How the images and indexes of an archive are pushed: their blobs, and the manifests of these.
+"""How the images and indexes of an archive are pushed: their blobs and manifests.
 
 Which digests are kept is known beforehand: a manifest stays as the archive carries it unless a
-layer is encoded anew.
+layer is compressed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ Blobs = Mapping[str, BlobInfo]
 
 @dataclass(frozen=True, slots=True)
 class PlannedLayer:
-    """A layer as it will be pushed; without a ``source`` it is a foreign one, only named."""
+    """A layer as it will be pushed. Without a ``source`` it is foreign: only named."""
 
     layer: Layer
     media_type: str
@@ -35,7 +35,7 @@ class PlannedLayer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImagePlan:
-    """One image: its manifest, and the blobs that this names."""
+    """One image: its manifest, and the blobs that the manifest names."""
 
     image: ArchiveImage
     family: ManifestFormat
@@ -63,14 +63,14 @@ class ImagePlan:
 
     @property
     def kept(self) -> str | None:
-        """The digest of the manifest, if the archive carries it and it stays as it is."""
+        """The digest of the archive's manifest, if that is pushed unchanged."""
         sources = [planned.source for planned in self.layers if planned.source]
         as_is = all(source.encoder is AsIs for source in sources)
         return self.image.manifest.digest if self.image.manifest and as_is else None
 
     @property
     def parts(self) -> tuple["ContentPlan", ...]:
-        """Plans of the manifests that it names: none."""
+        """Plans of manifests that it names: none."""
         return ()
 
     def sources(self) -> Iterator[BlobSource]:
@@ -97,7 +97,7 @@ class IndexPlan:
         return tuple(plan for _, plan in self.entries)
 
     def sources(self) -> Iterator[BlobSource]:
-        """None of its own."""
+        """None: an index has no blobs of its own."""
         yield from ()
 
     def build(self, blobs: Blobs, built: "Built") -> BuiltManifest:
@@ -111,7 +111,7 @@ Built = Mapping[ContentPlan, BuiltManifest]
 
 
 class Planner:
-    """Plans under one policy, each manifest once. ``left_out`` counts attestations left out."""
+    """Plans under one policy, each manifest once. ``left_out`` counts omitted attestations."""
 
     def __init__(self, policy: CompressionPolicy) -> None:
         self.left_out = 0

@@ -1,4 +1,4 @@
-"""Where a push goes to: a target that fails is left out, and the others get their image."""
+"""Where a push goes. A target that fails is left out, and the others get their image."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ Step = Callable[[Destination], Awaitable[None]]
 
 
 class Destinations:
-    """Those of one push; ``left`` are neither done nor left out."""
+    """The destinations of one push. ``left`` are neither done nor left out."""
 
     def __init__(self, destinations: Sequence[Destination]) -> None:
         self.left = list(destinations)
@@ -36,10 +36,10 @@ class Destinations:
         self.left.remove(destination)
 
     def leave_out(self, failed: Destination, error: RegistryError) -> None:
-        """Go on without one, and without its registry where that gives no answer or no slot.
+        """Go on without one, or without its whole registry if that gives no answer or no slot.
 
         Raises:
-            RegistryError: it was the last; as ``raise_failure``.
+            RegistryError: it was the last one; see ``raise_failure``.
         """
         error.registry = error.registry or failed.target.registry.name
         away = isinstance(error, RegistryUnavailableError | NoSlotError)
@@ -51,12 +51,12 @@ class Destinations:
             self.raise_failure()
 
     def raise_failure(self) -> None:
-        """Raise, if there is one; of several one that time mends, else one that a retry may."""
+        """Raise a failure, if any: first one that time mends, then one that a retry may."""
         if self._failures:
             raise max(self._failures, key=lambda error: (is_outage(error), error.retryable))
 
     async def each(self, step: Step) -> None:
-        """Take a step at all that are left: at all registries at once, at each one by one."""
+        """Take a step at all that are left: registries at the same time, each one's in turn."""
         by_host: dict[str, list[Destination]] = {}
         for one in self.left:
             by_host.setdefault(one.host, []).append(one)

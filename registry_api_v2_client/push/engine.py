@@ -31,7 +31,7 @@ from .uploads import OpenUploads
 
 
 class ImagePusher:
-    """Pushes images; shared by all pushes of a process, whose threads it bounds.
+    """Pushes images. All pushes of a process share it, since it bounds their threads.
 
     ``limits`` bound how many blobs are sent at the same time. Close it when done.
     """
@@ -66,26 +66,26 @@ class ImagePusher:
     ) -> PushedImage:
         """Push an image of the archive, or an index with all its images, to all targets.
 
-        At most ``image_uploads`` of its blobs go at the same time. What the archive holds about it,
-        signatures and other referrers, goes along where their digests still hold.
+        At most ``image_uploads`` of its blobs are sent at the same time. Signatures and other
+        referrers in the archive are pushed, too, as far as the digests that they name are kept.
 
-        With ``reuse_tagged``, layers of an image that the ledger does not know are taken from what
-        stands under the targets' tags, where the config there lists them; see ``standing``.
+        With ``reuse_tagged``, layers that the ledger does not know are taken from the images that
+        the targets' tags name already, if their configs list them; see ``standing``.
 
-        Sessions that a failed push leaves open are left in ``uploads`` if given, else closed.
-        A target that fails is left out, a registry that gives no answer with all of its targets,
-        and the others get their image. Of several failures, one that time mends is raised before
-        one that a retry may, and that before one that will not pass.
+        Upload sessions that a failed push leaves open stay in ``uploads`` if that is given, and are
+        closed if not. A target that fails is left out, and a registry that does not answer with all
+        of its targets; the others get their image. If several fail, an error that time mends is
+        raised first, then one that a retry may mend, then the rest.
 
         Raises:
-            TarReadError: the archive is broken or not what its digests say; nothing was tagged.
-            SourceChangedError: it was written to meanwhile; nothing was tagged.
-            RegistryError: a registry failed, after the retries that can help.
+            TarReadError: the archive is broken, or not what its digests say; nothing was tagged.
+            SourceChangedError: it was written to during the push; nothing was tagged.
+            RegistryError: a registry failed, also after retries.
         """
         with archive.source.unchanged():
             if isinstance(content, ArchiveImage):
                 content = await self._with_digests(content)
-            # Of a compressed archive, two readers would each decompress the whole.
+            # Two readers of a compressed archive would each decompress all of it.
             slots = asyncio.Semaphore(1 if archive.compressed else image_uploads)
             standing = None
             if reuse_tagged and isinstance(content, ArchiveImage):
@@ -120,7 +120,7 @@ class ImagePusher:
         return Destinations([Destination(target, blobs(target)) for target in targets])
 
     async def _with_digests(self, image: ArchiveImage) -> ArchiveImage:
-        """Hash the layers whose digest the archive does not tell, so that they can be asked for."""
+        """Hash the layers whose digest the archive does not give, to ask registries for them."""
         digests: dict[Member, str] = {}
         for layer in image.layers:
             if layer.member and not layer.digest and layer.member not in digests:
@@ -135,7 +135,7 @@ class ImagePusher:
 
 @asynccontextmanager
 async def _sessions(given: OpenUploads | None) -> AsyncIterator[OpenUploads]:
-    """Those given, which a failure leaves open; or else new ones, which it closes."""
+    """The given sessions, which stay open on failure, or new ones, which are closed then."""
     if given is not None:
         yield given
         return

@@ -23,9 +23,9 @@ from .tasks import together
 
 @dataclass(frozen=True, slots=True)
 class PushedImage:
-    """The manifest or index, the same at every target.
+    """What was pushed: the manifest or index, the same at every target.
 
-    ``notes`` are what a user would not expect of the push, a line each: what was left out and why.
+    ``notes`` say what a user may not expect, a line each: what was left out, and why.
     """
 
     digest: str
@@ -34,7 +34,7 @@ class PushedImage:
 
 
 class ImagePush:
-    """One image on its way to its targets; ``standing`` is what may be used of what is there."""
+    """One image on its way to its targets. ``standing`` are images there that may be reused."""
 
     def __init__(
         self,
@@ -55,11 +55,11 @@ class ImagePush:
         self._standing = standing
         self._reused: dict[str, BlobInfo] = {}
         self._pushed: dict[str, BlobInfo] = {}
-        """Blobs by the key of their source; those ``reused`` are of standing images."""
+        """Blobs by the key of their source. Those in ``_reused`` come from standing images."""
         self._main: BuiltManifest | None = None
 
     async def run(self) -> PushedImage:
-        # All blobs are told of before the first is sent, so that totals are known.
+        # All blobs are reported before the first is sent, so that totals are known.
         for destination in self._destinations.left:
             self._report(destination, BlobState.WAITING)
         manifests = await self._known_manifests()
@@ -75,7 +75,7 @@ class ImagePush:
         return PushedImage(self._main.digest, self._main.media_type, notes)
 
     async def _known_manifests(self) -> PlannedManifests | None:
-        """The manifests, if they can be told without encoding a layer."""
+        """The manifests, if they can be known without encoding a layer."""
         known = {source: await self._blobs.known(source) for source in self._plan.sources}
         unknown = [source for source, blob in known.items() if not blob]
         if unknown and self._standing:
@@ -84,7 +84,7 @@ class ImagePush:
         return self._build(blobs) if len(blobs) == len(known) else None
 
     async def _reuse(self, sources: Sequence[BlobSource], standing: StandingImages) -> None:
-        """Have standing blobs stand for sources, where all destinations name and have the same."""
+        """Take standing blobs for sources, if all destinations name and have the same blob."""
 
         async def take(source: BlobSource, blob: BlobInfo) -> None:
             async with self._slots:
@@ -140,9 +140,9 @@ class ImagePush:
     async def _send_again(
         self, destination: Destination, digests: Collection[str]
     ) -> PlannedManifests:
-        """Send blobs that the registry only says it has: those of the digests, or else all.
+        """Send blobs that the registry says it has and lacks: those of the digests, or else all.
 
-        The manifests name other blobs then where a standing image had named those.
+        Where the blob came from a standing image, the manifests then name another.
         """
         blobs = {source: self._pushed[source.key] for source in self._plan.sources}
         named = [source for source, blob in blobs.items() if blob.digest in digests]
@@ -159,7 +159,7 @@ class ImagePush:
 
 @contextmanager
 def _explained(registry: str) -> Iterator[None]:
-    """Say what to make of a registry that lacks blobs which it has just been sent."""
+    """Explain the failure of a registry that lacks blobs which were just sent to it."""
     try:
         yield
     except BlobUnknownError as error:

@@ -1,4 +1,4 @@
-"""What pushes know of each other: a blob compressed or uploaded once need not be so again."""
+"""What pushes learn from each other: no blob has to be compressed or uploaded twice."""
 
 import asyncio
 from collections import defaultdict
@@ -12,12 +12,12 @@ from ..descriptors import BlobInfo
 class BlobLedger(Protocol):
     """Shared knowledge of blobs. It may be stale: the engine asks the registry to confirm.
 
-    ``registry`` is a host, ``digest`` that of a blob as a registry stores it; ``key`` stands for
-    a blob in the archive together with the encoder that it is sent through.
+    ``registry`` is a host, and ``digest`` that of a blob as a registry stores it. ``key`` names a
+    blob in the archive and the encoder through which it is sent.
     """
 
     async def encoded(self, key: str) -> BlobInfo | None:
-        """What the blob ``key`` is once encoded, if that is known."""
+        """The blob that ``key`` becomes when it is encoded, if that is known."""
 
     async def remember_encoded(self, key: str, blob: BlobInfo) -> None: ...
 
@@ -29,7 +29,7 @@ class BlobLedger(Protocol):
     async def forget_repository(self, registry: str, repository: str, digest: str) -> None: ...
 
     async def upload(self, registry: str, repository: str, key: str) -> str | None:
-        """Location of the upload session where sending the blob was interrupted."""
+        """Location of the session in which an upload of the blob was interrupted."""
 
     async def remember_upload(
         self, registry: str, repository: str, key: str, location: str
@@ -38,15 +38,15 @@ class BlobLedger(Protocol):
     async def forget_upload(self, registry: str, repository: str, key: str) -> None: ...
 
     def claim(self, registry: str, key: str, size: int) -> AbstractAsyncContextManager[bool]:
-        """The right to upload a blob of ``size`` bytes to a registry, held by one at a time.
+        """The right to upload a blob of ``size`` bytes to a registry, for one holder at a time.
 
-        Gives True for who holds it. Gives False, without the right, when another held it and has
-        given it up since: the blob is there now, or else the right must be asked for again.
+        Gives True to the holder. Gives False, without the right, once another holder has given it
+        up: either the blob is there now, or the right must be asked for again.
         """
 
 
 class MemoryLedger:
-    """The knowledge of one process, for as long as it lives."""
+    """Knowledge within one process, for as long as it lives."""
 
     def __init__(self) -> None:
         self._encoded: dict[str, BlobInfo] = {}
@@ -87,7 +87,7 @@ class MemoryLedger:
 
 
 class Claims:
-    """Claims among the tasks of one process."""
+    """Claims between the tasks of one process."""
 
     def __init__(self) -> None:
         self._given_up: dict[Hashable, asyncio.Event] = {}

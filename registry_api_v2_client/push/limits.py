@@ -1,4 +1,4 @@
-"""How many blobs go to a registry at the same time, and what is done when it wants a pause."""
+"""How many blobs go to a registry at the same time, and who hears of its failures."""
 
 import asyncio
 from collections import defaultdict
@@ -20,7 +20,7 @@ class UploadLimits(Protocol):
         """
 
     async def failed(self, error: RegistryError) -> None:
-        """Hear of a failure at ``error.registry``, before it is tried again or given up."""
+        """Hear of a failure at ``error.registry``, before a retry or the end."""
 
 
 class LocalLimits:
@@ -37,4 +37,4 @@ class LocalLimits:
             yield
 
     async def failed(self, error: RegistryError) -> None:
-        """The engine's own retries are all that one process needs."""
+        """Nothing to do: the engine's own retries are enough for one process."""

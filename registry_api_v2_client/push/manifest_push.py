@@ -1,6 +1,6 @@
-"""Writes the manifests of a push to one repository: by digest first, by tag at the very end.
+"""Writes the manifests of a push to one repository: first by digest, at the end by tag.
 
-A tag that can be seen stands for an image whose signatures are there already.
+By the time a tag can be seen, the signatures of its image are there, too.
 """
 
 from contextlib import suppress
@@ -22,12 +22,12 @@ from .referrers import list_referrer, subject_of
 from .tag_order import TagOrder, TagTurn
 
 _REFUSALS = (DeniedError, UnauthorizedError, UnsupportedError)
-"""How a registry answers a question that it does not want to be asked."""
+"""How a registry refuses to answer a question."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A repository, and the tags that the image gets there."""
+    """A repository, and the tags that the image gets in it."""
 
     registry: Registry
     repository: str
@@ -39,7 +39,7 @@ class Target:
 
 
 class ManifestPush:
-    """Writes manifests. ``notes`` collects what a user would not expect of it."""
+    """Writes manifests. ``notes`` collects what a user may not expect."""
 
     def __init__(self, retrier: Retrier, tag_order: TagOrder) -> None:
         self.notes: dict[str, None] = {}
@@ -47,17 +47,17 @@ class ManifestPush:
         self._tag_order = tag_order
 
     async def is_there(self, target: Target, manifests: PlannedManifests) -> bool:
-        """Whether the repository has all of them; what an index names is there with the index."""
+        """Whether the repository has all of them. With an index is there all that it names."""
         for manifest in (manifests.main, *manifests.companions):
             if not await self._holds(target, manifest):
                 return False
         return True
 
     async def _holds(self, target: Target, manifest: BuiltManifest) -> bool:
-        """Whether the registry says that it has the manifest; one that will not say gets it.
+        """Whether the registry says that it has the manifest. If it does not say, it gets it.
 
-        Nor can distribution say that was killed while it wrote a link: it answers 500 until the
-        manifest is written again.
+        A distribution that was killed while it wrote a link cannot say either: it answers 500 until
+        the manifest is written again.
         """
         try:
             return await self._digest_of(target, manifest.digest) == manifest.digest
@@ -69,7 +69,7 @@ class ManifestPush:
             return False
 
     async def write(self, target: Target, manifests: PlannedManifests) -> None:
-        """Write all by digest; their blobs are there."""
+        """Write all by digest. Their blobs are there already."""
         for manifest in (*manifests.parts, manifests.main, *manifests.companions):
             listed = await self._put(target, manifest.digest, manifest)
             if not listed and (subject := subject_of(manifest)):
@@ -85,8 +85,8 @@ class ManifestPush:
         for tag in target.tags:
             asked = self._tag_order.turn(target.reference(tag), manifest.digest)
             async with asked as turn:
-                # Asked only now: before our turn another push could still write it.
-                if turn and not (maybe_there and await self._stands_for(target, tag, manifest)):
+                # Not asked before our turn: another push could still have written it.
+                if turn and not (maybe_there and await self._names(target, tag, manifest)):
                     await self._write_tag(turn, target, tag, manifest)
                     await self._read_back(target, tag, manifest)
 
@@ -99,8 +99,8 @@ class ManifestPush:
 
         await self._retrier.run(write)
 
-    async def _stands_for(self, target: Target, tag: str, manifest: BuiltManifest) -> bool:
-        with suppress(*_REFUSALS):  # one that will not say gets it again
+    async def _names(self, target: Target, tag: str, manifest: BuiltManifest) -> bool:
+        with suppress(*_REFUSALS):  # if it does not say, it gets the tag again
             stored = await self._retrier.run(
                 lambda: target.registry.manifests.stored_digest(target.repository, tag)
             )
@@ -108,9 +108,9 @@ class ManifestPush:
         return False
 
     async def _read_back(self, target: Target, tag: str, manifest: BuiltManifest) -> None:
-        """One GET by tag: the bytes pushed come back only if tag and digest both lead to them.
+        """One GET by tag: the pushed bytes come back only if both tag and digest lead to them.
 
-        The registry has taken the tag already, so one that may not be read leaves it as it is.
+        If the tag may not be read, it stays: the registry has taken it.
         """
 
         async def check() -> None:
@@ -137,9 +137,9 @@ class ManifestPush:
             self.notes[f"{target.reference(tag)} was written, but not read back: {error}"] = None
 
     async def _tag_companion(self, target: Target, tag: str, manifest: BuiltManifest) -> None:
-        """Whoever signed the image since the archive was saved must not lose the signature.
+        """Write the tag unless it names something else: maybe a newer signature.
 
-        A registry that does not say what is there gets the archive's.
+        If the registry does not say what is there, it gets the archive's.
         """
         try:
             there = await self._digest_of(target, tag)
@@ -152,7 +152,7 @@ class ManifestPush:
             await self._put(target, tag, manifest)
         elif there != manifest.digest:
             self.notes[
-                f"{target.reference(tag)} stands for {there} and was left so; the archive's is at "
+                f"{target.reference(tag)} names {there} and was left as it is; the archive has "
                 f"{manifest.digest}"
             ] = None
 

@@ -1,4 +1,4 @@
-"""The manifests of what is pushed: the archive's own where nothing changed, else new ones."""
+"""The manifests of what is pushed: the archive's own if nothing changed, or else new ones."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +34,7 @@ class BuiltManifest:
 
     @classmethod
     def of(cls, document: Mapping[str, Any], media_type: str) -> "BuiltManifest":
-        """A new one: the same document gives the same bytes."""
+        """A new one. The same document always gives the same bytes."""
         document = {"schemaVersion": 2, **document, "mediaType": media_type}
         return cls(json.dumps(document, separators=(",", ":")).encode(), media_type)
 
@@ -43,14 +43,14 @@ class BuiltManifest:
         return sha256(self.raw)
 
     def descriptor(self) -> dict[str, Any]:
-        """What an index says of it, besides its platform and annotations."""
+        """Its descriptor, without platform and annotations."""
         return BlobInfo(self.digest, len(self.raw), self.media_type).as_document()
 
 
 def manifest_format(image: ArchiveImage, compressions: Iterable[Compression]) -> ManifestFormat:
-    """The image's own family of media types; docker save without a manifest means docker's.
+    """The image's own family of media types, or docker's if it has no manifest.
 
-    ``compressions`` are those of the layers as pushed: docker's family has no zstd.
+    ``compressions`` are those of the pushed layers: docker's family has no zstd.
     """
     if Compression.ZSTD in compressions:
         return OCI
@@ -58,7 +58,7 @@ def manifest_format(image: ArchiveImage, compressions: Iterable[Compression]) ->
 
 
 def layer_type(layer: Layer, family: ManifestFormat, compression: Compression) -> str:
-    """The media type of a layer as pushed; what is no layer's tar keeps its own."""
+    """The media type of a layer as pushed. What is not a layer's tar keeps its own."""
     if layer.is_tar:
         return family.layers[compression]
     named = str((layer.descriptor or {}).get("mediaType"))
@@ -68,7 +68,7 @@ def layer_type(layer: Layer, family: ManifestFormat, compression: Compression) -
 def build_manifest(
     image: ArchiveImage, family: ManifestFormat, layers: Sequence[Mapping[str, Any]]
 ) -> BuiltManifest:
-    """A new manifest; ``layers`` are their descriptors as pushed, which add to those carried."""
+    """A new manifest. The pushed ``layers`` override the descriptors that were carried."""
     carried = image.manifest.document if image.manifest else {}
     config_type = family.config if image.config_type in IMAGE_CONFIGS else image.config_type
     config = BlobInfo(image.config_digest, len(image.config), config_type).as_document()
@@ -86,9 +86,9 @@ def build_manifest(
 def build_index(
     index: ArchiveIndex, entries: Sequence[tuple[IndexEntry, BuiltManifest]]
 ) -> BuiltManifest:
-    """A new index of these manifests, each with the platform and annotations of its entry."""
+    """A new index of these manifests, with the platform and annotations of each entry."""
     descriptors = [{**entry.descriptor, **built.descriptor()} for entry, built in entries]
-    # Docker's list has no place for an OCI manifest, which zstd makes of an image.
+    # Docker's list cannot name OCI manifests, and an image with zstd layers has one.
     docker = all(built.media_type == DOCKER_MANIFEST for _, built in entries)
     media_type = DOCKER_MANIFEST_LIST if docker else OCI_INDEX
     return BuiltManifest.of({**index.manifest.document, "manifests": descriptors}, media_type)

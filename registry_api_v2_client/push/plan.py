@@ -1,7 +1,7 @@
-"""What a push consists of: each blob once, and the manifests that name them then.
+"""What a push consists of: each blob once, and the manifests that name them.
 
-What speaks of a digest, a signature for instance, goes along where that digest is kept. It is left
-out where it would speak of something that is not there.
+A manifest about a digest, such as a signature, is pushed if that digest is kept. If not, it is left
+out: it would be about something that is not there.
 """
 
 import math
@@ -27,9 +27,9 @@ _Along = tuple[Companion, ContentPlan]
 
 @dataclass(frozen=True, slots=True)
 class PlannedManifests:
-    """Manifests in the order in which they are sent, what an index names before the index.
+    """Manifests in the order of sending: what an index names comes before the index.
 
-    ``companions`` follow ``main``; ``companion_tags`` are what some of them are found by.
+    ``companions`` follow ``main``. Some of them are found by ``companion_tags``.
     """
 
     parts: tuple[BuiltManifest, ...]
@@ -41,8 +41,8 @@ class PlannedManifests:
 class PushPlan:
     """All that is pushed for ``content``, one choice from an archive.
 
-    ``sources`` are its blobs; layers as they lie in the archive, so that a compressed one is read
-    once. ``notes`` say what a user would not expect of the push.
+    ``sources`` are its blobs. Layers are in the order of the archive, so that a compressed one is
+    read once. ``notes`` say what a user may not expect of the push.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class PushPlan:
 
 
 def _along(companions: Iterable[Companion], kept: Iterable[str]) -> list[_Along]:
-    """Companions of what is kept, of these companions, and so on; all as they are."""
+    """Companions of what is kept, companions of these, and so on, all unchanged."""
     about: dict[str, list[Companion]] = {}
     for companion in companions:
         about.setdefault(companion.subject, []).append(companion)
@@ -97,12 +97,12 @@ def _along(companions: Iterable[Companion], kept: Iterable[str]) -> list[_Along]
 
 
 def _kept(plans: Iterable[ContentPlan]) -> list[str]:
-    """Digests that stay as the archive says."""
+    """Digests of manifests that are pushed unchanged."""
     return [plan.kept for plan in _walk(plans) if plan.kept]
 
 
 def _walk(plans: Iterable[ContentPlan]) -> Iterator[ContentPlan]:
-    """All plans below these and they themselves, each once, the parts before the whole."""
+    """These plans and all below them, each once, the parts before the whole."""
     seen: set[ContentPlan] = set()
 
     def below(plan: ContentPlan) -> Iterator[ContentPlan]:
@@ -126,7 +126,7 @@ def _place(source: BlobSource) -> float:
 
 
 def _digests(archive: ImageArchive, content: ArchiveContent) -> set[str]:
-    """Of what is pushed, and of the indexes in the archive that lead to it."""
+    """Digests of what is pushed, and of the indexes in the archive that lead to it."""
     digests = {digest for image in (content, *content.images) for digest in image.digests}
     for root in archive.images:
         if digests & {digest for image in root.images for digest in image.digests}:

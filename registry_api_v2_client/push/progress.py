@@ -1,4 +1,4 @@
-"""What the engine tells while it pushes."""
+"""What the engine reports while it pushes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ OnProgress = Callable[[BlobProgress], None]
 
 
 def ignore_progress(_: BlobProgress) -> None:
-    """For callers who do not want to know."""
+    """For callers that need no progress."""
 
 
 class PushProgress:
@@ -57,7 +57,7 @@ class PushProgress:
 
     @property
     def blobs(self) -> list[BlobProgress]:
-        """Each blob over all repositories that it goes to; final when it is in each of them."""
+        """Each blob, over all of its repositories. It is final once it is in each of them."""
         return [_overall(list(parts.values())) for parts in self._parts.values()]
 
 

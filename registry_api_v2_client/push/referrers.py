@@ -1,4 +1,4 @@
-"""The list of an image's referrers, at registries that do not keep it themselves.
+"""The list of an image's referrers, for registries that do not keep it themselves.
 
 Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#unavailable-referrers-api
 """
@@ -24,9 +24,9 @@ def subject_of(manifest: BuiltManifest) -> str | None:
 async def list_referrer(
     registry: Registry, repository: str, subject: str, manifest: BuiltManifest
 ) -> None:
-    """Add the manifest to the index that the tag made of the subject's digest stands for.
+    """Add the manifest to the index under the tag that is made of the subject's digest.
 
-    Two clients that do so at once may lose one of the two: the specification has no remedy.
+    If two clients do so at once, one entry may get lost: the specification has no remedy.
 
     Raises:
         RegistryError: the registry failed.

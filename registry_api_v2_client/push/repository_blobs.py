@@ -1,4 +1,4 @@
-"""Brings blobs to one repository, by the cheapest way that works: found, mounted, or sent."""
+"""Brings blobs to one repository in the cheapest way that works: found, mounted, or sent."""
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import suppress
@@ -19,7 +19,7 @@ from .uploads import BlobUpload, OpenUploads
 
 
 class RepositoryBlobs:
-    """The blobs of ``repository`` at ``registry``, as far as a push deals with them."""
+    """The blobs of ``repository`` at ``registry``, for one push."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class RepositoryBlobs:
         self._on_progress = on_progress
         self._believes = True
         self._failed: set[str] = set()
-        """Digests that the registry has failed to tell of before."""
+        """Digests of blobs for which the registry has failed to answer."""
 
     @property
     def host(self) -> str:
@@ -47,14 +47,14 @@ class RepositoryBlobs:
         self._on_progress(BlobProgress(self.repository, source.digest, source.size, done, state))
 
     async def disbelieve(self, blobs: Iterable[BlobInfo]) -> None:
-        """The registry lacks blobs that it said it has: it is sent them without being asked."""
+        """Send blobs without asking from now on: the registry lacks some that it said it has."""
         self._believes = False
         for blob in blobs:
             for holder in await self._ledger.repositories(self.host, blob.digest):
                 await self._ledger.forget_repository(self.host, holder, blob.digest)
 
     async def find(self, source: BlobSource, blob: BlobInfo | None) -> bool:
-        """Have the blob without sending it: it is there already, or in a repository near by."""
+        """Whether the blob is there without sending it, or can be mounted from elsewhere."""
         if blob is None or not self._believes:
             return False
         if await self._is_there(blob):
@@ -93,10 +93,10 @@ class RepositoryBlobs:
         )
 
     async def _is_there(self, blob: BlobInfo) -> bool:
-        """Whether the registry says so; one that will not say gets the blob.
+        """Whether the registry says that it has the blob. If it does not say, it gets it.
 
-        Nor can distribution say that was killed while it wrote a link: it answers 500, also when it
-        is asked again, until the blob is sent.
+        A distribution that was killed while it wrote a link cannot say either: it answers 500, also
+        when it is asked again, until the blob is sent.
         """
         try:
             return await self.registry.blobs.has(self.repository, blob.digest, blob.size)
@@ -125,7 +125,7 @@ class RepositoryBlobs:
             except RegistryError as error:
                 if error.retryable:
                     raise
-                # We may not pull there, or get no token for it; that is no reason to fail.
+                # We may not pull there, or get no token for it. The push can do without.
             else:
                 if declined is None:
                     return True

@@ -1,4 +1,4 @@
-"""Where a blob's bytes come from: a layer in the archive, or bytes at hand."""
+"""Where a blob's bytes come from: a layer in the archive, or memory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from .encoding import BLOCK_SIZE, AsIs, Encoder
 
 @dataclass(frozen=True, slots=True)
 class LayerSource:
-    """A layer: ``digest`` is that of its stored bytes, ``encoder`` what they are sent through."""
+    """A layer. ``digest`` is that of its stored bytes; ``encoder`` encodes them for sending."""
 
     tar: TarIndex
     member: Member
@@ -22,7 +22,7 @@ class LayerSource:
 
     @property
     def key(self) -> str:
-        """Names the blob and how it is encoded: the same key means the same bytes."""
+        """Names the blob and its encoding: the same key means the same bytes."""
         return f"{self.digest}:{self.encoder.name}"
 
     @property

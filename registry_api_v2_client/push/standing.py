@@ -1,9 +1,9 @@
-"""What a repository's tags stand for already: layers that need neither be compressed nor sent.
+"""The images that a target's tags name already: their layers need not be compressed or sent.
 
-A config lists its layers' diff_ids, the digests of their contents, and its manifest names a blob
-for each. Whoever may write to the repository can have named another blob there; but then he could
-also have the tag stand for whatever he likes, the moment after a push. So an image speaks for its
-own repository alone: a push to several takes from it what stands in each of them.
+A config lists the diff_ids of its layers, which are digests of their contents, and its manifest
+names a blob for each. Whoever may write to the repository can have named a wrong blob there. But he
+could also move the tag right after a push, so this gives him no more power. An image is therefore
+trusted only for its own repository: a push to several takes a blob if all of their images name it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from .manifests import BuiltManifest
 from .sources import BlobSource
 
 _TAGS = 2
-"""How many of a target are looked at: often the first is the version, and the next one moves."""
+"""Tags of a target to look at. Often the first is the version, and the next one moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ _NONE = StandingImage(b"null", {})
 
 
 class StandingImages:
-    """What the targets of ``image`` stand for."""
+    """The images that the targets of ``image`` name so far."""
 
     def __init__(self, image: ArchiveImage, retrier: Retrier) -> None:
         self._image = image
@@ -47,9 +47,9 @@ class StandingImages:
         self._images: list[StandingImage] = []
 
     async def look(self, target: Target) -> None:
-        """Look at a target, which has to be asked whether it has the blobs.
+        """Look at a target. It still has to be asked whether it has the blobs.
 
-        Costs a request for each tag looked at, and one more for the config unless it is the same.
+        Costs a request for each tag, and one for the config unless that is the same.
 
         Raises:
             RegistryError: the registry is away.
@@ -62,7 +62,7 @@ class StandingImages:
             self._images.append(_NONE)
 
     def blobs(self, sources: Iterable[BlobSource]) -> Iterator[tuple[BlobSource, BlobInfo]]:
-        """The blobs that those sources are in all images alike, stored as this push would do it."""
+        """The blobs of those sources that all images name alike, stored as this push would."""
         named = [frozenset(image.layers.items()) for image in self._images]
         shared = dict(named[0].intersection(*named)) if named else {}
         for source in sources:
@@ -71,7 +71,7 @@ class StandingImages:
                 yield source, BlobInfo(blob.digest, blob.size, source.media_type)
 
     def manifest(self, built: BuiltManifest) -> BuiltManifest:
-        """The one of an image that says just the same in other bytes, so that its digest stays."""
+        """A standing manifest that says the same in other bytes, so that its digest stays."""
         for image in self._images:
             if parse_json(image.manifest) == parse_json(built.raw):
                 return BuiltManifest(image.manifest, built.media_type)

@@ -1,4 +1,4 @@
-"""Who may write a tag: pushes of the same tag may end in another order than they began."""
+"""Who may write a tag. Pushes of the same tag may end in another order than they began."""
 
 from collections.abc import AsyncIterator
 from contextlib import (
@@ -14,10 +14,10 @@ class TagTurn(Protocol):
     """The right to write a tag, for as long as the turn lasts."""
 
     def write(self) -> AbstractContextManager[None]:
-        """Around each request that writes the tag.
+        """To be held around each request that writes the tag.
 
-        Left with an exception, the request may still arrive; only an answer of the registry's says
-        that it will not. Entering raises when the turn is over.
+        Left with an exception, the request may still arrive; only an answer of the registry says
+        that it will not. Entering raises if the turn is over.
         """
 
 
@@ -25,10 +25,10 @@ class TagOrder(Protocol):
     """Asked by a push before it writes a tag."""
 
     def turn(self, reference: str, digest: str) -> AbstractAsyncContextManager[TagTurn | None]:
-        """The turn to make ``registry/repository:tag`` stand for ``digest``, one push at a time.
+        """The turn to have ``registry/repository:tag`` name ``digest``, for one push at a time.
 
-        Gives None where a newer push has written the tag: then it is left alone. Leaving without
-        an exception says that the tag stands for the digest now.
+        Gives None if a newer push has written the tag, which is then left alone. Leaving without an
+        exception says that the tag names the digest now.
         """
 
 

@@ -1,4 +1,4 @@
-"""The upload of one blob to one repository, and what becomes of upload sessions that break off."""
+"""The upload of one blob to one repository, and what becomes of sessions that break off."""
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
@@ -17,7 +17,7 @@ Abandon = Callable[[], Awaitable[None]]
 
 
 class OpenUploads:
-    """The sessions of one push. One that was interrupted stays in here, to be continued.
+    """The open sessions of one push. One that was interrupted stays here, to be resumed.
 
     Whoever gives this to a push decides what becomes of the sessions when it fails: ``abandon``
     them, or leave them at the registry for the next attempt, which finds them by the ledger.
@@ -54,7 +54,7 @@ class BlobUpload:
 
     ``key`` names the blob before its digest is known. While the session is open it is in
     ``open_uploads``. The session of a stream is noted in the ledger, too, and the next try resumes
-    it from there. ``has`` asks whether the registry has a blob, whose commit it has refused.
+    it from there. ``has`` says whether the registry has a blob whose commit it refused.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class BlobUpload:
         return None
 
     async def _start(self) -> UploadSession:
-        """Open a session; the registry may do so even when we are cancelled before it answers."""
+        """Open a session. The registry may open it even if we are cancelled before its answer."""
         await self._open_uploads.close(self._place)
         starting = asyncio.create_task(self._uploads.start(self._repository))
         self._open_uploads.add(self._place, lambda: self._abandon_started(starting))
@@ -132,7 +132,7 @@ class BlobUpload:
             raise
 
     async def _send(self, session: UploadSession, pieces: AsyncIterable[memoryview]) -> bytes:
-        """Send the blob but for its last chunk, which is returned; a stream leaves none."""
+        """Send the blob up to its last chunk, which is returned; a stream leaves none."""
         if session.chunk is None:
             await self._uploads.stream(session, pieces)
             return b""
@@ -172,7 +172,7 @@ class BlobUpload:
             )
 
     async def _note(self, session: UploadSession) -> None:
-        """Note where to go on, should this be the last that is heard of the session."""
+        """Note where to go on, in case the upload is interrupted."""
         self._open_uploads.add(self._place, lambda: self._abandon(session))
         await self._ledger.remember_upload(*self._place, str(session.location))
 
@@ -190,5 +190,5 @@ class BlobUpload:
 
 
 def _can_go_on(error: ResponseError) -> bool:
-    """Whether the upload session is still of use; the next try goes on with it then."""
+    """Whether the next try can go on with the upload session."""
     return error.retryable and not isinstance(error, UploadUnknownError | DigestMismatchError)
