@@ -28,7 +28,7 @@ from producer.cli.requests import (
     to_targets,
 )
 from producer.cli.signals import run
-from producer.cli.times import duration, start_time
+from producer.cli.times import duration, longest_wait, start_time
 from producer.cli.views import SilentView, choose_view
 from producer.cli.wording import headline
 from producer.queue import PushQueue
@@ -118,9 +118,9 @@ def enqueue(
         raise BadInputError("--cleanup needs one job a tar, and this makes several of one")
     labels = dict(_label(text) for text in label or [])
     not_before = start_time(delay, at)
-    if timeout and not wait:
+    if timeout is not None and not wait:
         raise BadInputError("--timeout goes with --wait")
-    most = duration("--timeout", timeout) if timeout else None
+    most = longest_wait(timeout)
     patience = duration("--give-up-after", give_up_after) if give_up_after else None
 
     async def main(settings: Settings) -> ExitCode:

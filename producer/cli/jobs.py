@@ -11,7 +11,7 @@ from producer.cli.follow import follow
 from producer.cli.options import JobIdsArgument, JsonOption, TimeoutOption, settings_of
 from producer.cli.output import as_json, print_error, print_job, print_json
 from producer.cli.signals import run
-from producer.cli.times import duration
+from producer.cli.times import longest_wait
 from producer.cli.views import choose_view
 from producer.cli.wording import headline
 from producer.queue import PushQueue
@@ -81,7 +81,7 @@ def watch(
 ) -> ExitCode:
     """Show jobs as they go, until they end; without ids, all."""
     ids = list(dict.fromkeys(job_ids or []))
-    most = duration("--timeout", timeout) if timeout else None
+    most = longest_wait(timeout)
 
     async def show(queue: PushQueue) -> ExitCode:
         view = choose_view(json=json, single=len(ids) == 1)

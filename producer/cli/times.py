@@ -36,6 +36,16 @@ def duration(option: str, text: str) -> timedelta:
         raise BadInputError(f"{option} {text!r} is too long") from None
 
 
+def longest_wait(text: str | None) -> timedelta | None:
+    """The time that ``--timeout`` gives; None is without end."""
+    if text is None:
+        return None
+    most = duration("--timeout", text)
+    if not most:
+        raise BadInputError(f"--timeout {text!r} leaves no time to wait; see `push-queue status`")
+    return most
+
+
 def _moment(text: str) -> datetime:
     try:
         # Without an offset, the time zone of whoever types it.

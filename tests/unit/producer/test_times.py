@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from producer.cli.exits import BadInputError
-from producer.cli.times import start_time
+from producer.cli.times import longest_wait, start_time
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,14 @@ def test_at_once() -> None:
 def test_what_is_no_time_is_named(delay: str | None, at: str | None, named: str) -> None:
     with pytest.raises(BadInputError, match=named):
         start_time(delay, at)
+
+
+def test_the_longest_wait() -> None:
+    assert longest_wait(None) is None
+    assert longest_wait("10m") == timedelta(minutes=10)
+
+
+@pytest.mark.parametrize("text", ["0", "0s", "", "soon"])
+def test_what_leaves_no_time_to_wait_is_named(text: str) -> None:
+    with pytest.raises(BadInputError, match=f"--timeout '{text}'"):
+        longest_wait(text)
