@@ -9,7 +9,7 @@ from typing import Any
 
 from ..descriptors import is_sha256, sha256
 from ..exceptions import BlobUnknownError, DigestMismatchError, ProtocolError
-from ..http.session import Answer, Sink
+from ..http.messages import Answer, Sink
 from .requests import Endpoint, json_object, number, path, pull
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

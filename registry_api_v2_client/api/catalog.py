@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from yarl import URL
 
 from ..exceptions import ProtocolError, ResponseError, UnsupportedError
-from ..http.session import Answer
+from ..http.messages import Answer
 from .requests import Endpoint, json_object, path, pull
 
 _PAGE = 1000

@@ -11,8 +11,8 @@ from typing import Any
 from yarl import URL
 
 from ..exceptions import DigestMismatchError, ProtocolError, RegistryError
+from ..http.messages import Answer, Body, Request, Sink
 from ..http.named_hosts import joined
-from ..http.session import Answer, Body, Request, Sink
 from ..json_document import JsonDocumentError, parse_json
 from ..reference import DOCKER_HUB, DOCKER_HUB_API
 from .transport import Transport

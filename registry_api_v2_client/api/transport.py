@@ -11,8 +11,9 @@ from ..auth.credential_store import CredentialStore
 from ..auth.tokens import TokenServer
 from ..exceptions import ProtocolError, TokenExpiredError
 from ..http.errors import error_of
+from ..http.messages import Answer, Request
 from ..http.named_hosts import NamedHosts, joined
-from ..http.session import Answer, HttpSession, Request
+from ..http.session import HttpSession
 from ..http.tls import TlsSettings
 
 _MOST_RENEWALS = 3

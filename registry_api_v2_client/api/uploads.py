@@ -18,8 +18,8 @@ from ..exceptions import (
     ResponseError,
     UploadUnknownError,
 )
+from ..http.messages import PIECE, Answer, Body, Pieces
 from ..http.named_hosts import usable
-from ..http.session import PIECE, Answer, Body, Pieces
 from ..media_types import OCTET_STREAM
 from .quirks import Quirks
 from .requests import STORED, Endpoint, number, path, pull, push

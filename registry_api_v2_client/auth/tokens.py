@@ -16,8 +16,8 @@ from yarl import URL
 
 from ..exceptions import CredentialsError, DeniedError, RegistryUnavailableError
 from ..http.errors import error_of
+from ..http.messages import Answer, Request
 from ..http.named_hosts import NamedHosts
-from ..http.session import Answer, Request
 from ..json_document import parse_json
 from .challenge import Challenge
 from .credentials import Credentials, SecretKind

@@ -3,20 +3,20 @@
 import asyncio
 import ipaddress
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.connector import Connection
-from multidict import CIMultiDictProxy
 from yarl import URL
 
 from ..exceptions import ProtocolError, RegistryError
 from .errors import proxy_error, translated
+from .messages import Answer, Request, Sink
 from .named_hosts import Address, resolve
 from .proxy import Proxies
+from .silence import Silence, WatchedBody
 from .tls import TlsContexts, TlsSettings
 
 _LONGEST_BODY = 8 << 20
@@ -26,68 +26,6 @@ _USER_AGENT = "registry-push-queue"
 
 _STRIDE = 1 << 20
 """Bytes of a long answer that count as progress. Fewer within one time-out count as none."""
-
-PIECE = 256 << 10
-"""Bytes handed to the socket at a time. Time-outs are judged between two pieces."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pieces:
-    """Bytes as a body that is sent piece by piece, and can be sent again."""
-
-    content: bytes
-
-    async def __aiter__(self) -> AsyncIterator[memoryview]:
-        view = memoryview(self.content)
-        for start in range(0, len(view), PIECE):
-            yield view[start : start + PIECE]
-
-
-Body = bytes | Pieces | AsyncIterable[bytes | memoryview]
-Sink = Callable[[bytes], Awaitable[None]]
-"""Takes the body of a 200 piece by piece, however long it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request, made for the registry at ``registry``, whether it goes there or elsewhere.
-
-    A ``sink`` gets the body of a 200; the body in the answer is then empty. Where the request
-    ``commits`` an upload, the answer may take longer.
-    """
-
-    method: str
-    url: URL
-    registry: URL
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: Body | None = None
-    sink: Sink | None = None
-    commits: bool = False
-
-    @property
-    def sends(self) -> bool:
-        """Whether it may change something: all but GET and HEAD."""
-        return self.method not in ("GET", "HEAD")
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether it can be sent a second time: a stream cannot."""
-        return self.body is None or isinstance(self.body, bytes | Pieces)
-
-    def authorized(self, header: str | None) -> "Request":
-        """The same with an Authorization header, if there is one."""
-        own = {"Authorization": header} if header else {}
-        return replace(self, headers={**self.headers, **own})
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A response with its (bounded) body; ``url`` is where it came from."""
-
-    status: int
-    headers: CIMultiDictProxy[str]
-    body: bytes
-    url: URL
 
 
 class HttpSession:
@@ -135,13 +73,13 @@ class HttpSession:
         """
         context = await self._tls.context(_host(request.url), _host(request.registry))
         answer_seconds = self._commit_timeout if request.commits else self._timeout
-        stream: _WatchedBody | None = None
+        stream: WatchedBody | None = None
         try:
             with translated(request.url):
                 async with asyncio.timeout(answer_seconds) as timeout:
-                    silence = _Silence(timeout, self._timeout, answer_seconds)
+                    silence = Silence(timeout, self._timeout, answer_seconds)
                     if request.body is not None and not isinstance(request.body, bytes):
-                        stream = _WatchedBody(request.body, silence)
+                        stream = WatchedBody(request.body, silence)
                     answer = await self._exchange(request, stream, context, silence)
         except RegistryError as error:
             # aiohttp hides what the body raised behind a connection error.
@@ -155,9 +93,9 @@ class HttpSession:
     async def _exchange(
         self,
         request: Request,
-        stream: "_WatchedBody | None",
+        stream: WatchedBody | None,
         context: ssl.SSLContext | None,
-        silence: "_Silence",
+        silence: Silence,
     ) -> Answer:
         url = request.url
         async with self._session.request(
@@ -219,78 +157,6 @@ class _Request(aiohttp.ClientRequest):
     ) -> None:
         with suppress(aiohttp.ClientConnectionError):
             await super().write_bytes(writer, conn, content_length)
-
-
-class _Silence:
-    """Moves the deadline of a request: only time in which we wait for the other side counts."""
-
-    def __init__(self, timeout: asyncio.Timeout, seconds: float, answer_seconds: float) -> None:
-        self._timeout = timeout
-        self._seconds = seconds
-        self._answer_seconds = answer_seconds
-        self._loop = asyncio.get_running_loop()
-        self._answered = False
-
-    def begin(self) -> None:
-        """We wait for the other side; each call starts the count again."""
-        self._end_at(self._loop.time() + self._seconds)
-
-    def pause(self) -> None:
-        """The other side waits for us, unless it has answered before it heard everything."""
-        if not self._answered:
-            self._end_at(None)
-
-    def sent(self) -> None:
-        """All is sent, and we wait for the answer."""
-        if not self._answered:
-            self._end_at(self._loop.time() + self._answer_seconds)
-
-    def answered(self) -> None:
-        self._answered = True
-        self.begin()
-
-    def _end_at(self, moment: float | None) -> None:
-        # A body may still run for a moment after its request is over.
-        with suppress(RuntimeError):
-            self._timeout.reschedule(moment)
-
-
-class _WatchedBody:
-    """Passes a body through, tells which side waits, and remembers what the body raised."""
-
-    def __init__(self, body: AsyncIterable[bytes | memoryview], silence: _Silence) -> None:
-        self._body = body
-        self._silence = silence
-        self.failure: Exception | None = None
-        self._ended = False
-
-    @property
-    def _cut_short(self) -> bool:
-        """Whether the body was not read to its end. One with a length ends without our noticing."""
-        return not self._ended and not isinstance(self._body, Pieces)
-
-    def check(self, answer: Answer) -> None:
-        """Raise what the body raised, or ProtocolError for a success before the body's end."""
-        if self.failure:
-            raise self.failure
-        if self._cut_short and answer.status < 300:
-            raise ProtocolError(
-                f"{_host(answer.url)} answered {answer.status} before it had read what it was sent",
-                status=answer.status,
-            )
-
-    async def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
-        self._silence.pause()
-        try:
-            async for block in self._body:
-                self._silence.begin()
-                yield block
-                self._silence.pause()
-        except Exception as error:
-            self.failure = error
-            raise
-        self._ended = True
-        self._silence.sent()
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -10,7 +10,7 @@ from yarl import URL
 
 from registry_api_v2_client.api.transport import Transport
 from registry_api_v2_client.exceptions import RegistryTimeoutError, RegistryUnavailableError
-from registry_api_v2_client.http.session import Request
+from registry_api_v2_client.http.messages import Request
 from tests.support.connection_server import ConnectionServer
 from tests.support.raw_server import RawServer
 

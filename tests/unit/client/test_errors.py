@@ -35,7 +35,7 @@ from registry_api_v2_client.exceptions import (
     UploadUnknownError,
 )
 from registry_api_v2_client.http.errors import error_of, translated
-from registry_api_v2_client.http.session import Request
+from registry_api_v2_client.http.messages import Request
 from tests.support.raw_server import RawServer
 
 WHERE = URL("https://registry.example.com:5000/v2/app/blobs/uploads/1?_state=secret")

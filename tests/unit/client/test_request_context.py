@@ -22,7 +22,7 @@ from registry_api_v2_client.exceptions import (
     UnsupportedError,
     UploadUnknownError,
 )
-from registry_api_v2_client.http.session import Answer, Request
+from registry_api_v2_client.http.messages import Answer, Request
 
 API = "https://registry-1.docker.io/v2"
 DIGEST = "sha256:" + "a" * 64
