@@ -11,32 +11,28 @@ from typing import Self, Unpack
 from arq.connections import ArqRedis
 
 from producer.job_description import PushOptions, describe_push
-from push_queue import (
-    ArqQueue,
+from push_queue.arq_queue import ArqQueue
+from push_queue.connection import connect
+from push_queue.database import Database
+from push_queue.errors import InvalidJobError, JobConflictError, UnknownJobError, WaitTimeoutError
+from push_queue.job_events import JobEvents, PlacedEvent, Position
+from push_queue.job_filter import JobFilter
+from push_queue.jobs import Jobs
+from push_queue.keys import Keys
+from push_queue.models import (
     Attempt,
     BlobStatus,
     Compression,
-    Database,
-    InvalidJobError,
-    JobConflictError,
-    JobFilter,
-    Jobs,
     JobsPage,
     JobState,
     JobStatus,
-    Keys,
     Priority,
     PushJob,
-    Settings,
-    UnknownJobError,
-    WaitTimeoutError,
     WorkerInfo,
-    WorkerRoster,
-    connect,
-    load_settings,
 )
-from push_queue.job_events import JobEvents, PlacedEvent, Position
 from push_queue.patience import RIDE_OUT_SECONDS
+from push_queue.settings import Settings, load_settings
+from push_queue.worker_roster import WorkerRoster
 
 POLL_SECONDS = 2.0
 """How often a watched job is read though no message came: messages may be lost."""

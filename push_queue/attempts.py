@@ -20,7 +20,7 @@ from push_queue.settings import DAY_SECONDS, LEASE_SECONDS, REGISTRY_MAX_UPLOADS
 class Attempts:
     """The attempts at the jobs of one namespace.
 
-    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails, and may be
+    Every method raises :class:`RedisUnavailableError` when Redis fails, and may be
     called twice: the second call finds its work done.
     """
 

@@ -20,7 +20,7 @@ Arguments = list[str | int]
 class Database:
     """One namespace of a Redis server, which keeps finished jobs for ``keep_finished`` seconds.
 
-    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails.
+    Every method raises :class:`RedisUnavailableError` when Redis fails.
     """
 
     def __init__(self, redis: Redis, keys: Keys, keep_finished: int = WEEK_SECONDS) -> None:

@@ -66,7 +66,7 @@ class PlacedEvent(NamedTuple):
 class JobEvents:
     """The events of one namespace.
 
-    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails it.
+    Every method raises :class:`RedisUnavailableError` when Redis fails it.
     """
 
     def __init__(self, database: Database) -> None:

@@ -19,7 +19,7 @@ class Leave:
 class JobSources:
     """The sources of one namespace.
 
-    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails, and may be
+    Every method raises :class:`RedisUnavailableError` when Redis fails, and may be
     called twice.
     """
 

@@ -25,7 +25,7 @@ READ_AT_ONCE = 100
 class Jobs:
     """The jobs of one namespace.
 
-    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails, and may be
+    Every method raises :class:`RedisUnavailableError` when Redis fails, and may be
     called twice: the second call finds its work done.
     """
 

@@ -10,7 +10,7 @@ from push_queue.database import Database
 class Lease:
     """The right is a Redis ``key``. It runs out ``seconds`` after it was taken or renewed.
 
-    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails.
+    Every method raises :class:`RedisUnavailableError` when Redis fails.
     """
 
     def __init__(self, database: Database, key: str, seconds: float) -> None:

@@ -13,7 +13,7 @@ class TagTurns:
     """The turns of jobs to write tags.
 
     A tag is watched for ``watch_seconds`` after a write of unknown outcome. Every method raises
-    :class:`~push_queue.RedisUnavailableError` when Redis fails, and may be called twice: the second
+    :class:`RedisUnavailableError` when Redis fails, and may be called twice: the second
     call finds its work done.
     """
 

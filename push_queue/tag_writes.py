@@ -68,7 +68,7 @@ class UnsettledTag:
 class TagWrites:
     """The notes of one namespace.
 
-    Every method raises :class:`~push_queue.RedisUnavailableError` when Redis fails.
+    Every method raises :class:`RedisUnavailableError` when Redis fails.
     """
 
     def __init__(self, database: Database, watch_seconds: float = TAG_WATCH_SECONDS) -> None:

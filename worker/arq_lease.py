@@ -11,7 +11,8 @@ import logging
 from collections.abc import Awaitable
 from typing import Any
 
-from push_queue import ArqQueue, RedisUnavailableError
+from push_queue.arq_queue import ArqQueue
+from push_queue.errors import RedisUnavailableError
 
 from .periodic import renewals
 

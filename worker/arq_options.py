@@ -6,18 +6,13 @@ from typing import Any
 
 from arq.worker import func
 
-from push_queue import (
-    TASK,
-    Keys,
-    Patience,
-    RedisDeniedError,
-    RedisRefusedError,
-    Settings,
-    arq_options,
-    check_redis,
-    doubts,
-    redis_settings,
-)
+from push_queue.arq_queue import TASK
+from push_queue.connection import arq_options, redis_settings
+from push_queue.errors import RedisDeniedError, RedisRefusedError
+from push_queue.keys import Keys
+from push_queue.patience import Patience
+from push_queue.settings import Settings, doubts
+from push_queue.suitability import check_redis
 
 from .arq_lease import give_lease_back, take_lease
 from .push_task import push_image

@@ -16,7 +16,7 @@ from typing import Any
 from arq.worker import Worker
 from redis.exceptions import RedisError
 
-from push_queue import RedisDeniedError, RedisUnavailableError
+from push_queue.errors import RedisDeniedError, RedisUnavailableError
 
 logger = logging.getLogger(__name__)
 

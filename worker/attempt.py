@@ -6,7 +6,8 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from push_queue import Assignment, JobState, RedisUnavailableError, Signal
+from push_queue.errors import RedisUnavailableError
+from push_queue.models import Assignment, JobState, Signal
 from registry_api_v2_client import (
     CompressionPolicy,
     NoSlotError,

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from push_queue import Assignment, Jobs, JobSources, JobState, JobStatus, UnknownJobError
+from push_queue.errors import UnknownJobError
+from push_queue.job_sources import JobSources
+from push_queue.jobs import Jobs
+from push_queue.models import Assignment, JobState, JobStatus
 from registry_api_v2_client import FileIdentity, SourceFile
 
 from .source_roots import DELETED, delete_source, unread_source

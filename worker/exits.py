@@ -3,7 +3,7 @@
 import sys
 from typing import NoReturn
 
-from push_queue import RedisUnavailableError
+from push_queue.errors import RedisUnavailableError
 
 NAME = "push-worker"
 BAD_INPUT = 2

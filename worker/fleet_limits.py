@@ -8,7 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from push_queue import RedisUnavailableError, RegistryLimits
+from push_queue.errors import RedisUnavailableError
+from push_queue.registry_limits import RegistryLimits
 from registry_api_v2_client import (
     NoSlotError,
     RegistryError,

@@ -3,7 +3,9 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
-from push_queue import ArqQueue, Lease, RedisUnavailableError
+from push_queue.arq_queue import ArqQueue
+from push_queue.errors import RedisUnavailableError
+from push_queue.lease import Lease
 
 from .periodic import Periodic
 from .recoverer import Recoverer

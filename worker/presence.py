@@ -6,8 +6,10 @@ import socket
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from push_queue import RedisDeniedError, RedisUnavailableError, WorkerInfo, WorkerRoster
+from push_queue.errors import RedisDeniedError, RedisUnavailableError
+from push_queue.models import WorkerInfo
 from push_queue.version import own_version
+from push_queue.worker_roster import WorkerRoster
 
 from .periodic import Periodic
 

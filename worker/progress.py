@@ -3,7 +3,9 @@
 import asyncio
 import logging
 
-from push_queue import Assignment, Attempts, BlobStatus, RedisUnavailableError, Signal
+from push_queue.attempts import Attempts
+from push_queue.errors import RedisUnavailableError
+from push_queue.models import Assignment, BlobStatus, Signal
 from registry_api_v2_client import BlobProgress, PushProgress
 
 logger = logging.getLogger(__name__)

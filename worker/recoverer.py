@@ -2,14 +2,11 @@
 
 import logging
 
-from push_queue import (
-    ArqQueue,
-    JobRecords,
-    Jobs,
-    JobState,
-    RedisRefusedError,
-    UnknownJobError,
-)
+from push_queue.arq_queue import ArqQueue
+from push_queue.errors import RedisRefusedError, UnknownJobError
+from push_queue.job_records import JobRecords
+from push_queue.jobs import Jobs
+from push_queue.models import JobState
 
 logger = logging.getLogger(__name__)
 

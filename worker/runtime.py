@@ -6,21 +6,19 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
-from push_queue import (
-    ArqQueue,
-    Attempts,
-    Database,
-    JobRecords,
-    Jobs,
-    JobSources,
-    Keys,
-    Lease,
-    RegistryLimits,
-    Settings,
-    TagTurns,
-    TagWrites,
-    WorkerRoster,
-)
+from push_queue.arq_queue import ArqQueue
+from push_queue.attempts import Attempts
+from push_queue.database import Database
+from push_queue.job_records import JobRecords
+from push_queue.job_sources import JobSources
+from push_queue.jobs import Jobs
+from push_queue.keys import Keys
+from push_queue.lease import Lease
+from push_queue.registry_limits import RegistryLimits
+from push_queue.settings import Settings
+from push_queue.tag_turns import TagTurns
+from push_queue.tag_writes import TagWrites
+from push_queue.worker_roster import WorkerRoster
 from registry_api_v2_client import Credentials, RegistryClient, RetryPolicy
 
 from .cleanup import Cleanup

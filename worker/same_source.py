@@ -1,6 +1,7 @@
 """All attempts of a job push the same tar, even if another file takes its name in between."""
 
-from push_queue import Assignment, JobSources
+from push_queue.job_sources import JobSources
+from push_queue.models import Assignment
 from registry_api_v2_client import FileIdentity, SourceChangedError, SourceFile
 
 from .errors import JobLostError

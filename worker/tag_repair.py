@@ -10,7 +10,8 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from push_queue import RedisUnavailableError, TagWrite, TagWrites, UnsettledTag
+from push_queue.errors import RedisUnavailableError
+from push_queue.tag_writes import TagWrite, TagWrites, UnsettledTag
 from registry_api_v2_client import RegistryClient, RegistryError, parse_reference
 
 from .tag_order import is_answer

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 import worker.cli.app
-from push_queue import Patience, Settings
+from push_queue.patience import Patience
+from push_queue.settings import Settings
 from registry_api_v2_client import PushedImage, Reference, RegistryClient, SourceFile, TagOrder
 from registry_api_v2_client.media_types import OCI
 from worker.arq_options import worker_options

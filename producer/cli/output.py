@@ -1,7 +1,7 @@
 """What goes to standard output: a job in full, and JSON.
 
 ``--json`` is stable: fields are added, never renamed or removed. A job is an object with the
-fields of :class:`push_queue.JobStatus`; times are ISO 8601 in UTC, unknown values ``null``.
+fields of :class:`push_queue.models.JobStatus`; times are ISO 8601 in UTC, unknown values ``null``.
 ``status`` adds ``blobs`` and ``attempts``. ``enqueue`` and ``list`` write an array, and so do the
 other commands for several jobs; ``watch`` writes one object a line.
 """

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from push_queue import RedisUnavailableError
+from push_queue.errors import RedisUnavailableError
 from tests.support.processes import POLL_SECONDS
 
 T = TypeVar("T")

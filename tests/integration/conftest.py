@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from producer import PushQueue, load_settings
-from push_queue import Keys
+from push_queue.keys import Keys
 from registry_api_v2_client.push.engine import ImagePusher
 from tests.support.pushes import FEW_AND_FAST
 from tests.support.stores import Stores

@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from producer import JobState, JobStatus, PushQueue, load_settings
-from push_queue import RedisRefusedError
+from push_queue.errors import RedisRefusedError
 from tests.support.big_images import write_big_archive
 from tests.support.images import ARCHIVES
 from tests.support.processes import ManagedProcess, free_port

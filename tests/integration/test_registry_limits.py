@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from producer import JobState, PushQueue
-from push_queue import Outcome
+from push_queue.models import Outcome
 from tests.support.images import docker_legacy, layer_tar, make_image, write_archive
 from tests.support.processes import free_port
 from tests.support.proxy import FaultProxy, Request, is_manifest_put, is_patch

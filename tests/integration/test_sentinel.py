@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from producer import JobState, PushQueue, RedisUnavailableError
-from push_queue import load_settings
+from push_queue.settings import load_settings
 from tests.support.processes import ManagedProcess
 from tests.support.sentinel import SentinelRedis, run_sentinel_redis
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from push_queue import Keys, Wait, new_job_id
+from push_queue.ids import new_job_id
+from push_queue.keys import Keys
+from push_queue.models import Wait
 from tests.support.assignments import succeed
 from tests.support.redis_client import Redis
 from tests.support.stores import Stores

@@ -2,18 +2,14 @@
 
 from typing import Any
 
-from push_queue import (
-    ArqQueue,
-    Attempts,
-    Database,
-    JobRecords,
-    Jobs,
-    JobSources,
-    Keys,
-    RegistryLimits,
-    TagTurns,
-    TagWrites,
-)
+from push_queue.arq_queue import ArqQueue
+from push_queue.attempts import Attempts
+from push_queue.database import Database
+from push_queue.job_records import JobRecords
+from push_queue.job_sources import JobSources
+from push_queue.jobs import Jobs
+from push_queue.keys import Keys
+from push_queue.registry_limits import RegistryLimits
 from push_queue.settings import (
     DAY_SECONDS,
     LEASE_SECONDS,
@@ -21,6 +17,8 @@ from push_queue.settings import (
     TAG_WATCH_SECONDS,
     WEEK_SECONDS,
 )
+from push_queue.tag_turns import TagTurns
+from push_queue.tag_writes import TagWrites
 
 
 class Stores:

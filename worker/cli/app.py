@@ -7,20 +7,17 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from push_queue import (
-    Database,
-    Keys,
-    Patience,
-    QueueError,
-    Settings,
-    WorkerRoster,
-    connect,
-    load_settings,
-    new_event_loop,
-    redis_errors,
-)
+from push_queue.connection import connect
+from push_queue.database import Database
+from push_queue.errors import QueueError
+from push_queue.event_loop import new_event_loop
+from push_queue.keys import Keys
 from push_queue.logs import set_up_logging
+from push_queue.patience import Patience
+from push_queue.redis_errors import redis_errors
+from push_queue.settings import Settings, load_settings
 from push_queue.version import own_version
+from push_queue.worker_roster import WorkerRoster
 from registry_api_v2_client import RegistryError
 
 from ..arq_options import worker_options

@@ -3,7 +3,7 @@ from arq.connections import ArqRedis
 from pydantic import SecretStr
 
 from producer import PushQueue
-from push_queue import Settings
+from push_queue.settings import Settings
 
 
 @pytest.fixture

@@ -3,16 +3,15 @@ from datetime import UTC, datetime
 import pytest
 
 from producer.cli.exits import BadInputError, code_of_error, code_of_jobs
-from push_queue import (
+from push_queue.errors import (
     InvalidJobError,
     InvalidSettingsError,
-    JobState,
-    JobStatus,
     RedisRefusedError,
     RedisUnavailableError,
     UnknownJobError,
     WaitTimeoutError,
 )
+from push_queue.models import JobState, JobStatus
 from registry_api_v2_client import (
     InvalidReferenceError,
     RegistryUnavailableError,

@@ -13,7 +13,7 @@ from producer.cli.requests import (
     to_targets,
 )
 from producer.job_description import describe_push
-from push_queue import load_settings
+from push_queue.settings import load_settings
 from registry_api_v2_client import TarReadError, ValidationError
 from tests.support.images import ARCHIVES, SEVERAL_IMAGES, docker_legacy, make_image, write_archive
 from tests.support.layouts import Layout

@@ -2,15 +2,17 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from producer.cli import app
+from tests.support.images import ARCHIVES
 from tests.support.processes import free_port
 from tests.support.servers import clean_environment
 
 HTTP = {"aiohttp", "registry_api_v2_client.client"}
-ALL = {*HTTP, "arq", "pydantic", "redis", "push_queue", "registry_api_v2_client.exports"}
+ALL = {*HTTP, "arq", "pydantic", "redis", "push_queue.models", "registry_api_v2_client.exports"}
 
 LOADED = """
 import contextlib, io, sys
@@ -21,12 +23,12 @@ print("\\n".join(sys.modules))
 """
 
 
-def loaded(*arguments: str) -> set[str]:
-    """The modules that are there after a command, whose Redis is away."""
-    url = f"redis://127.0.0.1:{free_port()}"
+def loaded(*arguments: str, redis: bool = True) -> set[str]:
+    """The modules that are there after a command, whose Redis, if it has one, is away."""
+    url = {"PUSH_QUEUE_REDIS_URL": f"redis://127.0.0.1:{free_port()}"} if redis else {}
     done = subprocess.run(
         [sys.executable, "-c", LOADED, *arguments],
-        env=clean_environment(PUSH_QUEUE_REDIS_URL=url),
+        env=clean_environment(**url),
         capture_output=True,
         text=True,
         check=True,
@@ -60,6 +62,14 @@ def test_what_speaks_to_redis_loads_no_http_client(arguments: tuple[str, ...]) -
 def test_only_what_serves_loads_a_server() -> None:
     assert "aiohttp.web" in loaded("serve")
     assert "rich.console" not in loaded("serve")
+
+
+def test_a_push_without_a_redis_loads_no_redis(tmp_path: Path) -> None:
+    target = f"127.0.0.1:{free_port()}/app:1"
+    tar = str(ARCHIVES["docker-oci"](tmp_path).path)
+    modules = loaded("push", tar, "--to", target, "--give-up-after", "1s", redis=False)
+    assert "aiohttp" in modules
+    assert not modules & {"arq", "redis"}
 
 
 @pytest.mark.parametrize("command", ["status", "cancel", "retry"])

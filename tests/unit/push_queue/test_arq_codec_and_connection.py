@@ -4,15 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from push_queue import (
-    Keys,
-    RedisUnavailableError,
-    arq_codec,
-    connect,
-    connection,
-    load_settings,
-    redis_settings,
-)
+from push_queue import arq_codec, connection
+from push_queue.connection import connect, redis_settings
+from push_queue.errors import RedisUnavailableError
+from push_queue.keys import Keys
+from push_queue.settings import load_settings
 
 
 def test_plain_values_survive() -> None:

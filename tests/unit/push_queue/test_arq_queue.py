@@ -7,17 +7,11 @@ from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix, job_key_prefix
 from arq.jobs import serialize_job
 
-from push_queue import (
-    TASK,
-    ArqQueue,
-    Database,
-    JobState,
-    JobStatus,
-    Keys,
-    arq_codec,
-    make_job,
-)
-from push_queue.arq_queue import LEADS
+from push_queue import arq_codec
+from push_queue.arq_queue import LEADS, TASK, ArqQueue
+from push_queue.database import Database
+from push_queue.keys import Keys
+from push_queue.models import JobState, JobStatus, make_job
 from tests.support.assignments import lose_in_arq
 from tests.support.redis_clock import RedisClock
 from tests.support.stores import Stores

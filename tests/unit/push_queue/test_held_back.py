@@ -4,21 +4,21 @@ from typing import Any
 
 import pytest
 
-from push_queue import (
+from push_queue.database import Database
+from push_queue.keys import Keys
+from push_queue.models import (
     Assignment,
-    Database,
     JobState,
     JobStatus,
-    Keys,
     Outcome,
     Priority,
-    RegistryLimits,
-    TagWrite,
     TargetResult,
     Turn,
     Wait,
     make_job,
 )
+from push_queue.registry_limits import RegistryLimits
+from push_queue.tag_writes import TagWrite
 from tests.support.assignments import succeed, write_tags
 from tests.support.redis_client import Redis
 from tests.support.redis_clock import RedisClock

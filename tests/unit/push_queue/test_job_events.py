@@ -1,8 +1,9 @@
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import JobState, Keys, PushJob, make_job
 from push_queue.job_events import START, JobEvents, Position
+from push_queue.keys import Keys
+from push_queue.models import JobState, PushJob, make_job
 from tests.support.stores import Stores
 
 

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_queue import BlobStatus, JobState, TargetResult, make_job
 from push_queue.job_fields import (
     blob_fields,
     fields_of,
@@ -12,6 +11,7 @@ from push_queue.job_fields import (
     parse_status,
     timestamp,
 )
+from push_queue.models import BlobStatus, JobState, TargetResult, make_job
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 STATE_FIELDS = {"state": "queued", "sequence": "7", "enqueued_at": timestamp(NOW)}

@@ -1,6 +1,8 @@
 import pytest
 
-from push_queue import InvalidJobError, JobState, PushJob, make_job, new_job_id
+from push_queue.errors import InvalidJobError
+from push_queue.ids import new_job_id
+from push_queue.models import JobState, PushJob, make_job
 
 TARGET = "localhost:15000/app:1"
 VALID = {"id": "job-1", "source": "/app.tar", "targets": [TARGET]}

@@ -10,35 +10,25 @@ import redis.exceptions
 from redis._parsers.base import BaseParser
 from redis.asyncio import Redis
 
-from push_queue import (
-    ArqQueue,
-    Assignment,
-    Attempts,
-    Database,
-    JobFilter,
-    JobRecords,
-    Jobs,
-    JobSources,
-    JobState,
-    JobStatus,
-    Keys,
-    Lease,
-    QueueError,
-    RedisDeniedError,
-    RedisRefusedError,
-    RedisUnavailableError,
-    RegistryLimits,
-    TagTurns,
-    TagWrite,
-    TagWrites,
-    WorkerInfo,
-    WorkerRoster,
-    connect,
-    load_settings,
-    make_job,
-    redis_errors,
-)
+from push_queue.arq_queue import ArqQueue
+from push_queue.attempts import Attempts
+from push_queue.connection import connect
+from push_queue.database import Database
+from push_queue.errors import QueueError, RedisDeniedError, RedisRefusedError, RedisUnavailableError
 from push_queue.job_events import START, JobEvents
+from push_queue.job_filter import JobFilter
+from push_queue.job_records import JobRecords
+from push_queue.job_sources import JobSources
+from push_queue.jobs import Jobs
+from push_queue.keys import Keys
+from push_queue.lease import Lease
+from push_queue.models import Assignment, JobState, JobStatus, WorkerInfo, make_job
+from push_queue.redis_errors import redis_errors
+from push_queue.registry_limits import RegistryLimits
+from push_queue.settings import load_settings
+from push_queue.tag_turns import TagTurns
+from push_queue.tag_writes import TagWrite, TagWrites
+from push_queue.worker_roster import WorkerRoster
 
 SECRET = "correct-horse"
 JOB = make_job(id="a", source="/a", targets=["localhost/a:1"])

@@ -3,7 +3,9 @@
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import Database, Keys, RegistryLimits
+from push_queue.database import Database
+from push_queue.keys import Keys
+from push_queue.registry_limits import RegistryLimits
 from tests.support.redis_clock import RedisClock
 
 HOST = "localhost:15000"

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from push_queue import InvalidSettingsError, doubts, load_settings
 from push_queue import settings as settings_module
+from push_queue.errors import InvalidSettingsError
+from push_queue.settings import doubts, load_settings
 
 SECRET = "correct-horse"
 

@@ -5,20 +5,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from push_queue import (
+from push_queue.errors import UnknownJobError
+from push_queue.job_fields import timestamp
+from push_queue.keys import Keys
+from push_queue.models import (
     Assignment,
     BlobStatus,
     JobState,
     JobStatus,
-    Keys,
     Outcome,
     PushJob,
     Signal,
     TargetResult,
-    UnknownJobError,
     make_job,
 )
-from push_queue.job_fields import timestamp
 from tests.support.assignments import succeed, write_tags
 from tests.support.redis_client import Redis
 from tests.support.redis_clock import redis_now

@@ -3,23 +3,14 @@ real Valkey as well."""
 
 import pytest
 
-from push_queue import (
-    ArqQueue,
-    Assignment,
-    Database,
-    JobConflictError,
-    JobState,
-    Keys,
-    Outcome,
-    RegistryLimits,
-    Signal,
-    UnknownJobError,
-    UnreadableJobError,
-    Wait,
-    formats,
-    make_job,
-)
+from push_queue import formats
+from push_queue.arq_queue import ArqQueue
+from push_queue.database import Database
+from push_queue.errors import JobConflictError, UnknownJobError, UnreadableJobError
 from push_queue.formats import FORMAT, format_of
+from push_queue.keys import Keys
+from push_queue.models import Assignment, JobState, Outcome, Signal, Wait, make_job
+from push_queue.registry_limits import RegistryLimits
 from tests.support.assignments import lose_in_arq, write_tags
 from tests.support.redis_client import Redis
 from tests.support.stores import Stores

@@ -3,7 +3,10 @@ from datetime import UTC, datetime
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import Database, Keys, WorkerInfo, WorkerRoster
+from push_queue.database import Database
+from push_queue.keys import Keys
+from push_queue.models import WorkerInfo
+from push_queue.worker_roster import WorkerRoster
 
 TTL = 30
 

@@ -8,7 +8,10 @@ import pytest
 from arq.constants import in_progress_key_prefix
 from redis.asyncio import Redis
 
-from push_queue import ArqQueue, Database, Keys, load_settings
+from push_queue.arq_queue import ArqQueue
+from push_queue.database import Database
+from push_queue.keys import Keys
+from push_queue.settings import load_settings
 from tests.support.redis_clock import RedisClock
 from tests.support.waiting import becomes
 from worker.arq_lease import ArqLease, give_lease_back, take_lease

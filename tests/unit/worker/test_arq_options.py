@@ -2,7 +2,7 @@
 
 import pytest
 
-from push_queue import Settings
+from push_queue.settings import Settings
 from worker.arq_options import lease_doubts
 
 

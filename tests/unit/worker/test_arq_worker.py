@@ -10,7 +10,7 @@ import pytest
 from arq.connections import ArqRedis
 from arq.worker import func
 
-from push_queue import RedisDeniedError, RedisRefusedError
+from push_queue.errors import RedisDeniedError, RedisRefusedError
 from worker import arq_worker
 from worker.arq_worker import QueueWorker
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from push_queue import Assignment, JobState, make_job
+from push_queue.models import Assignment, JobState, make_job
 from tests.support.assignments import succeed, write_tags
 from tests.support.redis_client import Redis
 from tests.support.stores import Stores

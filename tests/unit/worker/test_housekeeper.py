@@ -4,13 +4,9 @@ import asyncio
 
 import pytest
 
-from push_queue import (
-    Assignment,
-    JobState,
-    Keys,
-    Lease,
-    make_job,
-)
+from push_queue.keys import Keys
+from push_queue.lease import Lease
+from push_queue.models import Assignment, JobState, make_job
 from tests.support.assignments import lose_in_arq
 from tests.support.redis_client import Redis
 from tests.support.stores import Stores

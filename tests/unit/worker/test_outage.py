@@ -13,15 +13,12 @@ from arq import Retry
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
 
-from push_queue import (
-    Database,
-    JobState,
-    Keys,
-    RegistryLimits,
-    arq_options,
-    load_settings,
-    make_job,
-)
+from push_queue.connection import arq_options
+from push_queue.database import Database
+from push_queue.keys import Keys
+from push_queue.models import JobState, make_job
+from push_queue.registry_limits import RegistryLimits
+from push_queue.settings import load_settings
 from registry_api_v2_client import (
     PushedImage,
     RateLimitedError,

@@ -7,7 +7,9 @@ from typing import cast
 
 import pytest
 
-from push_queue import Assignment, Attempts, BlobStatus, RedisUnavailableError, Signal, make_job
+from push_queue.attempts import Attempts
+from push_queue.errors import RedisUnavailableError
+from push_queue.models import Assignment, BlobStatus, Signal, make_job
 from registry_api_v2_client import BlobProgress, BlobState
 from worker import progress
 from worker.progress import ProgressReporter

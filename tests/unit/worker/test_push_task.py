@@ -15,18 +15,13 @@ import pytest
 from arq import Retry
 from arq.worker import RetryJob
 
-from push_queue import (
-    ArqQueue,
-    Assignment,
-    Database,
-    JobState,
-    Keys,
-    Outcome,
-    RedisRefusedError,
-    RegistryLimits,
-    load_settings,
-    make_job,
-)
+from push_queue.arq_queue import ArqQueue
+from push_queue.database import Database
+from push_queue.errors import RedisRefusedError
+from push_queue.keys import Keys
+from push_queue.models import Assignment, JobState, Outcome, make_job
+from push_queue.registry_limits import RegistryLimits
+from push_queue.settings import load_settings
 from registry_api_v2_client import (
     ArchiveDigestError,
     DeniedError,

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import Database, Keys
+from push_queue.database import Database
+from push_queue.keys import Keys
 from registry_api_v2_client import BlobInfo, BlobLedger
 from tests.support.waiting import becomes
 from worker.redis_ledger import RedisLedger

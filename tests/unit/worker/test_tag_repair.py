@@ -6,7 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from redis.asyncio import Redis
 
-from push_queue import Assignment, Database, Keys, TagWrite, TagWrites, Turn, UnsettledTag, make_job
+from push_queue.database import Database
+from push_queue.keys import Keys
+from push_queue.models import Assignment, Turn, make_job
+from push_queue.tag_writes import TagWrite, TagWrites, UnsettledTag
 from registry_api_v2_client import DeniedError, ManifestUnknownError, RegistryUnavailableError
 from tests.support.assignments import TURN_SECONDS, succeed
 from tests.support.stores import Stores

@@ -14,7 +14,8 @@ from aiohttp import web
 from producer import PushQueue
 from producer.api import inputs
 from producer.api.problems import RETRY_AFTER_SECONDS
-from push_queue import WorkerInfo, WorkerRoster
+from push_queue.models import WorkerInfo
+from push_queue.worker_roster import WorkerRoster
 from tests.support.api import JOBS, NEW_JOB, Api
 from tests.support.stores import Stores
 

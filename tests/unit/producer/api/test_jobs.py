@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from producer import JobState, PushQueue
-from push_queue import Assignment
+from push_queue.models import Assignment
 from tests.support.api import JOBS, NEW_JOB, TARGET, Api
 from tests.support.assignments import succeed
 from tests.support.stores import Stores
