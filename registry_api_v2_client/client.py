@@ -29,7 +29,8 @@ from .push.tag_order import TagOrder
 from .push.uploads import OpenUploads
 from .reference import DOCKER_HUB_API, DOCKER_HUB_HOSTS, Reference
 from .retry import RetryPolicy
-from .verification import Verification, verify
+from .verification.comparison import verify
+from .verification.results import Verification
 
 
 class RegistryClient:

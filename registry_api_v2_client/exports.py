@@ -47,7 +47,7 @@ from .push.tag_order import AnyOrder, TagOrder, TagTurn
 from .push.uploads import OpenUploads
 from .reference import Reference, parse_reference, parse_repository_tag
 from .retry import RetryPolicy
-from .verification import PartCheck, Proof, Verdict, Verification
+from .verification.results import PartCheck, Proof, Verdict, Verification
 
 __all__ = [
     "AnyOrder",

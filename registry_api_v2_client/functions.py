@@ -23,7 +23,8 @@ from .push.encoding import CompressionPolicy
 from .push.manifest_push import Target
 from .push.progress import OnProgress, ignore_progress
 from .reference import check_repository, check_tag, parse_repository_tag, strip_registry
-from .verification import Verification, verify
+from .verification.comparison import verify
+from .verification.results import Verification
 
 DEFAULT_TIMEOUT = 30.0
 PUSH_TIMEOUT = 300.0
