@@ -104,7 +104,9 @@ class QueueWorker(Worker):
             logger.warning("%s: %s; it runs again after its lease", job_id, error)
         except asyncio.CancelledError:
             # It was stopped while it waited for Redis. Raised from here, this would end the worker.
-            logger.warning("%s was stopped unheard by Redis; it runs again after its lease", job_id)
+            logger.warning(
+                "%s was stopped while it waited for Redis; it runs again after its lease", job_id
+            )
 
     async def close(self) -> None:
         """Wait for the jobs.

@@ -113,7 +113,7 @@ class FleetLimits:
                 await asyncio.sleep(delay * random.uniform(0.5, 1.5))
         except RedisUnavailableError as error:
             # Redis is full, for instance. Pushing too much at once is better than not at all.
-            logger.warning("no slot for %s: %s", registry, error)
+            logger.warning("the limit of uploads to %s cannot be asked for: %s", registry, error)
 
     async def _renew(self, registry: str, token: str) -> None:
         try:

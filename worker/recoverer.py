@@ -56,4 +56,6 @@ class Recoverer:
             return
         if not job.state.final:
             await self._queue.hand_over(job)
-            logger.warning("job %s was %s, but not in the queue: enqueued anew", job_id, job.state)
+            logger.warning(
+                "job %s was %s, but not in the queue: it is enqueued again", job_id, job.state
+            )

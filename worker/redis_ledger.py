@@ -125,7 +125,7 @@ class RedisLedger:
         try:
             return await self._database.ask(reply)
         except RedisUnavailableError as error:
-            logger.warning("the ledger is out of reach: %s", error)
+            logger.warning("what is known of blobs cannot be read or written: %s", error)
             return None
 
 

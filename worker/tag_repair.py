@@ -70,7 +70,9 @@ class TagRepair:
                 await self.settle(tag)
         except (RegistryError, TimeoutError, RedisUnavailableError) as error:
             reason = str(error) or "no answer in time"
-            logger.warning("%s may show an outdated image: cannot look: %s", tag.target, reason)
+            logger.warning(
+                "%s may show an outdated image, and cannot be checked: %s", tag.target, reason
+            )
             pause = max(pause, min(tag.overdue, _LOOK_AGAIN_SECONDS))
         except Exception:  # the task's outermost frame
             pause = _LOOK_AGAIN_SECONDS
