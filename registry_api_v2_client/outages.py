@@ -1,5 +1,7 @@
 """Which failures time mends: the registry is away, or wants less."""
 
+from collections.abc import Iterable
+
 from .exceptions import RateLimitedError, RegistryError, RegistryUnavailableError, ServerError
 
 _AWAY = frozenset({502, 503, 504})
@@ -20,3 +22,8 @@ def asks_for_a_pause(error: RegistryError) -> bool:
     return isinstance(error, RateLimitedError) or (
         isinstance(error, ServerError) and bool(error.retry_after)
     )
+
+
+def most_hopeful(failures: Iterable[RegistryError]) -> RegistryError:
+    """Of several failures the one to go by: that time mends, else that a retry may mend."""
+    return max(failures, key=lambda error: (is_outage(error), error.retryable))

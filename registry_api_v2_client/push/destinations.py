@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from ..exceptions import NoSlotError, RegistryError, RegistryUnavailableError, ValidationError
-from ..outages import is_outage
+from ..outages import most_hopeful
 from .manifest_push import Target
 from .repository_blobs import RepositoryBlobs
 from .tasks import together
@@ -51,9 +51,9 @@ class Destinations:
             self.raise_failure()
 
     def raise_failure(self) -> None:
-        """Raise a failure, if any: first one that time mends, then one that a retry may."""
+        """Raise the most hopeful failure, if there is one."""
         if self._failures:
-            raise max(self._failures, key=lambda error: (is_outage(error), error.retryable))
+            raise most_hopeful(self._failures)
 
     async def each(self, step: Step) -> None:
         """Take a step at all that are left: registries at the same time, each one's in turn."""

@@ -10,11 +10,12 @@ from ..api.registry import Registry
 from ..exceptions import (
     DeniedError,
     DigestMismatchError,
+    RegistryError,
     ServerError,
     UnauthorizedError,
     UnsupportedError,
 )
-from ..outages import is_outage
+from ..outages import is_outage, most_hopeful
 from ..retry import Retrier
 from .manifests import BuiltManifest
 from .plan import PlannedManifests
@@ -78,17 +79,32 @@ class ManifestPush:
     async def tag(
         self, target: Target, manifests: PlannedManifests, *, maybe_there: bool = False
     ) -> None:
-        """Write the companions' own tags, then those that the image gets."""
+        """Write the companions' own tags, then those that the image gets.
+
+        A tag that fails keeps no other from being written, unless the registry is away.
+        """
         for tag, manifest in manifests.companion_tags:
             await self._tag_companion(target, tag, manifest)
-        manifest = manifests.main
+        failures: list[RegistryError] = []
         for tag in target.tags:
-            asked = self._tag_order.turn(target.reference(tag), manifest.digest)
-            async with asked as turn:
-                # Not asked before our turn: another push could still have written it.
-                if turn and not (maybe_there and await self._names(target, tag, manifest)):
-                    await self._write_tag(turn, target, tag, manifest)
-                    await self._read_back(target, tag, manifest)
+            try:
+                await self._tag(target, tag, manifests.main, maybe_there=maybe_there)
+            except RegistryError as error:
+                failures.append(error)
+                if is_outage(error):
+                    break
+        if failures:
+            raise most_hopeful(failures)
+
+    async def _tag(
+        self, target: Target, tag: str, manifest: BuiltManifest, *, maybe_there: bool
+    ) -> None:
+        asked = self._tag_order.turn(target.reference(tag), manifest.digest)
+        async with asked as turn:
+            # Not asked before our turn: another push could still have written it.
+            if turn and not (maybe_there and await self._names(target, tag, manifest)):
+                await self._write_tag(turn, target, tag, manifest)
+                await self._read_back(target, tag, manifest)
 
     async def _write_tag(
         self, turn: TagTurn, target: Target, tag: str, manifest: BuiltManifest

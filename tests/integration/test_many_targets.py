@@ -333,6 +333,38 @@ async def test_a_slot_hears_of_the_upload_that_failed(
     assert set(limits.ended[one.host]) == {None}
 
 
+@pytest.mark.parametrize("refused", ["1", "2"])
+@pytest.mark.parametrize("known", [False, True])
+async def test_a_tag_that_is_refused_keeps_no_other_from_its_image(
+    refused: str, known: bool, big: BigArchive, one: SpecRegistry, pusher: ImagePusher
+) -> None:
+    """As a registry does whose tags cannot be moved, which the one of a version has been."""
+
+    def is_refused(request: Request) -> bool:
+        return is_manifest_put(request) and request.path.endswith(f"/manifests/{refused}")
+
+    if known:
+        await push(pusher, big.path, f"{one.url}/app", tags=("0",))
+    async with FaultProxy(one.url) as proxy:
+        proxy.answer(is_refused, status=403, times=5)
+        with pytest.raises(DeniedError, match=f"app:{refused}"):
+            await push(pusher, big.path, f"{proxy.url}/app", tags=("1", "2", "3"))
+        assert proxy.count(is_refused) == 1
+    assert set(one.repository("app").tags) - {"0"} == {"1", "2", "3"} - {refused}
+
+
+async def test_a_registry_that_falls_silent_at_a_tag_is_not_asked_for_the_next(
+    big: BigArchive, one: SpecRegistry, worker_pusher: ImagePusher
+) -> None:
+    async with FaultProxy(one.url) as proxy:
+        proxy.hold(lambda request: request.path.endswith("/manifests/1"))
+        with pytest.raises(RegistryTimeoutError):
+            await push(
+                worker_pusher, big.path, f"{proxy.url}/app", tags=("1", "2"), timeout=SHORT_TIMEOUT
+            )
+        assert proxy.count(lambda request: request.path.endswith("/manifests/2")) == 0
+
+
 async def test_a_broken_archive_is_given_up_for_all_targets_at_once(
     big: BigArchive, one: SpecRegistry, two: SpecRegistry, pusher: ImagePusher
 ) -> None:
