@@ -37,12 +37,12 @@ class RegistryClient:
     """Talks to registries and pushes images to them.
 
     Create it inside a running event loop and use it as an async context manager, or close it.
-    ``pusher`` is the engine, for images of an archive that is open already.
+    ``pusher`` is the engine, for images in an archive that is already open.
 
     Args:
-        credentials: by registry host, or ``host/namespace``; hosts not named here use the logins
-            of docker and Podman.
-        timeout: seconds without any progress after which a request fails.
+        credentials: by registry host, or ``host/namespace``. All other hosts use the logins of
+            docker and Podman.
+        timeout: seconds without progress after which a request fails.
         commit_timeout: seconds that a registry may take to store a blob once it has all of it.
         plain_http_hosts: hosts that are spoken to without TLS, besides loopback ones that neither
             have a folder in ``certs_dir`` nor are in ``insecure_hosts``.
@@ -50,11 +50,11 @@ class RegistryClient:
         certs_dir: a folder for each host with certificates, as docker's ``certs.d``.
         ledger: what is known of blobs beyond this client.
         limits: how many blobs are sent at the same time; eight to each registry if not given.
-        retry: of single requests and blobs.
+        retry: when to try single requests and blobs again.
 
     Raises:
         CredentialsError: a file of logins cannot be read.
-        ValidationError: no such ``certs_dir``, or the environment names a proxy that is none.
+        ValidationError: no such ``certs_dir``, or the environment names a proxy wrongly.
     """
 
     def __init__(
@@ -84,18 +84,18 @@ class RegistryClient:
         self.pusher = ImagePusher(ledger=ledger, limits=limits, retry=retry)
 
     def registry(self, host: str) -> Registry:
-        """The registry at ``host[:port]`` or at a URL, which then says whether to use TLS.
+        """The registry at ``host[:port]``, or at a URL, which says whether to use TLS.
 
-        A path in the URL is the prefix below which the registry serves its API, a user and password
-        are what to sign in with.
+        A path in the URL is the prefix of the registry's API. A user and password in it are used to
+        sign in.
 
         Raises:
-            ValidationError: neither a host nor such a URL; the message shows no password.
+            ValidationError: neither a host nor a URL. The message shows no password.
         """
         url, credentials = parse_registry_url(host if "://" in host else self._url(host))
         if credentials:
             self._credentials.add(url.host_port_subcomponent or "", credentials)
-        # One object a registry: it remembers what uploads the registry takes.
+        # One object for each registry, as it remembers which uploads the registry takes.
         return self._registries.setdefault(url, Registry(self._transport, url))
 
     def _url(self, host: str) -> str:
@@ -126,7 +126,7 @@ class RegistryClient:
         Raises:
             SourceUnreadableError, SourceChangedError, TarReadError: what is wrong with the tar.
             ValidationError: no such image in the tar, or several and none chosen.
-            RegistryError: a registry failed, after the retries that can help.
+            RegistryError: a registry failed, also after retries.
         """
         targets = self.targets(references)
         with await asyncio.to_thread(ImageArchive, tar_path) as archive:
@@ -193,7 +193,7 @@ class RegistryClient:
 
 
 def parse_registry_url(text: str) -> tuple[URL, Credentials | None]:
-    """Where a registry's API is, and the credentials in the URL, which the address then lacks.
+    """A registry's address without credentials, and the credentials that the URL had.
 
     Raises:
         ValidationError: not an http(s) URL, or one with a query or fragment.
@@ -216,7 +216,7 @@ def parse_registry_url(text: str) -> tuple[URL, Credentials | None]:
 def registry_url(host: str, plain_http_hosts: Collection[str] = (), *, tls: bool = False) -> str:
     """Where the API of a registry host is.
 
-    HTTPS, but for the hosts named, and for loopback unless ``tls`` says that it is set up there.
+    HTTPS, except for those hosts, and for loopback unless ``tls`` says that it is set up there.
     """
     plain = host in plain_http_hosts or (is_loopback(host) and not tls)
     api = DOCKER_HUB_API if host in DOCKER_HUB_HOSTS else host

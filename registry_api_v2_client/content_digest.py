@@ -1,4 +1,4 @@
-"""The digest of what a layer contains, whatever it is compressed with: its diff_id.
+"""The digest of a layer's uncompressed content, its diff_id.
 
 Source: https://github.com/opencontainers/image-spec/blob/main/config.md#layer-diffid
 """
@@ -14,9 +14,9 @@ from .media_types import Compression, sniff_compression
 
 _MAX_WINDOW = 128 << 20
 _PIECE = 1 << 20
-"""Bytes that come out of gzip at a time."""
+"""Bytes taken from gzip at a time."""
 _SLICE = 1 << 10
-"""Bytes that go into zstd at a time, which takes no bound on what comes out: at most 32 MiB."""
+"""Bytes given to zstd at a time. It takes no bound for its output; this makes it 32 MiB."""
 _LONGEST_MAGIC = 4
 _BROKEN_DATA: tuple[type[Exception], ...] = (
     igzip_lib.error,  # type: ignore[assignment]
@@ -26,10 +26,10 @@ _BROKEN_DATA: tuple[type[Exception], ...] = (
 
 
 class ContentDigest:
-    """Hashes bytes as they are stored, and as they are without compression. Blocking.
+    """Hashes bytes as they are stored, and uncompressed. Blocking.
 
-    Memory is bounded, whatever the bytes expand to; ``most`` bounds the uncompressed ones. Where
-    they cannot be uncompressed, ``broken`` says why, and ``content`` is a digest of nothing.
+    Memory is bounded, whatever the bytes expand to, and ``most`` bounds the uncompressed bytes. If
+    they cannot be uncompressed, ``broken`` says why, and ``content`` means nothing.
     """
 
     def __init__(self, most: int) -> None:
@@ -58,7 +58,7 @@ class ContentDigest:
             self._start()
 
     def finish(self) -> None:
-        """Say that there are no more bytes."""
+        """End: there are no more bytes."""
         if self._decoder is None:
             self._start()
 
@@ -82,7 +82,7 @@ class ContentDigest:
 
 class _Decoder(Protocol):
     def decode(self, piece: bytes) -> Iterator[bytes]:
-        """What comes out when ``piece`` goes in."""
+        """The uncompressed bytes of ``piece``, as far as they are complete."""
 
 
 class _Plain:
@@ -91,7 +91,7 @@ class _Plain:
 
 
 class _Gzip:
-    """Members may follow each other, as pigz and estargz write them, and zeros may follow those."""
+    """Several members may follow each other, as in pigz and estargz, and then zeros."""
 
     def __init__(self) -> None:
         self._inflate = self._new()

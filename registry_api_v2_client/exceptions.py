@@ -97,7 +97,7 @@ class RegistryError(Exception):
 
 
 class ValidationError(RegistryError):
-    """What the caller passed in is wrong; the message says what and how to mend it."""
+    """What the caller passed is wrong. The message says what, and how to mend it."""
 
     kind = "invalid_input"
 
@@ -109,7 +109,7 @@ class InvalidReferenceError(ValidationError):
 
 
 class SourceUnreadableError(ValidationError):
-    """The image tar does not exist, is no regular file, or may not be read."""
+    """The image tar does not exist, is not a regular file, or may not be read."""
 
     kind = "source_unreadable"
 
@@ -119,7 +119,7 @@ class SourceMissingError(SourceUnreadableError, FileNotFoundError):
 
 
 class SourceChangedError(ValidationError):
-    """The image tar was written to while it was read; what was read may be of two images."""
+    """The image tar was written to while it was read, so the bytes may be of two images."""
 
     kind = "source_changed"
 
@@ -144,22 +144,22 @@ class RegistryUnavailableError(RegistryError):
 
 
 class RegistryTimeoutError(RegistryUnavailableError):
-    """The registry, or the way to it, was silent for a whole time-out."""
+    """The registry, or something before it, was silent for a whole time-out."""
 
 
 class AnswerCutShortError(RegistryUnavailableError):
-    """The registry, or the way to it, ended an answer before all of it had come."""
+    """The registry, or something before it, ended an answer too early."""
 
 
 class NoSlotError(RegistryError):
-    """``UploadLimits`` have no slot for the registry now, and want the push to go on without it."""
+    """``UploadLimits`` have no slot for the registry now. The push goes on without it."""
 
     kind = "no_slot"
     retryable = True
 
 
 class TLSError(RegistryError):
-    """The registry's TLS certificate is not trusted, or ours by it, or it does not speak TLS."""
+    """A TLS certificate is not trusted, the registry's or ours, or it does not speak TLS."""
 
     kind = "tls"
 
@@ -195,7 +195,7 @@ class ResponseError(RegistryError):
         self.retry_after = retry_after
 
     def restated(self, kind: type[R], message: str) -> R:
-        """The same answer of the same registry as another kind of error, or in more words."""
+        """The same failure as another kind of error, or in other words."""
         error = kind(message, status=self.status, code=self.code)
         error.registry, error.method, error.url = self.registry, self.method, self.url
         return error
@@ -233,12 +233,12 @@ class ManifestUnknownError(ResponseError):
 
 
 class BlobUnknownError(ResponseError):
-    """404: no such blob in that repository; of a manifest, some that it names."""
+    """404: no such blob in that repository, or a manifest names blobs that are not there."""
 
     kind = "blob_unknown"
 
     digests: frozenset[str] = frozenset()
-    """Those that the registry names, if it does."""
+    """The missing blobs, if the registry names them."""
 
 
 class UploadUnknownError(ResponseError):
@@ -275,7 +275,7 @@ class RateLimitedError(ResponseError):
 
 
 class ServerError(ResponseError):
-    """5xx: the registry failed; 408, 425: it, or a proxy before it, gave the request up."""
+    """5xx: the registry failed. 408, 425: it, or a proxy before it, gave up on the request."""
 
     kind = "registry_unavailable"
     retryable = True
@@ -288,7 +288,7 @@ class ProtocolError(ResponseError):
 
 
 def _harmless(text: str) -> str:
-    """``text`` with escapes for what is not printable, and without its middle if it is long."""
+    """``text`` with unprintable characters escaped, and without its middle if it is long."""
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
     if text.isprintable():

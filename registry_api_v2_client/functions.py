@@ -1,4 +1,4 @@
-"""The library's functions: one call, one job done, with a client of its own."""
+"""The library's functions. Each does one job in one call, with a client of its own."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ PUSH_TIMEOUT = 300.0
 
 
 async def check_registry_connectivity(registry_url: str, timeout: float = DEFAULT_TIMEOUT) -> bool:
-    """Whether a registry answers at the URL; one that asks for a login does.
+    """Whether a registry answers at the URL, if only by asking for a login.
 
     Raises:
         ValidationError: not a URL.
@@ -60,10 +60,10 @@ async def push_docker_tar(
     Args:
         tar_path: ``docker save`` or OCI layout, compressed or not.
         registry_url: ``http://localhost:15000``; a bare host is HTTPS unless it is loopback.
-        repository: where to; without it, where the tar's first original tag says.
-        tag: without it the original tag if ``repository`` is not given either, else ``latest``.
+        repository: where to push; by default, where the tar's first original tag says.
+        tag: by default ``latest``, or the original tag if there is no ``repository`` either.
         timeout: seconds without any progress after which the push fails.
-        compression: ``gzip`` compresses layers that are not yet compressed, ``keep`` does not.
+        compression: ``gzip`` compresses layers that are not compressed yet, ``keep`` does not.
 
     Raises:
         ValidationError: a bad name, a tar that does not exist, or one with several images.
@@ -85,7 +85,7 @@ async def push_docker_tar(
 async def push_docker_tar_with_original_tags(
     tar_path: str | Path, registry_url: str, timeout: float = PUSH_TIMEOUT
 ) -> str:
-    """Push the first image under its first original tag; the tag's own registry is dropped.
+    """Push the first image under its first original tag, without the registry in that tag.
 
     Raises:
         ValidationError: the tar has no original tags; else as ``push_docker_tar``.
@@ -136,8 +136,8 @@ async def verify_image(
     Args:
         reference: the tag or digest in the registry.
         timeout: seconds without any progress after which it fails.
-        image: which image of a tar with several, by its tag there.
-        deep: download every blob and compute every digest, instead of what digests leave open.
+        image: which image of the tar, by its tag there, if there are several.
+        deep: download every blob and compute every digest, not only what digests leave open.
 
     Raises:
         ValidationError: a bad name, a tar that does not exist, or one with several images.
@@ -160,7 +160,7 @@ async def list_repositories(registry_url: str, timeout: float = DEFAULT_TIMEOUT)
     """All repositories of a registry.
 
     Raises:
-        RegistryError: the registry failed, or has its catalog switched off.
+        RegistryError: the registry failed, or does not list its repositories.
     """
     async with _registry(registry_url, timeout) as registry:
         return await registry.catalog.repositories()
@@ -181,7 +181,7 @@ async def list_tags(
 async def get_manifest(
     registry_url: str, repository: str, tag: str, timeout: float = DEFAULT_TIMEOUT
 ) -> dict[str, Any]:
-    """The manifest under a tag or digest, with the registry's ``digest`` of it added.
+    """The manifest under a tag or digest, with its ``digest`` added.
 
     Raises:
         ManifestUnknownError: there is no such image.
@@ -195,7 +195,7 @@ async def get_image_info(
 ) -> dict[str, Any]:
     """What a registry knows of an image, by its tag or digest.
 
-    Of an index it is the image for this machine's platform, or else the first one.
+    For an index it is the image for this machine's platform, or else the first image.
 
     Returns:
         ``repository``, ``tag``, ``digest``, ``architecture``, ``os``, ``created``, ``size`` and
@@ -289,7 +289,7 @@ def _with_digest(manifest: Manifest) -> dict[str, Any]:
 
 
 def _platform_entries(manifest: Manifest) -> dict[Platform, str]:
-    """The digests of an index's images by their platforms; none of what is no index."""
+    """The digests of an index's images by their platforms; empty if it is not an index."""
     entries = manifest.document().get("manifests")
     found: dict[Platform, str] = {}
     for entry in entries if isinstance(entries, list) else ():

@@ -5,20 +5,20 @@ from typing import Any
 from pydantic_core import from_json
 
 MAX_JSON = 4 << 20
-"""Bytes of the largest manifest, index or config: registries and skopeo take no more."""
+"""Bytes of the largest manifest, index or config that registries and skopeo take."""
 
 MAX_VALUES = 250_000
 """Values in one document, counted by their punctuation: at 100 bytes of memory each, 25 MB."""
 
 
 class JsonDocumentError(ValueError):
-    """The document is not what its reader takes; the message goes behind its name."""
+    """The document cannot be read. The message is to be put behind the document's name."""
 
 
 def parse_json(content: bytes) -> Any:
     """The value of a JSON document in UTF-8, nested at most 200 deep, which is the parser's bound.
 
-    Strings come without lone surrogates, so they can be encoded again; NaN is no number.
+    Strings have no lone surrogates, so they can be encoded again. NaN is not a number.
 
     Raises:
         JsonDocumentError: not JSON, nested too deep, or with too many values.

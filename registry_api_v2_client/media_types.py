@@ -32,19 +32,19 @@ _MAGIC = {b"\x1f\x8b": Compression.GZIP, b"\x28\xb5\x2f\xfd": Compression.ZSTD}
 
 
 def sniff_compression(head: bytes) -> Compression:
-    """Tell a layer's compression by its first bytes."""
+    """A layer's compression, by its first bytes."""
     return next((c for magic, c in _MAGIC.items() if head.startswith(magic)), Compression.NONE)
 
 
 def sniff_unsupported(head: bytes) -> str | None:
-    """The name of a compression that no layer may have: there is no media type for it."""
+    """The name of a compression that has no media type, so that no layer may have it."""
     names = _OTHER_COMPRESSIONS.items()
     return next((name for magic, name in names if head.startswith(magic)), None)
 
 
 @dataclass(frozen=True, slots=True)
 class ManifestFormat:
-    """One family of media types; a manifest and all it names are of the same family.
+    """One family of media types. A manifest and all that it names are of the same family.
 
     ``foreign`` layers are those that may not be redistributed: Windows base layers, mostly.
     """
@@ -83,17 +83,17 @@ OCI = ManifestFormat(
 )
 
 IMAGE_CONFIGS = frozenset({DOCKER.config, OCI.config})
-"""Configs that list their image's layers; that of any other artifact is the artifact's own."""
+"""Configs of images, which list the layers. Other artifacts have configs of their own."""
 
 IMAGE_LAYERS = frozenset({*DOCKER.layers.values(), *OCI.layers.values()})
-"""Layers that are tars, whatever they are compressed with."""
+"""Layers that are tars, with any compression or none."""
 
 LAYER_COMPRESSIONS = {
     media_type: compression
     for family in (DOCKER, OCI)
     for compression, media_type in family.layers.items()
 }
-"""What they are compressed with."""
+"""The compression of each."""
 
 FOREIGN_LAYERS = {
     media_type: compression

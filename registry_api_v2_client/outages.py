@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from .exceptions import RateLimitedError, RegistryError, RegistryUnavailableError, ServerError
 
 _AWAY = frozenset({502, 503, 504})
-"""What gateways say for a registry behind them."""
+"""What a gateway answers for a registry behind it."""
 
 
 def is_outage(error: RegistryError) -> bool:
-    """Whether the registry is away or wants less: what uses up a job's time, not its attempts."""
+    """Whether the registry is away or wants less. This uses up a job's time, not attempts."""
     return error.registry is not None and (
         asks_for_a_pause(error)
         or isinstance(error, RegistryUnavailableError)

@@ -37,7 +37,7 @@ _SAME_VARIANT = {
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What an image runs on, in one spelling: equal platforms compare equal."""
+    """What an image runs on. There is one spelling for each, so equal platforms compare equal."""
 
     os: str
     architecture: str
@@ -58,7 +58,7 @@ class Platform:
 
     @classmethod
     def of_this_machine(cls) -> "Platform":
-        """What images would have to be made for to run here: Linux, also on a Mac."""
+        """The platform of images that run here: Linux, also on a Mac."""
         return _in_one_spelling("linux", platform.machine().lower())
 
     @classmethod
@@ -71,7 +71,7 @@ class Platform:
 
     @property
     def known(self) -> bool:
-        """Whether an image could run on it; BuildKit files attestations under unknown/unknown."""
+        """Whether an image could run on it. BuildKit gives attestations unknown/unknown."""
         return self.os != "unknown"
 
     def __str__(self) -> str:

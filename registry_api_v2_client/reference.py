@@ -11,9 +11,9 @@ from .exceptions import InvalidReferenceError
 DEFAULT_TAG = "latest"
 DOCKER_HUB = "docker.io"
 DOCKER_HUB_API = "registry-1.docker.io"
-"""Docker Hub's references say docker.io; its registry API is at another host."""
+"""Docker Hub's API is not at the host docker.io that references name, but at this one."""
 DOCKER_HUB_LOGIN = "index.docker.io"
-"""Docker Hub's former name, which references may still use and docker's logins do."""
+"""Docker Hub's former name. References may still use it, and docker's logins do."""
 DOCKER_HUB_HOSTS = (DOCKER_HUB, DOCKER_HUB_LOGIN, DOCKER_HUB_API)
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -56,7 +56,7 @@ def parse_reference(text: str) -> Reference:
     repository.
 
     Raises:
-        InvalidReferenceError: naming the part that is wrong.
+        InvalidReferenceError: the message names the part that is wrong.
     """
     if "://" in text:
         raise InvalidReferenceError(_url_advice(text))
@@ -85,7 +85,7 @@ def parse_repository_tag(repo_tag: str) -> tuple[str, str]:
 
 
 def strip_registry(name: str) -> str:
-    """``localhost:5000/team/app`` is ``team/app`` on whatever registry it is pushed to."""
+    """The repository without its registry: ``localhost:5000/team/app`` is ``team/app``."""
     host, slash, rest = name.partition("/")
     return rest if slash and _is_registry_host(host) else name
 
@@ -94,7 +94,7 @@ def parse_registry_host(text: str) -> str:
     """``host[:port]``, lower case.
 
     Raises:
-        InvalidReferenceError: for anything else, a URL for instance.
+        InvalidReferenceError: anything else, such as a URL.
     """
     port = text.rpartition(":")[2] if _HOST.fullmatch(text) and ":" in text else ""
     if not _HOST.fullmatch(text) or (port.isdigit() and int(port) > 65535):
@@ -123,7 +123,7 @@ def check_tag(tag: str, text: str | None = None) -> str:
 
 
 def _url_advice(url: str) -> str:
-    """For ``https://host/app:1``. What may be a password in it is not repeated."""
+    """For ``https://host/app:1``. What may be a password is not repeated."""
     scheme, _, rest = url.partition("://")
     host, slash, path = rest.partition("/")
     named = host.rpartition("@")[2] + slash + path
@@ -154,7 +154,7 @@ def _split_registry(name: str) -> tuple[str, str]:
     host, _, rest = name.partition("/")
     if not _is_registry_host(host):
         return DOCKER_HUB, name
-    # One registry under all its names: limits, pauses, blobs and the order of tags go by the name.
+    # All names become one: limits, pauses, blobs and the order of tags go by the name.
     if host.lower() in DOCKER_HUB_HOSTS:
         host = DOCKER_HUB
     # Docker Hub keeps its official images under library/.

@@ -17,8 +17,8 @@ class RetryPolicy:
     """Exponential backoff with full jitter.
 
     Before try ``n + 1`` (the first try is 1) wait a random time between zero and
-    ``min(maximum, base * 2 ** (n - 1))`` seconds; at least as long as the registry asked for
-    (Retry-After), and not at all if that is longer than ``patience``. Nor is a registry tried again
+    ``min(maximum, base * 2 ** (n - 1))`` seconds, but at least as long as the registry asked for
+    (Retry-After). If that is longer than ``patience``, give up. Nor is a registry tried again
     that was silent for a whole time-out, unless ``after_timeouts``.
 
     Source: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
@@ -48,13 +48,13 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Retrier:
-    """Runs steps by a policy; ``on_failure`` hears of each failure, the last one too."""
+    """Runs steps by a policy. ``on_failure`` hears of each failure, also of the last."""
 
     policy: RetryPolicy
     on_failure: Callable[[RegistryError], Awaitable[None]]
 
     async def run(self, step: Callable[[], Awaitable[T]]) -> T:
-        """Run ``step``, and again while the policy says that it can help."""
+        """Run ``step``, and again as long as the policy allows."""
         for attempt in itertools.count(1):
             try:
                 return await step()

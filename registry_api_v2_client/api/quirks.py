@@ -1,6 +1,6 @@
-"""How uploads to single registries differ, as far as their answers do not tell; with sources.
+"""How uploads to single registries differ, where their answers do not say so; with sources.
 
-What can be learnt from an answer needs no entry here; docs/registries.md has the whole list.
+What an answer says needs no entry here; docs/registries.md has the whole list.
 """
 
 import re
@@ -17,17 +17,17 @@ class Quirks:
     """What to know of a registry before an upload.
 
     Attributes:
-        resumes: whether its word on how much of an interrupted upload it holds can be trusted.
-        chunk: bytes of a chunk, should it not take a blob in one stream; None: it takes no chunks.
+        resumes: whether its count of the bytes of an interrupted upload can be trusted.
+        chunk: bytes of a chunk if it refuses streams; None if it takes no chunks.
     """
 
     resumes: bool = True
-    # GitHub takes no larger request with Content-Range than this, though streams of any length:
+    # GitHub takes streams of any length, but no larger request with Content-Range:
     # https://github.com/oras-project/rust-oci-client/issues/35
     chunk: int | None = 4 * _MIB
 
     def chunk_size(self, headers: Mapping[str, str], *, wanted: bool) -> int | None:
-        """Bytes of a chunk of an upload that was answered with ``headers``; None: one stream.
+        """Bytes of a chunk, by the ``headers`` that an upload was answered with; None: one stream.
 
         ``wanted`` says that the registry has refused a stream before.
 
@@ -43,7 +43,7 @@ class Quirks:
 
 
 _KNOWN: tuple[tuple[re.Pattern[str], Quirks], ...] = (
-    # Amazon ECR: the Range that it tells stands still at the first chunk, its upload status is 404;
+    # Amazon ECR: its Range stands still at the first chunk, and its upload status is 404;
     # https://github.com/aws/containers-roadmap/issues/2831, https://github.com/dotnet/sdk/pull/33019
     # A part has 5 to 20 MiB: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/
     # API_UploadLayerPart.html, API_CompleteLayerUpload.html (LayerPartTooSmallException)
@@ -54,7 +54,7 @@ _KNOWN: tuple[tuple[re.Pattern[str], Quirks], ...] = (
     # Google Artifact Registry and gcr.io, which it serves: no chunked uploads;
     # https://cloud.google.com/artifact-registry/docs/reference/docker-api
     (re.compile(r".+-docker\.pkg\.dev|(.+\.)?gcr\.io"), Quirks(resumes=False, chunk=None)),
-    # Azure: an upload that broke off cannot go on;
+    # Azure: an interrupted upload cannot be resumed;
     # https://github.com/Azure/azure-sdk-for-net/issues/35322
     (re.compile(r".+\.azurecr\.(io|cn|us)"), Quirks(resumes=False)),
 )

@@ -23,7 +23,7 @@ _MOMENT = pydantic.TypeAdapter[datetime | None](datetime | None)
 
 
 def validate_docker_tar(tar_path: str | Path) -> bool:
-    """Whether the file is an image tar whose manifest, configs and layers are all there.
+    """Whether the file is an image tar with its manifest, configs and layers.
 
     Layers are not read; their digests are verified when they are pushed.
 
@@ -54,10 +54,10 @@ def get_tar_manifest(tar_path: str | Path) -> list[dict[str, Any]]:
 
 
 def extract_original_tags(tar_path: str | Path) -> list[str]:
-    """The tags that the images had where they were saved, each once, in the tar's order.
+    """The tags that the images had when they were saved, each once, in the tar's order.
 
-    From manifest.json's RepoTags, else from the older ``repositories`` file. Configs and layers
-    need not be there.
+    They are in manifest.json's RepoTags, or else in the older ``repositories`` file. Configs and
+    layers may be missing.
 
     Raises:
         SourceUnreadableError: the file does not exist or cannot be read.
@@ -75,15 +75,15 @@ def extract_original_tags(tar_path: str | Path) -> list[str]:
 
 
 def get_primary_tag(tar_path: str | Path) -> tuple[str, str] | None:
-    """The first original tag as ``(repository, tag)``, or None where the tar has none."""
+    """The first original tag as ``(repository, tag)``, or None if the tar has none."""
     tags = extract_original_tags(tar_path)
     return parse_repository_tag(tags[0]) if tags else None
 
 
 def inspect_docker_tar(tar_path: str | Path) -> ImageInspect:
-    """Describe the first image in the tar; of an index, the first that is for some platform.
+    """Describe the first image in the tar; for an index, the first image with a platform.
 
-    A tar whose digests do not hold is described as well, though it cannot be pushed.
+    A tar with wrong digests is described, too, though it cannot be pushed.
 
     Raises:
         SourceUnreadableError: the file does not exist or cannot be read.
@@ -174,7 +174,7 @@ def _layer_history(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _moment(value: object) -> datetime | None:
-    """A time that a builder wrote; None for what is no time, since nothing depends on it."""
+    """A time that a builder wrote; None if it is not a time, since nothing depends on it."""
     try:
         return _MOMENT.validate_python(value)
     except pydantic.ValidationError:

@@ -64,9 +64,9 @@ def _entries(manifest: Manifest) -> list[Any]:
 async def _held_images(
     registry: Registry, repository: str, manifest: Manifest
 ) -> dict[str, list[Manifest]]:
-    """Manifests that this one leads to, by the digest of their config.
+    """Manifests to which this one leads, by the digest of their config.
 
-    Several can share one: artifacts, such as BuildKit's attestations, have the OCI empty config.
+    Several can share a config: artifacts, such as BuildKit's attestations, have the OCI empty one.
     """
     held: dict[str, list[Manifest]] = {}
     waiting, seen = [manifest], set[str]()
@@ -86,8 +86,8 @@ async def _held_images(
 def _counterpart(image: ArchiveImage, held: Mapping[str, list[Manifest]]) -> Manifest | None:
     """The registry's manifest of this image.
 
-    Of several with the same config it is the one with the same digest. A push that compresses an
-    image rewrites the manifests about it, and those keep their layers.
+    If several have its config, it is the one with its digest, or else the one with its layers: a
+    push that compresses an image rewrites the manifests about it, but not their layers.
     """
     candidates = held.get(image.config_digest, [])
     digest = image.manifest.digest if image.manifest else None
@@ -108,7 +108,7 @@ def _layer_digests(manifest: Manifest) -> list[str]:
 
 
 def _label(image: ArchiveImage) -> str:
-    """The image among those of its index: its platform, which an artifact has not."""
+    """What tells the image from others of its index: its platform, if it has one."""
     *_, digest = image.digests
     return str(image.platform or f"artifact {digest.removeprefix('sha256:')[:_SHORT_DIGEST]}")
 

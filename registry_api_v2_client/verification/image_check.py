@@ -12,11 +12,7 @@ from ..archive.model import ArchiveImage, Layer
 from ..archive.tar_index import Member
 from ..content_digest import ContentDigest
 from ..descriptors import sha256
-from ..exceptions import (
-    ArchiveDigestError,
-    ProtocolError,
-    TarReadError,
-)
+from ..exceptions import ArchiveDigestError, ProtocolError, TarReadError
 from ..json_document import MAX_JSON, JsonDocumentError, parse_json
 from ..media_types import Compression
 from .results import PartCheck, Proof, Verdict
@@ -51,7 +47,7 @@ class ImageCheck:
         return checks
 
     async def _config(self, config: Descriptor) -> tuple[PartCheck, list[str]]:
-        """The check of the config, and the diff_ids of the registry's."""
+        """The check of the config, and the diff_ids in the registry's config."""
         ours = self._image.config_digest
         same = config.digest == ours
         if same and not self._deep:
@@ -75,7 +71,7 @@ class ImageCheck:
         stored, ours = await self._digests(layer) if layer else (None, None)
         verdict, proof = Verdict.DIFFERENT, Proof.DIGEST
         if layer and blob and not layer.member:
-            # A foreign layer, which is only named on both sides.
+            # A foreign layer: both sides only name it.
             verdict = Verdict.EQUAL if stored == blob.digest else Verdict.DIFFERENT
         elif layer and blob:
             same = stored == blob.digest
@@ -88,7 +84,7 @@ class ImageCheck:
         )
 
     async def _digests(self, layer: Layer) -> tuple[str | None, str | None]:
-        """Of a layer as stored and as uncompressed; computed where the tar does not say."""
+        """Digests of a layer as stored and uncompressed, computed if the tar does not say."""
         if not layer.member:
             return layer.digest, layer.diff_id
         if layer.digest and layer.diff_id and not self._deep:

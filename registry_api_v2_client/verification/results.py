@@ -16,10 +16,10 @@ class Verdict(StrEnum):
 
 
 class Proof(StrEnum):
-    """What a verdict was reached by."""
+    """What a verdict is based on."""
 
     DIGEST = "digest"
-    """Digests alone, and the blob's size where it has to be there."""
+    """Only digests, and the size of a blob that has to be there."""
     CONTENT = "content"
     """The blob was downloaded, decompressed and hashed."""
 
@@ -29,7 +29,7 @@ class PartCheck:
     """The config or a layer.
 
     ``tar`` is the config's digest or the layer's diff_id in the tar, ``registry`` the blob's digest
-    and ``size`` its bytes there; None where one side has no such part.
+    and ``size`` its bytes there. They are None for a side without such a part.
     """
 
     part: str
@@ -42,12 +42,12 @@ class PartCheck:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The manifest that was looked at, and its parts: the config, then the layers, base first."""
+    """The digest of the manifest, and its parts: the config, then the layers, base first."""
 
     digest: str
     parts: tuple[PartCheck, ...]
 
     @property
     def equal(self) -> bool:
-        """Whether the registry holds just the image of the tar."""
+        """Whether the registry holds exactly the image of the tar."""
         return all(part.verdict is Verdict.EQUAL for part in self.parts)

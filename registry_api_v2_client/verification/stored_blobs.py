@@ -49,7 +49,7 @@ class StoredBlobs:
         return Verdict.EQUAL if there else Verdict.MISSING
 
     async def download(self, blob: Descriptor, take: Callable[[bytes], None]) -> Verdict | None:
-        """Pass a blob to ``take``, off the event loop; the verdict if that says enough."""
+        """Pass a blob to ``take``, off the event loop. Returns a verdict if it is not whole."""
         size = 0
 
         async def sink(piece: bytes) -> None:
@@ -66,14 +66,14 @@ class StoredBlobs:
         except _OversizedError:
             return Verdict.CORRUPT
         except AnswerCutShortError:
-            # A connection breaks anywhere; a blob that the registry has lost breaks off here again.
+            # A connection may break anywhere. A lost blob breaks off at the same byte again.
             if await self._breaks_off_at(blob) != size:
                 raise
             return Verdict.CORRUPT if size else Verdict.MISSING
         return None
 
     async def _breaks_off_at(self, blob: Descriptor) -> int | None:
-        """How many bytes of a blob the registry has before it ends its answer; None if all."""
+        """After how many bytes of a blob the registry ends its answer; None if it sends all."""
         size = 0
 
         async def sink(piece: bytes) -> None:
@@ -88,4 +88,4 @@ class StoredBlobs:
 
 
 class _OversizedError(Exception):
-    """More bytes come than the descriptor says."""
+    """The blob has more bytes than the descriptor says."""
