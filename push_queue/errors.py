@@ -12,7 +12,7 @@
     ├── UnsuitableRedisError      Redis is set up so that it loses jobs
     └── RedisUnavailableError     Redis cannot be reached
         └── RedisRefusedError     Redis was reached and will not do what is asked
-            └── RedisDeniedError  for want of login or rights
+            └── RedisDeniedError  it refuses the login, or a right is missing
 
 Each message is one line that names the thing and says what to do. Redis addresses appear in them
 without credentials.

@@ -70,7 +70,7 @@ async def _try_queue(runtime: Runtime) -> None:
     """A worker that may not take jobs ends here with a word. What else Redis refuses, it waits for.
 
     Raises:
-        RedisDeniedError: for want of login or rights.
+        RedisDeniedError: Redis refuses the login, or a right is missing.
     """
     try:
         await runtime.queue.take(0, runtime.settings.lease_seconds)

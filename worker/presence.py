@@ -35,7 +35,7 @@ class Presence:
         """Report now, and from now on. The worker is known once this returns.
 
         Raises:
-            RedisDeniedError: for want of login or rights.
+            RedisDeniedError: Redis refuses the login, or a right is missing.
         """
         try:
             await self._report()

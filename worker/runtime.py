@@ -53,7 +53,7 @@ class Runtime:
     tag_repair: TagRepair
 
     def retry_policy(self, attempts: int) -> RetryPolicy:
-        """How a job is retried that has so many ``attempts``."""
+        """How a job is retried that has this many ``attempts``."""
         return RetryPolicy(
             attempts=attempts,
             base=self.settings.retry_base_seconds,

@@ -71,7 +71,7 @@ class TagRepair:
         except (RegistryError, TimeoutError, RedisUnavailableError) as error:
             reason = str(error) or "no answer in time"
             logger.warning(
-                "%s may show an outdated image, and cannot be checked: %s", tag.target, reason
+                "%s may show an outdated image: it cannot be checked: %s", tag.target, reason
             )
             pause = max(pause, min(tag.overdue, _LOOK_AGAIN_SECONDS))
         except Exception:  # the task's outermost frame

@@ -283,8 +283,8 @@ async def test_all_tags_are_looked_at_again_and_again(
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (RegistryUnavailableError("away"), "cannot be checked: away"),
-        (TimeoutError(), "cannot be checked: no answer in time"),
+        (RegistryUnavailableError("away"), "it cannot be checked: away"),
+        (TimeoutError(), "it cannot be checked: no answer in time"),
         (ZeroDivisionError(), "unexpected error"),
     ],
 )
