@@ -8,9 +8,6 @@ from collections import Counter
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
-    Awaitable,
-    Callable,
-    Collection,
     Sequence,
 )
 from contextlib import (
@@ -23,19 +20,18 @@ from contextlib import (
 from functools import partial
 from typing import TypeVar
 
-from ..descriptors import BlobInfo, is_sha256, sha256
-from ..exceptions import NoSlotError, RegistryError, ValidationError
+from ..descriptors import BlobInfo, sha256
+from ..exceptions import NoSlotError, RegistryError
 from ..retry import Retrier
 from .blob_stream import BlobStream
 from .blocks import BlockPool
 from .broadcast import Broadcast
-from .destinations import Destination, Destinations
+from .destinations import Attempt, Destination, Destinations
 from .encoding import AsIs
 from .ledger import BlobLedger
 from .limits import UploadLimits
 from .progress import BlobState
-from .sources import BlobSource, BytesSource, LayerSource
-from .tasks import together
+from .sources import BlobSource, BytesSource, LayerSource, can_be
 
 T = TypeVar("T")
 
@@ -62,7 +58,7 @@ class BlobFanOut:
         self, source: BlobSource, blob: BlobInfo, destinations: Destinations
     ) -> bool:
         """Whether all destinations that are left have the blob, or get it without its bytes."""
-        attempt = _Attempt()
+        attempt = Attempt()
         found = await attempt.at(destinations.left, lambda one: one.blobs.find(source, blob))
         return not attempt.failures and all(found.values())
 
@@ -79,7 +75,7 @@ class BlobFanOut:
         brought: set[Destination] = set()
         tries: Counter[Destination] = Counter()
         while missing := [one for one in destinations.left if one not in brought]:
-            attempt = _Attempt()
+            attempt = Attempt()
             blob = await self._bring(source, missing, attempt) or blob
             brought |= attempt.made - attempt.failures.keys()
             wait = 0.0
@@ -98,7 +94,7 @@ class BlobFanOut:
         return blob
 
     async def _bring(
-        self, source: BlobSource, destinations: Sequence[Destination], attempt: "_Attempt"
+        self, source: BlobSource, destinations: Sequence[Destination], attempt: Attempt
     ) -> BlobInfo | None:
         # In the order of hosts, so that two pushes never wait for each other's claims.
         by_host = {one.host: one for one in reversed(destinations)}
@@ -146,16 +142,14 @@ class BlobFanOut:
         self,
         source: BlobSource,
         blob: BlobInfo | None,
-        attempt: "_Attempt",
+        attempt: Attempt,
         destination: Destination,
     ) -> None:
         if not await destination.blobs.find(source, blob):
             async with AsyncExitStack() as held:
                 await self._send(source, {destination: held}, attempt)
 
-    async def _send(
-        self, source: BlobSource, held: "_Held", attempt: "_Attempt"
-    ) -> BlobInfo | None:
+    async def _send(self, source: BlobSource, held: "_Held", attempt: Attempt) -> BlobInfo | None:
         """Send the blob. None: nobody took all of it, so its digest is not known."""
 
         async def take_slot(destination: Destination) -> None:
@@ -177,7 +171,7 @@ class BlobFanOut:
             return await self._send_stream(source, held, attempt)
         return await self._send_small(source, held, attempt)
 
-    async def _send_small(self, source: BlobSource, held: "_Held", attempt: "_Attempt") -> BlobInfo:
+    async def _send_small(self, source: BlobSource, held: "_Held", attempt: Attempt) -> BlobInfo:
         if isinstance(source, BytesSource):
             content = source.content
         else:
@@ -202,7 +196,7 @@ class BlobFanOut:
             await self._ledger.remember_encoded(source.key, blob)
 
     async def _send_stream(
-        self, source: LayerSource, held: "_Held", attempt: "_Attempt"
+        self, source: LayerSource, held: "_Held", attempt: Attempt
     ) -> BlobInfo | None:
         done = 0
 
@@ -235,35 +229,6 @@ _Held = dict[Destination, AsyncExitStack]
 """Claims and slots at each destination, given back as soon as it is done with the blob."""
 
 
-class _Attempt:
-    """One attempt to bring a blob to several destinations. A failure stops no other.
-
-    ``made`` are the destinations that were tried, ``failures`` the errors of those that failed.
-    """
-
-    def __init__(self) -> None:
-        self.made: set[Destination] = set()
-        self.failures: dict[Destination, RegistryError] = {}
-
-    async def at(
-        self, destinations: Collection[Destination], step: Callable[[Destination], Awaitable[T]]
-    ) -> dict[Destination, T]:
-        """Take a step at all at once. Returns the results where it did not fail, in order."""
-        results: dict[Destination, T] = {}
-
-        async def take(destination: Destination) -> None:
-            self.made.add(destination)
-            try:
-                results[destination] = await step(destination)
-            except ValidationError:  # what is wrong is the archive
-                raise
-            except RegistryError as error:
-                self.failures[destination] = error
-
-        await together(map(take, destinations))
-        return {one: results[one] for one in destinations if one in results}
-
-
 @asynccontextmanager
 async def _shares(
     stream: BlobStream, destinations: Sequence[Destination]
@@ -274,13 +239,3 @@ async def _shares(
         return
     async with Broadcast(stream, len(destinations)) as broadcast:
         yield dict(zip(destinations, map(closing, broadcast.views), strict=True))
-
-
-def can_be(blob: BlobInfo, source: BlobSource) -> bool:
-    """Whether a remembered blob can be the encoded source, judged without reading anything.
-
-    Who may write to the ledger may still have named another blob of the registry.
-    """
-    # What does not compress is stored, with a few bytes more in each block.
-    longest = source.size + source.size // 100 + 1024
-    return is_sha256(blob.digest) and 0 < blob.size <= longest

@@ -2,12 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ..exceptions import NoSlotError, RegistryError, RegistryUnavailableError, ValidationError
 from ..outages import most_hopeful
 from .manifest_push import Target
 from .repository_blobs import RepositoryBlobs
 from .tasks import together
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +44,6 @@ class Destinations:
         Raises:
             RegistryError: it was the last one; see ``raise_failure``.
         """
-        error.registry = error.registry or failed.target.registry.name
         away = isinstance(error, RegistryUnavailableError | NoSlotError)
         self.left = [
             one for one in self.left if one is not failed and not (away and one.host == failed.host)
@@ -64,11 +66,38 @@ class Destinations:
 
     async def _one_by_one(self, group: Collection[Destination], step: Step) -> None:
         for destination in group:
-            if destination not in self.left:
-                continue
+            if destination in self.left:
+                attempt = Attempt()
+                await attempt.at([destination], step)
+                for failed, error in attempt.failures.items():
+                    self.leave_out(failed, error)
+
+
+class Attempt:
+    """One attempt at something at several destinations. A failure stops no other.
+
+    ``made`` are the destinations that were tried, ``failures`` the errors of those that failed.
+    """
+
+    def __init__(self) -> None:
+        self.made: set[Destination] = set()
+        self.failures: dict[Destination, RegistryError] = {}
+
+    async def at(
+        self, destinations: Collection[Destination], step: Callable[[Destination], Awaitable[T]]
+    ) -> dict[Destination, T]:
+        """Take a step at all at once. Returns the results where it did not fail, in order."""
+        results: dict[Destination, T] = {}
+
+        async def take(destination: Destination) -> None:
+            self.made.add(destination)
             try:
-                await step(destination)
+                results[destination] = await step(destination)
             except ValidationError:  # what is wrong is the archive
                 raise
             except RegistryError as error:
-                self.leave_out(destination, error)
+                error.registry = error.registry or destination.target.registry.name
+                self.failures[destination] = error
+
+        await together(map(take, destinations))
+        return {one: results[one] for one in destinations if one in results}

@@ -95,7 +95,7 @@ class LedgerFile:
         self._connection.close()
 
     def _prepare(self) -> None:
-        # Nothing waits for the disk: after a power cut the file may be damaged, and starts anew.
+        # Nothing waits for the disk. A power cut may damage the file, which then starts empty.
         self._connection.executescript(
             "PRAGMA synchronous = OFF; PRAGMA journal_mode = WAL;"
             + _TABLE.format(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..archive.tar_index import Member, TarIndex
+from ..descriptors import BlobInfo, is_sha256
 from .blob_stream import BlobStream, encode_small
 from .blocks import BlockPool
 from .encoding import BLOCK_SIZE, AsIs, Encoder
@@ -68,3 +69,13 @@ class BytesSource:
 
 
 BlobSource = LayerSource | BytesSource
+
+
+def can_be(blob: BlobInfo, source: BlobSource) -> bool:
+    """Whether a remembered blob can be the encoded source, judged without reading anything.
+
+    Who may write to the ledger may still have named another blob of the registry.
+    """
+    # What does not compress is stored, with a few bytes more in each block.
+    longest = source.size + source.size // 100 + 1024
+    return is_sha256(blob.digest) and 0 < blob.size <= longest

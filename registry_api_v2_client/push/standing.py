@@ -18,10 +18,9 @@ from ..media_types import IMAGE_CONFIGS, IMAGE_MANIFESTS, LAYER_COMPRESSIONS
 from ..outages import is_outage
 from ..reference import DOCKER_HUB
 from ..retry import Retrier
-from .blob_fan_out import can_be
 from .manifest_push import Target
 from .manifests import BuiltManifest
-from .sources import BlobSource
+from .sources import BlobSource, can_be
 
 _TAGS = 2
 """Tags of a target to look at. Often the first is the version, and the next one moves."""
