@@ -5,9 +5,13 @@ import random
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from producer import JobState, PushQueue
+from push_queue.database import Database
+from push_queue.keys import Keys
 from push_queue.models import Outcome
+from push_queue.registry_limits import RegistryLimits
 from tests.support.images import docker_legacy, layer_tar, make_image, write_archive
 from tests.support.processes import free_port
 from tests.support.proxy import FaultProxy, Request, is_manifest_put, is_patch
@@ -132,6 +136,44 @@ async def test_a_pause_that_a_registry_asks_for_holds_for_all_workers(
         (attempt,) = await queue.attempts(job.id)
         assert (attempt.outcome, attempt.error_kind) == (Outcome.DEFERRED, "rate_limited")
         assert (await queue.status(job.id)).state is JobState.QUEUED, "no attempt is used up"
+
+
+async def test_a_registry_that_asks_for_a_pause_keeps_no_other_target_from_its_image(
+    tmp_path: Path,
+    queue: PushQueue,
+    worker: StartWorker,
+    registry_url: str,
+    repository: str,
+    redis: Redis,
+    keys: Keys,
+) -> None:
+    """The pause begins when the job has sent its first layer to both."""
+    database = Database(redis, keys)
+    contents = (random.Random(number).randbytes(1_500_000) for number in range(2))
+    image = make_image(*(layer_tar({"app/data": content}) for content in contents))
+    path = write_archive(tmp_path / "image.tar", docker_legacy, image).path
+    worker(PUSH_QUEUE_JOB_UPLOADS="1")
+    async with FaultProxy(registry_url) as busy, FaultProxy(registry_url) as good:
+        held = busy.hold(is_patch, after=100_000)
+        targets = [f"{busy.host}/{repository}-1:1", f"{good.host}/{repository}-2:1"]
+        job = await queue.enqueue(path, targets, max_attempts=1)
+        await held.reached.wait()
+        await RegistryLimits(database, 50).pause(busy.host, "too many requests", 6)
+        held.release()
+
+        async def good_one_is_done() -> bool:
+            return bool((await queue.status(job.id)).results)
+
+        await becomes(good_one_is_done, timeout=30)
+        fence = await database.ask(redis.hget(keys.job(job.id), "fence"))
+        assert fence == b"1", "in the attempt under way"
+        sent = good.bytes_sent()
+        status = await queue.wait(job.id, timeout=60)
+        assert good.bytes_sent() == sent, "nothing is sent there again"
+    assert (status.state, status.attempt) == (JobState.SUCCEEDED, 1)
+    assert [result.target for result in status.results] == targets
+    outcomes = [attempt.outcome for attempt in await queue.attempts(job.id)]
+    assert outcomes == [Outcome.SUCCEEDED], "waiting for a slot is no attempt"
 
 
 async def test_the_last_of_twenty_jobs_has_the_tag(
