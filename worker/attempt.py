@@ -21,13 +21,13 @@ from registry_api_v2_client import (
     parse_reference,
 )
 
+from .allowed_targets import check_targets
 from .errors import DeferError, JobLostError
-from .progress import ProgressReporter
+from .progress_reporter import ProgressReporter
+from .redis_tag_order import RedisTagOrder
 from .runtime import Runtime
 from .same_source import check_same_source
 from .source_roots import open_source
-from .tag_order import RedisTagOrder
-from .targets import check_targets
 
 logger = logging.getLogger(__name__)
 

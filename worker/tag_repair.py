@@ -14,8 +14,8 @@ from push_queue.errors import RedisUnavailableError
 from push_queue.tag_writes import TagWrite, TagWrites, UnsettledTag
 from registry_api_v2_client import RegistryClient, RegistryError, parse_reference
 
-from .tag_order import is_answer
-from .targets import check_targets
+from .allowed_targets import check_targets
+from .redis_tag_order import is_answer
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from tests.support.redis_client import Redis
 from tests.support.stores import Stores
 from tests.support.tag_registry import TagRegistry
 from worker.errors import DeferError, JobLostError
-from worker.tag_order import RedisTagOrder
+from worker.redis_tag_order import RedisTagOrder
 from worker.tag_repair import TagRepair
 
 TAGS = ("localhost:15000/app:1", "localhost:15000/app:2")

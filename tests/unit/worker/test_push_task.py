@@ -39,7 +39,7 @@ from registry_api_v2_client import (
 from tests.support.assignments import succeed
 from tests.support.redis_client import Redis
 from tests.support.stores import Stores
-from worker import attempt, progress
+from worker import attempt, progress_reporter
 from worker.cleanup import Cleanup
 from worker.errors import DeferError
 from worker.fleet_limits import FleetLimits
@@ -256,7 +256,7 @@ async def test_an_error_nobody_thought_of_fails_the_job_without_its_details(
 async def test_a_cancelled_job_stops_and_closes_its_uploads(
     runtime: Runtime, stores: Stores, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "_WRITE_SECONDS", 0.0)
+    monkeypatch.setattr(progress_reporter, "_WRITE_SECONDS", 0.0)
     await enqueue(stores)
     client.hangs = True
     running = asyncio.create_task(run(runtime))
@@ -273,7 +273,7 @@ async def test_a_cancelled_job_stops_and_closes_its_uploads(
 async def test_a_job_that_another_worker_has_taken_is_left_to_it(
     runtime: Runtime, stores: Stores, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "_WRITE_SECONDS", 0.0)
+    monkeypatch.setattr(progress_reporter, "_WRITE_SECONDS", 0.0)
     await enqueue(stores)
     client.hangs = True
     lease = LeaseDouble()

@@ -16,8 +16,8 @@ from tests.support.stores import Stores
 from tests.support.tag_registry import TagRegistry
 from tests.support.waiting import becomes
 from worker import tag_repair as module
+from worker.allowed_targets import TargetNotAllowedError
 from worker.tag_repair import TagRepair
-from worker.targets import TargetNotAllowedError
 
 KEYS = Keys()
 TAG, OTHER = "localhost:15000/team/app:1", "localhost:15000/team/app:2"

@@ -11,8 +11,8 @@ from push_queue.attempts import Attempts
 from push_queue.errors import RedisUnavailableError
 from push_queue.models import Assignment, BlobStatus, Signal, make_job
 from registry_api_v2_client import BlobProgress, BlobState
-from worker import progress
-from worker.progress import ProgressReporter
+from worker import progress_reporter
+from worker.progress_reporter import ProgressReporter
 
 ASSIGNMENT = Assignment(
     make_job(id="job-1", source="/images/app.tar", targets=["localhost:15000/app:1"]),
@@ -71,7 +71,7 @@ def reporter(store: Store) -> ProgressReporter:
 
 @pytest.fixture
 def in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "_WRITE_SECONDS", 0.0)
+    monkeypatch.setattr(progress_reporter, "_WRITE_SECONDS", 0.0)
 
 
 def part(

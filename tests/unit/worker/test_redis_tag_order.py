@@ -20,7 +20,7 @@ from tests.support.redis_client import Redis
 from tests.support.stores import Stores
 from tests.support.waiting import becomes
 from worker.errors import DeferError, JobLostError
-from worker.tag_order import RedisTagOrder
+from worker.redis_tag_order import RedisTagOrder
 
 KEYS = Keys()
 TAG = "localhost:15000/team/app:1"

@@ -3,7 +3,7 @@
 import pytest
 
 from registry_api_v2_client import parse_reference
-from worker.targets import TargetNotAllowedError, check_targets
+from worker.allowed_targets import TargetNotAllowedError, check_targets
 
 
 @pytest.mark.parametrize(
