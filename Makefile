@@ -81,6 +81,10 @@ pins: ## Complete the lists in requirements/ after a change of pyproject.toml, b
 demo: $(RUNTIME) ## Push an image through the queue, and look at the outcome
 	@$(BIN)/python examples/demo.py
 
+.PHONY: up
+up: $(RUNTIME) ## Run it all: a Valkey of its own, WORKERS (1) workers and the HTTP API
+	@$(BIN)/push-queue up --workers $(or $(WORKERS),1)
+
 .PHONY: worker
 worker: $(RUNTIME) ## Run a worker on PUSH_QUEUE_REDIS_URL (or REDIS_URL)
 	@$(BIN)/python -m worker

@@ -217,17 +217,27 @@ class Settings(BaseSettings):
 
     @property
     def cache_folder(self) -> Path | None:
-        """Where this user's pushes may keep what they know; None for a user without a home.
+        """Where this user's pushes may keep what they know; None for a user without a home."""
+        return _user_folder("XDG_CACHE_HOME", ".cache")
 
-        Source: https://specifications.freedesktop.org/basedir-spec/latest/
-        """
-        named = os.environ.get("XDG_CACHE_HOME", "")
-        try:
-            # The specification has a path that is not absolute ignored.
-            folder = Path(named) if Path(named).is_absolute() else Path.home() / ".cache"
-        except RuntimeError:
-            return None
-        return folder / "push-queue"
+    @property
+    def data_folder(self) -> Path | None:
+        """Where ``push-queue up`` keeps this user's jobs; None for a user without a home."""
+        return _user_folder("XDG_DATA_HOME", ".local/share")
+
+
+def _user_folder(variable: str, default: str) -> Path | None:
+    """Ours in the folder that the variable names, else in the default one of the user's home.
+
+    Source: https://specifications.freedesktop.org/basedir-spec/latest/
+    """
+    named = os.environ.get(variable, "")
+    try:
+        # The specification has a path that is not absolute ignored.
+        folder = Path(named) if Path(named).is_absolute() else Path.home() / default
+    except RuntimeError:
+        return None
+    return folder / "push-queue"
 
 
 def load_settings(*, redis_url: str | None = None, namespace: str | None = None) -> Settings:

@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
 from producer.api.application import make_application
+from producer.errors import CannotStartError
 from producer.queue import PushQueue
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ async def running_server(queue: PushQueue, host: str, port: int) -> AsyncIterato
     """Serve the API of this queue within the block; the URL where it is.
 
     Raises:
-        OSError: it cannot listen there.
+        CannotStartError: it cannot listen there.
         RedisUnavailableError: Redis is away at the start.
     """
     runner = web.AppRunner(
@@ -47,7 +48,12 @@ async def running_server(queue: PushQueue, host: str, port: int) -> AsyncIterato
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise CannotStartError(
+                f"cannot listen at {host}:{port} ({error.strerror}); name another with --port"
+            ) from None
         name, number = runner.addresses[0][:2]
         yield f"http://[{name}]:{number}" if ":" in name else f"http://{name}:{number}"
     finally:

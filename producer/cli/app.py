@@ -33,6 +33,7 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
+    "up": Entry("up", "up", "Run the whole system on this machine, until Ctrl-C or SIGTERM."),
     "push": Entry("push", "push", "Push an image tar now and show the progress."),
     "enqueue": Entry("enqueue", "enqueue", "Enqueue image tars for pushing and return at once."),
     "status": Entry("jobs", "status", "Show jobs: state, targets, progress, attempts."),

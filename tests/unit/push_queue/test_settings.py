@@ -190,17 +190,29 @@ def test_a_setting_in_lower_case_is_not_doubted(monkeypatch: pytest.MonkeyPatch)
     assert doubts() == []
 
 
-def test_the_cache_is_in_the_user_s_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+FOLDERS = [
+    ("cache_folder", "XDG_CACHE_HOME", ".cache"),
+    ("data_folder", "XDG_DATA_HOME", ".local/share"),
+]
+
+
+@pytest.mark.parametrize(("name", "variable", "default"), FOLDERS)
+def test_folders_are_in_those_of_the_user(
+    name: str, variable: str, default: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", "/home/alice")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/var/cache/alice")
-    assert load_settings().cache_folder == Path("/var/cache/alice/push-queue")
+    monkeypatch.setenv(variable, "/var/alice")
+    assert getattr(load_settings(), name) == Path("/var/alice/push-queue")
     for ignored in ("", "relative"):
-        monkeypatch.setenv("XDG_CACHE_HOME", ignored)
-        assert load_settings().cache_folder == Path("/home/alice/.cache/push-queue")
+        monkeypatch.setenv(variable, ignored)
+        assert getattr(load_settings(), name) == Path("/home/alice", default, "push-queue")
 
 
-def test_who_has_no_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "variable", "default"), FOLDERS)
+def test_who_has_no_home_has_no_folders(
+    name: str, variable: str, default: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("HOME")
-    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
-    assert load_settings().cache_folder is None
+    assert getattr(load_settings(), name) is None

@@ -1,0 +1,73 @@
+"""The folder that keeps a user's jobs: for that user alone, and for one system at a time."""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from producer.errors import CannotStartError
+
+LOCK_SECONDS = 3.0
+"""The Valkey of a system that was killed may take so long to end."""
+
+_POLL_SECONDS = 0.05
+
+
+@asynccontextmanager
+async def locked(folder: Path) -> AsyncIterator[int]:
+    """Hold the folder, which is made if need be, within the block.
+
+    The result is a file descriptor. A child that inherits it holds the folder, too, until it ends.
+
+    Raises:
+        CannotStartError: another system holds it, or it cannot be used.
+    """
+    try:
+        _prepare(folder)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise CannotStartError(
+            f"{folder} cannot be used ({error.strerror}); set XDG_DATA_HOME to another folder"
+        ) from None
+    try:
+        await _take(lock, folder)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _prepare(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Whoever may reach the socket in it may do all that a worker does.
+    folder.chmod(0o700)
+    if folder.stat().st_uid != os.geteuid():
+        raise CannotStartError(
+            f"{folder} is another user's; set XDG_DATA_HOME to a folder of your own"
+        )
+
+
+async def _take(lock: int, folder: Path) -> None:
+    try:
+        async with asyncio.timeout(LOCK_SECONDS):
+            while True:
+                if _taken(lock):
+                    return
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError:
+        holder = os.pread(lock, 20, 0).decode(errors="replace")
+        raise CannotStartError(
+            f"push-queue up is running already in {folder} (process {holder}); stop that one, or "
+            "set XDG_DATA_HOME to another folder"
+        ) from None
+
+
+def _taken(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

