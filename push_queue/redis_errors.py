@@ -74,7 +74,9 @@ def translate(error: Exception, address: object) -> RedisUnavailableError:
             if isinstance(error, kinds):
                 return ours(f"Redis at {address} {advice}")
     if isinstance(error, ResponseError):
-        return RedisRefusedError(f"Redis at {address} answers: {_one_line(error)}")
+        # So says a Redis in protected mode to clients from elsewhere.
+        kind = RedisDeniedError if str(error).startswith("DENIED") else RedisRefusedError
+        return kind(f"Redis at {address} answers: {_one_line(error)}")
     return RedisUnavailableError(
         f"cannot reach Redis at {address} ({_reason(error)}); start it, or set PUSH_QUEUE_REDIS_URL"
     )

@@ -3,9 +3,11 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from redis.exceptions import ResponseError
 
 from tests.support.clocks import clock_off_by
 from tests.support.servers import (
@@ -97,6 +99,23 @@ def test_a_redis_that_is_full_is_waited_for(
         client.config_set("maxmemory", "0")
         wait_for_worker(worker, redis.url, "push")
         assert worker.terminate() == 0
+
+
+def test_a_redis_that_is_busy_is_waited_for(
+    start_redis: Callable[[], RedisServer], tmp_path: Path
+) -> None:
+    redis = configured(start_redis, {"busy-reply-threshold": "1"})
+    settings = {"PUSH_QUEUE_REDIS_URL": redis.url}
+    with redis.client() as client, redis.client() as other, ThreadPoolExecutor() as pool:
+        script = pool.submit(client.eval, "while true do end", 0)
+        with worker_process(tmp_path / "worker.log", settings) as worker:
+            worker.wait_ready(lambda: "BUSY" in worker.log)
+            other.script_kill()
+            with pytest.raises(ResponseError):
+                script.result()
+            wait_for_worker(worker, redis.url, "push")
+            assert worker.terminate() == 0
+    assert worker.log.count("BUSY") == 1
 
 
 def arq_burst(**env: str) -> subprocess.CompletedProcess[str]:

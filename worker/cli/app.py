@@ -1,15 +1,17 @@
 """The command line: options, and what happens to errors."""
 
 import asyncio
+import logging
 import socket
 import sys
 from typing import Annotated, NoReturn
 
 import typer
+from arq.connections import ArqRedis
 
 from push_queue.connection import connect
 from push_queue.database import Database
-from push_queue.errors import QueueError
+from push_queue.errors import QueueError, RedisDeniedError, RedisRefusedError
 from push_queue.event_loop import new_event_loop
 from push_queue.keys import Keys
 from push_queue.logs import set_up_logging
@@ -23,6 +25,10 @@ from registry_api_v2_client import RegistryError
 from ..arq_options import worker_options
 from ..arq_worker import QueueWorker
 from ..exits import NAME, fail
+
+logger = logging.getLogger(__name__)
+
+_AGAIN_SECONDS = 1.0
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -64,12 +70,32 @@ def _run(settings: Settings, burst: bool) -> None:
     set_up_logging(settings)
     # Ends what is open, also after Ctrl-C; arq handles signals by itself.
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        redis = runner.run(connect(settings))
+        redis = runner.run(_connect(settings))
         asyncio.set_event_loop(runner.get_loop())
         patience = Patience()
         options = worker_options(settings, patience) | {"burst": burst, "redis_pool": redis}
         with redis_errors(settings.redis_address):
             QueueWorker(on_hand_back=patience.end, **options).run()
+
+
+async def _connect(settings: Settings) -> ArqRedis:
+    """Connect to a Redis that is there, once it has loaded its data, or is busy no more.
+
+    Raises:
+        RedisDeniedError: it does not accept the login.
+        RedisUnavailableError: nobody answers there.
+    """
+    told = False
+    while True:
+        try:
+            return await connect(settings)
+        except RedisDeniedError:
+            raise
+        except RedisRefusedError as error:
+            if not told:
+                logger.warning("%s", error)
+                told = True
+        await asyncio.sleep(_AGAIN_SECONDS)
 
 
 async def _alive_here(settings: Settings) -> bool:

@@ -166,14 +166,16 @@ def test_a_refusal_says_what_to_do(error: Exception, advice: str) -> None:
         raise error
 
 
-@pytest.mark.parametrize("answer", ["NOPERM", "NOAUTH", "WRONGPASS", "OOM", "LOADING", "BUSY"])
+@pytest.mark.parametrize(
+    "answer", ["NOPERM", "NOAUTH", "WRONGPASS", "DENIED", "OOM", "LOADING", "BUSY"]
+)
 def test_what_no_wait_mends_is_a_kind_of_its_own(answer: str) -> None:
     parse: Callable[[str], Exception] = BaseParser.parse_error  # without a type
     error = parse(f"{answer} says Redis")
     with pytest.raises(RedisRefusedError) as caught, redis_errors("host:1"):
         raise error
     denied = isinstance(caught.value, RedisDeniedError)
-    assert denied is (answer in {"NOPERM", "NOAUTH", "WRONGPASS"})
+    assert denied is (answer in {"NOPERM", "NOAUTH", "WRONGPASS", "DENIED"})
 
 
 @pytest.mark.parametrize("kind", list(CALLS))
