@@ -3,9 +3,11 @@
 import gzip
 import hashlib
 import json
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import zstandard
@@ -51,7 +53,13 @@ def decompress(blob: bytes) -> bytes:
 def skopeo(*arguments: str) -> bytes:
     """Run skopeo; its standard output. A failure is an error that carries its message."""
     program = require_program("skopeo")
-    done = subprocess.run([program, *arguments], capture_output=True, check=False, timeout=120)
+    with TemporaryDirectory(prefix="skopeo-") as data_home:
+        # Else it takes what it has pushed before, differently compressed maybe, for a layer; as
+        # root it would look for that in the machine's cache.
+        environment = os.environ | {"XDG_DATA_HOME": data_home, "_CONTAINERS_ROOTLESS_UID": "1"}
+        done = subprocess.run(
+            [program, *arguments], capture_output=True, check=False, timeout=120, env=environment
+        )
     if done.returncode:
         raise RuntimeError(f"skopeo {arguments[0]}: {done.stderr.decode(errors='replace')}")
     return done.stdout
