@@ -27,6 +27,10 @@ and says what to export so that commands in another shell reach them.
 Jobs are kept in ~/.local/share/push-queue (or below XDG_DATA_HOME), for you
 alone, so that they outlive a restart.
 
+The HTTP API is open to whoever can log in on this machine, and the workers read
+what you may read: set PUSH_QUEUE_SOURCE_ROOTS and PUSH_QUEUE_TARGETS where that
+is too much.
+
 Where PUSH_QUEUE_REDIS_URL, REDIS_URL or --redis-url names a Redis, that one is
 used, as by all commands, and no Valkey is started.
 
@@ -69,7 +73,7 @@ def announcement(system: LocalSystem, workers: int) -> str:
     """Where everything is, and how to reach it from another shell."""
     lines = [
         "push-queue is up; Ctrl-C stops it.",
-        f"  HTTP API  {system.api_url}/api/v1/jobs",
+        f"  HTTP API  {system.api_url}/api/v1/jobs (open to all users of this machine)",
         f"  Redis     {system.settings.redis_address}",
         f"  Workers   {workers}",
     ]

@@ -42,12 +42,12 @@ async def locked(folder: Path) -> AsyncIterator[int]:
 
 def _prepare(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Whoever may reach the socket in it may do all that a worker does.
-    folder.chmod(0o700)
     if folder.stat().st_uid != os.geteuid():
         raise CannotStartError(
             f"{folder} is another user's; set XDG_DATA_HOME to a folder of your own"
         )
+    # Whoever may reach the socket in it may do all that a worker does.
+    folder.chmod(0o700)
 
 
 async def _take(lock: int, folder: Path) -> None:

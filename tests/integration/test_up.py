@@ -67,7 +67,7 @@ class Up:
 
     def listed(self) -> list[dict[str, Any]]:
         """The jobs that the HTTP API lists."""
-        with urlopen(self.said("HTTP API"), timeout=30) as answer:
+        with urlopen(self.said("HTTP API").split()[0], timeout=30) as answer:
             jobs: list[dict[str, Any]] = json.load(answer)["jobs"]
         return jobs
 

@@ -59,10 +59,13 @@ async def test_what_inherited_the_lock_holds_it_too(
 
 
 async def test_another_user_s_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with locked(folder):
+        open_to_others(folder)
     monkeypatch.setattr("os.geteuid", lambda: 12345)
     with pytest.raises(CannotStartError, match="another user's; set XDG_DATA_HOME"):
         async with locked(folder):
             pass
+    assert mode(folder) == 0o755, "left as it is"
 
 
 async def test_one_that_cannot_be_made_is_named(tmp_path: Path) -> None:
