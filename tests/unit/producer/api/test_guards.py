@@ -122,6 +122,15 @@ async def test_a_body_has_a_bound(api: Api) -> None:
         assert (answer.status, answer.kind) == (413, "request-entity-too-large")
 
 
+async def test_a_body_that_is_too_large_is_refused_before_it_comes(api: Api) -> None:
+    reader, writer = await asyncio.open_connection(api.client.host, api.client.port)
+    head = "Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 9999999999"
+    writer.write(f"POST {JOBS} HTTP/1.1\r\n{head}\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        assert b" 413 " in await reader.readline()
+    writer.close()
+
+
 async def test_a_body_that_does_not_come_is_given_up(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
