@@ -12,7 +12,7 @@ from push_queue.database import Database
 from push_queue.job_fields import decode
 from push_queue.models import JobState
 
-_POSITION = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+POSITION = r"^[0-9]{1,20}-[0-9]{1,20}$"
 _LARGEST = 2**64 - 1
 
 
@@ -29,7 +29,7 @@ class Position(NamedTuple):
         Raises:
             ValueError: it is nothing of the kind.
         """
-        if not _POSITION.fullmatch(text):
+        if not re.fullmatch(POSITION, text) or text.endswith("\n"):
             raise ValueError(f"{text[:50]!r} is no id of an event")
         milliseconds, number = map(int, text.split("-"))
         if max(milliseconds, number) > _LARGEST:

@@ -2,20 +2,48 @@
 
 import asyncio
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from itertools import takewhile
+from typing import NamedTuple
 
+from producer.api.event_stream import message
+from producer.api.problems import ProblemError
 from producer.queue import PushQueue
 from push_queue.errors import RedisUnavailableError
 from push_queue.job_events import PlacedEvent, Position
+from push_queue.models import JobStatus
 
+MOST_FOLLOWERS = 500
+"""Requests that wait for jobs or follow them at once; each keeps a connection."""
 MOST_READ = 500
-"""Events in one answer of Redis."""
+"""Events that are handed on at once."""
 KEPT = 5000
-"""Events that those may be behind who take none from Redis themselves."""
+"""Events that one may be behind who takes none from Redis himself."""
+READERS = 16
+"""Who may ask Redis at once, each on a connection of his own."""
 _READ_SECONDS = 2.0
 """Less than a connection's answer may take."""
 _AWAY_SECONDS = 1.0
+
+
+class Change(NamedTuple):
+    """An event, written out once for everybody."""
+
+    position: Position
+    job_id: str
+    message: bytes
+
+
+class News(NamedTuple):
+    """The next events, oldest first."""
+
+    changes: tuple[Change, ...]
+    position: Position
+    """Where to go on."""
+    complete: bool = True
+    """Whether none before them has been lost."""
 
 
 class EventHub:
@@ -26,9 +54,11 @@ class EventHub:
 
     def __init__(self, queue: PushQueue, position: Position) -> None:
         self._queue = queue
-        self._kept: deque[PlacedEvent] = deque(maxlen=KEPT)
+        self._kept: deque[Change] = deque(maxlen=KEPT)
         self._complete_after = position
         self._news = asyncio.Event()
+        self._readers = asyncio.Semaphore(READERS)
+        self._followers = 0
         self.position = position
         """Where the latest event stands that was heard of."""
         self.ended = False
@@ -51,22 +81,52 @@ class EventHub:
         self.ended = True
         self._tell()
 
-    async def next_after(
-        self, position: Position, seconds: float
-    ) -> tuple[tuple[PlacedEvent, ...], Position]:
-        """The next events and where to go on; none if these seconds brought none.
+    @contextmanager
+    def follower(self) -> Iterator[None]:
+        """The time for which one request waits or follows.
+
+        Raises:
+            ProblemError: too many do.
+        """
+        if self._followers >= MOST_FOLLOWERS:
+            raise ProblemError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "too-many-followers",
+                f"{MOST_FOLLOWERS} requests wait for jobs or follow them; come again later",
+            )
+        self._followers += 1
+        try:
+            yield
+        finally:
+            self._followers -= 1
+
+    async def status(self, job_id: str) -> JobStatus:
+        """The job as it stands; few ask for one at once, however many follow.
+
+        Raises:
+            UnknownJobError: no such job.
+            RedisUnavailableError: Redis is away.
+        """
+        async with self._readers:
+            return await self._queue.status(job_id)
+
+    async def next_after(self, position: Position, seconds: float) -> News:
+        """The next events; none if these seconds brought none.
 
         Raises:
             RedisUnavailableError: they are older than what is kept here, and Redis is away.
         """
         if position < self._complete_after:
-            return await self._queue.events(position, limit=MOST_READ)
+            return await self._read_again(position)
         if position >= self.position and not self.ended:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._news.wait()
-        newer = takewhile(lambda placed: placed.position > position, reversed(self._kept))
-        return tuple(newer)[::-1], max(position, self.position)
+        newer = list(takewhile(lambda change: change.position > position, reversed(self._kept)))
+        next_ones = tuple(newer[: -MOST_READ - 1 : -1])
+        at_the_end = len(next_ones) == len(newer)
+        reached = max(position, self.position) if at_the_end else next_ones[-1].position
+        return News(next_ones, reached)
 
     async def change_of(self, job_id: str, position: Position, seconds: float) -> Position:
         """Wait for the job's next event, so many seconds at most; where to go on.
@@ -77,16 +137,22 @@ class EventHub:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not self.ended:
-                    events, position = await self.next_after(position, seconds)
-                    if any(placed.event.id == job_id for placed in events):
+                    changes, position, complete = await self.next_after(position, seconds)
+                    if not complete or any(change.job_id == job_id for change in changes):
                         break
         return position
+
+    async def _read_again(self, position: Position) -> News:
+        async with self._readers:
+            complete = await self._queue.first_event() <= position
+            events, reached = await self._queue.events(position, limit=MOST_READ)
+        return News(tuple(map(_change, events)), reached, complete)
 
     def _keep(self, events: tuple[PlacedEvent, ...], reached: Position) -> None:
         for placed in events:
             if len(self._kept) == KEPT:
                 self._complete_after = self._kept[0].position
-            self._kept.append(placed)
+            self._kept.append(_change(placed))
         self.position = reached
         if events:
             self._tell()
@@ -94,3 +160,8 @@ class EventHub:
     def _tell(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
+
+
+def _change(placed: PlacedEvent) -> Change:
+    written = message("state", placed.event, placed.position)
+    return Change(placed.position, placed.event.id, written)

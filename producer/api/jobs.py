@@ -70,16 +70,18 @@ async def retry(request: web.Request) -> web.Response:
 
 async def _final_or_late(request: web.Request, job_id: str, seconds: float) -> JobStatus:
     """The job when it is final, or after these seconds, or as soon as the server stops."""
-    queue, events = request.app[QUEUE], request.app[EVENTS]
-    loop = asyncio.get_running_loop()
+    if not seconds:
+        return await request.app[QUEUE].status(job_id)
+    hub, loop = request.app[EVENTS], asyncio.get_running_loop()
     end = loop.time() + seconds
-    position = events.position
-    while True:
-        status = await queue.status(job_id)
-        left = end - loop.time()
-        if status.state.final or left <= 0 or events.ended or _gone(request):
-            return status
-        position = await events.change_of(job_id, position, min(left, LOOK_SECONDS))
+    with hub.follower():
+        position = hub.position
+        while True:
+            status = await hub.status(job_id)
+            left = end - loop.time()
+            if status.state.final or left <= 0 or hub.ended or _gone(request):
+                return status
+            position = await hub.change_of(job_id, position, min(left, LOOK_SECONDS))
 
 
 def _gone(request: web.Request) -> bool:

@@ -123,6 +123,12 @@ class Health(BaseModel):
     status: str = "ok"
 
 
+class Reset(BaseModel):
+    """Some events are not known any more."""
+
+    detail: str = "events before this one are lost; read the jobs again"
+
+
 class Problem(BaseModel):
     """An error, as RFC 9457 has it."""
 

@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from producer.api.event_stream import MEDIA_TYPE as EVENT_STREAM
 from producer.api.inputs import JSON
 from producer.api.models import Problem
-from producer.api.problems import MEDIA_TYPE
+from producer.api.problems import MEDIA_TYPE as PROBLEM
 from producer.api.routes import Models, Route
+from push_queue.job_events import POSITION
 from push_queue.models import JobId
 
 _SCHEMA = "#/components/schemas/{model}"
@@ -29,7 +32,7 @@ def describe(routes: Iterable[Route], version: str) -> Document:
     paths: dict[str, Document] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, references)
-    problem = {MEDIA_TYPE: {"schema": references[Problem, "serialization"]}}
+    problem = {PROBLEM: {"schema": references[Problem, "serialization"]}}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Registry push queue", "version": version},
@@ -53,7 +56,11 @@ def _models(routes: Iterable[Route]) -> Iterator[tuple[type[BaseModel], JsonSche
 def _operation(route: Route, references: Any) -> Document:
     def one_of(models: Models, mode: JsonSchemaMode) -> Document:
         schemas = [references[model, mode] for model in models]
-        return {"content": {JSON: {"schema": _either(schemas)}}}
+        schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
+        if route.stream:
+            text = {"type": "string", "contentMediaType": JSON, "contentSchema": schema}
+            return {"content": {EVENT_STREAM: {"schema": text}}}
+        return {"content": {JSON: {"schema": schema}}}
 
     operation: Document = {
         "operationId": route.handler.__name__,
@@ -67,19 +74,20 @@ def _operation(route: Route, references: Any) -> Document:
             "default": {"$ref": "#/components/responses/Problem"},
         },
     }
+    if route.may_be_empty:
+        operation["responses"]["204"] = {"description": HTTPStatus.NO_CONTENT.phrase}
     if route.takes:
         operation["requestBody"] = {"required": True, **one_of(route.takes, "validation")}
     return operation
-
-
-def _either(schemas: list[Document]) -> Document:
-    return schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
 
 
 def _parameters(route: Route) -> Iterator[Document]:
     job_id = TypeAdapter(JobId).json_schema()
     for name in _PATH_PARAMETER.findall(route.path):
         yield {"name": name, "in": "path", "required": True, "schema": job_id}
+    if route.stream:
+        position = {"type": "string", "pattern": POSITION}
+        yield {"name": "Last-Event-ID", "in": "header", "schema": position}
     if route.key:
         yield {"name": "Idempotency-Key", "in": "header", "schema": job_id}
     query = route.query.model_json_schema() if route.query else {}

@@ -6,7 +6,7 @@ from http import HTTPMethod, HTTPStatus
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
-from producer.api import jobs, service
+from producer.api import following, jobs, service
 from producer.api.models import (
     Health,
     JobDetails,
@@ -16,8 +16,10 @@ from producer.api.models import (
     JobsQuery,
     NewJob,
     NewJobs,
+    Reset,
     WorkerList,
 )
+from push_queue.job_events import JobEvent
 from push_queue.models import JobStatus
 
 V1 = "/api/v1"
@@ -38,6 +40,10 @@ class Route:
     query: type[BaseModel] | None = None
     takes: Models = ()
     """The body is one of these; there is none if there are none."""
+    stream: bool = False
+    """Whether the answers are the data of server-sent events."""
+    may_be_empty: bool = False
+    """Whether 204 may be the answer."""
     key: bool = False
     """Whether ``Idempotency-Key`` is heeded."""
 
@@ -56,6 +62,15 @@ ROUTES = (
     Route(HTTPMethod.GET, f"{V1}/jobs/{{job_id}}", jobs.read_job, (JobDetails,), query=JobQuery),
     Route(HTTPMethod.POST, f"{V1}/jobs/{{job_id}}/cancel", jobs.cancel, (JobStatus,)),
     Route(HTTPMethod.POST, f"{V1}/jobs/{{job_id}}/retry", jobs.retry, (JobStatus,)),
+    Route(
+        HTTPMethod.GET,
+        f"{V1}/jobs/{{job_id}}/events",
+        following.follow_job,
+        (JobStatus,),
+        stream=True,
+        may_be_empty=True,
+    ),
+    Route(HTTPMethod.GET, f"{V1}/events", following.follow_all, (JobEvent, Reset), stream=True),
     Route(HTTPMethod.GET, f"{V1}/workers", service.list_workers, (WorkerList,)),
     Route(HTTPMethod.GET, "/healthz", service.healthy, (Health,)),
     Route(HTTPMethod.GET, "/readyz", service.ready, (Health,)),

@@ -110,6 +110,62 @@ def test_a_job_enqueued_by_curl_is_pushed(
     assert server.curl("/api/v1/jobs", *options)[1]["state"] == "succeeded"
 
 
+def test_a_job_is_followed_by_curl(
+    serve: Serve,
+    worker: Callable[..., ManagedProcess],
+    tmp_path: Path,
+    registry_host: str,
+    repository: str,
+) -> None:
+    server = serve()
+    source = str(ARCHIVES["docker-oci"](tmp_path).path)
+    body = json.dumps(
+        {"id": "b1", "source": source, "targets": [f"{registry_host}/{repository}:1"]}
+    )
+    server.curl("/api/v1/jobs", "-H", "Content-Type: application/json", "-d", body)
+    command = [require_program("curl"), "-sSN", "-m", "60", f"{server.url}/api/v1/jobs/b1/events"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as follower:
+        worker()
+        # The server ends the stream when nothing more can come.
+        output, _ = follower.communicate(timeout=60)
+    jobs = [
+        json.loads(line.removeprefix("data: "))
+        for line in output.splitlines()
+        if line.startswith("data: ")
+    ]
+    assert [job["state"] for job in jobs][-1] == "succeeded"
+    assert {job["id"] for job in jobs} == {"b1"}
+
+
+def test_many_streams_cost_redis_one_reader(
+    serve: Serve, start_redis: Callable[[], RedisServer]
+) -> None:
+    redis = start_redis()
+    server = serve(PUSH_QUEUE_REDIS_URL=redis.url)
+    request = b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    new_job = '{"id": "b1", "source": "/app.tar", "targets": ["localhost:1/app:1"]}'
+    with ExitStack() as stack:
+        streams = []
+        for _ in range(100):
+            stream = stack.enter_context(
+                socket.create_connection(("127.0.0.1", server.port), timeout=30)
+            )
+            stream.sendall(request)
+            file = stack.enter_context(stream.makefile("rb"))
+            assert any(line.startswith(b"retry:") for line in file)
+            streams.append(file)
+        server.curl("/api/v1/jobs", "-H", "Content-Type: application/json", "-d", new_job)
+        for file in streams:
+            assert any(line.startswith(b"data:") and b'"b1"' in line for line in file)
+        with redis.client() as client:
+            readers = [found for found in client.client_list() if found["cmd"] == "xread"]
+            assert len(readers) == 1
+        server.process.signal(signal.SIGTERM)
+        for file in streams:
+            assert b"data:" not in file.read()
+    assert server.process.wait(timeout=30) == 0
+
+
 def test_redis_goes_and_comes_back(serve: Serve, start_redis: Callable[[], RedisServer]) -> None:
     redis = start_redis()
     server = serve(PUSH_QUEUE_REDIS_URL=redis.url)

@@ -1,0 +1,109 @@
+"""Follow one job, or all of them, by server-sent events."""
+
+import asyncio
+from contextlib import suppress
+
+from aiohttp import web
+
+from producer.api.context import EVENTS, QUEUE
+from producer.api.event_hub import MOST_READ, EventHub
+from producer.api.event_stream import NOTHING, EventStream, message
+from producer.api.inputs import bad_request, job_id_of
+from producer.api.models import Reset
+from producer.queue import PushQueue
+from push_queue.errors import QueueError, RedisUnavailableError
+from push_queue.job_events import Position
+from push_queue.models import JobStatus
+
+QUIET_SECONDS = 15.0
+"""A stream on which nothing happens is written to as often."""
+_AWAY_SECONDS = 1.0
+
+
+async def follow_all(request: web.Request) -> web.StreamResponse:
+    """Every change of state of any job as it happens: ``state``, and ``reset`` where some are lost.
+
+    Goes on after ``Last-Event-ID``, as far back as Redis keeps events.
+    """
+    hub, last_seen = request.app[EVENTS], _last_event_id(request)
+    with hub.follower():
+        position, missed = hub.position, False
+        if last_seen:
+            position = min(last_seen, max(position, await request.app[QUEUE].last_event()))
+            missed = position != last_seen
+        stream = EventStream()
+        await stream.begin(request)
+        with suppress(ConnectionError):
+            await _send_all(stream, hub, position, missed)
+    return stream
+
+
+async def follow_job(request: web.Request) -> web.StreamResponse:
+    """The job now and at each change of its state, as ``job``, until it is final.
+
+    204 to a ``Last-Event-ID`` after which nothing can come.
+    """
+    job_id = job_id_of(request)
+    hub, queue, last_seen = request.app[EVENTS], request.app[QUEUE], _last_event_id(request)
+    with hub.follower():
+        position = hub.position
+        job = await hub.status(job_id)
+        if last_seen and job.state.final and await _knows_all(queue, job_id, last_seen):
+            return web.Response(status=204)
+        stream = EventStream()
+        await stream.begin(request)
+        # A job that has expired has no more to tell.
+        with suppress(ConnectionError, QueueError):
+            await _send_job(stream, hub, job, position)
+    return stream
+
+
+async def _send_all(stream: EventStream, hub: EventHub, position: Position, missed: bool) -> None:
+    if missed:
+        await stream.send(message("reset", Reset(), position))
+    while not hub.ended:
+        try:
+            changes, position, complete = await hub.next_after(position, QUIET_SECONDS)
+        except RedisUnavailableError:
+            await stream.send(NOTHING)
+            await asyncio.sleep(_AWAY_SECONDS)
+            continue
+        if not complete:
+            await stream.send(message("reset", Reset(), position))
+        await stream.send(b"".join(change.message for change in changes) or NOTHING)
+
+
+async def _send_job(stream: EventStream, hub: EventHub, job: JobStatus, position: Position) -> None:
+    await stream.send(message("job", job, position))
+    while not (job.state.final or hub.ended):
+        try:
+            position = await hub.change_of(job.id, position, QUIET_SECONDS)
+            changed = await hub.status(job.id)
+        except RedisUnavailableError:
+            await stream.send(NOTHING)
+            await asyncio.sleep(_AWAY_SECONDS)
+            continue
+        await stream.send(NOTHING if changed == job else message("job", changed, position))
+        job = changed
+
+
+async def _knows_all(queue: PushQueue, job_id: str, last_seen: Position) -> bool:
+    """Whether nothing has happened to the job since; asks Redis, which is never behind."""
+    if last_seen < await queue.first_event():
+        return False
+    reached = last_seen
+    while True:
+        events, position = await queue.events(reached, limit=MOST_READ)
+        if any(placed.event.id == job_id for placed in events):
+            return False
+        if position == reached:
+            return True
+        reached = position
+
+
+def _last_event_id(request: web.Request) -> Position | None:
+    text = request.headers.get("Last-Event-ID", "")
+    try:
+        return Position.parse(text) if text else None
+    except ValueError as error:
+        raise bad_request(f"Last-Event-ID: {error}") from None

@@ -1,0 +1,282 @@
+"""Server-sent events: what happens, in order, once, and from where one broke off."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from unittest.mock import patch
+
+import fakeredis
+import pytest
+from aiohttp import ClientResponse
+from arq.connections import ArqRedis
+
+from producer import PushQueue, RedisUnavailableError
+from producer.api import event_hub, following
+from producer.api.context import EVENTS
+from push_queue.job_events import START, Position
+from push_queue.keys import Keys
+from push_queue.models import Assignment
+from tests.support.api import JOBS, Api
+from tests.support.assignments import succeed
+from tests.support.stores import Stores
+from tests.support.waiting import becomes
+
+ALL = "/api/v1/events"
+DIGEST = "sha256:" + "d" * 64
+
+
+class Events:
+    """What comes on one stream."""
+
+    def __init__(self, response: ClientResponse) -> None:
+        self.response = response
+
+    async def block(self) -> list[str]:
+        """The lines up to the next empty one; none at the end of the stream."""
+        async with asyncio.timeout(10):
+            text = (await self.response.content.readuntil(b"\n\n")).decode()
+        return text.splitlines()[:-1]
+
+    async def next(self) -> tuple[str, str, Any]:
+        """The next event's id, name and data."""
+        while True:
+            lines = await self.block()
+            fields = dict(line.split(": ", 1) for line in lines if not line.startswith(":"))
+            if "data" in fields:
+                return fields["id"], fields["event"], json.loads(fields["data"])
+
+    async def at_end(self) -> bool:
+        async with asyncio.timeout(10):
+            return b"event" not in await self.response.content.read()
+
+
+@asynccontextmanager
+async def follow(api: Api, path: str, after: str | None = None) -> AsyncIterator[Events]:
+    headers = {"Last-Event-ID": after} if after else {}
+    async with api.client.get(path, headers=headers) as response:
+        assert response.status == 200
+        assert response.headers["Content-Type"] == "text/event-stream"
+        events = Events(response)
+        assert (await events.block())[0].startswith("retry: ")
+        yield events
+
+
+async def run(stores: Stores, job_id: str) -> None:
+    assignment = await stores.attempts.start(job_id, 0, "worker")
+    assert isinstance(assignment, Assignment)
+    await succeed(stores, assignment, DIGEST)
+
+
+# All jobs
+
+
+async def test_every_change_of_every_job_comes_in_order(api: Api, stores: Stores) -> None:
+    await api.enqueue(id="before")
+    async with follow(api, ALL) as events, follow(api, ALL) as others:
+        await api.enqueue(id="a")
+        await run(stores, "a")
+        for stream in (events, others):
+            found = [await stream.next() for _ in range(3)]
+            assert [(name, data["id"], data["state"]) for _, name, data in found] == [
+                ("state", "a", "queued"),
+                ("state", "a", "running"),
+                ("state", "a", "succeeded"),
+            ]
+
+
+@pytest.fixture(params=[1, 5000])
+def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many events the server keeps; the others only Redis has."""
+    monkeypatch.setattr(event_hub, "KEPT", request.param)
+
+
+@pytest.mark.usefixtures("kept")
+async def test_who_broke_off_goes_on_from_there(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_hub, "MOST_READ", 2)
+    async with follow(api, ALL) as events:
+        await api.enqueue(id="a")
+        last, _, _ = await events.next()
+    for number in range(5):
+        await api.enqueue(id=f"b{number}")
+    async with follow(api, ALL, after=last) as events:
+        found = [await events.next() for _ in range(5)]
+        await api.enqueue(id="c")
+        assert [data["id"] for _, _, data in found] == [f"b{number}" for number in range(5)]
+        assert (await events.next())[2]["id"] == "c"
+
+
+async def test_who_was_away_too_long_is_told_so(api: Api, redis: ArqRedis, keys: Keys) -> None:
+    await api.enqueue(id="a")
+    position, _ = (await redis.xrange(keys.events))[0]
+    for number in range(3):
+        await api.enqueue(id=f"b{number}")
+    await redis.xtrim(keys.events, maxlen=2, approximate=False)
+    api.client.app[EVENTS]._complete_after = api.client.app[EVENTS].position
+    async with follow(api, ALL, after=position.decode()) as events:
+        assert (await events.next())[1] == "reset"
+
+
+async def test_who_was_with_another_redis_is_told_so(api: Api) -> None:
+    async with follow(api, ALL, after="99999999999999-0") as events:
+        position, name, _ = await events.next()
+        assert (position, name) == ("0-0", "reset")
+        await api.enqueue(id="a")
+        assert (await events.next())[2]["id"] == "a"
+
+
+@pytest.mark.parametrize("path", [ALL, f"{JOBS}/a/events"])
+@pytest.mark.parametrize("position", ["x", "1", "-", f"{2**64}-0"])
+async def test_an_id_that_is_none_is_refused(api: Api, path: str, position: str) -> None:
+    await api.enqueue(id="a")
+    answer = await api.get(path, headers={"Last-Event-ID": position})
+    assert answer.status == 400
+    assert "Last-Event-ID" in answer.problem
+
+
+async def test_a_quiet_stream_shows_that_it_is_there(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "QUIET_SECONDS", 0.01)
+    await api.enqueue(id="a")
+    async with follow(api, ALL) as events, follow(api, f"{JOBS}/a/events") as job:
+        assert (await events.block()) == [":"]
+        await job.next()
+        assert (await job.block()) == [":"]
+
+
+# One job
+
+
+async def test_a_job_is_followed_to_its_end(api: Api, stores: Stores) -> None:
+    await api.enqueue(id="a")
+    async with follow(api, f"{JOBS}/a/events") as events:
+        _, name, job = await events.next()
+        assert (name, job["id"], job["state"]) == ("job", "a", "queued")
+        await api.enqueue(id="b")
+        await run(stores, "a")
+        while job["state"] != "succeeded":
+            last, _, job = await events.next()
+            assert job["id"] == "a"
+        assert job["digest"] == DIGEST
+        assert await events.at_end()
+    # A browser comes again by itself, until it is told that nothing more can come.
+    answer = await api.get(f"{JOBS}/a/events", headers={"Last-Event-ID": last})
+    assert (answer.status, answer.body) == (204, None)
+
+
+async def test_the_end_is_told_to_who_missed_it(api: Api, stores: Stores) -> None:
+    await api.enqueue(id="a")
+    async with follow(api, f"{JOBS}/a/events") as events:
+        position, _, _ = await events.next()
+    await run(stores, "a")
+    async with follow(api, f"{JOBS}/a/events", after=position) as events:
+        assert (await events.next())[2]["state"] == "succeeded"
+        assert await events.at_end()
+
+
+async def test_the_end_is_told_though_its_event_is_gone(
+    api: Api, stores: Stores, redis: ArqRedis, keys: Keys
+) -> None:
+    await api.enqueue(id="a")
+    async with follow(api, f"{JOBS}/a/events") as events:
+        position, _, _ = await events.next()
+    await run(stores, "a")
+    await api.enqueue(id="b")
+    await redis.xtrim(keys.events, maxlen=1, approximate=False)
+    async with follow(api, f"{JOBS}/a/events", after=position) as events:
+        assert (await events.next())[2]["state"] == "succeeded"
+
+
+async def test_a_job_that_nobody_knows_has_no_events(api: Api) -> None:
+    answer = await api.get(f"{JOBS}/a/events")
+    assert (answer.status, answer.kind) == (404, "unknown-job")
+
+
+# What is behind them
+
+
+async def test_streams_outlive_an_outage_of_redis(
+    api: Api, server: fakeredis.FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (event_hub, following):
+        monkeypatch.setattr(module, "_AWAY_SECONDS", 0.01)
+    monkeypatch.setattr(following, "QUIET_SECONDS", 0.01)
+    await api.enqueue(id="a")
+    async with follow(api, ALL) as events, follow(api, f"{JOBS}/a/events") as job:
+        await job.next()
+        server.connected = False
+        for stream in (events, job):
+            assert await stream.block() == [":"]
+            assert await stream.block() == [":"]
+        server.connected = True
+        await api.post(f"{JOBS}/a/cancel")
+        assert (await events.next())[2]["state"] == "cancelled"
+        assert (await job.next())[2]["state"] == "cancelled"
+
+
+async def test_events_are_heard_again_after_an_outage(queue: PushQueue) -> None:
+    hub = event_hub.EventHub(queue, START)
+    heard = queue.events
+    failures = iter([RedisUnavailableError("away")])
+
+    async def events(after: Position, **options: Any) -> Any:
+        for failure in failures:
+            raise failure
+        return await heard(after, **options)
+
+    with (
+        patch.object(queue, "events", events),
+        patch.object(event_hub, "_AWAY_SECONDS", 0.01),
+    ):
+        await queue.enqueue("/app.tar", "localhost:1/app:1", job_id="a")
+        reading = asyncio.create_task(hub.run())
+        news = await hub.next_after(START, 10)
+        reading.cancel()
+    assert [change.job_id for change in news.changes] == ["a"]
+
+
+async def test_streams_end_when_the_server_stops(api: Api) -> None:
+    await api.enqueue(id="a")
+    async with follow(api, ALL) as events, follow(api, f"{JOBS}/a/events") as job:
+        await job.next()
+        await api.client.server.close()
+        assert await events.at_end()
+        assert await job.at_end()
+
+
+async def test_there_is_an_end_to_followers(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_hub, "MOST_FOLLOWERS", 1)
+    monkeypatch.setattr(following, "QUIET_SECONDS", 0.01)
+    await api.enqueue(id="a")
+    async with follow(api, ALL):
+        for path in (ALL, f"{JOBS}/a/events", f"{JOBS}/a?wait=1"):
+            answer = await api.get(path)
+            assert (answer.status, answer.kind) == (503, "too-many-followers")
+        assert (await api.get(f"{JOBS}/a")).status == 200
+
+    async def served() -> bool:
+        return (await api.get(f"{JOBS}/a?wait=0.01")).status == 200
+
+    await becomes(served)
+
+
+async def test_a_reader_that_takes_nothing_is_cut_off(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("producer.api.event_stream.TAKE_SECONDS", 0.05)
+    monkeypatch.setattr(following, "NOTHING", b":" * 1_000_000 + b"\n\n")
+    monkeypatch.setattr(following, "QUIET_SECONDS", 0.01)
+    hub = api.client.app[EVENTS]
+    reader, writer = await asyncio.open_connection(api.client.host, api.client.port, limit=1)
+    writer.write(f"GET {ALL} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+
+    async def followed(number: int) -> bool:
+        return hub._followers == number
+
+    await becomes(lambda: followed(1))
+    await becomes(lambda: followed(0))
+    with suppress(ConnectionResetError):
+        assert not (await reader.read()).endswith(b"0\r\n\r\n"), "an end in order"
+    writer.close()
