@@ -28,13 +28,7 @@ from .functions import (
     push_docker_tar_with_original_tags,
     verify_image,
 )
-from .models import (
-    ImageConfig,
-    ImageInspect,
-    LayerInfo,
-    ManifestInfo,
-    RegistryConfig,
-)
+from .models import ImageConfig, ImageInspect, LayerInfo, ManifestInfo, RegistryConfig
 from .outages import asks_for_a_pause, is_outage
 from .platforms import Platform
 from .push.disk_ledger import DiskLedger

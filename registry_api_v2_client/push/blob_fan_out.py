@@ -5,11 +5,7 @@ For each registry the blob goes to one repository; the others of that registry m
 
 import asyncio
 from collections import Counter
-from collections.abc import (
-    AsyncIterable,
-    AsyncIterator,
-    Sequence,
-)
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import (
     AbstractContextManager,
     AsyncExitStack,

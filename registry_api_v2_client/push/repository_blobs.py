@@ -5,12 +5,7 @@ from contextlib import suppress
 
 from ..api.registry import Registry
 from ..descriptors import BlobInfo
-from ..exceptions import (
-    DeniedError,
-    RegistryError,
-    ServerError,
-    UnsupportedError,
-)
+from ..exceptions import DeniedError, RegistryError, ServerError, UnsupportedError
 from ..outages import is_outage
 from .ledger import BlobLedger
 from .progress import BlobProgress, BlobState, OnProgress

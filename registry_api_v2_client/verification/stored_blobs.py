@@ -7,12 +7,7 @@ from typing import Any
 
 from ..api.registry import Registry
 from ..descriptors import is_sha256
-from ..exceptions import (
-    AnswerCutShortError,
-    BlobUnknownError,
-    DigestMismatchError,
-    ProtocolError,
-)
+from ..exceptions import AnswerCutShortError, BlobUnknownError, DigestMismatchError, ProtocolError
 from .results import Verdict
 
 
