@@ -102,7 +102,7 @@ set('state', state)
 if outcome == 'failed' then
   set('error', error)
   set('error_kind', error_kind)
-elseif state == 'succeeded' and record.error then
+elseif (state == 'succeeded' or state == 'superseded') and record.error then
   table.insert(gone, 'error')
   table.insert(gone, 'error_kind')
 end

@@ -198,10 +198,10 @@ if #left == 0 then
     local kind, error = string.match(failure, '^(%S*) (.*)$')
     return finish('failed', 'error', error or failure, 'error_kind', kind or '')
   end
+  redis.call('HDEL', job, 'error', 'error_kind')
   if not pushed then
     return finish('superseded')
   end
-  redis.call('HDEL', job, 'error', 'error_kind')
   return finish('succeeded', 'digest', pushed)
 end
 if resent then

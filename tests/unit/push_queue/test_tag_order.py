@@ -334,6 +334,23 @@ async def test_a_job_overtaken_at_all_its_tags_is_superseded(stores: Stores) -> 
     assert attempt.outcome is Outcome.SUPERSEDED
 
 
+@pytest.mark.parametrize("started", [False, True])
+async def test_a_superseded_job_keeps_no_error_of_an_earlier_attempt(
+    started: bool, stores: Stores
+) -> None:
+    await enqueue(stores, "old", ONE)
+    await enqueue(stores, "new", ONE)
+    await stores.attempts.retry(await start(stores, "old"), "500", "registry_unavailable", 0)
+    old = await start(stores, "old") if started else None
+    await succeed(stores, await start(stores, "new"), "sha256:new")
+    if old:
+        await succeed(stores, old, "sha256:old")
+    else:
+        assert await stores.attempts.start("old", 0, "worker") is None
+    status = await stores.jobs.status("old")
+    assert (status.state, status.error, status.error_kind) == (JobState.SUPERSEDED, None, None)
+
+
 async def test_one_that_is_not_ordered_writes_all_the_same(
     stores: Stores, redis: Redis, keys: Keys
 ) -> None:
