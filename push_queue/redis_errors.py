@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,9 +91,16 @@ def _reason(error: Exception) -> str:
     if isinstance(cause, ssl.SSLError):
         # Its error numbers are not the system's.
         return f"TLS: {getattr(cause, 'verify_message', '') or cause.reason}"
-    if isinstance(cause, OSError) and cause.errno and cause.errno in errno.errorcode:
-        return os.strerror(cause.errno)
+    number = cause.errno if isinstance(cause, OSError) else _errno_in(str(error))
+    if number and number in errno.errorcode:
+        return os.strerror(number)
     return _one_line(error)
+
+
+def _errno_in(message: str) -> int | None:
+    """The one that redis-py names; the cause is lost where the error is raised a second time."""
+    found = re.match(r"Error (\d+) connecting to ", message)
+    return int(found[1]) if found else None
 
 
 def _one_line(error: Exception) -> str:

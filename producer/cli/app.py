@@ -3,6 +3,7 @@
 A command's module is loaded when the command is run, so that help and version are there at once.
 """
 
+import errno
 import io
 import sys
 from importlib import import_module
@@ -45,9 +46,7 @@ COMMANDS = {
     ),
     "cancel": Entry("jobs", "cancel", "Cancel jobs; those that run are stopped by their workers."),
     "retry": Entry("jobs", "retry", "Enqueue finished jobs again."),
-    "serve": Entry(
-        "serve", "serve", "Serve the queue's HTTP API on this machine until Ctrl-C or SIGTERM."
-    ),
+    "serve": Entry("serve", "serve", "Serve the queue's HTTP API on this machine."),
     "verify": Entry(
         "verify", "verify", "Check an image in a registry against a tar, layer by layer."
     ),
@@ -159,6 +158,9 @@ def _report(error: Exception) -> ExitCode:
         # Output cannot cause it, see above, and Redis gets nothing but what was typed.
         broken = error.object[error.start : error.end]
         return _fail(f"{broken!r} in what was typed is not UTF-8", ExitCode.BAD_INPUT)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        # The command itself writes nothing but its output.
+        return _fail(f"cannot write the output: {error.strerror}", ExitCode.PUSH_FAILED)
     return _fail(f"internal error: {type(error).__name__}: {error}", ExitCode.PUSH_FAILED)
 
 

@@ -33,7 +33,7 @@ def serve(
     ] = None,
     port: PortOption = None,
 ) -> None:
-    """Serve the queue's HTTP API on this machine until Ctrl-C or SIGTERM."""
+    """Serve the queue's HTTP API on this machine."""
     settings = settings_of(context)
     at = settings.api_host if host is None else host
     check_loopback(at)

@@ -3,6 +3,7 @@
 Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#content-discovery
 """
 
+import re
 from collections.abc import AsyncIterator
 
 from yarl import URL
@@ -10,6 +11,9 @@ from yarl import URL
 from ..exceptions import ProtocolError, ResponseError, UnsupportedError
 from ..http.messages import Answer
 from .requests import Endpoint, json_object, path, pull
+
+_LINK = re.compile(r'<([^>]*)>[^<]*?;\s*rel="?([^";,<]*)', re.IGNORECASE)
+"""Target and relations of each link in a header."""
 
 _PAGE = 1000
 _MAX_PAGES = 10_000
@@ -83,12 +87,11 @@ class Catalog:
 
         Source: https://www.rfc-editor.org/rfc/rfc8288#section-3
         """
-        link = answer.headers.get("Link", "")
-        start, end = link.find("<"), link.find(">")
-        if start < 0 or end < start or "next" not in link[end:]:
-            return None
-        following = self._endpoint.join(answer, link[start + 1 : end])
-        return self._endpoint.url.join(following.relative())
+        for target, relations in _LINK.findall(answer.headers.get("Link", "")):
+            if "next" in relations.lower().split():
+                following = self._endpoint.join(answer, target)
+                return self._endpoint.url.join(following.relative())
+        return None
 
     def _error(self, message: str) -> ProtocolError:
         return ProtocolError(f"{self._endpoint.host}: {message}", status=200)

@@ -578,6 +578,17 @@ def test_output_into_a_closed_pipe_is_quiet(
     assert result.stderr == b""
 
 
+def test_a_full_disk_for_the_output_is_named(folder: Path, environment: dict[str, str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "producer", "--help"],
+            cwd=folder, env=environment,
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=30,
+        )  # fmt: skip
+    assert result.returncode == 1
+    assert result.stderr == "push-queue: error: cannot write the output: No space left on device\n"
+
+
 # Bad input
 
 

@@ -75,6 +75,23 @@ async def test_a_list_that_links_to_itself_ends() -> None:
         assert await list_tags(server.url, "app") == ["1"]
 
 
+@pytest.mark.parametrize(
+    "links",
+    [
+        '</v2/app/tags/list?last=0>; rel="prev", </v2/app/tags/list?last=1>; rel="next"',
+        "</v2/app/tags/list?last=1>; title=a; rel=Next, </v2/app/tags/list?last=0>; rel=prev",
+        '</v2/app/tags/list?last=1>;rel="last next"',
+    ],
+)
+async def test_the_next_page_is_told_from_other_links(links: str) -> None:
+    first = Reply(200, {"Link": links}, b'{"tags": ["1"]}')
+    async with ScriptedServer(
+        Exchange("GET", "/v2/app/tags/list?n=1000", first),
+        Exchange("GET", "/v2/app/tags/list?last=1", Reply(200, body=b'{"tags": ["2"]}')),
+    ) as server:
+        assert await list_tags(server.url, "app") == ["1", "2"]
+
+
 async def test_a_repository_whose_tags_are_gone_has_none() -> None:
     page = Exchange("GET", "/v2/app/tags/list?n=1000", Reply(200, body=b'{"tags": null}'))
     async with ScriptedServer(page) as server:

@@ -195,6 +195,16 @@ async def test_a_store_without_redis(dead: Redis, kind: type, name: str) -> None
     assert SECRET not in str(caught.value)
 
 
+def test_the_reason_outlives_the_cause() -> None:
+    """Raised a second time, an error loses what caused it."""
+    again = redis.exceptions.ConnectionError("Error 111 connecting to host:1. Connect call failed.")
+    with (
+        pytest.raises(RedisUnavailableError, match=r"\(Connection refused\)"),
+        redis_errors("host:1"),
+    ):
+        raise again
+
+
 @pytest.mark.parametrize("job_ids", [(), ("a",)])
 async def test_subscribing_without_redis(dead: Redis, job_ids: tuple[str, ...]) -> None:
     with pytest.raises(RedisUnavailableError):
