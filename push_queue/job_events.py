@@ -29,7 +29,7 @@ class Position(NamedTuple):
         Raises:
             ValueError: it is nothing of the kind.
         """
-        if not re.fullmatch(POSITION, text) or text.endswith("\n"):
+        if not re.fullmatch(POSITION, text):
             raise ValueError(f"{text[:50]!r} is no id of an event")
         milliseconds, number = map(int, text.split("-"))
         if max(milliseconds, number) > _LARGEST:

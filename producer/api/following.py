@@ -32,8 +32,8 @@ async def follow_all(request: web.Request) -> web.StreamResponse:
             position = min(last_seen, max(position, await request.app[QUEUE].last_event()))
             missed = position != last_seen
         stream = EventStream()
-        await stream.begin(request)
         with suppress(ConnectionError):
+            await stream.begin(request)
             await _send_all(stream, hub, position, missed)
     return stream
 
@@ -51,9 +51,9 @@ async def follow_job(request: web.Request) -> web.StreamResponse:
         if last_seen and job.state.final and await _knows_all(queue, job_id, last_seen):
             return web.Response(status=204)
         stream = EventStream()
-        await stream.begin(request)
         # A job that has expired has no more to tell.
         with suppress(ConnectionError, QueueError):
+            await stream.begin(request)
             await _send_job(stream, hub, job, position)
     return stream
 

@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from producer import JobState, PushQueue, load_settings
+from push_queue.job_filter import JobFilter
 from tests.support.big_images import write_big_archive
 from tests.support.processes import ManagedProcess, free_port
 from tests.support.proxy import FaultProxy, is_patch
@@ -97,6 +98,16 @@ def fleet(site: Site, tmp_path: Path) -> Iterator[ManagedProcess]:
         yield process
 
 
+async def look(redis_url: str) -> None:
+    """What the HTTP API reads besides."""
+    async with PushQueue.connect(load_settings(redis_url=redis_url)) as queue:
+        await queue.ping()
+        assert (await queue.find(JobFilter(state=JobState.SUCCEEDED))).jobs
+        events, last = await queue.events(await queue.first_event(), wait=0.1)
+        assert events
+        assert last == await queue.last_event()
+
+
 def test_everybody_can_work(
     site: Site, fleet: ManagedProcess, tmp_path: Path, registry_host: str, repository: str
 ) -> None:
@@ -118,6 +129,7 @@ def test_everybody_can_work(
     for user in ("producer", "dashboard"):
         assert "one" in site.output(user, "list")
         site.output(user, "watch", "one")
+        asyncio.run(look(site.url(user)))
     assert fleet.terminate() == 0
     assert site.refused() == []
 
