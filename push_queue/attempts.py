@@ -8,10 +8,10 @@ import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 
-from push_queue import formats, job_fields
+from push_queue import formats, job_codec
 from push_queue.database import Arguments, Database
 from push_queue.errors import UnreadableJobError
-from push_queue.job_fields import flat, one_line, pairs, parse_status
+from push_queue.job_codec import flat, one_line, pairs, parse_status
 from push_queue.job_records import JobRecords
 from push_queue.models import Assignment, BlobStatus, JobState, Outcome, Signal, Wait
 from push_queue.settings import DAY_SECONDS, LEASE_SECONDS, REGISTRY_MAX_UPLOADS
@@ -106,7 +106,7 @@ class Attempts:
     ) -> Signal:
         """Write down and publish how far the attempt is; ``blobs`` are those that changed."""
         numbers = [assignment.fence, bytes_done, bytes_total, blobs_done, blobs_total]
-        changed = flat(job_fields.blob_fields(blobs))
+        changed = flat(job_codec.blob_fields(blobs))
         arguments: Arguments = [*numbers, *changed]
         answer = await self._database.run_on_job("progress", assignment.job.id, arguments)
         return Signal(answer.decode())
@@ -225,5 +225,5 @@ def _assignment(targets: list[str], fields: Mapping[str, str]) -> Assignment:
     status = parse_status(fields)
     fence = int(fields["fence"])
     if fence == 1:
-        job_fields.refuse_unknown_options(fields)
+        job_codec.refuse_unknown_options(fields)
     return Assignment(status.job, tuple(targets), status.attempt, fence, status.sequence)

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from push_queue.database import Database
-from push_queue.patience import RIDE_OUT_SECONDS
+from push_queue.redis_patience import RIDE_OUT_SECONDS
 
 _ANSWER_SECONDS = 2.0
 """A confirmation may take this long. Then a new connection is made."""

@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from push_queue.database import Database
-from push_queue.job_fields import decode
+from push_queue.job_codec import decode
 from push_queue.models import JobState
 
 POSITION = r"^[0-9]{1,20}-[0-9]{1,20}$"

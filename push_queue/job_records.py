@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 
 from push_queue.database import Database
 from push_queue.errors import RedisRefusedError, UnreadableJobError
-from push_queue.job_fields import (
+from push_queue.job_codec import (
     NO_HASH,
     decode,
     invalid_job,

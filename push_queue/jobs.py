@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from push_queue import job_fields
+from push_queue import job_codec
 from push_queue.arq_queue import lead_ms, leads_ms
 from push_queue.database import Arguments, Database
 from push_queue.errors import JobConflictError, UnknownJobError, UnreadableJobError
 from push_queue.job_changes import JobChanges
-from push_queue.job_fields import decode, flat, is_newer, pairs, parse_status, parse_whatever
+from push_queue.job_codec import decode, flat, is_newer, pairs, parse_status, parse_whatever
 from push_queue.job_filter import JobFilter
 from push_queue.job_records import JobRecords
 from push_queue.models import Attempt, BlobStatus, JobsPage, JobState, JobStatus, PushJob
@@ -147,12 +147,12 @@ class Jobs:
     async def blobs(self, job_id: str) -> tuple[BlobStatus, ...]:
         """The blobs that the latest attempt has reported."""
         fields = await self._database.ask(self._redis.hgetall(self._keys.blobs(job_id)))
-        return tuple(job_fields.parse_blobs(decode(fields)))
+        return tuple(job_codec.parse_blobs(decode(fields)))
 
     async def attempts(self, job_id: str) -> list[Attempt]:
         """The attempts that have ended, the oldest first, also those before a ``requeue``."""
         items = await self._database.ask(self._redis.lrange(self._keys.attempts(job_id), 0, -1))
-        return list(job_fields.parse_attempts(items))
+        return list(job_codec.parse_attempts(items))
 
     def changes(self, *job_ids: str) -> JobChanges:
         """A subscription to these jobs, or to all of them if none is named."""
@@ -169,13 +169,13 @@ def _creation(job: PushJob, not_before: datetime | timedelta | None) -> Argument
     """What ``create.lua`` takes."""
     moment = _ms(not_before.timestamp()) if isinstance(not_before, datetime) else 0
     delay = _ms(not_before.total_seconds()) if isinstance(not_before, timedelta) else 0
-    return [moment, delay, lead_ms(job.priority), *flat(job_fields.fields_of(job))]
+    return [moment, delay, lead_ms(job.priority), *flat(job_codec.fields_of(job))]
 
 
 def _created(job: PushJob, answer: list[Any]) -> tuple[JobStatus, bool]:
     """What ``create.lua`` gives back."""
     created, *items = answer
-    fields = pairs(items) or job_fields.NO_HASH
+    fields = pairs(items) or job_codec.NO_HASH
     if not created and is_newer(fields):
         raise JobConflictError(
             f"job {job.id} is there, enqueued by a newer release: use another id"

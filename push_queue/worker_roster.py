@@ -1,7 +1,7 @@
 """Which workers are alive: each reports itself, and is forgotten once it no longer does."""
 
 from push_queue.database import Database
-from push_queue.job_fields import decode, timestamp
+from push_queue.job_codec import decode, timestamp
 from push_queue.models import WorkerInfo
 
 

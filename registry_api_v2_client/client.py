@@ -18,7 +18,7 @@ from .exceptions import ValidationError
 from .hosts import is_loopback
 from .http.tls import DOCKER_CERTS_DIR, TlsSettings
 from .platforms import Platform
-from .push.encoding import CompressionPolicy
+from .push.compression import CompressionPolicy
 from .push.engine import ImagePusher
 from .push.image_push import PushedImage
 from .push.ledger import BlobLedger

@@ -31,8 +31,8 @@ from .functions import (
 from .models import ImageConfig, ImageInspect, LayerInfo, ManifestInfo, RegistryConfig
 from .outages import asks_for_a_pause, is_outage
 from .platforms import Platform
+from .push.compression import CompressionPolicy
 from .push.disk_ledger import DiskLedger
-from .push.encoding import CompressionPolicy
 from .push.image_push import PushedImage
 from .push.ledger import BlobLedger, MemoryLedger
 from .push.limits import LocalLimits, UploadLimits

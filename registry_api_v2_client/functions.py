@@ -19,7 +19,7 @@ from .exceptions import (
     ValidationError,
 )
 from .platforms import Platform
-from .push.encoding import CompressionPolicy
+from .push.compression import CompressionPolicy
 from .push.manifest_push import Target
 from .push.progress import OnProgress, ignore_progress
 from .reference import check_repository, check_tag, parse_repository_tag, strip_registry

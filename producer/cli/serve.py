@@ -9,7 +9,7 @@ from producer.cli.options import PortOption, check_loopback, settings_of
 from producer.cli.signals import run
 from producer.queue import PushQueue
 from push_queue.event_loop import new_event_loop
-from push_queue.logs import set_up_logging
+from push_queue.log_setup import set_up_logging
 from push_queue.settings import Settings
 
 RIDE_OUT_SECONDS = 3.0

@@ -11,7 +11,7 @@ from producer.cli.options import PortOption, check_loopback, settings_of
 from producer.cli.signals import run
 from producer.local_system.system import LocalSystem, running_system
 from push_queue.event_loop import new_event_loop
-from push_queue.logs import set_up_logging
+from push_queue.log_setup import set_up_logging
 from push_queue.settings import REDIS_URL_VARIABLES, Settings
 
 EXAMPLES = """

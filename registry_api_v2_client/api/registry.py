@@ -6,9 +6,9 @@ from ..exceptions import UnauthorizedError
 from .blobs import Blobs
 from .catalog import Catalog
 from .manifests import Manifests
-from .quirks import Quirks, quirks_of
 from .requests import Endpoint
 from .transport import Transport
+from .upload_quirks import Quirks, quirks_of
 from .uploads import Uploads
 
 

@@ -21,8 +21,8 @@ from ..exceptions import (
 from ..http.messages import PIECE, Answer, Body, Pieces
 from ..http.named_hosts import usable
 from ..media_types import OCTET_STREAM
-from .quirks import Quirks
 from .requests import STORED, Endpoint, number, path, pull, push
+from .upload_quirks import Quirks
 
 _NO_STREAM = frozenset({307, 308, 411, 413, 501})
 """How a registry, or a proxy before it, refuses a body because its length is unknown or too large,

@@ -22,8 +22,8 @@ from ..retry import Retrier
 from .blob_stream import BlobStream
 from .blocks import BlockPool
 from .broadcast import Broadcast
+from .compression import AsIs
 from .destinations import Attempt, Destination, Destinations
-from .encoding import AsIs
 from .ledger import BlobLedger
 from .limits import UploadLimits
 from .progress import BlobState

@@ -14,7 +14,7 @@ from ..archive.tar_index import Member, MemberReader, TarIndex
 from ..descriptors import sha256
 from ..exceptions import ArchiveDigestError
 from .blocks import BlockPool
-from .encoding import BLOCK_SIZE, AsIs, Encoder
+from .compression import BLOCK_SIZE, AsIs, Encoder
 
 T = TypeVar("T")
 

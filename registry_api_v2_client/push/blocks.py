@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from .encoding import BLOCK_SIZE
+from .compression import BLOCK_SIZE
 
 T = TypeVar("T")
 

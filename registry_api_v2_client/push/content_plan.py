@@ -11,7 +11,7 @@ from typing import Any
 from ..archive.model import ArchiveContent, ArchiveImage, ArchiveIndex, IndexEntry, Layer
 from ..descriptors import BlobInfo
 from ..media_types import ManifestFormat
-from .encoding import AsIs, CompressionPolicy, Encoder, compression_of, encoder_for
+from .compression import AsIs, CompressionPolicy, Encoder, compression_of, encoder_for
 from .manifests import BuiltManifest, build_index, build_manifest, layer_type, manifest_format
 from .sources import BlobSource, BytesSource, LayerSource
 

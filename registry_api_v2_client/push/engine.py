@@ -16,8 +16,8 @@ from ..retry import Retrier, RetryPolicy
 from .blob_fan_out import BlobFanOut
 from .blob_stream import hash_member
 from .blocks import BlockPool
+from .compression import CompressionPolicy
 from .destinations import Destination, Destinations
-from .encoding import CompressionPolicy
 from .image_push import ImagePush, PushedImage
 from .ledger import BlobLedger, MemoryLedger
 from .limits import LocalLimits, UploadLimits

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from ..archive.image_archive import ImageArchive
 from ..archive.model import ArchiveContent, Companion
+from .compression import CompressionPolicy
 from .content_plan import Blobs, ContentPlan, Planner
-from .encoding import CompressionPolicy
 from .manifests import BuiltManifest
 from .sources import BlobSource, LayerSource
 

@@ -8,7 +8,7 @@ from ..archive.tar_index import Member, TarIndex
 from ..descriptors import BlobInfo, is_sha256
 from .blob_stream import BlobStream, encode_small
 from .blocks import BlockPool
-from .encoding import BLOCK_SIZE, AsIs, Encoder
+from .compression import BLOCK_SIZE, AsIs, Encoder
 
 
 @dataclass(frozen=True, slots=True)

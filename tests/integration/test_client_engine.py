@@ -16,7 +16,7 @@ from registry_api_v2_client.exceptions import (
     RegistryError,
     RegistryUnavailableError,
 )
-from registry_api_v2_client.push.encoding import CompressionPolicy
+from registry_api_v2_client.push.compression import CompressionPolicy
 from registry_api_v2_client.push.engine import ImagePusher
 from registry_api_v2_client.push.image_push import PushedImage
 from registry_api_v2_client.push.limits import LocalLimits

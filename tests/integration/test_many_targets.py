@@ -23,7 +23,7 @@ from registry_api_v2_client.exceptions import (
     ServerError,
 )
 from registry_api_v2_client.media_types import Compression
-from registry_api_v2_client.push.encoding import CompressionPolicy, encoder_for
+from registry_api_v2_client.push.compression import CompressionPolicy, encoder_for
 from registry_api_v2_client.push.engine import ImagePusher
 from registry_api_v2_client.push.ledger import MemoryLedger
 from registry_api_v2_client.push.limits import LocalLimits

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from registry_api_v2_client.api.quirks import Quirks, quirks_of
 from registry_api_v2_client.api.registry import Registry
 from registry_api_v2_client.api.transport import Transport
+from registry_api_v2_client.api.upload_quirks import Quirks, quirks_of
 from registry_api_v2_client.descriptors import BlobInfo
 from registry_api_v2_client.exceptions import (
     DeniedError,
@@ -26,7 +26,7 @@ from registry_api_v2_client.exceptions import (
     TagImmutableError,
     UnsupportedError,
 )
-from registry_api_v2_client.push.encoding import CompressionPolicy
+from registry_api_v2_client.push.compression import CompressionPolicy
 from registry_api_v2_client.push.engine import ImagePusher
 from registry_api_v2_client.push.ledger import MemoryLedger
 from registry_api_v2_client.push.limits import LocalLimits

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from producer import JobState, PushQueue
 from push_queue.models import Outcome
-from registry_api_v2_client.push.encoding import CompressionPolicy
+from registry_api_v2_client.push.compression import CompressionPolicy
 from registry_api_v2_client.push.engine import ImagePusher
 from tests.support.big_images import write_big_layer
 from tests.support.images import docker_legacy, make_image, sha256_digest, write_archive

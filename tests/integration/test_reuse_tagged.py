@@ -14,7 +14,7 @@ import pytest
 from registry_api_v2_client import Verdict, verify_image
 from registry_api_v2_client.exceptions import ArchiveDigestError
 from registry_api_v2_client.push import standing
-from registry_api_v2_client.push.encoding import CompressionPolicy
+from registry_api_v2_client.push.compression import CompressionPolicy
 from registry_api_v2_client.push.engine import ImagePusher
 from registry_api_v2_client.push.image_push import PushedImage
 from registry_api_v2_client.push.progress import BlobState, PushProgress

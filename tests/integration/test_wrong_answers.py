@@ -25,7 +25,7 @@ from registry_api_v2_client.api.registry import Registry
 from registry_api_v2_client.api.transport import Transport
 from registry_api_v2_client.api.uploads import UploadSession
 from registry_api_v2_client.archive.image_archive import ImageArchive
-from registry_api_v2_client.push.encoding import CompressionPolicy
+from registry_api_v2_client.push.compression import CompressionPolicy
 from registry_api_v2_client.push.engine import ImagePusher
 from registry_api_v2_client.push.ledger import MemoryLedger
 from registry_api_v2_client.push.manifest_push import Target

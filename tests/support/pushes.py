@@ -9,7 +9,7 @@ from registry_api_v2_client.api.registry import Registry
 from registry_api_v2_client.api.transport import Transport
 from registry_api_v2_client.archive.image_archive import ImageArchive
 from registry_api_v2_client.media_types import Compression
-from registry_api_v2_client.push.encoding import BLOCK_SIZE, CompressionPolicy, encoder_for
+from registry_api_v2_client.push.compression import BLOCK_SIZE, CompressionPolicy, encoder_for
 from registry_api_v2_client.push.engine import ImagePusher
 from registry_api_v2_client.push.image_push import PushedImage
 from registry_api_v2_client.push.manifest_push import Target

@@ -14,9 +14,9 @@ from push_queue.database import Database
 from push_queue.errors import QueueError, RedisDeniedError, RedisRefusedError
 from push_queue.event_loop import new_event_loop
 from push_queue.keys import Keys
-from push_queue.logs import set_up_logging
-from push_queue.patience import Patience
+from push_queue.log_setup import set_up_logging
 from push_queue.redis_errors import redis_errors
+from push_queue.redis_patience import Patience
 from push_queue.settings import Settings, load_settings
 from push_queue.version import own_version
 from push_queue.worker_roster import WorkerRoster

@@ -9,7 +9,7 @@ import pytest
 from registry_api_v2_client.archive.tar_index import Member, MemberReader
 from registry_api_v2_client.push.blob_stream import BlobStream
 from registry_api_v2_client.push.blocks import BlockPool
-from registry_api_v2_client.push.encoding import BLOCK_SIZE, AsIs
+from registry_api_v2_client.push.compression import BLOCK_SIZE, AsIs
 from tests.support.waiting import becomes
 
 

@@ -8,7 +8,7 @@ import pytest
 from registry_api_v2_client import BlobInfo, LocalLimits, MemoryLedger
 from registry_api_v2_client.push.blob_fan_out import BlobFanOut
 from registry_api_v2_client.push.blocks import BlockPool
-from registry_api_v2_client.push.encoding import Gzip
+from registry_api_v2_client.push.compression import Gzip
 from registry_api_v2_client.push.sources import BlobSource
 from registry_api_v2_client.retry import Retrier
 

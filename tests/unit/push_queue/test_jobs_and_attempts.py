@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from push_queue.errors import UnknownJobError
-from push_queue.job_fields import timestamp
+from push_queue.job_codec import timestamp
 from push_queue.keys import Keys
 from push_queue.models import (
     Assignment,

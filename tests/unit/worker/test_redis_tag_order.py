@@ -300,7 +300,7 @@ async def test_the_note_is_renewed_with_the_turn(
     stores: Stores, redis: Redis, assignments: tuple[Assignment, Assignment]
 ) -> None:
     old, _ = assignments
-    async with turns(stores, old, seconds=0.3).turn(TAG, OLD):
+    async with turns(stores, old, seconds=2).turn(TAG, OLD):
         (note,) = await redis.zrange(KEYS.writes, 0, 0)
         await redis.zadd(KEYS.writes, {note: 1})
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry_api_v2_client.api.quirks import Quirks, quirks_of
+from registry_api_v2_client.api.upload_quirks import Quirks, quirks_of
 
 MIB = 1 << 20
 LEAST, MOST = "OCI-Chunk-Min-Length", "OCI-Chunk-Max-Length"

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from registry_api_v2_client.push.encoding import BLOCK_SIZE, AsIs, Encoder, Gzip, Zstd
+from registry_api_v2_client.push.compression import BLOCK_SIZE, AsIs, Encoder, Gzip, Zstd
 from tests.support.big_images import realistic_blocks
 from tests.support.servers import clean_environment
 
@@ -77,10 +77,10 @@ def test_from_a_buffer_that_held_something_else(encoder: type[Encoder]) -> None:
 
 
 IN_ANOTHER_PROCESS = """
-from registry_api_v2_client.push import encoding
-from tests.unit.client.test_encoding_determinism import blocks, digest
+from registry_api_v2_client.push import compression
+from tests.unit.client.test_compression_determinism import blocks, digest
 import sys
-print(*(digest(getattr(encoding, sys.argv[1]), block) for block in blocks()), sep="\\n")
+print(*(digest(getattr(compression, sys.argv[1]), block) for block in blocks()), sep="\\n")
 """
 
 

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from registry_api_v2_client.media_types import Compression
-from registry_api_v2_client.push.encoding import (
+from registry_api_v2_client.push.compression import (
     BLOCK_SIZE,
     AsIs,
     CompressionPolicy,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_queue.job_fields import (
+from push_queue.job_codec import (
     blob_fields,
     fields_of,
     parse_blobs,
