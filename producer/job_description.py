@@ -2,16 +2,20 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypedDict
 
+from push_queue.errors import InvalidJobError
 from push_queue.ids import new_job_id
 from push_queue.models import Compression, Priority, PushJob, make_job
 from push_queue.settings import Settings
 from registry_api_v2_client.exceptions import ValidationError
 from registry_api_v2_client.platforms import Platform
 from registry_api_v2_client.reference import parse_reference
+
+MOST_DELAY = timedelta(days=3650)
+"""As long as the workers' own records are kept."""
 
 
 class PushOptions(TypedDict, total=False):
@@ -67,6 +71,20 @@ def describe_push(
         cleanup=cleanup,
         labels=dict(labels or {}),
     )
+
+
+def check_start(not_before: datetime | timedelta | None) -> None:
+    """Refuse a start that cannot be kept.
+
+    Raises:
+        InvalidJobError: a moment without a time zone, or one more than ten years away.
+    """
+    if isinstance(not_before, datetime):
+        if not not_before.tzinfo:
+            raise InvalidJobError("invalid job: not_before has no time zone")
+        not_before -= datetime.now(UTC)
+    if not_before and not_before > MOST_DELAY:
+        raise InvalidJobError("invalid job: not_before is more than ten years away")
 
 
 def _absolute(path: str | Path) -> str:

@@ -3,18 +3,18 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Self, Unpack
 
 from arq.connections import ArqRedis
 
-from producer.job_description import PushOptions, describe_push
+from producer.job_description import PushOptions, check_start, describe_push
 from push_queue.arq_queue import ArqQueue
 from push_queue.connection import connect
 from push_queue.database import Database
-from push_queue.errors import InvalidJobError, JobConflictError, UnknownJobError, WaitTimeoutError
+from push_queue.errors import JobConflictError, UnknownJobError, WaitTimeoutError
 from push_queue.job_events import JobEvents, PlacedEvent, Position
 from push_queue.job_filter import JobFilter
 from push_queue.jobs import Jobs
@@ -45,9 +45,6 @@ NOT_COMPARED = frozenset({"labels"})
 
 SENT_AT_ONCE = 200
 """Jobs that one round trip enqueues: others' commands come in between."""
-
-MOST_DELAY = timedelta(days=3650)
-"""As long as the workers' own records are kept."""
 
 
 class PushQueue:
@@ -155,7 +152,7 @@ class PushQueue:
         self, job: PushJob, *, not_before: datetime | timedelta | None = None
     ) -> JobStatus:
         """Enqueue a job that is made already; see ``enqueue``."""
-        _check_start(not_before)
+        check_start(not_before)
         status, created = await self._jobs.create(job, not_before=not_before)
         return status if created else await self._enqueued_before(job, status)
 
@@ -180,7 +177,7 @@ class PushQueue:
         Raises:
             JobConflictError: as for ``enqueue``.
         """
-        _check_start(not_before)
+        check_start(not_before)
         statuses: list[JobStatus] = []
         waiting = iter(jobs)
         while batch := list(islice(waiting, SENT_AT_ONCE)):
@@ -319,12 +316,3 @@ def _check_same(there: PushJob, asked: PushJob) -> None:
 
 def _shown(value: object) -> str:
     return ", ".join(value) if isinstance(value, tuple) else str(value)
-
-
-def _check_start(not_before: datetime | timedelta | None) -> None:
-    if isinstance(not_before, datetime):
-        if not not_before.tzinfo:
-            raise InvalidJobError("invalid job: not_before has no time zone")
-        not_before -= datetime.now(UTC)
-    if not_before and not_before > MOST_DELAY:
-        raise InvalidJobError("invalid job: not_before is more than ten years away")

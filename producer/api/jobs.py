@@ -11,6 +11,7 @@ from producer.api.answers import answer
 from producer.api.context import EVENTS, QUEUE
 from producer.api.inputs import job_id_of, new_jobs_of, no_body, query_of
 from producer.api.models import JobDetails, JobList, JobPage, JobQuery, JobsQuery, NewJob
+from producer.job_description import check_start
 from producer.queue import PushQueue
 from push_queue.models import JobStatus, PushJob
 
@@ -89,6 +90,7 @@ def _gone(request: web.Request) -> bool:
 
 
 def _describe(queue: PushQueue, job: NewJob) -> PushJob:
+    check_start(job.not_before)
     patience = job.give_up_after
     return queue.describe(
         job.source,

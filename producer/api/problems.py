@@ -11,12 +11,11 @@ from producer.api.models import Problem
 from push_queue.errors import (
     InvalidJobError,
     JobConflictError,
-    QueueError,
     RedisUnavailableError,
     UnknownJobError,
     UnreadableJobError,
 )
-from registry_api_v2_client.exceptions import RegistryError, ValidationError
+from registry_api_v2_client.exceptions import ValidationError
 
 logger = logging.getLogger(__name__)
 
@@ -61,20 +60,14 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return _answer(error.status, error.kind, str(error))
     except web.HTTPException as error:
         return _of_aiohttp(request, error)
-    except (QueueError, RegistryError) as error:
-        return _of_queue(error)
-    except Exception:
+    except Exception as error:
+        for known in _KINDS:
+            if isinstance(error, known.error):
+                return _answer(known.status, known.kind, str(error))
         logger.exception("%s %s failed", request.method, request.rel_url.raw_path)
         return _answer(
             HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "the server's log says what failed"
         )
-
-
-def _of_queue(error: Exception) -> web.Response:
-    for known in _KINDS:
-        if isinstance(error, known.error):
-            return _answer(known.status, known.kind, str(error))
-    raise error
 
 
 def _of_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:

@@ -11,7 +11,7 @@ import fakeredis
 import pytest
 from aiohttp import web
 
-from producer import PushQueue
+from producer import PushQueue, QueueError
 from producer.api import inputs
 from producer.api.problems import RETRY_AFTER_SECONDS
 from push_queue.models import WorkerInfo
@@ -224,10 +224,11 @@ async def test_workers_are_listed(api: Api, stores: Stores) -> None:
     assert answer.body == {"workers": [worker.model_dump(mode="json")]}
 
 
+@pytest.mark.parametrize("error", [ZeroDivisionError, QueueError])
 async def test_what_nobody_expected_costs_one_request(
-    api: Api, queue: PushQueue, caplog: pytest.LogCaptureFixture
+    api: Api, queue: PushQueue, caplog: pytest.LogCaptureFixture, error: type[Exception]
 ) -> None:
-    with patch.object(queue, "workers", side_effect=ZeroDivisionError("s3cret")):
+    with patch.object(queue, "workers", side_effect=error("s3cret")):
         answer = await api.get("/api/v1/workers")
     assert (answer.status, answer.kind) == (500, "internal-error")
     assert "s3cret" not in answer.problem

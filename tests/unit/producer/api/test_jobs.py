@@ -88,6 +88,7 @@ async def test_a_batch_is_enqueued_in_its_order(api: Api) -> None:
         ({**NEW_JOB, "labels": {"": "x"}}, "labels"),
         ([], "body"),
         ([NEW_JOB] * 1001, "1000"),
+        ([NEW_JOB, {**NEW_JOB, "not_before": "2999-01-01T00:00:00Z"}], "not_before"),
         ([NEW_JOB, {**NEW_JOB, "priority": "urgent"}], "1.priority"),
         ("text", "body"),
     ],
