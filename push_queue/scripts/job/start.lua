@@ -196,7 +196,9 @@ local left, pushed, failure = targets_left()
 if #left == 0 then
   if failure then
     local kind, error = string.match(failure, '^(%S*) (.*)$')
-    return finish('failed', 'error', error or failure, 'error_kind', kind or '')
+    record.attempt = record.attempt + 1 -- The one that gave it up was not used up for the others.
+    return finish('failed', 'attempt', record.attempt, 'error', error or failure,
+      'error_kind', kind or '')
   end
   redis.call('HDEL', job, 'error', 'error_kind')
   if not pushed then

@@ -238,6 +238,7 @@ async def test_a_target_that_is_given_up_keeps_no_other_from_its_image(
         "denied",
     )
     assert [result.target for result in status.results] == [THERE]
+    assert status.attempt == 2, "one that was refused, and one that the other answered with 500"
 
 
 async def test_a_job_that_is_run_again_tries_what_was_given_up(
