@@ -17,6 +17,8 @@ MOST_BODY_BYTES = 1024 * 1024
 BODY_SECONDS = 30.0
 """In which a body has to arrive."""
 JSON = "application/json"
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
+"""What a page of any origin can send without asking."""
 MOST_ERRORS = 100
 """That are looked at one by one."""
 
@@ -74,9 +76,10 @@ async def no_body(request: web.Request) -> None:
     """Read a body that says nothing, if there is any.
 
     Raises:
-        ProblemError: it is neither empty nor ``{}``.
+        ProblemError: it is neither empty nor ``{}``, or it may come from a form.
     """
-    if request.can_read_body and (await _body(request)).strip() not in (b"", b"{}"):
+    sent = request.can_read_body or request.content_type in _FORMS
+    if sent and (await _body(request)).strip() not in (b"", b"{}"):
         raise bad_request("this request takes no body, or {}")
 
 

@@ -88,6 +88,13 @@ async def test_bodies_that_a_form_can_send_are_refused(api: Api, media_type: str
     assert (await api.get(f"{JOBS}/{job['id']}")).body["state"] == "queued"
 
 
+async def test_an_empty_form_is_refused(api: Api) -> None:
+    job = await api.enqueue()
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = await api.post(f"{JOBS}/{job['id']}/cancel", headers=headers)
+    assert (answer.status, answer.kind) == (415, "unsupported-media-type")
+
+
 async def test_a_compressed_body_is_refused(api: Api) -> None:
     answer = await api.post(JOBS, data=b"x", headers={**JSON, "Content-Encoding": "gzip"})
     assert answer.status in (400, 415)
