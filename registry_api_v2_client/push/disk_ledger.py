@@ -28,10 +28,10 @@ class DiskLedger(MemoryLedger):
     why in one line. Use as an async context manager, or close it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str | Path) -> None:
         super().__init__()
         self.trouble = ""
-        self._folder = folder
+        self._folder = Path(folder)
         self._file: LedgerFile | None = None
         # One thread of its own: a file that is locked holds up neither the loop nor the engine's.
         self._thread = ThreadPoolExecutor(1, "ledger")

@@ -51,7 +51,14 @@ async def test_the_next_process_knows(folder: Path) -> None:
         assert not ledger.trouble
 
 
-async def test_interrupted_uploads_are_no_business_of_other_processes(folder: Path) -> None:
+async def test_the_folder_may_be_named_by_a_string(folder: Path) -> None:
+    async with DiskLedger(str(folder)) as ledger:
+        await ledger.remember_encoded(KEY, BLOB)
+    async with DiskLedger(folder) as ledger:
+        assert await ledger.encoded(KEY) == BLOB
+
+
+async def test_other_processes_do_not_see_interrupted_uploads(folder: Path) -> None:
     async with DiskLedger(folder) as one, DiskLedger(folder) as other:
         await one.remember_upload("host", "app", KEY, "http://host/v2/app/blobs/uploads/1")
         assert await one.upload("host", "app", KEY)
