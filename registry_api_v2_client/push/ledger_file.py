@@ -6,18 +6,19 @@ Sources: https://www.sqlite.org/wal.html and https://www.sqlite.org/rowidtable.h
 import os
 import sqlite3
 import stat
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..descriptors import BlobInfo
 
-FAILURES = (sqlite3.Error, OSError)
-"""What any use of the file may raise."""
+FAILURES = (sqlite3.Error, OSError, UnicodeDecodeError)
+"""What any use of the file may raise; sqlite3 decodes what a damaged one says of its tables."""
 
 _PRIMARY = 0xFF
 """The bits of an error's code that say of which kind it is: https://www.sqlite.org/rescode.html"""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_NAME = "ledger-1.sqlite3"
+_NAME = "ledger-2.sqlite3"
 """With a number: a release that needs other tables has another file."""
 _MOST = 10_000
 """Rows of a table, some 3 MB; those that have not been of use for longest go."""
@@ -28,11 +29,17 @@ _MOUNT_CANDIDATES = 3
 
 # Of rows that are written again, the rowid is new: it tells the order in which they were of use.
 _TABLE = """
-CREATE TABLE IF NOT EXISTS {name} ({columns}, UNIQUE ({key}));
+CREATE TABLE IF NOT EXISTS {name} ({columns}, checksum INTEGER, UNIQUE ({key}));
 CREATE TRIGGER IF NOT EXISTS bound_{name} AFTER INSERT ON {name} BEGIN
   DELETE FROM {name} WHERE rowid <= NEW.rowid - {most};
 END;
 """
+
+
+class _DamagedRowError(sqlite3.DatabaseError):
+    """A row is not what was written there. SQLite sees that only where a page makes no sense."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
 
 class LedgerFile:
@@ -45,6 +52,8 @@ class LedgerFile:
         for each in (folder, path):
             _check_ours(each)
         self._connection = sqlite3.connect(path, timeout=_LOCKED_SECONDS, isolation_level=None)
+        # What is not UTF-8 is damaged, as the checksum tells.
+        self._connection.text_factory = lambda text: text.decode(errors="replace")
         try:
             self._prepare()
         except FAILURES:
@@ -54,11 +63,12 @@ class LedgerFile:
     def encoded(self, key: str) -> BlobInfo | None:
         """What the blob ``key`` is once encoded."""
         rows = self._connection.execute(
-            "SELECT digest, size, media_type, (SELECT max(rowid) FROM encoded) - rowid"
+            "SELECT digest, size, media_type, checksum, (SELECT max(rowid) FROM encoded) - rowid"
             " FROM encoded WHERE key = ?",
             (key,),
         )
-        for digest, size, media_type, age in rows.fetchall():
+        for digest, size, media_type, checksum, age in rows.fetchall():
+            _check(checksum, key, digest, size, media_type)
             blob = BlobInfo(digest, size, media_type)
             if age > _MOST // 2:
                 self.remember_encoded(key, blob)
@@ -66,23 +76,28 @@ class LedgerFile:
         return None
 
     def remember_encoded(self, key: str, blob: BlobInfo) -> None:
+        row = key, blob.digest, blob.size, blob.media_type
         self._connection.execute(
-            "REPLACE INTO encoded VALUES (?, ?, ?, ?)",
-            (key, blob.digest, blob.size, blob.media_type),
+            "REPLACE INTO encoded VALUES (?, ?, ?, ?, ?)", (*row, _checksum(*row))
         )
 
     def repositories(self, registry: str, digest: str) -> Sequence[str]:
         """Repositories of the registry that held the blob, the last one first."""
         rows = self._connection.execute(
-            "SELECT repository FROM holders WHERE registry = ? AND digest = ?"
+            "SELECT repository, checksum FROM holders WHERE registry = ? AND digest = ?"
             " ORDER BY rowid DESC LIMIT ?",
             (registry, digest, _MOUNT_CANDIDATES),
         )
-        return [repository for (repository,) in rows]
+        found = []
+        for repository, checksum in rows:
+            _check(checksum, registry, digest, repository)
+            found.append(repository)
+        return found
 
     def remember_repository(self, registry: str, repository: str, digest: str) -> None:
+        row = registry, digest, repository
         self._connection.execute(
-            "REPLACE INTO holders VALUES (?, ?, ?)", (registry, digest, repository)
+            "REPLACE INTO holders VALUES (?, ?, ?, ?)", (*row, _checksum(*row))
         )
 
     def forget_repository(self, registry: str, repository: str, digest: str) -> None:
@@ -95,7 +110,8 @@ class LedgerFile:
         self._connection.close()
 
     def _prepare(self) -> None:
-        # Nothing waits for the disk. A power cut may damage the file, which then starts empty.
+        # Nothing waits for the disk. A power cut may damage the file, also in ways that only the
+        # checksums tell. It then starts empty.
         self._connection.executescript(
             "PRAGMA synchronous = OFF; PRAGMA journal_mode = WAL;"
             + _TABLE.format(
@@ -122,11 +138,21 @@ def ledger_path(folder: Path) -> Path:
 def discard_damaged(folder: Path, error: Exception) -> bool:
     """Delete the file if that is what the error says of it, so that another one is begun."""
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
-    if code not in _DAMAGED:
+    if code not in _DAMAGED and not isinstance(error, UnicodeDecodeError):
         return False
     for path in folder.glob(f"{_NAME}*"):
         path.unlink(missing_ok=True)
     return True
+
+
+def _checksum(*values: object) -> int:
+    """Against accidents: whoever may write to the file is believed."""
+    return zlib.crc32(ascii(values).encode())
+
+
+def _check(checksum: object, *values: object) -> None:
+    if checksum != _checksum(*values):
+        raise _DamagedRowError("a row is not what was written there")
 
 
 def _check_ours(path: Path) -> None:

@@ -148,6 +148,18 @@ def damaged_within(folder: Path) -> None:
         damaged.write(os.urandom(os.fstat(damaged.fileno()).st_size - 4096))
 
 
+async def changed(folder: Path, statement: str) -> None:
+    await noted(folder)
+    with closing(sqlite3.connect(ledger_path(folder), isolation_level=None)) as connection:
+        connection.execute(statement)
+
+
+def a_name_that_is_no_text(folder: Path) -> None:
+    LedgerFile(folder).close()
+    path = ledger_path(folder)
+    path.write_bytes(path.read_bytes().replace(b"UNIQUE (key)", b"UNIQUE (k\xc1y)"))
+
+
 def other_tables(folder: Path) -> None:
     folder.mkdir(parents=True, mode=0o700)
     ledger_path(folder).touch(mode=0o600)
@@ -164,6 +176,7 @@ def other_tables(folder: Path) -> None:
         others_may_write_to_the_file,
         garbage,
         damaged_within,
+        a_name_that_is_no_text,
         other_tables,
     ],
 )
@@ -179,13 +192,40 @@ async def test_a_file_that_cannot_be_used_is_done_without(
         assert await ledger.encoded(KEY) == BLOB, "what this process knows"
 
 
-@pytest.mark.parametrize("spoil", [garbage, damaged_within])
+@pytest.mark.parametrize("spoil", [garbage, damaged_within, a_name_that_is_no_text])
 async def test_a_damaged_file_is_begun_anew(spoil: Callable[[Path], None], folder: Path) -> None:
     spoil(folder)
     assert (await noted(folder)).trouble.endswith("it was deleted")
     assert not (await noted(folder)).trouble
     async with DiskLedger(folder) as ledger:
         assert await ledger.encoded(KEY) == BLOB
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE encoded SET digest = 'sha256:cc'",
+        "UPDATE encoded SET size = 'many'",
+        "UPDATE encoded SET media_type = CAST(x'ff' AS TEXT)",
+        "UPDATE encoded SET key = 'sha256:aa:zstd'",
+        "UPDATE encoded SET checksum = NULL",
+    ],
+)
+async def test_a_row_that_is_not_what_was_written_is_not_believed(
+    statement: str, folder: Path
+) -> None:
+    await changed(folder, statement)
+    async with DiskLedger(folder) as ledger:
+        assert await ledger.encoded("sha256:aa:zstd") is None
+        assert await ledger.encoded(KEY) is None
+        assert ledger.trouble.endswith("it was deleted")
+
+
+async def test_a_repository_that_is_not_what_was_written_is_not_asked(folder: Path) -> None:
+    await changed(folder, "UPDATE holders SET repository = x'61'")
+    async with DiskLedger(folder) as ledger:
+        assert not await ledger.repositories("host", BLOB.digest)
+        assert ledger.trouble.endswith("it was deleted")
 
 
 async def test_only_a_damaged_file_is_deleted(
