@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -107,8 +107,9 @@ class ImagePush:
     ) -> None:
         if await self._manifests.is_there(destination.target, manifests):
             self._report(destination, BlobState.EXISTS)
-            await self._manifests.tag(destination.target, manifests, maybe_there=True)
-            self._destinations.done(destination)
+            with suppress(BlobUnknownError):  # it has the manifest, and lacks blobs: it gets them
+                await self._manifests.tag(destination.target, manifests, maybe_there=True)
+                self._destinations.done(destination)
 
     async def _bring_blobs(self) -> PlannedManifests:
         blobs = await self._bring(self._plan.sources, self._destinations)

@@ -227,6 +227,20 @@ async def test_a_blob_that_was_lost_is_sent_again(big: BigArchive) -> None:
         assert registry.requests["POST", "/v2/app/blobs/uploads/"] == 1
 
 
+async def test_a_lost_blob_that_a_refused_tag_tells_of_is_sent_again(big: BigArchive) -> None:
+    """The manifest is there, so nothing is sent, until the tag is refused for what it lacks."""
+    keep = CompressionPolicy.KEEP
+    async with SpecRegistry() as registry:
+        pushed = await push_alone(big.path, f"{registry.url}/app", compression=keep)
+        app = registry.repositories["app"]
+        lost, _ = big.diff_ids
+        del app.blobs[lost]
+        again = await push_alone(big.path, f"{registry.url}/app", compression=keep, tags=("2", "3"))
+        assert again == pushed
+        assert app.tags == dict.fromkeys("123", pushed.digest)
+        assert lost in app.blobs
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [(403, b"{}"), (405, b""), (500, b""), (200, b"[]"), (200, b"no json"), (200, b'{"config":1}')],
