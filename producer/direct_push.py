@@ -49,7 +49,7 @@ class DirectPush:
     ) -> AsyncIterator[Self]:
         """With a client of its own, see ``open_client``.
 
-        Without ``cache`` all layers are compressed anew, and nothing is noted for later pushes.
+        Without ``cache`` every layer is compressed again, and nothing is noted for later pushes.
         """
         async with AsyncExitStack() as stack:
             folder = settings.cache_folder if cache else None
@@ -200,7 +200,7 @@ class DirectPush:
         return delay
 
     def _outlast(self, error: RegistryError, started: datetime) -> float | None:
-        """The registry is away: that uses up time, counted anew after real progress."""
+        """The registry is down: that uses up time. Real progress starts the count again."""
         now, give_up_at = datetime.now(UTC), self._status.give_up_at
         bytes_done = self._with_progress().bytes_done
         if give_up_at is None or bytes_done > self._furthest:
@@ -233,7 +233,7 @@ class DirectPush:
 
 
 class _TagsWritten(AnyOrder):
-    """Tells of each tag once it stands for the image."""
+    """Reports each tag once it names the image."""
 
     def __init__(self, written: Callable[[str, str], None]) -> None:
         self._written = written

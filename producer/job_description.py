@@ -1,4 +1,4 @@
-"""From what a caller says to the job that is to be run."""
+"""Makes a job of what a caller asks for."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -52,8 +52,8 @@ def describe_push(
     """The job, with names in full; see ``PushQueue.enqueue``.
 
     Raises:
-        registry_api_v2_client.ValidationError: a target is no reference to push to, or the
-            platform is none.
+        registry_api_v2_client.ValidationError: a target is not a reference to push to,
+            or ``platform`` is not a platform.
         InvalidJobError: the rest cannot make a job.
     """
     references = [targets] if isinstance(targets, str) else targets

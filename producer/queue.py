@@ -120,14 +120,14 @@ class PushQueue:
             not_before: when to start, a moment with its time zone or the time from now on; at once
                 if not given.
             max_attempts: tries before the job fails; the setting if not given.
-            give_up_after: how long to go on with registries that are away, which use up no attempt;
-                the workers' setting if not given.
+            give_up_after: how long to keep trying registries that are down, which uses up no
+                attempt; the workers' setting if not given.
             ordered: whether to leave a tag alone that a job enqueued later has written.
             cleanup: whether the worker deletes the source after success.
 
         Raises:
-            registry_api_v2_client.ValidationError: a target is no reference to push to, or the
-                platform is none.
+            registry_api_v2_client.ValidationError: a target is not a reference to push to,
+                or ``platform`` is not a platform.
             JobConflictError: the id is that of a job that is not the same, labels apart, or of a
                 newer release.
             InvalidJobError: the rest cannot make a job.
@@ -218,7 +218,7 @@ class PushQueue:
     async def watch(self, *job_ids: str) -> AsyncGenerator[JobStatus, None]:
         """Every job's status now and at each change, until all of them are final.
 
-        Without ids: of whatever runs, is to be tried again, or was queued of late, without end.
+        Without ids: of all jobs that run, wait for a retry or were queued recently, without end.
         """
         seen: dict[str, JobStatus] = {}
         async with self._jobs.changes(*job_ids) as changes:
@@ -310,7 +310,7 @@ def _check_same(there: PushJob, asked: PushJob) -> None:
     ]
     if differences:
         raise JobConflictError(
-            f"job {there.id} is there with {'; '.join(differences)}: use another id"
+            f"job {there.id} exists, with {'; '.join(differences)}; use another id"
         )
 
 

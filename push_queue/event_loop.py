@@ -20,7 +20,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 def _open_standard_streams() -> None:
     """uvloop ends the process when it closes a descriptor that has the number of one.
 
-    It gets such a number where whoever started us has closed that stream.
+    A descriptor gets such a number if our parent process closed that stream.
     """
     for number in _STANDARD_STREAMS:
         try:

@@ -177,14 +177,12 @@ def _created(job: PushJob, answer: list[Any]) -> tuple[JobStatus, bool]:
     created, *items = answer
     fields = pairs(items) or job_codec.NO_HASH
     if not created and is_newer(fields):
-        raise JobConflictError(
-            f"job {job.id} is there, enqueued by a newer release: use another id"
-        )
+        raise JobConflictError(f"job {job.id} exists, enqueued by a newer release; use another id")
     try:
         return parse_status(fields), bool(created)
     except UnreadableJobError as error:
         raise JobConflictError(
-            f"job {job.id} is there, but its record cannot be read ({error}): use another id"
+            f"job {job.id} exists, but its record cannot be read ({error}); use another id"
         ) from None
 
 

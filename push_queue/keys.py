@@ -21,13 +21,13 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
 ``push:layer:{blob}``      string descriptor of a layer once compressed, JSON
 ``push:blob:{reg}:{dig}``  set    repositories of a registry known to hold a blob
 ``push:upload:{…}``        string location of an interrupted upload
-``push:claim:{…}``         string who uploads a blob to a registry just now
+``push:claim:{…}``         string the worker that uploads a blob to a registry now
 ``push:tag:{reference}``   hash   sequence, job and digest of the last write
-``…:writer``               string who writes the tag just now
+``…:writer``               string the job that writes the tag now
 ``push:writes``            zset   writes of tags that may arrive at the registry yet,
                                   ``token sequence digest reference``, by the time (ms) that ends
 ``push:registry:{h}:slots`` zset  blob uploads by the time (ms) they are forgotten
-``push:registry:{h}:pause`` hash  until when (ms), why, and who tries it next
+``push:registry:{h}:pause`` hash  its end (ms), its reason, and the job that tries next
 ``push:registry:{h}:waiting`` zset ids of the jobs that wait for it, by priority and sequence
 ``push:waiting``           set    the registries that jobs wait for
 ``push:newer``             zset   the formats of jobs that older workers have left

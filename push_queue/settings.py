@@ -173,7 +173,7 @@ class Settings(BaseSettings):
             registry, _, repository = pattern.partition("/")
             if not (registry and repository) or set(":@") & set(repository) or "//" in pattern:
                 raise ValueError(
-                    f"{pattern!r} is no pattern of registry/repository, as reg.example.com/team/*"
+                    f"{pattern!r} is not a pattern of registry/repository such as reg.io/team/*"
                 )
         return tuple(pattern.lower() for pattern in value)
 
@@ -271,7 +271,7 @@ def doubts() -> list[str]:
         if name.upper().startswith(ENV_PREFIX)
     }
     return [
-        f"{name} is no setting{_meant(field, fields)}"
+        f"{name} is not a setting{_meant(field, fields)}"
         for name, field in named.items()
         if field not in fields
     ]

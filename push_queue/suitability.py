@@ -29,7 +29,7 @@ async def check_redis(redis: Redis, *, allow_eviction: bool) -> list[str]:
     if eviction and not allow_eviction:
         raise UnsuitableRedisError(
             f"Redis at {address_of(redis)} {eviction}: set its maxmemory-policy to noeviction, "
-            "or PUSH_QUEUE_ALLOW_EVICTION=true to lose jobs"
+            "or PUSH_QUEUE_ALLOW_EVICTION=true to risk losing jobs"
         )
     return [*([f"Redis {eviction}"] if eviction else []), *warnings]
 

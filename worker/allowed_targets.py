@@ -23,6 +23,6 @@ def check_targets(references: Iterable[Reference], patterns: Sequence[str]) -> N
     for reference in references if patterns else ():
         if not any(fnmatchcase(reference.name, pattern) for pattern in patterns):
             raise TargetNotAllowedError(
-                f"{reference.name} is none of {', '.join(patterns)}, where workers push to; "
-                "see PUSH_QUEUE_TARGETS"
+                f"{reference.name} matches none of {', '.join(patterns)}; workers push only where "
+                "PUSH_QUEUE_TARGETS allows it"
             )

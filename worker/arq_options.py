@@ -86,6 +86,6 @@ def lease_doubts(settings: Settings) -> list[str]:
         return []
     default = Settings.model_fields["lease_seconds"].default
     return [
-        f"PUSH_QUEUE_LEASE_SECONDS={settings.lease_seconds}: a worker that stands still for so "
-        f"long loses its jobs to others; {default} is the default"
+        f"PUSH_QUEUE_LEASE_SECONDS={settings.lease_seconds}: a worker that hangs for that "
+        f"long loses its jobs to others; the default is {default}"
     ]

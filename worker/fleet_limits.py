@@ -140,4 +140,4 @@ class _Patience:
     def check(self) -> None:
         """Raises NoSlotError once it has run out."""
         if self._loop.time() >= self._ends and self._crowded():
-            raise NoSlotError(f"all uploads that {self._registry} takes at once are taken")
+            raise NoSlotError(f"{self._registry} has no upload slot free")

@@ -20,9 +20,9 @@ MOST_FOLLOWERS = 500
 MOST_READ = 500
 """Events that are handed on at once."""
 KEPT = 5000
-"""Events that one may be behind who takes none from Redis himself."""
+"""Events that a follower may lag behind before it has to read them from Redis."""
 READERS = 16
-"""Who may ask Redis at once, each on a connection of his own."""
+"""Followers that may read from Redis at once, each on a connection of its own."""
 _READ_SECONDS = 2.0
 """Less than a connection's answer may take."""
 _AWAY_SECONDS = 1.0
@@ -92,7 +92,7 @@ class EventHub:
             raise ProblemError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "too-many-followers",
-                f"{MOST_FOLLOWERS} requests wait for jobs or follow them; come again later",
+                f"{MOST_FOLLOWERS} requests wait for jobs or follow them; try again later",
             )
         self._followers += 1
         try:
@@ -129,7 +129,7 @@ class EventHub:
         return News(next_ones, reached)
 
     async def change_of(self, job_id: str, position: Position, seconds: float) -> Position:
-        """Wait for the job's next event, so many seconds at most; where to go on.
+        """Wait at most ``seconds`` for the job's next event; return where to go on.
 
         Raises:
             RedisUnavailableError: as ``next_after``.

@@ -53,7 +53,7 @@ _KINDS = (
 
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Whatever goes wrong in a request is answered with a problem, and costs no other request."""
+    """Answers every failure of a request with a problem, and keeps it from other requests."""
     try:
         return await handler(request)
     except ProblemError as error:

@@ -39,7 +39,7 @@ class Route:
     status: HTTPStatus = HTTPStatus.OK
     query: type[BaseModel] | None = None
     takes: Models = ()
-    """The body is one of these; there is none if there are none."""
+    """The body is one of these; empty if the request has no body."""
     stream: bool = False
     """Whether the answers are the data of server-sent events."""
     may_be_empty: bool = False

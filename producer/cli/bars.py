@@ -35,11 +35,11 @@ LEAST_NAME = STATE_WIDTH + 1 + ID_WIDTH
 """Cells for a job's name with a whole id."""
 TROUBLE = (JobState.RETRYING, JobState.FAILED)
 RANKS = {JobState.RUNNING: 0, JobState.RETRYING: 1, JobState.QUEUED: 2}
-"""Which jobs to show where a terminal has not lines for all; those that ended come last."""
+"""Which jobs to show if the terminal has too few lines for all; finished ones come last."""
 LAST = len(RANKS)
 
 Name = Callable[[int], Text]
-"""What a row is about, in so many cells, if it can be."""
+"""What a row is about, shortened to a number of cells if possible."""
 
 
 class BarView:
@@ -98,7 +98,7 @@ def _is_put_off(job: JobStatus) -> bool:
 
 
 class Layout(NamedTuple):
-    """What a row has beside its name on a terminal of so many columns or more."""
+    """What a row has beside its name on a terminal of at least ``least_width`` columns."""
 
     least_width: int
     beside_name: int

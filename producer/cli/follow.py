@@ -40,8 +40,8 @@ async def follow(
 ) -> list[JobStatus]:
     """Show the jobs until all are final and return them in this order.
 
-    Without ids it shows whatever runs, and does not end. When a signal ends it, it says which jobs
-    go on that it has enqueued at ``owner``, and after Ctrl-C a second one cancels them.
+    Without ids it shows all unfinished jobs, and does not end. When a signal ends it, it names the
+    jobs at ``owner`` that go on. After Ctrl-C, a second Ctrl-C cancels them.
 
     Raises:
         WaitTimeoutError: some are not final after ``timeout``; they go on.
@@ -60,9 +60,9 @@ async def follow(
                         view.show(job, await jobs.blobs(job.id) if view.wants_blobs else ())
     except TimeoutError:
         raise WaitTimeoutError(
-            f"the time of --timeout is over; these go on: {', '.join(unfinished())}"
+            f"--timeout is over; these jobs go on: {', '.join(unfinished())}"
             if job_ids
-            else "the time of --timeout is over"
+            else "--timeout is over"
         ) from None
     except asyncio.CancelledError:
         if owner:

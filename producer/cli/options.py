@@ -23,7 +23,9 @@ JsonOption: TypeAlias = Annotated[
 ImageOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        "--image", metavar="TAG", help="Which image of a tar with several: its tag or digest there."
+        "--image",
+        metavar="TAG",
+        help="Which image, if the tar has several: its tag or digest in the tar.",
     ),
 ]
 PlatformOption: TypeAlias = Annotated[
@@ -31,7 +33,7 @@ PlatformOption: TypeAlias = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="The image for one platform, such as linux/arm64, rather than all of an index.",
+        help="Only the image for this platform, such as linux/arm64, of an index.",
     ),
 ]
 CompressionOption: TypeAlias = Annotated[
@@ -44,7 +46,10 @@ CompressionOption: TypeAlias = Annotated[
 PortOption: TypeAlias = Annotated[
     int | None,
     typer.Option(
-        "--port", min=0, max=65535, help="0 is any that is free; else PUSH_QUEUE_API_PORT."
+        "--port",
+        min=0,
+        max=65535,
+        help="Port of the HTTP API, 0 for any free one; else PUSH_QUEUE_API_PORT.",
     ),
 ]
 GiveUpAfterOption: TypeAlias = Annotated[
@@ -52,14 +57,14 @@ GiveUpAfterOption: TypeAlias = Annotated[
     typer.Option(
         "--give-up-after",
         metavar="TIME",
-        help="Go on for 90s, 10m, 2h with a registry that is away.",
+        help="Keep trying a registry that is down for 90s, 10m, 2h.",
     ),
 ]
 NoCacheOption: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--no-cache",
-        help="Compress all layers anew: heed no earlier push, nor what the tag stands for.",
+        help="Compress every layer again: reuse nothing from earlier pushes or the registry.",
     ),
 ]
 TarArgument: TypeAlias = Annotated[

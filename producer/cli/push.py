@@ -36,7 +36,7 @@ Examples:
 
 Writes the digest of the pushed manifest to standard output.
 
-Goes through the queue where a Redis is configured; without one, pushes by itself.
+Goes through the queue if a Redis is configured. Otherwise it pushes directly.
 """
 
 
@@ -60,7 +60,7 @@ def push(
     async def main(settings: Settings) -> ExitCode:
         if no_cache and settings.redis_configured:
             raise BadInputError(
-                "leave out --no-cache: with a Redis configured, it is the workers who know layers"
+                "leave out --no-cache: a Redis is configured, so workers push, and they know layers"
             )
         job = describe_push(
             request.source,

@@ -118,8 +118,8 @@ def to_original_tags(
         BadInputsError: several tars are wrong.
         BadInputError: a tar cannot be read, or an image in it has no tag.
         TarReadError: not an image tar.
-        ValidationError: the registry, or a tag in the tar, cannot be pushed to; or the platform
-            is none.
+        ValidationError: the registry, or a tag in the tar, cannot be pushed to; or
+            ``platform`` is not a platform.
     """
     platform = _platform(platform)
     host = parse_registry_host(registry)

@@ -13,15 +13,16 @@ from push_queue.log_setup import set_up_logging
 from push_queue.settings import Settings
 
 RIDE_OUT_SECONDS = 3.0
-"""So long a request waits for a Redis that restarts, before its caller is told to come again."""
+"""How long a request waits for a Redis that restarts, before its caller is told to try again."""
 
 EXAMPLES = """
 Examples:
 
     push-queue serve
 
-    curl --json '{"source": "/images/app.tar", "targets": ["localhost:15000/app:1"]}' \\
-        http://127.0.0.1:15080/api/v1/jobs
+\b
+    curl http://127.0.0.1:15080/api/v1/jobs --json \\
+        '{"source": "/images/app.tar", "targets": ["localhost:15000/app:1"]}'
 """
 
 
@@ -29,7 +30,7 @@ def serve(
     context: typer.Context,
     host: Annotated[
         str | None,
-        typer.Option("--host", help="The loopback address to listen at; else PUSH_QUEUE_API_HOST."),
+        typer.Option("--host", help="Loopback address to listen at; else PUSH_QUEUE_API_HOST."),
     ] = None,
     port: PortOption = None,
 ) -> None:

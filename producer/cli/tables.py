@@ -17,7 +17,7 @@ Row = Mapping[str, str]
 def print_rows(
     headings: Iterable[str], rows: Iterable[Iterable[str]], draw: Callable[[int], RenderableType]
 ) -> None:
-    """``draw`` makes what a terminal of so many columns shows; it is printed uncut."""
+    """``draw`` makes the table for a terminal of that many columns; it is printed uncut."""
     console = Console()
     if console.is_terminal:
         console.print(draw(console.width), crop=False)

@@ -48,7 +48,7 @@ def longest_wait(text: str | None) -> timedelta | None:
 
 def _moment(text: str) -> datetime:
     try:
-        # Without an offset, the time zone of whoever types it.
+        # Without an offset, it is in the local time zone.
         moment = datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
         raise BadInputError(f"--at {text!r} is not a time such as 2026-01-31T09:30") from None

@@ -22,23 +22,23 @@ Examples:
     push-queue up --workers 4
 
 Starts a Valkey of its own, workers, and the HTTP API of `push-queue serve`,
-and says what to export so that commands in another shell reach them.
+and prints the variable that commands in another shell need.
 
-Jobs are kept in ~/.local/share/push-queue (or below XDG_DATA_HOME), for you
-alone, so that they outlive a restart.
+Jobs survive a restart. They are in ~/.local/share/push-queue (or below
+XDG_DATA_HOME), which only you can read.
 
-The HTTP API is open to whoever can log in on this machine, and the workers read
-what you may read: set PUSH_QUEUE_SOURCE_ROOTS and PUSH_QUEUE_TARGETS where that
-is too much.
+Everybody who can log in on this machine can use the HTTP API, and the workers
+read every file that you can read. To limit that, set PUSH_QUEUE_SOURCE_ROOTS and
+PUSH_QUEUE_TARGETS.
 
-Where PUSH_QUEUE_REDIS_URL, REDIS_URL or --redis-url names a Redis, that one is
-used, as by all commands, and no Valkey is started.
+If PUSH_QUEUE_REDIS_URL, REDIS_URL or --redis-url names a Redis, that one is
+used and no Valkey is started.
 
 Ctrl-C or SIGTERM stops it. Workers finish what they can in
 PUSH_QUEUE_SHUTDOWN_GRACE_SECONDS; the rest goes on at the next start.
 A second Ctrl-C does not wait.
 
-Exit status: 0 stopped, 1 a part does not stay up, 2 it cannot start,
+Exit status: 0 stopped, 1 a part keeps failing, 2 it cannot start,
 3 Redis cannot be reached.
 """
 

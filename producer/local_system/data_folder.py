@@ -46,7 +46,7 @@ def _prepare(folder: Path) -> None:
         raise CannotStartError(
             f"{folder} is another user's; set XDG_DATA_HOME to a folder of your own"
         )
-    # Whoever may reach the socket in it may do all that a worker does.
+    # A user who can reach the socket in it can do all that a worker can.
     folder.chmod(0o700)
 
 

@@ -46,11 +46,11 @@ def redis_url(folder: Path) -> str:
 def valkey(folder: Path, lock: int) -> Program:
     """A Valkey that keeps all in this folder, and holds its ``lock`` for as long as it lives.
 
-    It is reached by the socket in the folder and by no port, so that the folder's permissions say
-    who may.
+    It listens at a socket in the folder and at no port, so the folder's permissions say who may
+    connect.
 
     Raises:
-        CannotStartError: there is none, or the folder's path is too long.
+        CannotStartError: no Valkey is installed, or the folder's path is too long.
     """
     socket = socket_path(folder)
     if len(os.fsencode(socket)) > LONGEST_SOCKET_PATH:

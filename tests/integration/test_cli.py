@@ -387,7 +387,7 @@ def test_the_same_id_with_another_target_is_refused(here: Cli, tar: Path) -> Non
     enqueued(here, tar, "--id", "build-7")
     result = here("enqueue", tar, "--to", "localhost:15000/app:2", "--id", "build-7")
     assert result.returncode == 2
-    assert f"build-7 is there with targets {TARGET}, not localhost:15000/app:2" in error_of(result)
+    assert f"build-7 exists, with targets {TARGET}, not localhost:15000/app:2" in error_of(result)
 
 
 def test_the_id_of_a_job_of_a_newer_release_is_refused(
@@ -399,7 +399,7 @@ def test_the_id_of_a_job_of_a_newer_release_is_refused(
         client.hset(f"{namespace}:job:build-7", mapping=newer)
     again = here("enqueue", tar, "--to", TARGET, "--id", "build-7")
     assert again.returncode == 2
-    assert "build-7 is there, enqueued by a newer release" in error_of(again)
+    assert "build-7 exists, enqueued by a newer release" in error_of(again)
     here("cancel", "build-7")
     retried = here("retry", "build-7")
     waits = "build-7 queued: a worker of the newer release that it was enqueued by\n"

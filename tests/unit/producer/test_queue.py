@@ -195,7 +195,7 @@ async def test_enqueueing_many_again_enqueues_the_rest(queue: PushQueue) -> None
 async def test_a_conflict_among_many_names_the_job_and_leaves_the_others(queue: PushQueue) -> None:
     await queue.enqueue("/other.tar", TARGET, job_id="mine")
     jobs = [queue.describe(f"/{name}.tar", TARGET, job_id=name) for name in ("a", "mine", "z")]
-    with pytest.raises(JobConflictError, match=r"job mine is there with source /other\.tar"):
+    with pytest.raises(JobConflictError, match=r"job mine exists, with source /other\.tar"):
         await queue.enqueue_many(jobs)
     assert (await queue.status("z")).state is JobState.QUEUED
 

@@ -122,7 +122,7 @@ def test_a_pattern_that_can_match_nothing_is_refused(
     monkeypatch: pytest.MonkeyPatch, pattern: str
 ) -> None:
     monkeypatch.setenv("PUSH_QUEUE_TARGETS", pattern)
-    with pytest.raises(InvalidSettingsError, match=r"PUSH_QUEUE_TARGETS.*no pattern of"):
+    with pytest.raises(InvalidSettingsError, match=r"PUSH_QUEUE_TARGETS.*not a pattern of"):
         load_settings()
 
 
@@ -168,9 +168,9 @@ def test_a_mark_at_the_beginning_of_the_env_file_is_no_part_of_a_name(tmp_path: 
 @pytest.mark.parametrize(
     ("name", "doubt"),
     [
-        ("PUSH_QUEUE_MAX_JOB", "is no setting; did you mean PUSH_QUEUE_MAX_JOBS?"),
-        ("push_queue_redis_ur", "is no setting; did you mean PUSH_QUEUE_REDIS_URL?"),
-        ("PUSH_QUEUE_QUITE_ANOTHER_THING", "is no setting"),
+        ("PUSH_QUEUE_MAX_JOB", "is not a setting; did you mean PUSH_QUEUE_MAX_JOBS?"),
+        ("push_queue_redis_ur", "is not a setting; did you mean PUSH_QUEUE_REDIS_URL?"),
+        ("PUSH_QUEUE_QUITE_ANOTHER_THING", "is not a setting"),
     ],
 )
 def test_a_variable_that_is_no_setting_is_doubted(

@@ -149,7 +149,7 @@ async def test_its_id_is_refused_for_another_job(damage: str, stores: Stores, re
     else:
         await redis.set(KEYS.job(BAD), "somebody's own")
     job = make_job(id=BAD, source="/a.tar", targets=["localhost:15000/app:1"])
-    with pytest.raises(JobConflictError, match=f"job {BAD} is there.*use another id") as caught:
+    with pytest.raises(JobConflictError, match=f"job {BAD} exists.*use another id") as caught:
         await stores.jobs.create(job)
     assert ("targets" if damage == "hash" else "not a hash") in str(caught.value)
 
