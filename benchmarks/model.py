@@ -144,8 +144,8 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Ours to theirs."""
-        if not self.ours or not self.theirs:
+        """Ours to theirs, where there is something to compare: a small run may measure nothing."""
+        if not self.ours or not self.theirs or not median(self.theirs):
             return None
         return median(self.ours) / median(self.theirs)
 
