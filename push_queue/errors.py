@@ -12,7 +12,7 @@
     ├── UnsuitableRedisError      Redis is set up so that it loses jobs
     └── RedisUnavailableError     Redis cannot be reached
         └── RedisRefusedError     Redis was reached and will not do what is asked
-            └── RedisDeniedError  it refuses the login, or a right is missing
+            └── RedisDeniedError  it refuses login or database, or a right is missing
 
 Each message is one line that names the thing and says what to do. Redis addresses appear in them
 without credentials.
@@ -72,7 +72,10 @@ class RedisRefusedError(RedisUnavailableError):
 
 
 class RedisDeniedError(RedisRefusedError):
-    """Redis does not accept the login, or does not permit what is asked; no wait mends that."""
+    """Redis does not accept the login or the database, or does not permit what is asked.
+
+    No wait mends that.
+    """
 
 
 def summarize(error: ValidationError, name: Callable[[str], str] = str) -> str:

@@ -35,6 +35,8 @@ _DENIALS: tuple[tuple[_Kinds, str], ...] = (
     ),
     ((NoPermissionError,), "does not permit what the queue needs; check the user's ACL"),
 )
+# To clients from elsewhere in protected mode; to a URL whose database does not exist.
+_DENYING_ANSWERS = ("DENIED", "DB index is out of range")
 # redis-py derives some of either from its ConnectionError.
 _REFUSALS: tuple[tuple[_Kinds, str], ...] = (
     ((ReadOnlyError,), "is a read-only replica; point PUSH_QUEUE_REDIS_URL at the primary"),
@@ -75,8 +77,8 @@ def translate(error: Exception, address: object) -> RedisUnavailableError:
             if isinstance(error, kinds):
                 return ours(f"Redis at {address} {advice}")
     if isinstance(error, ResponseError):
-        # So says a Redis in protected mode to clients from elsewhere.
-        kind = RedisDeniedError if str(error).startswith("DENIED") else RedisRefusedError
+        denied = str(error).startswith(_DENYING_ANSWERS)
+        kind = RedisDeniedError if denied else RedisRefusedError
         return kind(f"Redis at {address} answers: {_one_line(error)}")
     return RedisUnavailableError(
         f"cannot reach Redis at {address} ({_reason(error)}); start it, or set PUSH_QUEUE_REDIS_URL"

@@ -178,6 +178,11 @@ def test_what_no_wait_mends_is_a_kind_of_its_own(answer: str) -> None:
     assert denied is (answer in {"NOPERM", "NOAUTH", "WRONGPASS", "DENIED"})
 
 
+def test_a_database_that_does_not_exist_is_not_waited_for() -> None:
+    with pytest.raises(RedisDeniedError, match="DB index"), redis_errors("host:1"):
+        raise redis.exceptions.ResponseError("DB index is out of range")
+
+
 @pytest.mark.parametrize("kind", list(CALLS))
 def test_every_method_is_tried_below(kind: type) -> None:
     assert methods(kind) == set(CALLS[kind])
