@@ -14,7 +14,7 @@ from producer.api.event_hub import EventHub
 from producer.api.inputs import JSON, MOST_BODY_BYTES
 from producer.api.openapi import describe
 from producer.api.problems import problems
-from producer.api.routes import ROUTES
+from producer.api.routes import ROUTES, Route
 from producer.queue import PushQueue
 from push_queue.version import own_version
 
@@ -25,13 +25,19 @@ def make_application(queue: PushQueue) -> web.Application:
         middlewares=[problems, own_origin_only], client_max_size=MOST_BODY_BYTES
     )
     application[QUEUE] = queue
-    application.add_routes([web.route(route.method, route.path, route.handler) for route in ROUTES])
+    application.add_routes(map(_route, ROUTES))
     document = json.dumps(describe(ROUTES, own_version())).encode()
     application.router.add_get("/openapi.json", partial(_send, document))
     application.on_response_prepare.append(add_headers)
     application.cleanup_ctx.append(_hear_events)
     application.on_shutdown.append(_end_waiting)
     return application
+
+
+def _route(route: Route) -> web.RouteDef:
+    # The answer to HEAD has no body, so it would never end where GET is answered with a stream.
+    options = {"allow_head": False} if route.stream else {}
+    return web.route(route.method, route.path, route.handler, **options)
 
 
 async def _send(document: bytes, _: web.Request) -> web.Response:

@@ -246,6 +246,15 @@ async def test_streams_end_when_the_server_stops(api: Api) -> None:
         assert await job.at_end()
 
 
+@pytest.mark.parametrize("path", [ALL, f"{JOBS}/a/events"])
+async def test_a_stream_has_no_head_alone(api: Api, path: str) -> None:
+    """It would not end, and its events would come as the answer to the next request."""
+    await api.enqueue(id="a")
+    async with api.client.head(path) as response:
+        assert response.status == 405
+        assert response.headers["Allow"] == "GET"
+
+
 async def test_there_is_an_end_to_followers(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_hub, "MOST_FOLLOWERS", 1)
     monkeypatch.setattr(following, "QUIET_SECONDS", 0.01)
