@@ -69,7 +69,7 @@ async def new_jobs_of(request: web.Request) -> tuple[tuple[NewJob, ...], bool]:
             jobs = (NewJob.model_validate_json(body),)
     except ValidationError as error:
         raise invalid(error) from None
-    return _named(jobs, request.headers.get("Idempotency-Key"), alone), alone
+    return _named(jobs, request.headers.getall("Idempotency-Key", []), alone), alone
 
 
 async def no_body(request: web.Request) -> None:
@@ -94,10 +94,13 @@ def bad_request(detail: str) -> ProblemError:
     return ProblemError(HTTPStatus.BAD_REQUEST, "invalid-request", detail)
 
 
-def _named(jobs: tuple[NewJob, ...], key: str | None, alone: bool) -> tuple[NewJob, ...]:
+def _named(jobs: tuple[NewJob, ...], keys: list[str], alone: bool) -> tuple[NewJob, ...]:
     """The jobs with the id that the header gives, which may stand in quotes."""
-    if key is None:
+    if not keys:
         return jobs
+    key, *others = keys
+    if others:
+        raise bad_request("Idempotency-Key is given twice; give it once")
     if not alone:
         raise bad_request("Idempotency-Key names one job; give each job of a batch its id")
     try:
@@ -113,7 +116,8 @@ async def _body(request: web.Request) -> bytes:
     if request.content_type != JSON:
         raise _unsupported(f"the body has to be {JSON}; say so with Content-Type")
     # Would be unpacked before its size is known.
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    encodings = request.headers.getall("Content-Encoding", [])
+    if any(encoding.lower() != "identity" for encoding in encodings):
         raise _unsupported("the body must not be compressed; send it as it is")
     if (request.content_length or 0) > MOST_BODY_BYTES:
         raise web.HTTPRequestEntityTooLarge(MOST_BODY_BYTES, request.content_length or 0)

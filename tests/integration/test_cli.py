@@ -739,7 +739,7 @@ def test_waiting_ends_with_the_timeout_and_the_jobs_go_on(cli: Cli, tar: Path) -
     ):
         result = cli(*arguments)
         assert result.returncode == 4
-        assert error_of(result).endswith(f"these go on: {job_id}")
+        assert error_of(result).endswith(f"these jobs go on: {job_id}")
     assert cli("watch", "--timeout", "1").returncode == 4
     assert state(cli, job_id) == "queued"
     assert cli("enqueue", tar, "--to", TARGET, "--timeout", "1").returncode == 2

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict
 
 from producer import JobState, PushQueue
 from push_queue.models import Assignment
@@ -114,6 +115,13 @@ async def test_a_key_belongs_to_one_job_without_another_id(api: Api) -> None:
         answer = await api.post(JOBS, json=body, headers={"Idempotency-Key": "key"})
         assert answer.status == 400
         assert "Idempotency-Key" in answer.problem
+
+
+async def test_a_key_is_given_once(api: Api) -> None:
+    headers = CIMultiDict([("Idempotency-Key", "a"), ("Idempotency-Key", "b")])
+    answer = await api.post(JOBS, json=NEW_JOB, headers=headers)
+    assert answer.status == 400
+    assert "Idempotency-Key" in answer.problem
 
 
 # Listing
