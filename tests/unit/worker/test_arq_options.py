@@ -11,4 +11,4 @@ def test_a_lease_that_is_too_short_is_doubted(seconds: int, doubted: bool) -> No
     doubts = lease_doubts(Settings(lease_seconds=seconds))
     assert bool(doubts) is doubted
     for doubt in doubts:
-        assert doubt.startswith(f"PUSH_QUEUE_LEASE_SECONDS={seconds}: a worker that stands still")
+        assert doubt.startswith(f"PUSH_QUEUE_LEASE_SECONDS={seconds}: a worker that hangs")
