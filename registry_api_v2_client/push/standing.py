@@ -70,10 +70,15 @@ class StandingImages:
                 yield source, BlobInfo(blob.digest, blob.size, source.media_type)
 
     def manifest(self, built: BuiltManifest) -> BuiltManifest:
-        """A standing manifest that says the same in other bytes, so that its digest stays."""
-        for image in self._images:
-            if parse_json(image.manifest) == parse_json(built.raw):
-                return BuiltManifest(image.manifest, built.media_type)
+        """A standing manifest that says the same in other bytes, so that its digest stays.
+
+        All targets have to have it: nobody chooses the bytes for a repository that is not theirs.
+        """
+        standing = {image.manifest for image in self._images}
+        if len(standing) == 1:
+            (raw,) = standing
+            if parse_json(raw) == parse_json(built.raw):
+                return BuiltManifest(raw, built.media_type)
         return built
 
     async def _image_at(self, target: Target) -> StandingImage | None:

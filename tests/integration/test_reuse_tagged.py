@@ -319,6 +319,20 @@ async def test_a_planted_layer_gets_to_no_other_repository(image: Archive) -> No
         assert app.tags == prod.tags == {"1": good.digest}
 
 
+async def test_the_bytes_of_a_standing_manifest_get_to_no_other_repository(image: Archive) -> None:
+    async with SpecRegistry() as registry:
+        places = [f"{registry.url}/{name}" for name in ("app", "prod")]
+        good = await push_alone(image.path, *places)
+        app, prod = (registry.repositories[name] for name in ("app", "prod"))
+        manifest = app.manifests[good.digest]
+        content = json.dumps(json.loads(manifest.content), indent=4).encode()
+        app.manifests[sha256_digest(content)] = Manifest(content, manifest.media_type)
+        app.tags["1"] = sha256_digest(content)
+        assert (await push_alone(image.path, places[0])).digest == sha256_digest(content)
+        assert await push_alone(image.path, *places) == good
+        assert app.tags == prod.tags == {"1": good.digest}
+
+
 async def test_what_stands_is_not_noted_as_what_a_layer_becomes(image: Archive) -> None:
     async with SpecRegistry() as registry:
         good = await push_alone(image.path, f"{registry.url}/app")
