@@ -40,6 +40,9 @@ class _Kind(NamedTuple):
     kind: str
 
 
+# By the name that Python 3.13 gave up: kinds stay the same.
+_RENAMED = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request-entity-too-large"}
+
 # First match wins.
 _KINDS = (
     _Kind(JobConflictError, HTTPStatus.CONFLICT, "job-conflict"),
@@ -82,7 +85,7 @@ def _of_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
     status = HTTPStatus(error.status)
     answer = _answer(
         status,
-        status.phrase.lower().replace(" ", "-"),
+        _RENAMED.get(status, status.phrase.lower().replace(" ", "-")),
         details.get(status, error.text or error.reason),
     )
     if "Allow" in error.headers:
