@@ -6,6 +6,7 @@ Sources: https://www.sqlite.org/wal.html and https://www.sqlite.org/rowidtable.h
 import os
 import sqlite3
 import stat
+import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ _MOST = 10_000
 """Rows of a table, some 3 MB; those that have not been of use for longest go."""
 _LOCKED_SECONDS = 2.0
 """That another process may hold the file: writing a row takes it a millisecond."""
+_ASK_AGAIN_SECONDS = 0.005
 _MOUNT_CANDIDATES = 3
 """Repositories to try to mount from: one is nearly always enough, each costs a request."""
 
@@ -112,9 +114,10 @@ class LedgerFile:
     def _prepare(self) -> None:
         # Nothing waits for the disk. A power cut may damage the file, also in ways that only the
         # checksums tell. It then starts empty.
+        self._connection.execute("PRAGMA synchronous = OFF")
+        self._write_ahead()
         self._connection.executescript(
-            "PRAGMA synchronous = OFF; PRAGMA journal_mode = WAL;"
-            + _TABLE.format(
+            _TABLE.format(
                 name="encoded",
                 columns="key TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL,"
                 " media_type TEXT NOT NULL",
@@ -128,6 +131,23 @@ class LedgerFile:
                 most=_MOST,
             )
         )
+
+    def _write_ahead(self) -> None:
+        """Switch a new file to a write-ahead log, which lasts.
+
+        For this alone SQLite does not wait while another process, which has just made the file,
+        does the same: a reader becomes the writer here, and two that waited would wait for ever.
+        """
+        deadline = time.monotonic() + _LOCKED_SECONDS
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                locked = error.sqlite_errorcode & _PRIMARY == sqlite3.SQLITE_BUSY
+                if not locked or time.monotonic() > deadline:
+                    raise
+            time.sleep(_ASK_AGAIN_SECONDS)
 
 
 def ledger_path(folder: Path) -> Path:

@@ -364,6 +364,17 @@ for number in range(50):
     assert file.encoded(f"{name}{number}")
 """
 
+MAKER = """
+import sys
+from pathlib import Path
+from registry_api_v2_client.push import ledger_file
+from registry_api_v2_client.push.ledger_file import LedgerFile
+ledger_file._LOCKED_SECONDS = 60.0
+for folder in sys.stdin:
+    LedgerFile(Path(folder.strip())).close()
+    print("made", flush=True)
+"""
+
 KILLED = """
 import sys
 from pathlib import Path
@@ -389,6 +400,21 @@ def run_script(script: str, *arguments: object) -> subprocess.Popen[str]:
         text=True,
         env=clean_environment(),
     )
+
+
+def test_several_processes_may_make_it_at_the_same_moment(tmp_path: Path) -> None:
+    makers = [run_script(MAKER, tmp_path) for _ in range(4)]
+    for number in range(50):
+        for maker in makers:
+            assert maker.stdin
+            maker.stdin.write(f"{tmp_path / str(number)}\n")
+            maker.stdin.flush()
+        for maker in makers:
+            assert maker.stdout
+            assert maker.stdout.readline() == "made\n"
+    for maker in makers:
+        _, errors = maker.communicate(timeout=60)
+        assert maker.returncode == 0, errors
 
 
 def test_several_processes_make_and_use_it_at_once(tmp_path: Path) -> None:
