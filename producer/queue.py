@@ -1,7 +1,7 @@
 """The queue as a pipeline sees it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import islice
@@ -242,15 +242,24 @@ class PushQueue:
         """A page of jobs, the last enqueued first."""
         return tuple(await self._jobs.statuses(state, limit=limit, offset=offset))
 
+    async def look_up(self, job_ids: Iterable[str]) -> dict[str, JobStatus]:
+        """Those of the jobs that are there, by id."""
+        return await self._jobs.look_up(tuple(job_ids))
+
     async def find(
-        self, wanted: JobFilter, *, before: int | None = None, limit: int = 50
+        self,
+        wanted: JobFilter,
+        *,
+        before: int | None = None,
+        limit: int = 50,
+        among: Callable[[JobStatus], bool] | None = None,
     ) -> JobsPage:
         """Jobs that fit, the last enqueued first; ``before`` is ``next`` of the page before.
 
         A page may have fewer jobs than ``limit``, even none: go on until ``next`` is None. Jobs
-        that are enqueued meanwhile move no page.
+        that are enqueued meanwhile move no page. ``among`` says which jobs are to be known at all.
         """
-        return await self._jobs.find(wanted, before=before, limit=limit)
+        return await self._jobs.find(wanted, before=before, limit=limit, among=among)
 
     async def cancel(self, job_id: str) -> JobState:
         """Cancel a waiting job at once, and have a running one stopped by its worker.

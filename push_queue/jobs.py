@@ -3,7 +3,7 @@
 Each change is a Lua script, so it happens whole or not at all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -107,13 +107,24 @@ class Jobs:
         # An expired job is in the indexes until they are trimmed.
         return [parse_whatever(job_id, fields) for job_id, fields in hashes if fields]
 
+    async def look_up(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
+        """Those of the jobs that are there, by id."""
+        hashes = zip(job_ids, await self._records.read(job_ids), strict=True)
+        return {job_id: parse_whatever(job_id, fields) for job_id, fields in hashes if fields}
+
     async def find(
-        self, wanted: JobFilter, *, before: int | None = None, limit: int = 50
+        self,
+        wanted: JobFilter,
+        *,
+        before: int | None = None,
+        limit: int = 50,
+        among: Callable[[JobStatus], bool] | None = None,
     ) -> JobsPage:
         """Jobs that fit, the last enqueued first; ``before`` is where the last page ended.
 
         Looks at a bounded number of jobs, so that a page may have few or none of those that fit.
-        Jobs that are enqueued meanwhile move no page.
+        Jobs that are enqueued meanwhile move no page. None are found but ``among`` those for which
+        it is true.
         """
         index = self._keys.jobs_in(wanted.state) if wanted.state else self._keys.jobs
         found: list[JobStatus] = []
@@ -129,7 +140,9 @@ class Jobs:
             for job_id, (_, sequence), fields in zip(ids, places, hashes, strict=True):
                 before = int(sequence)
                 # An expired job is in the indexes until they are trimmed.
-                if fields and wanted.fits(status := parse_whatever(job_id, fields)):
+                if not fields or not wanted.fits(status := parse_whatever(job_id, fields)):
+                    continue
+                if among is None or among(status):
                     found.append(status)
                 if len(found) == limit:
                     return JobsPage(jobs=tuple(found), next=before)

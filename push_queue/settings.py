@@ -26,9 +26,11 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from push_queue.api_tokens import ApiTokens
 from push_queue.errors import InvalidSettingsError, summarize
 from push_queue.models import MOST_PATIENCE_SECONDS
 from push_queue.redis_url import RedisAddress, parse_redis_url
+from push_queue.target_patterns import TargetPattern
 
 ENV_PREFIX = "PUSH_QUEUE_"
 REDIS_URL_VARIABLES = (f"{ENV_PREFIX}REDIS_URL", "REDIS_URL")
@@ -110,7 +112,7 @@ class Settings(BaseSettings):
 
     source_roots: Annotated[tuple[Path, ...], NoDecode] = ()
     """Workers read sources only below these folders. Without any, they read everywhere."""
-    targets: Annotated[tuple[str, ...], NoDecode] = ()
+    targets: Annotated[tuple[TargetPattern, ...], NoDecode] = ()
     """Patterns of ``registry/repository`` to push to. Without any, workers push everywhere."""
 
     registry_timeout_seconds: PositiveInt = REGISTRY_TIMEOUT_SECONDS
@@ -127,6 +129,8 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: Annotated[int, Field(ge=0, le=65535)] = 15080
     """Where the HTTP API listens; port 0 is any that is free."""
+    api_tokens: ApiTokens = {}
+    """Who may call it, by name. Without any, everybody on this machine and nobody else."""
 
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -165,17 +169,6 @@ class Settings(BaseSettings):
         if not all(root.is_absolute() for root in value):
             raise ValueError("must be absolute paths")
         return value
-
-    @field_validator("targets")
-    @classmethod
-    def _check_patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in value:
-            registry, _, repository = pattern.partition("/")
-            if not (registry and repository) or set(":@") & set(repository) or "//" in pattern:
-                raise ValueError(
-                    f"{pattern!r} is not a pattern of registry/repository such as reg.io/team/*"
-                )
-        return tuple(pattern.lower() for pattern in value)
 
     @field_validator("log_level", "log_format", mode="before")
     @classmethod

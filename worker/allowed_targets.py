@@ -1,8 +1,8 @@
 """Where workers may push to."""
 
 from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
 
+from push_queue.target_patterns import fits
 from registry_api_v2_client import Reference, ValidationError
 
 
@@ -21,7 +21,7 @@ def check_targets(references: Iterable[Reference], patterns: Sequence[str]) -> N
         TargetNotAllowedError: names the first target that matches no pattern.
     """
     for reference in references if patterns else ():
-        if not any(fnmatchcase(reference.name, pattern) for pattern in patterns):
+        if not fits(reference.name, patterns):
             raise TargetNotAllowedError(
                 f"{reference.name} matches none of {', '.join(patterns)}; workers push only where "
                 "PUSH_QUEUE_TARGETS allows it"

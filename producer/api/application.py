@@ -9,24 +9,29 @@ from functools import partial
 from aiohttp import web
 
 from producer.api.browsers import add_headers, own_origin_only
-from producer.api.context import EVENTS, QUEUE
+from producer.api.callers import guarded
+from producer.api.context import EVENTS, QUEUE, TOKENS
 from producer.api.event_hub import EventHub
 from producer.api.inputs import JSON, MOST_BODY_BYTES
 from producer.api.openapi import describe
 from producer.api.problems import problems
 from producer.api.routes import ROUTES, Route
 from producer.queue import PushQueue
+from push_queue.settings import Settings
 from push_queue.version import own_version
 
 
-def make_application(queue: PushQueue) -> web.Application:
-    """The API of this queue."""
+def make_application(queue: PushQueue, settings: Settings) -> web.Application:
+    """The API of this queue, for those whom the settings name."""
     application = web.Application(
         middlewares=[problems, own_origin_only], client_max_size=MOST_BODY_BYTES
     )
     application[QUEUE] = queue
+    application[TOKENS] = settings.api_tokens
     application.add_routes(map(_route, ROUTES))
-    document = json.dumps(describe(ROUTES, own_version())).encode()
+    document = json.dumps(
+        describe(ROUTES, own_version(), with_tokens=bool(settings.api_tokens))
+    ).encode()
     application.router.add_get("/openapi.json", partial(_send, document))
     application.on_response_prepare.append(add_headers)
     application.cleanup_ctx.append(_hear_events)
@@ -35,9 +40,10 @@ def make_application(queue: PushQueue) -> web.Application:
 
 
 def _route(route: Route) -> web.RouteDef:
+    handler = guarded(route.handler, route.role) if route.role else route.handler
     # The answer to HEAD has no body, so it would never end where GET is answered with a stream.
     options = {"allow_head": False} if route.stream else {}
-    return web.route(route.method, route.path, route.handler, **options)
+    return web.route(route.method, route.path, handler, **options)
 
 
 async def _send(document: bytes, _: web.Request) -> web.Response:
@@ -46,7 +52,7 @@ async def _send(document: bytes, _: web.Request) -> web.Response:
 
 async def _hear_events(application: web.Application) -> AsyncIterator[None]:
     queue = application[QUEUE]
-    hub = EventHub(queue, await queue.last_event())
+    hub = EventHub(queue, await queue.last_event(), with_targets=bool(application[TOKENS]))
     application[EVENTS] = hub
     reading = asyncio.create_task(hub.run())
     yield

@@ -4,6 +4,9 @@ A browser on this machine can reach the loopback for any page it shows. A page u
 was made to resolve to the loopback (DNS rebinding) sends that name as the Host. A page of another
 origin sends its Origin with all it may not read, and Sec-Fetch-Site with everything. Bodies have to
 be JSON, which such a page could send only after asking, and it is not answered that it may.
+
+With tokens a server may have any name, so the Host is not looked at: such a page has no token, and
+a browser adds none by itself, as it would a cookie.
 """
 
 from http import HTTPStatus
@@ -11,6 +14,7 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from producer.api.context import TOKENS
 from producer.api.problems import ProblemError
 from registry_api_v2_client.hosts import is_loopback
 
@@ -28,7 +32,7 @@ _HEADERS = {
 async def own_origin_only(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what a page of another origin may have sent."""
     hosts = request.headers.getall("Host", [])
-    if len(hosts) != 1 or not is_loopback(hosts[0].lower()):
+    if not request.app[TOKENS] and (len(hosts) != 1 or not is_loopback(hosts[0].lower())):
         raise ProblemError(
             HTTPStatus.MISDIRECTED_REQUEST,
             "unknown-host",
@@ -36,7 +40,7 @@ async def own_origin_only(request: web.Request, handler: Handler) -> web.StreamR
         )
     origins = request.headers.getall("Origin", [])
     sites = request.headers.getall("Sec-Fetch-Site", [])
-    own = f"{request.scheme}://{hosts[0]}"
+    own = f"{request.scheme}://{request.host}"
     if any(origin != own for origin in origins) or any(site not in _OWN_SITES for site in sites):
         raise ProblemError(
             HTTPStatus.FORBIDDEN,

@@ -34,6 +34,8 @@ class Change(NamedTuple):
     position: Position
     job_id: str
     message: bytes
+    targets: tuple[str, ...]
+    """The job's, where they are asked for; none of a job that has expired."""
 
 
 class News(NamedTuple):
@@ -52,8 +54,9 @@ class EventHub:
     Who follows them keeps a position only, so that a slow one costs no memory.
     """
 
-    def __init__(self, queue: PushQueue, position: Position) -> None:
+    def __init__(self, queue: PushQueue, position: Position, *, with_targets: bool = False) -> None:
         self._queue = queue
+        self._with_targets = with_targets
         self._kept: deque[Change] = deque(maxlen=KEPT)
         self._complete_after = position
         self._news = asyncio.Event()
@@ -71,10 +74,11 @@ class EventHub:
                 events, reached = await self._queue.events(
                     self.position, limit=MOST_READ, wait=_READ_SECONDS
                 )
+                changes = await self._changes(events)
             except RedisUnavailableError:
                 await asyncio.sleep(_AWAY_SECONDS)
             else:
-                self._keep(events, reached)
+                self._keep(changes, reached)
 
     def end(self) -> None:
         """Have all who wait come back at once."""
@@ -146,15 +150,22 @@ class EventHub:
         async with self._readers:
             complete = await self._queue.first_event() <= position
             events, reached = await self._queue.events(position, limit=MOST_READ)
-        return News(tuple(map(_change, events)), reached, complete)
+        return News(await self._changes(events), reached, complete)
 
-    def _keep(self, events: tuple[PlacedEvent, ...], reached: Position) -> None:
-        for placed in events:
+    async def _changes(self, events: tuple[PlacedEvent, ...]) -> tuple[Change, ...]:
+        targets: dict[str, tuple[str, ...]] = {}
+        if self._with_targets and events:
+            jobs = await self._queue.look_up({placed.event.id for placed in events})
+            targets = {job_id: job.targets for job_id, job in jobs.items()}
+        return tuple(_change(placed, targets.get(placed.event.id, ())) for placed in events)
+
+    def _keep(self, changes: tuple[Change, ...], reached: Position) -> None:
+        for change in changes:
             if len(self._kept) == KEPT:
                 self._complete_after = self._kept[0].position
-            self._kept.append(_change(placed))
+            self._kept.append(change)
         self.position = reached
-        if events:
+        if changes:
             self._tell()
 
     def _tell(self) -> None:
@@ -162,6 +173,6 @@ class EventHub:
         self._news = asyncio.Event()
 
 
-def _change(placed: PlacedEvent) -> Change:
+def _change(placed: PlacedEvent, targets: tuple[str, ...]) -> Change:
     written = message("state", placed.event, placed.position)
-    return Change(placed.position, placed.event.id, written)
+    return Change(placed.position, placed.event.id, written, targets)

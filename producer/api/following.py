@@ -5,13 +5,14 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from producer.api.callers import Caller, caller_of
 from producer.api.context import EVENTS, QUEUE
 from producer.api.event_hub import MOST_READ, EventHub
 from producer.api.event_stream import NOTHING, EventStream, message
 from producer.api.inputs import bad_request, job_id_of
 from producer.api.models import Reset
 from producer.queue import PushQueue
-from push_queue.errors import QueueError, RedisUnavailableError
+from push_queue.errors import QueueError, RedisUnavailableError, UnknownJobError
 from push_queue.job_events import Position
 from push_queue.models import JobStatus
 
@@ -21,7 +22,7 @@ _AWAY_SECONDS = 1.0
 
 
 async def follow_all(request: web.Request) -> web.StreamResponse:
-    """Every change of state of any job as it happens: ``state``, and ``reset`` where some are lost.
+    """Every change of state of the caller's jobs: ``state``, and ``reset`` where some are lost.
 
     Goes on after ``Last-Event-ID``, as far back as Redis keeps events.
     """
@@ -34,7 +35,7 @@ async def follow_all(request: web.Request) -> web.StreamResponse:
         stream = EventStream()
         with suppress(ConnectionError):
             await stream.begin(request)
-            await _send_all(stream, hub, position, missed)
+            await _send_all(stream, hub, caller_of(request), position, missed)
     return stream
 
 
@@ -48,6 +49,8 @@ async def follow_job(request: web.Request) -> web.StreamResponse:
     with hub.follower():
         position = hub.position
         job = await hub.status(job_id)
+        if not caller_of(request).owns(job.targets):
+            raise UnknownJobError(job_id)
         if last_seen and job.state.final and await _knows_all(queue, job_id, last_seen):
             return web.Response(status=204)
         stream = EventStream()
@@ -58,7 +61,9 @@ async def follow_job(request: web.Request) -> web.StreamResponse:
     return stream
 
 
-async def _send_all(stream: EventStream, hub: EventHub, position: Position, missed: bool) -> None:
+async def _send_all(
+    stream: EventStream, hub: EventHub, caller: Caller, position: Position, missed: bool
+) -> None:
     if missed:
         await stream.send(message("reset", Reset(), position))
     while not hub.ended:
@@ -70,7 +75,8 @@ async def _send_all(stream: EventStream, hub: EventHub, position: Position, miss
             continue
         if not complete:
             await stream.send(message("reset", Reset(), position))
-        await stream.send(b"".join(change.message for change in changes) or NOTHING)
+        own = (change.message for change in changes if caller.owns(change.targets))
+        await stream.send(b"".join(own) or NOTHING)
 
 
 async def _send_job(stream: EventStream, hub: EventHub, job: JobStatus, position: Position) -> None:

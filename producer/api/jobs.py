@@ -1,6 +1,7 @@
 """Enqueue jobs, read them, cancel them, run them again."""
 
 import asyncio
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from http import HTTPStatus
 from itertools import groupby
@@ -8,11 +9,14 @@ from itertools import groupby
 from aiohttp import web
 
 from producer.api.answers import answer
+from producer.api.callers import Caller, caller_of
 from producer.api.context import EVENTS, QUEUE
 from producer.api.inputs import job_id_of, new_jobs_of, no_body, query_of
 from producer.api.models import JobDetails, JobList, JobPage, JobQuery, JobsQuery, NewJob
+from producer.api.problems import ProblemError
 from producer.job_description import check_start
 from producer.queue import PushQueue
+from push_queue.errors import JobConflictError, UnknownJobError
 from push_queue.models import JobStatus, PushJob
 
 LOOK_SECONDS = 5.0
@@ -25,11 +29,17 @@ async def enqueue(request: web.Request) -> web.Response:
     queue = request.app[QUEUE]
     # In a thread: sources are looked at, and their volume may stand still.
     jobs = await asyncio.to_thread(lambda: [_describe(queue, job) for job in new_jobs])
+    caller = caller_of(request)
+    _check_targets(caller, jobs)
     statuses: list[JobStatus] = []
     moments = groupby(zip(new_jobs, jobs, strict=True), key=lambda pair: pair[0].not_before)
     for not_before, pairs in moments:
         batch = [job for _, job in pairs]
-        statuses += await queue.enqueue_many(batch, not_before=not_before)
+        try:
+            statuses += await queue.enqueue_many(batch, not_before=not_before)
+        except JobConflictError:
+            await _check_ids(queue, caller, batch)
+            raise
     if not alone:
         return answer(JobList(jobs=tuple(statuses)), HTTPStatus.ACCEPTED)
     (status,) = statuses
@@ -40,13 +50,16 @@ async def enqueue(request: web.Request) -> web.Response:
 async def list_jobs(request: web.Request) -> web.Response:
     """Jobs that fit all that is given, the last enqueued first."""
     query = query_of(request, JobsQuery)
-    page = await request.app[QUEUE].find(query, before=query.before, limit=query.limit)
+    page = await request.app[QUEUE].find(
+        query, before=query.before, limit=query.limit, among=_own_jobs(request)
+    )
     return answer(JobPage.of(page))
 
 
 async def read_job(request: web.Request) -> web.Response:
     """A job, how far its blobs are, and its attempts that ended."""
     job_id, query = job_id_of(request), query_of(request, JobQuery)
+    await _check_own(request, job_id)
     status = await _final_or_late(request, job_id, query.wait)
     queue = request.app[QUEUE]
     blobs, attempts = await queue.blobs(job_id), await queue.attempts(job_id)
@@ -57,6 +70,7 @@ async def cancel(request: web.Request) -> web.Response:
     """Cancel a waiting job at once, and have a running one stopped; a final one stays as it is."""
     job_id = job_id_of(request)
     await no_body(request)
+    await _check_own(request, job_id)
     queue = request.app[QUEUE]
     await queue.cancel(job_id)
     return answer(await queue.status(job_id))
@@ -66,7 +80,43 @@ async def retry(request: web.Request) -> web.Response:
     """Enqueue a final job again, with all its attempts; another one stays as it is."""
     job_id = job_id_of(request)
     await no_body(request)
+    await _check_own(request, job_id)
     return answer(await request.app[QUEUE].retry(job_id))
+
+
+def _check_targets(caller: Caller, jobs: Iterable[PushJob]) -> None:
+    """Refuse to have anything enqueued to other targets than the caller's."""
+    foreign = [target for job in jobs for target in caller.foreign(job.targets)]
+    if foreign:
+        raise ProblemError(
+            HTTPStatus.FORBIDDEN,
+            "target-not-allowed",
+            f"token {caller.name} may not push to {foreign[0]}; it may to "
+            f"{', '.join(caller.targets)}",
+        )
+
+
+async def _check_ids(queue: PushQueue, caller: Caller, jobs: Iterable[PushJob]) -> None:
+    """Say of ids that others have nothing but that they are taken."""
+    for job_id, job in (await queue.look_up(job.id for job in jobs)).items():
+        if not caller.owns(job.targets):
+            raise ProblemError(
+                HTTPStatus.CONFLICT, "job-conflict", f"the id {job_id} is taken; use another"
+            )
+
+
+async def _check_own(request: web.Request, job_id: str) -> None:
+    """Have jobs that are not the caller's be as unknown as those that are not there."""
+    caller = caller_of(request)
+    if caller.has_all:
+        return
+    if not caller.owns((await request.app[QUEUE].status(job_id)).targets):
+        raise UnknownJobError(job_id)
+
+
+def _own_jobs(request: web.Request) -> Callable[[JobStatus], bool]:
+    caller = caller_of(request)
+    return lambda job: caller.owns(job.targets)
 
 
 async def _final_or_late(request: web.Request, job_id: str, seconds: float) -> JobStatus:

@@ -17,12 +17,13 @@ from push_queue.job_events import POSITION
 from push_queue.models import JobId
 
 _SCHEMA = "#/components/schemas/{model}"
+_TOKEN = "token"
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
 
 Document = dict[str, Any]
 
 
-def describe(routes: Iterable[Route], version: str) -> Document:
+def describe(routes: Iterable[Route], version: str, *, with_tokens: bool) -> Document:
     """The document of these routes."""
     routes = tuple(routes)
     references, definitions = models_json_schema(
@@ -31,7 +32,10 @@ def describe(routes: Iterable[Route], version: str) -> Document:
     )
     paths: dict[str, Document] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, references)
+        paths.setdefault(route.path, {})[route.method.lower()] = {
+            **_operation(route, references),
+            **(_security(route) if with_tokens else {}),
+        }
     problem = {PROBLEM: {"schema": references[Problem, "serialization"]}}
     return {
         "openapi": "3.1.0",
@@ -40,8 +44,14 @@ def describe(routes: Iterable[Route], version: str) -> Document:
         "components": {
             "schemas": definitions["$defs"],
             "responses": {"Problem": {"description": "What went wrong.", "content": problem}},
+            "securitySchemes": {_TOKEN: {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _security(route: Route) -> Document:
+    """OpenAPI 3.1 has the role beside the scheme."""
+    return {"security": [{_TOKEN: [str(route.role)]}] if route.role else []}
 
 
 def _models(routes: Iterable[Route]) -> Iterator[tuple[type[BaseModel], JsonSchemaMode]]:

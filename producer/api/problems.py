@@ -1,6 +1,7 @@
 """Every error as problem+json (RFC 9457): one line that names the thing and says what to do."""
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -28,10 +29,18 @@ _MOST_DETAIL = 1000
 class ProblemError(Exception):
     """A request that is answered with a problem."""
 
-    def __init__(self, status: HTTPStatus, kind: str, detail: str) -> None:
+    def __init__(
+        self,
+        status: HTTPStatus,
+        kind: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.kind = kind
+        self.headers = headers or {}
 
 
 class _Kind(NamedTuple):
@@ -60,7 +69,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except ProblemError as error:
-        return _answer(error.status, error.kind, str(error))
+        return _answer(error.status, error.kind, str(error), error.headers)
     except web.HTTPException as error:
         return _of_aiohttp(request, error)
     except Exception as error:
@@ -93,17 +102,20 @@ def _of_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
     return answer
 
 
-def _answer(status: HTTPStatus, kind: str, detail: str) -> web.Response:
+def _answer(
+    status: HTTPStatus, kind: str, detail: str, headers: Mapping[str, str] | None = None
+) -> web.Response:
     problem = Problem(
         type=_URI + kind,
         title=status.phrase,
         status=status,
         detail=" ".join(detail.split())[:_MOST_DETAIL],
     )
-    retry = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    away = status is HTTPStatus.SERVICE_UNAVAILABLE
+    retry = {"Retry-After": str(RETRY_AFTER_SECONDS)} if away else {}
     return web.Response(
         status=status,
         body=problem.model_dump_json().encode(),
         content_type=MEDIA_TYPE,
-        headers=retry if status is HTTPStatus.SERVICE_UNAVAILABLE else None,
+        headers={**retry, **(headers or {})},
     )

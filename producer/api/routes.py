@@ -19,6 +19,7 @@ from producer.api.models import (
     Reset,
     WorkerList,
 )
+from push_queue.api_tokens import Role
 from push_queue.job_events import JobEvent
 from push_queue.models import JobStatus
 
@@ -46,6 +47,8 @@ class Route:
     """Whether 204 may be the answer."""
     key: bool = False
     """Whether ``Idempotency-Key`` is heeded."""
+    role: Role | None = Role.READ
+    """Who may; anybody at all if None."""
 
 
 ROUTES = (
@@ -57,11 +60,20 @@ ROUTES = (
         HTTPStatus.ACCEPTED,
         takes=(NewJob, NewJobs),
         key=True,
+        role=Role.ENQUEUE,
     ),
     Route(HTTPMethod.GET, f"{V1}/jobs", jobs.list_jobs, (JobPage,), query=JobsQuery),
     Route(HTTPMethod.GET, f"{V1}/jobs/{{job_id}}", jobs.read_job, (JobDetails,), query=JobQuery),
-    Route(HTTPMethod.POST, f"{V1}/jobs/{{job_id}}/cancel", jobs.cancel, (JobStatus,)),
-    Route(HTTPMethod.POST, f"{V1}/jobs/{{job_id}}/retry", jobs.retry, (JobStatus,)),
+    Route(
+        HTTPMethod.POST,
+        f"{V1}/jobs/{{job_id}}/cancel",
+        jobs.cancel,
+        (JobStatus,),
+        role=Role.ENQUEUE,
+    ),
+    Route(
+        HTTPMethod.POST, f"{V1}/jobs/{{job_id}}/retry", jobs.retry, (JobStatus,), role=Role.ENQUEUE
+    ),
     Route(
         HTTPMethod.GET,
         f"{V1}/jobs/{{job_id}}/events",
@@ -72,6 +84,6 @@ ROUTES = (
     ),
     Route(HTTPMethod.GET, f"{V1}/events", following.follow_all, (JobEvent, Reset), stream=True),
     Route(HTTPMethod.GET, f"{V1}/workers", service.list_workers, (WorkerList,)),
-    Route(HTTPMethod.GET, "/healthz", service.healthy, (Health,)),
-    Route(HTTPMethod.GET, "/readyz", service.ready, (Health,)),
+    Route(HTTPMethod.GET, "/healthz", service.healthy, (Health,), role=None),
+    Route(HTTPMethod.GET, "/readyz", service.ready, (Health,), role=None),
 )

@@ -11,6 +11,7 @@ from aiohttp.abc import AbstractAccessLogger
 from producer.api.application import make_application
 from producer.errors import CannotStartError
 from producer.queue import PushQueue
+from push_queue.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,9 @@ class AccessLog(AbstractAccessLogger):
 
 
 @asynccontextmanager
-async def running_server(queue: PushQueue, host: str, port: int) -> AsyncIterator[str]:
+async def running_server(
+    queue: PushQueue, settings: Settings, host: str, port: int
+) -> AsyncIterator[str]:
     """Serve the API of this queue within the block; the URL where it is.
 
     Raises:
@@ -40,7 +43,7 @@ async def running_server(queue: PushQueue, host: str, port: int) -> AsyncIterato
         RedisUnavailableError: Redis is away at the start.
     """
     runner = web.AppRunner(
-        make_application(queue),
+        make_application(queue, settings),
         access_log=logger,
         access_log_class=AccessLog,
         logger=_connections,
@@ -60,9 +63,9 @@ async def running_server(queue: PushQueue, host: str, port: int) -> AsyncIterato
         await runner.cleanup()
 
 
-async def serve_until_cancelled(queue: PushQueue, host: str, port: int) -> None:
+async def serve_until_cancelled(queue: PushQueue, settings: Settings, host: str, port: int) -> None:
     """Serve until this task is cancelled, and end in order then."""
-    async with running_server(queue, host, port) as url:
+    async with running_server(queue, settings, host, port) as url:
         logger.info("serving %s", url)
         try:
             await asyncio.Event().wait()

@@ -5,6 +5,7 @@ from aiohttp import web
 from producer.api.answers import answer
 from producer.api.context import QUEUE
 from producer.api.models import Health, WorkerList
+from push_queue.errors import RedisUnavailableError
 
 
 async def list_workers(request: web.Request) -> web.Response:
@@ -19,5 +20,9 @@ async def healthy(_: web.Request) -> web.Response:
 
 async def ready(request: web.Request) -> web.Response:
     """Whether the server can work: Redis answers."""
-    await request.app[QUEUE].ping()
+    try:
+        await request.app[QUEUE].ping()
+    except RedisUnavailableError:
+        # Anybody may ask, so it does not say where Redis is.
+        raise RedisUnavailableError("Redis does not answer; come again later") from None
     return answer(Health())

@@ -46,7 +46,8 @@ COMMANDS = {
     ),
     "cancel": Entry("jobs", "cancel", "Cancel jobs; those that run are stopped by their workers."),
     "retry": Entry("jobs", "retry", "Enqueue finished jobs again."),
-    "serve": Entry("serve", "serve", "Serve the queue's HTTP API on this machine."),
+    "serve": Entry("serve", "serve", "Serve the queue's HTTP API."),
+    "token": Entry("token", "make_token", "Make a token for the HTTP API."),
     "verify": Entry(
         "verify", "verify", "Check an image in a registry against a tar, layer by layer."
     ),

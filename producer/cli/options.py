@@ -76,16 +76,16 @@ TargetsOption: TypeAlias = Annotated[
 ]
 
 
-def check_loopback(host: str) -> None:
-    """Refuse to listen where others than this machine could call.
+def check_host(settings: Settings, host: str) -> None:
+    """Refuse to listen where others than this machine could call, and need no token.
 
     Raises:
         BadInputError: naming the host.
     """
-    if not is_loopback(host):
+    if not settings.api_tokens and not is_loopback(host):
         raise BadInputError(
-            f"cannot serve at {host}: callers are not told apart yet, so only this machine may "
-            "call; use 127.0.0.1"
+            f"cannot serve at {host}: without PUSH_QUEUE_API_TOKENS only this machine may call; "
+            "make some by `push-queue token`, or use 127.0.0.1"
         )
 
 

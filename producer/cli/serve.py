@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from producer.api.server import serve_until_cancelled
-from producer.cli.options import PortOption, check_loopback, settings_of
+from producer.cli.options import PortOption, check_host, settings_of
 from producer.cli.signals import run
 from producer.queue import PushQueue
 from push_queue.event_loop import new_event_loop
@@ -23,6 +23,9 @@ Examples:
 \b
     curl http://127.0.0.1:15080/api/v1/jobs --json \\
         '{"source": "/images/app.tar", "targets": ["localhost:15000/app:1"]}'
+
+It listens on the loopback alone until PUSH_QUEUE_API_TOKENS is set;
+`push-queue token` makes tokens.
 """
 
 
@@ -30,14 +33,14 @@ def serve(
     context: typer.Context,
     host: Annotated[
         str | None,
-        typer.Option("--host", help="Loopback address to listen at; else PUSH_QUEUE_API_HOST."),
+        typer.Option("--host", help="Address to listen at; else PUSH_QUEUE_API_HOST."),
     ] = None,
     port: PortOption = None,
 ) -> None:
-    """Serve the queue's HTTP API on this machine."""
+    """Serve the queue's HTTP API."""
     settings = settings_of(context)
     at = settings.api_host if host is None else host
-    check_loopback(at)
+    check_host(settings, at)
     set_up_logging(settings)
     run(
         _serve(settings, at, settings.api_port if port is None else port),
@@ -47,4 +50,4 @@ def serve(
 
 async def _serve(settings: Settings, host: str, port: int) -> None:
     async with PushQueue.connect(settings, ride_out=RIDE_OUT_SECONDS) as queue:
-        await serve_until_cancelled(queue, host, port)
+        await serve_until_cancelled(queue, settings, host, port)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from producer.cli.options import PortOption, check_loopback, settings_of
+from producer.cli.options import PortOption, check_host, settings_of
 from producer.cli.signals import run
 from producer.local_system.system import LocalSystem, running_system
 from push_queue.event_loop import new_event_loop
@@ -27,9 +27,9 @@ and prints the variable that commands in another shell need.
 Jobs survive a restart. They are in ~/.local/share/push-queue (or below
 XDG_DATA_HOME), which only you can read.
 
-Everybody who can log in on this machine can use the HTTP API, and the workers
-read every file that you can read. To limit that, set PUSH_QUEUE_SOURCE_ROOTS and
-PUSH_QUEUE_TARGETS.
+Without PUSH_QUEUE_API_TOKENS everybody who can log in on this machine can use the
+HTTP API, and the workers read every file that you can read. To limit that, set
+PUSH_QUEUE_API_TOKENS, PUSH_QUEUE_SOURCE_ROOTS and PUSH_QUEUE_TARGETS.
 
 If PUSH_QUEUE_REDIS_URL, REDIS_URL or --redis-url names a Redis, that one is
 used and no Valkey is started.
@@ -52,7 +52,7 @@ def up(
 ) -> None:
     """Run the whole system on this machine, until Ctrl-C or SIGTERM."""
     settings = settings_of(context)
-    check_loopback(settings.api_host)
+    check_host(settings, settings.api_host)
     set_up_logging(settings)
     at = settings.api_port if port is None else port
     run(_up(settings, workers, at), loop_factory=new_event_loop)
@@ -73,7 +73,7 @@ def announcement(system: LocalSystem, workers: int) -> str:
     """Where everything is, and how to reach it from another shell."""
     lines = [
         "push-queue is up; Ctrl-C stops it.",
-        f"  HTTP API  {system.api_url}/api/v1/jobs (open to all users of this machine)",
+        f"  HTTP API  {system.api_url}/api/v1/jobs ({_callers(system.settings)})",
         f"  Redis     {system.settings.redis_address}",
         f"  Workers   {workers}",
     ]
@@ -86,6 +86,10 @@ def announcement(system: LocalSystem, workers: int) -> str:
             "  push-queue enqueue app.tar --to localhost:15000/app:1 --wait",
         ]
     return "\n".join(lines)
+
+
+def _callers(settings: Settings) -> str:
+    return "with a token" if settings.api_tokens else "open to all users of this machine"
 
 
 def _show_named(name: str, line: str) -> None:

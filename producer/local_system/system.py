@@ -77,7 +77,7 @@ async def running_system(
                 await stack.enter_async_context(kept([part], fail))
                 settings = settings.model_copy(update={"redis_url": SecretStr(redis_url(folder))})
             queue = await stack.enter_async_context(_queue(settings, wait=bool(folder)))
-            api_url = await stack.enter_async_context(running_server(queue, host, port))
+            api_url = await stack.enter_async_context(running_server(queue, settings, host, port))
             parts = [_part(_worker(settings, number), show) for number in range(1, workers + 1)]
             await stack.enter_async_context(kept(parts, fail))
             await _reported(queue, parts)

@@ -224,3 +224,38 @@ def test_an_address_in_use_is_said_in_one_line(
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"push-queue: error: cannot listen at 127.0.0.1:{server.port}")
     assert "--port" in line
+
+
+def test_with_tokens_it_serves_those_who_have_one_under_any_name(
+    serve: Serve, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "producer", "token", "ci"),
+            *("--role", "enqueue", "--target", "reg.example.com/team/*"),
+        ],
+        env=clean_environment(),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    token, tokens = done.stdout.strip(), done.stderr.splitlines()[-1]
+    server = serve(PUSH_QUEUE_API_TOKENS=tokens)
+    bearer = ("-H", f"Authorization: Bearer {token}", "-H", "Host: push.example.com")
+
+    def enqueue(target: str, *options: str) -> tuple[int, Any]:
+        body = json.dumps({"id": "b1", "source": "/app.tar", "targets": [target]})
+        return server.curl(
+            "/api/v1/jobs", "-H", "Content-Type: application/json", "-d", body, *options
+        )
+
+    status, problem = enqueue("reg.example.com/team/app:1")
+    assert (status, problem["type"]) == (401, "urn:push-queue:problem:token-missing")
+    status, problem = enqueue("reg.example.com/others/app:1", *bearer)
+    assert (status, problem["type"]) == (403, "urn:push-queue:problem:target-not-allowed")
+    assert enqueue("reg.example.com/team/app:1", *bearer)[0] == 202
+    assert server.curl("/api/v1/jobs/b1", *bearer)[1]["state"] == "queued"
+    assert server.curl(f"/api/v1/jobs/b1?access_token={token}")[0] == 401
+    assert token not in server.process.log

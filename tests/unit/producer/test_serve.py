@@ -1,11 +1,13 @@
 """``push-queue serve``, before it serves."""
 
+import json
 import socket
 
 import pytest
 
 from producer.cli import app
 from producer.cli.exit_code import ExitCode
+from push_queue.api_tokens import hash_of
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "reg.example.com", ""])
@@ -25,6 +27,19 @@ def test_the_setting_is_no_way_around_it(
     monkeypatch.setenv("PUSH_QUEUE_API_HOST", "0.0.0.0")
     assert app.run(["serve"]) == ExitCode.BAD_INPUT
     assert "0.0.0.0" in capsys.readouterr().err
+
+
+def test_with_tokens_it_may_be_any_host(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(
+        "PUSH_QUEUE_API_TOKENS", json.dumps({"ci": {"role": "admin", "sha256": hash_of("token")}})
+    )
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("PUSH_QUEUE_REDIS_URL", f"redis://127.0.0.1:{closed.getsockname()[1]}")
+        assert app.run(["serve", "--host", "192.0.2.1"]) == ExitCode.NO_REDIS
+    assert "cannot serve" not in capsys.readouterr().err
 
 
 def test_without_redis_it_does_not_start(

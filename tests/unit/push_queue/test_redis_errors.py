@@ -48,6 +48,7 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
         "status": ("a",),
         "statuses": (),
         "find": (JobFilter(),),
+        "look_up": (["a"],),
         "counts": (),
         "blobs": ("a",),
         "attempts": ("a",),

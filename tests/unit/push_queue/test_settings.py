@@ -216,3 +216,43 @@ def test_who_has_no_home_has_no_folders(
     monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
     assert getattr(load_settings(), name) is None
+
+
+HASH = "a" * 64
+
+
+def test_tokens_of_the_api(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    tokens = {"ci": {"role": "enqueue", "targets": ["Reg.example.com/team/*"], "sha256": HASH}}
+    (tmp_path / "secrets" / "PUSH_QUEUE_API_TOKENS").write_text(json.dumps(tokens))
+    token = load_settings().api_tokens["ci"]
+    assert (token.role, token.targets) == ("enqueue", ("reg.example.com/team/*",))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        ({"ci": {"role": "enqueue", "sha256": HASH}}, "needs targets"),
+        ({"ci": {"role": "read", "targets": [], "sha256": HASH}}, "needs targets"),
+        ({"ci": {"role": "admin", "targets": ["*/*"], "sha256": HASH}}, "an admin has all"),
+        ({"ci": {"role": "enqueue", "targets": ["team"], "sha256": HASH}}, "is not a pattern"),
+        ({"ci": {"role": "root", "sha256": HASH}}, "role"),
+        ({"ci": {"role": "admin", "sha256": SECRET}}, "sha256"),
+        ({"ci": {"role": "admin", "sha256": HASH, "token": SECRET}}, "token"),
+        ({"c i": {"role": "admin", "sha256": HASH}}, "c i"),
+        (
+            {"a": {"role": "admin", "sha256": HASH}, "b": {"role": "admin", "sha256": HASH}},
+            "two names have the same token",
+        ),
+    ],
+)
+def test_tokens_that_cannot_be(
+    monkeypatch: pytest.MonkeyPatch, tokens: dict[str, object], said: str
+) -> None:
+    monkeypatch.setenv("PUSH_QUEUE_API_TOKENS", json.dumps(tokens))
+    with pytest.raises(InvalidSettingsError) as caught:
+        load_settings()
+    message = str(caught.value)
+    assert message.startswith("PUSH_QUEUE_API_TOKENS")
+    assert said in message
+    assert SECRET not in message

@@ -5,11 +5,12 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from producer import PushQueue
 from producer.api.application import make_application
+from push_queue.settings import Settings
 from tests.support.api import Api
 
 
 @pytest.fixture
-async def api(queue: PushQueue) -> AsyncIterator[Api]:
+async def api(queue: PushQueue, settings: Settings) -> AsyncIterator[Api]:
     """The API of `queue`, over a real socket."""
-    async with TestClient(TestServer(make_application(queue))) as client:
+    async with TestClient(TestServer(make_application(queue, settings))) as client:
         yield Api(client)

@@ -1,0 +1,78 @@
+"""Tokens of the HTTP API: made here, and known to servers by their SHA-256 alone.
+
+A token has 256 random bits, so that nobody can try them out. A slow hash, which passwords need
+because they can be guessed, would only make every request slow.
+"""
+
+import secrets
+from collections.abc import Mapping
+from enum import StrEnum
+from hashlib import sha256
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
+
+from push_queue.target_patterns import TargetPattern
+
+_BYTES = 32
+_PREFIX = "pq_"
+"""By which people and scanners for leaked secrets know what it is."""
+
+
+class Role(StrEnum):
+    """What a caller may do. Each role includes those before it."""
+
+    READ = "read"
+    """See jobs."""
+    ENQUEUE = "enqueue"
+    """Enqueue, cancel and retry jobs."""
+    ADMIN = "admin"
+    """All of it for every target."""
+
+    def includes(self, other: "Role") -> bool:
+        """Whether this role may do what the other may."""
+        roles = list(Role)
+        return roles.index(self) >= roles.index(other)
+
+
+class ApiToken(BaseModel):
+    """What a token allows, and how it is recognized."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Role
+    targets: tuple[TargetPattern, ...] = ()
+    """Patterns of ``registry/repository``. An admin has all, so none are named."""
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    """Of the token, in hexadecimal."""
+
+    @model_validator(mode="after")
+    def _check_targets(self) -> Self:
+        if self.role is Role.ADMIN and self.targets:
+            raise ValueError("an admin has all targets; leave them out, or use another role")
+        if self.role is not Role.ADMIN and not self.targets:
+            raise ValueError(f"the role {self.role} needs targets; */* is all of them")
+        return self
+
+
+TokenName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+
+def _check_hashes(tokens: Mapping[str, ApiToken]) -> Mapping[str, ApiToken]:
+    if len({token.sha256 for token in tokens.values()}) != len(tokens):
+        raise ValueError("two names have the same token; make one for each")
+    return tokens
+
+
+ApiTokens = Annotated[dict[TokenName, ApiToken], AfterValidator(_check_hashes)]
+
+
+def new_token() -> str:
+    """A token that nobody else has."""
+    return _PREFIX + secrets.token_urlsafe(_BYTES)
+
+
+def hash_of(token: str) -> str:
+    """What is kept of a token."""
+    # Bytes of a header that are no UTF-8 come as surrogates.
+    return sha256(token.encode(errors="surrogateescape")).hexdigest()

@@ -1,0 +1,284 @@
+"""With tokens: who may do what with whose jobs, and what is said to those who may not."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from producer import PushQueue
+from producer.api.routes import ROUTES
+from push_queue.api_tokens import ApiToken, Role, hash_of
+from push_queue.settings import Settings
+from tests.support.api import JOBS, NEW_JOB, Answer, Api
+
+OWN = "reg.example.com/team/app:1"
+FOREIGN = "reg.example.com/others/app:1"
+PATTERN = "reg.example.com/team/*"
+TOKENS = {role: f"token-of-{role}" for role in Role}
+UNKNOWN = "token-of-nobody"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    tokens = {
+        f"team-{role}": ApiToken(
+            role=role,
+            targets=() if role is Role.ADMIN else (PATTERN,),
+            sha256=hash_of(token),
+        )
+        for role, token in TOKENS.items()
+    }
+    return settings.model_copy(update={"api_tokens": tokens})
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def enqueue(api: Api, role: Role, target: str, **fields: Any) -> Answer:
+    job = {**NEW_JOB, "targets": [target], **fields}
+    return await api.post(JOBS, json=job, headers=bearer(TOKENS[role]))
+
+
+def new_job(target: str) -> dict[str, Any]:
+    return {"json": {**NEW_JOB, "targets": [target]}}
+
+
+# Of each route: what the roles get for a target of theirs, and for one of others.
+R, E, A = Role.READ, Role.ENQUEUE, Role.ADMIN
+EXPECTED: dict[tuple[str, str], dict[Role, tuple[int, int]]] = {
+    ("POST", JOBS): {R: (403, 403), E: (202, 403), A: (202, 202)},
+    ("GET", JOBS): {R: (200, 200), E: (200, 200), A: (200, 200)},
+    ("GET", f"{JOBS}/{{job_id}}"): {R: (200, 404), E: (200, 404), A: (200, 200)},
+    ("POST", f"{JOBS}/{{job_id}}/cancel"): {R: (403, 403), E: (200, 404), A: (200, 200)},
+    ("POST", f"{JOBS}/{{job_id}}/retry"): {R: (403, 403), E: (200, 404), A: (200, 200)},
+    ("GET", f"{JOBS}/{{job_id}}/events"): {R: (200, 404), E: (200, 404), A: (200, 200)},
+    ("GET", "/api/v1/events"): {R: (200, 200), E: (200, 200), A: (200, 200)},
+    ("GET", "/api/v1/workers"): {R: (200, 200), E: (200, 200), A: (200, 200)},
+}
+OPEN = {("GET", "/healthz"), ("GET", "/readyz")}
+
+
+async def status_of(api: Api, method: str, path: str, **options: Any) -> int:
+    """Without reading an answer that goes on."""
+    async with api.client.request(method, path, **options) as response:
+        return response.status
+
+
+def test_the_table_has_every_route() -> None:
+    assert {(route.method.value, route.path) for route in ROUTES} == EXPECTED.keys() | OPEN
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "role", "target", "status"),
+    [
+        pytest.param(method, path, role, target, status, id=f"{method}-{path}-{role}-{whose}")
+        for (method, path), roles in EXPECTED.items()
+        for role, statuses in roles.items()
+        for whose, target, status in zip(("own", "foreign"), (OWN, FOREIGN), statuses, strict=True)
+    ],
+)
+async def test_every_route_for_every_role(
+    api: Api, method: str, path: str, role: Role, target: str, status: int
+) -> None:
+    await enqueue(api, Role.ADMIN, target, id="a")
+    options = new_job(target) if (method, path) == ("POST", JOBS) else {}
+    headers = bearer(TOKENS[role])
+    found = await status_of(api, method, path.format(job_id="a"), headers=headers, **options)
+    assert found == status
+    job = await api.get(f"{JOBS}/a", headers=bearer(TOKENS[Role.ADMIN]))
+    assert (job.body["state"] == "cancelled") is (path.endswith("cancel") and status == 200)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": ""},
+        {"Authorization": "Bearer"},
+        bearer(UNKNOWN),
+        bearer(f"{TOKENS[A]}x"),
+        bearer(hash_of(TOKENS[A])),
+        {"Authorization": f"Basic {TOKENS[A]}"},
+        {"Authorization": TOKENS[A]},
+        {"Cookie": f"token={TOKENS[A]}"},
+    ],
+)
+@pytest.mark.parametrize(("method", "path"), EXPECTED)
+async def test_who_has_no_token_gets_nothing(
+    api: Api, method: str, path: str, headers: dict[str, str]
+) -> None:
+    await enqueue(api, Role.ADMIN, OWN, id="a")
+    options = new_job(OWN) if (method, path) == ("POST", JOBS) else {}
+    answer = await api.ask(method, path.format(job_id="a"), headers=headers, **options)
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="push-queue"')
+    assert ("invalid_token" in answer.headers["WWW-Authenticate"]) is (
+        bool(headers) and "Cookie" not in headers
+    )
+    assert "Authorization: Bearer" in answer.problem
+    assert UNKNOWN not in json.dumps(answer.body)
+
+
+@pytest.mark.parametrize("name", ["access_token", "token"])
+async def test_a_token_in_the_url_is_none(api: Api, name: str) -> None:
+    answer = await api.get(f"{JOBS}?{name}={TOKENS[A]}")
+    assert (answer.status, answer.kind) == (401, "token-missing")
+
+
+async def test_two_tokens_are_none(api: Api) -> None:
+    headers = [("Authorization", f"Bearer {TOKENS[role]}") for role in (A, E)]
+    assert (await api.get(JOBS, headers=headers)).status == 401
+
+
+async def test_a_token_of_any_bytes_is_unknown_and_no_failure(api: Api) -> None:
+    reader, writer = await asyncio.open_connection(api.client.host, api.client.port)
+    writer.write(
+        b"GET /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\n"
+        b"Authorization: Bearer \xff\xfe\r\nConnection: close\r\n\r\n"
+    )
+    assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+    writer.close()
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+async def test_the_scheme_is_read_in_any_case(api: Api, scheme: str) -> None:
+    headers = {"Authorization": f"{scheme} {TOKENS[R]}"}
+    assert (await api.get(JOBS, headers=headers)).status == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json"])
+async def test_what_probes_and_programs_ask_first_is_open(api: Api, path: str) -> None:
+    assert (await api.get(path)).status == 200
+
+
+async def test_a_refusal_names_what_is_missing(api: Api) -> None:
+    answer = await enqueue(api, Role.READ, OWN)
+    assert (answer.status, answer.kind) == (403, "role-missing")
+    assert answer.problem == "token team-read has the role read; this needs enqueue"
+    assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
+    answer = await enqueue(api, Role.ENQUEUE, FOREIGN)
+    assert (answer.status, answer.kind) == (403, "target-not-allowed")
+    assert FOREIGN in answer.problem
+    assert PATTERN in answer.problem
+
+
+async def test_one_foreign_target_keeps_the_whole_batch_out(api: Api) -> None:
+    headers = bearer(TOKENS[E])
+    for body in (
+        [{**NEW_JOB, "targets": [OWN]}, {**NEW_JOB, "targets": [FOREIGN]}],
+        {**NEW_JOB, "targets": [OWN, FOREIGN]},
+    ):
+        assert (await api.post(JOBS, json=body, headers=headers)).status == 403
+    assert (await api.get(JOBS, headers=bearer(TOKENS[A]))).body["jobs"] == []
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "reg.example.com/teammate/app:1",
+        "reg.example.com:5000/team/app:1",
+        "other.example.com/reg.example.com/team/app:1",
+        "team/app:1",
+    ],
+)
+async def test_names_that_look_alike_are_foreign(api: Api, target: str) -> None:
+    assert (await enqueue(api, Role.ENQUEUE, target)).status == 403
+
+
+async def test_a_job_of_others_is_as_unknown_as_none(api: Api) -> None:
+    await api.post(
+        JOBS,
+        json={**NEW_JOB, "id": "theirs", "targets": [OWN, FOREIGN]},
+        headers=bearer(TOKENS[A]),
+    )
+    for method, path in EXPECTED:
+        if "{job_id}" not in path:
+            continue
+        theirs, none = [
+            await api.ask(method, path.format(job_id=job_id), headers=bearer(TOKENS[E]))
+            for job_id in ("theirs", "nobody")
+        ]
+        assert (theirs.status, theirs.kind) == (404, "unknown-job")
+        assert theirs.body == json.loads(json.dumps(none.body).replace("nobody", "theirs"))
+
+
+async def test_waiting_for_a_job_of_others_is_no_way_to_see_it(api: Api) -> None:
+    await enqueue(api, Role.ADMIN, FOREIGN, id="a")
+    assert (await api.get(f"{JOBS}/a?wait=300", headers=bearer(TOKENS[R]))).status == 404
+
+
+async def test_of_an_id_that_others_have_it_says_only_that_it_is_taken(api: Api) -> None:
+    await enqueue(api, Role.ADMIN, FOREIGN, id="a", source="/secret/app.tar")
+    answer = await enqueue(api, Role.ENQUEUE, OWN, id="a")
+    assert (answer.status, answer.kind) == (409, "job-conflict")
+    assert answer.problem == "the id a is taken; use another"
+    await enqueue(api, Role.ENQUEUE, OWN, id="b", source="/mine/app.tar")
+    answer = await enqueue(api, Role.ENQUEUE, OWN, id="b")
+    assert "/mine/app.tar" in answer.problem
+
+
+async def test_lists_have_own_jobs_alone(api: Api) -> None:
+    for number in range(4):
+        await enqueue(api, Role.ADMIN, FOREIGN if number % 2 else OWN, id=f"j{number}")
+    page = await api.get(f"{JOBS}?limit=1", headers=bearer(TOKENS[R]))
+    assert [job["id"] for job in page.body["jobs"]] == ["j2"]
+    rest = await api.get(f"{JOBS}?cursor={page.body['next']}", headers=bearer(TOKENS[R]))
+    assert [job["id"] for job in rest.body["jobs"]] == ["j0"]
+    assert rest.body["next"] is None
+    everything = await api.get(JOBS, headers=bearer(TOKENS[A]))
+    assert len(everything.body["jobs"]) == 4
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_streams_tell_of_own_jobs_alone(api: Api, late: bool) -> None:
+    """Also to those who go on after an event that the server has not kept."""
+    jobs = [("a", FOREIGN), ("b", OWN)]
+    last_seen = {"Last-Event-ID": "0-0"} if late else {}
+    if late:
+        for job_id, target in jobs:
+            await enqueue(api, Role.ADMIN, target, id=job_id)
+    headers = {**bearer(TOKENS[R]), **last_seen}
+    async with asyncio.timeout(30), api.client.get("/api/v1/events", headers=headers) as stream:
+        assert stream.status == 200
+        await stream.content.readline()
+        if not late:
+            for job_id, target in jobs:
+                await enqueue(api, Role.ADMIN, target, id=job_id)
+        while not (line := await stream.content.readline()).startswith(b"data:"):
+            pass
+        assert json.loads(line.removeprefix(b"data:"))["id"] == "b"
+
+
+async def test_an_unreadable_record_is_the_admins_alone(
+    api: Api, queue: PushQueue, redis: Any
+) -> None:
+    await enqueue(api, Role.ENQUEUE, OWN, id="a")
+    await redis.hset("push:job:a", "targets", "[")
+    assert (await api.get(f"{JOBS}/a", headers=bearer(TOKENS[E]))).status == 404
+    assert (await api.get(f"{JOBS}/a", headers=bearer(TOKENS[A]))).status == 200
+
+
+async def test_a_name_of_its_own_is_served_and_pages_of_others_are_not(api: Api) -> None:
+    headers = {**bearer(TOKENS[R]), "Host": "push.example.com"}
+    assert (await api.get(JOBS, headers=headers)).status == 200
+    other = await api.get(JOBS, headers={**headers, "Origin": "https://evil.example.com"})
+    assert (other.status, other.kind) == (403, "other-origin")
+    asked = await api.ask(
+        "OPTIONS",
+        JOBS,
+        headers={"Origin": "https://evil.example.com", "Access-Control-Request-Method": "GET"},
+    )
+    assert asked.status == 403
+    assert not [name for name in asked.headers if name.startswith("Access-Control")]
+
+
+async def test_the_description_says_which_role_is_needed(api: Api) -> None:
+    document = (await api.get("/openapi.json")).body
+    OpenAPIV31SpecValidator(document).validate()
+    assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    for route in ROUTES:
+        operation = document["paths"][route.path][route.method.lower()]
+        assert operation["security"] == ([{"token": [route.role]}] if route.role else [])
