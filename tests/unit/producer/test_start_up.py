@@ -71,12 +71,38 @@ def test_a_push_without_a_redis_loads_no_redis(tmp_path: Path) -> None:
     tar = str(ARCHIVES["docker-oci"](tmp_path).path)
     modules = loaded("push", tar, "--to", target, "--give-up-after", "1s", redis=False)
     assert "aiohttp" in modules
-    assert not modules & {"arq", "redis"}
+    assert not modules & {"arq", "redis", "rich.console"}
 
 
 @pytest.mark.parametrize("command", ["status", "cancel", "retry"])
 def test_what_draws_nothing_loads_no_rich(command: str) -> None:
     assert "rich.console" not in loaded(command, "x")
+
+
+COLLECTED = """
+import atexit, gc, sys
+
+@atexit.register
+def tell():
+    print(gc.get_stats()[2]["collections"], gc.get_freeze_count(), file=sys.stderr)
+
+from producer.cli import main
+main()
+"""
+
+
+def test_a_command_looks_for_no_garbage_while_it_loads_and_exits() -> None:
+    url = f"redis://127.0.0.1:{free_port()}"
+    done = subprocess.run(
+        [sys.executable, "-c", COLLECTED, "status", "x"],
+        env=clean_environment(PUSH_QUEUE_REDIS_URL=url),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    full_collections, frozen = map(int, done.stderr.splitlines()[-1].split())
+    assert full_collections == 0
+    assert frozen > 0
 
 
 def test_the_library_loads_no_database_before_it_is_used() -> None:
