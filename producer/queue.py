@@ -167,9 +167,15 @@ class PushQueue:
         return describe_push(source, targets, self._settings, **options)
 
     async def enqueue_many(
-        self, jobs: Iterable[PushJob], *, not_before: datetime | timedelta | None = None
+        self,
+        jobs: Iterable[PushJob],
+        *,
+        not_before: datetime | timedelta | None = None,
+        caller: str | None = None,
     ) -> list[JobStatus]:
         """Enqueue jobs that ``describe`` made, in this order, hundreds in one round trip.
+
+        ``caller`` is kept in the new ones as ``enqueued_by``.
 
         After an error some may be enqueued. The same call enqueues the rest: what is there already
         is left as it is.
@@ -181,7 +187,7 @@ class PushQueue:
         statuses: list[JobStatus] = []
         waiting = iter(jobs)
         while batch := list(islice(waiting, SENT_AT_ONCE)):
-            answers = await self._jobs.create_all(batch, not_before=not_before)
+            answers = await self._jobs.create_all(batch, not_before=not_before, caller=caller)
             statuses += [
                 status if created else await self._enqueued_before(job, status)
                 for job, (status, created) in zip(batch, answers, strict=True)
@@ -261,16 +267,20 @@ class PushQueue:
         """
         return await self._jobs.find(wanted, before=before, limit=limit, among=among)
 
-    async def cancel(self, job_id: str) -> JobState:
+    async def cancel(self, job_id: str, *, caller: str | None = None) -> JobState:
         """Cancel a waiting job at once, and have a running one stopped by its worker.
 
-        Returns the state it is in now; a final job stays as it is.
+        Returns the state it is in now; a final job stays as it is. ``caller`` is kept in the job as
+        ``cancelled_by``.
         """
-        return await self._jobs.cancel(job_id)
+        return await self._jobs.cancel(job_id, caller=caller)
 
-    async def retry(self, job_id: str) -> JobStatus:
-        """Enqueue a final job again, with all its attempts; another one stays as it is."""
-        return await self._jobs.requeue(job_id)
+    async def retry(self, job_id: str, *, caller: str | None = None) -> JobStatus:
+        """Enqueue a final job again, with all its attempts; another one stays as it is.
+
+        ``caller`` is kept in the job as ``retried_by``.
+        """
+        return await self._jobs.requeue(job_id, caller=caller)
 
     async def workers(self) -> tuple[WorkerInfo, ...]:
         """The workers that are alive."""

@@ -8,10 +8,13 @@ from collections.abc import Callable
 
 from push_queue.models import PushJob
 
-FORMAT = 2
+FORMAT = 3
 """The newest format that this release understands."""
 
 FIRST_FORMAT = 1
+
+NAMES_CALLERS = 3
+"""The first format whose records say who enqueued, retried or cancelled the job."""
 
 _INTRODUCED: tuple[tuple[int, Callable[[PushJob], bool]], ...] = (
     (2, lambda job: job.give_up_after is not None),

@@ -78,13 +78,17 @@ def one_line(text: str) -> str:
     return " ".join(text.split())[:_ERROR_LENGTH]
 
 
-def fields_of(job: PushJob) -> dict[str, str]:
+def fields_of(job: PushJob, caller: str | None = None) -> dict[str, str]:
     """The fields of a new job. Options that are not given have none."""
     given = job.model_dump(
         mode="json", exclude_none=True, exclude=set() if job.labels else {"labels"}
     )
     fields = {name: _text(value) for name, value in given.items()}
-    return fields | {"format": str(formats.format_of(job))}
+    number = formats.format_of(job)
+    if caller:
+        number = max(number, formats.NAMES_CALLERS)
+        fields["enqueued_by"] = caller
+    return fields | {"format": str(number)}
 
 
 def parse_status(fields: Mapping[str, str]) -> JobStatus:

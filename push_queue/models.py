@@ -254,6 +254,12 @@ class JobStatus(PushJob):
     give_up_at: Moment | None = None
     """The job waits until then for registries that are away. None if none is."""
     cancel_requested: bool = False
+    enqueued_by: str | None = None
+    """The caller of the HTTP API that enqueued the job, where the server knows callers by name."""
+    retried_by: str | None = None
+    """The caller that enqueued it again last."""
+    cancelled_by: str | None = None
+    """The caller that asked first to have it cancelled."""
 
     @property
     def job(self) -> PushJob:

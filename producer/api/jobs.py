@@ -36,7 +36,7 @@ async def enqueue(request: web.Request) -> web.Response:
     for not_before, pairs in moments:
         batch = [job for _, job in pairs]
         try:
-            statuses += await queue.enqueue_many(batch, not_before=not_before)
+            statuses += await queue.enqueue_many(batch, not_before=not_before, caller=caller.name)
         except JobConflictError:
             await _check_ids(queue, caller, batch)
             raise
@@ -72,7 +72,7 @@ async def cancel(request: web.Request) -> web.Response:
     await no_body(request)
     await _check_own(request, job_id)
     queue = request.app[QUEUE]
-    await queue.cancel(job_id)
+    await queue.cancel(job_id, caller=caller_of(request).name)
     return answer(await queue.status(job_id))
 
 
@@ -81,7 +81,7 @@ async def retry(request: web.Request) -> web.Response:
     job_id = job_id_of(request)
     await no_body(request)
     await _check_own(request, job_id)
-    return answer(await request.app[QUEUE].retry(job_id))
+    return answer(await request.app[QUEUE].retry(job_id, caller=caller_of(request).name))
 
 
 def _check_targets(caller: Caller, jobs: Iterable[PushJob]) -> None:

@@ -110,6 +110,20 @@ local function targets_of(record)
   return strings(record.targets)
 end
 
+-- Note who asked for a change, if that is known. `record` needs fence and format.
+--
+-- A worker refuses fields that it does not know in a job that nobody has started yet, so such a job is
+-- left to those that know this one.
+local function sign(record, field, caller, format)
+  if caller == '' then
+    return
+  end
+  redis.call('HSET', job, field, caller)
+  if not record.fence and (tonumber(record.format) or 1) < tonumber(format) then
+    redis.call('HSET', job, 'format', format)
+  end
+end
+
 local function publish(message)
   redis.call('PUBLISH', namespace .. ':progress:' .. id, cjson.encode(message))
 end

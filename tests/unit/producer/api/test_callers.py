@@ -282,3 +282,18 @@ async def test_the_description_says_which_role_is_needed(api: Api) -> None:
     for route in ROUTES:
         operation = document["paths"][route.path][route.method.lower()]
         assert operation["security"] == ([{"token": [route.role]}] if route.role else [])
+
+
+async def test_a_job_names_those_who_asked(api: Api) -> None:
+    job = (await enqueue(api, Role.ENQUEUE, OWN, id="a")).body
+    assert job["enqueued_by"] == "team-enqueue"
+    for action, role in (("cancel", Role.ADMIN), ("retry", Role.ENQUEUE)):
+        job = (await api.post(f"{JOBS}/a/{action}", headers=bearer(TOKENS[role]))).body
+        assert job["cancelled_by" if action == "cancel" else "retried_by"] == f"team-{role}"
+
+
+@pytest.mark.parametrize("name", ["enqueued_by", "retried_by", "cancelled_by"])
+async def test_nobody_names_another(api: Api, name: str) -> None:
+    answer = await enqueue(api, Role.ENQUEUE, OWN, **{name: "somebody"})
+    assert answer.status == 400
+    assert name in answer.problem
