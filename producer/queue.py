@@ -23,6 +23,7 @@ from push_queue.models import (
     Attempt,
     BlobStatus,
     Compression,
+    JobProgress,
     JobsPage,
     JobState,
     JobStatus,
@@ -32,6 +33,7 @@ from push_queue.models import (
 )
 from push_queue.redis_patience import RIDE_OUT_SECONDS
 from push_queue.settings import Settings, load_settings
+from push_queue.throughput import Minute, Throughput
 from push_queue.worker_roster import WorkerRoster
 
 POLL_SECONDS = 2.0
@@ -69,6 +71,7 @@ class PushQueue:
         self._arq_queue = ArqQueue(database)
         self._events = JobEvents(database)
         self._workers = WorkerRoster(database)
+        self._throughput = Throughput(database)
 
     @classmethod
     @asynccontextmanager
@@ -206,6 +209,10 @@ class PushQueue:
         """The attempts that ended, oldest first."""
         return await self._jobs.attempts(job_id)
 
+    async def running(self, most: int = 500) -> tuple[JobProgress, ...]:
+        """How far the running jobs are, the last enqueued first."""
+        return await self._jobs.running(most)
+
     async def wait(self, job_id: str, timeout: float | None = None) -> JobStatus:
         """Wait until the job is final.
 
@@ -285,6 +292,10 @@ class PushQueue:
     async def workers(self) -> tuple[WorkerInfo, ...]:
         """The workers that are alive."""
         return tuple(await self._workers.alive())
+
+    async def throughput(self) -> tuple[Minute, ...]:
+        """What all workers have done in the last hour, minute by minute, the oldest first."""
+        return await self._throughput.last_hour()
 
     async def first_event(self) -> Position:
         """Where the oldest change of state stands that is still known."""

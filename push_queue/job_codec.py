@@ -9,13 +9,25 @@ from pydantic import ValidationError
 
 from push_queue import formats
 from push_queue.errors import UnreadableJobError, summarize
-from push_queue.models import Attempt, BlobStatus, JobState, JobStatus, PushJob, TargetResult
+from push_queue.models import (
+    Attempt,
+    BlobStatus,
+    JobProgress,
+    JobState,
+    JobStatus,
+    Progress,
+    PushJob,
+    TargetResult,
+)
 
 RESULT = "result:"
 """Prefix of the fields that hold a target's digest: ``result:localhost:5000/app:1``."""
 
 SUPERSEDED = "superseded"
 """The value of such a field if a newer job has written the tag."""
+
+PROGRESS_FIELDS = ("targets", *Progress.model_fields)
+"""What the progress of a running job is read from."""
 
 JSON_FIELDS = frozenset({"targets", "labels", "notes"})
 
@@ -197,6 +209,16 @@ def parse_blobs(fields: Mapping[str, str]) -> Iterator[BlobStatus]:
     for digest, value in sorted(fields.items()):
         with suppress(ValidationError):
             yield _parse_blob(digest, value)
+
+
+def parse_progress(records: Iterable[tuple[str, object]]) -> Iterator[JobProgress]:
+    """Read ``PROGRESS_FIELDS`` of jobs, by their ids. What makes no sense is left out."""
+    for job_id, values in records:
+        if isinstance(values, list):
+            named = zip(PROGRESS_FIELDS, values, strict=True)
+            given = decode({name.encode(): value for name, value in named if value is not None})
+            with suppress(ValidationError):
+                yield JobProgress.model_validate({**_values(given), "id": job_id})
 
 
 def parse_attempts(items: Iterable[bytes]) -> Iterator[Attempt]:

@@ -16,7 +16,15 @@ from push_queue.job_changes import JobChanges
 from push_queue.job_codec import decode, flat, is_newer, pairs, parse_status, parse_whatever
 from push_queue.job_filter import JobFilter
 from push_queue.job_records import JobRecords
-from push_queue.models import Attempt, BlobStatus, JobsPage, JobState, JobStatus, PushJob
+from push_queue.models import (
+    Attempt,
+    BlobStatus,
+    JobProgress,
+    JobsPage,
+    JobState,
+    JobStatus,
+    PushJob,
+)
 
 LOOKED_AT = 1000
 """Most jobs that one page looks at."""
@@ -163,6 +171,20 @@ class Jobs:
             if len(places) < READ_AT_ONCE:
                 return JobsPage(jobs=tuple(found), next=None)
         return JobsPage(jobs=tuple(found), next=before)
+
+    async def running(self, most: int) -> tuple[JobProgress, ...]:
+        """How far the running jobs are, the last enqueued first.
+
+        Records that make no sense are left out.
+        """
+        running = self._keys.jobs_in(JobState.RUNNING)
+        members = await self._database.ask(self._redis.zrevrange(running, 0, most - 1))
+        ids = [member.decode() for member in members]
+        async with self._database.pipeline() as pipeline:
+            for job_id in ids:
+                pipeline.hmget(self._keys.job(job_id), list(job_codec.PROGRESS_FIELDS))
+            records = await pipeline.execute(raise_on_error=False)
+        return tuple(job_codec.parse_progress(zip(ids, records, strict=True)))
 
     async def counts(self) -> dict[JobState, int]:
         """How many jobs are in each state."""

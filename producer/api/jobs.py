@@ -132,7 +132,7 @@ async def _final_or_late(request: web.Request, job_id: str, seconds: float) -> J
             left = end - loop.time()
             if status.state.final or left <= 0 or hub.ended or _gone(request):
                 return status
-            position = await hub.change_of(job_id, position, min(left, LOOK_SECONDS))
+            position, _ = await hub.change_of(job_id, position, min(left, LOOK_SECONDS))
 
 
 def _gone(request: web.Request) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 import typer
 
-from producer.cli.wording import STATE_COLORS, duration, headline, moment, printable, progress
+from producer.cli.wording import STATE_COLORS, duration, headline, moment, printable, progress, sent
 from push_queue.models import Attempt, BlobStatus, JobStatus
 
 LABEL_WIDTH = 10
@@ -69,6 +69,7 @@ def _sections(
     yield "Notes", list(job.notes)
     yield "Labels", [f"{name}={value}" for name, value in job.labels.items()]
     yield "Progress", [line] if (line := progress(job)) else []
+    yield "Sent", [line] if (line := sent(job)) else []
     yield "Blobs", [_blob_line(blob) for blob in blobs]
     yield "Enqueued", [moment(job.enqueued_at)]
     yield "By", list(_callers(job))

@@ -15,7 +15,7 @@ give_to_arq(generation, now_ms, leads[record.priority] or leads.normal)
 
 local stale = {'digest', 'notes', 'error', 'error_kind', 'worker', 'started_at', 'finished_at',
   'bytes_done', 'bytes_total', 'blobs_done', 'blobs_total', 'give_up_at',
-  'cleanup_outcome', 'retried_by', 'cancelled_by'}
+  'cleanup_outcome', 'retried_by', 'cancelled_by', 'bytes_sent', 'bytes_saved', 'seconds_run'}
 for _, field in ipairs(redis.call('HKEYS', job)) do
   if string.find(field, '^result:') or string.find(field, '^failure:') then
     table.insert(stale, field)
