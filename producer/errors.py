@@ -1,13 +1,22 @@
-"""Why what stays running does not start, or does not go on.
+"""What producers refuse, and why what stays running does not start or does not go on.
 
 ::
 
     QueueError
-    ├── CannotStartError   the machine lacks something, or something is in the way
-    └── PartFailedError    a part of the system ends again and again
+    ├── CannotStartError         the machine lacks something, or something is in the way
+    ├── PartFailedError          a part of the system ends again and again
+    └── UploadError              what is asked of an upload cannot be done
+        ├── UnknownUploadError   there is no such upload
+        ├── UploadBusyError      somebody else writes it just now
+        ├── OffsetError          bytes are sent for another place than where it ends
+        ├── UploadCompleteError  it is complete already
+        ├── UploadLengthError    it is to have another length
+        ├── UploadDigestError    its bytes are not those that were meant
+        └── SpoolFullError       there is no room for it
 """
 
 from push_queue.errors import QueueError
+from push_queue.uploads import source_of
 
 
 class CannotStartError(QueueError):
@@ -16,3 +25,48 @@ class CannotStartError(QueueError):
 
 class PartFailedError(QueueError):
     """A part of the system ends again and again; the message has its last words."""
+
+
+class UploadError(QueueError):
+    """What is asked of an upload cannot be done."""
+
+
+class UnknownUploadError(UploadError):
+    """There is no such upload, or it is another caller's."""
+
+    def __init__(self, upload_id: str) -> None:
+        super().__init__(
+            f"there is no {source_of(upload_id)}: it has been pushed, or was not used in time; "
+            "upload it again"
+        )
+
+
+class UploadBusyError(UploadError):
+    """Somebody else writes it just now."""
+
+
+class OffsetError(UploadError):
+    """Bytes are sent for another place than where the upload ends."""
+
+    def __init__(self, upload_id: str, expected: int, given: int) -> None:
+        super().__init__(
+            f"{source_of(upload_id)} has {expected} bytes, and these begin at {given}; "
+            "go on where it ends"
+        )
+        self.expected = expected
+
+
+class UploadCompleteError(UploadError):
+    """It is complete already."""
+
+
+class UploadLengthError(UploadError):
+    """It is to have another length."""
+
+
+class UploadDigestError(UploadError):
+    """Its bytes are not those that were meant."""
+
+
+class SpoolFullError(UploadError):
+    """There is no room for it."""

@@ -10,6 +10,7 @@ from push_queue.errors import InvalidJobError
 from push_queue.ids import new_job_id
 from push_queue.models import Compression, Priority, PushJob, make_job
 from push_queue.settings import Settings
+from push_queue.uploads import upload_id_of
 from registry_api_v2_client.exceptions import ValidationError
 from registry_api_v2_client.platforms import Platform
 from registry_api_v2_client.reference import parse_reference
@@ -59,7 +60,7 @@ def describe_push(
     references = [targets] if isinstance(targets, str) else targets
     return make_job(
         id=new_job_id() if job_id is None else job_id,
-        source=_absolute(source),
+        source=source if _is_upload(source) else _absolute(source),
         targets=tuple(_target(reference) for reference in references),
         image=image,
         platform=str(Platform.parse(platform)) if platform else None,
@@ -85,6 +86,10 @@ def check_start(not_before: datetime | timedelta | None) -> None:
         not_before -= datetime.now(UTC)
     if not_before and not_before > MOST_DELAY:
         raise InvalidJobError("invalid job: not_before is more than ten years away")
+
+
+def _is_upload(source: str | Path) -> bool:
+    return isinstance(source, str) and upload_id_of(source) is not None
 
 
 def _absolute(path: str | Path) -> str:

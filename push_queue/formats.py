@@ -7,17 +7,16 @@ jobs with a new option to new workers, and run all others. A record without a nu
 from collections.abc import Callable
 
 from push_queue.models import PushJob
+from push_queue.uploads import upload_id_of
 
 FORMAT = 3
 """The newest format that this release understands."""
 
 FIRST_FORMAT = 1
 
-NAMES_CALLERS = 3
-"""The first format whose records say who enqueued, retried or cancelled the job."""
-
 _INTRODUCED: tuple[tuple[int, Callable[[PushJob], bool]], ...] = (
     (2, lambda job: job.give_up_after is not None),
+    (3, lambda job: upload_id_of(job.source) is not None),
 )
 """The formats after the first, each with whether a job uses an option that came with it."""
 

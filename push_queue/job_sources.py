@@ -1,9 +1,11 @@
 """The sources of jobs: which file is pushed, and who deletes it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from push_queue.database import Database
-from push_queue.models import Assignment
+from push_queue.job_records import JobRecords
+from push_queue.models import FINAL_STATES, Assignment
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +52,20 @@ class JobSources:
     async def note_cleanup(self, job_id: str, outcome: str) -> None:
         """Write down what became of the source of a final job."""
         await self._database.run_on_job("note_cleanup", job_id, [outcome])
+
+    async def needed(self, sources: Sequence[str]) -> frozenset[str]:
+        """Those of the sources that unfinished jobs name."""
+        keys = self._database.keys
+        async with self._database.pipeline() as pipeline:
+            for source in sources:
+                pipeline.smembers(keys.source(source))
+            users = await pipeline.execute()
+        ids = [[member.decode() for member in members] for members in users]
+        records = iter(await JobRecords(self._database).read([one for each in ids for one in each]))
+        # The record of one in the set may be lost: it is taken out with the next that ends.
+        states = [[next(records).get("state", "") for _ in each] for each in ids]
+        return frozenset(
+            source
+            for source, found in zip(sources, states, strict=True)
+            if any(state and state not in FINAL_STATES for state in found)
+        )

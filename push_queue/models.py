@@ -19,6 +19,7 @@ from pydantic import (
 
 from push_queue.errors import InvalidJobError, summarize
 from push_queue.ids import JOB_ID_PATTERN
+from push_queue.uploads import SCHEME, upload_id_of
 
 JobId = Annotated[str, StringConstraints(pattern=JOB_ID_PATTERN)]
 Target = Annotated[str, StringConstraints(min_length=1, max_length=512)]
@@ -98,9 +99,9 @@ class PushRequest(BaseModel):
     source: Annotated[
         str,
         StringConstraints(min_length=1, max_length=4096),
-        Field(json_schema_extra={"pattern": "^/"}),
+        Field(json_schema_extra={"pattern": f"^(/|{SCHEME})"}),
     ]
-    """The archive's absolute path, as workers see it."""
+    """The archive: its absolute path as workers see it, or ``upload:<id>``."""
     targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=64)]
     """``registry/repository:tag``, each once."""
     image: Target | None = None
@@ -123,6 +124,8 @@ class PushRequest(BaseModel):
     @field_validator("source")
     @classmethod
     def _check_source(cls, value: str) -> str:
+        if upload_id_of(value):
+            return value
         if not PurePosixPath(value).is_absolute():
             raise ValueError("must be an absolute path, since workers resolve it elsewhere")
         if "\0" in value:
@@ -156,8 +159,6 @@ class Assignment:
     """Grows with each start of the job, even if ``attempt`` does not."""
     sequence: int = 0
     """The job's place in the order of enqueueing."""
-    bytes_sent: int = 0
-    """By the attempts before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,37 +221,7 @@ class Attempt(BaseModel):
     error_kind: str | None = None
 
 
-class Progress(BaseModel):
-    """How far a job is."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    attempt: NonNegativeInt = 0
-    bytes_total: NonNegativeInt = 0
-    bytes_done: NonNegativeInt = 0
-    blobs_total: NonNegativeInt = 0
-    blobs_done: NonNegativeInt = 0
-    bytes_saved: NonNegativeInt = 0
-    """Of ``bytes_total``, those of blobs that the latest attempt need not send: they were there,
-    were mounted, or another job has sent them."""
-    bytes_sent: NonNegativeInt = 0
-    """Bytes that were sent, compressed, in all attempts and tries."""
-    bytes_per_second: NonNegativeInt | None = None
-    """Of ``bytes_total``, over the last seconds. None unless the job runs."""
-    seconds_left: NonNegativeInt | None = None
-    """Until all bytes are done, at this rate."""
-
-
-class JobProgress(Progress):
-    """How far a running job is."""
-
-    id: str
-    """The job's."""
-    targets: Annotated[tuple[Target, ...], Field(exclude=True)]
-    """The job's, to tell whom its progress is told."""
-
-
-class JobStatus(PushJob, Progress):
+class JobStatus(PushJob):
     """A job and how far it is. Fields of newer releases are ignored."""
 
     model_config = ConfigDict(extra="ignore")
@@ -260,8 +231,11 @@ class JobStatus(PushJob, Progress):
     """The job's place in the order of enqueueing."""
     generation: NonNegativeInt = 0
     """How often the finished job was enqueued again."""
-    seconds_run: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
-    """How long the attempts that ended took together, without the time between them."""
+    attempt: NonNegativeInt = 0
+    bytes_total: NonNegativeInt = 0
+    bytes_done: NonNegativeInt = 0
+    blobs_total: NonNegativeInt = 0
+    blobs_done: NonNegativeInt = 0
     digest: str | None = None
     results: tuple[TargetResult, ...] = ()
     notes: tuple[str, ...] = ()
@@ -283,12 +257,6 @@ class JobStatus(PushJob, Progress):
     give_up_at: Moment | None = None
     """The job waits until then for registries that are away. None if none is."""
     cancel_requested: bool = False
-    enqueued_by: str | None = None
-    """The caller of the HTTP API that enqueued the job, where the server knows callers by name."""
-    retried_by: str | None = None
-    """The caller that enqueued it again last."""
-    cancelled_by: str | None = None
-    """The caller that asked first to have it cancelled."""
 
     @property
     def job(self) -> PushJob:
@@ -319,8 +287,6 @@ class WorkerInfo(BaseModel):
     started_at: datetime
     running: NonNegativeInt = 0
     """The number of jobs that it runs now."""
-    jobs: tuple[str, ...] = ()
-    """Their ids. Older workers do not say."""
     problem: str = ""
     """What fails now of its work for the whole queue, if anything does."""
 

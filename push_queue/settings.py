@@ -10,6 +10,7 @@ from dotenv import dotenv_values
 from pydantic import (
     AliasChoices,
     BaseModel,
+    ByteSize,
     Field,
     PositiveInt,
     SecretStr,
@@ -44,6 +45,7 @@ REGISTRY_MAX_UPLOADS = 50
 LEASE_SECONDS = 15
 DAY_SECONDS = 24 * 3600
 REGISTRY_TIMEOUT_SECONDS = 60
+GB = 10**9
 
 
 def tag_watch_seconds(lease_seconds: int, registry_timeout_seconds: int) -> int:
@@ -126,6 +128,15 @@ class Settings(BaseSettings):
     """A folder for each registry, with certificates in docker's layout."""
     registry_auth: dict[str, RegistryCredentials] = {}
 
+    spool: Path | None = None
+    """The folder of uploads, which servers of the HTTP API write and workers read."""
+    spool_quota: ByteSize = ByteSize(100 * GB)
+    """Bytes that uploads may take there."""
+    spool_keep_free: ByteSize = ByteSize(1 * GB)
+    """Bytes that they leave free on its disk."""
+    spool_keep_seconds: PositiveInt = DAY_SECONDS
+    """How long an upload is kept that nobody goes on with and no unfinished job needs."""
+
     api_host: str = "127.0.0.1"
     api_port: Annotated[int, Field(ge=0, le=65535)] = 15080
     """Where the HTTP API listens; port 0 is any that is free."""
@@ -168,6 +179,13 @@ class Settings(BaseSettings):
     def _check_roots(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
         if not all(root.is_absolute() for root in value):
             raise ValueError("must be absolute paths")
+        return value
+
+    @field_validator("spool")
+    @classmethod
+    def _check_spool(cls, value: Path | None) -> Path | None:
+        if value and not value.is_absolute():
+            raise ValueError("must be an absolute path")
         return value
 
     @field_validator("log_level", "log_format", mode="before")

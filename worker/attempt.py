@@ -27,7 +27,7 @@ from .progress_reporter import ProgressReporter
 from .redis_tag_order import RedisTagOrder
 from .runtime import Runtime
 from .same_source import check_same_source
-from .source_roots import open_source
+from .source_roots import open_source_of
 
 logger = logging.getLogger(__name__)
 
@@ -81,9 +81,7 @@ class JobAttempt:
     async def _push(self, on_progress: OnProgress) -> PushedImage:
         settings = self._runtime.settings
         check_targets(map(parse_reference, self._job.targets), settings.targets)
-        self._source = await asyncio.to_thread(
-            open_source, self._job.source, settings.source_roots, cleanup=self._job.cleanup
-        )
+        self._source = await asyncio.to_thread(open_source_of, self._job, settings)
         await check_same_source(self._runtime.sources, self._assignment, self._source)
         return await self._runtime.client.push(
             self._source,

@@ -2,14 +2,11 @@
 
 import asyncio
 import logging
-import math
 
 from push_queue.attempts import Attempts
 from push_queue.errors import RedisUnavailableError
 from push_queue.models import Assignment, BlobStatus, Signal
 from registry_api_v2_client import BlobProgress, PushProgress
-
-from .upload_rate import UploadRate
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +24,6 @@ class ProgressReporter:
         self._assignment = assignment
         self._push = PushProgress()
         self._changed: set[str] = set()
-        self._rate = UploadRate()
-        self._rate_written = 0
 
     def update(self, progress: BlobProgress) -> None:
         self._push.update(progress)
@@ -52,26 +47,18 @@ class ProgressReporter:
 
     async def _exchange(self) -> Signal:
         changed, self._changed = self._changed, set()
-        totals = self._push.totals
-        # What was found or mounted took no time.
-        rate = self._rate.at(totals.bytes_done - totals.bytes_saved)
         try:
-            if not changed and rate == self._rate_written:
+            if not changed:
                 return await self._attempts.heartbeat(self._assignment)
-            left = totals.bytes_total - totals.bytes_done
-            signal = await self._attempts.progress(
+            blobs = [BlobStatus.model_validate(blob) for blob in self._push.blobs]
+            return await self._attempts.progress(
                 self._assignment,
-                **totals._asdict(),
-                bytes_per_second=rate,
-                seconds_left=math.ceil(left / rate) if rate else None,
-                blobs=[
-                    BlobStatus.model_validate(blob)
-                    for blob in self._push.blobs
-                    if blob.digest in changed
-                ],
+                bytes_done=sum(blob.done for blob in blobs),
+                bytes_total=sum(blob.size for blob in blobs),
+                blobs_done=sum(bool(blob.how) for blob in blobs),
+                blobs_total=len(blobs),
+                blobs=[blob for blob in blobs if blob.digest in changed],
             )
-            self._rate_written = rate
-            return signal
         except RedisUnavailableError as error:
             self._changed |= changed
             logger.warning("job %s: progress not written: %s", self._assignment.job.id, error)

@@ -53,8 +53,11 @@ async def _run(runtime: Runtime, job_id: str, generation: int, place: int) -> fl
         return None
     if isinstance(assignment, Wait):
         return assignment.seconds
-    with runtime.presence.of(job_id):
+    runtime.presence.running += 1
+    try:
         return await JobAttempt(runtime, assignment).run()
+    finally:
+        runtime.presence.running -= 1
 
 
 async def _is_over(runtime: Runtime, job_id: str) -> bool:

@@ -87,7 +87,7 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
         tag_turns=TagTurns(database, settings.tag_watch_seconds),
         queue=queue,
         client=client,
-        cleanup=Cleanup(jobs, sources, settings.source_roots),
+        cleanup=Cleanup(jobs, sources, settings),
         limits=limits,
         presence=presence,
         housekeeper=Housekeeper(

@@ -9,8 +9,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
+from push_queue.models import PushJob
+from push_queue.settings import Settings
+from push_queue.uploads import tar_of, upload_id_of
 from registry_api_v2_client import FileIdentity, SourceFile, ValidationError
+from registry_api_v2_client.exceptions import SourceMissingError
 
 _FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
 
@@ -30,6 +35,48 @@ class SourceNotAllowedError(ValidationError):
     """The source is not below the folders that workers may use."""
 
     kind = "source_not_allowed"
+
+
+class Place(NamedTuple):
+    """Where the source of a job lies for this worker."""
+
+    path: str
+    roots: Sequence[Path]
+    """The folders below which it has to be; anywhere if there are none."""
+
+
+def place_of(source: str, settings: Settings) -> Place:
+    """Where the source lies: an upload in the spool, anything else where its name says.
+
+    Raises:
+        SourceNotAllowedError: it is an upload, and this worker has no spool.
+    """
+    upload_id = upload_id_of(source)
+    if upload_id is None:
+        return Place(source, settings.source_roots)
+    if settings.spool is None:
+        raise SourceNotAllowedError(
+            f"{source} is in the spool, which this worker does not have: set PUSH_QUEUE_SPOOL "
+            "for all workers"
+        )
+    return Place(str(tar_of(settings.spool, upload_id)), (settings.spool,))
+
+
+def open_source_of(job: PushJob, settings: Settings) -> SourceFile:
+    """Open the source of a job. Blocking.
+
+    Raises:
+        SourceNotAllowedError, SourceUnreadableError: as ``place_of`` and ``open_source``.
+    """
+    path, roots = place_of(job.source, settings)
+    try:
+        return open_source(path, roots, cleanup=job.cleanup)
+    except SourceMissingError:
+        if path == job.source:
+            raise
+        raise SourceMissingError(
+            f"{job.source} is not in the spool any more; upload it again"
+        ) from None
 
 
 def open_source(source: str, roots: Sequence[Path], *, cleanup: bool) -> SourceFile:

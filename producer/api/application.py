@@ -10,24 +10,31 @@ from aiohttp import web
 
 from producer.api.browsers import add_headers, own_origin_only
 from producer.api.callers import guarded
-from producer.api.context import EVENTS, QUEUE, TOKENS
+from producer.api.context import EVENTS, QUEUE, SPOOL, TOKENS
 from producer.api.event_hub import EventHub
 from producer.api.inputs import JSON, MOST_BODY_BYTES
 from producer.api.openapi import describe
 from producer.api.problems import problems
 from producer.api.routes import ROUTES, Route
 from producer.queue import PushQueue
+from producer.spool.expiry import keep_expiring
+from producer.spool.spool import Spool
 from push_queue.settings import Settings
 from push_queue.version import own_version
 
 
 def make_application(queue: PushQueue, settings: Settings) -> web.Application:
-    """The API of this queue, for those whom the settings name."""
+    """The API of this queue, for those whom the settings name.
+
+    Raises:
+        CannotStartError: the spool of the settings cannot be used.
+    """
     application = web.Application(
         middlewares=[problems, own_origin_only], client_max_size=MOST_BODY_BYTES
     )
     application[QUEUE] = queue
     application[TOKENS] = settings.api_tokens
+    application[SPOOL] = Spool.of(settings)
     application.add_routes(map(_route, ROUTES))
     document = json.dumps(
         describe(ROUTES, own_version(), with_tokens=bool(settings.api_tokens))
@@ -35,6 +42,7 @@ def make_application(queue: PushQueue, settings: Settings) -> web.Application:
     application.router.add_get("/openapi.json", partial(_send, document))
     application.on_response_prepare.append(add_headers)
     application.cleanup_ctx.append(_hear_events)
+    application.cleanup_ctx.append(_expire_uploads)
     application.on_shutdown.append(_end_waiting)
     return application
 
@@ -59,6 +67,18 @@ async def _hear_events(application: web.Application) -> AsyncIterator[None]:
     reading.cancel()
     with suppress(asyncio.CancelledError):
         await reading
+
+
+async def _expire_uploads(application: web.Application) -> AsyncIterator[None]:
+    spool = application[SPOOL]
+    if not spool:
+        yield
+        return
+    expiring = asyncio.create_task(keep_expiring(spool, application[QUEUE]))
+    yield
+    expiring.cancel()
+    with suppress(asyncio.CancelledError):
+        await expiring
 
 
 async def _end_waiting(application: web.Application) -> None:

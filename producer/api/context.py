@@ -6,8 +6,10 @@ from aiohttp import web
 
 from producer.api.event_hub import EventHub
 from producer.queue import PushQueue
+from producer.spool.spool import Spool
 from push_queue.api_tokens import ApiToken
 
 QUEUE = web.AppKey("queue", PushQueue)
 TOKENS: web.AppKey[Mapping[str, ApiToken]] = web.AppKey("tokens", Mapping)
+SPOOL: web.AppKey[Spool | None] = web.AppKey("spool", Spool)
 EVENTS = web.AppKey("events", EventHub)

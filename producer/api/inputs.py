@@ -83,6 +83,17 @@ async def no_body(request: web.Request) -> None:
         raise bad_request("this request takes no body, or {}")
 
 
+def not_compressed(request: web.Request) -> None:
+    """Refuse a body that would be unpacked before its size is known.
+
+    Raises:
+        ProblemError: it is compressed.
+    """
+    encodings = request.headers.getall("Content-Encoding", [])
+    if any(encoding.lower() != "identity" for encoding in encodings):
+        raise _unsupported("the body must not be compressed; send it as it is")
+
+
 def invalid(error: ValidationError) -> ProblemError:
     """What pydantic found wrong, without the values."""
     if error.error_count() > MOST_ERRORS:
@@ -115,10 +126,7 @@ def _named(jobs: tuple[NewJob, ...], keys: list[str], alone: bool) -> tuple[NewJ
 async def _body(request: web.Request) -> bytes:
     if request.content_type != JSON:
         raise _unsupported(f"the body has to be {JSON}; say so with Content-Type")
-    # Would be unpacked before its size is known.
-    encodings = request.headers.getall("Content-Encoding", [])
-    if any(encoding.lower() != "identity" for encoding in encodings):
-        raise _unsupported("the body must not be compressed; send it as it is")
+    not_compressed(request)
     if (request.content_length or 0) > MOST_BODY_BYTES:
         raise web.HTTPRequestEntityTooLarge(MOST_BODY_BYTES, request.content_length or 0)
     try:

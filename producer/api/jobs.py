@@ -14,6 +14,7 @@ from producer.api.context import EVENTS, QUEUE
 from producer.api.inputs import job_id_of, new_jobs_of, no_body, query_of
 from producer.api.models import JobDetails, JobList, JobPage, JobQuery, JobsQuery, NewJob
 from producer.api.problems import ProblemError
+from producer.api.upload_sources import claim_uploads, with_cleanup
 from producer.job_description import check_start
 from producer.queue import PushQueue
 from push_queue.errors import JobConflictError, UnknownJobError
@@ -29,14 +30,16 @@ async def enqueue(request: web.Request) -> web.Response:
     queue = request.app[QUEUE]
     # In a thread: sources are looked at, and their volume may stand still.
     jobs = await asyncio.to_thread(lambda: [_describe(queue, job) for job in new_jobs])
+    jobs = with_cleanup(jobs)
     caller = caller_of(request)
     _check_targets(caller, jobs)
+    await claim_uploads(request, jobs)
     statuses: list[JobStatus] = []
     moments = groupby(zip(new_jobs, jobs, strict=True), key=lambda pair: pair[0].not_before)
     for not_before, pairs in moments:
         batch = [job for _, job in pairs]
         try:
-            statuses += await queue.enqueue_many(batch, not_before=not_before, caller=caller.name)
+            statuses += await queue.enqueue_many(batch, not_before=not_before)
         except JobConflictError:
             await _check_ids(queue, caller, batch)
             raise
@@ -72,7 +75,7 @@ async def cancel(request: web.Request) -> web.Response:
     await no_body(request)
     await _check_own(request, job_id)
     queue = request.app[QUEUE]
-    await queue.cancel(job_id, caller=caller_of(request).name)
+    await queue.cancel(job_id)
     return answer(await queue.status(job_id))
 
 
@@ -81,7 +84,7 @@ async def retry(request: web.Request) -> web.Response:
     job_id = job_id_of(request)
     await no_body(request)
     await _check_own(request, job_id)
-    return answer(await request.app[QUEUE].retry(job_id, caller=caller_of(request).name))
+    return answer(await request.app[QUEUE].retry(job_id))
 
 
 def _check_targets(caller: Caller, jobs: Iterable[PushJob]) -> None:
@@ -132,7 +135,7 @@ async def _final_or_late(request: web.Request, job_id: str, seconds: float) -> J
             left = end - loop.time()
             if status.state.final or left <= 0 or hub.ended or _gone(request):
                 return status
-            position, _ = await hub.change_of(job_id, position, min(left, LOOK_SECONDS))
+            position = await hub.change_of(job_id, position, min(left, LOOK_SECONDS))
 
 
 def _gone(request: web.Request) -> bool:

@@ -4,6 +4,7 @@ Answers are stable: fields are added, never renamed or removed.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, Self
 
 from pydantic import (
@@ -19,7 +20,6 @@ from pydantic import (
 
 from push_queue.job_filter import JobFilter
 from push_queue.models import Attempt, BlobStatus, JobsPage, JobStatus, PushRequest, WorkerInfo
-from push_queue.throughput import Minute
 
 MOST_JOBS = 1000
 """Jobs in one batch."""
@@ -118,11 +118,30 @@ class WorkerList(BaseModel):
         return cls(workers=tuple(workers))
 
 
-class ThroughputAnswer(BaseModel):
-    """What all workers have done in the last hour."""
+class UploadQuery(BaseModel):
+    """What is said of the bytes of an upload."""
 
-    minutes: tuple[Minute, ...]
-    """The oldest first. The last one is not over yet."""
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
+    """Of the whole upload; it is refused if its bytes are others."""
+
+
+class UploadStatus(BaseModel):
+    """A tar in the spool, or as much of it as has arrived."""
+
+    id: str
+    source: str
+    """What a job that pushes it has as its source."""
+    offset: int
+    """Bytes that have arrived."""
+    length: int | None
+    """Bytes that it is to have; null as long as nobody has said."""
+    complete: bool
+    digest: str | None
+    """Of a complete one: ``sha256:…``."""
+    expires_at: datetime
+    """When it is deleted unless somebody goes on with it, or an unfinished job needs it."""
 
 
 class Health(BaseModel):

@@ -18,6 +18,7 @@ from push_queue.models import JobId
 
 _SCHEMA = "#/components/schemas/{model}"
 _TOKEN = "token"
+_BYTES = "application/octet-stream"
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
 
 Document = dict[str, Any]
@@ -79,7 +80,7 @@ def _operation(route: Route, references: Any) -> Document:
         "responses": {
             str(route.status.value): {
                 "description": route.status.phrase,
-                **one_of(route.answers, "serialization"),
+                **(one_of(route.answers, "serialization") if route.answers else {}),
             },
             "default": {"$ref": "#/components/responses/Problem"},
         },
@@ -88,13 +89,18 @@ def _operation(route: Route, references: Any) -> Document:
         operation["responses"]["204"] = {"description": HTTPStatus.NO_CONTENT.phrase}
     if route.takes:
         operation["requestBody"] = {"required": True, **one_of(route.takes, "validation")}
+    if route.takes_tar:
+        operation["requestBody"] = {"required": True, "content": {_BYTES: {}}}
     return operation
 
 
 def _parameters(route: Route) -> Iterator[Document]:
     job_id = TypeAdapter(JobId).json_schema()
+    named = {"job_id": job_id, "upload_id": {"type": "string", "pattern": "^[^/]+$"}}
     for name in _PATH_PARAMETER.findall(route.path):
-        yield {"name": name, "in": "path", "required": True, "schema": job_id}
+        yield {"name": name, "in": "path", "required": True, "schema": named[name]}
+    for name in route.headers:
+        yield {"name": name, "in": "header", "schema": {"type": "string"}}
     if route.stream:
         position = {"type": "string", "pattern": POSITION}
         yield {"name": "Last-Event-ID", "in": "header", "schema": position}

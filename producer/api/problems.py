@@ -9,6 +9,15 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from producer.api.models import Problem
+from producer.errors import (
+    SpoolFullError,
+    UnknownUploadError,
+    UploadBusyError,
+    UploadCompleteError,
+    UploadDigestError,
+    UploadError,
+    UploadLengthError,
+)
 from push_queue.errors import (
     InvalidJobError,
     JobConflictError,
@@ -59,6 +68,13 @@ _KINDS = (
     _Kind(InvalidJobError, HTTPStatus.BAD_REQUEST, "invalid-request"),
     _Kind(ValidationError, HTTPStatus.BAD_REQUEST, "invalid-request"),
     _Kind(UnknownJobError, HTTPStatus.NOT_FOUND, "unknown-job"),
+    _Kind(UnknownUploadError, HTTPStatus.NOT_FOUND, "unknown-upload"),
+    _Kind(UploadBusyError, HTTPStatus.CONFLICT, "upload-busy"),
+    _Kind(UploadCompleteError, HTTPStatus.CONFLICT, "completed-upload"),
+    _Kind(UploadLengthError, HTTPStatus.BAD_REQUEST, "inconsistent-upload-length"),
+    _Kind(UploadDigestError, HTTPStatus.BAD_REQUEST, "digest-mismatch"),
+    _Kind(SpoolFullError, HTTPStatus.INSUFFICIENT_STORAGE, "spool-full"),
+    _Kind(UploadError, HTTPStatus.CONFLICT, "upload-incomplete"),
     _Kind(RedisUnavailableError, HTTPStatus.SERVICE_UNAVAILABLE, "redis-unavailable"),
 )
 

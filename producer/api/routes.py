@@ -6,7 +6,7 @@ from http import HTTPMethod, HTTPStatus
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
-from producer.api import following, jobs, service
+from producer.api import following, jobs, service, uploads
 from producer.api.models import (
     Health,
     JobDetails,
@@ -17,12 +17,20 @@ from producer.api.models import (
     NewJob,
     NewJobs,
     Reset,
-    ThroughputAnswer,
+    UploadQuery,
+    UploadStatus,
     WorkerList,
+)
+from producer.api.upload_requests import (
+    COMPLETE,
+    CONTENT_DIGEST,
+    LENGTH,
+    OFFSET,
+    REPR_DIGEST,
 )
 from push_queue.api_tokens import Role
 from push_queue.job_events import JobEvent
-from push_queue.models import JobProgress, JobStatus
+from push_queue.models import JobStatus
 
 V1 = "/api/v1"
 
@@ -39,6 +47,8 @@ class Route:
     answers: Models
     """One of these is the answer."""
     status: HTTPStatus = HTTPStatus.OK
+    headers: tuple[str, ...] = ()
+    """Those that are heeded beside ``Idempotency-Key`` and ``Last-Event-ID``."""
     query: type[BaseModel] | None = None
     takes: Models = ()
     """The body is one of these; empty if the request has no body."""
@@ -46,6 +56,8 @@ class Route:
     """Whether the answers are the data of server-sent events."""
     may_be_empty: bool = False
     """Whether 204 may be the answer."""
+    takes_tar: bool = False
+    """Whether the body is a tar, or a part of one."""
     key: bool = False
     """Whether ``Idempotency-Key`` is heeded."""
     role: Role | None = Role.READ
@@ -79,19 +91,57 @@ ROUTES = (
         HTTPMethod.GET,
         f"{V1}/jobs/{{job_id}}/events",
         following.follow_job,
-        (JobStatus, JobProgress),
+        (JobStatus,),
         stream=True,
         may_be_empty=True,
     ),
+    Route(HTTPMethod.GET, f"{V1}/events", following.follow_all, (JobEvent, Reset), stream=True),
+    Route(
+        HTTPMethod.POST,
+        f"{V1}/uploads",
+        uploads.create_upload,
+        (UploadStatus,),
+        HTTPStatus.CREATED,
+        headers=(LENGTH,),
+        role=Role.ENQUEUE,
+    ),
+    Route(
+        HTTPMethod.PUT,
+        f"{V1}/uploads/{{upload_id}}",
+        uploads.put_upload,
+        (UploadStatus,),
+        HTTPStatus.CREATED,
+        query=UploadQuery,
+        headers=("Content-Range", REPR_DIGEST, CONTENT_DIGEST),
+        takes_tar=True,
+        role=Role.ENQUEUE,
+    ),
+    Route(
+        HTTPMethod.PATCH,
+        f"{V1}/uploads/{{upload_id}}",
+        uploads.append_to_upload,
+        (UploadStatus,),
+        query=UploadQuery,
+        headers=(OFFSET, COMPLETE, LENGTH, REPR_DIGEST, CONTENT_DIGEST),
+        takes_tar=True,
+        role=Role.ENQUEUE,
+    ),
     Route(
         HTTPMethod.GET,
-        f"{V1}/events",
-        following.follow_all,
-        (JobEvent, JobProgress, Reset),
-        stream=True,
+        f"{V1}/uploads/{{upload_id}}",
+        uploads.read_upload,
+        (UploadStatus,),
+        role=Role.ENQUEUE,
+    ),
+    Route(
+        HTTPMethod.DELETE,
+        f"{V1}/uploads/{{upload_id}}",
+        uploads.delete_upload,
+        (),
+        HTTPStatus.NO_CONTENT,
+        role=Role.ENQUEUE,
     ),
     Route(HTTPMethod.GET, f"{V1}/workers", service.list_workers, (WorkerList,)),
-    Route(HTTPMethod.GET, f"{V1}/throughput", service.throughput, (ThroughputAnswer,)),
     Route(HTTPMethod.GET, "/healthz", service.healthy, (Health,), role=None),
     Route(HTTPMethod.GET, "/readyz", service.ready, (Health,), role=None),
 )

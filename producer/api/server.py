@@ -9,7 +9,6 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
 from producer.api.application import make_application
-from producer.api.callers import name_of_caller
 from producer.errors import CannotStartError
 from producer.queue import PushQueue
 from push_queue.settings import Settings
@@ -28,14 +27,8 @@ class AccessLog(AbstractAccessLogger):
     """One line a request: no header and no query, which may hold secrets."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        caller = name_of_caller(request)
         self.logger.info(
-            "%s %s %d %.3f s%s",
-            request.method,
-            request.rel_url.raw_path,
-            response.status,
-            time,
-            f" by {caller}" if caller else "",
+            "%s %s %d %.3f s", request.method, request.rel_url.raw_path, response.status, time
         )
 
 
@@ -46,7 +39,7 @@ async def running_server(
     """Serve the API of this queue within the block; the URL where it is.
 
     Raises:
-        CannotStartError: it cannot listen there.
+        CannotStartError: it cannot listen there, or not use its spool.
         RedisUnavailableError: Redis is away at the start.
     """
     runner = web.AppRunner(

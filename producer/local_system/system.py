@@ -17,7 +17,7 @@ from producer.local_system.part import Part, Program, kept
 from producer.local_system.valkey import redis_url, socket_path, valkey
 from producer.queue import PushQueue
 from push_queue.errors import RedisUnavailableError
-from push_queue.settings import REDIS_URL_VARIABLES, Settings
+from push_queue.settings import ENV_PREFIX, REDIS_URL_VARIABLES, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,11 @@ async def running_system(
                 lock = await stack.enter_async_context(locked(folder))
                 part = _part(valkey(folder, lock), show)
                 await stack.enter_async_context(kept([part], fail))
-                settings = settings.model_copy(update={"redis_url": SecretStr(redis_url(folder))})
+                own = {
+                    "redis_url": SecretStr(redis_url(folder)),
+                    "spool": settings.spool or folder / "spool",
+                }
+                settings = settings.model_copy(update=own)
             queue = await stack.enter_async_context(_queue(settings, wait=bool(folder)))
             api_url = await stack.enter_async_context(running_server(queue, settings, host, port))
             parts = [_part(_worker(settings, number), show) for number in range(1, workers + 1)]
@@ -118,7 +122,10 @@ def _worker(settings: Settings, number: int) -> Program:
         f"worker-{number}",
         # Without -P, a worker.py where the user happens to be would run instead.
         (sys.executable, "-P", "-m", "worker"),
-        env={REDIS_URL_VARIABLES[0]: settings.redis_url.get_secret_value()},
+        env={
+            REDIS_URL_VARIABLES[0]: settings.redis_url.get_secret_value(),
+            **({f"{ENV_PREFIX}SPOOL": str(settings.spool)} if settings.spool else {}),
+        },
         stop_seconds=settings.shutdown_grace_seconds + _HAND_BACK_SECONDS,
     )
 

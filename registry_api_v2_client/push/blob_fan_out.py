@@ -114,13 +114,10 @@ class BlobFanOut:
                 await attempt.at([one], partial(self._mount, source, blob, attempt))
         return blob
 
-    async def _find(
-        self, source: BlobSource, destination: Destination, *, waited: bool = False
-    ) -> BlobInfo | None:
+    async def _find(self, source: BlobSource, destination: Destination) -> BlobInfo | None:
         """The blob, if its bytes need not be sent."""
         blob = await self.known(source)
-        found = blob and await destination.blobs.find(source, blob, waited=waited)
-        return blob if found else None
+        return blob if blob and await destination.blobs.find(source, blob) else None
 
     async def _claim(
         self, held: AsyncExitStack, source: BlobSource, destination: Destination
@@ -133,7 +130,7 @@ class BlobFanOut:
             # For a small blob, asking again is not worth it.
             if mine and source.small:
                 return None
-            found = await self._find(source, destination, waited=not mine)
+            found = await self._find(source, destination)
             if found or mine:
                 return found
 

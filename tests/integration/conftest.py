@@ -1,6 +1,8 @@
 """Fixtures of the tests that push by the engine, or over queue and workers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -8,6 +10,7 @@ from redis.asyncio import Redis
 from producer import PushQueue, load_settings
 from push_queue.keys import Keys
 from registry_api_v2_client.push.engine import ImagePusher
+from tests.support.api_server import ApiServer, Serve, run_api_server
 from tests.support.pushes import FEW_AND_FAST
 from tests.support.stores import Stores
 
@@ -42,3 +45,15 @@ def keys(namespace: str) -> Keys:
 @pytest.fixture
 def stores(redis: Redis, keys: Keys) -> Stores:
     return Stores(redis, keys)
+
+
+@pytest.fixture
+def serve(tmp_path: Path, redis_url: str, namespace: str) -> Iterator[Serve]:
+    """Start servers of the HTTP API on the shared Valkey: `serve(PUSH_QUEUE_SPOOL="…")`."""
+    with ExitStack() as stack:
+
+        def start(**env: str) -> ApiServer:
+            env = {"PUSH_QUEUE_REDIS_URL": redis_url, "PUSH_QUEUE_NAMESPACE": namespace, **env}
+            return stack.enter_context(run_api_server(tmp_path / "serve.log", **env))
+
+        yield start

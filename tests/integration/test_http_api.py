@@ -1,89 +1,24 @@
 """The HTTP API as a pipeline uses it: `push-queue serve`, curl, a worker, a registry."""
 
 import json
-import re
 import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.api_server import Serve
 from tests.support.images import ARCHIVES
-from tests.support.processes import ManagedProcess, free_port, require_program
-from tests.support.servers import RedisServer, clean_environment, http_answers
+from tests.support.processes import ManagedProcess, require_program
+from tests.support.servers import RedisServer, clean_environment
 from tests.support.skopeo import skopeo_inspect
 
 pytestmark = pytest.mark.integration
-
-Serve = Callable[..., "Server"]
-
-
-class Server:
-    """A `push-queue serve` process."""
-
-    def __init__(self, process: ManagedProcess, port: int) -> None:
-        self.process = process
-        self.port = port
-        self.url = f"http://127.0.0.1:{port}"
-
-    def curl(self, path: str, *options: str) -> tuple[int, Any]:
-        """The status and the body of an answer."""
-        done = subprocess.run(
-            [
-                require_program("curl"),
-                "-sS",
-                "-m",
-                "60",
-                "-w",
-                "\n%{http_code}",
-                *options,
-                self.url + path,
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=90,
-        )
-        body, _, status = done.stdout.rpartition("\n")
-        return int(status), json.loads(body)
-
-    def becomes(self, path: str, status: int) -> Any:
-        """The body once the path answers with this status."""
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            found, body = self.curl(path)
-            if found == status:
-                return body
-        raise AssertionError(f"{path} answers {found}: {body}\n{self.process.log}")
-
-
-@pytest.fixture
-def serve(tmp_path: Path, redis_url: str, namespace: str) -> Iterator[Serve]:
-    with ExitStack() as stack:
-
-        def start(**env: str) -> Server:
-            port = free_port()
-            environment = clean_environment(
-                **{"PUSH_QUEUE_REDIS_URL": redis_url, "PUSH_QUEUE_NAMESPACE": namespace, **env}
-            )
-            process = stack.enter_context(
-                ManagedProcess(
-                    [sys.executable, "-m", "producer", "serve", "--port", str(port)],
-                    tmp_path / "serve.log",
-                    environment,
-                )
-            )
-            server = Server(process, port)
-            process.wait_ready(lambda: http_answers(f"{server.url}/healthz"))
-            return server
-
-        yield start
 
 
 def test_a_job_enqueued_by_curl_is_pushed(
@@ -257,9 +192,6 @@ def test_with_tokens_it_serves_those_who_have_one_under_any_name(
     status, problem = enqueue("reg.example.com/others/app:1", *bearer)
     assert (status, problem["type"]) == (403, "urn:push-queue:problem:target-not-allowed")
     assert enqueue("reg.example.com/team/app:1", *bearer)[0] == 202
-    job = server.curl("/api/v1/jobs/b1", *bearer)[1]
-    assert (job["state"], job["enqueued_by"]) == ("queued", "ci")
+    assert server.curl("/api/v1/jobs/b1", *bearer)[1]["state"] == "queued"
     assert server.curl(f"/api/v1/jobs/b1?access_token={token}")[0] == 401
-    server.process.terminate()
-    assert re.search(r"GET /api/v1/jobs/b1 200 \S+ s by ci$", server.process.log, re.MULTILINE)
     assert token not in server.process.log

@@ -23,7 +23,7 @@ from producer import JobState, PushQueue, load_settings
 from push_queue.models import Outcome
 from tests.support.big_images import write_big_archive
 from tests.support.images import ARCHIVES
-from tests.support.processes import ManagedProcess
+from tests.support.processes import ManagedProcess, require_program
 from tests.support.proxy import FaultProxy, is_patch
 from tests.support.servers import RedisServer, clean_environment
 from tests.support.skopeo import skopeo_inspect
@@ -48,6 +48,13 @@ class Up:
         found = re.search(rf"^ *{label}(.*)$", self.process.log, re.MULTILINE)
         assert found, self.process.log
         return found[1].strip()
+
+    def ask(self, path: str, *options: str) -> Any:
+        """The body of an answer to curl."""
+        url = self.said("HTTP API").split("/api/v1/")[0]
+        command = [require_program("curl"), "-sS", "-m", "60", *options, f"{url}/api/v1/{path}"]
+        done = subprocess.run(command, capture_output=True, check=True, timeout=90)
+        return json.loads(done.stdout)
 
     @property
     def redis_url(self) -> str:
@@ -162,6 +169,21 @@ async def test_another_shell_pushes_as_it_was_told(
     assert await system.stop() == 0, system.process.log
     await ended(parts)
     assert "Traceback" not in system.process.log
+
+
+async def test_curl_alone_uploads_enqueues_and_waits(
+    up: Callable[..., Up], home: Path, tmp_path: Path, registry_host: str, repository: str
+) -> None:
+    system = up(PUSH_QUEUE_SOURCE_ROOTS=str(home))
+    upload = system.ask("uploads/", "-T", str(ARCHIVES["docker-oci"](tmp_path).path))
+    target = f"{registry_host}/{repository}:1"
+    body = json.dumps({"source": upload["source"], "targets": [target]})
+    job = system.ask("jobs", "-H", "Content-Type: application/json", "-d", body)
+    job = system.ask(f"jobs/{job['id']}?wait=60")
+    assert (job["state"], job["cleanup_outcome"]) == ("succeeded", "deleted")
+    assert skopeo_inspect(target)["Digest"] == job["digest"]
+    assert not list((home / "push-queue" / "spool").glob("*.tar"))
+    assert await system.stop() == 0, system.process.log
 
 
 async def test_ctrl_c_while_a_job_runs_and_the_next_start_goes_on_with_it(

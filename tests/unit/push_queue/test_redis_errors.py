@@ -28,7 +28,6 @@ from push_queue.registry_limits import RegistryLimits
 from push_queue.settings import load_settings
 from push_queue.tag_turns import TagTurns
 from push_queue.tag_writes import TagWrite, TagWrites
-from push_queue.throughput import Throughput
 from push_queue.worker_roster import WorkerRoster
 
 SECRET = "correct-horse"
@@ -50,7 +49,6 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
         "statuses": (),
         "find": (JobFilter(),),
         "look_up": (["a"],),
-        "running": (1,),
         "counts": (),
         "blobs": ("a",),
         "attempts": ("a",),
@@ -78,6 +76,7 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
         "leave": ("id", None),
         "note_cleanup": ("id", "deleted"),
         "note": (ASSIGNMENT, "1 1"),
+        "needed": (["/a"],),
     },
     TagWrites: {
         "unsettled": (),
@@ -85,7 +84,6 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
         "end_turn": (WRITE,),
         "forget": ([WRITE],),
     },
-    Throughput: {"last_hour": ()},
     WorkerRoster: {"report": (WORKER, 5), "remove": ("w",), "alive": ()},
     ArqQueue: {
         "hand_over": (STATUS,),

@@ -221,6 +221,8 @@ def test_a_job_is_of_the_lowest_format_that_knows_its_options() -> None:
     plain = make_job(id="a", source="/a", targets=["h:1/a:1"])
     assert format_of(plain) == 1
     assert format_of(plain.model_copy(update={"give_up_after": 60})) == 2
+    upload = "upload:01m8h000000000000000000000"
+    assert format_of(plain.model_copy(update={"source": upload})) == 3
     assert FORMAT == 3
 
 

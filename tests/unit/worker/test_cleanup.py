@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from push_queue.models import Assignment, JobState, make_job
+from push_queue.settings import Settings
 from tests.support.assignments import succeed, write_tags
 from tests.support.redis_client import Redis
 from tests.support.stores import Stores
 from worker.cleanup import NEEDED, Cleanup
-from worker.source_roots import CHANGED, open_source
+from worker.source_roots import CHANGED, open_source_of
 
 DIGEST = "sha256:" + "d" * 64
 
@@ -26,7 +27,7 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cleanup(stores: Stores, source: Path) -> Cleanup:
-    return Cleanup(stores.jobs, stores.sources, [source.parent])
+    return Cleanup(stores.jobs, stores.sources, Settings(source_roots=(source.parent,)))
 
 
 async def enqueue(stores: Stores, source: Path, *job_ids: str, cleanup: bool = True) -> None:
@@ -45,7 +46,7 @@ async def start(stores: Stores, job_id: str) -> Assignment:
 async def push(stores: Stores, cleanup: Cleanup, job_id: str) -> str | None:
     """All of a job but the push itself; gives what became of its source."""
     assignment = await start(stores, job_id)
-    with open_source(assignment.job.source, cleanup._roots, cleanup=False) as file:
+    with open_source_of(assignment.job, cleanup._settings) as file:
         await write_tags(stores, assignment, DIGEST)
         outcome = await cleanup.after_push(assignment, file)
     assert await stores.attempts.succeed(assignment, DIGEST, (), outcome) is JobState.SUCCEEDED
@@ -118,7 +119,7 @@ async def test_a_wish_outlives_the_failure_of_the_last(
     await stores.jobs.requeue("b")
     assignment = await stores.attempts.start("b", 1, "worker")
     assert isinstance(assignment, Assignment)
-    with open_source(str(source), [source.parent], cleanup=True) as file:
+    with open_source_of(assignment.job, cleanup._settings) as file:
         await write_tags(stores, assignment, DIGEST)
         assert await cleanup.after_push(assignment, file) == "deleted"
 
@@ -128,7 +129,7 @@ async def test_a_job_with_targets_left_keeps_its_source(
 ) -> None:
     await enqueue(stores, source, "a")
     assignment = await start(stores, "a")
-    with open_source(str(source), [source.parent], cleanup=True) as file:
+    with open_source_of(assignment.job, cleanup._settings) as file:
         assert await cleanup.after_push(assignment, file) is None
     assert source.exists()
 
@@ -159,7 +160,7 @@ async def test_a_tar_that_came_after_the_job_is_kept(
 async def test_without_roots_nothing_is_asked_or_deleted(stores: Stores, source: Path) -> None:
     await enqueue(stores, source, "a")
     await succeed(stores, await start(stores, "a"), DIGEST)
-    await Cleanup(stores.jobs, stores.sources, ()).after_end("a")
+    await Cleanup(stores.jobs, stores.sources, Settings()).after_end("a")
     assert (await stores.jobs.status("a")).cleanup_outcome is None
     assert source.exists()
 
@@ -179,3 +180,54 @@ async def test_a_rebuild_before_a_retry_is_kept_by_a_job_that_pushes_nothing(
     await cleanup.after_end("a")
     assert (await stores.jobs.status("a")).cleanup_outcome == CHANGED
     assert source.exists()
+
+
+UPLOAD_ID = "01m8h000000000000000000000"
+UPLOAD = f"upload:{UPLOAD_ID}"
+
+
+class TestUpload:
+    """In the spool, which lies below no root; what else is there is not."""
+
+    @pytest.fixture
+    def source(self, tmp_path: Path) -> Path:
+        path = tmp_path / f"{UPLOAD_ID}.tar"
+        path.write_bytes(b"a tar")
+        return path
+
+    @pytest.fixture
+    def cleanup(self, stores: Stores, source: Path) -> Cleanup:
+        settings = Settings(spool=source.parent, source_roots=(source.parent / "images",))
+        return Cleanup(stores.jobs, stores.sources, settings)
+
+    async def enqueue(self, stores: Stores, *job_ids: str) -> None:
+        for job_id in job_ids:
+            targets = [f"localhost:15000/{job_id}:1"]
+            job = make_job(id=job_id, source=UPLOAD, targets=targets, cleanup=job_id == job_ids[-1])
+            await stores.jobs.create(job)
+
+    async def test_the_last_job_deletes_it(
+        self, stores: Stores, cleanup: Cleanup, source: Path
+    ) -> None:
+        await self.enqueue(stores, "a", "b")
+        assert await push(stores, cleanup, "b") == NEEDED
+        assert await push(stores, cleanup, "a") == "deleted"
+        assert not source.exists()
+
+    async def test_a_superseded_job_deletes_it_unread(
+        self, stores: Stores, cleanup: Cleanup, source: Path
+    ) -> None:
+        await self.enqueue(stores, "a")
+        await succeed(stores, await start(stores, "a"), DIGEST)
+        await cleanup.after_end("a")
+        assert (await stores.jobs.status("a")).cleanup_outcome == "deleted"
+        assert not source.exists()
+
+    async def test_a_worker_without_the_spool_lets_it_be(
+        self, stores: Stores, source: Path
+    ) -> None:
+        await self.enqueue(stores, "a")
+        await succeed(stores, await start(stores, "a"), DIGEST)
+        settings = Settings(source_roots=(source.parent,))
+        await Cleanup(stores.jobs, stores.sources, settings).after_end("a")
+        assert source.exists()

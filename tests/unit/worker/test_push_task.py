@@ -7,6 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import fakeredis
@@ -20,8 +21,7 @@ from push_queue.errors import RedisRefusedError
 from push_queue.keys import Keys
 from push_queue.models import Assignment, JobState, Outcome, make_job
 from push_queue.registry_limits import RegistryLimits
-from push_queue.settings import load_settings
-from push_queue.worker_roster import WorkerRoster
+from push_queue.settings import Settings, load_settings
 from registry_api_v2_client import (
     ArchiveDigestError,
     DeniedError,
@@ -116,9 +116,9 @@ def runtime(redis: Redis, stores: Stores, client: Client) -> Runtime:
         tag_turns=stores.turns,
         queue=cast(ArqQueue, None),
         client=cast(RegistryClient, client),
-        cleanup=Cleanup(stores.jobs, stores.sources, ()),
+        cleanup=Cleanup(stores.jobs, stores.sources, Settings()),
         limits=limits,
-        presence=Presence(WorkerRoster(stores.database), "worker-1"),
+        presence=cast(Presence, SimpleNamespace(running=0)),
         housekeeper=cast(Housekeeper, None),
         tag_repair=cast(TagRepair, None),
     )
@@ -532,7 +532,7 @@ async def test_the_source_is_deleted_unless_the_push_failed(
         return await push(*args, **kwargs)
 
     monkeypatch.setattr(client, "push", push_late)
-    cleanup_of = Cleanup(stores.jobs, stores.sources, settings.source_roots)
+    cleanup_of = Cleanup(stores.jobs, stores.sources, settings)
     await run(dataclasses.replace(runtime, settings=settings, cleanup=cleanup_of))
     job = await stores.jobs.status("job-1")
     assert job.state is state

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from push_queue.models import make_job
+from push_queue.settings import Settings
 from registry_api_v2_client import FileIdentity, SourceUnreadableError
+from registry_api_v2_client.exceptions import SourceMissingError
 from worker import source_roots
 from worker.source_roots import (
     CHANGED,
@@ -15,6 +18,7 @@ from worker.source_roots import (
     SourceNotAllowedError,
     delete_source,
     open_source,
+    open_source_of,
     unread_source,
 )
 
@@ -222,3 +226,41 @@ def test_what_cannot_be_deleted_says_why(
 
     monkeypatch.setattr(os, "unlink", refuse)
     assert delete_source(root / "app.tar", [root], lambda _: True) == outcome
+
+
+UPLOAD_ID = "01m8h000000000000000000000"
+UPLOAD = make_job(id="a", source=f"upload:{UPLOAD_ID}", targets=["h:1/a:1"])
+
+
+def test_an_upload_is_read_from_the_spool_without_a_root(tmp_path: Path) -> None:
+    (tmp_path / f"{UPLOAD_ID}.tar").write_bytes(b"a tar")
+    settings = Settings(spool=tmp_path, source_roots=(tmp_path / "images",))
+    with open_source_of(UPLOAD, settings) as file:
+        assert file.size == 5
+
+
+def test_the_spool_is_no_root_for_other_names(tmp_path: Path) -> None:
+    tar = tmp_path / f"{UPLOAD_ID}.tar"
+    tar.write_bytes(b"a tar")
+    settings = Settings(spool=tmp_path, source_roots=(tmp_path / "images",))
+    with pytest.raises(SourceNotAllowedError):
+        open_source_of(UPLOAD.model_copy(update={"source": str(tar)}), settings)
+
+
+def test_a_link_leads_no_upload_out_of_the_spool(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"a secret")
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    (spool / f"{UPLOAD_ID}.tar").symlink_to(tmp_path / "secret")
+    with pytest.raises(SourceNotAllowedError):
+        open_source_of(UPLOAD, Settings(spool=spool))
+
+
+def test_an_upload_that_is_gone_is_called_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(SourceMissingError, match=f"upload:{UPLOAD_ID} is not in the spool any"):
+        open_source_of(UPLOAD, Settings(spool=tmp_path))
+
+
+def test_a_worker_without_a_spool_says_what_to_set() -> None:
+    with pytest.raises(SourceNotAllowedError, match="PUSH_QUEUE_SPOOL"):
+        open_source_of(UPLOAD, Settings())

@@ -1,0 +1,68 @@
+"""Jobs whose source is an upload: checked, and kept until the last of them has ended."""
+
+import asyncio
+from collections.abc import Sequence
+from http import HTTPStatus
+from pathlib import Path
+
+from aiohttp import web
+
+from producer.api.context import QUEUE
+from producer.api.problems import ProblemError
+from producer.api.uploads import own_upload, spool_of
+from producer.errors import UnknownUploadError
+from push_queue.models import PushJob
+from push_queue.uploads import upload_id_of
+from registry_api_v2_client.archive.image_archive import ImageArchive
+from registry_api_v2_client.exceptions import TarReadError
+
+
+def with_cleanup(jobs: Sequence[PushJob]) -> list[PushJob]:
+    """The jobs, of which the last that names an upload asks for its deletion.
+
+    The others may have ended before it is enqueued.
+    """
+    last = {job.source: job.id for job in jobs}
+    return [
+        job.model_copy(update={"cleanup": last[job.source] == job.id})
+        if upload_id_of(job.source)
+        else job
+        for job in jobs
+    ]
+
+
+async def claim_uploads(request: web.Request, jobs: Sequence[PushJob]) -> None:
+    """Have the uploads that the jobs name be there for as long as it takes to enqueue the jobs.
+
+    Raises:
+        UnknownUploadError: one is not there, or is another caller's. A job that is enqueued
+            already may name it: it may have been pushed.
+        UploadError: one is not complete.
+        ProblemError: one is no image tar, or the server has no spool.
+    """
+    gone: dict[str, UnknownUploadError] = {}
+    for source in dict.fromkeys(job.source for job in jobs):
+        if upload_id := upload_id_of(source):
+            try:
+                await own_upload(request, upload_id)
+                tar = await asyncio.to_thread(spool_of(request).claim, upload_id)
+            except UnknownUploadError as error:
+                gone[source] = error
+            else:
+                await asyncio.to_thread(_check_archive, tar, source)
+    if gone:
+        users = [job for job in jobs if job.source in gone]
+        enqueued = await request.app[QUEUE].look_up(job.id for job in users)
+        for job in users:
+            if job.id not in enqueued:
+                raise gone[job.source]
+
+
+def _check_archive(tar: Path, source: str) -> None:
+    try:
+        with ImageArchive(tar):
+            pass
+    except TarReadError as error:
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST, "invalid-archive", str(error).replace(str(tar), source)
+        ) from None

@@ -1,0 +1,172 @@
+"""Tars that are uploaded to the spool, to be named by jobs."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from aiohttp import web
+
+from producer.api.answers import answer
+from producer.api.callers import caller_of
+from producer.api.context import SPOOL
+from producer.api.inputs import no_body
+from producer.api.models import UploadStatus
+from producer.api.problems import ProblemError
+from producer.api.upload_requests import (
+    COMPLETE,
+    LENGTH,
+    OFFSET,
+    REPR_DIGEST,
+    Part,
+    blocks,
+    flag,
+    is_range,
+    length_of,
+    part_of,
+    repr_digest,
+)
+from producer.errors import OffsetError, UnknownUploadError
+from producer.spool.spool import Spool, Upload
+from producer.spool.writer import UploadWriter
+from push_queue.uploads import is_upload_id, source_of
+
+
+async def create_upload(request: web.Request) -> web.Response:
+    """Begin an upload, whose bytes follow by PATCH. ``Upload-Length`` says how many, if known."""
+    spool, length = spool_of(request), length_of(request)
+    await no_body(request)
+    upload = await asyncio.to_thread(spool.create, caller_of(request).name, length)
+    return _answer(spool, upload, HTTPStatus.CREATED, {"Location": f"{request.path}/{upload.id}"})
+
+
+async def put_upload(request: web.Request) -> web.Response:
+    """Upload a tar in one request, or the rest of one by ``Content-Range``."""
+    spool, part = spool_of(request), part_of(request)
+    if is_range(request) or await _is_there(request):
+        upload = await _receive(request, spool, (await _upload_of(request)).id, part)
+    else:
+        upload = await _receive_new(request, spool, part)
+    folder = request.path.rpartition("/")[0]
+    return _answer(spool, upload, HTTPStatus.CREATED, {"Location": f"{folder}/{upload.id}"})
+
+
+async def append_to_upload(request: web.Request) -> web.Response:
+    """Go on with an upload at ``Upload-Offset``; ``Upload-Complete: ?1`` says that this is all."""
+    spool, part = spool_of(request), part_of(request)
+    upload = await _upload_of(request)
+    return _answer(spool, await _receive(request, spool, upload.id, part))
+
+
+async def read_upload(request: web.Request) -> web.Response:
+    """How far an upload is: ``Upload-Offset`` is where to go on."""
+    return _answer(spool_of(request), await _upload_of(request))
+
+
+async def delete_upload(request: web.Request) -> web.Response:
+    """Delete an upload, complete or not. Jobs that name it fail."""
+    upload = await _upload_of(request)
+    await no_body(request)
+    await asyncio.to_thread(spool_of(request).discard, upload.id)
+    return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+async def own_upload(request: web.Request, upload_id: str) -> Upload:
+    """An upload of the caller.
+
+    Raises:
+        UnknownUploadError: there is none, or it is another's.
+        ProblemError: the server has no spool.
+    """
+    spool, caller = spool_of(request), caller_of(request)
+    if not is_upload_id(upload_id):
+        raise UnknownUploadError(upload_id)
+    upload = await asyncio.to_thread(spool.find, upload_id)
+    if not (caller.has_all or upload.owner == caller.name):
+        raise UnknownUploadError(upload_id)
+    return upload
+
+
+def spool_of(request: web.Request) -> Spool:
+    """The server's spool.
+
+    Raises:
+        ProblemError: it has none.
+    """
+    spool = request.app[SPOOL]
+    if spool is None:
+        raise ProblemError(
+            HTTPStatus.NOT_FOUND,
+            "no-spool",
+            "this server takes no uploads: set PUSH_QUEUE_SPOOL for it and the workers",
+        )
+    return spool
+
+
+async def _upload_of(request: web.Request) -> Upload:
+    """The caller's upload that the path names."""
+    return await own_upload(request, request.match_info["upload_id"])
+
+
+async def _is_there(request: web.Request) -> bool:
+    try:
+        await _upload_of(request)
+    except UnknownUploadError:
+        return False
+    return True
+
+
+async def _receive_new(request: web.Request, spool: Spool, part: Part) -> Upload:
+    upload = await asyncio.to_thread(spool.create, caller_of(request).name, part.length)
+    try:
+        return await _receive(request, spool, upload.id, part)
+    except BaseException:
+        # Nobody has been told its id, so nobody can go on with it.
+        with suppress(UnknownUploadError):
+            await asyncio.to_thread(spool.discard, upload.id)
+        raise
+
+
+async def _receive(request: web.Request, spool: Spool, upload_id: str, part: Part) -> Upload:
+    """Write the body, as far as it arrives."""
+    writer = await asyncio.to_thread(UploadWriter, spool, upload_id)
+    try:
+        try:
+            await asyncio.to_thread(writer.begin, part.offset, part.length, part.size)
+        except OffsetError as error:
+            headers = {OFFSET: str(error.expected)}
+            raise ProblemError(
+                HTTPStatus.CONFLICT, "mismatching-upload-offset", str(error), headers=headers
+            ) from None
+        async with aclosing(blocks(request)) as body:
+            async for block in body:
+                await asyncio.to_thread(writer.write, block)
+        if part.last or writer.all_here:
+            await asyncio.to_thread(writer.finish, part.digest)
+    finally:
+        await asyncio.to_thread(writer.close)
+    return await asyncio.to_thread(spool.find, upload_id)
+
+
+def _answer(
+    spool: Spool,
+    upload: Upload,
+    status: HTTPStatus = HTTPStatus.OK,
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    model = UploadStatus(
+        id=upload.id,
+        source=source_of(upload.id),
+        offset=upload.offset,
+        length=upload.length,
+        complete=upload.complete,
+        digest=upload.digest,
+        expires_at=datetime.fromtimestamp(upload.needed_at + spool.keep_seconds, UTC),
+    )
+    fields = {OFFSET: str(upload.offset), COMPLETE: flag(upload.complete), **(headers or {})}
+    if upload.length is not None:
+        fields[LENGTH] = str(upload.length)
+    if upload.digest:
+        fields[REPR_DIGEST] = repr_digest(upload.digest)
+    return answer(model, status, headers=fields)

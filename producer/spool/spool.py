@@ -1,0 +1,252 @@
+"""The uploads of a spool. All methods block."""
+
+import hashlib
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from producer.errors import (
+    CannotStartError,
+    SpoolFullError,
+    UnknownUploadError,
+    UploadBusyError,
+    UploadError,
+)
+from producer.spool import record as records
+from producer.spool.record import UploadRecord
+from push_queue.ids import new_upload_id
+from push_queue.settings import Settings
+from push_queue.uploads import is_upload_id, source_of, tar_of
+
+MOST_UPLOADS = 10_000
+NOTHING_LEFT_SECONDS = 60.0
+"""After which the record goes whose tar a worker has deleted."""
+
+_MOST_HASHES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An upload as it stands."""
+
+    id: str
+    owner: str | None
+    length: int | None
+    """None as long as nobody has said."""
+    offset: int
+    """Bytes that are here."""
+    complete: bool
+    digest: str | None
+    """Of a complete one: ``sha256:…``."""
+    needed_at: float
+    """When it was last written or needed, in Unix time."""
+
+
+class Hashes:
+    """How far the bytes of unfinished uploads are hashed, for the next request to go on.
+
+    Another process has to read them again.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[int, Any]] = OrderedDict()
+
+    def keep(self, upload_id: str, offset: int, digest: Any) -> None:
+        self._kept[upload_id] = offset, digest
+        if len(self._kept) > _MOST_HASHES:
+            self._kept.popitem(last=False)
+
+    def take(self, upload_id: str, offset: int) -> Any | None:
+        """The hash of so many bytes, if it is known."""
+        known, digest = self._kept.pop(upload_id, (0, None))
+        if not offset:
+            return hashlib.sha256()
+        return digest if known == offset else None
+
+
+class Spool:
+    """Uploads in a folder: ``<id>.json`` with ``<id>.part``, and ``<id>.tar`` once complete."""
+
+    def __init__(self, folder: Path, *, quota: int, keep_free: int, keep_seconds: float) -> None:
+        self.folder = folder
+        self.keep_seconds = keep_seconds
+        self.hashes = Hashes()
+        self._quota = quota
+        self._keep_free = keep_free
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self | None:
+        """The spool of the settings, if they name one.
+
+        Raises:
+            CannotStartError: it cannot be used.
+        """
+        if not settings.spool:
+            return None
+        spool = cls(
+            settings.spool,
+            quota=settings.spool_quota,
+            keep_free=settings.spool_keep_free,
+            keep_seconds=settings.spool_keep_seconds,
+        )
+        spool.prepare()
+        return spool
+
+    def prepare(self) -> None:
+        """Make the folder if need be.
+
+        Raises:
+            CannotStartError: it cannot be made, or not be written to.
+        """
+        try:
+            self.folder.mkdir(mode=0o770, parents=True, exist_ok=True)
+            if not os.access(self.folder, os.R_OK | os.W_OK | os.X_OK):
+                raise PermissionError(0, "permission denied")
+        except OSError as error:
+            raise CannotStartError(
+                f"the spool {self.folder} cannot be used ({error.strerror}); "
+                "set PUSH_QUEUE_SPOOL to a folder that this user may write to"
+            ) from None
+
+    def create(self, owner: str | None, length: int | None) -> Upload:
+        """Begin an upload.
+
+        Raises:
+            SpoolFullError: there is no room for it.
+        """
+        self.check_room(length or 0)
+        upload_id = new_upload_id()
+        path = self.record_path(upload_id)
+        record = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, records.MODE)
+        try:
+            records.lock(record, upload_id)
+            self.part_path(upload_id).touch(records.MODE, exist_ok=False)
+            UploadRecord(owner=owner, length=length).write(record)
+        finally:
+            os.close(record)
+        return self.find(upload_id)
+
+    def find(self, upload_id: str) -> Upload:
+        """The upload as it stands.
+
+        Raises:
+            UnknownUploadError: there is none.
+        """
+        with records.opened(self.record_path(upload_id)) as record:
+            known = records.read(record, upload_id)
+            offset, complete = self._size(upload_id)
+            return Upload(
+                upload_id,
+                known.owner,
+                offset if complete else known.length,
+                offset,
+                complete,
+                known.digest if complete else None,
+                os.fstat(record).st_mtime,
+            )
+
+    def claim(self, upload_id: str) -> Path:
+        """Have a complete upload kept for long enough to enqueue a job that names it.
+
+        Raises:
+            UnknownUploadError: there is none.
+            UploadError: it is not complete.
+        """
+        upload = self.find(upload_id)
+        if not upload.complete:
+            raise UploadError(
+                f"{source_of(upload_id)} is not complete: it has {upload.offset} bytes so far"
+            )
+        with records.opened(self.record_path(upload_id)) as record:
+            records.hold(record, upload_id)
+            os.utime(record)
+        return tar_of(self.folder, upload_id)
+
+    def discard(self, upload_id: str, *, untouched_since: float = float("inf")) -> None:
+        """Delete it, unless it was needed after that moment.
+
+        Raises:
+            UnknownUploadError: there is none.
+            UploadBusyError: somebody writes it.
+        """
+        path = self.record_path(upload_id)
+        with records.opened(path) as record:
+            records.lock(record, upload_id)
+            if os.fstat(record).st_mtime <= untouched_since:
+                self.part_path(upload_id).unlink(missing_ok=True)
+                tar_of(self.folder, upload_id).unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
+
+    def ids(self) -> tuple[str, ...]:
+        """All that have a record."""
+        return tuple(path.stem for path in self.folder.glob("*.json") if is_upload_id(path.stem))
+
+    def expire(self, needed: frozenset[str]) -> None:
+        """Keep the uploads that are ``needed`` from now on, and delete those that nobody was for
+        too long.
+        """
+        now = time.time()
+        for upload_id in self.ids():
+            # Another server may be at it, too.
+            with suppress(UnknownUploadError, UploadBusyError):
+                if upload_id in needed:
+                    with records.opened(self.record_path(upload_id)) as record:
+                        os.utime(record)
+                    continue
+                self.discard(upload_id, untouched_since=now - self._kept_seconds(upload_id))
+
+    def check_room(self, wanted: int) -> int:
+        """How many bytes there is room for.
+
+        Raises:
+            SpoolFullError: for fewer than are wanted.
+        """
+        files = [entry for entry in os.scandir(self.folder) if not entry.name.endswith(".json")]
+        if len(files) >= MOST_UPLOADS:
+            raise SpoolFullError(f"there are {MOST_UPLOADS} uploads; try again later")
+        within_quota = self._quota - sum(_sizes(files))
+        disk = os.statvfs(self.folder)
+        on_disk = disk.f_bavail * disk.f_frsize - self._keep_free
+        if min(within_quota, on_disk) < wanted:
+            limit = (
+                "PUSH_QUEUE_SPOOL_QUOTA" if within_quota < wanted else "PUSH_QUEUE_SPOOL_KEEP_FREE"
+            )
+            raise SpoolFullError(
+                f"the spool has no room for {wanted} more bytes ({limit}); try again later"
+            )
+        return min(within_quota, on_disk)
+
+    def record_path(self, upload_id: str) -> Path:
+        return self.folder / f"{upload_id}.json"
+
+    def part_path(self, upload_id: str) -> Path:
+        return self.folder / f"{upload_id}.part"
+
+    def _size(self, upload_id: str) -> tuple[int, bool]:
+        """The bytes that are here, and whether they are all."""
+        # In this order: one becomes the other.
+        for path, complete in (
+            (self.part_path(upload_id), False),
+            (tar_of(self.folder, upload_id), True),
+        ):
+            with suppress(FileNotFoundError):
+                return path.stat().st_size, complete
+        raise UnknownUploadError(upload_id)
+
+    def _kept_seconds(self, upload_id: str) -> float:
+        try:
+            self._size(upload_id)
+        except UnknownUploadError:
+            return NOTHING_LEFT_SECONDS
+        return self.keep_seconds
+
+
+def _sizes(files: list[os.DirEntry[str]]) -> Iterator[int]:
+    for file in files:
+        with suppress(FileNotFoundError):
+            yield file.stat(follow_symlinks=False).st_size

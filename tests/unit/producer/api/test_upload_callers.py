@@ -1,0 +1,78 @@
+"""With tokens: who may do what with whose uploads."""
+
+from pathlib import Path
+
+import pytest
+
+from producer.api.routes import ROUTES
+from push_queue.api_tokens import ApiToken, Role, hash_of
+from push_queue.settings import Settings
+from tests.support.api import Api
+
+UPLOADS = "/api/v1/uploads"
+ONE = f"{UPLOADS}/{{upload_id}}"
+PATTERN = "reg.example.com/team/*"
+ROLES = {
+    "reader": Role.READ,
+    "ci": Role.ENQUEUE,
+    "other": Role.ENQUEUE,
+    "admin": Role.ADMIN,
+}
+
+# Of each route: what everybody gets for an upload of `ci`.
+EXPECTED = {
+    ("POST", UPLOADS): {"reader": 403, "ci": 201, "other": 201, "admin": 201},
+    ("PUT", ONE): {"reader": 403, "ci": 201, "other": 404, "admin": 201},
+    ("PATCH", ONE): {"reader": 403, "ci": 200, "other": 404, "admin": 200},
+    ("GET", ONE): {"reader": 403, "ci": 200, "other": 404, "admin": 200},
+    ("DELETE", ONE): {"reader": 403, "ci": 204, "other": 404, "admin": 204},
+}
+HEADERS = {"PUT": {"Content-Range": "bytes 0-0/1"}, "PATCH": {"Upload-Offset": "0"}}
+
+
+@pytest.fixture
+def settings(settings: Settings, tmp_path: Path) -> Settings:
+    tokens = {
+        name: ApiToken(
+            role=role, targets=() if role is Role.ADMIN else (PATTERN,), sha256=hash_of(name)
+        )
+        for name, role in ROLES.items()
+    }
+    return settings.model_copy(
+        update={"api_tokens": tokens, "spool": tmp_path / "spool", "spool_keep_free": 0}
+    )
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_the_table_has_every_route() -> None:
+    routes = {(route.method.value, route.path) for route in ROUTES if "uploads" in route.path}
+    assert routes == EXPECTED.keys()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "caller", "status"),
+    [
+        pytest.param(method, path, caller, status, id=f"{method}-{path}-{caller}")
+        for (method, path), callers in EXPECTED.items()
+        for caller, status in {**callers, "nobody": 401}.items()
+    ],
+)
+async def test_every_route_for_everybody(
+    api: Api, method: str, path: str, caller: str, status: int
+) -> None:
+    upload_id = (await api.post(UPLOADS, headers=bearer("ci"))).body["id"]
+    url = path.format(upload_id=upload_id)
+    data = b"x" if method in HEADERS else None
+    headers = {**bearer(caller), **HEADERS.get(method, {})}
+    answer = await api.ask(method, url, headers=headers, data=data)
+    assert answer.status == status, answer.body
+
+
+async def test_a_name_that_is_the_id_of_anothers_makes_a_new_one(api: Api) -> None:
+    upload_id = (await api.post(UPLOADS, headers=bearer("ci"))).body["id"]
+    answer = await api.ask("PUT", f"{UPLOADS}/{upload_id}", data=b"x", headers=bearer("other"))
+    assert answer.status == 201
+    assert answer.body["id"] != upload_id
