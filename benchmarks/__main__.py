@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from .model import OURS, Benchmark, Result, Scale
+from .programs import compile_packages
 from .report.document import Session, write_document
 from .report.growth_plot import draw_growth
 from .report.machine import Machine
@@ -63,6 +64,7 @@ def main(
     session = Session(
         datetime.now(UTC), Machine.this(), divisor > 1, runs or (1 if quick else RUNS)
     )
+    compile_packages()
     console = _console()
     console.print(str(session.machine), highlight=False, soft_wrap=True)
 

@@ -107,18 +107,14 @@ class DirectPush:
         return tuple(BlobStatus.model_validate(blob) for blob in self._progress.blobs)
 
     def _with_progress(self) -> JobStatus:
-        blobs = self._progress.blobs
-        return self._status.model_copy(
-            update={
-                "bytes_done": sum(blob.done for blob in blobs),
-                "bytes_total": sum(blob.size for blob in blobs),
-                "blobs_done": sum(blob.state.final for blob in blobs),
-                "blobs_total": len(blobs),
-            }
-        )
+        return self._status.model_copy(update=self._progress.totals._asdict())
 
     def _change(self, state: JobState, **fields: Any) -> None:
-        self._status = self._status.model_copy(update={"state": state, **fields})
+        status = self._status
+        if status.started_at and status.state is JobState.RUNNING is not state:
+            took = datetime.now(UTC) - status.started_at
+            fields["seconds_run"] = status.seconds_run + took.total_seconds()
+        self._status = status.model_copy(update={"state": state, **fields})
         self._changes.append(self._with_progress())
 
     async def _run(self) -> None:

@@ -24,6 +24,7 @@ from push_queue.models import (
     Attempt,
     BlobStatus,
     Compression,
+    JobProgress,
     JobsPage,
     JobState,
     JobStatus,
@@ -33,6 +34,7 @@ from push_queue.models import (
 )
 from push_queue.redis_patience import RIDE_OUT_SECONDS
 from push_queue.settings import Settings, load_settings
+from push_queue.throughput import Minute, Throughput
 from push_queue.worker_roster import WorkerRoster
 
 POLL_SECONDS = 2.0
@@ -71,6 +73,7 @@ class PushQueue:
         self._events = JobEvents(database)
         self._sources = JobSources(database)
         self._workers = WorkerRoster(database)
+        self._throughput = Throughput(database)
 
     @classmethod
     @asynccontextmanager
@@ -169,9 +172,15 @@ class PushQueue:
         return describe_push(source, targets, self._settings, **options)
 
     async def enqueue_many(
-        self, jobs: Iterable[PushJob], *, not_before: datetime | timedelta | None = None
+        self,
+        jobs: Iterable[PushJob],
+        *,
+        not_before: datetime | timedelta | None = None,
+        caller: str | None = None,
     ) -> list[JobStatus]:
         """Enqueue jobs that ``describe`` made, in this order, hundreds in one round trip.
+
+        ``caller`` is kept in the new ones as ``enqueued_by``.
 
         After an error some may be enqueued. The same call enqueues the rest: what is there already
         is left as it is.
@@ -183,7 +192,7 @@ class PushQueue:
         statuses: list[JobStatus] = []
         waiting = iter(jobs)
         while batch := list(islice(waiting, SENT_AT_ONCE)):
-            answers = await self._jobs.create_all(batch, not_before=not_before)
+            answers = await self._jobs.create_all(batch, not_before=not_before, caller=caller)
             statuses += [
                 status if created else await self._enqueued_before(job, status)
                 for job, (status, created) in zip(batch, answers, strict=True)
@@ -201,6 +210,10 @@ class PushQueue:
     async def attempts(self, job_id: str) -> list[Attempt]:
         """The attempts that ended, oldest first."""
         return await self._jobs.attempts(job_id)
+
+    async def running(self, most: int = 500) -> tuple[JobProgress, ...]:
+        """How far the running jobs are, the last enqueued first."""
+        return await self._jobs.running(most)
 
     async def wait(self, job_id: str, timeout: float | None = None) -> JobStatus:
         """Wait until the job is final.
@@ -263,16 +276,20 @@ class PushQueue:
         """
         return await self._jobs.find(wanted, before=before, limit=limit, among=among)
 
-    async def cancel(self, job_id: str) -> JobState:
+    async def cancel(self, job_id: str, *, caller: str | None = None) -> JobState:
         """Cancel a waiting job at once, and have a running one stopped by its worker.
 
-        Returns the state it is in now; a final job stays as it is.
+        Returns the state it is in now; a final job stays as it is. ``caller`` is kept in the job as
+        ``cancelled_by``.
         """
-        return await self._jobs.cancel(job_id)
+        return await self._jobs.cancel(job_id, caller=caller)
 
-    async def retry(self, job_id: str) -> JobStatus:
-        """Enqueue a final job again, with all its attempts; another one stays as it is."""
-        return await self._jobs.requeue(job_id)
+    async def retry(self, job_id: str, *, caller: str | None = None) -> JobStatus:
+        """Enqueue a final job again, with all its attempts; another one stays as it is.
+
+        ``caller`` is kept in the job as ``retried_by``.
+        """
+        return await self._jobs.requeue(job_id, caller=caller)
 
     async def needed_sources(self, sources: Iterable[str]) -> frozenset[str]:
         """Those of the sources that unfinished jobs name."""
@@ -281,6 +298,10 @@ class PushQueue:
     async def workers(self) -> tuple[WorkerInfo, ...]:
         """The workers that are alive."""
         return tuple(await self._workers.alive())
+
+    async def throughput(self) -> tuple[Minute, ...]:
+        """What all workers have done in the last hour, minute by minute, the oldest first."""
+        return await self._throughput.last_hour()
 
     async def first_event(self) -> Position:
         """Where the oldest change of state stands that is still known."""

@@ -102,12 +102,28 @@ class Attempts:
         bytes_total: int,
         blobs_done: int,
         blobs_total: int,
+        bytes_sent: int = 0,
+        bytes_saved: int = 0,
+        bytes_per_second: int = 0,
+        seconds_left: int | None = None,
         blobs: Iterable[BlobStatus] = (),
     ) -> Signal:
-        """Write down and publish how far the attempt is; ``blobs`` are those that changed."""
-        numbers = [assignment.fence, bytes_done, bytes_total, blobs_done, blobs_total]
-        changed = flat(job_codec.blob_fields(blobs))
-        arguments: Arguments = [*numbers, *changed]
+        """Write down and publish how far the attempt is; ``blobs`` are those that changed.
+
+        ``bytes_sent`` are those of this attempt. The job counts them over all attempts.
+        """
+        arguments: Arguments = [
+            assignment.fence,
+            bytes_done,
+            bytes_total,
+            blobs_done,
+            blobs_total,
+            assignment.bytes_sent + bytes_sent,
+            bytes_saved,
+            bytes_per_second,
+            "" if seconds_left is None else seconds_left,
+            *flat(job_codec.blob_fields(blobs)),
+        ]
         answer = await self._database.run_on_job("progress", assignment.job.id, arguments)
         return Signal(answer.decode())
 
@@ -226,4 +242,6 @@ def _assignment(targets: list[str], fields: Mapping[str, str]) -> Assignment:
     fence = int(fields["fence"])
     if fence == 1:
         job_codec.refuse_unknown_options(fields)
-    return Assignment(status.job, tuple(targets), status.attempt, fence, status.sequence)
+    return Assignment(
+        status.job, tuple(targets), status.attempt, fence, status.sequence, status.bytes_sent
+    )

@@ -9,13 +9,25 @@ from pydantic import ValidationError
 
 from push_queue import formats
 from push_queue.errors import UnreadableJobError, summarize
-from push_queue.models import Attempt, BlobStatus, JobState, JobStatus, PushJob, TargetResult
+from push_queue.models import (
+    Attempt,
+    BlobStatus,
+    JobProgress,
+    JobState,
+    JobStatus,
+    Progress,
+    PushJob,
+    TargetResult,
+)
 
 RESULT = "result:"
 """Prefix of the fields that hold a target's digest: ``result:localhost:5000/app:1``."""
 
 SUPERSEDED = "superseded"
 """The value of such a field if a newer job has written the tag."""
+
+PROGRESS_FIELDS = ("targets", *Progress.model_fields)
+"""What the progress of a running job is read from."""
 
 JSON_FIELDS = frozenset({"targets", "labels", "notes"})
 
@@ -78,13 +90,17 @@ def one_line(text: str) -> str:
     return " ".join(text.split())[:_ERROR_LENGTH]
 
 
-def fields_of(job: PushJob) -> dict[str, str]:
+def fields_of(job: PushJob, caller: str | None = None) -> dict[str, str]:
     """The fields of a new job. Options that are not given have none."""
     given = job.model_dump(
         mode="json", exclude_none=True, exclude=set() if job.labels else {"labels"}
     )
     fields = {name: _text(value) for name, value in given.items()}
-    return fields | {"format": str(formats.format_of(job))}
+    number = formats.format_of(job)
+    if caller:
+        number = max(number, formats.NAMES_CALLERS)
+        fields["enqueued_by"] = caller
+    return fields | {"format": str(number)}
 
 
 def parse_status(fields: Mapping[str, str]) -> JobStatus:
@@ -193,6 +209,16 @@ def parse_blobs(fields: Mapping[str, str]) -> Iterator[BlobStatus]:
     for digest, value in sorted(fields.items()):
         with suppress(ValidationError):
             yield _parse_blob(digest, value)
+
+
+def parse_progress(records: Iterable[tuple[str, object]]) -> Iterator[JobProgress]:
+    """Read ``PROGRESS_FIELDS`` of jobs, by their ids. What makes no sense is left out."""
+    for job_id, values in records:
+        if isinstance(values, list):
+            named = zip(PROGRESS_FIELDS, values, strict=True)
+            given = decode({name.encode(): value for name, value in named if value is not None})
+            with suppress(ValidationError):
+                yield JobProgress.model_validate({**_values(given), "id": job_id})
 
 
 def parse_attempts(items: Iterable[bytes]) -> Iterator[Attempt]:

@@ -11,11 +11,20 @@ from push_queue import job_codec
 from push_queue.arq_queue import lead_ms, leads_ms
 from push_queue.database import Arguments, Database
 from push_queue.errors import JobConflictError, UnknownJobError, UnreadableJobError
+from push_queue.formats import NAMES_CALLERS
 from push_queue.job_changes import JobChanges
 from push_queue.job_codec import decode, flat, is_newer, pairs, parse_status, parse_whatever
 from push_queue.job_filter import JobFilter
 from push_queue.job_records import JobRecords
-from push_queue.models import Attempt, BlobStatus, JobsPage, JobState, JobStatus, PushJob
+from push_queue.models import (
+    Attempt,
+    BlobStatus,
+    JobProgress,
+    JobsPage,
+    JobState,
+    JobStatus,
+    PushJob,
+)
 
 LOOKED_AT = 1000
 """Most jobs that one page looks at."""
@@ -36,56 +45,69 @@ class Jobs:
         self._records = JobRecords(database)
 
     async def create(
-        self, job: PushJob, *, not_before: datetime | timedelta | None = None
+        self,
+        job: PushJob,
+        *,
+        not_before: datetime | timedelta | None = None,
+        caller: str | None = None,
     ) -> tuple[JobStatus, bool]:
         """Enqueue the job. If its id is taken, return the job that has it, and False.
 
-        ``not_before`` is a moment, or a time from now. Redis accepts the job whole, with all that
-        arq needs to run it, or not at all.
+        ``not_before`` is a moment, or a time from now. ``caller`` is who enqueues. Redis
+        accepts the job whole, with all that arq needs to run it, or not at all.
 
         Raises:
             JobConflictError: the job that has the id is of a newer release, or its record is
             damaged.
         """
-        answer = await self._database.run_on_job("create", job.id, _creation(job, not_before))
+        answer = await self._database.run_on_job(
+            "create", job.id, _creation(job, not_before, caller)
+        )
         return _created(job, answer)
 
     async def create_all(
-        self, jobs: Sequence[PushJob], *, not_before: datetime | timedelta | None = None
+        self,
+        jobs: Sequence[PushJob],
+        *,
+        not_before: datetime | timedelta | None = None,
+        caller: str | None = None,
     ) -> list[tuple[JobStatus, bool]]:
         """``create`` each of the jobs, in this order and in one round trip.
 
         Raises:
             JobConflictError: as for ``create``; the other jobs are enqueued.
         """
-        calls = [(job.id, _creation(job, not_before)) for job in jobs]
+        calls = [(job.id, _creation(job, not_before, caller)) for job in jobs]
         answers = await self._database.run_on_jobs("create", calls)
         return [_created(job, answer) for job, answer in zip(jobs, answers, strict=True)]
 
-    async def cancel(self, job_id: str) -> JobState:
+    async def cancel(self, job_id: str, *, caller: str | None = None) -> JobState:
         """Cancel a waiting job at once, or ask the worker of a running one to stop.
 
-        Returns the job's state. A final job stays as it is.
+        ``caller`` is who asks for it. Returns the job's state. A final job stays as it is.
 
         Raises:
             UnknownJobError: no such job.
         """
         try:
-            state = await self._records.run("cancel", job_id)
+            state = await self._records.run("cancel", job_id, _signed(caller))
         except UnreadableJobError:
             return JobState.FAILED
         if state is None:
             raise UnknownJobError(job_id)
         return JobState(state.decode())
 
-    async def requeue(self, job_id: str) -> JobStatus:
+    async def requeue(self, job_id: str, *, caller: str | None = None) -> JobStatus:
         """Enqueue a final job again, as a new generation. Any other job stays as it is.
+
+        ``caller`` is who asks for it.
 
         Raises:
             UnknownJobError: no such job.
             UnreadableJobError: its key holds something other than a hash.
         """
-        return _known(job_id, pairs(await self._records.run("requeue", job_id, leads_ms())))
+        arguments = [*_signed(caller), *leads_ms()]
+        return _known(job_id, pairs(await self._records.run("requeue", job_id, arguments)))
 
     async def status(self, job_id: str) -> JobStatus:
         """The job and how far it is.
@@ -150,6 +172,20 @@ class Jobs:
                 return JobsPage(jobs=tuple(found), next=None)
         return JobsPage(jobs=tuple(found), next=before)
 
+    async def running(self, most: int) -> tuple[JobProgress, ...]:
+        """How far the running jobs are, the last enqueued first.
+
+        Records that make no sense are left out.
+        """
+        running = self._keys.jobs_in(JobState.RUNNING)
+        members = await self._database.ask(self._redis.zrevrange(running, 0, most - 1))
+        ids = [member.decode() for member in members]
+        async with self._database.pipeline() as pipeline:
+            for job_id in ids:
+                pipeline.hmget(self._keys.job(job_id), list(job_codec.PROGRESS_FIELDS))
+            records = await pipeline.execute(raise_on_error=False)
+        return tuple(job_codec.parse_progress(zip(ids, records, strict=True)))
+
     async def counts(self) -> dict[JobState, int]:
         """How many jobs are in each state."""
         async with self._database.pipeline() as pipeline:
@@ -178,11 +214,18 @@ def _known(job_id: str, fields: Mapping[str, str]) -> JobStatus:
     return parse_whatever(job_id, fields)
 
 
-def _creation(job: PushJob, not_before: datetime | timedelta | None) -> Arguments:
+def _creation(
+    job: PushJob, not_before: datetime | timedelta | None, caller: str | None
+) -> Arguments:
     """What ``create.lua`` takes."""
     moment = _ms(not_before.timestamp()) if isinstance(not_before, datetime) else 0
     delay = _ms(not_before.total_seconds()) if isinstance(not_before, timedelta) else 0
-    return [moment, delay, lead_ms(job.priority), *flat(job_codec.fields_of(job))]
+    return [moment, delay, lead_ms(job.priority), *flat(job_codec.fields_of(job, caller))]
+
+
+def _signed(caller: str | None) -> Arguments:
+    """Who asks for a change, and the format of jobs that say so."""
+    return [caller or "", NAMES_CALLERS]
 
 
 def _created(job: PushJob, answer: list[Any]) -> tuple[JobStatus, bool]:

@@ -32,6 +32,7 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
 ``push:waiting``           set    the registries that jobs wait for
 ``push:newer``             zset   the formats of jobs that older workers have left
 ``push:newer:{format}``    zset   arq's ids of these, by the place in its queue that they had
+``push:minute:{n}``        hash   what was done in that minute of Unix time, for an hour
 ``push:housekeeper``       string the worker that keeps the queue in order
 ======================== ====== =====================================================
 
@@ -132,6 +133,10 @@ class Keys:
     @property
     def newer(self) -> str:
         return f"{self.namespace}:newer"
+
+    def minute(self, number: int) -> str:
+        """``number`` counts the minutes of Unix time."""
+        return f"{self.namespace}:minute:{number}"
 
     @property
     def housekeeper(self) -> str:

@@ -159,6 +159,8 @@ class Assignment:
     """Grows with each start of the job, even if ``attempt`` does not."""
     sequence: int = 0
     """The job's place in the order of enqueueing."""
+    bytes_sent: int = 0
+    """By the attempts before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +223,37 @@ class Attempt(BaseModel):
     error_kind: str | None = None
 
 
-class JobStatus(PushJob):
+class Progress(BaseModel):
+    """How far a job is."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    attempt: NonNegativeInt = 0
+    bytes_total: NonNegativeInt = 0
+    bytes_done: NonNegativeInt = 0
+    blobs_total: NonNegativeInt = 0
+    blobs_done: NonNegativeInt = 0
+    bytes_saved: NonNegativeInt = 0
+    """Of ``bytes_total``, those of blobs that the latest attempt need not send: they were there,
+    were mounted, or another job has sent them."""
+    bytes_sent: NonNegativeInt = 0
+    """Bytes that were sent, compressed, in all attempts and tries."""
+    bytes_per_second: NonNegativeInt | None = None
+    """Of ``bytes_total``, over the last seconds. None unless the job runs."""
+    seconds_left: NonNegativeInt | None = None
+    """Until all bytes are done, at this rate."""
+
+
+class JobProgress(Progress):
+    """How far a running job is."""
+
+    id: str
+    """The job's."""
+    targets: Annotated[tuple[Target, ...], Field(exclude=True)]
+    """The job's, to tell whom its progress is told."""
+
+
+class JobStatus(PushJob, Progress):
     """A job and how far it is. Fields of newer releases are ignored."""
 
     model_config = ConfigDict(extra="ignore")
@@ -231,11 +263,8 @@ class JobStatus(PushJob):
     """The job's place in the order of enqueueing."""
     generation: NonNegativeInt = 0
     """How often the finished job was enqueued again."""
-    attempt: NonNegativeInt = 0
-    bytes_total: NonNegativeInt = 0
-    bytes_done: NonNegativeInt = 0
-    blobs_total: NonNegativeInt = 0
-    blobs_done: NonNegativeInt = 0
+    seconds_run: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
+    """How long the attempts that ended took together, without the time between them."""
     digest: str | None = None
     results: tuple[TargetResult, ...] = ()
     notes: tuple[str, ...] = ()
@@ -257,6 +286,12 @@ class JobStatus(PushJob):
     give_up_at: Moment | None = None
     """The job waits until then for registries that are away. None if none is."""
     cancel_requested: bool = False
+    enqueued_by: str | None = None
+    """The caller of the HTTP API that enqueued the job, where the server knows callers by name."""
+    retried_by: str | None = None
+    """The caller that enqueued it again last."""
+    cancelled_by: str | None = None
+    """The caller that asked first to have it cancelled."""
 
     @property
     def job(self) -> PushJob:
@@ -287,6 +322,8 @@ class WorkerInfo(BaseModel):
     started_at: datetime
     running: NonNegativeInt = 0
     """The number of jobs that it runs now."""
+    jobs: tuple[str, ...] = ()
+    """Their ids. Older workers do not say."""
     problem: str = ""
     """What fails now of its work for the whole queue, if anything does."""
 

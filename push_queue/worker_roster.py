@@ -1,5 +1,8 @@
 """Which workers are alive: each reports itself, and is forgotten once it no longer does."""
 
+import json
+from collections.abc import Mapping
+
 from push_queue.database import Database
 from push_queue.job_codec import decode, timestamp
 from push_queue.models import WorkerInfo
@@ -16,7 +19,10 @@ class WorkerRoster:
     async def report(self, worker: WorkerInfo, ttl: int) -> None:
         """The worker is alive. It counts as alive for ``ttl`` seconds."""
         key = self._keys.worker(worker.id)
-        fields = worker.model_dump(mode="json") | {"started_at": timestamp(worker.started_at)}
+        fields = worker.model_dump(mode="json") | {
+            "started_at": timestamp(worker.started_at),
+            "jobs": json.dumps(worker.jobs),
+        }
         now = await self._now()
         async with self._database.pipeline(transaction=True) as pipeline:
             pipeline.hset(key, mapping=fields)
@@ -43,9 +49,13 @@ class WorkerRoster:
             for worker_id in ids:
                 pipeline.hgetall(self._keys.worker(worker_id.decode()))
             hashes = await pipeline.execute()
-        return [WorkerInfo.model_validate(decode(fields)) for fields in hashes if fields]
+        return [_worker(decode(fields)) for fields in hashes if fields]
 
     async def _now(self) -> int:
         """Redis' time, since the clocks of hosts may be off."""
         seconds, _ = await self._database.ask(self._redis.time())
         return int(seconds)
+
+
+def _worker(fields: Mapping[str, str]) -> WorkerInfo:
+    return WorkerInfo.model_validate({**fields, "jobs": json.loads(fields.get("jobs", "[]"))})

@@ -1,30 +1,46 @@
 """Package roots that load what they offer once it is asked for.
 
-Who imports one module of such a package does not wait for all of it.
+Who imports one name of such a package waits for nothing else in it.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 
-def lazy_exports(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """``__getattr__`` and ``__dir__`` of a package that offers what its module ``exports`` does.
+def lazy_exports(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """``__getattr__`` and ``__dir__`` of a package that offers what the stub of its root imports.
 
-    Source: https://peps.python.org/pep-0562/
+    ``file`` is the root's, with the stub beside it: type checkers and this read the same list.
+    Source: https://peps.python.org/pep-0562/, https://scientific-python.org/specs/spec-0001/
     """
+    modules = cache(lambda: _modules(Path(file).with_suffix(".pyi")))
 
     def get(name: str) -> Any:
-        exports = import_module(f"{package}.exports")
-        if name == "__all__" or name in exports.__all__:
-            return getattr(exports, name)
-        loaded = vars(sys.modules[package])
-        if name in loaded:  # a module of the package, which is loaded by now
-            return loaded[name]
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if name == "__all__":
+            return sorted(modules())
+        if name not in modules():
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(import_module(modules()[name], package), name)
+        setattr(sys.modules[package], name, value)
+        return value
 
     def names() -> list[str]:
-        return sorted([*vars(sys.modules[package]), *get("__all__")])
+        return sorted({*vars(sys.modules[package]), *modules()})
 
     return get, names
+
+
+def _modules(stub: Path) -> Mapping[str, str]:
+    """The module of each name that a stub imports."""
+    import ast  # only for who asks
+
+    return {
+        alias.name: f"{'.' * statement.level}{statement.module}"
+        for statement in ast.parse(stub.read_text(encoding="utf-8")).body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }

@@ -3,7 +3,8 @@
 import logging
 import os
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from push_queue.errors import RedisDeniedError, RedisUnavailableError
@@ -20,16 +21,30 @@ _TTL = 15
 
 
 class Presence:
-    """Reports the worker every few seconds, with the number of its jobs and its problems."""
+    """Reports the worker every few seconds, with its jobs and its problems."""
 
     def __init__(self, roster: WorkerRoster, worker_id: str) -> None:
-        self.running = 0
+        self._jobs: set[str] = set()
         self.problems: dict[str, str] = {}
         """What fails now, by the name of the duty."""
         self._roster = roster
         self._worker_id = worker_id
         self._started_at = datetime.now(UTC)
         self._reports = Periodic(_INTERVAL, self._report_again)
+
+    @property
+    def running(self) -> int:
+        """The number of jobs that this worker runs."""
+        return len(self._jobs)
+
+    @contextmanager
+    def of(self, job_id: str) -> Iterator[None]:
+        """The time for which this worker runs the job."""
+        self._jobs.add(job_id)
+        try:
+            yield
+        finally:
+            self._jobs.discard(job_id)
 
     async def start(self) -> None:
         """Report now, and from now on. The worker is known once this returns.
@@ -64,6 +79,7 @@ class Presence:
             version=own_version(),
             started_at=self._started_at,
             running=self.running,
+            jobs=tuple(sorted(self._jobs)),
             problem="; ".join(f"{name}: {problem}" for name, problem in self.problems.items()),
         )
         await self._roster.report(info, ttl=_TTL)

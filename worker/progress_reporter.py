@@ -2,11 +2,14 @@
 
 import asyncio
 import logging
+import math
 
 from push_queue.attempts import Attempts
 from push_queue.errors import RedisUnavailableError
 from push_queue.models import Assignment, BlobStatus, Signal
 from registry_api_v2_client import BlobProgress, PushProgress
+
+from .upload_rate import UploadRate
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +27,8 @@ class ProgressReporter:
         self._assignment = assignment
         self._push = PushProgress()
         self._changed: set[str] = set()
+        self._rate = UploadRate()
+        self._rate_written = 0
 
     def update(self, progress: BlobProgress) -> None:
         self._push.update(progress)
@@ -47,18 +52,26 @@ class ProgressReporter:
 
     async def _exchange(self) -> Signal:
         changed, self._changed = self._changed, set()
+        totals = self._push.totals
+        # What was found or mounted took no time.
+        rate = self._rate.at(totals.bytes_done - totals.bytes_saved)
         try:
-            if not changed:
+            if not changed and rate == self._rate_written:
                 return await self._attempts.heartbeat(self._assignment)
-            blobs = [BlobStatus.model_validate(blob) for blob in self._push.blobs]
-            return await self._attempts.progress(
+            left = totals.bytes_total - totals.bytes_done
+            signal = await self._attempts.progress(
                 self._assignment,
-                bytes_done=sum(blob.done for blob in blobs),
-                bytes_total=sum(blob.size for blob in blobs),
-                blobs_done=sum(bool(blob.how) for blob in blobs),
-                blobs_total=len(blobs),
-                blobs=[blob for blob in blobs if blob.digest in changed],
+                **totals._asdict(),
+                bytes_per_second=rate,
+                seconds_left=math.ceil(left / rate) if rate else None,
+                blobs=[
+                    BlobStatus.model_validate(blob)
+                    for blob in self._push.blobs
+                    if blob.digest in changed
+                ],
             )
+            self._rate_written = rate
+            return signal
         except RedisUnavailableError as error:
             self._changed |= changed
             logger.warning("job %s: progress not written: %s", self._assignment.job.id, error)

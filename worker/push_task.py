@@ -53,11 +53,8 @@ async def _run(runtime: Runtime, job_id: str, generation: int, place: int) -> fl
         return None
     if isinstance(assignment, Wait):
         return assignment.seconds
-    runtime.presence.running += 1
-    try:
+    with runtime.presence.of(job_id):
         return await JobAttempt(runtime, assignment).run()
-    finally:
-        runtime.presence.running -= 1
 
 
 async def _is_over(runtime: Runtime, job_id: str) -> bool:

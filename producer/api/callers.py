@@ -60,6 +60,12 @@ def caller_of(request: web.Request) -> Caller:
     return request[_CALLER]
 
 
+def name_of_caller(request: web.BaseRequest) -> str | None:
+    """Who sent the request, if that is known by name."""
+    caller = request.get(_CALLER)
+    return caller.name if caller else None
+
+
 def guarded(handler: Handler, role: Role) -> Handler:
     """The handler for those who have this role."""
 

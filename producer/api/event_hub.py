@@ -1,4 +1,4 @@
-"""The changes of state of all jobs, read from Redis once for all who follow them."""
+"""What happens to all jobs, read from Redis once for all who follow them."""
 
 import asyncio
 from collections import deque
@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from producer.api.event_stream import message
 from producer.api.problems import ProblemError
+from producer.api.progress_board import ProgressBoard
 from producer.queue import PushQueue
 from push_queue.errors import RedisUnavailableError
 from push_queue.job_events import PlacedEvent, Position
@@ -51,7 +52,8 @@ class News(NamedTuple):
 class EventHub:
     """Reads the stream of events in one task, and keeps the latest for everybody.
 
-    Who follows them keeps a position only, so that a slow one costs no memory.
+    Who follows them keeps a position only, so that a slow one costs no memory. Progress in between
+    is on a board of its own.
     """
 
     def __init__(self, queue: PushQueue, position: Position, *, with_targets: bool = False) -> None:
@@ -64,11 +66,17 @@ class EventHub:
         self._followers = 0
         self.position = position
         """Where the latest event stands that was heard of."""
+        self.progress = ProgressBoard(queue, self._tell)
         self.ended = False
         """Nobody shall wait any more."""
 
     async def run(self) -> None:
         """Read until cancelled; while Redis is away there is nothing to hear."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._read_events())
+            tasks.create_task(self.progress.run(lambda: self._followers > 0))
+
+    async def _read_events(self) -> None:
         while True:
             try:
                 events, reached = await self._queue.events(
@@ -115,7 +123,7 @@ class EventHub:
             return await self._queue.status(job_id)
 
     async def next_after(self, position: Position, seconds: float) -> News:
-        """The next events; none if these seconds brought none.
+        """The next events; none if these seconds brought none, or progress alone.
 
         Raises:
             RedisUnavailableError: they are older than what is kept here, and Redis is away.
@@ -132,8 +140,13 @@ class EventHub:
         reached = max(position, self.position) if at_the_end else next_ones[-1].position
         return News(next_ones, reached)
 
-    async def change_of(self, job_id: str, position: Position, seconds: float) -> Position:
+    async def change_of(
+        self, job_id: str, position: Position, seconds: float, shown: int | None = None
+    ) -> tuple[Position, bytes]:
         """Wait at most ``seconds`` for the job's next event; return where to go on.
+
+        Given the number of the progress that was ``shown``, newer progress ends the wait, too. Then
+        its message is returned.
 
         Raises:
             RedisUnavailableError: as ``next_after``.
@@ -144,7 +157,9 @@ class EventHub:
                     changes, position, complete = await self.next_after(position, seconds)
                     if not complete or any(change.job_id == job_id for change in changes):
                         break
-        return position
+                    if shown is not None and (progress := self.progress.of(job_id, shown)):
+                        return position, progress
+        return position, b""
 
     async def _read_again(self, position: Position) -> News:
         async with self._readers:

@@ -43,6 +43,7 @@ class EventStream(web.StreamResponse):
             raise ConnectionAbortedError("the reader takes nothing") from None
 
 
-def message(event: str, data: BaseModel, position: Position) -> bytes:
-    """One event; who breaks off after it goes on from its position."""
-    return f"id: {position}\nevent: {event}\ndata: {data.model_dump_json()}\n\n".encode()
+def message(event: str, data: BaseModel, position: Position | None = None) -> bytes:
+    """One event; who breaks off after it goes on from its position, or from the last one."""
+    place = f"id: {position}\n" if position else ""
+    return f"{place}event: {event}\ndata: {data.model_dump_json()}\n\n".encode()

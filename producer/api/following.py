@@ -22,8 +22,9 @@ _AWAY_SECONDS = 1.0
 
 
 async def follow_all(request: web.Request) -> web.StreamResponse:
-    """Every change of state of the caller's jobs: ``state``, and ``reset`` where some are lost.
+    """Every change of state of the caller's jobs, and their progress: ``state``, ``progress``.
 
+    ``reset`` where changes are lost.
     Goes on after ``Last-Event-ID``, as far back as Redis keeps events.
     """
     hub, last_seen = request.app[EVENTS], _last_event_id(request)
@@ -40,7 +41,7 @@ async def follow_all(request: web.Request) -> web.StreamResponse:
 
 
 async def follow_job(request: web.Request) -> web.StreamResponse:
-    """The job now and at each change of its state, as ``job``, until it is final.
+    """The job now and at each change of its state, as ``job``, until it is final; and ``progress``.
 
     204 to a ``Last-Event-ID`` after which nothing can come.
     """
@@ -66,6 +67,7 @@ async def _send_all(
 ) -> None:
     if missed:
         await stream.send(message("reset", Reset(), position))
+    shown = hub.progress.number
     while not hub.ended:
         try:
             changes, position, complete = await hub.next_after(position, QUIET_SECONDS)
@@ -75,15 +77,22 @@ async def _send_all(
             continue
         if not complete:
             await stream.send(message("reset", Reset(), position))
+        # Progress first: it is that of states which the changes may end.
+        progress, shown = hub.progress.after(shown, caller.owns), hub.progress.number
         own = (change.message for change in changes if caller.owns(change.targets))
-        await stream.send(b"".join(own) or NOTHING)
+        await stream.send(b"".join((progress, *own)) or NOTHING)
 
 
 async def _send_job(stream: EventStream, hub: EventHub, job: JobStatus, position: Position) -> None:
     await stream.send(message("job", job, position))
+    shown = hub.progress.number
     while not (job.state.final or hub.ended):
         try:
-            position = await hub.change_of(job.id, position, QUIET_SECONDS)
+            position, progress = await hub.change_of(job.id, position, QUIET_SECONDS, shown)
+            if progress:
+                shown = hub.progress.number
+                await stream.send(progress)
+                continue
             changed = await hub.status(job.id)
         except RedisUnavailableError:
             await stream.send(NOTHING)

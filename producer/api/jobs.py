@@ -39,7 +39,7 @@ async def enqueue(request: web.Request) -> web.Response:
     for not_before, pairs in moments:
         batch = [job for _, job in pairs]
         try:
-            statuses += await queue.enqueue_many(batch, not_before=not_before)
+            statuses += await queue.enqueue_many(batch, not_before=not_before, caller=caller.name)
         except JobConflictError:
             await _check_ids(queue, caller, batch)
             raise
@@ -75,7 +75,7 @@ async def cancel(request: web.Request) -> web.Response:
     await no_body(request)
     await _check_own(request, job_id)
     queue = request.app[QUEUE]
-    await queue.cancel(job_id)
+    await queue.cancel(job_id, caller=caller_of(request).name)
     return answer(await queue.status(job_id))
 
 
@@ -84,7 +84,7 @@ async def retry(request: web.Request) -> web.Response:
     job_id = job_id_of(request)
     await no_body(request)
     await _check_own(request, job_id)
-    return answer(await request.app[QUEUE].retry(job_id))
+    return answer(await request.app[QUEUE].retry(job_id, caller=caller_of(request).name))
 
 
 def _check_targets(caller: Caller, jobs: Iterable[PushJob]) -> None:
@@ -135,7 +135,7 @@ async def _final_or_late(request: web.Request, job_id: str, seconds: float) -> J
             left = end - loop.time()
             if status.state.final or left <= 0 or hub.ended or _gone(request):
                 return status
-            position = await hub.change_of(job_id, position, min(left, LOOK_SECONDS))
+            position, _ = await hub.change_of(job_id, position, min(left, LOOK_SECONDS))
 
 
 def _gone(request: web.Request) -> bool:

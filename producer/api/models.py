@@ -20,6 +20,7 @@ from pydantic import (
 
 from push_queue.job_filter import JobFilter
 from push_queue.models import Attempt, BlobStatus, JobsPage, JobStatus, PushRequest, WorkerInfo
+from push_queue.throughput import Minute
 
 MOST_JOBS = 1000
 """Jobs in one batch."""
@@ -116,6 +117,13 @@ class WorkerList(BaseModel):
     def of(cls, workers: Iterable[WorkerInfo]) -> Self:
         """The list as it is answered."""
         return cls(workers=tuple(workers))
+
+
+class ThroughputAnswer(BaseModel):
+    """What all workers have done in the last hour."""
+
+    minutes: tuple[Minute, ...]
+    """The oldest first. The last one is not over yet."""
 
 
 class UploadQuery(BaseModel):

@@ -17,6 +17,7 @@ from producer.api.models import (
     NewJob,
     NewJobs,
     Reset,
+    ThroughputAnswer,
     UploadQuery,
     UploadStatus,
     WorkerList,
@@ -30,7 +31,7 @@ from producer.api.upload_requests import (
 )
 from push_queue.api_tokens import Role
 from push_queue.job_events import JobEvent
-from push_queue.models import JobStatus
+from push_queue.models import JobProgress, JobStatus
 
 V1 = "/api/v1"
 
@@ -91,11 +92,17 @@ ROUTES = (
         HTTPMethod.GET,
         f"{V1}/jobs/{{job_id}}/events",
         following.follow_job,
-        (JobStatus,),
+        (JobStatus, JobProgress),
         stream=True,
         may_be_empty=True,
     ),
-    Route(HTTPMethod.GET, f"{V1}/events", following.follow_all, (JobEvent, Reset), stream=True),
+    Route(
+        HTTPMethod.GET,
+        f"{V1}/events",
+        following.follow_all,
+        (JobEvent, JobProgress, Reset),
+        stream=True,
+    ),
     Route(
         HTTPMethod.POST,
         f"{V1}/uploads",
@@ -142,6 +149,7 @@ ROUTES = (
         role=Role.ENQUEUE,
     ),
     Route(HTTPMethod.GET, f"{V1}/workers", service.list_workers, (WorkerList,)),
+    Route(HTTPMethod.GET, f"{V1}/throughput", service.throughput, (ThroughputAnswer,)),
     Route(HTTPMethod.GET, "/healthz", service.healthy, (Health,), role=None),
     Route(HTTPMethod.GET, "/readyz", service.ready, (Health,), role=None),
 )

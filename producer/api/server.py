@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
 from producer.api.application import make_application
+from producer.api.callers import name_of_caller
 from producer.errors import CannotStartError
 from producer.queue import PushQueue
 from push_queue.settings import Settings
@@ -27,8 +28,14 @@ class AccessLog(AbstractAccessLogger):
     """One line a request: no header and no query, which may hold secrets."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        caller = name_of_caller(request)
         self.logger.info(
-            "%s %s %d %.3f s", request.method, request.rel_url.raw_path, response.status, time
+            "%s %s %d %.3f s%s",
+            request.method,
+            request.rel_url.raw_path,
+            response.status,
+            time,
+            f" by {caller}" if caller else "",
         )
 
 

@@ -3,14 +3,23 @@
 from aiohttp import web
 
 from producer.api.answers import answer
+from producer.api.callers import caller_of
 from producer.api.context import QUEUE
-from producer.api.models import Health, WorkerList
+from producer.api.models import Health, ThroughputAnswer, WorkerList
 from push_queue.errors import RedisUnavailableError
 
 
 async def list_workers(request: web.Request) -> web.Response:
-    """The workers that are alive."""
-    return answer(WorkerList.of(await request.app[QUEUE].workers()))
+    """The workers that are alive; which jobs they run, only an admin is told."""
+    workers = await request.app[QUEUE].workers()
+    if not caller_of(request).has_all:
+        workers = tuple(worker.model_copy(update={"jobs": ()}) for worker in workers)
+    return answer(WorkerList.of(workers))
+
+
+async def throughput(request: web.Request) -> web.Response:
+    """What all workers have done in the last hour, minute by minute."""
+    return answer(ThroughputAnswer(minutes=await request.app[QUEUE].throughput()))
 
 
 async def healthy(_: web.Request) -> web.Response:

@@ -8,13 +8,13 @@ other commands for several jobs; ``watch`` writes one object a line.
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import typer
 
-from producer.cli.wording import STATE_COLORS, duration, headline, moment, printable, progress
+from producer.cli.wording import STATE_COLORS, duration, headline, moment, printable, progress, sent
 from push_queue.models import Attempt, BlobStatus, JobStatus
 
 LABEL_WIDTH = 10
@@ -69,14 +69,26 @@ def _sections(
     yield "Notes", list(job.notes)
     yield "Labels", [f"{name}={value}" for name, value in job.labels.items()]
     yield "Progress", [line] if (line := progress(job)) else []
+    yield "Sent", [line] if (line := sent(job)) else []
     yield "Blobs", [_blob_line(blob) for blob in blobs]
     yield "Enqueued", [moment(job.enqueued_at)]
+    yield "By", list(_callers(job))
     if job.started_at:
         ran = duration(job.started_at, job.finished_at or datetime.now(UTC))
         yield "Started", [f"{moment(job.started_at)}, {ran}"]
     if job.next_attempt_at:
         yield "Next try" if job.attempt else "Starts", [moment(job.next_attempt_at)]
     yield "Attempts", [_attempt_line(attempt) for attempt in attempts]
+
+
+def _callers(job: JobStatus) -> Iterator[str]:
+    """Who asked for what, as far as servers of the HTTP API knew them."""
+    asked = {
+        "enqueued": job.enqueued_by,
+        "retried": job.retried_by,
+        "cancelled": job.cancelled_by,
+    }
+    return (f"{caller} ({what})" for what, caller in asked.items() if caller)
 
 
 def _blob_line(blob: BlobStatus) -> str:

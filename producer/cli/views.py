@@ -1,5 +1,6 @@
 """Showing jobs as they go: bars on a terminal, plain lines elsewhere, JSON for programs."""
 
+import sys
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
@@ -35,6 +36,8 @@ def choose_view(*, json: bool, single: bool) -> View:
     """The view for this terminal; ``single`` jobs show a bar for each blob."""
     if json:
         return JsonView()
+    if not sys.stderr.isatty():
+        return PlainView()
     # Loaded here: what shows no bars need not wait for them.
     from rich.console import Console
 

@@ -62,6 +62,14 @@ def progress(job: JobStatus) -> str:
     )
 
 
+def sent(job: JobStatus) -> str:
+    """``5.1 MB, 24.0 MB saved``; empty while nothing was sent or saved."""
+    saved = f"{size(job.bytes_saved)} saved" if job.bytes_saved else ""
+    if not (job.bytes_sent or saved):
+        return ""
+    return ", ".join(filter(None, (size(job.bytes_sent), saved)))
+
+
 def reason(job: JobStatus) -> str:
     """What went wrong: ``localhost:5000 refuses connections (registry_unavailable)``."""
     return f"{job.error} ({job.error_kind})"

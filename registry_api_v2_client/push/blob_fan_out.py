@@ -114,10 +114,13 @@ class BlobFanOut:
                 await attempt.at([one], partial(self._mount, source, blob, attempt))
         return blob
 
-    async def _find(self, source: BlobSource, destination: Destination) -> BlobInfo | None:
+    async def _find(
+        self, source: BlobSource, destination: Destination, *, waited: bool = False
+    ) -> BlobInfo | None:
         """The blob, if its bytes need not be sent."""
         blob = await self.known(source)
-        return blob if blob and await destination.blobs.find(source, blob) else None
+        found = blob and await destination.blobs.find(source, blob, waited=waited)
+        return blob if found else None
 
     async def _claim(
         self, held: AsyncExitStack, source: BlobSource, destination: Destination
@@ -130,7 +133,7 @@ class BlobFanOut:
             # For a small blob, asking again is not worth it.
             if mine and source.small:
                 return None
-            found = await self._find(source, destination)
+            found = await self._find(source, destination, waited=not mine)
             if found or mine:
                 return found
 

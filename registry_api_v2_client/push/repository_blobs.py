@@ -1,7 +1,9 @@
 """Brings blobs to one repository in the cheapest way that works: found, mounted, or sent."""
 
+from collections import Counter
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import suppress
+from functools import partial
 
 from ..api.registry import Registry
 from ..descriptors import BlobInfo
@@ -33,13 +35,18 @@ class RepositoryBlobs:
         self._believes = True
         self._failed: set[str] = set()
         """Digests of blobs for which the registry has failed to answer."""
+        self._sent_bytes: Counter[str] = Counter()
+        """Bytes sent so far, by the digest of their source."""
 
     @property
     def host(self) -> str:
         return self.registry.host
 
     def report(self, source: BlobSource, done: int, state: BlobState) -> None:
-        self._on_progress(BlobProgress(self.repository, source.digest, source.size, done, state))
+        sent = self._sent_bytes[source.digest]
+        self._on_progress(
+            BlobProgress(self.repository, source.digest, source.size, done, state, sent)
+        )
 
     async def disbelieve(self, blobs: Iterable[BlobInfo]) -> None:
         """Send blobs without asking from now on: the registry lacks some that it said it has."""
@@ -48,8 +55,13 @@ class RepositoryBlobs:
             for holder in await self._ledger.repositories(self.host, blob.digest):
                 await self._ledger.forget_repository(self.host, holder, blob.digest)
 
-    async def find(self, source: BlobSource, blob: BlobInfo | None) -> bool:
-        """Whether the blob is there without sending it, or can be mounted from elsewhere."""
+    async def find(
+        self, source: BlobSource, blob: BlobInfo | None, *, waited: bool = False
+    ) -> bool:
+        """Whether the blob is there without sending it, or can be mounted from elsewhere.
+
+        ``waited``: another push was sending it until now.
+        """
         if blob is None or not self._believes:
             return False
         if await self._is_there(blob):
@@ -59,7 +71,7 @@ class RepositoryBlobs:
         else:
             return False
         await self._remember(blob)
-        self.report(source, source.size, state)
+        self.report(source, source.size, BlobState.WAITED if waited else state)
         return True
 
     async def send(self, source: BlobSource, blob: BlobInfo, content: bytes) -> None:
@@ -85,7 +97,11 @@ class RepositoryBlobs:
             ledger=self._ledger,
             open_uploads=self._uploads,
             has=self._has,
+            on_sent=partial(self._count, source.digest),
         )
+
+    def _count(self, digest: str, length: int) -> None:
+        self._sent_bytes[digest] += length
 
     async def _is_there(self, blob: BlobInfo) -> bool:
         """Whether the registry says that it has the blob. If it does not say, it gets it.

@@ -55,6 +55,7 @@ class BlobUpload:
     ``key`` names the blob before its digest is known. While the session is open it is in
     ``open_uploads``. The session of a stream is noted in the ledger, too, and the next try resumes
     it from there. ``has`` says whether the registry has a blob whose commit it refused.
+    ``on_sent`` hears of the bytes that were sent.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class BlobUpload:
         ledger: BlobLedger,
         open_uploads: OpenUploads,
         has: Callable[[BlobInfo], Awaitable[bool]],
+        on_sent: Callable[[int], None],
     ) -> None:
         self._uploads = registry.uploads
         self._repository = repository
@@ -73,6 +75,7 @@ class BlobUpload:
         self._ledger = ledger
         self._open_uploads = open_uploads
         self._has = has
+        self._on_sent = on_sent
 
     async def send(self, blob: BlobInfo, content: bytes) -> None:
         """Send a small blob: POST and PUT."""
@@ -82,6 +85,7 @@ class BlobUpload:
         except ResponseError:
             await self._open_uploads.close(self._place)
             raise
+        self._on_sent(len(content))
         self._open_uploads.remove(self._place)
 
     async def stream(
@@ -163,7 +167,9 @@ class BlobUpload:
         """The pieces without their first ``count`` bytes, which the registry has already."""
         async for piece in pieces:
             if count < len(piece):
-                yield piece[count:] if count else piece
+                rest = piece[count:] if count else piece
+                yield rest
+                self._on_sent(len(rest))
             count = max(0, count - len(piece))
         if count:
             host, *_ = self._place

@@ -9,7 +9,7 @@ from contextlib import suppress
 from urllib.error import HTTPError
 
 from producer import JobState, PushQueue
-from push_queue.formats import FORMAT
+from push_queue.formats import FIRST_FORMAT
 from tests.chaos.evidence import Evidence
 from tests.chaos.jobs import Jobs
 from tests.chaos.network import HeldWrite
@@ -123,7 +123,7 @@ class Strikes:
 
     async def _roll_back(self, strike: Strike) -> None:
         """Jobs with options of this release wait for a worker that knows them meanwhile."""
-        await self._fleet.terminate(strike.subject, job_format=FORMAT - 1)
+        await self._fleet.terminate(strike.subject, job_format=FIRST_FORMAT)
         await asyncio.sleep(2 * LEASE_SECONDS + strike.seconds)
         await self._fleet.terminate(strike.subject)
 

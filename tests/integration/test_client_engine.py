@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,10 @@ from registry_api_v2_client.exceptions import (
 from registry_api_v2_client.push.compression import CompressionPolicy
 from registry_api_v2_client.push.engine import ImagePusher
 from registry_api_v2_client.push.image_push import PushedImage
+from registry_api_v2_client.push.ledger import MemoryLedger
 from registry_api_v2_client.push.limits import LocalLimits
 from registry_api_v2_client.push.manifest_push import Target
-from registry_api_v2_client.push.progress import BlobProgress, BlobState
+from registry_api_v2_client.push.progress import BlobProgress, BlobState, PushProgress
 from registry_api_v2_client.retry import RetryPolicy
 from tests.support.big_images import write_big_archive
 from tests.support.broken_images import LYING_DIGEST
@@ -223,6 +225,42 @@ async def test_progress_tells_what_needed_no_upload(pusher: ImagePusher, tmp_pat
             last = [history[-1] for history in histories(seen).values()]
             assert {progress.state for progress in last} == {state}
             assert all(progress.done == progress.size for progress in last)
+
+
+async def test_progress_tells_what_another_push_was_sending(tmp_path: Path) -> None:
+    path = ARCHIVES["docker-legacy"](tmp_path).path
+    ledger = MemoryLedger()
+    other, pusher = ImagePusher(ledger=ledger), ImagePusher(ledger=ledger)
+    seen: list[BlobProgress] = []
+    async with SpecRegistry() as registry:
+
+        @asynccontextmanager
+        async def claim(*_: object) -> AsyncIterator[bool]:
+            """It is another's, who sends the blob meanwhile."""
+            monkeypatch.undo()
+            await push(other, path, registry.url, "app")
+            yield False
+
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            monkeypatch.setattr(ledger, "claim", claim)
+            await push(pusher, path, registry.url, "app", on_progress=seen.append)
+    states = [history[-1].state for history in histories(seen).values()]
+    assert BlobState.WAITED in states
+    for one in (other, pusher):
+        one.close()
+
+
+async def test_progress_counts_the_bytes_that_went(pusher: ImagePusher, tmp_path: Path) -> None:
+    big = write_big_archive(tmp_path / "big.tar", [5_000_000, 100_000])
+    progress = PushProgress()
+    async with SpecRegistry() as registry:
+        await push(pusher, big.path, registry.url, "app", "copy", on_progress=progress.update)
+        blobs = registry.repository("app").blobs.values()
+        assert progress.totals.bytes_sent == sum(map(len, blobs))
+        again = PushProgress()
+        await push(pusher, big.path, registry.url, "app", on_progress=again.update)
+        assert again.totals.bytes_sent == 0
+        assert again.totals.bytes_saved == again.totals.bytes_total == progress.totals.bytes_total
 
 
 # Failures

@@ -1,6 +1,7 @@
 """The HTTP API as a pipeline uses it: `push-queue serve`, curl, a worker, a registry."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -192,6 +193,9 @@ def test_with_tokens_it_serves_those_who_have_one_under_any_name(
     status, problem = enqueue("reg.example.com/others/app:1", *bearer)
     assert (status, problem["type"]) == (403, "urn:push-queue:problem:target-not-allowed")
     assert enqueue("reg.example.com/team/app:1", *bearer)[0] == 202
-    assert server.curl("/api/v1/jobs/b1", *bearer)[1]["state"] == "queued"
+    job = server.curl("/api/v1/jobs/b1", *bearer)[1]
+    assert (job["state"], job["enqueued_by"]) == ("queued", "ci")
     assert server.curl(f"/api/v1/jobs/b1?access_token={token}")[0] == 401
+    server.process.terminate()
+    assert re.search(r"GET /api/v1/jobs/b1 200 \S+ s by ci$", server.process.log, re.MULTILINE)
     assert token not in server.process.log

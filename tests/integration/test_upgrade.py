@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from producer import JobState, JobStatus, PushQueue
-from push_queue.formats import FORMAT
+from push_queue.formats import FIRST_FORMAT, FORMAT
 from tests.support.images import ARCHIVES
 from tests.support.servers import RedisServer, StartWorker
 from tests.support.waiting import becomes
 
 pytestmark = pytest.mark.integration
 
-OLDER = FORMAT - 1
+OLDER = FIRST_FORMAT
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 -- Write down how far the attempt is, and publish it.
 --
 -- args    1 fence   2 bytes_done   3 bytes_total   4 blobs_done   5 blobs_total
---         6.. digest, "done/size how", …
+--         6 bytes_sent   7 bytes_saved   8 bytes_per_second   9 seconds_left or ''
+--         10.. digest, "done/size how", …
 -- Result  'continue', 'cancel' or 'lost'
 local record = read('state', 'fence', 'cancel_requested', 'attempt', 'probing', 'targets',
-  'most_bytes', 'most_blobs')
+  'most_bytes', 'most_blobs', 'bytes_sent')
 if record.state ~= 'running' or record.fence ~= args[1] then
   return 'lost'
 end
@@ -21,9 +22,16 @@ local function one_registry()
 end
 
 redis.call('HSET', job, 'bytes_done', args[2], 'bytes_total', args[3],
-  'blobs_done', args[4], 'blobs_total', args[5])
-if #args > 5 then
-  redis.call('HSET', blobs, unpack(args, 6))
+  'blobs_done', args[4], 'blobs_total', args[5], 'bytes_sent', args[6], 'bytes_saved', args[7],
+  'bytes_per_second', args[8])
+if args[9] ~= '' then
+  redis.call('HSET', job, 'seconds_left', args[9])
+else
+  redis.call('HDEL', job, 'seconds_left')
+end
+count('bytes_sent', args[6] - (tonumber(record.bytes_sent) or 0))
+if #args > 9 then
+  redis.call('HSET', blobs, unpack(args, 10))
   -- Not when the job ends: most jobs end without any.
   redis.call('EXPIRE', blobs, keep)
 end
@@ -45,5 +53,7 @@ publish({
   id = id, state = 'running', attempt = tonumber(record.attempt),
   bytes_done = tonumber(args[2]), bytes_total = tonumber(args[3]),
   blobs_done = tonumber(args[4]), blobs_total = tonumber(args[5]),
+  bytes_sent = tonumber(args[6]), bytes_saved = tonumber(args[7]),
+  bytes_per_second = tonumber(args[8]), seconds_left = tonumber(args[9]),
 })
 return record.cancel_requested and 'cancel' or 'continue'

@@ -18,7 +18,7 @@ local error = args[4] ~= '' and args[4] or nil
 local error_kind = args[5] ~= '' and args[5] or nil
 local record = read('state', 'fence', 'cancel_requested', 'sequence', 'attempt', 'worker',
   'started_at', 'error', 'targets', 'probing', 'held',
-  'give_up_after', 'give_up_at', 'progressed_at')
+  'give_up_after', 'give_up_at', 'progressed_at', 'seconds_run')
 
 if record.fence ~= fence then
   return false
@@ -63,6 +63,7 @@ if record.probing then
   end_probe(record, outcome == 'succeeded' or outcome == 'superseded')
 end
 
+note_time(record)
 -- An attempt that only waited is not listed. There may be very many of them.
 if error or outcome ~= 'deferred' then
   close_attempt(record, outcome, error, error_kind)
@@ -107,6 +108,7 @@ elseif (state == 'succeeded' or state == 'superseded') and record.error then
   table.insert(gone, 'error_kind')
 end
 if is_final(state) then
+  count(state, 1)
   set('finished_at', now)
   if record.cancel_requested then
     table.insert(gone, 'cancel_requested')

@@ -36,6 +36,7 @@ if record.format and not newer then
 end
 
 local function finish(state, ...)
+  count(state, 1)
   redis.call('HSET', job, 'state', state, 'finished_at', now, ...)
   redis.call('HDEL', job, 'cancel_requested', 'waiting_for', 'next_attempt_at', 'probing')
   move(record, state)
@@ -72,6 +73,7 @@ end
 if newer then
   stop_waiting(record) -- Else it would take the place of a job that can run here.
   if lost then
+    note_time(record)
     close_attempt(record, 'lost', lost_error, 'worker_lost')
     if record.cancel_requested then
       return finish('cancelled')
@@ -188,6 +190,7 @@ local function open_targets(left)
 end
 
 if lost then
+  note_time(record)
   close_attempt(record, 'lost', lost_error, 'worker_lost')
 end
 
@@ -243,13 +246,14 @@ end
 local changes = {
   state = 'running', attempt = record.attempt + 1, fence = (record.fence or 0) + 1,
   token = token, worker = worker, started_at = now,
-  bytes_done = 0, bytes_total = 0, blobs_done = 0, blobs_total = 0,
+  bytes_done = 0, bytes_total = 0, blobs_done = 0, blobs_total = 0, bytes_saved = 0,
 }
 if #probing > 0 then
   changes.probing = cjson.encode(probing)
 end
 local gone = {}
-for _, field in ipairs({'next_attempt_at', 'waiting_for', 'progressed_at', 'held'}) do
+for _, field in ipairs({'next_attempt_at', 'waiting_for', 'progressed_at', 'held',
+  'bytes_per_second', 'seconds_left'}) do
   if record[field] then
     table.insert(gone, field)
     record[field] = nil

@@ -47,6 +47,7 @@ local now = timestamp(now_ms)
 
 local EVENTS_KEPT = 10000
 local ATTEMPTS_KEPT = 100
+local MINUTES_KEPT = 61
 -- Ten years: a queued job must not vanish because there was no worker for a while.
 local ARQ_RECORD_MS = 10 * 365 * 24 * 3600 * 1000
 
@@ -108,6 +109,20 @@ end
 -- The job's targets as a list; nil if they cannot be read.
 local function targets_of(record)
   return strings(record.targets)
+end
+
+-- Note who asked for a change, if that is known. `record` needs fence and format.
+--
+-- A worker refuses fields that it does not know in a job that nobody has started yet, so such a job is
+-- left to those that know this one.
+local function sign(record, field, caller, format)
+  if caller == '' then
+    return
+  end
+  redis.call('HSET', job, field, caller)
+  if not record.fence and (tonumber(record.format) or 1) < tonumber(format) then
+    redis.call('HSET', job, 'format', format)
+  end
 end
 
 local function publish(message)
@@ -210,18 +225,41 @@ local function stop_waiting(record)
   end
 end
 
+-- Add to what all workers have done in this minute.
+local function count(what, number)
+  if number > 0 then
+    local minute = namespace .. ':minute:' .. math.floor(now_unix / 60)
+    redis.call('HINCRBY', minute, what, string.format('%.0f', number))
+    redis.call('EXPIRE', minute, MINUTES_KEPT * 60)
+  end
+end
+
 -- Move the job from the index of its state to that of another. A final job begins to expire. `record`
 -- needs state, sequence, and waiting_at if the job may be waiting for a registry.
 local function move(record, state)
   stop_waiting(record)
   redis.call('ZREM', in_state[record.state], id)
   redis.call('ZADD', in_state[state], record.sequence, id)
+  if state ~= 'running' then
+    redis.call('HDEL', job, 'bytes_per_second', 'seconds_left')
+  end
   if is_final(state) then
     redis.call('ZADD', finished, now_unix + keep, id)
     redis.call('EXPIRE', job, keep)
     redis.call('EXPIRE', attempts, keep)
     redis.call('HDEL', job, 'progressed_at', 'most_bytes', 'most_blobs', 'source_seen', 'held')
     redis.call('SREM', (source_keys(redis.call('HGET', job, 'source') or '')), id)
+  end
+end
+
+-- Add the time of the attempt that ends to that of those before it. `record` needs seconds_run and
+-- started_at.
+local function note_time(record)
+  local began = string.match(record.started_at or '', '^%d+-%d+-%d+T%d+:%d+:%d+%.%d+Z$')
+  if began then
+    local seconds = math.max(0, now_ms - milliseconds(began)) / 1000
+    redis.call('HSET', job, 'seconds_run',
+      string.format('%.3f', seconds + (tonumber(record.seconds_run) or 0)))
   end
 end
 

@@ -54,7 +54,7 @@ def test_nothing_else_is_at_the_root() -> None:
         for name in dir(package)
         if not name.startswith("_") and not inspect.ismodule(getattr(package, name))
     }
-    assert visible - {"TYPE_CHECKING", "lazy_exports"} == {
+    assert visible - {"lazy_exports"} == {
         name for name in package.__all__ if not name.startswith("_")
     }
 

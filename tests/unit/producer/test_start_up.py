@@ -12,7 +12,7 @@ from tests.support.processes import free_port
 from tests.support.servers import clean_environment
 
 HTTP = {"aiohttp", "registry_api_v2_client.client"}
-ALL = {*HTTP, "arq", "pydantic", "redis", "push_queue.models", "registry_api_v2_client.exports"}
+ALL = {*HTTP, "arq", "pydantic", "redis", "push_queue.models"}
 
 LOADED = """
 import contextlib, io, sys
@@ -71,7 +71,7 @@ def test_a_push_without_a_redis_loads_no_redis(tmp_path: Path) -> None:
     tar = str(ARCHIVES["docker-oci"](tmp_path).path)
     modules = loaded("push", tar, "--to", target, "--give-up-after", "1s", redis=False)
     assert "aiohttp" in modules
-    assert not modules & {"arq", "redis"}
+    assert not modules & {"arq", "redis", "rich.console"}
 
 
 @pytest.mark.parametrize("command", ["status", "cancel", "retry"])
@@ -79,12 +79,48 @@ def test_what_draws_nothing_loads_no_rich(command: str) -> None:
     assert "rich.console" not in loaded(command, "x")
 
 
-def test_the_library_loads_no_database_before_it_is_used() -> None:
-    code = "import sys; from registry_api_v2_client import DiskLedger; print(*sys.modules)"
+COLLECTED = """
+import atexit, gc, sys
+
+@atexit.register
+def tell():
+    print(gc.get_stats()[2]["collections"], gc.get_freeze_count(), file=sys.stderr)
+
+from producer.cli import main
+main()
+"""
+
+
+def test_a_command_looks_for_no_garbage_while_it_loads_and_exits() -> None:
+    url = f"redis://127.0.0.1:{free_port()}"
+    done = subprocess.run(
+        [sys.executable, "-c", COLLECTED, "status", "x"],
+        env=clean_environment(PUSH_QUEUE_REDIS_URL=url),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    full_collections, frozen = map(int, done.stderr.splitlines()[-1].split())
+    assert full_collections == 0
+    assert frozen > 0
+
+
+def loaded_by_library(name: str) -> set[str]:
+    code = f"import sys; from registry_api_v2_client import {name}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    modules = done.stdout.split()
+    return set(done.stdout.split())
+
+
+def test_the_library_loads_no_database_before_it_is_used() -> None:
+    modules = loaded_by_library("DiskLedger")
     assert "registry_api_v2_client.push.disk_ledger" in modules
     assert "registry_api_v2_client.push.ledger_file" not in modules
+
+
+def test_who_pushes_does_not_wait_for_what_inspects() -> None:
+    modules = loaded_by_library("push_docker_tar")
+    assert "registry_api_v2_client.push.engine" in modules
+    assert not modules & {"pydantic", "registry_api_v2_client.models"}
 
 
 @pytest.mark.parametrize("name", app.COMMANDS)

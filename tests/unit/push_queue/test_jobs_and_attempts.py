@@ -322,9 +322,17 @@ async def test_a_start_sent_twice_is_one_attempt(
 # Progress
 
 
-async def report(stores: Stores, assignment: Assignment, done: int, *blobs: BlobStatus) -> Signal:
+async def report(
+    stores: Stores, assignment: Assignment, done: int, *blobs: BlobStatus, **figures: int
+) -> Signal:
     return await stores.attempts.progress(
-        assignment, bytes_done=done, bytes_total=10, blobs_done=0, blobs_total=2, blobs=blobs
+        assignment,
+        bytes_done=done,
+        bytes_total=10,
+        blobs_done=0,
+        blobs_total=2,
+        blobs=blobs,
+        **figures,
     )
 
 
@@ -345,6 +353,74 @@ async def test_a_new_attempt_starts_from_nothing(stores: Stores) -> None:
     await restarted(stores)
     assert (await stores.jobs.status("job-1")).bytes_done == 0
     assert await stores.jobs.blobs("job-1") == ()
+
+
+async def test_what_a_dashboard_shows_is_in_the_jobs_hash(
+    stores: Stores, redis: Redis, keys: Keys
+) -> None:
+    assignment = await started(stores)
+    figures = {"bytes_sent": 3, "bytes_saved": 4, "bytes_per_second": 2, "seconds_left": 5}
+    await report(stores, assignment, 5, **figures)
+    status = await stores.jobs.status("job-1")
+    assert status.model_dump(include=set(figures)) == figures
+    await report(stores, assignment, 5, bytes_sent=3, bytes_per_second=0)
+    status = await stores.jobs.status("job-1")
+    assert (status.bytes_per_second, status.seconds_left) == (0, None)
+    await report(stores, assignment, 5, **figures)
+    await succeed(stores, assignment, DIGEST)
+    status = await stores.jobs.status("job-1")
+    assert (status.bytes_sent, status.bytes_saved) == (3, 4)
+    assert (status.bytes_per_second, status.seconds_left) == (None, None)
+    await stores.jobs.requeue("job-1")
+    assert not {name.encode() for name in figures} & set(await redis.hkeys(keys.job("job-1")))
+
+
+async def test_bytes_sent_are_those_of_all_attempts(stores: Stores) -> None:
+    assignment = await started(stores)
+    await report(stores, assignment, 5, bytes_sent=3, bytes_saved=1)
+    await stores.attempts.retry(assignment, "refused", "registry_unavailable", 0)
+    again = await restarted(stores)
+    status = await stores.jobs.status("job-1")
+    assert (status.bytes_sent, status.bytes_saved) == (3, 0)
+    await report(stores, again, 5, bytes_sent=4)
+    assert (await stores.jobs.status("job-1")).bytes_sent == 7
+
+
+async def test_the_time_of_all_attempts_is_added_up(
+    stores: Stores, redis: Redis, keys: Keys
+) -> None:
+    def set_back(milliseconds: int) -> str:
+        return timestamp(datetime.now(UTC) - timedelta(milliseconds=milliseconds))
+
+    first = await started(stores)
+    await redis.hset(keys.job("job-1"), "started_at", set_back(2_000_000))
+    await stores.attempts.retry(first, "refused", "registry_unavailable", 0)
+    once = (await stores.jobs.status("job-1")).seconds_run
+    assert 2000 <= once < 3000
+    await restarted(stores)  # It is lost, and started again.
+    await redis.hset(keys.job("job-1"), "started_at", set_back(4_000_000))
+    third = await restarted(stores)
+    await succeed(stores, third, DIGEST)
+    assert once + 4000 <= (await stores.jobs.status("job-1")).seconds_run < once + 5000
+
+
+async def test_a_start_that_cannot_be_read_holds_up_no_end(
+    stores: Stores, redis: Redis, keys: Keys
+) -> None:
+    assignment = await started(stores)
+    await redis.hset(keys.job("job-1"), "started_at", "x")
+    assert await stores.attempts.fail(assignment, "refused", "denied") is JobState.FAILED
+
+
+async def test_progress_of_the_running_jobs(stores: Stores, redis: Redis, keys: Keys) -> None:
+    for job_id in ("job-1", "job-2", "job-3"):
+        await report(stores, await started(stores, job_id), 5, bytes_sent=3)
+    await stores.jobs.create(a_job("waits"))
+    await redis.hset(keys.job("job-2"), "bytes_done", "x")
+    first, last = await stores.jobs.running(10)
+    assert (first.id, last.id) == ("job-3", "job-1")
+    assert (first.attempt, first.bytes_done, first.bytes_total, first.bytes_sent) == (1, 5, 10, 3)
+    assert [progress.id for progress in await stores.jobs.running(1)] == ["job-3"]
 
 
 async def test_subscribers_hear_of_every_change(stores: Stores) -> None:

@@ -28,6 +28,7 @@ from push_queue.registry_limits import RegistryLimits
 from push_queue.settings import load_settings
 from push_queue.tag_turns import TagTurns
 from push_queue.tag_writes import TagWrite, TagWrites
+from push_queue.throughput import Throughput
 from push_queue.worker_roster import WorkerRoster
 
 SECRET = "correct-horse"
@@ -49,6 +50,7 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
         "statuses": (),
         "find": (JobFilter(),),
         "look_up": (["a"],),
+        "running": (1,),
         "counts": (),
         "blobs": ("a",),
         "attempts": ("a",),
@@ -84,6 +86,7 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
         "end_turn": (WRITE,),
         "forget": ([WRITE],),
     },
+    Throughput: {"last_hour": ()},
     WorkerRoster: {"report": (WORKER, 5), "remove": ("w",), "alive": ()},
     ArqQueue: {
         "hand_over": (STATUS,),

@@ -1,12 +1,12 @@
 from datetime import UTC, datetime
 
 import pytest
-from redis.asyncio import Redis
 
 from push_queue.database import Database
 from push_queue.keys import Keys
 from push_queue.models import WorkerInfo
 from push_queue.worker_roster import WorkerRoster
+from tests.support.redis_client import Redis
 
 TTL = 30
 
@@ -16,17 +16,27 @@ def workers(redis: Redis) -> WorkerRoster:
     return WorkerRoster(Database(redis, Keys("push")))
 
 
-def a_worker(worker_id: str = "host:1", running: int = 0) -> WorkerInfo:
+def a_worker(worker_id: str = "host:1", *jobs: str) -> WorkerInfo:
     started = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
     return WorkerInfo(
-        id=worker_id, host="host", pid=1, version="0.1", started_at=started, running=running
-    )
+        id=worker_id, host="host", pid=1, version="0.1", started_at=started,
+        running=len(jobs), jobs=jobs,
+    )  # fmt: skip
 
 
 async def test_workers_that_report_are_alive(workers: WorkerRoster) -> None:
     await workers.report(a_worker(), TTL)
-    await workers.report(a_worker(running=2), TTL)
-    assert await workers.alive() == [a_worker(running=2)]
+    await workers.report(a_worker("host:1", "job-1", "job-2"), TTL)
+    assert await workers.alive() == [a_worker("host:1", "job-1", "job-2")]
+
+
+async def test_a_worker_from_before_workers_named_their_jobs_is_alive(
+    workers: WorkerRoster, redis: Redis
+) -> None:
+    await workers.report(a_worker("host:1", "job-1"), TTL)
+    await redis.hdel("push:worker:host:1", "jobs")
+    (worker,) = await workers.alive()
+    assert (worker.running, worker.jobs) == (1, ())
 
 
 async def test_a_worker_that_stops_is_gone(workers: WorkerRoster, redis: Redis) -> None:

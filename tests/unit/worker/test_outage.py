@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import fakeredis
@@ -19,6 +18,7 @@ from push_queue.keys import Keys
 from push_queue.models import JobState, make_job
 from push_queue.registry_limits import RegistryLimits
 from push_queue.settings import Settings, load_settings
+from push_queue.worker_roster import WorkerRoster
 from registry_api_v2_client import (
     PushedImage,
     RateLimitedError,
@@ -98,7 +98,7 @@ class Fleet:
             client=cast(RegistryClient, self.client),
             limits=limits,
             cleanup=Cleanup(self.stores.jobs, self.stores.sources, Settings()),
-            presence=cast(Presence, SimpleNamespace(running=0)),
+            presence=Presence(WorkerRoster(self.stores.database), "worker-1"),
             housekeeper=cast(Housekeeper, None),
             tag_repair=cast(TagRepair, None),
         )

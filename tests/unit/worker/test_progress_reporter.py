@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -13,6 +13,7 @@ from push_queue.models import Assignment, BlobStatus, Signal, make_job
 from registry_api_v2_client import BlobProgress, BlobState
 from worker import progress_reporter
 from worker.progress_reporter import ProgressReporter
+from worker.upload_rate import UploadRate
 
 ASSIGNMENT = Assignment(
     make_job(id="job-1", source="/images/app.tar", targets=["localhost:15000/app:1"]),
@@ -28,7 +29,11 @@ class Written:
     bytes_total: int
     blobs_done: int
     blobs_total: int
-    blobs: list[BlobStatus]
+    blobs: list[BlobStatus] = field(default_factory=list)
+    bytes_sent: int = 0
+    bytes_saved: int = 0
+    bytes_per_second: int = 0
+    seconds_left: int | None = None
 
 
 @dataclass
@@ -40,7 +45,7 @@ class Store:
     heartbeats: int = 0
 
     async def progress(
-        self, assignment: Assignment, *, blobs: Iterable[BlobStatus], **numbers: int
+        self, assignment: Assignment, *, blobs: Iterable[BlobStatus], **numbers: Any
     ) -> Signal:
         assert assignment is ASSIGNMENT
         signal = self._answer()
@@ -64,8 +69,24 @@ def store() -> Store:
     return Store()
 
 
+class Clock:
+    """A monotonic clock that stands still."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def reporter(store: Store) -> ProgressReporter:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(progress_reporter, "UploadRate", lambda: UploadRate(clock.monotonic))
+    return clock
+
+
+@pytest.fixture
+def reporter(store: Store, clock: Clock) -> ProgressReporter:
     return ProgressReporter(cast(Attempts, store), ASSIGNMENT)
 
 
@@ -75,9 +96,15 @@ def in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def part(
-    digest: str, done: int, state: BlobState, *, repository: str = "app", size: int = 100
+    digest: str,
+    done: int,
+    state: BlobState,
+    *,
+    repository: str = "app",
+    size: int = 100,
+    sent: int = 0,
 ) -> BlobProgress:
-    return BlobProgress(repository, digest, size, done, state)
+    return BlobProgress(repository, digest, size, done, state, sent)
 
 
 def away() -> Exception:
@@ -103,7 +130,7 @@ async def test_totals_are_over_all_blobs_and_only_changes_are_named(
     assert second == Written(40, 150, 0, 2, [BlobStatus(digest="a", size=100, done=40)])
 
 
-@pytest.mark.parametrize("state", [BlobState.UPLOADED, BlobState.MOUNTED, BlobState.EXISTS])
+@pytest.mark.parametrize("state", [state for state in BlobState if state.final])
 async def test_a_blob_that_is_there_counts_whole_and_tells_how(
     state: BlobState, store: Store, reporter: ProgressReporter
 ) -> None:
@@ -159,6 +186,58 @@ async def test_what_could_not_be_written_is_written_the_next_time(
     reporter.update(part("b", 20, BlobState.UPLOADING))
     await reporter.flush()
     assert {blob.digest for blob in store.written[0].blobs} == {"a", "b"}
+
+
+async def test_what_was_sent_and_what_was_not_is_summed_up(
+    store: Store, reporter: ProgressReporter
+) -> None:
+    reporter.update(part("a", 100, BlobState.UPLOADED, sent=30))
+    reporter.update(part("a", 100, BlobState.UPLOADED, repository="elsewhere", sent=31))
+    for digest, state in zip("bcd", (s for s in BlobState if s.saved), strict=True):
+        reporter.update(part(digest, 100, state, sent=1))
+    await reporter.flush()
+    (written,) = store.written
+    assert (written.bytes_sent, written.bytes_saved) == (64, 300)
+
+
+# How fast it goes
+
+
+async def test_the_rate_is_that_of_the_bytes_to_send(
+    store: Store, reporter: ProgressReporter, clock: Clock
+) -> None:
+    reporter.update(part("a", 0, BlobState.UPLOADING, size=1000))
+    reporter.update(part("b", 0, BlobState.WAITING, size=500))
+    await reporter.flush()
+    clock.now += 2
+    reporter.update(part("a", 100, BlobState.UPLOADING, size=1000))
+    reporter.update(part("b", 500, BlobState.EXISTS, size=500))
+    await reporter.flush()
+    assert [(one.bytes_per_second, one.seconds_left) for one in store.written] == [
+        (0, None),
+        (50, 18),
+    ]
+
+
+async def test_a_stall_is_written_until_the_rate_is_nothing(
+    store: Store, reporter: ProgressReporter, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sleep(seconds: float) -> None:
+        clock.now += seconds
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    reporter.update(part("a", 0, BlobState.UPLOADING))
+    await reporter.flush()
+    reporter.update(part("a", 50, BlobState.UPLOADING))
+    store.answers = [*[Signal.CONTINUE] * 20, Signal.CANCEL]
+    await reporter.watch()
+    rates = [written.bytes_per_second for written in store.written[1:]]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] == 200
+    assert rates[-1] == 0
+    assert store.written[-1].seconds_left is None
+    assert len(rates) < 10
+    assert store.heartbeats > 10, "nothing more to write"
 
 
 # Watching

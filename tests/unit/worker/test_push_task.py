@@ -7,7 +7,6 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import fakeredis
@@ -22,6 +21,7 @@ from push_queue.keys import Keys
 from push_queue.models import Assignment, JobState, Outcome, make_job
 from push_queue.registry_limits import RegistryLimits
 from push_queue.settings import Settings, load_settings
+from push_queue.worker_roster import WorkerRoster
 from registry_api_v2_client import (
     ArchiveDigestError,
     DeniedError,
@@ -118,7 +118,7 @@ def runtime(redis: Redis, stores: Stores, client: Client) -> Runtime:
         client=cast(RegistryClient, client),
         cleanup=Cleanup(stores.jobs, stores.sources, Settings()),
         limits=limits,
-        presence=cast(Presence, SimpleNamespace(running=0)),
+        presence=Presence(WorkerRoster(stores.database), "worker-1"),
         housekeeper=cast(Housekeeper, None),
         tag_repair=cast(TagRepair, None),
     )

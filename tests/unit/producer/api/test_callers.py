@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from producer import PushQueue
 from producer.api.routes import ROUTES
 from push_queue.api_tokens import ApiToken, Role, hash_of
+from push_queue.models import Assignment, WorkerInfo
 from push_queue.settings import Settings
+from push_queue.worker_roster import WorkerRoster
 from tests.support.api import JOBS, NEW_JOB, Answer, Api
+from tests.support.stores import Stores
 
 OWN = "reg.example.com/team/app:1"
 FOREIGN = "reg.example.com/others/app:1"
@@ -57,6 +61,7 @@ EXPECTED: dict[tuple[str, str], dict[Role, tuple[int, int]]] = {
     ("GET", f"{JOBS}/{{job_id}}/events"): {R: (200, 404), E: (200, 404), A: (200, 200)},
     ("GET", "/api/v1/events"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     ("GET", "/api/v1/workers"): {R: (200, 200), E: (200, 200), A: (200, 200)},
+    ("GET", "/api/v1/throughput"): {R: (200, 200), E: (200, 200), A: (200, 200)},
 }
 OPEN = {("GET", "/healthz"), ("GET", "/readyz")}
 
@@ -253,6 +258,37 @@ async def test_streams_tell_of_own_jobs_alone(api: Api, late: bool) -> None:
         assert json.loads(line.removeprefix(b"data:"))["id"] == "b"
 
 
+async def test_progress_is_told_of_own_jobs_alone(
+    api: Api, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("producer.api.progress_board.PROGRESS_SECONDS", 0.001)
+    headers = bearer(TOKENS[R])
+    async with asyncio.timeout(30), api.client.get("/api/v1/events", headers=headers) as stream:
+        await stream.content.readline()
+        for job_id, target in (("own", OWN), ("foreign", FOREIGN)):
+            await enqueue(api, Role.ADMIN, target, id=job_id)
+        for job_id in ("foreign", "own"):
+            assignment = await stores.attempts.start(job_id, 0, "worker")
+            assert isinstance(assignment, Assignment)
+            await stores.attempts.progress(
+                assignment, bytes_done=1, bytes_total=2, blobs_done=0, blobs_total=1
+            )
+        while (await stream.content.readline()) != b"event: progress\n":
+            pass
+        progress = await stream.content.readline()
+        assert json.loads(progress.removeprefix(b"data:"))["id"] == "own"
+
+
+async def test_which_jobs_workers_run_only_an_admin_is_told(api: Api, stores: Stores) -> None:
+    worker = WorkerInfo(
+        id="w", host="h", pid=1, version="1", started_at=datetime.now(UTC), running=1, jobs=("a",)
+    )
+    await WorkerRoster(stores.database).report(worker, 30)
+    for role, jobs in ((R, []), (E, []), (A, ["a"])):
+        (told,) = (await api.get("/api/v1/workers", headers=bearer(TOKENS[role]))).body["workers"]
+        assert (told["running"], told["jobs"]) == (1, jobs)
+
+
 async def test_an_unreadable_record_is_the_admins_alone(
     api: Api, queue: PushQueue, redis: Any
 ) -> None:
@@ -283,3 +319,18 @@ async def test_the_description_says_which_role_is_needed(api: Api) -> None:
     for route in ROUTES:
         operation = document["paths"][route.path][route.method.lower()]
         assert operation["security"] == ([{"token": [route.role]}] if route.role else [])
+
+
+async def test_a_job_names_those_who_asked(api: Api) -> None:
+    job = (await enqueue(api, Role.ENQUEUE, OWN, id="a")).body
+    assert job["enqueued_by"] == "team-enqueue"
+    for action, role in (("cancel", Role.ADMIN), ("retry", Role.ENQUEUE)):
+        job = (await api.post(f"{JOBS}/a/{action}", headers=bearer(TOKENS[role]))).body
+        assert job["cancelled_by" if action == "cancel" else "retried_by"] == f"team-{role}"
+
+
+@pytest.mark.parametrize("name", ["enqueued_by", "retried_by", "cancelled_by"])
+async def test_nobody_names_another(api: Api, name: str) -> None:
+    answer = await enqueue(api, Role.ENQUEUE, OWN, **{name: "somebody"})
+    assert answer.status == 400
+    assert name in answer.problem

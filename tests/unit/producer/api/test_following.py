@@ -13,11 +13,11 @@ from aiohttp import ClientResponse
 from arq.connections import ArqRedis
 
 from producer import PushQueue, RedisUnavailableError
-from producer.api import event_hub, following
+from producer.api import event_hub, following, progress_board
 from producer.api.context import EVENTS
 from push_queue.job_events import START, Position
 from push_queue.keys import Keys
-from push_queue.models import Assignment
+from push_queue.models import Assignment, JobProgress
 from tests.support.api import JOBS, Api
 from tests.support.assignments import succeed
 from tests.support.stores import Stores
@@ -45,7 +45,7 @@ class Events:
             lines = await self.block()
             fields = dict(line.split(": ", 1) for line in lines if not line.startswith(":"))
             if "data" in fields:
-                return fields["id"], fields["event"], json.loads(fields["data"])
+                return fields.get("id", ""), fields["event"], json.loads(fields["data"])
 
     async def at_end(self) -> bool:
         async with asyncio.timeout(10):
@@ -192,6 +192,90 @@ async def test_the_end_is_told_though_its_event_is_gone(
 async def test_a_job_that_nobody_knows_has_no_events(api: Api) -> None:
     answer = await api.get(f"{JOBS}/a/events")
     assert (answer.status, answer.kind) == (404, "unknown-job")
+
+
+# Progress
+
+
+async def report(stores: Stores, assignment: Assignment, done: int) -> None:
+    await stores.attempts.progress(
+        assignment, bytes_done=done, bytes_total=10, blobs_done=0, blobs_total=1, bytes_sent=done
+    )
+
+
+async def started(api: Api, stores: Stores, job_id: str) -> Assignment:
+    await api.enqueue(id=job_id)
+    assignment = await stores.attempts.start(job_id, 0, "worker")
+    assert isinstance(assignment, Assignment)
+    return assignment
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_board, "PROGRESS_SECONDS", 0.001)
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("path", [ALL, f"{JOBS}/a/events"])
+async def test_progress_comes_between_the_changes(api: Api, stores: Stores, path: str) -> None:
+    other, mine = await started(api, stores, "b"), await started(api, stores, "a")
+    async with follow(api, path) as events:
+        for done in (3, 7):
+            if path == ALL:
+                await report(stores, other, done)
+            await report(stores, mine, done)
+            data: dict[str, Any] = {}
+            while (data.get("id"), data.get("bytes_done")) != ("a", done):
+                position, name, data = await events.next()
+                assert name in ("progress", "job", "state")
+            assert (name, position) == ("progress", ""), "who breaks off goes on by the states"
+            assert (data["bytes_total"], data["bytes_sent"], data["attempt"]) == (10, done, 1)
+        await succeed(stores, mine, DIGEST)
+        while data.get("state") != "succeeded":
+            _, name, data = await events.next()
+
+
+async def test_who_is_slow_gets_the_latest_progress_alone(
+    queue: PushQueue, api: Api, stores: Stores
+) -> None:
+    told: list[int] = []
+    board = progress_board.ProgressBoard(queue, lambda: told.append(1))
+    a, b = await started(api, stores, "a"), await started(api, stores, "b")
+    for done in range(5):
+        await report(stores, a, done)
+        board._put(await queue.running())
+    seen = board.number
+    await report(stores, a, 9)
+    board._put(await queue.running())
+    await report(stores, b, 9)
+    board._put(await queue.running())
+    messages = board.after(seen, bool).decode().split("\n\n")[:-1]
+    assert [json.loads(message.partition("data: ")[2])["id"] for message in messages] == ["b", "a"]
+    assert board.of("b", seen)
+    assert not board.of("b", board.number)
+    before = len(told)
+    board._put(await queue.running())
+    assert len(told) == before, "nothing is new"
+    await succeed(stores, a, DIGEST)
+    board._put(await queue.running())
+    assert not board.of("a", 0), "it does not run"
+
+
+async def test_progress_is_read_for_those_alone_who_follow(
+    api: Api, queue: PushQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_board, "PROGRESS_SECONDS", 0.0)
+    wanted, read = iter([False, False, True, False, True]), 0
+
+    async def running(_: int) -> tuple[JobProgress, ...]:
+        nonlocal read
+        read += 1
+        raise RedisUnavailableError("away")
+
+    monkeypatch.setattr(queue, "running", running)
+    with suppress(StopIteration, RuntimeError):
+        await progress_board.ProgressBoard(queue, lambda: None).run(lambda: next(wanted))
+    assert read == 2
 
 
 # What is behind them

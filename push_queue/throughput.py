@@ -1,0 +1,53 @@
+"""What all workers together have done lately, minute by minute."""
+
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, ConfigDict, NonNegativeInt
+
+from push_queue.database import Database
+from push_queue.job_codec import decode
+
+MINUTES = 60
+_SECONDS = 60
+
+
+class Minute(BaseModel):
+    """What was done in one minute."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    at: datetime
+    """Its start, by Redis' clock."""
+    bytes_sent: NonNegativeInt = 0
+    """Compressed, as they went over the wire."""
+    succeeded: NonNegativeInt = 0
+    """Jobs that came into this state."""
+    failed: NonNegativeInt = 0
+
+
+class Throughput:
+    """The minutes of one namespace.
+
+    Every method raises :class:`RedisUnavailableError` when Redis fails.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._redis = database.redis
+        self._keys = database.keys
+
+    async def last_hour(self) -> tuple[Minute, ...]:
+        """The latest ``MINUTES``, the oldest first. The last one is not over yet."""
+        seconds, _ = await self._database.ask(self._redis.time())
+        latest = int(seconds) // _SECONDS
+        minutes = range(latest - MINUTES + 1, latest + 1)
+        async with self._database.pipeline() as pipeline:
+            for minute in minutes:
+                pipeline.hgetall(self._keys.minute(minute))
+            hashes = await pipeline.execute()
+        return tuple(
+            Minute.model_validate(
+                {**decode(fields), "at": datetime.fromtimestamp(minute * _SECONDS, UTC)}
+            )
+            for minute, fields in zip(minutes, hashes, strict=True)
+        )
