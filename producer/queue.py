@@ -320,6 +320,11 @@ class PushQueue:
         """
         return await self._events.after(after, limit=limit, wait=wait)
 
+    @property
+    def database(self) -> Database:
+        """The connection, for what else a program keeps in this Redis."""
+        return self._database
+
     async def ping(self) -> None:
         """Ask Redis whether it is there."""
         await self._database.ping()

@@ -69,10 +69,15 @@ ApiTokens = Annotated[dict[TokenName, ApiToken], AfterValidator(_check_hashes)]
 
 def new_token() -> str:
     """A token that nobody else has."""
-    return _PREFIX + secrets.token_urlsafe(_BYTES)
+    return _PREFIX + new_secret()
+
+
+def new_secret() -> str:
+    """What nobody can guess, in characters that any header takes."""
+    return secrets.token_urlsafe(_BYTES)
 
 
 def hash_of(token: str) -> str:
-    """What is kept of a token."""
+    """What is kept of a token, or of another secret."""
     # Bytes of a header that are no UTF-8 come as surrogates.
     return sha256(token.encode(errors="surrogateescape")).hexdigest()

@@ -18,6 +18,7 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
 ``push:worker:{id}``       hash   a live worker; expires when it stops reporting
 ``push:workers``           zset   ids of workers by the Unix time their hash expires
 ``push:queue``             zset   arq's queue
+``push:session:{hash}``    string hash of the token with which a browser has logged in
 ``push:layer:{blob}``      string descriptor of a layer once compressed, JSON
 ``push:blob:{reg}:{dig}``  set    repositories of a registry known to hold a blob
 ``push:upload:{…}``        string location of an interrupted upload
@@ -92,6 +93,9 @@ class Keys:
     @property
     def workers(self) -> str:
         return f"{self.namespace}:workers"
+
+    def session(self, secret_hash: str) -> str:
+        return f"{self.namespace}:session:{secret_hash}"
 
     def layer(self, key: str) -> str:
         """``key`` is the layer's digest and the encoder."""

@@ -8,9 +8,9 @@ from functools import partial
 
 from aiohttp import web
 
+from producer.api.authentication import guarded
 from producer.api.browsers import add_headers, own_origin_only
-from producer.api.callers import guarded
-from producer.api.context import EVENTS, QUEUE, SPOOL, TOKENS
+from producer.api.context import EVENTS, QUEUE, SESSIONS, SPOOL, TOKENS
 from producer.api.event_hub import EventHub
 from producer.api.inputs import JSON, MOST_BODY_BYTES
 from producer.api.openapi import describe
@@ -19,6 +19,7 @@ from producer.api.routes import ROUTES, Route
 from producer.queue import PushQueue
 from producer.spool.expiry import keep_expiring
 from producer.spool.spool import Spool
+from push_queue.sessions import Sessions
 from push_queue.settings import Settings
 from push_queue.version import own_version
 
@@ -33,6 +34,7 @@ def make_application(queue: PushQueue, settings: Settings) -> web.Application:
         middlewares=[problems, own_origin_only], client_max_size=MOST_BODY_BYTES
     )
     application[QUEUE] = queue
+    application[SESSIONS] = Sessions(queue.database)
     application[TOKENS] = settings.api_tokens
     application[SPOOL] = Spool.of(settings)
     application.add_routes(map(_route, ROUTES))

@@ -6,10 +6,10 @@ origin sends its Origin with all it may not read, and Sec-Fetch-Site with everyt
 be JSON, which such a page could send only after asking, and it is not answered that it may.
 
 With tokens a server may have any name, so the Host is not looked at: such a page has no token, and
-a browser adds none by itself, as it would a cookie.
+the browser sends the cookie of a login under the name alone under which it was made.
 """
 
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -19,6 +19,8 @@ from producer.api.problems import ProblemError
 from registry_api_v2_client.hosts import is_loopback
 
 _OWN_SITES = ("same-origin", "none")  # None: typed into the address bar.
+
+_SAFE_METHODS = (HTTPMethod.GET, HTTPMethod.HEAD, HTTPMethod.OPTIONS)
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -40,14 +42,34 @@ async def own_origin_only(request: web.Request, handler: Handler) -> web.StreamR
         )
     origins = request.headers.getall("Origin", [])
     sites = request.headers.getall("Sec-Fetch-Site", [])
-    own = f"{request.scheme}://{request.host}"
-    if any(origin != own for origin in origins) or any(site not in _OWN_SITES for site in sites):
-        raise ProblemError(
-            HTTPStatus.FORBIDDEN,
-            "other-origin",
-            "a web page of another origin may not use this server; call it from a program",
-        )
+    # A proxy may speak TLS for this server.
+    own = (f"http://{request.host}", f"https://{request.host}")
+    if not (set(origins) <= set(own) and set(sites) <= set(_OWN_SITES)):
+        raise _other_origin()
     return await handler(request)
+
+
+def check_own_page(request: web.Request) -> None:
+    """Refuse a change that nothing shows to be asked for by a page of this server.
+
+    For requests with a cookie, which a browser sends along for whoever asks. All browsers send one
+    of the headers with such a request.
+
+    Raises:
+        ProblemError: neither header is there; ``own_origin_only`` has looked at what they say.
+    """
+    if request.method in _SAFE_METHODS or "Origin" in request.headers:
+        return
+    if request.headers.get("Sec-Fetch-Site") != "same-origin":
+        raise _other_origin()
+
+
+def _other_origin() -> ProblemError:
+    return ProblemError(
+        HTTPStatus.FORBIDDEN,
+        "other-origin",
+        "a web page of another origin may not use this server; call it from a program",
+    )
 
 
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:

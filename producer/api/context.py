@@ -8,8 +8,10 @@ from producer.api.event_hub import EventHub
 from producer.queue import PushQueue
 from producer.spool.spool import Spool
 from push_queue.api_tokens import ApiToken
+from push_queue.sessions import Sessions
 
 QUEUE = web.AppKey("queue", PushQueue)
 TOKENS: web.AppKey[Mapping[str, ApiToken]] = web.AppKey("tokens", Mapping)
 SPOOL: web.AppKey[Spool | None] = web.AppKey("spool", Spool)
+SESSIONS = web.AppKey("sessions", Sessions)
 EVENTS = web.AppKey("events", EventHub)

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from producer.api.models import NewJob, NewJobs
+from producer.api.models import Login, NewJob, NewJobs
 from producer.api.problems import ProblemError
 from push_queue.errors import UnknownJobError, summarize
 from push_queue.models import JobId
@@ -50,6 +50,18 @@ def query_of(request: web.Request, model: type[Model]) -> Model:
     values = {name: found if len(found) > 1 else found[0] for name, found in given.items()}
     try:
         return model.model_validate(values)
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+async def login_of(request: web.Request) -> Login:
+    """The token in the body.
+
+    Raises:
+        ProblemError: naming the field.
+    """
+    try:
+        return Login.model_validate_json(await _body(request))
     except ValidationError as error:
         raise invalid(error) from None
 

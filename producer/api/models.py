@@ -14,10 +14,12 @@ from pydantic import (
     ConfigDict,
     Field,
     RootModel,
+    SecretStr,
     StringConstraints,
     field_validator,
 )
 
+from push_queue.api_tokens import Role
 from push_queue.job_filter import JobFilter
 from push_queue.models import Attempt, BlobStatus, JobsPage, JobStatus, PushRequest, WorkerInfo
 from push_queue.throughput import Minute
@@ -150,6 +152,24 @@ class UploadStatus(BaseModel):
     """Of a complete one: ``sha256:…``."""
     expires_at: datetime
     """When it is deleted unless somebody goes on with it, or an unfinished job needs it."""
+
+
+class Login(BaseModel):
+    """What a browser logs in with."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    token: Annotated[SecretStr, Field(min_length=1, max_length=1024)]
+
+
+class Session(BaseModel):
+    """Who calls."""
+
+    name: str | None
+    """That of the token; null where there are no tokens."""
+    role: Role
+    targets: tuple[str, ...]
+    """Patterns of the repositories that the caller may use; empty for an admin, who may use all."""
 
 
 class Health(BaseModel):

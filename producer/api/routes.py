@@ -6,7 +6,7 @@ from http import HTTPMethod, HTTPStatus
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
-from producer.api import following, jobs, service, uploads
+from producer.api import following, jobs, service, sessions, uploads
 from producer.api.models import (
     Health,
     JobDetails,
@@ -14,9 +14,11 @@ from producer.api.models import (
     JobPage,
     JobQuery,
     JobsQuery,
+    Login,
     NewJob,
     NewJobs,
     Reset,
+    Session,
     ThroughputAnswer,
     UploadQuery,
     UploadStatus,
@@ -46,7 +48,7 @@ class Route:
     path: str
     handler: Handler
     answers: Models
-    """One of these is the answer."""
+    """One of these is the answer; there is no body if there are none."""
     status: HTTPStatus = HTTPStatus.OK
     headers: tuple[str, ...] = ()
     """Those that are heeded beside ``Idempotency-Key`` and ``Last-Event-ID``."""
@@ -150,6 +152,24 @@ ROUTES = (
     ),
     Route(HTTPMethod.GET, f"{V1}/workers", service.list_workers, (WorkerList,)),
     Route(HTTPMethod.GET, f"{V1}/throughput", service.throughput, (ThroughputAnswer,)),
+    Route(
+        HTTPMethod.POST,
+        f"{V1}/session",
+        sessions.log_in,
+        (Session,),
+        HTTPStatus.CREATED,
+        takes=(Login,),
+        role=None,
+    ),
+    Route(HTTPMethod.GET, f"{V1}/session", sessions.who_am_i, (Session,)),
+    Route(
+        HTTPMethod.DELETE,
+        f"{V1}/session",
+        sessions.log_out,
+        (),
+        HTTPStatus.NO_CONTENT,
+        role=None,
+    ),
     Route(HTTPMethod.GET, "/healthz", service.healthy, (Health,), role=None),
     Route(HTTPMethod.GET, "/readyz", service.ready, (Health,), role=None),
 )

@@ -25,6 +25,7 @@ from push_queue.lease import Lease
 from push_queue.models import Assignment, JobState, JobStatus, WorkerInfo, make_job
 from push_queue.redis_errors import redis_errors
 from push_queue.registry_limits import RegistryLimits
+from push_queue.sessions import Sessions
 from push_queue.settings import load_settings
 from push_queue.tag_turns import TagTurns
 from push_queue.tag_writes import TagWrite, TagWrites
@@ -87,6 +88,7 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
         "forget": ([WRITE],),
     },
     Throughput: {"last_hour": ()},
+    Sessions: {"begin": ("hash",), "token_of": ("secret",), "close": ("secret",)},
     WorkerRoster: {"report": (WORKER, 5), "remove": ("w",), "alive": ()},
     ArqQueue: {
         "hand_over": (STATUS,),

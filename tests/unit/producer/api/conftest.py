@@ -1,6 +1,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import DummyCookieJar
 from aiohttp.test_utils import TestClient, TestServer
 
 from producer import PushQueue
@@ -12,5 +13,7 @@ from tests.support.api import Api
 @pytest.fixture
 async def api(queue: PushQueue, settings: Settings) -> AsyncIterator[Api]:
     """The API of `queue`, over a real socket."""
-    async with TestClient(TestServer(make_application(queue, settings))) as client:
+    server = TestServer(make_application(queue, settings))
+    # Each test says itself which cookies it sends.
+    async with TestClient(server, cookie_jar=DummyCookieJar()) as client:
         yield Api(client)

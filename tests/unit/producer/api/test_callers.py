@@ -10,35 +10,20 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from producer import PushQueue
 from producer.api.routes import ROUTES
-from push_queue.api_tokens import ApiToken, Role, hash_of
+from push_queue.api_tokens import Role, hash_of
 from push_queue.models import Assignment, WorkerInfo
 from push_queue.settings import Settings
 from push_queue.worker_roster import WorkerRoster
 from tests.support.api import JOBS, NEW_JOB, Answer, Api
 from tests.support.stores import Stores
+from tests.support.tokens import FOREIGN, OWN, PATTERN, TOKENS, bearer, with_tokens
 
-OWN = "reg.example.com/team/app:1"
-FOREIGN = "reg.example.com/others/app:1"
-PATTERN = "reg.example.com/team/*"
-TOKENS = {role: f"token-of-{role}" for role in Role}
 UNKNOWN = "token-of-nobody"
 
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    tokens = {
-        f"team-{role}": ApiToken(
-            role=role,
-            targets=() if role is Role.ADMIN else (PATTERN,),
-            sha256=hash_of(token),
-        )
-        for role, token in TOKENS.items()
-    }
-    return settings.model_copy(update={"api_tokens": tokens})
-
-
-def bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
+    return with_tokens(settings)
 
 
 async def enqueue(api: Api, role: Role, target: str, **fields: Any) -> Answer:
@@ -62,8 +47,14 @@ EXPECTED: dict[tuple[str, str], dict[Role, tuple[int, int]]] = {
     ("GET", "/api/v1/events"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     ("GET", "/api/v1/workers"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     ("GET", "/api/v1/throughput"): {R: (200, 200), E: (200, 200), A: (200, 200)},
+    ("GET", "/api/v1/session"): {R: (200, 200), E: (200, 200), A: (200, 200)},
 }
-OPEN = {("GET", "/healthz"), ("GET", "/readyz")}
+OPEN = {
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("POST", "/api/v1/session"),
+    ("DELETE", "/api/v1/session"),
+}
 
 
 async def status_of(api: Api, method: str, path: str, **options: Any) -> int:
@@ -124,7 +115,9 @@ async def test_who_has_no_token_gets_nothing(
     assert ("invalid_token" in answer.headers["WWW-Authenticate"]) is (
         bool(headers) and "Cookie" not in headers
     )
-    assert "Authorization: Bearer" in answer.problem
+    assert ("Authorization: Bearer" in answer.problem) or (
+        "PUSH_QUEUE_API_TOKENS" in answer.problem
+    )
     assert UNKNOWN not in json.dumps(answer.body)
 
 

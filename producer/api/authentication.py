@@ -1,0 +1,95 @@
+"""Who sent a request, and whether their role is enough.
+
+A program sends its token as ``Authorization: Bearer …`` (RFC 6750) and in no other way: a URL would
+stand in logs. A browser that has logged in sends the cookie of its session. It would do so for any
+page, so a change that is asked for with a cookie has to say that a page of this server asks.
+"""
+
+from collections.abc import Mapping
+from functools import wraps
+from hmac import compare_digest
+from http import HTTPStatus
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from producer.api.browsers import check_own_page
+from producer.api.callers import EVERYBODY, Caller, note_caller
+from producer.api.context import SESSIONS, TOKENS
+from producer.api.problems import ProblemError
+from push_queue.api_tokens import ApiToken, Role, hash_of
+
+COOKIE = "push-queue-session"
+
+_CHALLENGE = 'Bearer realm="push-queue"'
+
+
+def guarded(handler: Handler, role: Role) -> Handler:
+    """The handler for those who have this role."""
+
+    @wraps(handler)
+    async def guard(request: web.Request) -> web.StreamResponse:
+        caller = await _identify(request) if request.app[TOKENS] else EVERYBODY
+        note_caller(request, caller)
+        if not caller.role.includes(role):
+            raise ProblemError(
+                HTTPStatus.FORBIDDEN,
+                "role-missing",
+                f"token {caller.name} has the role {caller.role}; this needs {role}",
+                headers=_challenge("insufficient_scope"),
+            )
+        return await handler(request)
+
+    return guard
+
+
+def owner_of(sha256: str, tokens: Mapping[str, ApiToken]) -> Caller:
+    """Who has the token of this hash.
+
+    Raises:
+        ProblemError: nobody.
+    """
+    # All are compared, each in constant time: how long it takes says nothing of a hash.
+    found = [
+        Caller(name, known.role, known.targets)
+        for name, known in tokens.items()
+        if compare_digest(sha256, known.sha256)
+    ]
+    if not found:
+        raise _refused("token-unknown", "no such token; send one that is in PUSH_QUEUE_API_TOKENS")
+    return found[0]
+
+
+async def _identify(request: web.Request) -> Caller:
+    given = request.headers.getall("Authorization", [])
+    if not given and (secret := request.cookies.get(COOKIE)):
+        check_own_page(request)
+        sha256 = await request.app[SESSIONS].token_of(secret)
+        if sha256 is None:
+            raise _refused("session-unknown", "the session has ended; log in again")
+    else:
+        sha256 = hash_of(_bearer(given))
+    return owner_of(sha256, request.app[TOKENS])
+
+
+def _bearer(given: list[str]) -> str:
+    how = "send it as Authorization: Bearer TOKEN"
+    if not given:
+        raise ProblemError(
+            HTTPStatus.UNAUTHORIZED,
+            "token-missing",
+            f"the token is missing; {how}",
+            headers={"WWW-Authenticate": _CHALLENGE},
+        )
+    scheme, _, token = given[0].partition(" ")
+    if len(given) > 1 or scheme.lower() != "bearer":
+        raise _refused("token-unknown", f"Authorization is not one token; {how}")
+    return token.strip()
+
+
+def _refused(kind: str, detail: str) -> ProblemError:
+    return ProblemError(HTTPStatus.UNAUTHORIZED, kind, detail, headers=_challenge("invalid_token"))
+
+
+def _challenge(error: str) -> dict[str, str]:
+    return {"WWW-Authenticate": f'{_CHALLENGE}, error="{error}"'}

@@ -1,0 +1,60 @@
+"""Log a browser in and out: a token is exchanged for a cookie that lasts for some hours."""
+
+from http import HTTPStatus
+
+from aiohttp import web
+
+from producer.api.answers import answer
+from producer.api.authentication import COOKIE, owner_of
+from producer.api.browsers import check_own_page
+from producer.api.callers import Caller, caller_of
+from producer.api.context import SESSIONS, TOKENS
+from producer.api.inputs import login_of, no_body
+from producer.api.models import Session
+from producer.api.problems import ProblemError
+from push_queue.api_tokens import hash_of
+from push_queue.sessions import SESSION_SECONDS
+
+
+async def log_in(request: web.Request) -> web.Response:
+    """Exchange a token for a session, whose secret goes into a cookie that no script can read."""
+    login = await login_of(request)
+    if not request.app[TOKENS]:
+        raise ProblemError(
+            HTTPStatus.CONFLICT,
+            "no-tokens",
+            "this server has no tokens; whoever can reach it may do everything without one",
+        )
+    sha256 = hash_of(login.token.get_secret_value())
+    caller = owner_of(sha256, request.app[TOKENS])
+    response = answer(_session(caller), HTTPStatus.CREATED)
+    response.set_cookie(
+        COOKIE,
+        await request.app[SESSIONS].begin(sha256),
+        max_age=SESSION_SECONDS,
+        httponly=True,
+        samesite="Strict",
+        # Where a proxy speaks TLS for this server, the browser alone knows.
+        secure=request.headers.get("Origin", "").startswith("https:"),
+    )
+    return response
+
+
+async def who_am_i(request: web.Request) -> web.Response:
+    """The caller's name, and what it may do."""
+    return answer(_session(caller_of(request)))
+
+
+async def log_out(request: web.Request) -> web.Response:
+    """End the session of the cookie, and have the browser forget it."""
+    await no_body(request)
+    if secret := request.cookies.get(COOKIE):
+        check_own_page(request)
+        await request.app[SESSIONS].close(secret)
+    response = web.Response(status=HTTPStatus.NO_CONTENT)
+    response.del_cookie(COOKIE)
+    return response
+
+
+def _session(caller: Caller) -> Session:
+    return Session(name=caller.name, role=caller.role, targets=caller.targets)

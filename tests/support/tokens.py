@@ -1,0 +1,26 @@
+"""Tokens of the HTTP API for tests, one of each role."""
+
+from push_queue.api_tokens import ApiToken, Role, hash_of
+from push_queue.settings import Settings
+
+PATTERN = "reg.example.com/team/*"
+OWN = "reg.example.com/team/app:1"
+FOREIGN = "reg.example.com/others/app:1"
+TOKENS = {role: f"token-of-{role}" for role in Role}
+
+
+def with_tokens(settings: Settings) -> Settings:
+    """The settings of a server that knows these tokens; ``team-ROLE`` is the name of each."""
+    tokens = {
+        f"team-{role}": ApiToken(
+            role=role,
+            targets=() if role is Role.ADMIN else (PATTERN,),
+            sha256=hash_of(token),
+        )
+        for role, token in TOKENS.items()
+    }
+    return settings.model_copy(update={"api_tokens": tokens})
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
