@@ -44,17 +44,17 @@ class RegistryClient:
             docker and Podman.
         timeout: seconds without progress after which a request fails.
         commit_timeout: seconds that a registry may take to store a blob once it has all of it.
-        plain_http_hosts: hosts that are spoken to without TLS, besides loopback ones that neither
-            have a folder in ``certs_dir`` nor are in ``insecure_hosts``.
+        plain_http_hosts: hosts to speak to without TLS. Loopback hosts need no entry, unless they
+            have a folder in ``certs_dir`` or are in ``insecure_hosts``.
         insecure_hosts: hosts whose certificate is not checked.
         certs_dir: a folder for each host with certificates, as docker's ``certs.d``.
-        ledger: what is known of blobs beyond this client.
+        ledger: knowledge about blobs that is shared beyond this client.
         limits: how many blobs are sent at the same time; eight to each registry if not given.
-        retry: when to try single requests and blobs again.
+        retry: when to retry a request or a blob.
 
     Raises:
-        CredentialsError: a file of logins cannot be read.
-        ValidationError: no such ``certs_dir``, or the environment names a proxy wrongly.
+        CredentialsError: a login file cannot be read.
+        ValidationError: no such ``certs_dir``, or the environment names a bad proxy.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class RegistryClient:
         ``image`` chooses one of several in the tar, by its tag or digest there. An index is pushed
         with all its platforms, or the image for ``platform`` alone. Upload sessions that a failed
         push leaves open are closed, or left in ``uploads`` if that is given. With ``reuse_tagged``,
-        layers of an image that stands under a target's tag need neither be compressed nor sent, see
+        layers of the image that a target's tag names already are neither compressed nor sent, see
         ``docs/security.md``.
 
         Raises:
@@ -216,7 +216,7 @@ def parse_registry_url(text: str) -> tuple[URL, Credentials | None]:
 def registry_url(host: str, plain_http_hosts: Collection[str] = (), *, tls: bool = False) -> str:
     """Where the API of a registry host is.
 
-    HTTPS, except for those hosts, and for loopback unless ``tls`` says that it is set up there.
+    HTTPS, except for those hosts, and for loopback unless ``tls`` is set up there.
     """
     plain = host in plain_http_hosts or (is_loopback(host) and not tls)
     api = DOCKER_HUB_API if host in DOCKER_HUB_HOSTS else host

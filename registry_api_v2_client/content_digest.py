@@ -16,7 +16,8 @@ _MAX_WINDOW = 128 << 20
 _PIECE = 1 << 20
 """Bytes taken from gzip at a time."""
 _SLICE = 1 << 10
-"""Bytes given to zstd at a time. It takes no bound for its output; this makes it 32 MiB."""
+"""Bytes given to zstd at a time. Its output cannot be bounded directly; this bounds it to 32
+MiB."""
 _LONGEST_MAGIC = 4
 _BROKEN_DATA: tuple[type[Exception], ...] = (
     igzip_lib.error,  # type: ignore[assignment]
@@ -29,7 +30,7 @@ class ContentDigest:
     """Hashes bytes as they are stored, and uncompressed. Blocking.
 
     Memory is bounded, whatever the bytes expand to, and ``most`` bounds the uncompressed bytes. If
-    they cannot be uncompressed, ``broken`` says why, and ``content`` means nothing.
+    they cannot be uncompressed, ``broken`` says why, and ``content`` is meaningless.
     """
 
     def __init__(self, most: int) -> None:

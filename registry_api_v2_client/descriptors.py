@@ -1,4 +1,4 @@
-"""Descriptors: what a manifest says of a blob, which it names by the digest of its content.
+"""Descriptors: what a manifest says about a blob, which it names by the digest of its content.
 
 Source: https://github.com/opencontainers/image-spec/blob/main/descriptor.md
 """
@@ -27,7 +27,7 @@ class BlobInfo:
         return self.digest.rpartition(":")[2][:12]
 
     def as_document(self) -> dict[str, Any]:
-        """The descriptor as it stands in a manifest."""
+        """The descriptor as it appears in a manifest."""
         return {"mediaType": self.media_type, "size": self.size, "digest": self.digest}
 
 

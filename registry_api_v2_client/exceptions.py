@@ -14,19 +14,19 @@
     │   ├── RegistryTimeoutError        no answer in time                           (retry helps)
     │   └── AnswerCutShortError         an answer without its end                   (retry helps)
     ├── NoSlotError                     the upload limits have no slot for it now   (retry helps)
-    ├── TLSError                        the registry's certificate is not trusted, or ours
-    ├── CredentialsError                credentials cannot be read, or are refused on the way
+    ├── TLSError                        a certificate is not trusted, the registry's or ours
+    ├── CredentialsError                unreadable, or refused by a token server or proxy
     └── ResponseError                   the registry answered with an error
         ├── UnauthorizedError           401
-        ├── TokenExpiredError           401 in mid-upload; a new token is at hand      (retry helps)
+        ├── TokenExpiredError           401 during an upload; a new token is fetched   (retry helps)
         ├── DeniedError                 403
         ├── NameUnknownError            404, repository
         ├── ManifestUnknownError        404, manifest or tag
         ├── BlobUnknownError            404, blob
-        ├── UploadUnknownError          404, 416: not (so) an upload session        (retry helps)
+        ├── UploadUnknownError          404, 416: the session is gone or differs    (retry helps)
         ├── DigestMismatchError         the registry stored something else          (retry helps)
         ├── UnsupportedError            405, 415: the registry does not do this
-        ├── TagImmutableError           the tag is there, and cannot be moved to another image
+        ├── TagImmutableError           the tag exists, and cannot be moved to another image
         ├── RateLimitedError            429, with the delay asked for               (retry helps)
         ├── ServerError                 5xx, 408, 425, with the delay asked for     (retry helps)
         └── ProtocolError               an answer that the specification does not allow
@@ -85,7 +85,7 @@ class RegistryError(Exception):
     retryable: ClassVar[bool] = False
 
     retry_after: float | None = None
-    """Seconds that the registry asked to wait before the next try, if it did."""
+    """Seconds to wait before the next try, if the registry asked for that."""
     registry: str | None = None
     """``host[:port]`` of the registry that failed, if one did."""
     method: str | None = None
@@ -97,7 +97,7 @@ class RegistryError(Exception):
 
 
 class ValidationError(RegistryError):
-    """What the caller passed is wrong. The message says what, and how to mend it."""
+    """What the caller passed is wrong. The message says what, and how to fix it."""
 
     kind = "invalid_input"
 
@@ -144,7 +144,7 @@ class RegistryUnavailableError(RegistryError):
 
 
 class RegistryTimeoutError(RegistryUnavailableError):
-    """The registry, or something before it, was silent for a whole time-out."""
+    """The registry, or something before it, did not answer within the time-out."""
 
 
 class AnswerCutShortError(RegistryUnavailableError):
@@ -159,7 +159,7 @@ class NoSlotError(RegistryError):
 
 
 class TLSError(RegistryError):
-    """A TLS certificate is not trusted, the registry's or ours, or it does not speak TLS."""
+    """The registry's certificate or ours is not trusted, or the registry does not speak TLS."""
 
     kind = "tls"
 

@@ -193,7 +193,7 @@ async def get_manifest(
 async def get_image_info(
     registry_url: str, repository: str, tag: str, timeout: float = DEFAULT_TIMEOUT
 ) -> dict[str, Any]:
-    """What a registry knows of an image, by its tag or digest.
+    """What a registry knows about an image, by its tag or digest.
 
     For an index it is the image for this machine's platform, or else the first image.
 

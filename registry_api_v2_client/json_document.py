@@ -1,4 +1,4 @@
-"""JSON from archives and registries, which may be made to exhaust who reads it."""
+"""JSON from archives and registries, which may be built to exhaust its reader."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ MAX_VALUES = 250_000
 
 
 class JsonDocumentError(ValueError):
-    """The document cannot be read. The message is to be put behind the document's name."""
+    """The document cannot be read. The message completes a sentence that begins with its name."""
 
 
 def parse_json(content: bytes) -> Any:
-    """The value of a JSON document in UTF-8, nested at most 200 deep, which is the parser's bound.
+    """The value of a JSON document in UTF-8, nested at most 200 deep, which is the parser's limit.
 
     Strings have no lone surrogates, so they can be encoded again. NaN is not a number.
 

@@ -1,6 +1,6 @@
-"""Package roots that load what they offer once it is asked for.
+"""Package roots that load their exports on first use.
 
-Who imports one name of such a package waits for nothing else in it.
+Importing one name of such a package does not load the rest of it.
 """
 
 import sys
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def lazy_exports(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """``__getattr__`` and ``__dir__`` of a package that offers what the stub of its root imports.
+    """``__getattr__`` and ``__dir__`` of a package that exports what the stub of its root imports.
 
     ``file`` is the root's, with the stub beside it: type checkers and this read the same list.
     Source: https://peps.python.org/pep-0562/, https://scientific-python.org/specs/spec-0001/
@@ -36,7 +36,7 @@ def lazy_exports(package: str, file: str) -> tuple[Callable[[str], Any], Callabl
 
 def _modules(stub: Path) -> Mapping[str, str]:
     """The module of each name that a stub imports."""
-    import ast  # only for who asks
+    import ast  # only loaded on demand
 
     return {
         alias.name: f"{'.' * statement.level}{statement.module}"

@@ -11,7 +11,7 @@ from .descriptors import BlobInfo
 
 @dataclass(frozen=True, slots=True)
 class RegistryConfig:
-    """A registry: its URL, and after how many seconds without progress it counts as down."""
+    """A registry: its URL, and the seconds without progress after which requests fail."""
 
     url: str
     timeout: float = 30
@@ -60,7 +60,7 @@ class ImageConfig(BaseModel):
 
 
 class LayerInfo(BaseModel):
-    """One layer as it lies in the tar: ``size`` in stored bytes, ``digest`` if it is known."""
+    """One layer as the tar stores it: ``size`` in stored bytes, ``digest`` if it is known."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,15 +1,15 @@
-"""Which failures time mends: the registry is away, or wants less."""
+"""Which failures pass with time: the registry is down, or limits the rate of requests."""
 
 from collections.abc import Iterable
 
 from .exceptions import RateLimitedError, RegistryError, RegistryUnavailableError, ServerError
 
 _AWAY = frozenset({502, 503, 504})
-"""What a gateway answers for a registry behind it."""
+"""What a gateway answers when the registry behind it is down."""
 
 
 def is_outage(error: RegistryError) -> bool:
-    """Whether the registry is away or wants less. This uses up a job's time, not attempts."""
+    """Whether the registry is down or limits the rate. This uses up a job's time, not attempts."""
     return error.registry is not None and (
         asks_for_a_pause(error)
         or isinstance(error, RegistryUnavailableError)
@@ -18,12 +18,12 @@ def is_outage(error: RegistryError) -> bool:
 
 
 def asks_for_a_pause(error: RegistryError) -> bool:
-    """Whether the registry is well and wants less: 429, or 503 with Retry-After."""
+    """Whether the registry is up but limits the rate: 429, or 503 with Retry-After."""
     return isinstance(error, RateLimitedError) or (
         isinstance(error, ServerError) and bool(error.retry_after)
     )
 
 
 def most_hopeful(failures: Iterable[RegistryError]) -> RegistryError:
-    """Of several failures the one to go by: that time mends, else that a retry may mend."""
+    """The failure to raise for several: rather an outage, or else one that a retry may fix."""
     return max(failures, key=lambda error: (is_outage(error), error.retryable))

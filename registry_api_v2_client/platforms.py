@@ -1,7 +1,7 @@
 """Platforms of images: ``linux/arm64``, ``linux/arm/v7``, ``windows/amd64``.
 
 Source: https://github.com/opencontainers/image-spec/blob/main/image-index.md ("platform"); the
-other names of one architecture are those that containerd takes for the same:
+alternative names of an architecture are containerd's:
 https://github.com/containerd/platforms/blob/main/database.go
 """
 

@@ -62,7 +62,7 @@ def parse_reference(text: str) -> Reference:
         raise InvalidReferenceError(_url_advice(text))
     name, at, digest = text.partition("@")
     if "/" in digest:
-        raise InvalidReferenceError(f"a reference holds no login; write {digest!r}")
+        raise InvalidReferenceError(f"a reference cannot contain a login; write {digest!r}")
     if at and not _DIGEST.fullmatch(digest):
         raise InvalidReferenceError(f"{text!r}: {digest!r} is not a sha256:… digest")
     name, tag = _split_tag(name)
@@ -127,7 +127,7 @@ def _url_advice(url: str) -> str:
     scheme, _, rest = url.partition("://")
     host, slash, path = rest.partition("/")
     named = host.rpartition("@")[2] + slash + path
-    return f"a reference is no URL; leave out {scheme + '://'!r}: {named!r}"
+    return f"a reference is not a URL; leave out {scheme + '://'!r}: {named!r}"
 
 
 def _part_advice(text: str, name: str) -> str:
@@ -154,7 +154,7 @@ def _split_registry(name: str) -> tuple[str, str]:
     host, _, rest = name.partition("/")
     if not _is_registry_host(host):
         return DOCKER_HUB, name
-    # All names become one: limits, pauses, blobs and the order of tags go by the name.
+    # All names become one, as limits, pauses, blobs and the order of tags go by the name.
     if host.lower() in DOCKER_HUB_HOSTS:
         host = DOCKER_HUB
     # Docker Hub keeps its official images under library/.

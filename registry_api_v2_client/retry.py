@@ -18,8 +18,8 @@ class RetryPolicy:
 
     Before try ``n + 1`` (the first try is 1) wait a random time between zero and
     ``min(maximum, base * 2 ** (n - 1))`` seconds, but at least as long as the registry asked for
-    (Retry-After). If that is longer than ``patience``, give up. Nor is a registry tried again
-    that was silent for a whole time-out, unless ``after_timeouts``.
+    (Retry-After). If that is longer than ``patience``, give up. A registry that timed out is not
+    tried again either, unless ``after_timeouts``.
 
     Source: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
     """
@@ -48,7 +48,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Retrier:
-    """Runs steps by a policy. ``on_failure`` hears of each failure, also of the last."""
+    """Runs steps by a policy. ``on_failure`` is called for each failure, also for the last."""
 
     policy: RetryPolicy
     on_failure: Callable[[RegistryError], Awaitable[None]]

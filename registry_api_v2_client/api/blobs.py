@@ -22,10 +22,10 @@ class Blobs:
         self._endpoint = endpoint
 
     async def has(self, repository: str, digest: str, size: int | None = None) -> bool:
-        """Whether the blob, of ``size`` bytes if that is known, is in that repository.
+        """Whether the repository has the blob, in ``size`` bytes if that is given.
 
-        A redirect to the registry's storage means that it is. The storage is not asked: it may
-        refuse a HEAD of an address that is signed for GET.
+        A redirect to the registry's storage counts as yes. It is not followed: the storage may
+        refuse a HEAD request to a URL that is signed for GET.
         Source: https://github.com/containerd/stargz-snapshotter/pull/167
 
         Raises:
@@ -49,7 +49,7 @@ class Blobs:
 
         Raises:
             BlobUnknownError: it is not in that repository.
-            DigestMismatchError: the registry gave something else.
+            DigestMismatchError: the registry returned something else.
             ProtocolError: it is not a JSON object.
         """
         async with self._get(repository, digest) as answer:
@@ -91,7 +91,7 @@ class Blobs:
             yield answer
 
     def _check_size(self, answer: Answer, digest: str, size: int | None) -> None:
-        """A registry whose storage lost bytes keeps saying that it has the blob."""
+        """A registry whose storage lost bytes still reports the blob as present."""
         held = number(answer.headers.get("Content-Length", ""))
         if answer.status == 200 and size and held and held != size:
             raise ProtocolError(

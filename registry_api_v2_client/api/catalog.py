@@ -18,7 +18,7 @@ _LINK = re.compile(r'<([^>]*)>[^<]*?;\s*rel="?([^";,<]*)', re.IGNORECASE)
 _PAGE = 1000
 _MAX_PAGES = 10_000
 _MAX_NAMES = 1_000_000
-"""Pages and names of one list; a registry that has more has no end, as far as anybody can tell."""
+"""Limits for one list: a registry that sends more may never end."""
 
 
 class Catalog:
@@ -39,7 +39,7 @@ class Catalog:
         try:
             return [name async for page in pages for name in page]
         except ResponseError as error:
-            # Docker Hub: 401 whoever asks, https://github.com/docker/hub-feedback/issues/2094
+            # Docker Hub answers 401 to everyone: https://github.com/docker/hub-feedback/issues/2094
             if error.status not in (401, 403, 404, 405):
                 raise
             raise error.restated(
@@ -83,7 +83,7 @@ class Catalog:
             yield page
 
     def _next_page(self, answer: Answer) -> URL | None:
-        """``Link: <url>; rel="next"``; of the same host, whatever a proxy makes the registry say.
+        """The URL in ``Link: <url>; rel="next"``, on our host: behind a proxy it may name another.
 
         Source: https://www.rfc-editor.org/rfc/rfc8288#section-3
         """

@@ -27,7 +27,7 @@ _ACCEPT = {"Accept": ", ".join(ANY_MANIFEST)}
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A manifest as ``registry``, a host as references name it, gave it."""
+    """A manifest as the registry returned it. ``registry`` is its host as references name it."""
 
     raw: bytes
     media_type: str
@@ -47,7 +47,7 @@ class Manifests:
         self._endpoint = endpoint
 
     async def digest(self, repository: str, reference: str) -> str | None:
-        """The digest under a tag or digest, as the registry says; None if nothing is there."""
+        """The digest that the registry states for a tag or digest; None if nothing is there."""
         async with self._endpoint.request(
             "HEAD",
             path(repository, "manifests", reference),
@@ -67,8 +67,8 @@ class Manifests:
 
         Raises:
             NameUnknownError, ManifestUnknownError: there is none.
-            DigestMismatchError: its bytes have not the digest that the registry says, or that was
-                asked for.
+            DigestMismatchError: its bytes do not match the digest that was requested, or that the
+                registry states.
         """
         try:
             async with self._endpoint.request(
@@ -98,13 +98,14 @@ class Manifests:
         return Manifest(answer.body, media_type, digest, self._endpoint.name)
 
     async def stored_digest(self, repository: str, reference: str) -> str | None:
-        """The digest under a tag or digest, computed from the bytes; None if nothing is there.
+        """The digest of the manifest under a tag or digest, computed from its bytes, or None.
 
         Raises:
-            DigestMismatchError: the bytes are not what the registry says.
+            DigestMismatchError: the bytes do not match the digest that the registry states.
         """
         if self._endpoint.name == DOCKER_HUB:
-            # Every GET counts against the pull limit there, so its word has to do.
+            # Every GET counts against the pull limit there, so the digest that it states has to
+            # suffice.
             # Source: https://docs.docker.com/docker-hub/usage/pulls/
             return await self.digest(repository, reference)
         try:
@@ -120,9 +121,9 @@ class Manifests:
         Returns whether the registry lists it among the referrers of its ``subject``.
 
         Raises:
-            DigestMismatchError: the registry computed another digest than ``digest``.
-            TagImmutableError: the tag is taken by another manifest, for good.
-            UnsupportedError: the registry takes no manifests of that media type.
+            DigestMismatchError: the registry computed a different digest.
+            TagImmutableError: the tag names another manifest and cannot be moved.
+            UnsupportedError: the registry does not accept manifests of that media type.
         """
         try:
             async with self._endpoint.request(
@@ -137,7 +138,7 @@ class Manifests:
                 self._endpoint.check_digest(answer, digest)
                 return "OCI-Subject" in answer.headers
         except TagImmutableError:
-            # Amazon ECR refuses the same image, too:
+            # Amazon ECR refuses even the image that the tag names already:
             # https://github.com/aws/containers-roadmap/issues/2380
             if await self.digest(repository, reference) != digest:
                 raise

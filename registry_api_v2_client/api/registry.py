@@ -15,7 +15,7 @@ from .uploads import Uploads
 class Registry:
     """One registry at ``url``, over a transport that may be shared with others.
 
-    ``quirks`` is what is known of it beforehand. Each section says its requests: ``blobs``,
+    ``quirks`` are its known deviations. Each section of the API has an attribute: ``blobs``,
     ``uploads``, ``manifests`` and ``catalog``.
     """
 
@@ -39,14 +39,14 @@ class Registry:
 
     @property
     def name(self) -> str:
-        """The host as references name it, which for Docker Hub is not where its API is."""
+        """The host as references name it. Docker Hub's API is at another host."""
         return self._endpoint.name
 
     async def ping(self) -> None:
-        """Ask for ``/v2/``; a registry that wants authentication is there, too.
+        """``GET /v2/``. A registry that asks for authentication counts as up, too.
 
         Raises:
-            RegistryError: no answer, or not that of a registry.
+            RegistryError: no answer, or one that does not come from a registry.
         """
         try:
             async with self._endpoint.request("GET", "/v2/", scope="", what="/v2/", ok={200}):

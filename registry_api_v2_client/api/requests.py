@@ -1,4 +1,4 @@
-"""What the sections of the registry API share: how a request is sent, and how its answer is judged.
+"""What the sections of the registry API share: sending a request and checking its answer.
 
 Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 """
@@ -18,7 +18,7 @@ from ..reference import DOCKER_HUB, DOCKER_HUB_API
 from .transport import Transport
 
 STORED = frozenset({200, 201, 202, 204})
-"""What registries answer for bytes taken; the specification has 202 for PATCH and 201 for PUT.
+"""Statuses for accepted bytes. The specification says 202 for PATCH and 201 for PUT.
 
 Amazon ECR answers 201 to PATCH: https://github.com/openai/tart/issues/273
 """
@@ -28,7 +28,7 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 class Endpoint:
-    """Where the API of one registry is, and the way of every request to it."""
+    """The API of one registry: where it is, and how every request gets there."""
 
     def __init__(self, transport: Transport, url: URL) -> None:
         self.url = url
@@ -40,7 +40,7 @@ class Endpoint:
 
     @property
     def name(self) -> str:
-        """The host as references name it, which for Docker Hub is not where its API is."""
+        """The host as references name it. Docker Hub's API is at another host."""
         return DOCKER_HUB if self.host == DOCKER_HUB_API else self.host
 
     @asynccontextmanager
@@ -58,11 +58,11 @@ class Endpoint:
         sink: Sink | None = None,
         commits: bool = False,
     ) -> AsyncIterator[Answer]:
-        """Send a request; its answer is judged inside ``async with``.
+        """Send a request. Its answer is checked inside ``async with``.
 
-        An error that is raised in there, by the request or by the judgement, gets the registry,
-        method and URL. ``target`` is a path below the registry's URL, or a URL that it gave. The
-        rest is as in ``Transport.request``.
+        Errors of the request and of the checks get the registry, method and URL. ``target`` is a
+        path below the registry's URL, or a URL that the registry returned. The other arguments are
+        those of ``Transport.request``.
         """
         url = self.url / target.lstrip("/") if isinstance(target, str) else target
         request = Request(
@@ -78,7 +78,7 @@ class Endpoint:
             yield await self._transport.request(request, scope=scope, what=what, ok=ok)
 
     def join(self, answer: Answer, address: str) -> URL:
-        """An address that the registry gave, absolute or relative to where it gave it."""
+        """The URL for an address in an answer, which may be relative to the answer's own URL."""
         try:
             return joined(answer.url, address)
         except ValueError as error:
@@ -87,7 +87,7 @@ class Endpoint:
             ) from error
 
     def check_digest(self, answer: Answer, digest: str) -> None:
-        """Compare with the registry's own digest, which the specification lets it leave out."""
+        """Compare with the digest in the answer, which the specification makes optional."""
         theirs = answer.headers.get(DIGEST_HEADER)
         if theirs and theirs != digest:
             raise DigestMismatchError(
@@ -99,7 +99,7 @@ class Endpoint:
 def request_context(
     registry: str, method: str | None = None, url: URL | None = None
 ) -> Iterator[None]:
-    """Have the errors that are raised in here say which registry and request they are about."""
+    """Add the registry and the request to errors raised inside."""
     try:
         yield
     except RegistryError as error:
@@ -126,7 +126,7 @@ def push(repository: str) -> str:
 
 
 def number(text: str) -> int | None:
-    """What a header counts, if it counts anything."""
+    """The number in a header, or None if there is none."""
     return int(text) if _NUMBER.fullmatch(text) else None
 
 

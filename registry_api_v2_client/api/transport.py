@@ -17,25 +17,25 @@ from ..http.session import HttpSession
 from ..http.tls import TlsSettings
 
 _MOST_RENEWALS = 3
-"""Tokens fetched for one request: its server and the registry may disagree on what is good."""
+"""Limit of tokens fetched for one request: the registry may reject what its token server issues."""
 _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _KEEPING_THE_METHOD = (307, 308)
 
 
 class Transport:
-    """Sends requests to registries. ``named_hosts`` says which addresses they may name.
+    """Sends requests to registries. ``named_hosts`` says which addresses registries may name.
 
     Args:
-        credentials: who we are; anonymous without them.
+        credentials: logins; without any, requests are anonymous.
         timeout: seconds without progress (connecting, a block sent, an answer) after which a
-            request fails; an upload that moves may take as long as it needs.
-        commit_timeout: seconds that the answer to the end of an upload may take.
+            request fails; an upload that makes progress may take as long as it needs.
+        commit_timeout: seconds to wait for the answer to a request that commits an upload.
         tls: certificates; by default those in docker's folder.
         plain_http_hosts: ``host[:port]`` that may be token servers without TLS.
 
     Raises:
-        ValidationError: no folder of certificates, or the environment names a proxy wrongly.
+        ValidationError: no such folder of certificates, or the environment names a bad proxy.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class Transport:
     ) -> Answer:
         """Send one request and return the answer if its status is in ``ok``.
 
-        Redirects are followed unless they are in ``ok``. For GET and HEAD these are all, for other
-        methods those that keep the method, provided that the body can be sent again.
+        Redirects are followed unless their status is in ``ok``. GET and HEAD follow all of them.
+        Other methods follow those that keep the method, and only if the body can be sent again.
 
         Requests to the registry itself carry authorization for ``scope``; those to a storage host
-        that it points to carry none. ``what`` names the operation in errors. A streamed body cannot
-        be sent twice: if the registry asks for new authorization in the middle of one,
+        that it redirects to carry none. ``what`` names the operation in errors. A streamed body
+        cannot be sent twice: if the registry asks for new authorization in the middle of one,
         TokenExpiredError tells the caller to start over.
 
         Raises:
@@ -81,7 +81,7 @@ class Transport:
             answer = await self._send(request, current.header if current else None, ok)
             if answer.status in ok:
                 return answer
-            if renewals == _MOST_RENEWALS or not _asks_who_we_are(request, answer):
+            if renewals == _MOST_RENEWALS or not _asks_for_credentials(request, answer):
                 break
             challenge = ", ".join(answer.headers.getall("WWW-Authenticate", ()))
             if not await self._auth.renew(registry, scope, challenge, current, again=renewals > 0):
@@ -118,7 +118,7 @@ class Transport:
                 request = replace(request, url=joined(request.url, location))
             except ValueError as error:
                 raise ProtocolError(
-                    f"{host} redirects to an address that is no http(s) URL", status=0
+                    f"{host} redirects to an address that is not an http(s) URL", status=0
                 ) from error
             await self._named_hosts.check(request.registry, request.url, sending=request.sends)
             if request.url.origin() != origin:
@@ -135,8 +135,8 @@ def _followed(request: Request) -> Collection[int]:
     return _KEEPING_THE_METHOD if request.repeatable else ()
 
 
-def _asks_who_we_are(request: Request, answer: Answer) -> bool:
-    """Whether the registry itself does: a host that a redirect leads to gets no credentials."""
+def _asks_for_credentials(request: Request, answer: Answer) -> bool:
+    """Whether the registry itself does. A host reached by a redirect gets no credentials."""
     own = request.registry.origin()
     return answer.status == 401 and own == request.url.origin() == answer.url.origin()
 

@@ -1,4 +1,4 @@
-"""How uploads to single registries differ, where their answers do not say so; with sources.
+"""How uploads to particular registries differ where their answers do not say so; with sources.
 
 What an answer says needs no entry here; docs/registries.md has the whole list.
 """
@@ -14,11 +14,11 @@ _LARGEST_CHUNK = 64 * _MIB
 
 @dataclass(frozen=True, slots=True)
 class Quirks:
-    """What to know of a registry before an upload.
+    """What to know about a registry before an upload.
 
     Attributes:
         resumes: whether its count of the bytes of an interrupted upload can be trusted.
-        chunk: bytes of a chunk if it refuses streams; None if it takes no chunks.
+        chunk: size of a chunk in bytes if it refuses streams; None if it does not accept chunks.
     """
 
     resumes: bool = True
@@ -27,12 +27,12 @@ class Quirks:
     chunk: int | None = 4 * _MIB
 
     def chunk_size(self, headers: Mapping[str, str], *, wanted: bool) -> int | None:
-        """Bytes of a chunk, by the ``headers`` that an upload was answered with; None: one stream.
+        """Size of a chunk in bytes, by the ``headers`` of an answer; None means one stream.
 
         ``wanted`` says that the registry has refused a stream before.
 
         Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md, "Pushing a
-        blob in chunks"; the largest size is only proposed, but Cloudflare's registry sends it:
+        blob in chunks"; the largest size is only a proposal, but Cloudflare's registry sends it:
         https://github.com/opencontainers/distribution-spec/issues/485
         """
         least = _bytes(headers, "OCI-Chunk-Min-Length") or 1
@@ -43,7 +43,7 @@ class Quirks:
 
 
 _KNOWN: tuple[tuple[re.Pattern[str], Quirks], ...] = (
-    # Amazon ECR: its Range stands still at the first chunk, and its upload status is 404;
+    # Amazon ECR: its Range stays at the first chunk, and its upload status is 404;
     # https://github.com/aws/containers-roadmap/issues/2831, https://github.com/dotnet/sdk/pull/33019
     # A part has 5 to 20 MiB: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/
     # API_UploadLayerPart.html, API_CompleteLayerUpload.html (LayerPartTooSmallException)
@@ -62,7 +62,7 @@ _OTHERS = Quirks()
 
 
 def quirks_of(host: str) -> Quirks:
-    """What is known of the registry at ``host[:port]``."""
+    """What is known about the registry at ``host[:port]``."""
     name = host.partition(":")[0]
     return next((quirks for hosts, quirks in _KNOWN if hosts.fullmatch(name)), _OTHERS)
 

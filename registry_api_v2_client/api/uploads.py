@@ -25,19 +25,19 @@ from .requests import STORED, Endpoint, number, path, pull, push
 from .upload_quirks import Quirks
 
 _NO_STREAM = frozenset({307, 308, 411, 413, 501})
-"""How a registry, or a proxy before it, refuses a body because its length is unknown or too large,
-or because it wants the body elsewhere: a stream cannot be sent again, chunks can."""
+"""How a registry, or a proxy in front of it, refuses or redirects a body of unknown or too great
+length. A stream cannot be sent again, chunks can."""
 _PLAIN_PATH = re.compile(r"(?:/(?!\.\.?(?:/|$))[^/\\]+)+/?")
-"""Without what servers may leave out, as ``//`` and ``..``, and end elsewhere."""
+"""A path without ``//`` and ``..``, which servers may resolve to another path."""
 
 
 @dataclass(slots=True)
 class UploadSession:
-    """An upload under way. Every answer brings a new ``location``; only the newest is good.
+    """An upload under way. Every answer brings a new ``location``; only the newest is valid.
 
     Attributes:
         offset: bytes that the registry holds.
-        chunk: bytes to send in one request; None: all of them in one stream.
+        chunk: bytes to send in one request; None means all of them in one stream.
     """
 
     repository: str
@@ -94,12 +94,11 @@ class Uploads:
             return None
 
     def noted(self, repository: str, location: str) -> UploadSession | None:
-        """The session at a location that was noted, if it can be one of ours.
+        """The session at a noted location, if it can be one of ours.
 
-        Others may write where it was noted. So it has to be an address of the registry's own
-        origin, and within the API an upload to this repository: a request to anything else could
-        do what the writer of the note may not. Google's registries keep their uploads outside of
-        the API.
+        Others may be able to write the note, and must not make us send a request that they may not
+        send. So it has to be an address of the registry's own origin and, within the API, an upload
+        to this repository. Google's registries keep their uploads outside the API.
         """
         own = self._endpoint.url
         try:
@@ -119,7 +118,7 @@ class Uploads:
         Zero, without a request, where the registry's count cannot be trusted.
 
         Raises:
-            UploadUnknownError: it does not know the session any more, or cannot continue it.
+            UploadUnknownError: it no longer knows the session, or cannot continue it.
         """
         if not self._quirks.resumes:
             return 0
@@ -141,7 +140,8 @@ class Uploads:
         """Stream bytes of unknown total into the session, in one PATCH.
 
         Raises:
-            UploadUnknownError: the registry takes no stream; the next session has a ``chunk``.
+            UploadUnknownError: the registry does not accept a stream; the next session has a
+                ``chunk``.
         """
         try:
             async with self._in_session(
@@ -154,7 +154,7 @@ class Uploads:
             ) as answer:
                 session.location = self._location(session.repository, answer, session.location)
         except ResponseError as error:
-            # 416 says that bytes do not fit what is there already; to nothing they always fit.
+            # 416 means that the bytes do not follow those already stored, so not with none stored.
             refused = error.status in _NO_STREAM or (error.status == 416 and not session.offset)
             if not refused or self._quirks.chunk is None:
                 raise
@@ -164,7 +164,7 @@ class Uploads:
     async def chunk(self, session: UploadSession, content: bytes) -> None:
         """Send the next bytes of the blob, ``session.chunk`` of them; the last go with the PUT.
 
-        How many the registry has is counted here: Amazon ECR's Range stands still.
+        The offset is counted here: Amazon ECR's Range stays at the first chunk.
         """
         async with self._content(
             session, "PATCH", session.location, content, what=f"upload to {session.repository}"
@@ -215,9 +215,9 @@ class Uploads:
         body: Body | None = None,
         commits: bool = False,
     ) -> AsyncIterator[Answer]:
-        """A request of an upload under way: a 404 without a code means that it is gone.
+        """A request within a session. A 404 without an error code means that the session is gone.
 
-        Artifactory at times, and proxies: https://github.com/GoogleContainerTools/jib/issues/3399
+        Artifactory and proxies answer so: https://github.com/GoogleContainerTools/jib/issues/3399
         """
         try:
             async with self._endpoint.request(
@@ -246,10 +246,10 @@ class Uploads:
         what: str,
         commits: bool = False,
     ) -> AbstractAsyncContextManager[Answer]:
-        """Send the next bytes of a blob, with their place in it where they are not all of it.
+        """Send the next bytes of a blob, with their range if they are only part of it.
 
-        A whole blob goes without Content-Range: registries take that for a chunk, and may have a
-        limit for chunks. Source: https://github.com/openai/tart/pull/179
+        A whole blob is sent without Content-Range, which would make it a chunk: registries may
+        limit the size of chunks. Source: https://github.com/openai/tart/pull/179
         """
         headers = {"Content-Type": OCTET_STREAM, "Content-Length": str(len(content))}
         if content and (session.offset or method == "PATCH"):

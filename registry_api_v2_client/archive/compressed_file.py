@@ -1,4 +1,4 @@
-"""A file that is compressed as a whole, read forward as what it holds."""
+"""A file that is compressed as a whole, read forward as its decompressed content."""
 
 import bz2
 import io
@@ -17,14 +17,14 @@ MAGIC_SIZE = 8
 
 FREE_EXPANSION = 16 << 30
 MAX_EXPANSION = 200
-"""A tar of up to FREE_EXPANSION bytes may be compressed to nothing: images with files of zeros
-are, a thousandfold by gzip and thirty thousandfold by zstd. Reading zeros is fast, 16 GiB of them
-take seconds. Beyond, the whole is at most MAX_EXPANSION times the file: images shrink two- to
-fivefold, so a bomb costs no more time than an honest file fifty times its size."""
+"""A file of any size may hold up to FREE_EXPANSION bytes: files of zeros shrink a thousandfold with
+gzip and thirty thousandfold with zstd, and reading 16 GiB of zeros takes seconds. Beyond that, the
+content is at most MAX_EXPANSION times the file. Images shrink two- to fivefold, so a bomb costs no
+more time than an honest file fifty times its size."""
 
 MAX_WINDOW = 128 << 20
-"""Bytes of memory that a stream may ask for to look back in, as much as the ``zstd`` command
-grants; ``xz -9`` needs half of it."""
+"""The largest decompression window in bytes that a stream may ask for. It is the default of the
+``zstd`` command; ``xz -9`` needs half of it."""
 
 _CHUNK = 64 << 10
 _BROKEN_DATA: tuple[type[Exception], ...] = (
@@ -59,13 +59,13 @@ def reading(what: str) -> Iterator[None]:
             f"{MAX_WINDOW >> 20} MiB of memory"
         ) from error
     except OSError as error:
-        if error.errno is None:  # gzip and bz2 report broken data so
+        if error.errno is None:  # how gzip and bz2 report broken data
             raise TarReadError(f"{what}: the compressed data is broken") from error
         raise SourceUnreadableError(f"{what} cannot be read: {error.strerror}") from error
 
 
 class _XzFile(io.RawIOBase):
-    """As ``lzma.LZMAFile``, but with a limit on memory, which that does not take."""
+    """Like ``lzma.LZMAFile``, with the memory limit that it lacks."""
 
     def __init__(self, file: io.RawIOBase) -> None:
         self._file = file
@@ -114,7 +114,7 @@ class _XzFile(io.RawIOBase):
         return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_WINDOW)
 
 
-# A file that is not closed by what reads it closes itself with its last reference.
+# Readers that do not close the file below them leave that to its last reference.
 
 
 def _open_gzip(file: io.RawIOBase) -> BinaryIO:

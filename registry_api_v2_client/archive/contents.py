@@ -17,9 +17,9 @@ MAX_LAYERS = 1024
 
 
 class ArchiveContents:
-    """What both descriptions of images in a tar, docker save's and OCI's, are read with.
+    """Reads members for both descriptions of images in a tar, docker save's and OCI's.
 
-    ``checked`` says whether contents must have the digests that the tar gives them.
+    ``checked`` says whether contents must match the digests that the tar states.
     """
 
     def __init__(self, tar: TarIndex, *, checked: bool = True) -> None:
@@ -36,7 +36,7 @@ class ArchiveContents:
         return self._parse(member) if member else None
 
     def read(self, name: str, what: str) -> bytes:
-        """The whole of a small member."""
+        """All bytes of a small member."""
         return self.tar.read(self._member(name, what), MAX_JSON)
 
     def holds(self, digest: str) -> bool:
@@ -48,7 +48,7 @@ class ArchiveContents:
 
         Raises:
             ArchiveDigestError: its bytes have another digest.
-            TarReadError: it is missing, or another size than the descriptor says.
+            TarReadError: it is missing, or its size is not the descriptor's.
         """
         digest = str(descriptor.get("digest"))
         member = self._member(blob_path(digest, self.path), what)
@@ -74,7 +74,7 @@ class ArchiveContents:
             raise TarReadError(
                 f"{self.path}: the config's rootfs.diff_ids do not match its {layers} layers"
             )
-        # They end up in URLs, so nothing but digests may pass.
+        # They end up in URLs, so only digests are let through.
         if wrong := [diff_id for diff_id in diff_ids if not is_sha256(diff_id)]:
             raise TarReadError(f"{self.path}: diff_id {wrong[0]!r} is not a sha256:… digest")
         return diff_ids
@@ -92,7 +92,7 @@ class ArchiveContents:
         descriptor: Mapping[str, Any] | None = None,
         is_tar: bool = True,
     ) -> Layer:
-        """The layer in the member ``name``, with the digests that the archive gives it."""
+        """The layer in the member ``name``, with the digests that the archive states."""
         member = self._member(name, "layer")
         if descriptor:
             self._check_size(member, descriptor)
@@ -135,5 +135,5 @@ def blob_path(digest: object, path: Path) -> str:
         TarReadError: not a sha256 digest.
     """
     if not is_sha256(str(digest)):
-        raise TarReadError(f"{digest} in {path} is not a sha256 digest, which alone is supported")
+        raise TarReadError(f"{digest} in {path} is not a sha256 digest, the only kind supported")
     return f"blobs/{str(digest).replace(':', '/')}"

@@ -1,4 +1,4 @@
-"""``manifest.json``, as docker save and its imitators write it.
+"""``manifest.json``, as docker save and compatible tools write it.
 
 Source: https://github.com/moby/docker-image-spec/blob/main/spec.md#combined-image-json--filesystem-changeset-format
 """
@@ -38,7 +38,7 @@ def docker_save_entries(contents: ArchiveContents) -> list[dict[str, Any]] | Non
 
 
 def docker_save_images(contents: ArchiveContents) -> Iterator[ArchiveImage]:
-    """The images of ``manifest.json``, which says nothing of their manifests."""
+    """The images of ``manifest.json``, which says nothing about their manifests."""
     for entry in docker_save_entries(contents) or ():
         reader = _EntryReader(contents, entry)
         yield ArchiveImage(
@@ -80,7 +80,7 @@ class _EntryReader:
         return tuple(map(self._layer, names, self._contents.diff_ids(self.config, len(names))))
 
     def _layer(self, name: str, diff_id: str | None) -> Layer:
-        # Windows base images: docker says where such a layer comes from, and pushes only that.
+        # Windows base images: docker records where to download such a layer, and pushes only that.
         source = self._sources.get(diff_id or "")
         if isinstance(source, dict) and source.get("urls"):
             return Layer(

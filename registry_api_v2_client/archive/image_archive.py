@@ -32,7 +32,7 @@ class ImageArchive:
     def __init__(self, source: str | Path | SourceFile, *, checked: bool = True) -> None:
         """Open the tar, if it is not open yet, and read its manifests and configs.
 
-        Not ``checked``, contents need not have the digests in the tar: to show them, not to push.
+        Unless ``checked``, contents need not match their digests: for inspection, not for pushing.
 
         Raises:
             SourceUnreadableError: missing, not a file, or not readable.
@@ -43,7 +43,7 @@ class ImageArchive:
         self.images: tuple[ArchiveContent, ...]
         """Images and indexes at the top, not those that an index leads to."""
         self.companions: tuple[Companion, ...]
-        """Signatures and other referrers. They are pushed with what they are about."""
+        """Signatures and other referrers. They are pushed together with their subjects."""
         self.lost_companions: tuple[LostCompanion, ...]
         """Signatures and referrers that cannot be pushed."""
         with ExitStack() as opened, self.source.unchanged():
@@ -82,7 +82,7 @@ class ImageArchive:
         if len(found) > 1 and image:
             digests = _listed(*(next(content.digests) for content in found))
             raise ValidationError(
-                f"{self.path} holds {len(found)} images that are all {image}; choose one by its "
+                f"{self.path} holds {len(found)} images named {image}; choose one by its "
                 f"digest: {digests}"
             )
         if len(found) > 1:
@@ -112,7 +112,7 @@ class ImageArchive:
         self.companions, self.lost_companions = layout.companions, layout.lost
         if not self.images:
             raise TarReadError(
-                f"{self.path} is no image tar: it has neither manifest.json nor an index.json "
+                f"{self.path} is not an image tar: it has neither manifest.json nor an index.json "
                 "with an image manifest"
             )
 

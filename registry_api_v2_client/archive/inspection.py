@@ -174,7 +174,7 @@ def _layer_history(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _moment(value: object) -> datetime | None:
-    """A time that a builder wrote; None if it is not a time, since nothing depends on it."""
+    """The time that a builder wrote, or None if it is not one: nothing depends on it."""
     try:
         return _MOMENT.validate_python(value)
     except pydantic.ValidationError:

@@ -17,12 +17,12 @@ _REFERENCE_DIGEST = "vnd.docker.reference.digest"
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer as it lies in the tar.
+    """One layer as the tar stores it.
 
-    ``digest`` is what the archive gives for the stored bytes, and ``diff_id`` for the uncompressed
-    ones; either may be unknown. An uncompressed layer has the same for both. ``descriptor`` is what
-    the carried manifest says of the layer. Without a ``member`` it is a foreign layer: clients get
-    it from the URLs in its descriptor, and it is not pushed.
+    ``digest`` is the archive's digest of the stored bytes, ``diff_id`` that of the uncompressed
+    ones; either may be unknown. For an uncompressed layer they are the same. ``descriptor`` is the
+    layer's descriptor in the carried manifest. Without a ``member`` it is a foreign layer: clients
+    get it from the URLs in its descriptor, and it is not pushed.
     """
 
     member: Member | None
@@ -31,7 +31,7 @@ class Layer:
     diff_id: str | None
     descriptor: Mapping[str, Any] | None = None
     is_tar: bool = True
-    """Whether it may be compressed another way. What is not a layer's tar stays as it is."""
+    """Whether it may be recompressed. What is not a tar stays as it is."""
 
     @property
     def size(self) -> int:
@@ -58,7 +58,7 @@ class CarriedManifest:
 class ArchiveImage:
     """An image in ``tar``. Layers are in order, the base first; one may occur twice.
 
-    ``tags`` are its names in the tar. ``notes`` say what to know of how it was chosen.
+    ``tags`` are its names in the tar. ``notes`` tell the user how it was chosen.
     """
 
     tar: TarIndex
@@ -92,7 +92,7 @@ class ArchiveImage:
         return Platform.of(self.config_document) if self.config_type in IMAGE_CONFIGS else None
 
     def has_layers_of(self, other: "ArchiveImage") -> bool:
-        """Whether both have the same layers, as they lie in the tar."""
+        """Whether both have the same layers, as the tar stores them."""
         members = [layer.member for layer in self.layers]
         return members == [layer.member for layer in other.layers]
 

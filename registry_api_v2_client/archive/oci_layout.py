@@ -36,7 +36,7 @@ MAX_DEPTH = 4
 """Levels of indexes. Most tools write one below index.json, regctl's artifacts have two."""
 
 MAX_IMAGES = 100_000
-"""Images that all indexes of an archive lead to; each index counts its own."""
+"""The most images that the indexes of an archive may lead to, counted for each index."""
 
 _REF_NAME = "org.opencontainers.image.ref.name"
 _CONTAINERD_NAME = "io.containerd.image.name"
@@ -93,7 +93,7 @@ def _is_itself_the_image(descriptors: Sequence[Descriptor]) -> bool:
 
 
 class _LayoutReader:
-    """Tells images in ``index.json`` from manifests that are about them."""
+    """Separates the images in ``index.json`` from manifests that are about them."""
 
     def __init__(
         self,
@@ -137,14 +137,14 @@ class _LayoutReader:
     def _companions(self, root: Descriptor, subject: str, tag: str | None) -> Iterator[Companion]:
         content = self._reader.content(root)
         if tag and isinstance(content, ArchiveIndex):
-            # The list of an image's referrers. It is made again for registries that need one.
+            # The list of an image's referrers. It is rebuilt for registries that need one.
             held = (entry.content for entry in content.entries if entry.content)
             yield from (Companion(subject, None, referrer) for referrer in held)
         else:
             yield Companion(subject, tag, content)
 
     def _subject(self, digest: str) -> tuple[str, str | None] | None:
-        """What the root is about, and the tag that says so; None if it is an image."""
+        """The subject of a root, and the tag that says so; None if the root is an image."""
         return (
             self._subject_by_tag(digest)
             or self._subject_by_kind(digest)
@@ -210,7 +210,7 @@ class _ManifestReader:
         """The image or index that a descriptor describes, with all that it names.
 
         Raises:
-            TarReadError: it is neither, or something of it is missing.
+            TarReadError: it is neither, or a part of it is missing.
         """
         digest = str(descriptor.get("digest"))
         if digest not in self._read:
@@ -220,9 +220,7 @@ class _ManifestReader:
     def index(self, carried: CarriedManifest, depth: int) -> ArchiveIndex:
         """An index. The archive may hold only some of the platforms that it names."""
         if depth > MAX_DEPTH:
-            raise TarReadError(
-                f"{self._contents.path} has indexes within indexes, more than {MAX_DEPTH} deep"
-            )
+            raise TarReadError(f"{self._contents.path} nests indexes more than {MAX_DEPTH} deep")
         entries = tuple(
             IndexEntry(descriptor, self._child(descriptor, depth + 1))
             for descriptor in self._descriptors(carried, "manifests")
@@ -292,7 +290,7 @@ class _ManifestReader:
     def _descriptors(self, carried: CarriedManifest, field: str) -> list[dict[str, Any]]:
         descriptors = carried.document.get(field)
         if descriptors is None and field in carried.document:
-            return []  # Go writes an empty list so
+            return []  # how Go writes an empty list
         if not is_object_list(descriptors):
             raise TarReadError(
                 f"manifest {carried.digest} in {self._contents.path} has no list of {field}"

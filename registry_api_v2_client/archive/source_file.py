@@ -25,7 +25,7 @@ _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """What tells a file and its contents from any other."""
+    """Tells a file and its contents apart from any other."""
 
     device: int
     inode: int
@@ -88,7 +88,7 @@ class SourceFile:
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
-        """Raise SourceChangedError for an error that a change of the file explains."""
+        """Turn an error into SourceChangedError if the file was changed meanwhile."""
         try:
             yield
         except ValidationError:
@@ -143,7 +143,7 @@ def _reason(error: OSError) -> str:
         return str(error.strerror)
     return (
         f"{error.strerror} for user {os.geteuid()}, group {os.getegid()}; let them read the file "
-        "and enter its folders, or run this as a user who may"
+        "and enter its folders, or run this as a user who can"
     )
 
 

@@ -1,8 +1,8 @@
 """Tar headers: what each member is called, and where its bytes lie. Nothing else is read.
 
 Python's own reader takes sizes and recursion depth from the archive, and ends silently at a broken
-header; this one bounds everything, and where formats leave room it reads as Go's archive/tar does,
-which docker and skopeo load images with.
+header; this one bounds everything. Where the formats are ambiguous it reads like Go's archive/tar,
+which docker and skopeo use to load images.
 
 Formats: https://www.gnu.org/software/tar/manual/html_node/Standard.html (ustar, GNU) and
 https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13_01 (pax)
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 MAX_HEADERS = 1 << 16
-"""Headers in one tar. A thousand images of twenty layers have less; a file system has more."""
+"""Headers in one tar. A thousand images of twenty layers have fewer; a file system has more."""
 
 MAX_NAME = 1024
 """Characters of a member's name or link target; image tools write at most a few hundred."""
@@ -23,7 +23,7 @@ MAX_EXTENSION = 1 << 20
 """Bytes of one pax header or GNU long name. Source: maxSpecialFileSize in Go's archive/tar."""
 
 MAX_EXTENSIONS = 32 << 20
-"""Bytes of all of them: they are parsed in Python, at some megabytes a second."""
+"""Bytes of all of them together: Python parses only a few megabytes of them a second."""
 
 _BLOCK = 512
 _CHECKSUM = slice(148, 156)
@@ -33,11 +33,11 @@ _LONGEST_LENGTH = 20
 
 
 class BrokenTarError(Exception):
-    """Not a tar, or one that is not safe to read on; the message says why."""
+    """Not a tar, or one that is not safe to read any further; the message says why."""
 
 
 class Kind(Enum):
-    """What a member is, as far as matters for an image."""
+    """The kinds of member that matter for an image."""
 
     FILE = auto()
     SPARSE = auto()
@@ -60,7 +60,7 @@ _WITHOUT_DATA = b"123456"
 
 @dataclass(frozen=True, slots=True)
 class TarMember:
-    """A member by its headers: ``size`` bytes from ``offset``; ``target`` of a link."""
+    """A member by its headers: ``size`` bytes at ``offset``, or a link to ``target``."""
 
     name: str
     kind: Kind
@@ -70,7 +70,7 @@ class TarMember:
 
 
 Read = Callable[[int, int], bytes]
-"""``read(offset, count)``: fewer bytes only at the end of the tar. Offsets only grow."""
+"""``read(offset, count)`` returns fewer bytes only at the end of the tar. Offsets only grow."""
 
 
 def read_members(read: Read, end: int, past_end: str) -> Iterator[TarMember]:
@@ -118,7 +118,7 @@ class _Header:
     target: str
 
     def check(self, offset: int, end: int, past_end: str) -> None:
-        """Raises BrokenTarError if a member with its data at ``offset`` makes no sense."""
+        """Raises BrokenTarError if a member with its data at ``offset`` is out of bounds."""
         if len(self.name) > MAX_NAME:
             raise BrokenTarError(
                 f"the name {self.name[:80]!r}… is longer than {MAX_NAME} characters"
@@ -126,7 +126,9 @@ class _Header:
         if offset + self.size > end:
             raise BrokenTarError(f"{self.name} claims {self.size} bytes, {past_end}")
         if len(self.target) > MAX_NAME:
-            raise BrokenTarError(f"{self.name} links to more than {MAX_NAME} characters")
+            raise BrokenTarError(
+                f"{self.name} has a link target of more than {MAX_NAME} characters"
+            )
 
 
 def _parse(block: bytes, position: int) -> _Header:
@@ -176,13 +178,13 @@ def _kind(header: _Header, extension: "_Extension") -> Kind:
     kind = _KINDS.get(header.type, Kind.OTHER)
     if kind is Kind.FILE and extension.sparse:
         return Kind.SPARSE
-    # Before POSIX, a directory was a file whose name ends so.
+    # Before POSIX, a directory was a file whose name ends with a slash.
     return Kind.OTHER if header.type == b"\0" and header.name.endswith("/") else kind
 
 
 @dataclass(slots=True)
 class _Extension:
-    """What the extended headers before a member say of it."""
+    """What the extended headers before a member say about it."""
 
     name: str = ""
     target: str = ""
@@ -200,7 +202,7 @@ class _Extension:
         )
 
     def add(self, header: _Header, total: int, read: Read, offset: int) -> None:
-        """Take in an extended header; all of the tar so far have ``total`` bytes."""
+        """Read an extended header; all of them so far have ``total`` bytes."""
         if header.size > MAX_EXTENSION or total > MAX_EXTENSIONS:
             raise BrokenTarError(
                 f"the extended header {header.name} of {header.size} bytes is too large"

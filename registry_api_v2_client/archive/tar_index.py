@@ -20,11 +20,12 @@ from .source_file import SourceFile
 from .tar_header import BrokenTarError, Kind, TarMember, read_members
 
 HEAD_SIZE = 8
-"""Bytes of each member kept in the index: enough to tell a compressed layer by its magic."""
+"""Bytes of each member kept in the index: enough to recognise a compressed layer."""
 
 MAX_DOCUMENTS = 64 << 20
-"""Bytes of manifests and configs read from one tar, which stay in memory. A thousand images have
-less than half of it. A tar that names one large config a thousand times is stopped here, too."""
+"""The most bytes of manifests and configs to read from one tar: they stay in memory. A thousand
+images need less than half of it. This also stops a tar that names one large config a thousand
+times."""
 
 _MAX_LINKS = 16
 _SKIP = 1 << 20
@@ -52,7 +53,7 @@ class MemberReader:
         self._left = member.size
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill ``buffer``; only at the member's end it gets fewer bytes than it holds.
+        """Fill ``buffer``, and return the count of bytes: fewer than it holds only at the end.
 
         Raises:
             TarReadError: the tar ends before the member does.
@@ -89,7 +90,7 @@ class TarIndex:
 
         Raises:
             SourceUnreadableError: it cannot be read.
-            TarReadError: empty, truncated, not a tar, or made to exhaust its reader.
+            TarReadError: empty, truncated, not a tar, or built to exhaust its reader.
         """
         self._source = source
         self._lock = threading.Lock()
@@ -124,9 +125,9 @@ class TarIndex:
                 break
             place = found.target
         else:
-            raise TarReadError(f"{name} in {self.path} is a loop of links")
+            raise TarReadError(f"the links of {name} in {self.path} form a loop")
         if _is_outside(place):
-            raise TarReadError(f"{name} in {self.path} is a link out of the tar")
+            raise TarReadError(f"{name} in {self.path} links to a path outside the tar")
         if found and found.sparse:
             raise TarReadError(
                 f"{name} in {self.path} is stored as a sparse file; pack the tar without --sparse"
@@ -134,7 +135,7 @@ class TarIndex:
         return found
 
     def read(self, member: Member, limit: int) -> bytes:
-        """The whole of a JSON document: a manifest, a config.
+        """All bytes of a JSON document, which is a manifest or a config.
 
         Raises:
             TarReadError: it is larger than ``limit`` bytes, cut short, or cannot be JSON; or the
@@ -142,7 +143,7 @@ class TarIndex:
         """
         if member.size > limit:
             raise TarReadError(
-                f"{member.name} in {self.path} has {member.size} bytes; at most {limit} make sense"
+                f"{member.name} in {self.path} has {member.size} bytes; at most {limit} are allowed"
             )
         if not _may_be_json(member.head):
             raise TarReadError(f"{member.name} in {self.path} is not valid JSON")
@@ -175,7 +176,7 @@ class TarIndex:
     def _scan(self) -> None:
         size = self._source.size
         if self.compressed:
-            end, past_end = longest_content(size), f"far more than {size} compressed ones hold"
+            end, past_end = longest_content(size), f"more than {size} compressed bytes may hold"
         else:
             end, past_end = size, f"but the tar has only {size}"
         with self._new_stream() as stream:
@@ -193,8 +194,8 @@ class TarIndex:
     def _add(self, entry: TarMember, read: Callable[[int, int], bytes]) -> None:
         name = _normal(entry.name)
         if _is_outside(name):
-            raise BrokenTarError(f"the name {entry.name} leads out of it")
-        # Even a directory or a device replaces what had the name before.
+            raise BrokenTarError(f"its member {entry.name} has a path outside it")
+        # Even a directory or a device replaces an earlier member of that name.
         self._members.pop(name, None)
         match entry.kind:
             case Kind.SYMLINK:
@@ -211,7 +212,7 @@ class TarIndex:
                     self._keep(member, read)
 
     def _keep(self, member: Member, read: Callable[[int, int], bytes]) -> None:
-        """Keep a document of a compressed tar: reading it later would decompress all again."""
+        """Keep a document of a compressed tar: to read it later would mean decompressing again."""
         if member.size <= MAX_JSON and self._kept_bytes + member.size <= MAX_DOCUMENTS:
             rest = read(member.offset + len(member.head), member.size - len(member.head))
             self._documents[member] = member.head + rest

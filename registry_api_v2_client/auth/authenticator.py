@@ -20,16 +20,16 @@ from .credentials import Credentials, SecretKind
 from .tokens import TokenServer, basic, merge_scopes
 
 _EARLY = 0.2
-"""The share of its life that a token has left when it is renewed."""
+"""A token is renewed when this share of its lifetime is left."""
 _SCHEMES = ("bearer", "basic")
-"""The schemes that we speak, the better one first."""
+"""The supported schemes, in order of preference."""
 _MOST_PLACES = 1024
-"""Scopes kept at once. The least recently used ask for a token again."""
+"""The most scopes to remember. The least recently used are forgotten first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """An Authorization header, and until when it is good (monotonic seconds)."""
+    """An Authorization header, and until when it is valid (monotonic seconds)."""
 
     header: str = field(repr=False)
     good_until: float = math.inf
@@ -38,7 +38,7 @@ class Authorization:
 
 @dataclass(slots=True)
 class _Place:
-    """What is known for one scope at one registry."""
+    """What is known about one scope at one registry."""
 
     registry: URL
     scope: str
@@ -63,7 +63,7 @@ class Authenticator:
         self._places: OrderedDict[tuple[URL, str], _Place] = OrderedDict()
 
     async def authorization(self, registry: URL, scope: str) -> Authorization | None:
-        """What to send with a request; None if the registry has never asked for anything.
+        """What to send with a request; None if the registry has never asked for authorization.
 
         Raises: as ``renew``.
         """
@@ -93,7 +93,7 @@ class Authenticator:
             CredentialsError: a login file or credential helper failed, or the token server refuses.
             DeniedError: the token server refuses.
             RegistryUnavailableError: the token server does not answer.
-            ProtocolError: the registry names a token server that it may not name.
+            ProtocolError: the registry is not allowed to name that token server.
         """
         challenges = {challenge.scheme: challenge for challenge in parse_challenges(header)}
         challenge = next((challenges[name] for name in _SCHEMES if name in challenges), None)
@@ -121,7 +121,7 @@ class Authenticator:
     async def _authorize(
         self, place: _Place, refused: Authorization | None
     ) -> Authorization | None:
-        """Answer the registry's challenge; None if we cannot, or only as before."""
+        """Answer the registry's challenge; None if there is no answer, or no other than before."""
         place.current = None
         found = await self._answer(place, refresh=refused is not None)
         if not refused or (found and found.header != refused.header):
@@ -129,7 +129,7 @@ class Authenticator:
         return place.current
 
     async def _answer(self, place: _Place, *, refresh: bool) -> Authorization | None:
-        """Sign in; if the credentials are refused, once more with newer ones if there are any."""
+        """Sign in. If the credentials are refused, try newer ones once, if there are any."""
         credentials = await self._find(place, refresh=refresh)
         try:
             return await self._sign_in(place, credentials)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
-# Possessive throughout: a header may be long, and made to have a pattern try every way to split it.
+# Possessive throughout: a hostile header could make a pattern backtrack for a long time.
 _PARAMETER = re.compile(rf'\s*+,?\s*+({_TOKEN})\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|({_TOKEN}))')
 _SCHEME = re.compile(rf"[\s,]*+({_TOKEN})(?=\s|,|$)")
 _TOKEN68 = re.compile(r"\s++[A-Za-z0-9\-._~+/]++=*+(?=\s*+(?:,|$))")
@@ -22,7 +22,7 @@ class Challenge:
 
 
 def parse_challenges(header: str) -> list[Challenge]:
-    """All challenges of a header, in order; what is not understood is left out."""
+    """All challenges of a header, in order; malformed parts are left out."""
     challenges: list[Challenge] = []
     position = 0
     while match := _SCHEME.match(header, position):

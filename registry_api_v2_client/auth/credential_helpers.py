@@ -18,10 +18,10 @@ from .credentials import Credentials
 
 _DOCKER_HUB_SERVER = "https://index.docker.io/v1/"
 _NOT_FOUND = b"credentials not found"
-"""What a helper prints, with an exit status, if it has no secret for a registry."""
+"""What a helper prints when it fails because it has no secret for a registry."""
 _PATIENCE_SECONDS = 30.0
 _KEEP_SECONDS = 300.0
-"""A helper may ask a cloud service. One answer serves for many repositories."""
+"""How long to keep an answer: a helper may ask a cloud service each time."""
 
 
 class CredentialHelpers:
@@ -65,7 +65,7 @@ class CredentialHelpers:
             ) from error
         except subprocess.TimeoutExpired as error:
             raise CredentialsError(
-                f"{registry}: {program} gave no answer in {self._patience:g} seconds"
+                f"{registry}: {program} did not answer within {self._patience:g} seconds"
             ) from error
         if status:
             if _NOT_FOUND in output.lower():

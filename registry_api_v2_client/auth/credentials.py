@@ -1,4 +1,4 @@
-"""Who we are at a registry: as the caller says, or else as ``docker login`` or Podman does.
+"""Credentials for a registry: the caller's own, or else the logins of docker and Podman.
 
 The first of these that knows the registry wins: the caller's own, docker's ``config.json``,
 Podman's ``auth.json``. In each, the entry of the longest name wins: ``host/namespace/repository``,
@@ -15,7 +15,7 @@ TOKEN_USER = "<token>"
 
 
 class SecretKind(StrEnum):
-    """What a secret is, which says where it may go."""
+    """The kind of a secret, which decides where it may be sent."""
 
     PASSWORD = "password"
     """For the registry itself (Basic) or its token server."""
@@ -39,7 +39,7 @@ class Credentials:
 
 
 def registry_key(key: str) -> str:
-    """The name of a registry or of a part of it, in all of docker's and Podman's spellings.
+    """One name for a registry or a part of it, from any of docker's and Podman's spellings.
 
     ``https://reg.example.com/v2/`` becomes ``reg.example.com``, ``reg.example.com/team`` stays as
     it is, and every name of Docker Hub becomes ``docker.io``.
@@ -53,6 +53,6 @@ def registry_key(key: str) -> str:
 
 
 def names_of(host: str, repository: str) -> list[str]:
-    """The names under which credentials for a repository may be kept, the most exact first."""
+    """The names under which credentials for a repository may be kept, the most specific first."""
     parts = [registry_key(host), *filter(None, repository.split("/"))]
     return ["/".join(parts[:end]) for end in range(len(parts), 0, -1)]

@@ -24,7 +24,7 @@ from .credentials import Credentials, SecretKind
 
 _CLIENT_ID = "registry-push-queue"
 _DEFAULT_LIFETIME = 60.0
-"""Seconds that a token lives if the token server gives no lifetime, or none above zero."""
+"""Lifetime of a token in seconds if the token server states none, or one that is not positive."""
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 """What a header can carry: more than RFC 6750 allows."""
 _NO_POST = (404, 405)
@@ -32,14 +32,14 @@ _NO_POST = (404, 405)
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A Bearer token, good for ``lifetime`` seconds from when it was asked for."""
+    """A Bearer token, valid for ``lifetime`` seconds from the request for it."""
 
     value: str = field(repr=False)
     lifetime: float
 
 
 class Send(Protocol):
-    """Sends a request and gives the answer, whatever its status."""
+    """Sends a request and returns the answer, whatever its status."""
 
     def __call__(self, request: Request, authorization: str | None = None) -> Awaitable[Answer]: ...
 

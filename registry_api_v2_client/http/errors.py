@@ -59,7 +59,7 @@ _BY_STATUS: dict[int, type[ResponseError]] = {
     415: UnsupportedError,
     416: UploadUnknownError,
 }
-# These say more than a code: some registries send UNKNOWN or DENIED along.
+# These statuses say more than the code: some registries send UNKNOWN or DENIED with them.
 _WHATEVER_THE_CODE: dict[int, type[ResponseError]] = {
     # The request arrived too late, or too early; either way it can be sent again.
     # https://www.rfc-editor.org/rfc/rfc9110#status.408, https://www.rfc-editor.org/rfc/rfc8470
@@ -67,9 +67,9 @@ _WHATEVER_THE_CODE: dict[int, type[ResponseError]] = {
     425: ServerError,
     429: RateLimitedError,
 }
-# No code of the specification says so, and statuses differ; sources in docs/registries.md.
+# The specification has no code for this, and statuses differ; sources in docs/registries.md.
 _IMMUTABLE = re.compile(r"immutab|cannot be overwritten", re.IGNORECASE)
-# How OpenSSL says that a server wants a client certificate, or another one. With TLS 1.3 it says so
+# How OpenSSL says that a server wants a client certificate, or another one. With TLS 1.3 that comes
 # only after the handshake. https://www.rfc-editor.org/rfc/rfc8446#section-6.2
 _CERTIFICATE_ALERT = re.compile(r"\[SSL: \w*ALERT\w*_(CERTIFICATE|UNKNOWN_CA)")
 _DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
@@ -117,10 +117,10 @@ def translated(url: URL) -> Iterator[None]:
         raise proxy_error(url, error.status) from error
     except aiohttp.ClientResponseError as error:
         raise ProtocolError(
-            f"{where} sent an answer that is not HTTP, or has giant headers", status=0
+            f"{where} sent an answer that is not HTTP, or has oversized headers", status=0
         ) from error
     except aiohttp.ClientPayloadError as error:
-        raise AnswerCutShortError(f"{where} ended an answer before all of it had come") from error
+        raise AnswerCutShortError(f"{where} closed the connection during an answer") from error
     except (aiohttp.ClientError, OSError) as error:
         if _is_about_our_certificate(error):
             raise _certificate_refused(where) from error
@@ -128,7 +128,7 @@ def translated(url: URL) -> Iterator[None]:
 
 
 def proxy_error(url: URL, status: int) -> RegistryError:
-    """The error for what the proxy on the way to ``url`` answers instead of what is there."""
+    """The error for an answer of the proxy on the way to ``url``."""
     what = f"{_where(url)} cannot be reached: the proxy answered {status}"
     if status == 407:
         return CredentialsError(
@@ -170,7 +170,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _first_error(body: bytes) -> tuple[str | None, str | None]:
-    """Code and words of the first error in the body; proxies in between send HTML instead."""
+    """Code and message of the first error in the body; proxies in between send HTML instead."""
     try:
         first = parse_json(body)["errors"][0]
         code, message, detail = first.get("code"), first.get("message"), first.get("detail")
@@ -179,7 +179,7 @@ def _first_error(body: bytes) -> tuple[str | None, str | None]:
     # Nexus and Quay say "invalid" in the message, and what is invalid in the detail.
     reason = detail.get("message") if isinstance(detail, dict) else detail
     words = [" ".join(text.split()) for text in (message, reason) if isinstance(text, str)]
-    # They may quote an address of their storage, with its signature.
+    # They may quote a signed URL of their storage.
     said = _QUERY.sub("?…", ": ".join(dict.fromkeys(filter(None, words))))
     return code if isinstance(code, str) else None, said[:_LONGEST_MESSAGE] or None
 

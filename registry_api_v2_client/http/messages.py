@@ -7,7 +7,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 PIECE = 256 << 10
-"""Bytes handed to the socket at a time. Time-outs are judged between two pieces."""
+"""Bytes handed to the socket at a time. Time-outs are checked between two pieces."""
 
 
 @dataclass(frozen=True, slots=True)

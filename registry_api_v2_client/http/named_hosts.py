@@ -1,34 +1,34 @@
-"""What a registry may name, and what is told to whom.
+"""Which addresses a registry may name, and where secrets are sent.
 
-A registry's answers name other addresses: the realm of its token server, the Location of an
-upload, redirects, the next page of a list. Workers run inside networks that a registry must not
-reach through them, and hold secrets that are for one registry. Hence these rules:
+A registry's answers name other addresses: the realm of its token server, the Location of an upload,
+redirects, the next page of a list. Workers run inside networks that a registry must not reach
+through them, and they hold secrets that are meant for one registry. Hence these rules:
 
 Credentials
-    1.  A user name, password or identity token goes to the registry itself and to its realm,
-        nowhere else. A token goes to the registry itself: same scheme, host and port. A realm
-        counts only if the registry names it, not if a host that a redirect leads to does.
+    1.  A user name, password or identity token is sent only to the registry itself and to its
+        realm. A token is sent only to the registry itself: same scheme, host and port. A realm
+        counts only if the registry names it, not if a host reached by a redirect does.
     2.  Where a redirect leaves the registry (another host or port, or HTTP after HTTPS), no
-        authorization goes along, not even when it comes back. No client keeps cookies.
+        authorization is sent, not even if a later redirect leads back. Cookies are never kept.
     3.  A realm is an HTTPS address. The realm of a registry spoken to over plain HTTP, which only a
         setting or a loopback address allows, may be plain HTTP if it is on the registry's own host,
         or if the settings allow plain HTTP to it, too.
 
 Addresses
     4.  A registry may name its own host, and any public address.
-    5.  What is no public address may be named by a registry that is as near as that: a private
-        address (RFC 1918 and whatever else is not routed) by one at a private or loopback address,
-        a loopback address by one at a loopback address, a link-local address, where clouds keep
-        the secrets of their machines, by one at a link-local address. Names count as what they
-        resolve to, except behind a proxy, which resolves them itself.
+    5.  An address that is not public may be named only by a registry at least as local: a private
+        address (RFC 1918 and others that are not routed) by a registry at a private or loopback
+        address; a loopback address by one at a loopback address; a link-local address, where clouds
+        serve the secrets of their machines, by one at a link-local address. A host name counts as
+        the addresses it resolves to, except behind a proxy, which resolves names itself.
     6.  Only http and https addresses are followed. A user name or password in one is dropped.
 
-Movement
+Redirects
     7.  Redirects are followed for GET and HEAD, and for others where they keep the method (307,
         308), five at most. An upload that began over HTTPS does not go on over HTTP.
 
-A name that resolves to another address a moment later gains nothing by it: over HTTPS the server
-would need the certificate for the name, and over HTTP no secret is sent to it.
+A name that resolves to another address a moment later gains nothing: over HTTPS the server would
+need the certificate for the name, and over HTTP no secret is sent to it.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ _LEGAL = "%:/?#[]@!$&'()*+,;=~"
 def usable(url: URL) -> URL:
     """The address unchanged, if a request can go to it (6).
 
-    yarl reads host and port only when they are asked for, and complains only then.
+    yarl parses host and port only when they are read, and raises only then.
 
     Raises:
         ValueError: it is not an http(s) address.
@@ -64,7 +64,7 @@ def usable(url: URL) -> URL:
 
 
 def joined(base: URL, address: str) -> URL:
-    """An address that a registry gave, absolute or relative to where it gave it.
+    """The URL for an address in an answer, which may be relative to the answer's own URL.
 
     Legal characters stay as they are: the query may carry the registry's signed state, which has to
     come back byte for byte. Spaces and non-ASCII letters are escaped, and a fragment is dropped.
@@ -77,7 +77,7 @@ def joined(base: URL, address: str) -> URL:
 
 
 class Zone(StrEnum):
-    """How near an address is."""
+    """How local an address is."""
 
     PUBLIC = "public"
     PRIVATE = "private"
@@ -109,7 +109,7 @@ class NamedHosts:
     """Judges the addresses that registries name, by the rules above.
 
     Args:
-        plain_http_hosts: ``host[:port]`` that may be spoken to without TLS.
+        plain_http_hosts: ``host[:port]`` that may be reached without TLS.
         resolve: the addresses that a URL leads to; none if a proxy finds them.
     """
 
@@ -128,11 +128,11 @@ class NamedHosts:
             realm = usable(URL(text or ""))
         except ValueError as error:
             raise ProtocolError(
-                f"{host} asks for a token without saying where", status=401
+                f"{host} asks for a token but names no token server", status=401
             ) from error
         if realm.scheme == "http" and not self._plain_http_allowed(registry, realm):
             raise ProtocolError(
-                f"{host}: its token server {realm.host_port_subcomponent} is named without TLS; "
+                f"{host}: its token server {realm.host_port_subcomponent} does not use TLS; "
                 "no credentials are sent there",
                 status=401,
             )
@@ -147,13 +147,13 @@ class NamedHosts:
         """
         if url.scheme not in ("http", "https") or not url.host:
             raise ProtocolError(
-                f"{registry.host_port_subcomponent} names an address that is no http(s) URL",
+                f"{registry.host_port_subcomponent} names an address that is not an http(s) URL",
                 status=0,
             )
         if sending and registry.scheme == "https" and url.scheme == "http":
             raise ProtocolError(
-                f"{registry.host_port_subcomponent} names an upload address without TLS; a proxy "
-                "before it may hide from it that its clients use HTTPS (X-Forwarded-Proto)",
+                f"{registry.host_port_subcomponent} names an upload address without TLS; have "
+                "the proxy in front of it send X-Forwarded-Proto: https",
                 status=0,
             )
         if url.host == registry.host:
@@ -162,12 +162,12 @@ class NamedHosts:
         if not zones:
             return
         own = set(map(zone_of, await self._resolve(registry)))
-        # All of its addresses count: one of them may be a lie.
+        # All of its addresses are checked, as a request may go to any of them.
         refused = [zone for zone in zones if not own or any(zone not in _MAY_NAME[o] for o in own)]
         if refused:
             raise ProtocolError(
                 f"{registry.host_port_subcomponent} names {url.host_port_subcomponent}, "
-                f"a {refused[0]} address, which only a registry as near may name",
+                f"a {refused[0]} address, which a registry at a less local one may not name",
                 status=0,
             )
 
@@ -184,7 +184,7 @@ def _is_loopback(url: URL) -> bool:
 
 
 async def resolve(url: URL) -> list[Address]:
-    """The addresses of a URL's host. None is no error here: connecting will fail."""
+    """The addresses of a URL's host. An unknown host is not an error here: connecting will fail."""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(url.host, None, type=socket.SOCK_STREAM)

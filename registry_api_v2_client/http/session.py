@@ -25,21 +25,21 @@ _CONNECT_SECONDS = 10.0
 _USER_AGENT = "registry-push-queue"
 
 _STRIDE = 1 << 20
-"""Bytes of a long answer that count as progress. Fewer within one time-out count as none."""
+"""An answer makes progress if at least this many bytes arrive within one time-out."""
 
 
 class HttpSession:
-    """Sends requests, and gives the answers as they come. It acts on no redirect and no refusal.
+    """Sends requests and returns the answers. Redirects and refusals are left to the caller.
 
-    ``timeout`` is the seconds that may pass until the whole answer is there. The count starts with
-    the request, and again with each block of a streamed body, in either direction. So an upload or
-    download that moves may take as long as it needs, and an answer that drips may not. Waiting for
-    a body to produce its next block does not count: the slowest of several registries sets its
+    ``timeout`` is the seconds from the start of a request to the end of its answer. Each block of a
+    streamed body, in either direction, starts it again. So an upload or download that makes
+    progress may take as long as it needs, and an answer that only drips may not. Waiting for a body
+    to produce its next block does not count, because the slowest of several registries sets its
     pace. The answer to a request that commits an upload may take ``commit_timeout``, as a registry
     may have to read the blob again.
 
     Raises:
-        ValidationError: no folder of certificates, or the environment names a proxy wrongly.
+        ValidationError: no such folder of certificates, or the environment names a bad proxy.
     """
 
     def __init__(self, *, timeout: float, commit_timeout: float, tls: TlsSettings) -> None:
@@ -68,8 +68,9 @@ class HttpSession:
         Raises:
             RegistryUnavailableError: no connection, or no whole answer in time.
             CredentialsError, DeniedError: the proxy on the way refuses.
-            TLSError: the registry's certificate is not trusted, or ours is not by the registry.
-            ProtocolError: the answer is not HTTP, or longer than any that a registry needs.
+            TLSError: the registry's certificate is not trusted, or the registry does not trust
+                ours.
+            ProtocolError: the answer is not HTTP, or is too long.
         """
         context = await self._tls.context(_host(request.url), _host(request.registry))
         answer_seconds = self._commit_timeout if request.commits else self._timeout
@@ -117,7 +118,7 @@ class HttpSession:
         return Answer(response.status, response.headers, content, url)
 
     async def addresses(self, url: URL) -> list[Address]:
-        """The addresses that a request to ``url`` may go to; none where a proxy finds them."""
+        """The addresses that a request to ``url`` may go to; empty where a proxy resolves names."""
         try:
             return [ipaddress.ip_address(url.host or "")]
         except ValueError:
@@ -130,9 +131,9 @@ class HttpSession:
 async def _put_once(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Keeps aiohttp from sending a PUT a second time by itself after the connection broke.
+    """Keeps aiohttp from repeating a PUT by itself after the connection broke.
 
-    The first one may still arrive, and whoever writes a tag has to know that.
+    The first one may still arrive, which a writer of tags has to know.
     """
     try:
         return await handler(request)
@@ -145,11 +146,11 @@ async def _put_once(
 
 
 class _Request(aiohttp.ClientRequest):
-    """A request whose body says nothing of its own when the connection breaks.
+    """A request whose body raises no error of its own when the connection breaks.
 
     aiohttp sends a body in a task, and asks for the task's outcome only once there is an answer.
     What fails at the very end of the body is raised in that task, and asyncio would log it as
-    "never retrieved"; whoever waits for the answer hears of the connection anyway.
+    "never retrieved"; the caller gets the connection's error anyway.
     """
 
     async def write_bytes(

@@ -23,12 +23,12 @@ class Silence:
         self._end_at(self._loop.time() + self._seconds)
 
     def pause(self) -> None:
-        """The other side waits for us, unless it has answered before it heard everything."""
+        """The other side waits for us, unless it has already answered."""
         if not self._answered:
             self._end_at(None)
 
     def sent(self) -> None:
-        """All is sent, and we wait for the answer."""
+        """Everything has been sent, and we wait for the answer."""
         if not self._answered:
             self._end_at(self._loop.time() + self._answer_seconds)
 
@@ -53,7 +53,7 @@ class WatchedBody:
 
     @property
     def _cut_short(self) -> bool:
-        """Whether the body was not read to its end. One with a length ends without our noticing."""
+        """Whether the body was not read to its end. If its length is known, its end goes unseen."""
         return not self._ended and not isinstance(self._body, Pieces)
 
     def check(self, answer: Answer) -> None:
@@ -63,7 +63,7 @@ class WatchedBody:
         if self._cut_short and answer.status < 300:
             host = answer.url.host_port_subcomponent
             raise ProtocolError(
-                f"{host} answered {answer.status} before it had read what it was sent",
+                f"{host} answered {answer.status} before it had read the whole request",
                 status=answer.status,
             )
 

@@ -42,10 +42,10 @@ class _Known:
 
 
 class TlsContexts:
-    """One context for each host that has settings of its own. It follows changes of the files.
+    """One context for each host that has settings of its own. Changed files are loaded again.
 
     Raises:
-        ValidationError: the folder does not exist, and is not docker's default.
+        ValidationError: the folder does not exist and is not docker's default.
     """
 
     def __init__(self, settings: TlsSettings) -> None:
@@ -77,7 +77,7 @@ class TlsContexts:
         return known.context
 
     def _look(self, host: str, known: _Known | None) -> _Known:
-        """What is there now. Unchanged files keep their context, and so their connections."""
+        """Look at the files now. Unchanged ones keep their context, and so their connections."""
         files = _versions(self._settings.certs_dir / host)
         look_again = time.monotonic() + _LOOK_SECONDS
         if known and files == known.files:

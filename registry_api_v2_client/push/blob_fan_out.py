@@ -1,4 +1,4 @@
-"""Brings a blob to all targets of an image. It is read and encoded once, however many they are.
+"""Brings a blob to all targets of an image. It is read and encoded once for all of them.
 
 For each registry the blob goes to one repository; the others of that registry mount it from there.
 """
@@ -44,7 +44,7 @@ class BlobFanOut:
         self._retrier = retrier
 
     async def known(self, source: BlobSource) -> BlobInfo | None:
-        """What the source is once encoded, if that is known without encoding it."""
+        """The descriptor of the encoded source, if it is known without encoding."""
         if source.encoder is AsIs:
             return BlobInfo(source.digest, source.size, source.media_type)
         blob = await self._ledger.encoded(source.key)
@@ -53,7 +53,7 @@ class BlobFanOut:
     async def has_everywhere(
         self, source: BlobSource, blob: BlobInfo, destinations: Destinations
     ) -> bool:
-        """Whether all destinations that are left have the blob, or get it without its bytes."""
+        """Whether all destinations that are left have the blob, or can mount it."""
         attempt = Attempt()
         found = await attempt.at(destinations.left, lambda one: one.blobs.find(source, blob))
         return not attempt.failures and all(found.values())
@@ -125,7 +125,7 @@ class BlobFanOut:
     async def _claim(
         self, held: AsyncExitStack, source: BlobSource, destination: Destination
     ) -> BlobInfo | None:
-        """The blob, if another push has sent it; else None, and the claim to send it is ours."""
+        """The blob, if another push has sent it; else None, and we hold the claim to send it."""
         while True:
             claim = self._ledger.claim(destination.host, source.key, source.size)
             mine = await held.enter_async_context(claim)
@@ -149,7 +149,7 @@ class BlobFanOut:
                 await self._send(source, {destination: held}, attempt)
 
     async def _send(self, source: BlobSource, held: "_Held", attempt: Attempt) -> BlobInfo | None:
-        """Send the blob. None: nobody took all of it, so its digest is not known."""
+        """Send the blob. None: no registry took all of it, so its digest is not known."""
 
         async def take_slot(destination: Destination) -> None:
             slot = self._limits.slot(destination.target.registry.name)
@@ -184,13 +184,13 @@ class BlobFanOut:
                 if source.encoder is AsIs or not await blobs.find(source, blob):
                     await blobs.send(source, blob, content)
 
-        # Before it is sent: who waits for a claim goes on once that destination is done.
+        # Before it is sent: a push that waits for a claim goes on once that destination is done.
         await self._learn(source, blob)
         await attempt.at(held, send)
         return blob
 
     async def _learn(self, source: BlobSource, blob: BlobInfo) -> None:
-        """Remember what the source is once encoded, unless it is sent as it is."""
+        """Remember the descriptor of the encoded source, unless it is sent as it is."""
         if source.encoder is not AsIs:
             await self._ledger.remember_encoded(source.key, blob)
 
@@ -209,7 +209,7 @@ class BlobFanOut:
 
         async def finished() -> BlobInfo:
             blob = BlobInfo(stream.digest, stream.size, source.media_type)
-            # Before a registry confirms: if its answer gets lost, a HEAD will find the blob.
+            # Before a registry confirms: if the answer is lost, a HEAD will find the blob.
             await self._learn(source, blob)
             return blob
 
@@ -232,7 +232,7 @@ _Held = dict[Destination, AsyncExitStack]
 async def _shares(
     stream: BlobStream, destinations: Sequence[Destination]
 ) -> AsyncIterator[dict[Destination, AbstractContextManager[AsyncIterable[memoryview]]]]:
-    """The pieces for each destination. One that stops sending holds up no other."""
+    """The pieces for each destination. One that stops sending does not hold up the others."""
     if len(destinations) == 1:
         yield {destinations[0]: nullcontext(stream)}
         return

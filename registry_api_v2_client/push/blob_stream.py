@@ -1,7 +1,7 @@
 """One pass over a blob: read, verify, encode, hash and hand out, block by block.
 
 Reading, hashing and compressing happen on threads; several blocks are compressed at the same time
-and come out in order. Memory is a few blocks, whatever the size of the blob.
+and come out in order. Memory use is a few blocks, whatever the size of the blob.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from .compression import BLOCK_SIZE, AsIs, Encoder
 T = TypeVar("T")
 
 _SEND_SIZE = 256 << 10
-"""Bytes handed to the socket at a time. Progress and time-outs are judged in between."""
+"""Bytes handed to the socket at a time. Progress and time-outs are checked in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class BlobStream:
     """A blob's encoded bytes, to be iterated over once inside ``async with``.
 
     ``digest`` and ``size`` are those of the encoded bytes, known after the last of them.
-    ``on_sent`` hears how many source bytes the handed-out bytes are made of.
+    ``on_sent`` is called with the number of source bytes that have been handed out.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class BlobStream:
             async for piece in self._hand_out(prefix + block.content if prefix else block.content):
                 yield piece
             prefix = b""
-            # Not before, so that no more waits to be sent than there are buffers.
+            # Not earlier: no more may wait to be sent than there are buffers.
             self._buffers.give_back(block.buffer)
             self._on_sent(block.length)
         if self._feeder:

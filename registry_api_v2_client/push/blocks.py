@@ -30,7 +30,7 @@ class BlockPool:
     def borrow(self) -> "Buffers":
         """Buffers for one upload: one of its own, and more while the pool has spare ones.
 
-        An upload that waits for a slow registry thus holds up no other.
+        An upload that waits for a slow registry thus does not hold up the others.
         """
         return Buffers(self)
 

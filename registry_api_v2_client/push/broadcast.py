@@ -12,7 +12,7 @@ _AHEAD = 4
 class Broadcast:
     """Hands every piece of ``source`` to ``count`` views; the slowest sets the pace.
 
-    A view that is closed, because its upload failed, holds up the others no longer.
+    A view that is closed, because its upload failed, no longer holds up the others.
     """
 
     def __init__(self, source: AsyncIterable[memoryview], count: int) -> None:

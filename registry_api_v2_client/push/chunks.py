@@ -6,8 +6,8 @@ from collections.abc import AsyncIterable, AsyncIterator
 class Chunks:
     """Cuts ``pieces`` into chunks of ``size`` bytes, to iterate over once.
 
-    ``rest`` is what is left after the last of them: 1 to ``size`` bytes, none only of nothing.
-    Amazon ECR fails on an end of an upload without bytes after chunks, so that some are kept back:
+    ``rest`` is what is left after the last of them: 1 to ``size`` bytes, or none if there were none
+    at all. Amazon ECR rejects a final PUT without bytes after chunks, so some are kept for it:
     https://github.com/openai/tart/pull/159
     """
 

@@ -76,7 +76,7 @@ class AsIs:
 class Gzip:
     """One gzip member by ISA-L."""
 
-    # ISA-L has other code, and other output, for other machines.
+    # ISA-L has different code, and so different output, for each architecture.
     name = f"gzip{_GZIP_LEVEL}-isal{isal.__version__}-{platform.machine()}-{BLOCK_SIZE >> 10}k-1"
     header = _GZIP_HEADER
 
@@ -98,10 +98,11 @@ class Gzip:
 
 
 def _incompressible(block: memoryview) -> bool:
-    """Whether samples all over the block do not shrink: it holds files compressed already.
+    """Whether samples all over the block do not shrink: it holds compressed files.
 
-    A block that does shrink is known by its first sample nearly always. Measured, the test costs
-    4 % of compressing, and with a quarter of the blocks stored the whole is a tenth faster.
+    A block that does shrink nearly always shows it in the first sample. As measured, the test costs
+    4 % of the time to compress, and with a quarter of the blocks stored the whole is a tenth
+    faster.
     """
     starts = range(0, len(block), max(_SAMPLE, len(block) // _SAMPLES))
     samples = (block[start : start + _SAMPLE] for start in starts)

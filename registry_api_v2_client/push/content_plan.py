@@ -1,7 +1,7 @@
 """How the images and indexes of an archive are pushed: their blobs and manifests.
 
-Which digests are kept is known beforehand: a manifest stays as the archive carries it unless a
-layer is compressed.
+Which digests are kept is known in advance: a manifest stays as it is in the archive unless a layer
+is compressed.
 """
 
 from collections.abc import Iterator, Mapping

@@ -58,7 +58,7 @@ class Destinations:
             raise most_hopeful(self._failures)
 
     async def each(self, step: Step) -> None:
-        """Take a step at all that are left: registries at the same time, each one's in turn."""
+        """Run a step at all that are left: registries in parallel, the targets of each in turn."""
         by_host: dict[str, list[Destination]] = {}
         for one in self.left:
             by_host.setdefault(one.host, []).append(one)
@@ -74,7 +74,7 @@ class Destinations:
 
 
 class Attempt:
-    """One attempt at something at several destinations. A failure stops no other.
+    """One attempt at a step at several destinations. A failure does not stop the others.
 
     ``made`` are the destinations that were tried, ``failures`` the errors of those that failed.
     """
@@ -86,14 +86,14 @@ class Attempt:
     async def at(
         self, destinations: Collection[Destination], step: Callable[[Destination], Awaitable[T]]
     ) -> dict[Destination, T]:
-        """Take a step at all at once. Returns the results where it did not fail, in order."""
+        """Run a step at all of them in parallel. Returns the results that there are, in order."""
         results: dict[Destination, T] = {}
 
         async def take(destination: Destination) -> None:
             self.made.add(destination)
             try:
                 results[destination] = await step(destination)
-            except ValidationError:  # what is wrong is the archive
+            except ValidationError:  # the archive itself is wrong
                 raise
             except RegistryError as error:
                 error.registry = error.registry or destination.target.registry.name

@@ -1,4 +1,4 @@
-"""What pushes of this user know of blobs, kept in a file from one process to the next."""
+"""What this user's pushes know about blobs, kept in a file from one process to the next."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -21,11 +21,11 @@ class DiskLedger(MemoryLedger):
 
     The folder has to be on a disk of this machine, as SQLite's WAL does not work over a network.
 
-    Claims and interrupted uploads are of this process alone: a session that another has noted may
-    be one that it still sends to.
+    Claims and interrupted uploads are of this process alone: another process may still be sending
+    to a session that it noted.
 
-    A file that cannot be used fails no push. It is done without from then on, and ``trouble`` says
-    why in one line. Use as an async context manager, or close it.
+    A push does not fail because the file cannot be used. It goes on without it, and ``trouble``
+    says why in one line. Use as an async context manager, or close it.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -33,7 +33,8 @@ class DiskLedger(MemoryLedger):
         self.trouble = ""
         self._folder = Path(folder)
         self._file: LedgerFile | None = None
-        # One thread of its own: a file that is locked holds up neither the loop nor the engine's.
+        # One thread of its own: a locked file then holds up neither the event loop nor the engine's
+        # threads.
         self._thread = ThreadPoolExecutor(1, "ledger")
 
     async def encoded(self, key: str) -> BlobInfo | None:
@@ -75,7 +76,7 @@ class DiskLedger(MemoryLedger):
 
     def _answer(self, question: Callable[["LedgerFile"], T]) -> T | None:
         try:
-            # Loaded only where it is used; and there are Pythons without SQLite.
+            # Loaded only where it is used; and some Pythons lack SQLite.
             from .ledger_file import FAILURES, LedgerFile, discard_damaged
         except ImportError as error:
             self._give_up(error)
@@ -93,4 +94,4 @@ class DiskLedger(MemoryLedger):
             return None
 
     def _give_up(self, error: Exception) -> None:
-        self.trouble = f"what earlier pushes noted in {self._folder} is not used: {error}"
+        self.trouble = f"the notes of earlier pushes in {self._folder} are not used: {error}"

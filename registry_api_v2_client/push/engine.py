@@ -1,4 +1,4 @@
-"""Pushes what is chosen from an archive to registries: the engine under functions and worker.
+"""Pushes images from an archive to registries. The functions and the worker build on it.
 
 For each blob: known at the target? → HEAD → mount from another repository → stream; then the
 manifests by digest, then one PUT for each tag.
@@ -70,12 +70,12 @@ class ImagePusher:
         referrers in the archive are pushed, too, as far as the digests that they name are kept.
 
         With ``reuse_tagged``, layers that the ledger does not know are taken from the images that
-        the targets' tags name already, if their configs list them; see ``standing``.
+        the targets' tags already name, if their configs list them; see ``standing``.
 
         Upload sessions that a failed push leaves open stay in ``uploads`` if that is given, and are
         closed if not. A target that fails is left out, and a registry that does not answer with all
-        of its targets; the others get their image. If several fail, an error that time mends is
-        raised first, then one that a retry may mend, then the rest.
+        of its targets; the others get their image. If several fail, one error is raised: rather an
+        outage, or else one that a retry may fix.
 
         Raises:
             TarReadError: the archive is broken, or not what its digests say; nothing was tagged.

@@ -25,7 +25,7 @@ from .tasks import together
 class PushedImage:
     """What was pushed: the manifest or index, the same at every target.
 
-    ``notes`` say what a user may not expect, a line each: what was left out, and why.
+    ``notes`` tell the user what they may not expect, a line each: what was left out, and why.
     """
 
     digest: str
@@ -34,7 +34,7 @@ class PushedImage:
 
 
 class ImagePush:
-    """One image on its way to its targets. ``standing`` are images there that may be reused."""
+    """One image on its way to its targets. ``standing`` are images there to reuse layers from."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class ImagePush:
         return PushedImage(self._main.digest, self._main.media_type, notes)
 
     async def _known_manifests(self) -> PlannedManifests | None:
-        """The manifests, if they can be known without encoding a layer."""
+        """The manifests, if they are known without encoding a layer."""
         known = {source: await self._blobs.known(source) for source in self._plan.sources}
         unknown = [source for source, blob in known.items() if not blob]
         if unknown and self._standing:
@@ -107,13 +107,13 @@ class ImagePush:
     ) -> None:
         if await self._manifests.is_there(destination.target, manifests):
             self._report(destination, BlobState.EXISTS)
-            with suppress(BlobUnknownError):  # it has the manifest, and lacks blobs: it gets them
+            with suppress(BlobUnknownError):  # blobs are missing, and are sent next
                 await self._manifests.tag(destination.target, manifests, maybe_there=True)
                 self._destinations.done(destination)
 
     async def _bring_blobs(self) -> PlannedManifests:
         blobs = await self._bring(self._plan.sources, self._destinations)
-        self._source.check_unchanged()  # all is read, and nothing leads to it yet
+        self._source.check_unchanged()  # all has been read, and no tag names it yet
         return self._build(blobs)
 
     async def _bring(
@@ -141,9 +141,9 @@ class ImagePush:
     async def _send_again(
         self, destination: Destination, digests: Collection[str]
     ) -> PlannedManifests:
-        """Send blobs that the registry says it has and lacks: those of the digests, or else all.
+        """Send blobs that the registry wrongly said it has: those of the digests, or else all.
 
-        Where the blob came from a standing image, the manifests then name another.
+        Where a blob came from a standing image, the manifests then name another one.
         """
         blobs = {source: self._pushed[source.key] for source in self._plan.sources}
         named = [source for source, blob in blobs.items() if blob.digest in digests]
@@ -160,12 +160,12 @@ class ImagePush:
 
 @contextmanager
 def _explained(registry: str) -> Iterator[None]:
-    """Explain the failure of a registry that lacks blobs which were just sent to it."""
+    """Explain the error of a registry that lacks blobs which were just sent to it."""
     try:
         yield
     except BlobUnknownError as error:
         raise error.restated(
             BlobUnknownError,
-            f"{error}; {registry} said that it had these blobs, and lacks them after they were "
+            f"{error}; {registry} said that it had these blobs, but lacks them after they were "
             "sent again: does it cache what its garbage collection has deleted?",
         ) from error

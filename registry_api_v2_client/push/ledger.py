@@ -10,7 +10,7 @@ from ..descriptors import BlobInfo
 
 
 class BlobLedger(Protocol):
-    """Shared knowledge of blobs. It may be stale: the engine asks the registry to confirm.
+    """Shared knowledge about blobs. It may be stale: the engine asks the registry to confirm.
 
     ``registry`` is a host, and ``digest`` that of a blob as a registry stores it. ``key`` names a
     blob in the archive and the encoder through which it is sent.

@@ -1,4 +1,4 @@
-"""What pushes know of blobs, in an SQLite file that several processes use at once. Blocking.
+"""What pushes know about blobs, in an SQLite file that several processes may use. Blocking.
 
 Sources: https://www.sqlite.org/wal.html and https://www.sqlite.org/rowidtable.html
 """
@@ -14,22 +14,22 @@ from pathlib import Path
 from ..descriptors import BlobInfo
 
 FAILURES = (sqlite3.Error, OSError, UnicodeDecodeError)
-"""What any use of the file may raise; sqlite3 decodes what a damaged one says of its tables."""
+"""What any use of the file may raise; the names in a damaged one may not be UTF-8."""
 
 _PRIMARY = 0xFF
-"""The bits of an error's code that say of which kind it is: https://www.sqlite.org/rescode.html"""
+"""The bits of an error code that hold its primary code: https://www.sqlite.org/rescode.html"""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _NAME = "ledger-2.sqlite3"
-"""With a number: a release that needs other tables has another file."""
+"""Numbered: a release that needs other tables uses another file."""
 _MOST = 10_000
-"""Rows of a table, some 3 MB; those that have not been of use for longest go."""
+"""The most rows of a table, about 3 MB. The least recently used are deleted first."""
 _LOCKED_SECONDS = 2.0
-"""That another process may hold the file: writing a row takes it a millisecond."""
+"""How long to wait for a process that has locked the file: writing a row takes a millisecond."""
 _ASK_AGAIN_SECONDS = 0.005
 _MOUNT_CANDIDATES = 3
 """Repositories to try to mount from: one is nearly always enough, each costs a request."""
 
-# Of rows that are written again, the rowid is new: it tells the order in which they were of use.
+# A row that is written again gets a new rowid, so the rowids give the order of last use.
 _TABLE = """
 CREATE TABLE IF NOT EXISTS {name} ({columns}, checksum INTEGER, UNIQUE ({key}));
 CREATE TRIGGER IF NOT EXISTS bound_{name} AFTER INSERT ON {name} BEGIN
@@ -39,7 +39,7 @@ END;
 
 
 class _DamagedRowError(sqlite3.DatabaseError):
-    """A row is not what was written there. SQLite sees that only where a page makes no sense."""
+    """A row is not what was written. SQLite itself notices only pages that are malformed."""
 
     sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
@@ -54,7 +54,7 @@ class LedgerFile:
         for each in (folder, path):
             _check_ours(each)
         self._connection = sqlite3.connect(path, timeout=_LOCKED_SECONDS, isolation_level=None)
-        # What is not UTF-8 is damaged, as the checksum tells.
+        # Text that is not UTF-8 is damaged, and the checksum reveals it.
         self._connection.text_factory = lambda text: text.decode(errors="replace")
         try:
             self._prepare()
@@ -63,7 +63,7 @@ class LedgerFile:
             raise
 
     def encoded(self, key: str) -> BlobInfo | None:
-        """What the blob ``key`` is once encoded."""
+        """The descriptor of the blob ``key`` once encoded."""
         rows = self._connection.execute(
             "SELECT digest, size, media_type, checksum, (SELECT max(rowid) FROM encoded) - rowid"
             " FROM encoded WHERE key = ?",
@@ -112,8 +112,8 @@ class LedgerFile:
         self._connection.close()
 
     def _prepare(self) -> None:
-        # Nothing waits for the disk. A power cut may damage the file, also in ways that only the
-        # checksums tell. It then starts empty.
+        # Writes do not wait for the disk. A power cut may damage the file, sometimes in ways that
+        # only the checksums reveal. It then starts empty.
         self._connection.execute("PRAGMA synchronous = OFF")
         self._write_ahead()
         self._connection.executescript(
@@ -133,10 +133,10 @@ class LedgerFile:
         )
 
     def _write_ahead(self) -> None:
-        """Switch a new file to a write-ahead log, which lasts.
+        """Switch a new file to a write-ahead log; the setting is permanent.
 
-        For this alone SQLite does not wait while another process, which has just made the file,
-        does the same: a reader becomes the writer here, and two that waited would wait for ever.
+        SQLite does not wait for locks here, because a reader becomes the writer: two processes that
+        switch a new file at the same time would wait for each other for ever.
         """
         deadline = time.monotonic() + _LOCKED_SECONDS
         while True:
@@ -156,7 +156,7 @@ def ledger_path(folder: Path) -> Path:
 
 
 def discard_damaged(folder: Path, error: Exception) -> bool:
-    """Delete the file if that is what the error says of it, so that another one is begun."""
+    """Delete the file if the error says that it is damaged. The next use makes a new one."""
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
     if code not in _DAMAGED and not isinstance(error, UnicodeDecodeError):
         return False
@@ -166,17 +166,17 @@ def discard_damaged(folder: Path, error: Exception) -> bool:
 
 
 def _checksum(*values: object) -> int:
-    """Against accidents: whoever may write to the file is believed."""
+    """Against accidents only: anyone who may write to the file is trusted."""
     return zlib.crc32(ascii(values).encode())
 
 
 def _check(checksum: object, *values: object) -> None:
     if checksum != _checksum(*values):
-        raise _DamagedRowError("a row is not what was written there")
+        raise _DamagedRowError("a row is not what was written")
 
 
 def _check_ours(path: Path) -> None:
-    """Raises PermissionError: others may write there what is believed here."""
+    """Raises PermissionError if other users may write to a file that is trusted here."""
     found = path.stat()
     if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise PermissionError(f"{path} is another user's, or others may write to it")
+        raise PermissionError(f"{path} belongs to another user, or others may write to it")

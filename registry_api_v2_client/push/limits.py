@@ -1,4 +1,4 @@
-"""How many blobs go to a registry at the same time, and who hears of its failures."""
+"""How many blobs are sent to a registry at the same time, and who is told of its failures."""
 
 import asyncio
 from collections import defaultdict
@@ -13,14 +13,14 @@ class UploadLimits(Protocol):
     """Asked before each blob that is sent. ``registry`` is a host as references name it."""
 
     def slot(self, registry: str) -> AbstractAsyncContextManager[None]:
-        """The right to send one blob; waits until there is one. Left with the error if that fails.
+        """The right to send one blob; waits until there is one. Sees the error if that fails.
 
         Raises:
-            NoSlotError: the push is to leave out the registry's targets, and go on with the others.
+            NoSlotError: the push leaves out the registry's targets, and goes on with the others.
         """
 
     async def failed(self, error: RegistryError) -> None:
-        """Hear of a failure at ``error.registry``, before a retry or the end."""
+        """Called for each failure at ``error.registry``, before a retry or the end."""
 
 
 class LocalLimits:

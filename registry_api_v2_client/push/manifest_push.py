@@ -23,7 +23,7 @@ from .referrers import list_referrer, subject_of
 from .tag_order import TagOrder, TagTurn
 
 _REFUSALS = (DeniedError, UnauthorizedError, UnsupportedError)
-"""How a registry refuses to answer a question."""
+"""The errors with which a registry refuses to answer a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Target:
 
 
 class ManifestPush:
-    """Writes manifests. ``notes`` collects what a user may not expect."""
+    """Writes manifests. ``notes`` collects what the user may not expect."""
 
     def __init__(self, retrier: Retrier, tag_order: TagOrder) -> None:
         self.notes: dict[str, None] = {}
@@ -48,17 +48,17 @@ class ManifestPush:
         self._tag_order = tag_order
 
     async def is_there(self, target: Target, manifests: PlannedManifests) -> bool:
-        """Whether the repository has all of them. With an index is there all that it names."""
+        """Whether the repository has all of them. An index comes with all that it names."""
         for manifest in (manifests.main, *manifests.companions):
             if not await self._holds(target, manifest):
                 return False
         return True
 
     async def _holds(self, target: Target, manifest: BuiltManifest) -> bool:
-        """Whether the registry says that it has the manifest. If it does not say, it gets it.
+        """Whether the registry says that it has the manifest. If it cannot say, it is sent.
 
-        A distribution that was killed while it wrote a link cannot say either: it answers 500 until
-        the manifest is written again.
+        A distribution registry that was killed while it wrote a link answers 500 until the manifest
+        is written again.
         """
         try:
             return await self._digest_of(target, manifest.digest) == manifest.digest
@@ -81,7 +81,7 @@ class ManifestPush:
     ) -> None:
         """Write the companions' own tags, then those that the image gets.
 
-        A tag that fails keeps no other from being written, unless the registry is away.
+        A tag that fails does not stop the others, unless the registry is down.
         """
         for tag, manifest in manifests.companion_tags:
             await self._tag_companion(target, tag, manifest)
@@ -101,7 +101,7 @@ class ManifestPush:
     ) -> None:
         asked = self._tag_order.turn(target.reference(tag), manifest.digest)
         async with asked as turn:
-            # Not asked before our turn: another push could still have written it.
+            # Only asked in our turn: before it, another push could still write the tag.
             if turn and not (maybe_there and await self._names(target, tag, manifest)):
                 await self._write_tag(turn, target, tag, manifest)
                 await self._read_back(target, tag, manifest)
@@ -116,7 +116,7 @@ class ManifestPush:
         await self._retrier.run(write)
 
     async def _names(self, target: Target, tag: str, manifest: BuiltManifest) -> bool:
-        with suppress(*_REFUSALS):  # if it does not say, it gets the tag again
+        with suppress(*_REFUSALS):  # if it cannot say, the tag is written again
             stored = await self._retrier.run(
                 lambda: target.registry.manifests.stored_digest(target.repository, tag)
             )
@@ -126,7 +126,7 @@ class ManifestPush:
     async def _read_back(self, target: Target, tag: str, manifest: BuiltManifest) -> None:
         """One GET by tag: the pushed bytes come back only if both tag and digest lead to them.
 
-        If the tag may not be read, it stays: the registry has taken it.
+        If reading is not allowed, the tag stands: the registry has accepted it.
         """
 
         async def check() -> None:
@@ -155,14 +155,14 @@ class ManifestPush:
     async def _tag_companion(self, target: Target, tag: str, manifest: BuiltManifest) -> None:
         """Write the tag unless it names something else: maybe a newer signature.
 
-        If the registry does not say what is there, it gets the archive's.
+        If the registry cannot say what it names, the archive's is written.
         """
         try:
             there = await self._digest_of(target, tag)
         except _REFUSALS as error:
             there = None
             self.notes[
-                f"{target.reference(tag)} was written, whatever stood there before: {error}"
+                f"{target.reference(tag)} was written without knowing its old digest: {error}"
             ] = None
         if there is None:
             await self._put(target, tag, manifest)

@@ -1,7 +1,7 @@
 """What a push consists of: each blob once, and the manifests that name them.
 
 A manifest about a digest, such as a signature, is pushed if that digest is kept. If not, it is left
-out: it would be about something that is not there.
+out: its subject would not exist.
 """
 
 import math
@@ -17,8 +17,8 @@ from .manifests import BuiltManifest
 from .sources import BlobSource, LayerSource
 
 _LEFT_OUT = (
-    "signatures, attestations or referrers left out: {}, as what they name was not pushed under "
-    "its own digest; push all platforms with compression keep to have them"
+    "signatures, attestations or referrers left out: {}, because the manifests that they name were "
+    "not pushed unchanged; to include them, push all platforms with compression keep"
 )
 
 
@@ -42,7 +42,7 @@ class PushPlan:
     """All that is pushed for ``content``, one choice from an archive.
 
     ``sources`` are its blobs. Layers are in the order of the archive, so that a compressed one is
-    read once. ``notes`` say what a user may not expect of the push.
+    read once. ``notes`` tell the user what they may not expect.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class PushPlan:
         self.notes = (*content.notes, *self._notes(archive, content, planner.left_out))
 
     def manifests(self, blobs: Blobs) -> PlannedManifests:
-        """The manifests, once it is known what the blobs are as pushed."""
+        """The manifests, given the blobs as they are pushed."""
         built: dict[ContentPlan, BuiltManifest] = {}
         for plan in _walk([self._main, *(plan for _, plan in self._companions)]):
             built[plan] = plan.build(blobs, built)

@@ -24,7 +24,7 @@ def subject_of(manifest: BuiltManifest) -> str | None:
 async def list_referrer(
     registry: Registry, repository: str, subject: str, manifest: BuiltManifest
 ) -> None:
-    """Add the manifest to the index under the tag that is made of the subject's digest.
+    """Add the manifest to the index under the tag that is derived from the subject's digest.
 
     If two clients do so at once, one entry may get lost: the specification has no remedy.
 

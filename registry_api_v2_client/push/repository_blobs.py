@@ -49,7 +49,7 @@ class RepositoryBlobs:
         )
 
     async def disbelieve(self, blobs: Iterable[BlobInfo]) -> None:
-        """Send blobs without asking from now on: the registry lacks some that it said it has."""
+        """From now on send blobs without asking: the registry lacks some that it said it has."""
         self._believes = False
         for blob in blobs:
             for holder in await self._ledger.repositories(self.host, blob.digest):
@@ -58,7 +58,7 @@ class RepositoryBlobs:
     async def find(
         self, source: BlobSource, blob: BlobInfo | None, *, waited: bool = False
     ) -> bool:
-        """Whether the blob is there without sending it, or can be mounted from elsewhere.
+        """Whether the blob is there already, or could be mounted from elsewhere.
 
         ``waited``: another push was sending it until now.
         """
@@ -104,10 +104,10 @@ class RepositoryBlobs:
         self._sent_bytes[digest] += length
 
     async def _is_there(self, blob: BlobInfo) -> bool:
-        """Whether the registry says that it has the blob. If it does not say, it gets it.
+        """Whether the registry says that it has the blob. If it cannot say, it is sent.
 
-        A distribution that was killed while it wrote a link cannot say either: it answers 500, also
-        when it is asked again, until the blob is sent.
+        A distribution registry that was killed while it wrote a link answers 500, however often it
+        is asked, until the blob is sent.
         """
         try:
             return await self.registry.blobs.has(self.repository, blob.digest, blob.size)
@@ -136,7 +136,7 @@ class RepositoryBlobs:
             except RegistryError as error:
                 if error.retryable:
                     raise
-                # We may not pull there, or get no token for it. The push can do without.
+                # We may not pull there, or get no token for it. The blob is sent instead.
             else:
                 if declined is None:
                     return True

@@ -72,10 +72,10 @@ BlobSource = LayerSource | BytesSource
 
 
 def can_be(blob: BlobInfo, source: BlobSource) -> bool:
-    """Whether a remembered blob can be the encoded source, judged without reading anything.
+    """Whether a remembered blob can be the encoded source, judged by its descriptor alone.
 
-    Who may write to the ledger may still have named another blob of the registry.
+    A writer of the ledger may still have named another blob of the registry.
     """
-    # What does not compress is stored, with a few bytes more in each block.
+    # Incompressible bytes are stored, with a few bytes more in each block.
     longest = source.size + source.size // 100 + 1024
     return is_sha256(blob.digest) and 0 < blob.size <= longest

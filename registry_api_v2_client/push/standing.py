@@ -1,9 +1,10 @@
-"""The images that a target's tags name already: their layers need not be compressed or sent.
+"""The images that a target's tags already name: their layers need not be compressed or sent.
 
 A config lists the diff_ids of its layers, which are digests of their contents, and its manifest
-names a blob for each. Whoever may write to the repository can have named a wrong blob there. But he
-could also move the tag right after a push, so this gives him no more power. An image is therefore
-trusted only for its own repository: a push to several takes a blob if all of their images name it.
+names a blob for each. Anyone who may write to the repository can have named a wrong blob there. But
+they could also move the tag right after a push, so this gives them no more power. An image is
+therefore trusted only for its own repository: a push to several takes a blob only if all of their
+images name it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from .manifests import BuiltManifest
 from .sources import BlobSource, can_be
 
 _TAGS = 2
-"""Tags of a target to look at. Often the first is the version, and the next one moves."""
+"""How many tags of a target to look at. Often the first is a version, and the second one moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ _NONE = StandingImage(b"null", {})
 
 
 class StandingImages:
-    """The images that the targets of ``image`` name so far."""
+    """The images that stand at the targets of ``image`` so far."""
 
     def __init__(self, image: ArchiveImage, retrier: Retrier) -> None:
         self._image = image
@@ -46,12 +47,12 @@ class StandingImages:
         self._images: list[StandingImage] = []
 
     async def look(self, target: Target) -> None:
-        """Look at a target. It still has to be asked whether it has the blobs.
+        """Look at a target's image. Whether its blobs are there must still be asked.
 
-        Costs a request for each tag, and one for the config unless that is the same.
+        Costs a request for each tag, and one for the config unless it is that of ``image``.
 
         Raises:
-            RegistryError: the registry is away.
+            RegistryError: the registry is down.
         """
         try:
             self._images.append(await self._image_at(target) or _NONE)
@@ -61,7 +62,7 @@ class StandingImages:
             self._images.append(_NONE)
 
     def blobs(self, sources: Iterable[BlobSource]) -> Iterator[tuple[BlobSource, BlobInfo]]:
-        """The blobs of those sources that all images name alike, stored as this push would."""
+        """The blobs that all images name for these sources, if stored as this push would."""
         named = [frozenset(image.layers.items()) for image in self._images]
         shared = dict(named[0].intersection(*named)) if named else {}
         for source in sources:
@@ -70,9 +71,9 @@ class StandingImages:
                 yield source, BlobInfo(blob.digest, blob.size, source.media_type)
 
     def manifest(self, built: BuiltManifest) -> BuiltManifest:
-        """A standing manifest that says the same in other bytes, so that its digest stays.
+        """The standing manifest if it says the same in other bytes, so that the digest stays.
 
-        All targets have to have it: nobody chooses the bytes for a repository that is not theirs.
+        Only if all targets have it: nobody may choose the bytes for another repository.
         """
         standing = {image.manifest for image in self._images}
         if len(standing) == 1:
@@ -93,7 +94,7 @@ class StandingImages:
         diff_ids = await self._diff_ids(target, _blob(document.get("config")))
         layers = _list(document.get("layers"))
         if len(layers) != len(diff_ids):
-            return None  # there is no telling which is which
+            return None  # it is unknown which is which
         blobs = zip(diff_ids, map(_blob, layers), strict=True)
         return StandingImage(manifest.raw, {str(diff_id): blob for diff_id, blob in blobs if blob})
 

@@ -1,4 +1,4 @@
-"""Who may write a tag. Pushes of the same tag may end in another order than they began."""
+"""Which push may write a tag. Pushes of the same tag may end in another order than they began."""
 
 from collections.abc import AsyncIterator
 from contextlib import (
@@ -14,10 +14,10 @@ class TagTurn(Protocol):
     """The right to write a tag, for as long as the turn lasts."""
 
     def write(self) -> AbstractContextManager[None]:
-        """To be held around each request that writes the tag.
+        """Held around each request that writes the tag.
 
-        Left with an exception, the request may still arrive; only an answer of the registry says
-        that it will not. Entering raises if the turn is over.
+        If it is left with an exception, the request may still arrive; only an answer of the
+        registry says that it will not. Entering raises if the turn is over.
         """
 
 
@@ -33,7 +33,7 @@ class TagOrder(Protocol):
 
 
 class AnyOrder:
-    """Whoever comes last wins."""
+    """The last push wins."""
 
     @asynccontextmanager
     async def turn(self, reference: str, digest: str) -> AsyncIterator[TagTurn | None]:

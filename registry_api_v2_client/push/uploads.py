@@ -1,4 +1,4 @@
-"""The upload of one blob to one repository, and what becomes of sessions that break off."""
+"""The upload of one blob to one repository, and what happens to interrupted sessions."""
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
@@ -19,8 +19,8 @@ Abandon = Callable[[], Awaitable[None]]
 class OpenUploads:
     """The open sessions of one push. One that was interrupted stays here, to be resumed.
 
-    Whoever gives this to a push decides what becomes of the sessions when it fails: ``abandon``
-    them, or leave them at the registry for the next attempt, which finds them by the ledger.
+    The caller of a push decides what happens to its sessions when it fails: ``abandon`` them, or
+    leave them at the registry for the next attempt, which finds them in the ledger.
     """
 
     def __init__(self) -> None:
@@ -93,8 +93,8 @@ class BlobUpload:
     ) -> BlobInfo:
         """Send a blob by PATCH between POST and PUT, from where an interrupted one stopped.
 
-        In one PATCH, unless the registry wants chunks. ``finished`` gives the descriptor once all
-        ``pieces`` have been taken.
+        It is one PATCH, unless the registry wants chunks. ``finished`` gives the descriptor once
+        all ``pieces`` have been taken.
         """
         session = await self._resume() or await self._start()
         await self._note(session)
@@ -164,7 +164,7 @@ class BlobUpload:
     async def _left(
         self, pieces: AsyncIterable[memoryview], count: int
     ) -> AsyncIterator[memoryview]:
-        """The pieces without their first ``count`` bytes, which the registry has already."""
+        """The pieces without their first ``count`` bytes, which the registry already has."""
         async for piece in pieces:
             if count < len(piece):
                 rest = piece[count:] if count else piece
@@ -174,11 +174,11 @@ class BlobUpload:
         if count:
             host, *_ = self._place
             raise UploadUnknownError(
-                f"{host} claims {count} bytes more of an upload than there are to send", status=416
+                f"{host} says that it has {count} bytes more than there are to send", status=416
             )
 
     async def _note(self, session: UploadSession) -> None:
-        """Note where to go on, in case the upload is interrupted."""
+        """Note where to resume, in case the upload is interrupted."""
         self._open_uploads.add(self._place, lambda: self._abandon(session))
         await self._ledger.remember_upload(*self._place, str(session.location))
 
@@ -196,5 +196,5 @@ class BlobUpload:
 
 
 def _can_go_on(error: ResponseError) -> bool:
-    """Whether the next try can go on with the upload session."""
+    """Whether the next try can resume the upload session."""
     return error.retryable and not isinstance(error, UploadUnknownError | DigestMismatchError)

@@ -31,9 +31,10 @@ async def verify(
 ) -> Verification:
     """Compare the image or index under a tag or digest with one in a tar.
 
-    A layer is not downloaded if digests tell enough. With ``deep`` every blob is downloaded, and
-    the digests in the tar are computed, too. Images of an index are found by their config. Of an
-    index in the tar all images have to be there, or the one that was pushed by itself.
+    A layer is not downloaded if digests prove enough. With ``deep`` every blob is downloaded, and
+    the digests in the tar are computed, too. Images of an index are found by their config. If the
+    tar has an index, the registry must have all of its images, or the one that was pushed by
+    itself.
 
     Raises:
         ManifestUnknownError: the registry has no such image.
@@ -108,7 +109,7 @@ def _layer_digests(manifest: Manifest) -> list[str]:
 
 
 def _label(image: ArchiveImage) -> str:
-    """What tells the image from others of its index: its platform, if it has one."""
+    """What distinguishes the image from others of its index: its platform, if it has one."""
     *_, digest = image.digests
     return str(image.platform or f"artifact {digest.removeprefix('sha256:')[:_SHORT_DIGEST]}")
 

@@ -1,4 +1,4 @@
-"""Blobs as a registry holds them: there or not, whole or not."""
+"""Blobs as a registry stores them: present or not, complete or not."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from .results import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """What a manifest says of a blob, as far as it matters here."""
+    """What a manifest says about a blob, as far as it matters here."""
 
     digest: str
     size: int
@@ -29,14 +29,14 @@ class Descriptor:
 
 
 class StoredBlobs:
-    """The blobs of ``repository``, as the registry really holds them."""
+    """The blobs of ``repository``, as the registry really stores them."""
 
     def __init__(self, registry: Registry, repository: str) -> None:
         self._registry = registry
         self._repository = repository
 
     async def presence(self, blob: Descriptor) -> Verdict:
-        """Whether the registry says that it has the blob, in its size."""
+        """Whether the registry says that it has the blob, in the right size."""
         try:
             there = await self._registry.blobs.has(self._repository, blob.digest, blob.size)
         except (DigestMismatchError, ProtocolError):
@@ -61,7 +61,7 @@ class StoredBlobs:
         except _OversizedError:
             return Verdict.CORRUPT
         except AnswerCutShortError:
-            # A connection may break anywhere. A lost blob breaks off at the same byte again.
+            # A connection may break anywhere. A truncated blob ends at the same byte each time.
             if await self._breaks_off_at(blob) != size:
                 raise
             return Verdict.CORRUPT if size else Verdict.MISSING

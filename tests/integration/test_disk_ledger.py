@@ -311,7 +311,7 @@ async def test_a_disk_that_is_full_fails_no_push(
     ended = await cli(big.path, f"{registry_host}/{repository}:1", "--json", preexec_fn=full)
     assert ended.code == 0
     (note,) = json.loads(ended.output)["notes"]
-    assert "is not used" in note
+    assert "are not used" in note
 
 
 # The library

@@ -161,7 +161,7 @@ async def test_a_helper_that_hangs_is_ended_with_all_that_it_started(
     helper.write(f"#!/bin/sh\nsleep 1000 &\necho $! > {tmp_path}/pid\nwait")
     file = login_file(tmp_path / "config.json", {"credsStore": helper.name})
     store = CredentialStore(files=[file], helpers=CredentialHelpers(patience=0.5))
-    with pytest.raises(CredentialsError, match=r"no answer in 0\.5 seconds"):
+    with pytest.raises(CredentialsError, match=r"did not answer within 0\.5 seconds"):
         await store.find("reg")
     pid = int((tmp_path / "pid").read_text())
     await becomes(lambda: asyncio.to_thread(ended, pid))

@@ -151,7 +151,7 @@ def test_a_tag_that_two_images_claim_chooses_neither(tmp_path: Path) -> None:
     built = write_archive(tmp_path / "image.tar", oci_blobs, *images)
     with (
         ImageArchive(built.path) as archive,
-        pytest.raises(ValidationError, match=r"holds 2 images that are all example/app:1\.0"),
+        pytest.raises(ValidationError, match=r"holds 2 images named example/app:1\.0"),
     ):
         archive.select("example/app:1.0")
 
@@ -264,7 +264,7 @@ def test_what_is_no_file_is_an_error_of_the_caller(kind: str, tmp_path: Path) ->
         ("manifest-empty-list", "lists no image"),
         ("config-missing", "config .* is missing"),
         ("layer-missing", "layer .* is missing"),
-        ("link-loop", "loop of links"),
+        ("link-loop", "form a loop"),
     ],
 )
 def test_the_message_says_what_is_wrong(kind: str, words: str, tmp_path: Path) -> None:

@@ -95,9 +95,9 @@ async def test_what_may_be_named(registry: URL, url: str) -> None:
         (PRIVATE, "https://localhost/token", "a loopback address"),
         (PRIVATE, "http://169.254.169.254/latest", "a link-local address"),
         (LOOPBACK, "http://169.254.169.254/latest", "a link-local address"),
-        (PUBLIC, "ftp://auth.example.com/token", "no http"),
-        (PUBLIC, "file:///etc/passwd", "no http"),
-        (PUBLIC, "https:///token", "no http"),
+        (PUBLIC, "ftp://auth.example.com/token", "not an http"),
+        (PUBLIC, "file:///etc/passwd", "not an http"),
+        (PUBLIC, "https:///token", "not an http"),
     ],
 )
 async def test_what_may_not_be_named(registry: URL, url: str, reason: str) -> None:
@@ -139,15 +139,15 @@ async def test_realms_that_get_credentials(registry: URL, realm: str) -> None:
 @pytest.mark.parametrize(
     ("registry", "realm", "reason"),
     [
-        (PUBLIC, None, "without saying where"),
-        (PUBLIC, "", "without saying where"),
-        (PUBLIC, "/token", "without saying where"),
-        (PUBLIC, "https://[/token", "without saying where"),
-        (PUBLIC, "file:///token", "without saying where"),
-        (PUBLIC, "http://registry.example.com/token", "without TLS"),
-        (PUBLIC, "http://auth.corp/token", "without TLS"),
-        (PLAIN, "http://auth.example.com/token", "without TLS"),
-        (LOOPBACK, "http://auth.example.com/token", "without TLS"),
+        (PUBLIC, None, "names no token server"),
+        (PUBLIC, "", "names no token server"),
+        (PUBLIC, "/token", "names no token server"),
+        (PUBLIC, "https://[/token", "names no token server"),
+        (PUBLIC, "file:///token", "names no token server"),
+        (PUBLIC, "http://registry.example.com/token", "does not use TLS"),
+        (PUBLIC, "http://auth.corp/token", "does not use TLS"),
+        (PLAIN, "http://auth.example.com/token", "does not use TLS"),
+        (LOOPBACK, "http://auth.example.com/token", "does not use TLS"),
         (PUBLIC, "https://auth.corp/token", "a private address"),
     ],
 )

@@ -249,7 +249,7 @@ def unknown_child(layout: Layout) -> None:
 SHA512 = "sha512:" + "a" * 128
 
 WRONG = {
-    "too-deep": (nested(6), "indexes within indexes"),
+    "too-deep": (nested(6), "nests indexes"),
     "layer-of-a-platform-missing": (without_layer, "layer .* is missing"),
     "no-platform-held": (none_held, "none of the images of its index"),
     "unknown-manifest-type": (unknown_child, r"application/vnd\.example\+json, neither"),

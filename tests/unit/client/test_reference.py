@@ -47,7 +47,7 @@ def test_reads_every_part(text: str, expected: Reference) -> None:
 
 
 def test_a_login_in_a_reference_is_not_repeated() -> None:
-    with pytest.raises(InvalidReferenceError, match="no login; write 'host:1/app:1'") as refusal:
+    with pytest.raises(InvalidReferenceError, match="a login; write 'host:1/app:1'") as refusal:
         parse_reference("user:s3cret@host:1/app:1")
     assert "s3cret" not in str(refusal.value)
 

@@ -175,13 +175,13 @@ def test_a_name_that_leads_out(name: bytes, index: Build) -> None:
         with index(tar(file(name, b"x"))) as found:
             assert content_of(found, "etc/passwd") == b"x"
         return
-    assert_refused(index, tar(file(name, b"x")), "leads out of it")
+    assert_refused(index, tar(file(name, b"x")), "has a path outside it")
 
 
 @pytest.mark.parametrize("target", [b"../../secret", b"../..", b"x/../../../secret"])
 def test_a_link_that_leads_out(target: bytes, index: Build) -> None:
     with index(tar(header(b"a/link", type=b"2", link=target))) as found:  # noqa: SIM117
-        with pytest.raises(TarReadError, match=r"a/link in .* is a link out of the tar"):
+        with pytest.raises(TarReadError, match=r"a/link in .* links to a path outside the tar"):
             found.find("a/link")
 
 
@@ -198,7 +198,7 @@ def test_the_last_of_several_members_counts_whatever_it_is(index: Build) -> None
 def test_a_long_chain_of_links_ends(index: Build) -> None:
     chain = [header(b"l%d" % n, type=b"2", link=b"l%d" % (n + 1)) for n in range(40)]
     with index(tar(*chain, file(b"l40", b"x"))) as found:
-        with pytest.raises(TarReadError, match="loop of links"):
+        with pytest.raises(TarReadError, match="form a loop"):
             found.find("l0")
         assert content_of(found, "l30") == b"x"
 
@@ -343,12 +343,12 @@ def test_a_bomb_is_refused_before_it_is_inflated(
 ) -> None:
     monkeypatch.setattr(compressed_file, "FREE_EXPANSION", 10 << 20)
     bomb = tar(file(b"zeros", bytes(30 << 20)))
-    with pytest.raises(TarReadError, match="zeros claims 31457280 bytes, far more than"):
+    with pytest.raises(TarReadError, match="zeros claims 31457280 bytes, more than"):
         index(COMPRESSIONS[kind](bomb))
 
 
 def test_a_bomb_of_a_terabyte_costs_nothing(index: Build) -> None:
-    with pytest.raises(TarReadError, match="a claims 1099511627776 bytes, far more than"):
+    with pytest.raises(TarReadError, match="a claims 1099511627776 bytes, more than"):
         index(gzip_bytes(header(b"a", base256(1 << 40))))
 
 
@@ -391,7 +391,7 @@ def test_documents_are_read_whole_and_once_decompressed(compress: Compress, inde
         assert document(found, "a.json") == text
         with pytest.raises(TarReadError, match=r"text in .* is not valid JSON"):
             document(found, "text")
-        with pytest.raises(TarReadError, match="at most 1000 make sense"):
+        with pytest.raises(TarReadError, match="at most 1000 are allowed"):
             document(found, "a.json", 1000)
 
 
