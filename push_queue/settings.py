@@ -140,6 +140,10 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: Annotated[int, Field(ge=0, le=65535)] = 15080
     """Where the HTTP API listens; port 0 is any that is free."""
+    api_rate: PositiveInt = 100
+    """Requests a second that one caller may send to one server."""
+    api_streams: PositiveInt = 200
+    """Requests of one caller that may follow jobs or wait for them at once."""
     api_tokens: ApiTokens = {}
     """Who may call it, by name. Without any, everybody on this machine and nobody else."""
 

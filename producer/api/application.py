@@ -10,9 +10,10 @@ from aiohttp import web
 
 from producer.api.authentication import guarded
 from producer.api.browsers import add_headers, own_origin_only
-from producer.api.context import EVENTS, QUEUE, SESSIONS, SPOOL, TOKENS
+from producer.api.context import EVENTS, LIMITS, QUEUE, SESSIONS, SPOOL, TOKENS
 from producer.api.event_hub import EventHub
 from producer.api.inputs import JSON, MOST_BODY_BYTES
+from producer.api.limits import CallerLimits
 from producer.api.openapi import describe
 from producer.api.problems import problems
 from producer.api.routes import ROUTES, Route
@@ -36,6 +37,7 @@ def make_application(queue: PushQueue, settings: Settings) -> web.Application:
     application[QUEUE] = queue
     application[SESSIONS] = Sessions(queue.database)
     application[TOKENS] = settings.api_tokens
+    application[LIMITS] = CallerLimits(rate=settings.api_rate, streams=settings.api_streams)
     application[SPOOL] = Spool.of(settings)
     application.add_routes(map(_route, ROUTES))
     document = json.dumps(

@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 
 from producer.api.browsers import check_own_page
 from producer.api.callers import EVERYBODY, Caller, note_caller
-from producer.api.context import SESSIONS, TOKENS
+from producer.api.context import LIMITS, SESSIONS, TOKENS
 from producer.api.problems import ProblemError
 from push_queue.api_tokens import ApiToken, Role, hash_of
 
@@ -31,6 +31,7 @@ def guarded(handler: Handler, role: Role) -> Handler:
     async def guard(request: web.Request) -> web.StreamResponse:
         caller = await _identify(request) if request.app[TOKENS] else EVERYBODY
         note_caller(request, caller)
+        request.app[LIMITS].count(caller)
         if not caller.role.includes(role):
             raise ProblemError(
                 HTTPStatus.FORBIDDEN,

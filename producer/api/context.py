@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from producer.api.event_hub import EventHub
+from producer.api.limits import CallerLimits
 from producer.queue import PushQueue
 from producer.spool.spool import Spool
 from push_queue.api_tokens import ApiToken
@@ -14,4 +15,5 @@ QUEUE = web.AppKey("queue", PushQueue)
 TOKENS: web.AppKey[Mapping[str, ApiToken]] = web.AppKey("tokens", Mapping)
 SPOOL: web.AppKey[Spool | None] = web.AppKey("spool", Spool)
 SESSIONS = web.AppKey("sessions", Sessions)
+LIMITS = web.AppKey("limits", CallerLimits)
 EVENTS = web.AppKey("events", EventHub)

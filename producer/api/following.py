@@ -1,12 +1,13 @@
 """Follow one job, or all of them, by server-sent events."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from aiohttp import web
 
 from producer.api.callers import Caller, caller_of
-from producer.api.context import EVENTS, QUEUE
+from producer.api.context import EVENTS, LIMITS, QUEUE
 from producer.api.event_hub import MOST_READ, EventHub
 from producer.api.event_stream import NOTHING, EventStream, message
 from producer.api.inputs import bad_request, job_id_of
@@ -21,6 +22,17 @@ QUIET_SECONDS = 15.0
 _AWAY_SECONDS = 1.0
 
 
+@contextmanager
+def follower(request: web.Request) -> Iterator[None]:
+    """The time for which the request waits or follows.
+
+    Raises:
+        ProblemError: too many do.
+    """
+    with request.app[LIMITS].stream(caller_of(request)), request.app[EVENTS].follower():
+        yield
+
+
 async def follow_all(request: web.Request) -> web.StreamResponse:
     """Every change of state of the caller's jobs, and their progress: ``state``, ``progress``.
 
@@ -28,7 +40,7 @@ async def follow_all(request: web.Request) -> web.StreamResponse:
     Goes on after ``Last-Event-ID``, as far back as Redis keeps events.
     """
     hub, last_seen = request.app[EVENTS], _last_event_id(request)
-    with hub.follower():
+    with follower(request):
         position, missed = hub.position, False
         if last_seen:
             position = min(last_seen, max(position, await request.app[QUEUE].last_event()))
@@ -47,7 +59,7 @@ async def follow_job(request: web.Request) -> web.StreamResponse:
     """
     job_id = job_id_of(request)
     hub, queue, last_seen = request.app[EVENTS], request.app[QUEUE], _last_event_id(request)
-    with hub.follower():
+    with follower(request):
         position = hub.position
         job = await hub.status(job_id)
         if not caller_of(request).owns(job.targets):

@@ -8,12 +8,16 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from producer.api.callers import caller_of
+from producer.api.context import LIMITS
 from producer.api.models import Login, NewJob, NewJobs
 from producer.api.problems import ProblemError
 from push_queue.errors import UnknownJobError, summarize
 from push_queue.models import JobId
 
 MOST_BODY_BYTES = 1024 * 1024
+_MOST_SMALL_BODY_BYTES = 4096
+"""Where anybody may send one, or it says nothing."""
 BODY_SECONDS = 30.0
 """In which a body has to arrive."""
 JSON = "application/json"
@@ -61,7 +65,7 @@ async def login_of(request: web.Request) -> Login:
         ProblemError: naming the field.
     """
     try:
-        return Login.model_validate_json(await _body(request))
+        return Login.model_validate_json(await _body(request, _MOST_SMALL_BODY_BYTES))
     except ValidationError as error:
         raise invalid(error) from None
 
@@ -72,7 +76,10 @@ async def new_jobs_of(request: web.Request) -> tuple[tuple[NewJob, ...], bool]:
     Raises:
         ProblemError: naming the field.
     """
-    body = await _body(request)
+    size = request.content_length
+    size = MOST_BODY_BYTES if size is None else min(size, MOST_BODY_BYTES)
+    with request.app[LIMITS].body(caller_of(request), size):
+        body = await _body(request, MOST_BODY_BYTES)
     alone = not body.lstrip(b" \t\r\n").startswith(b"[")
     try:
         if not alone:
@@ -91,7 +98,7 @@ async def no_body(request: web.Request) -> None:
         ProblemError: it is neither empty nor ``{}``, or it may come from a form.
     """
     sent = request.can_read_body or request.content_type in _FORMS
-    if sent and (await _body(request)).strip() not in (b"", b"{}"):
+    if sent and (await _body(request, _MOST_SMALL_BODY_BYTES)).strip() not in (b"", b"{}"):
         raise bad_request("this request takes no body, or {}")
 
 
@@ -135,15 +142,15 @@ def _named(jobs: tuple[NewJob, ...], keys: list[str], alone: bool) -> tuple[NewJ
     return (jobs[0].model_copy(update={"id": job_id}),)
 
 
-async def _body(request: web.Request) -> bytes:
+async def _body(request: web.Request, most: int) -> bytes:
     if request.content_type != JSON:
         raise _unsupported(f"the body has to be {JSON}; say so with Content-Type")
     not_compressed(request)
-    if (request.content_length or 0) > MOST_BODY_BYTES:
-        raise web.HTTPRequestEntityTooLarge(MOST_BODY_BYTES, request.content_length or 0)
+    if (request.content_length or 0) > most:
+        raise web.HTTPRequestEntityTooLarge(most, request.content_length or 0)
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await request.read()
+            return await request.clone(client_max_size=most).read()
     except TimeoutError:
         raise ProblemError(
             HTTPStatus.REQUEST_TIMEOUT,

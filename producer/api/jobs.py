@@ -11,6 +11,7 @@ from aiohttp import web
 from producer.api.answers import answer
 from producer.api.callers import Caller, caller_of
 from producer.api.context import EVENTS, QUEUE
+from producer.api.following import follower
 from producer.api.inputs import job_id_of, new_jobs_of, no_body, query_of
 from producer.api.models import JobDetails, JobList, JobPage, JobQuery, JobsQuery, NewJob
 from producer.api.problems import ProblemError
@@ -128,7 +129,7 @@ async def _final_or_late(request: web.Request, job_id: str, seconds: float) -> J
         return await request.app[QUEUE].status(job_id)
     hub, loop = request.app[EVENTS], asyncio.get_running_loop()
     end = loop.time() + seconds
-    with hub.follower():
+    with follower(request):
         position = hub.position
         while True:
             status = await hub.status(job_id)

@@ -1,0 +1,132 @@
+"""How much of a server one caller may take, so that others have theirs.
+
+Each server counts for itself. Those who have no name are on its own machine, and are not counted.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from math import ceil
+from time import monotonic
+from typing import NamedTuple
+
+from producer.api.callers import Caller
+from producer.api.problems import ProblemError
+
+SAVED_SECONDS = 10
+"""A caller that has been quiet may send as many seconds' worth of requests at once."""
+MOST_BODY_BYTES_AT_ONCE = 16 * 1024 * 1024
+"""Of bodies that are kept in memory until they are complete."""
+_MOST_REMEMBERED = 10_000
+_RETRY_SECONDS = 1
+
+
+class _Saved(NamedTuple):
+    """How many requests a caller could send at once at that time."""
+
+    requests: float
+    at: float
+
+
+class CallerLimits:
+    """Requests a second, streams at once, and bytes of bodies in memory, by the caller's name."""
+
+    def __init__(self, *, rate: int, streams: int) -> None:
+        self._rate = rate
+        self._most_streams = streams
+        self._burst = rate * SAVED_SECONDS
+        self._saved: dict[str, _Saved] = {}
+        self._streams: Counter[str] = Counter()
+        self._body_bytes: Counter[str] = Counter()
+
+    def count(self, caller: Caller) -> None:
+        """Count a request.
+
+        Raises:
+            ProblemError: the caller sends too many; it says when to come again.
+        """
+        if caller.name is None:
+            return
+        now = monotonic()
+        if len(self._saved) >= _MOST_REMEMBERED:
+            self._forget_quiet_ones(now)
+        saved = self._saved_by(caller.name, now)
+        if saved < 1:
+            raise _too_many(
+                "too-many-requests",
+                f"{caller.name} sends more than {self._rate} requests a second; "
+                "enqueue many jobs in one request, and wait with ?wait=60",
+                (1 - saved) / self._rate,
+            )
+        self._saved[caller.name] = _Saved(saved - 1, now)
+
+    @contextmanager
+    def stream(self, caller: Caller) -> Iterator[None]:
+        """The time for which a request waits or follows.
+
+        Raises:
+            ProblemError: too many of the caller's do.
+        """
+        with _held(
+            self._streams,
+            caller,
+            1,
+            self._most_streams,
+            "too-many-streams",
+            f"{self._most_streams} requests of {caller.name} wait for jobs or follow them already",
+        ):
+            yield
+
+    @contextmanager
+    def body(self, caller: Caller, size: int) -> Iterator[None]:
+        """The time for which a body of so many bytes is read.
+
+        Raises:
+            ProblemError: too many of the caller's are.
+        """
+        with _held(
+            self._body_bytes,
+            caller,
+            size,
+            MOST_BODY_BYTES_AT_ONCE,
+            "too-many-bodies",
+            f"{caller.name} sends too many large bodies at once; send one after the other",
+        ):
+            yield
+
+    def _saved_by(self, name: str, now: float) -> float:
+        """How many requests the caller may send now."""
+        requests, at = self._saved.get(name, (self._burst, now))
+        return min(requests + (now - at) * self._rate, self._burst)
+
+    def _forget_quiet_ones(self, now: float) -> None:
+        self._saved = {
+            name: saved
+            for name, saved in self._saved.items()
+            if self._saved_by(name, now) < self._burst
+        }
+
+
+@contextmanager
+def _held(
+    held: Counter[str], caller: Caller, amount: int, most: int, kind: str, detail: str
+) -> Iterator[None]:
+    name = caller.name
+    if name is None:
+        yield
+        return
+    if held[name] + amount > most:
+        raise _too_many(kind, detail, _RETRY_SECONDS)
+    held[name] += amount
+    try:
+        yield
+    finally:
+        held[name] -= amount
+        if not held[name]:
+            del held[name]
+
+
+def _too_many(kind: str, detail: str, seconds: float) -> ProblemError:
+    headers = {"Retry-After": str(ceil(seconds))}
+    return ProblemError(HTTPStatus.TOO_MANY_REQUESTS, kind, detail, headers=headers)

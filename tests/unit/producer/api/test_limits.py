@@ -1,0 +1,175 @@
+"""One caller cannot take what others need."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from producer.api import inputs, limits
+from producer.api.callers import EVERYBODY, Caller
+from producer.api.context import LIMITS
+from producer.api.limits import CallerLimits
+from producer.api.problems import ProblemError
+from push_queue.api_tokens import Role
+from push_queue.settings import Settings
+from tests.support.api import JOBS, Api
+from tests.support.tokens import TOKENS, bearer, with_tokens
+from tests.support.waiting import becomes
+
+RATE = 5
+BURST = RATE * limits.SAVED_SECONDS
+STREAMS = 2
+CI = Caller("ci", Role.ENQUEUE, ("*/*",))
+OTHER = Caller("other", Role.ENQUEUE, ("*/*",))
+READER, ADMIN = bearer(TOKENS[Role.READ]), bearer(TOKENS[Role.ADMIN])
+
+
+class Clock:
+    """The time of the limits, which stands still unless it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(limits, "monotonic", clock)
+    return clock
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return with_tokens(settings.model_copy(update={"api_rate": RATE, "api_streams": STREAMS}))
+
+
+def counted(limit: CallerLimits, caller: Caller, most: int = 10 * BURST) -> int:
+    """How many requests are let through at once."""
+    for number in range(most):
+        try:
+            limit.count(caller)
+        except ProblemError:
+            return number
+    return most
+
+
+def test_a_burst_is_let_through_and_then_the_rate(clock: Clock) -> None:
+    limit = CallerLimits(rate=RATE, streams=STREAMS)
+    assert counted(limit, CI) == BURST
+    assert counted(limit, OTHER) == BURST
+    clock.now += 2
+    assert counted(limit, CI) == 2 * RATE
+    clock.now += 3600
+    assert counted(limit, CI) == BURST
+
+
+def test_a_refused_request_costs_nothing(clock: Clock) -> None:
+    limit = CallerLimits(rate=RATE, streams=STREAMS)
+    counted(limit, CI)
+    for _ in range(BURST):
+        with pytest.raises(ProblemError):
+            limit.count(CI)
+    clock.now += 1
+    assert counted(limit, CI) == RATE
+
+
+def test_who_has_no_name_is_not_counted() -> None:
+    limit = CallerLimits(rate=RATE, streams=STREAMS)
+    assert counted(limit, EVERYBODY) == 10 * BURST
+
+
+def test_callers_that_are_quiet_are_forgotten(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "_MOST_REMEMBERED", 10)
+    limit = CallerLimits(rate=RATE, streams=STREAMS)
+    for number in range(100):
+        limit.count(Caller(f"repository-{number}", Role.READ, ("*/*",)))
+        clock.now += 1
+    assert len(limit._saved) <= 10
+
+
+async def test_too_many_requests_are_told_when_to_come_again(api: Api, clock: Clock) -> None:
+    for _ in range(BURST):
+        assert (await api.get(JOBS, headers=READER)).status == 200
+    answer = await api.get(JOBS, headers=READER)
+    assert (answer.status, answer.kind) == (429, "too-many-requests")
+    assert "team-read" in answer.problem
+    wait = int(answer.headers["Retry-After"])
+    assert wait >= 1
+    assert (await api.get(JOBS, headers=ADMIN)).status == 200
+    clock.now += wait
+    assert (await api.get(JOBS, headers=READER)).status == 200
+
+
+@pytest.mark.parametrize("path", ["/api/v1/events", f"{JOBS}/a?wait=300", f"{JOBS}/a/events"])
+async def test_streams_and_waiting_requests_have_a_bound_together(api: Api, path: str) -> None:
+    job = {"id": "a", "source": "/a.tar", "targets": ["reg.example.com/team/app:1"]}
+    await api.post(JOBS, json=job, headers=ADMIN)
+    async with asyncio.timeout(30):
+        for _ in range(STREAMS):
+            await api.client.get("/api/v1/events", headers=READER)
+        answer = await api.get(path, headers=READER)
+        assert (answer.status, answer.kind) == (429, "too-many-streams")
+        assert int(answer.headers["Retry-After"]) >= 1
+        async with api.client.get("/api/v1/events", headers=ADMIN) as stream:
+            assert stream.status == 200
+
+
+async def test_a_stream_that_ended_makes_room(api: Api) -> None:
+    job = {"id": "a", "source": "/a.tar", "targets": ["reg.example.com/team/app:1"]}
+    await api.post(JOBS, json=job, headers=ADMIN)
+    await api.post(f"{JOBS}/a/cancel", headers=ADMIN)
+    for _ in range(STREAMS + 1):
+        async with api.client.get(f"{JOBS}/a/events", headers=READER) as stream:
+            assert stream.status == 200
+            await stream.read()
+
+
+async def test_large_bodies_of_one_caller_have_a_bound_together(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those whose size nobody has said."""
+    monkeypatch.setattr(limits, "MOST_BODY_BYTES_AT_ONCE", inputs.MOST_BODY_BYTES)
+    go_on = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"["
+        await go_on.wait()
+        yield b"]"
+
+    async def arrives() -> bool:
+        assert api.client.app
+        return bool(api.client.app[LIMITS]._body_bytes)
+
+    json_body = {"Content-Type": "application/json"}
+    headers = bearer(TOKENS[Role.ENQUEUE]) | json_body
+    first = asyncio.create_task(api.post(JOBS, data=slow(), headers=headers))
+    async with asyncio.timeout(30):
+        await becomes(arrives)
+        answer = await api.post(JOBS, data=b"[]", headers=headers)
+        assert (answer.status, answer.kind) == (429, "too-many-bodies")
+        assert (await api.post(JOBS, data=b"[]", headers=ADMIN | json_body)).status == 400
+        go_on.set()
+        assert (await first).status == 400
+        assert (await api.post(JOBS, data=b"[]", headers=headers)).status == 400
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/api/v1/session"), ("DELETE", "/api/v1/session")]
+)
+async def test_what_anybody_may_send_is_small(api: Api, method: str, path: str) -> None:
+    async def chunked() -> AsyncIterator[bytes]:
+        yield b" " * 3000
+        yield b" " * 3000
+
+    whole = json.dumps({"token": "x" * 6000}).encode()
+    for body in (whole, chunked()):
+        answer = await api.ask(
+            method, path, data=body, headers={"Content-Type": "application/json"}
+        )
+        assert (answer.status, answer.kind) == (413, "request-entity-too-large")
