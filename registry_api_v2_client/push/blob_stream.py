@@ -6,7 +6,7 @@ and come out in order. Memory use is a few blocks, whatever the size of the blob
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -26,7 +26,7 @@ _SEND_SIZE = 256 << 10
 class _Block:
     buffer: bytearray
     length: int
-    content: bytes
+    parts: Sequence[bytes]
     checksum: int
 
 
@@ -43,9 +43,9 @@ def encode_small(
         buffer = bytearray(member.size)
         reader.readinto(memoryview(buffer))
     _verify(member, digest, sha256(buffer))
-    content, checksum = encoder.encode(memoryview(buffer)) if buffer else (b"", 0)
+    parts, checksum = encoder.encode(memoryview(buffer)) if buffer else ((), 0)
     encoder.add(checksum, len(buffer))
-    return encoder.header + content + encoder.trailer()
+    return b"".join([encoder.header, *parts, encoder.trailer()])
 
 
 def hash_member(tar: TarIndex, member: Member) -> str:
@@ -113,32 +113,37 @@ class BlobStream:
             self._reader.close()
 
     async def __aiter__(self) -> AsyncIterator[memoryview]:
-        prefix = self._encoder.header
+        start = [self._encoder.header]
         while started := await self._blocks.get():
             block = await started
             self._encoder.add(block.checksum, block.length)
-            async for piece in self._hand_out(prefix + block.content if prefix else block.content):
+            async for piece in self._hand_out([*start, *block.parts]):
                 yield piece
-            prefix = b""
+            start = []
             # Not earlier: no more may wait to be sent than there are buffers.
             self._buffers.give_back(block.buffer)
             self._on_sent(block.length)
         if self._feeder:
             await self._feeder
-        async for piece in self._hand_out(prefix + self._encoder.trailer()):
+        async for piece in self._hand_out([*start, self._encoder.trailer()]):
             yield piece
 
-    async def _hand_out(self, content: bytes) -> AsyncIterator[memoryview]:
+    async def _hand_out(self, parts: Sequence[bytes]) -> AsyncIterator[memoryview]:
         """Hand out in pieces, and hash at the same time."""
-        self.size += len(content)
-        view = memoryview(content)
+        self.size += sum(map(len, parts))
         hashing = None
         if self._hash is not self._source_hash:
-            hashing = self._start(self._hash.update, content)
-        for start in range(0, len(content), _SEND_SIZE):
-            yield view[start : start + _SEND_SIZE]
+            hashing = self._start(self._hash_all, parts)
+        for part in parts:
+            view = memoryview(part)
+            for start in range(0, len(view), _SEND_SIZE):
+                yield view[start : start + _SEND_SIZE]
         if hashing:
             await hashing
+
+    def _hash_all(self, parts: Iterable[bytes]) -> None:
+        for part in parts:
+            self._hash.update(part)
 
     async def _feed(self) -> None:
         """Read in order; start to encode each block as soon as it is read."""

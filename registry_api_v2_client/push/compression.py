@@ -9,6 +9,7 @@ Source: https://www.rfc-editor.org/rfc/rfc1952 and https://www.rfc-editor.org/rf
 
 import platform
 import struct
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -46,8 +47,8 @@ class Encoder(Protocol):
 
     header: bytes
 
-    def encode(self, block: memoryview) -> tuple[bytes, int]:
-        """The block as sent, and its checksum for ``add``."""
+    def encode(self, block: memoryview) -> tuple[Sequence[bytes], int]:
+        """The block as sent, in parts that are not joined for nothing; its checksum for ``add``."""
 
     def add(self, checksum: int, length: int) -> None:
         """Account for a block of ``length`` source bytes, in order."""
@@ -62,9 +63,9 @@ class AsIs:
     name = "as-is"
     header = b""
 
-    def encode(self, block: memoryview) -> tuple[bytes, int]:
+    def encode(self, block: memoryview) -> tuple[Sequence[bytes], int]:
         # A copy: the connection may still hold these bytes when the buffer is filled again.
-        return bytes(block), 0
+        return [bytes(block)], 0
 
     def add(self, checksum: int, length: int) -> None:
         return None
@@ -84,9 +85,9 @@ class Gzip:
         self._checksum = 0
         self._length = 0
 
-    def encode(self, block: memoryview) -> tuple[bytes, int]:
-        content = _stored(block) if _incompressible(block) else _deflated(block)
-        return content, isal_zlib.crc32(block)
+    def encode(self, block: memoryview) -> tuple[Sequence[bytes], int]:
+        parts = _stored(block) if _incompressible(block) else _deflated(block)
+        return parts, isal_zlib.crc32(block)
 
     def add(self, checksum: int, length: int) -> None:
         self._checksum = isal_zlib.crc32_combine(self._checksum, checksum, length)
@@ -109,18 +110,18 @@ def _incompressible(block: memoryview) -> bool:
     return all(len(isal_zlib.compress(one, 1, _RAW)) >= len(one) for one in samples)
 
 
-def _deflated(block: memoryview) -> bytes:
+def _deflated(block: memoryview) -> Sequence[bytes]:
     deflate = isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, _RAW)
-    return deflate.compress(block) + deflate.flush(isal_zlib.Z_SYNC_FLUSH)
+    return deflate.compress(block), deflate.flush(isal_zlib.Z_SYNC_FLUSH)
 
 
-def _stored(block: memoryview) -> bytes:
+def _stored(block: memoryview) -> Sequence[bytes]:
     """Deflate's stored blocks, which ISA-L cannot write. Source: RFC 1951, section 3.2.4."""
     parts: list[bytes | memoryview] = []
     for start in range(0, len(block), _LONGEST_STORED):
         piece = block[start : start + _LONGEST_STORED]
         parts += (struct.pack("<BHH", 0, len(piece), len(piece) ^ 0xFFFF), piece)
-    return b"".join(parts)
+    return [b"".join(parts)]
 
 
 class Zstd:
@@ -132,9 +133,9 @@ class Zstd:
     name = f"zstd{_ZSTD_LEVEL}-{zstandard.__version__}-{BLOCK_SIZE >> 10}k"
     header = b""
 
-    def encode(self, block: memoryview) -> tuple[bytes, int]:
+    def encode(self, block: memoryview) -> tuple[Sequence[bytes], int]:
         compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
-        return compressor.compress(block), 0
+        return [compressor.compress(block)], 0
 
     def add(self, checksum: int, length: int) -> None:
         return None

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -102,7 +102,7 @@ async def test_each_layer_is_read_and_encoded_once(
     encoder = encoder_for(compression, Compression.NONE)
     encode = encoder.encode
 
-    def counting(self: Any, block: memoryview) -> tuple[bytes, int]:
+    def counting(self: Any, block: memoryview) -> tuple[Sequence[bytes], int]:
         with lock:
             encoded.append(len(block))
         return encode(self, block)

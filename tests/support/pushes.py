@@ -52,7 +52,7 @@ def encoded(content: bytes, policy: CompressionPolicy) -> bytes:
     output = bytearray(encoder.header)
     for start in range(0, len(content), BLOCK_SIZE):
         block = memoryview(content)[start : start + BLOCK_SIZE]
-        sent, checksum = encoder.encode(block)
+        parts, checksum = encoder.encode(block)
         encoder.add(checksum, len(block))
-        output += sent
+        output += b"".join(parts)
     return bytes(output + encoder.trailer())

@@ -30,8 +30,8 @@ def encode(encoder: Encoder, blocks: list[bytes]) -> bytes:
     with ThreadPoolExecutor(4) as threads:
         encoded = list(threads.map(lambda block: encoder.encode(memoryview(block)), blocks))
     output = [encoder.header]
-    for block, (content, checksum) in zip(blocks, encoded, strict=True):
-        output.append(content)
+    for block, (parts, checksum) in zip(blocks, encoded, strict=True):
+        output += parts
         encoder.add(checksum, len(block))
     return b"".join([*output, encoder.trailer()])
 
@@ -87,7 +87,7 @@ def test_full_blocks_of_realistic_content() -> None:
 
 def test_a_wrong_checksum_would_be_noticed() -> None:
     encoder = Gzip()
-    content, checksum = encoder.encode(memoryview(b"content"))
+    (content,), checksum = encoder.encode(memoryview(b"content"))
     encoder.add(checksum ^ 1, 7)
     with pytest.raises(gzip.BadGzipFile, match="CRC"):
         gzip.decompress(encoder.header + content + encoder.trailer())

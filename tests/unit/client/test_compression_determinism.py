@@ -30,8 +30,8 @@ def blocks() -> list[bytes]:
 
 
 def digest(encoder: type[Encoder], block: bytes | memoryview) -> str:
-    content, checksum = encoder().encode(memoryview(block))
-    return f"{hashlib.sha256(content).hexdigest()} {checksum}"
+    parts, checksum = encoder().encode(memoryview(block))
+    return f"{hashlib.sha256(b''.join(parts)).hexdigest()} {checksum}"
 
 
 @contextmanager
