@@ -36,7 +36,7 @@ REQUEST_RETRY = RetryPolicy(patience=2.0, after_timeouts=False)
 MOST_ASKED_SECONDS = 3600.0
 """A push waits as long as a registry asks for, up to this."""
 RETURN = RetryPolicy(attempts=2**31, base=1.0, maximum=5.0, patience=MOST_ASKED_SECONDS)
-"""How often a registry that is away is tried again."""
+"""How often a registry that is down is tried again."""
 
 
 class DirectPush:

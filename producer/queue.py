@@ -82,7 +82,7 @@ class PushQueue:
     ) -> AsyncIterator[Self]:
         """Connect to Redis; the settings come from the environment unless given.
 
-        Commands wait ``ride_out`` seconds for a Redis that is away later.
+        Commands wait ``ride_out`` seconds for a Redis that is down later.
 
         Raises:
             InvalidSettingsError: naming the variable.

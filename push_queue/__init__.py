@@ -2,5 +2,5 @@
 
 import logging
 
-# Who uses the library decides what is logged; a command line that does not, shows nothing.
+# The application that imports this decides what is logged; by default, nothing is.
 logging.getLogger(__name__).addHandler(logging.NullHandler())

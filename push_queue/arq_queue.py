@@ -1,9 +1,9 @@
-"""Jobs in arq's queue: how they get there, their order, and those that it lost.
+"""Jobs in arq's queue: how they get there, their order, and those that arq has lost.
 
 A job's score is the time in milliseconds at which it is due. arq runs jobs whose time has come, the
 lowest score first. A job that is due gets a lead by its priority: it overtakes jobs of the next
-lower priority that were enqueued up to a quarter of an hour before it. Older jobs go first, so that
-none waits for ever.
+lower priority that were enqueued up to a quarter of an hour earlier. Older ones still go first, so
+that no job waits for ever.
 """
 
 from datetime import timedelta
@@ -40,9 +40,9 @@ class ArqQueue:
         return bool(await self._database.run_on_job("hand_over", job.id, arguments))
 
     async def take(self, most: int, lease_seconds: int) -> list[tuple[str, int]]:
-        """Take jobs that are due by Redis' clock, at most ``most``, for a lease.
+        """Take at most ``most`` jobs that are due by Redis' clock, each for a lease.
 
-        Jobs that older workers left to newer ones are among them. Returns arq's id and the score in
+        They include jobs that older workers left to newer ones. Returns arq's id and the score in
         the queue of each.
         """
         arguments: Arguments = [most, lease_seconds * 1000, formats.FORMAT]
@@ -54,7 +54,7 @@ class ArqQueue:
         ]
 
     async def hold(self, arq_id: str, seconds: float, lease_seconds: int) -> None:
-        """No worker takes the job for ``seconds`` by Redis' clock.
+        """Keep all workers from taking the job for ``seconds`` by Redis' clock.
 
         After a lease, ``release`` may wake it before that.
         """
@@ -63,12 +63,12 @@ class ArqQueue:
         await self._database.run("plain/hold", keys, arguments)
 
     async def give_back(self, arq_id: str, score: int) -> None:
-        """Put the job back to the place it was taken from, unless it has left the queue."""
+        """Put the job back where it was taken from, unless it has left the queue."""
         command = self._redis.zadd(self._keys.queue, {arq_id: score}, xx=True)
         await self._database.ask(command)
 
     async def promote(self) -> int:
-        """Give jobs that were put off and are due now the lead of their priority.
+        """Give postponed jobs that are due now the lead of their priority.
 
         Returns how many there were.
         """
@@ -79,7 +79,7 @@ class ArqQueue:
     async def release(self) -> int:
         """Wake jobs that wait for registries, by priority and then in the order of enqueueing.
 
-        After a pause one job tries the registry. Once it answers, as many go as it has room for.
+        After a pause one job tries the registry. Once it answers, as many start as it has room for.
         Returns how many were woken.
         """
         keys = [self._keys.waited_for, self._keys.queue]

@@ -1,4 +1,4 @@
-"""Attempts at jobs: a worker starts one, reports how far it is, and says how it ended.
+"""Attempts at jobs: a worker starts one, reports its progress, and says how it ended.
 
 Changes are fenced. Each start of a job hands out a higher number; a worker with an older number
 changes nothing and is told so.
@@ -43,16 +43,15 @@ class Attempts:
     async def start(
         self, job_id: str, generation: int, worker: str, place: int = 0
     ) -> Assignment | Wait | None:
-        """Begin an attempt, or learn how long to wait before asking again.
+        """Begin an attempt, or return how long to wait before asking again.
 
         ``place`` is the job's score in arq's queue. A job that this worker does not understand is
         left there for a newer one.
 
         Returns None if there is nothing to run. The job is unknown, final, or of another
-        generation. Or it ends now: ``cancelled`` as it was asked to be, ``superseded`` at all its
-        targets, ``failed`` with ``worker_lost`` after its workers all died, with the error of a
-        registry that was away for too long, or with ``invalid_job`` because its record cannot be
-        read.
+        generation. Or it ends now: ``cancelled`` on request, ``superseded`` at all its targets, or
+        ``failed``. It fails with ``worker_lost`` after all its workers have died, with the error of
+        a registry that was down for too long, or with ``invalid_job`` if its record cannot be read.
         """
         token = secrets.token_hex(4)
         arguments: Arguments = [
@@ -85,7 +84,7 @@ class Attempts:
             return None
 
     async def heartbeat(self, assignment: Assignment) -> Signal:
-        """Ask whether to go on with the job."""
+        """Ask whether to continue the job."""
         fields = ["state", "fence", "cancel_requested"]
         state, fence, cancel = await self._database.ask(
             self._redis.hmget(self._keys.job(assignment.job.id), fields)
@@ -108,7 +107,7 @@ class Attempts:
         seconds_left: int | None = None,
         blobs: Iterable[BlobStatus] = (),
     ) -> Signal:
-        """Write down and publish how far the attempt is; ``blobs`` are those that changed.
+        """Record and publish the attempt's progress; ``blobs`` are those that changed.
 
         ``bytes_sent`` are those of this attempt. The job counts them over all attempts.
         """
@@ -152,9 +151,10 @@ class Attempts:
     async def fail(
         self, assignment: Assignment, error: str, error_kind: str, *, answered: str = ""
     ) -> JobState | None:
-        """The job failed for good. ``answered`` is the registry that said so, if one did.
+        """The job failed for good. ``answered`` is the registry that caused it, if one did.
 
-        It is ``queued`` first if some of its targets could not be tried yet, and fails after them.
+        If some of its targets could not be tried yet, it is ``queued`` for them first, and fails
+        afterwards.
         """
         return await self._settle(
             assignment, JobState.FAILED, Outcome.FAILED, error, error_kind, answered=answered
@@ -171,8 +171,8 @@ class Attempts:
     ) -> JobState | None:
         """The attempt failed, and the next one starts in ``delay`` seconds. The caller counts them.
 
-        ``retry``, ``defer`` and ``release`` cancel a job whose user has asked for it. ``answered``
-        is as for ``fail``.
+        ``retry``, ``defer`` and ``release`` cancel the job if its user has asked for that.
+        ``answered`` is as for ``fail``.
         """
         return await self._settle(
             assignment,
@@ -187,10 +187,10 @@ class Attempts:
     async def defer(
         self, assignment: Assignment, reason: str, delay: float, *, error_kind: str = ""
     ) -> JobState | None:
-        """Put the attempt off by ``delay`` seconds. It does not count.
+        """Postpone the attempt by ``delay`` seconds. It does not count.
 
-        ``error_kind`` says that a registry is away. Then the attempt is listed, and the job is
-        ``failed`` once it has waited for its registries for long enough.
+        A given ``error_kind`` means that a registry is down. Then the attempt is listed, and the
+        job is ``failed`` once it has waited for its registries for too long.
         """
         fields = {"waiting_for": one_line(reason)}
         error = reason if error_kind else ""

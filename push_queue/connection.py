@@ -29,12 +29,12 @@ _TCP_SECONDS = 2.0
 """The longest time that connecting to one address may take."""
 
 _ANSWER_SECONDS = 5.0
-"""A server that does not answer for this long stands still. A new connection is made."""
+"""A server that does not answer for this long is treated as hung, and a new connection is made."""
 
 _SENTINEL_SECONDS = 1.0
 """The longest time to connect to one of several sentinels, and for each of its answers."""
 
-# Ten years: a queued job must not vanish because there was no worker for a while.
+# Ten years: a queued job must not expire because there was no worker for a while.
 _JOB_RECORD_MS = 10 * 365 * 24 * 3600 * 1000
 
 
@@ -71,12 +71,12 @@ def arq_options() -> dict[str, Any]:
 async def connect(settings: Settings, ride_out: float = RIDE_OUT_SECONDS) -> ArqRedis:
     """Connect, or fail within :data:`CONNECT_SECONDS`.
 
-    Later commands wait for a Redis that is away for ``ride_out`` seconds, or as ``set_retry``
-    says.
+    Later commands wait up to ``ride_out`` seconds for a Redis that is down, or as long as
+    ``set_retry`` says.
 
     Raises:
-        RedisUnavailableError: nobody answers there.
-        RedisRefusedError: the server does not want us.
+        RedisUnavailableError: nothing answers there.
+        RedisRefusedError: the server refuses this client.
     """
     address = settings.redis_address
     kind, pool = (
@@ -98,8 +98,8 @@ async def connect(settings: Settings, ride_out: float = RIDE_OUT_SECONDS) -> Arq
 class _WholeConnection(AbstractConnection):
     """Retries connecting as a whole.
 
-    redis-py retries only the opening. A server that stands still, or loads its data, fails in the
-    first commands after it.
+    redis-py retries only the opening. With a server that hangs or still loads its data, the first
+    commands after it fail.
     """
 
     async def connect(self) -> None:
@@ -131,7 +131,7 @@ class _SentinelRedis(ArqRedis):
 
 
 class _PrimaryPool(SentinelConnectionPool):
-    """Drops all connections to the old primary as soon as one has heard of a new one."""
+    """Drops all connections to the old primary as soon as one of them learns of a new one."""
 
     async def release(self, connection: Connection) -> None:  # type: ignore[override]
         if (connection.host, connection.port) != self.master_address:

@@ -1,4 +1,4 @@
-"""What every store works with: Redis, keys, scripts, and the boundary for errors."""
+"""What every store is built on: Redis, keys, scripts, and the boundary for errors."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractContextManager, asynccontextmanager
@@ -35,7 +35,7 @@ class Database:
         return redis_errors(self._address)
 
     async def ping(self) -> None:
-        """Ask Redis whether it is there."""
+        """Check that Redis answers."""
         await self.ask(self.redis.ping())
 
     async def ask(self, reply: Any) -> Any:

@@ -6,13 +6,13 @@
     ├── InvalidSettingsError      a setting has an unusable value
     ├── InvalidJobError           the job asked for cannot exist
     │   └── JobConflictError      its id is another job's
-    ├── UnreadableJobError        the job's record makes no sense
+    ├── UnreadableJobError        the job's record cannot be read
     ├── UnknownJobError           no job has this id
     ├── WaitTimeoutError          the job did not finish in the time given
     ├── UnsuitableRedisError      Redis is set up so that it loses jobs
     └── RedisUnavailableError     Redis cannot be reached
-        └── RedisRefusedError     Redis was reached and will not do what is asked
-            └── RedisDeniedError  it refuses login or database, or a right is missing
+        └── RedisRefusedError     Redis was reached, but refuses what is asked
+            └── RedisDeniedError  it refuses the login, database or command
 
 Each message is one line that names the thing and says what to do. Redis addresses appear in them
 without credentials.
@@ -68,20 +68,20 @@ class RedisUnavailableError(QueueError):
 
 
 class RedisRefusedError(RedisUnavailableError):
-    """Redis was reached and will not do what is asked: it has no memory left, or is a replica."""
+    """Redis was reached, but refuses what is asked: it has no memory left, or is a replica."""
 
 
 class RedisDeniedError(RedisRefusedError):
     """Redis does not accept the login or the database, or does not permit what is asked.
 
-    No wait mends that.
+    Waiting does not help.
     """
 
 
 def summarize(error: ValidationError, name: Callable[[str], str] = str) -> str:
-    """What pydantic found wrong, on one line and without the values, which may be secret.
+    """What pydantic rejects, on one line and without the values, which may be secret.
 
-    ``name`` turns a field's path (``registry_auth.localhost``) into what the user calls it.
+    ``name`` turns a field's path (``registry_auth.localhost``) into the user's name for it.
     """
     return "; ".join(
         f"{name('.'.join(map(str, item['loc'])))}: {item['msg'].removeprefix('Value error, ')}"

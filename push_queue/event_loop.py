@@ -18,9 +18,9 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 def _open_standard_streams() -> None:
-    """uvloop ends the process when it closes a descriptor that has the number of one.
+    """Open the standard streams that are closed, as uvloop aborts when it closes such a descriptor.
 
-    A descriptor gets such a number if our parent process closed that stream.
+    If the parent process closed a standard stream, the next descriptor would get its number.
     """
     for number in _STANDARD_STREAMS:
         try:

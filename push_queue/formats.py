@@ -21,7 +21,7 @@ _INTRODUCED: tuple[tuple[int, Callable[[PushJob], bool]], ...] = (
     (2, lambda job: job.give_up_after is not None),
     (3, lambda job: upload_id_of(job.source) is not None),
 )
-"""The formats after the first, each with whether a job uses an option that came with it."""
+"""The formats after the first, each with a test whether a job uses an option that came with it."""
 
 
 def format_of(job: PushJob) -> int:

@@ -1,4 +1,4 @@
-"""News of jobs as they change, by pub/sub."""
+"""Notifications of changed jobs, by pub/sub."""
 
 import asyncio
 from types import TracebackType
@@ -8,14 +8,14 @@ from push_queue.database import Database
 from push_queue.redis_patience import RIDE_OUT_SECONDS
 
 _ANSWER_SECONDS = 2.0
-"""A confirmation may take this long. Then a new connection is made."""
+"""How long a confirmation may take before a new connection is made."""
 
 
 class JobChanges:
     """A subscription to jobs, or to all of them if none is named.
 
     Enter it before you read a status, so that you miss no change. Messages are hints. They may be
-    lost while Redis is away, so read the status from time to time as well.
+    lost while Redis is down, so also read the status from time to time.
     """
 
     def __init__(self, database: Database, job_ids: tuple[str, ...] = ()) -> None:
@@ -61,7 +61,7 @@ class JobChanges:
             await self._pubsub.subscribe(*(self._prefix + job_id for job_id in self._job_ids))
         else:
             await self._pubsub.psubscribe(f"{self._prefix}*")
-        # Until Redis has confirmed it, a change by another connection could be missed.
+        # Until Redis confirms it, a change by another connection could be missed.
         unconfirmed = len(set(self._job_ids)) or 1
         async with asyncio.timeout(RIDE_OUT_SECONDS):
             while unconfirmed:
@@ -72,7 +72,7 @@ class JobChanges:
                     unconfirmed -= 1
 
     async def _see_to_connection(self, silent: bool) -> None:
-        """Ask a silent server whether it is there: it may stand still, or have no news."""
+        """Ping a silent server: it may hang, or have nothing to report."""
         if silent and self._asked:
             await self._disconnect()
         elif silent:

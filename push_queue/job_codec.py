@@ -1,4 +1,4 @@
-"""Models to Redis fields and back: plain strings that redis-cli shows readably."""
+"""Models to Redis fields and back: plain strings that are readable in redis-cli."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -58,7 +58,7 @@ _BLANK = {
     "sequence": 0,
     "enqueued_at": datetime.fromtimestamp(0, UTC),
 }
-"""Values for the fields that every job has, if they cannot be read."""
+"""Values to show for required fields that cannot be read."""
 _NEWER = "a worker of the newer release that it was enqueued by"
 
 
@@ -86,7 +86,7 @@ def flat(fields: Mapping[str, str]) -> list[str]:
 
 
 def one_line(text: str) -> str:
-    """An error as it is kept: on one line, and cut if it is very long."""
+    """An error as it is stored: on one line, and cut if it is very long."""
     return " ".join(text.split())[:_ERROR_LENGTH]
 
 
@@ -107,7 +107,7 @@ def parse_status(fields: Mapping[str, str]) -> JobStatus:
     """Read a job's hash.
 
     Raises:
-        UnreadableJobError: naming the fields that make no sense.
+        UnreadableJobError: naming the fields that cannot be read.
     """
     if fields is NO_HASH:
         raise UnreadableJobError("it is not a hash")
@@ -123,7 +123,7 @@ def parse_status(fields: Mapping[str, str]) -> JobStatus:
 def refuse_unknown_options(fields: Mapping[str, str]) -> None:
     """Refuse a job with an option that this release does not know, since it would be ignored.
 
-    Only the first attempt asks. Later, workers of newer releases may have added fields of status.
+    Only the first attempt asks. Later, workers of newer releases may have added status fields.
 
     Raises:
         UnreadableJobError: naming the fields.
@@ -135,10 +135,10 @@ def refuse_unknown_options(fields: Mapping[str, str]) -> None:
 
 
 def parse_whatever(job_id: str, fields: Mapping[str, str]) -> JobStatus:
-    """Read a job's hash in order to show it, as far as it can be read.
+    """Read as much of a job's hash as possible, in order to show it.
 
-    A damaged record shows a job that failed with ``invalid_job``, as it soon will. A record of a
-    newer format shows what this release understands of it.
+    A damaged record is shown as a job that failed with ``invalid_job``, as it soon will. A record
+    of a newer format is shown as far as this release understands it.
     """
     try:
         return parse_status(fields)
@@ -205,14 +205,14 @@ def blob_fields(blobs: Iterable[BlobStatus]) -> dict[str, str]:
 
 
 def parse_blobs(fields: Mapping[str, str]) -> Iterator[BlobStatus]:
-    """Read a job's blobs, sorted by digest. Those that make no sense are left out."""
+    """Read a job's blobs, sorted by digest. Unreadable ones are left out."""
     for digest, value in sorted(fields.items()):
         with suppress(ValidationError):
             yield _parse_blob(digest, value)
 
 
 def parse_progress(records: Iterable[tuple[str, object]]) -> Iterator[JobProgress]:
-    """Read ``PROGRESS_FIELDS`` of jobs, by their ids. What makes no sense is left out."""
+    """Read ``PROGRESS_FIELDS`` of jobs, by their ids. Unreadable ones are left out."""
     for job_id, values in records:
         if isinstance(values, list):
             named = zip(PROGRESS_FIELDS, values, strict=True)
@@ -222,7 +222,7 @@ def parse_progress(records: Iterable[tuple[str, object]]) -> Iterator[JobProgres
 
 
 def parse_attempts(items: Iterable[bytes]) -> Iterator[Attempt]:
-    """Read the attempts that have ended. Those that make no sense are left out."""
+    """Read the attempts that have ended. Unreadable ones are left out."""
     for item in items:
         with suppress(ValidationError):
             yield Attempt.model_validate_json(item)

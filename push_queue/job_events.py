@@ -1,4 +1,4 @@
-"""The stream of every change of state: what happened, in order, the latest thousands."""
+"""The stream of every change of state, in order; the latest thousands are kept."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ _LARGEST = 2**64 - 1
 
 
 class Position(NamedTuple):
-    """A place in the stream: that of an event, or the one after which there is none yet."""
+    """A place in the stream: that of an event, or the end."""
 
     milliseconds: int
     number: int
@@ -27,7 +27,7 @@ class Position(NamedTuple):
         """Read ``milliseconds-number``, as Redis writes it.
 
         Raises:
-            ValueError: it is nothing of the kind.
+            ValueError: it is not of that form.
         """
         if not re.fullmatch(POSITION, text):
             raise ValueError(f"{text[:50]!r} is no id of an event")
@@ -45,7 +45,7 @@ START = Position(0, 0)
 
 
 class JobEvent(BaseModel):
-    """A job has come into a state."""
+    """A job has entered a state."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -57,7 +57,7 @@ class JobEvent(BaseModel):
 
 
 class PlacedEvent(NamedTuple):
-    """An event and where it stands in the stream."""
+    """An event and its place in the stream."""
 
     position: Position
     event: JobEvent
@@ -66,7 +66,7 @@ class PlacedEvent(NamedTuple):
 class JobEvents:
     """The events of one namespace.
 
-    Every method raises :class:`RedisUnavailableError` when Redis fails it.
+    Every method raises :class:`RedisUnavailableError` when Redis fails.
     """
 
     def __init__(self, database: Database) -> None:
@@ -75,19 +75,19 @@ class JobEvents:
         self._key = database.keys.events
 
     async def first(self) -> Position:
-        """Where the oldest event stands that is still kept."""
+        """The place of the oldest event that is still kept."""
         return await self._end(await self._database.ask(self._redis.xrange(self._key, count=1)))
 
     async def last(self) -> Position:
-        """Where the latest event stands."""
+        """The place of the latest event."""
         return await self._end(await self._database.ask(self._redis.xrevrange(self._key, count=1)))
 
     async def after(
         self, position: Position, *, limit: int, wait: float = 0
     ) -> tuple[tuple[PlacedEvent, ...], Position]:
-        """The next events, oldest first, and where to go on.
+        """The next events, oldest first, and the place to continue from.
 
-        Where there are none yet it waits for one for ``wait`` seconds, on a connection of its own.
+        If there are none yet, waits up to ``wait`` seconds for one, on a connection of its own.
         """
         block = int(wait * 1000) or None
         answer = await self._database.ask(
@@ -102,7 +102,7 @@ class JobEvents:
 
 
 def _placed(entries: Iterable[tuple[bytes, Mapping[bytes, bytes]]]) -> Iterator[PlacedEvent]:
-    """What makes no sense is left out."""
+    """Unreadable entries are left out."""
     for place, fields in entries:
         with suppress(ValidationError):
             event = JobEvent.model_validate(decode(fields))

@@ -1,4 +1,4 @@
-"""Which jobs are looked for."""
+"""Which jobs to look for."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -14,15 +14,15 @@ LabelTerm = Annotated[str, StringConstraints(pattern=r"^[^=]", max_length=1200)]
 
 
 class JobFilter(BaseModel):
-    """Jobs fit that fit all of what is given."""
+    """Selects the jobs that match all of the given fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     state: JobState | None = None
     registry: Name | None = None
-    """Host, and port if it has one, of a target: ``reg.example.com``."""
+    """The host of a target, with its port if it has one: ``reg.example.com``."""
     repository: Name | None = None
-    """Of a target, without its registry: ``team/app``."""
+    """The repository of a target, without its registry: ``team/app``."""
     label: Annotated[tuple[LabelTerm, ...], Field(max_length=32)] = ()
     """``NAME=VALUE``, or ``NAME`` for any value."""
     error_kind: Name | None = None
@@ -30,7 +30,7 @@ class JobFilter(BaseModel):
     """Enqueued then or later."""
 
     def fits(self, job: JobStatus) -> bool:
-        """Whether the job is one of them."""
+        """Whether the job matches."""
         return (
             self.state in (None, job.state)
             and self.error_kind in (None, job.error_kind)
@@ -41,7 +41,7 @@ class JobFilter(BaseModel):
 
     @property
     def oldest(self) -> int:
-        """No job that fits has a smaller sequence number: these are microseconds, or ahead."""
+        """No job that matches has a smaller sequence number: these are microseconds, or ahead."""
         return (self.since - _EPOCH) // timedelta(microseconds=1) if self.since else 0
 
     def _fits_target(self, target: str) -> bool:

@@ -1,4 +1,4 @@
-"""The records of jobs: read from Redis, changed by scripts, ended where they cannot be read."""
+"""The records of jobs: read from Redis, changed by scripts, failed if they cannot be read."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -50,7 +50,7 @@ class JobRecords:
         except RedisRefusedError:
             if await self.end_if_unreadable(job_id):
                 raise UnreadableJobError(
-                    f"the record of job {job_id} cannot be read: enqueue it again, by another id"
+                    f"the record of job {job_id} cannot be read: enqueue it again, with another id"
                 ) from None
             raise
 

@@ -15,7 +15,7 @@ class Leave:
     last: bool
     """No other unfinished job needs it."""
     unwanted: frozenset[str]
-    """The files that earlier jobs left for the last one to delete, by their own names for them."""
+    """The files that earlier jobs left for the last one to delete, by the names they noted."""
 
 
 class JobSources:
@@ -29,7 +29,7 @@ class JobSources:
         self._database = database
 
     async def note(self, assignment: Assignment, seen: str) -> str | None:
-        """Note what this attempt has ``seen`` of the source. Returns what the first one noted.
+        """Note how this attempt has ``seen`` the source. Returns the note of the first attempt.
 
         After ``requeue`` the next attempt is the first. Returns None if the job is no longer this
         worker's.
@@ -40,7 +40,7 @@ class JobSources:
         return noted.decode() if noted else None
 
     async def leave(self, job_id: str, unwanted: str | None) -> Leave | None:
-        """The job no longer needs its source, since all its targets are done. None if some are not.
+        """Say that the job no longer needs its source. None if some of its targets are not done.
 
         If it is not the last to leave, the last one deletes the file that it calls ``unwanted``.
         """
@@ -50,7 +50,7 @@ class JobSources:
         return None
 
     async def note_cleanup(self, job_id: str, outcome: str) -> None:
-        """Write down what became of the source of a final job."""
+        """Record what happened to the source of a final job."""
         await self._database.run_on_job("note_cleanup", job_id, [outcome])
 
     async def needed(self, sources: Sequence[str]) -> frozenset[str]:

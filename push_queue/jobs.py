@@ -1,6 +1,6 @@
 """Jobs, as a producer sees them: enqueue, follow, cancel, enqueue again.
 
-Each change is a Lua script, so it happens whole or not at all.
+Each change is a Lua script, so it is atomic.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -110,7 +110,7 @@ class Jobs:
         return _known(job_id, pairs(await self._records.run("requeue", job_id, arguments)))
 
     async def status(self, job_id: str) -> JobStatus:
-        """The job and how far it is.
+        """The job and its progress.
 
         Raises:
             UnknownJobError: no such job.
@@ -142,11 +142,11 @@ class Jobs:
         limit: int = 50,
         among: Callable[[JobStatus], bool] | None = None,
     ) -> JobsPage:
-        """Jobs that fit, the last enqueued first; ``before`` is where the last page ended.
+        """Jobs that match, the last enqueued first; ``before`` is where the last page ended.
 
-        Looks at a bounded number of jobs, so that a page may have few or none of those that fit.
-        Jobs that are enqueued meanwhile move no page. None are found but ``among`` those for which
-        it is true.
+        Looks at a bounded number of jobs, so a page may have few or no matches. Jobs that are
+        enqueued meanwhile do not shift the pages. None are found but ``among`` those for which it
+        is true.
         """
         index = self._keys.jobs_in(wanted.state) if wanted.state else self._keys.jobs
         found: list[JobStatus] = []

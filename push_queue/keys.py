@@ -27,20 +27,20 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
 ``…:writer``               string the job that writes the tag now
 ``push:writes``            zset   writes of tags that may arrive at the registry yet,
                                   ``token sequence digest reference``, by the time (ms) that ends
-``push:registry:{h}:slots`` zset  blob uploads by the time (ms) they are forgotten
-``push:registry:{h}:pause`` hash  its end (ms), its reason, and the job that tries next
+``push:registry:{h}:slots`` zset  blob uploads by the time (ms) they expire
+``push:registry:{h}:pause`` hash  its end (ms), its reason, and the job that probes
 ``push:registry:{h}:waiting`` zset ids of the jobs that wait for it, by priority and sequence
 ``push:waiting``           set    the registries that jobs wait for
 ``push:newer``             zset   the formats of jobs that older workers have left
-``push:newer:{format}``    zset   arq's ids of these, by the place in its queue that they had
+``push:newer:{format}``    zset   arq's ids of these jobs, by their place in its queue
 ``push:minute:{n}``        hash   what was done in that minute of Unix time, for an hour
 ``push:housekeeper``       string the worker that keeps the queue in order
 ======================== ====== =====================================================
 
 In a job's hash, ``fence`` and ``token`` guard its attempts: see ``scripts/job/start.lua``.
 
-The scripts build the keys of tags and registries themselves, which a Redis Cluster would not
-allow; the queue wants one primary.
+The scripts build the keys of tags and registries themselves, which a Redis Cluster would not allow:
+the queue needs one primary.
 """
 
 from dataclasses import dataclass

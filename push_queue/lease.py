@@ -1,4 +1,4 @@
-"""A right that one process has at a time, and loses if it is not heard of."""
+"""A right that one process holds at a time, and loses unless it renews it."""
 
 from contextlib import suppress
 
@@ -8,7 +8,7 @@ from push_queue.database import Database
 
 
 class Lease:
-    """The right is a Redis ``key``. It runs out ``seconds`` after it was taken or renewed.
+    """The right is a Redis ``key``. It expires ``seconds`` after it was taken or renewed.
 
     Every method raises :class:`RedisUnavailableError` when Redis fails.
     """
@@ -22,7 +22,7 @@ class Lease:
         return bool(await self._database.ask(self._lock.acquire()))
 
     async def renew(self) -> bool:
-        """False if it was not taken, or has run out."""
+        """False if it was not taken, or has expired."""
         if not self._lock.local.token:
             return False
         with self._database.errors(), suppress(LockNotOwnedError):
@@ -34,7 +34,7 @@ class Lease:
         return await self.renew() or await self.take()
 
     async def give_back(self) -> None:
-        """Free it, unless it has run out."""
+        """Free it, unless it has expired."""
         if self._lock.local.token:
             with self._database.errors(), suppress(LockNotOwnedError):
                 await self._lock.release()

@@ -1,4 +1,4 @@
-"""The log of a process that stays, on standard error: lines for people or JSON for machines."""
+"""The log of a long-running process, on standard error: lines for people or JSON for machines."""
 
 import json
 import logging
@@ -27,5 +27,5 @@ def set_up_logging(settings: Settings) -> None:
     text = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s")
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else text)
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
-    # arq tells every start and end of a job; the push task says the same in terms of the job.
+    # arq logs every start and end of a job; the push task logs the same in the job's terms.
     logging.getLogger("arq").setLevel(max(logging.WARNING, logging.getLogger().level))

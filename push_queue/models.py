@@ -1,4 +1,4 @@
-"""A job, and what becomes of it."""
+"""A job, its states and its results."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ Priority = Literal["high", "normal", "low"]
 
 
 class JobState(StrEnum):
-    """How far a job is.
+    """The state of a job.
 
     ``queued → running → succeeded | superseded | failed | cancelled``, and
     ``running → retrying → running``. A job is superseded if newer jobs have written all its tags.
@@ -52,7 +52,7 @@ class JobState(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether the job stays as it is unless someone enqueues it again."""
+        """Whether the job stays as it is unless it is enqueued again."""
         return self in FINAL_STATES
 
 
@@ -71,7 +71,7 @@ class Signal(StrEnum):
     CANCEL = "cancel"
     """The user has cancelled the job: stop, then call ``mark_cancelled``."""
     LOST = "lost"
-    """The job is no longer this worker's: stop, and write nothing more."""
+    """The job is no longer this worker's: stop, and write nothing else."""
 
 
 class Outcome(StrEnum):
@@ -84,18 +84,18 @@ class Outcome(StrEnum):
     RELEASED = "released"
     """A worker that was stopped handed the job back. The attempt does not count."""
     DEFERRED = "deferred"
-    """A registry is away or wants a pause. The attempt does not count."""
+    """A registry is down or asks for a pause. The attempt does not count."""
     LOST = "lost"
-    """The worker was not heard of again."""
+    """The worker stopped reporting."""
 
 
 class PushRequest(BaseModel):
-    """What may be said of a push. Holds no credentials."""
+    """What a caller may ask of a push. It holds no credentials."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: JobId | None = None
-    """The caller's own; the same job enqueued again is the one that is there."""
+    """The caller's own id. Enqueueing the same job again returns the existing one."""
     source: Annotated[
         str,
         StringConstraints(min_length=1, max_length=4096),
@@ -107,14 +107,13 @@ class PushRequest(BaseModel):
     image: Target | None = None
     """The tag or digest of one image, if the archive holds several."""
     platform: Platform | None = None
-    """``linux/arm64``: push the image for this platform alone. Without it, all of an index."""
+    """``linux/arm64``: push the image for this platform alone. Without it, a whole index."""
     compression: Compression = "gzip"
     priority: Priority = "normal"
     max_attempts: MostAttempts | None = None
-    """Tries before the job fails; the setting if not given."""
+    """Attempts before the job fails; by default the setting."""
     give_up_after: Annotated[int, Field(ge=1, le=MOST_PATIENCE_SECONDS)] | None = None
-    """Seconds to wait for registries that are away, which use up no attempt. Without it, the
-    workers' setting counts."""
+    """Seconds to wait for registries that are down; by default the workers' setting."""
     ordered: bool = True
     """Leave a tag alone if a job enqueued later has written it."""
     cleanup: bool = False
@@ -141,7 +140,7 @@ class PushRequest(BaseModel):
 
 
 class PushJob(PushRequest):
-    """One image tar to push, as it goes over the wire."""
+    """One image tar to push, as it is stored in Redis."""
 
     id: JobId
     max_attempts: MostAttempts = 5
@@ -153,10 +152,10 @@ class Assignment:
 
     job: PushJob
     targets: tuple[str, ...]
-    """The targets to push to now: neither done, nor at a registry that is away."""
+    """The targets to push to now: not done yet, and not at a registry that is down."""
     attempt: int
     fence: int
-    """Grows with each start of the job, even if ``attempt`` does not."""
+    """Increases with each start of the job, even if ``attempt`` does not."""
     sequence: int = 0
     """The job's place in the order of enqueueing."""
     bytes_sent: int = 0
@@ -165,12 +164,10 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The job is due but cannot run: its registries are away, its last worker may come back, or it
-    needs a newer worker.
-    """
+    """The job is due, but waits for registries, its last worker, or a newer worker."""
 
     seconds: float
-    """Until it asks again. ``ArqQueue.release`` may wake it, or a newer worker take it, before."""
+    """How long to wait. ``ArqQueue.release`` may wake it earlier, or a newer worker take it."""
 
 
 class Turn(StrEnum):
@@ -180,13 +177,13 @@ class Turn(StrEnum):
     WAIT = "wait"
     """Another job is writing it."""
     SUPERSEDED = "superseded"
-    """A job enqueued later has written it. That is noted as this target's result."""
+    """A job enqueued later has written it. This is recorded as the target's result."""
     LOST = "lost"
     """The job is no longer this worker's."""
 
 
 class TargetResult(BaseModel):
-    """What became of a target that is done."""
+    """The result of a target that is done."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -198,7 +195,7 @@ class TargetResult(BaseModel):
 
 
 class BlobStatus(BaseModel):
-    """How far one blob is. ``how`` is empty until the registry has it."""
+    """The progress of one blob. ``how`` is empty until the registry has it."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
@@ -254,7 +251,7 @@ class JobProgress(Progress):
 
 
 class JobStatus(PushJob, Progress):
-    """A job and how far it is. Fields of newer releases are ignored."""
+    """A job and its progress. Fields of newer releases are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -268,7 +265,7 @@ class JobStatus(PushJob, Progress):
     digest: str | None = None
     results: tuple[TargetResult, ...] = ()
     notes: tuple[str, ...] = ()
-    """What a user would not expect of the push: what was left out, and why."""
+    """What the user may not expect of the push: what was left out, and why."""
     error: str | None = None
     """The error of the last attempt that failed, on one line."""
     error_kind: str | None = None
@@ -278,13 +275,13 @@ class JobStatus(PushJob, Progress):
     """The start of the latest attempt."""
     finished_at: Moment | None = None
     next_attempt_at: Moment | None = None
-    """The job does not run before: it is scheduled, or its next attempt is."""
+    """The job does not run earlier: it is scheduled, or its next attempt is."""
     waiting_for: str | None = None
-    """Why a job that is due does not run, on one line."""
+    """Why a due job does not run, on one line."""
     cleanup_outcome: str | None = None
-    """What became of the source, if it was to be deleted: ``deleted``, ``kept: …``."""
+    """What happened to the source, if it was to be deleted: ``deleted``, ``kept: …``."""
     give_up_at: Moment | None = None
-    """The job waits until then for registries that are away. None if none is."""
+    """The job waits until then for registries that are down. None if none is."""
     cancel_requested: bool = False
     enqueued_by: str | None = None
     """The caller of the HTTP API that enqueued the job, where the server knows callers by name."""
@@ -300,18 +297,18 @@ class JobStatus(PushJob, Progress):
 
 
 class JobsPage(BaseModel):
-    """Jobs that were looked for, the last enqueued first."""
+    """Jobs that match, the last enqueued first."""
 
     model_config = ConfigDict(frozen=True)
 
     jobs: tuple[JobStatus, ...]
-    """May be fewer than asked for, even none, where there are more."""
+    """May be fewer than asked for, even none, although there are more."""
     next: int | None
-    """The place to go on from; None where nothing is left."""
+    """The place to continue from; None at the end."""
 
 
 class WorkerInfo(BaseModel):
-    """What a worker reports of itself."""
+    """What a worker reports about itself."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -325,11 +322,11 @@ class WorkerInfo(BaseModel):
     jobs: tuple[str, ...] = ()
     """Their ids. Older workers do not say."""
     problem: str = ""
-    """What fails now of its work for the whole queue, if anything does."""
+    """What currently fails of its work for the whole queue, if anything does."""
 
 
 def make_job(**fields: object) -> PushJob:
-    """Make a job of what a user gave.
+    """Make a job from a user's input.
 
     Raises:
         InvalidJobError: names the field that cannot be used.

@@ -35,7 +35,7 @@ _DENIALS: tuple[tuple[_Kinds, str], ...] = (
     ),
     ((NoPermissionError,), "does not permit what the queue needs; check the user's ACL"),
 )
-# To clients from elsewhere in protected mode; to a URL whose database does not exist.
+# Protected mode refuses clients of other hosts; the URL may name a database that does not exist.
 _DENYING_ANSWERS = ("DENIED", "DB index is out of range")
 # redis-py derives some of either from its ConnectionError.
 _REFUSALS: tuple[tuple[_Kinds, str], ...] = (
@@ -100,7 +100,7 @@ def _reason(error: Exception) -> str:
 
 
 def _errno_in(message: str) -> int | None:
-    """The one that redis-py names; the cause is lost where the error is raised a second time."""
+    """The number in redis-py's message; an error that is raised again has lost its cause."""
     found = re.match(r"Error (\d+) connecting to ", message)
     return int(found[1]) if found else None
 

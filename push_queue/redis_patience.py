@@ -1,9 +1,9 @@
-"""How long commands wait for a Redis that is away.
+"""How long commands wait for a Redis that is down.
 
-redis-py retries a command; within it, the question to the sentinels; and within that, the
-connection to the address that they name. All use the same ``Retry``. If it were patient with an
-address, it would never ask for another. So only the outermost one retries, and each retry starts
-from the beginning.
+redis-py retries a command; within it, the query to the sentinels; and within that, the connection
+to the address that they name. All use the same ``Retry``. If the innermost one kept retrying an
+address, the sentinels would never be asked for another. So only the outermost one retries, and each
+retry starts from the beginning.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 logger = logging.getLogger(__name__)
 
-# redis-py lets a refused connection through as the OSError that it is. A primary that has become a
-# replica answers READONLY for as long as its connections live; a new one may lead to its successor.
+# redis-py raises a refused connection as a plain OSError. A primary that has become a replica
+# answers READONLY for as long as its connections live; a new one may lead to its successor.
 TRANSIENT: tuple[type[Exception], ...] = (
     RedisConnectionError,
     RedisTimeoutError,
@@ -42,13 +42,13 @@ _retrying: ContextVar[bool] = ContextVar("_retrying", default=False)
 
 
 class Patience(Retry):
-    """Retries commands until Redis has been away for ``seconds``.
+    """Retries commands until Redis has been down for ``seconds``.
 
-    A Redis that refuses to write is a replica. Without sentinels it stays one, so it is given up
+    A Redis that refuses to write is a replica. Without sentinels it stays one, so commands give up
     after ``read_only_seconds``. A Redis that refuses the login may load its users just after its
-    start, so it is given up after ``RIDE_OUT_SECONDS`` at most.
+    start, so they give up after ``RIDE_OUT_SECONDS`` at most.
 
-    All connections of a client share it. It logs when Redis goes away and when it is back.
+    All connections of a client share it. It logs when Redis goes down and when it is back.
     """
 
     __slots__ = (
@@ -123,14 +123,14 @@ class Patience(Retry):
         now = time.monotonic()
         if self._away_since is None:
             self._away_since = now
-            # One connection after the other notices that a server stands still.
+            # One connection after the other notices that a server hangs.
             self._told = begun >= self._back_since
             if self._told:
-                logger.warning("Redis is away, commands wait for it: %s", error)
+                logger.warning("Redis is down, commands wait for it: %s", error)
         return now - self._away_since
 
     def _answers(self) -> None:
-        # A replica still answers reads, so Redis is back once no command waits any more.
+        # A replica still answers reads, so Redis counts as back once no command waits.
         if self._away_since is None or self._waiting:
             return
         self._back_since = time.monotonic()
@@ -149,11 +149,11 @@ def _cancellations() -> int:
 
 
 def _heed_cancellation(before: int) -> None:
-    """End the task if it was cancelled and did not notice.
+    """End the task if it missed its cancellation.
 
     redis-py sends within ``asyncio.wait_for``. In Python 3.11 that loses a cancellation that comes
     just as sending ends (https://github.com/python/cpython/issues/86296). A worker that is told to
-    stop would wait for its own tasks for ever.
+    stop would then wait for its own tasks for ever.
     """
     if _cancellations() > before:
         raise asyncio.CancelledError

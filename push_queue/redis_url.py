@@ -39,7 +39,7 @@ def parse_redis_url(url: str) -> RedisAddress:
 
     Every part is percent-decoded. The database is the path (``redis://host/1``) or ``?db=1``;
     ``rediss://`` also takes ``ssl_ca_certs``, ``ssl_certfile``, ``ssl_keyfile`` and
-    ``ssl_check_hostname`` as query. Sentinels are named with the service that they watch:
+    ``ssl_check_hostname`` as query. Sentinels are given with the service that they monitor:
     ``redis+sentinel://:password@host1:26379,host2:26379/mymaster/0``.
 
     Raises:
@@ -59,7 +59,7 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         # Its message may hold parts of the password.
         raise ValueError(
-            "the URL cannot be read; percent-encode user and password, [ as %5B"
+            "the URL cannot be parsed; percent-encode user and password, [ as %5B"
         ) from None
 
 
@@ -85,7 +85,7 @@ def _address(
     tls: bool = False,
     socket_path: str | None = None,
 ) -> RedisAddress:
-    """``database`` is that of the path; the query may name it, and these ``options``."""
+    """``database`` comes from the path; the query may give it instead, and these ``options``."""
     query = dict(parse_qsl(parts.query))
     database = query.pop("db", database)
     if unknown := sorted(query.keys() - options):

@@ -1,4 +1,4 @@
-"""What workers agree on about a registry: how many uploads it takes at once, and its pauses."""
+"""What workers share about a registry: its upload slots, and its pauses."""
 
 from push_queue.database import Arguments, Database
 
@@ -18,8 +18,8 @@ class RegistryLimits:
     async def take_slot(self, registry: str, token: str, seconds: float) -> float:
         """Take one of the registry's upload slots for ``seconds``, or renew it.
 
-        Returns 0 once it is ours, else the seconds after which to ask again: negative if the
-        registry wants a pause.
+        Returns 0 once it is ours, else the seconds after which to ask again, negated if the
+        registry asks for a pause.
         """
         keys = [self._keys.slots(registry), self._keys.pause(registry)]
         arguments: Arguments = [self._keys.namespace, token, self._max_uploads, int(seconds * 1000)]
@@ -37,10 +37,10 @@ class RegistryLimits:
         *,
         kind: str = "registry_unavailable",
     ) -> float:
-        """Have all workers leave the registry alone for ``seconds``.
+        """Stop all workers from using the registry for ``seconds``.
 
-        Without a number the pause grows with each failure in a row: 1, 2, 4 … 30 s. Returns the
-        seconds that it lasts from now. Jobs that give up meanwhile fail with ``reason`` and
+        Without a number the pause grows with each failure in a row: 1, 2, 4 … 30 s. Returns how
+        many seconds it lasts from now. Jobs that give up meanwhile fail with ``reason`` and
         ``kind``.
         """
         arguments: Arguments = [

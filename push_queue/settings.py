@@ -38,7 +38,7 @@ REDIS_URL_VARIABLES = (f"{ENV_PREFIX}REDIS_URL", "REDIS_URL")
 REDIS_URL_NAMES = " or ".join(REDIS_URL_VARIABLES)
 ENV_FILE = Path(".env")
 ENV_FILE_ENCODING = "utf-8-sig"
-"""Some editors begin a file with a mark, which would be part of the first name."""
+"""Some editors begin a file with a byte order mark, which would be part of the first name."""
 SECRETS_FOLDER = Path("/run/secrets")
 WEEK_SECONDS = 7 * 24 * 3600
 REGISTRY_MAX_UPLOADS = 50
@@ -51,9 +51,9 @@ GB = 10**9
 def tag_watch_seconds(lease_seconds: int, registry_timeout_seconds: int) -> int:
     """How long a tag's write may still arrive at the registry after its turn was last renewed.
 
-    The worker may write until the turn, a lease, runs out. A worker that stood still may go on
-    sending for a time-out, and then gives the request up. A request that is on its way gets another
-    time-out to arrive.
+    The worker may write until the turn, a lease, runs out. A worker that was suspended may go on
+    sending for one time-out, and then gives up. A request that is under way gets another time-out
+    to arrive.
     """
     return lease_seconds + 2 * registry_timeout_seconds
 
@@ -74,7 +74,7 @@ class RegistryCredentials(BaseModel):
 class Settings(BaseSettings):
     """Every setting with its default. In the environment it is ``PUSH_QUEUE_<NAME>``.
 
-    Sources, the first wins: arguments, environment, ``.env``, files in ``/run/secrets``. Use
+    Sources in order of precedence: arguments, environment, ``.env``, files in ``/run/secrets``. Use
     :func:`load_settings`, whose errors are readable.
     """
 
@@ -107,18 +107,18 @@ class Settings(BaseSettings):
     shutdown_grace_seconds: PositiveInt = 20
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
     give_up_after_seconds: Annotated[int, Field(ge=1, le=MOST_PATIENCE_SECONDS)] = DAY_SECONDS
-    """How long a job waits for registries that are away, unless it has its own time."""
+    """How long a job waits for registries that are down, unless it sets its own time."""
     retry_base_seconds: Annotated[float, Field(gt=0)] = 1.0
     retry_max_seconds: Annotated[float, Field(gt=0)] = 300.0
     keep_finished_seconds: PositiveInt = WEEK_SECONDS
 
     source_roots: Annotated[tuple[Path, ...], NoDecode] = ()
-    """Workers read sources only below these folders. Without any, they read everywhere."""
+    """The folders from which workers read sources. Without any, they read from anywhere."""
     targets: Annotated[tuple[TargetPattern, ...], NoDecode] = ()
-    """Patterns of ``registry/repository`` to push to. Without any, workers push everywhere."""
+    """Patterns of ``registry/repository`` to push to. Without any, workers push anywhere."""
 
     registry_timeout_seconds: PositiveInt = REGISTRY_TIMEOUT_SECONDS
-    """A registry that moves no byte for this long has failed."""
+    """A registry that makes no progress for this long has failed."""
     commit_timeout_seconds: PositiveInt = 600
     """How long a registry may take to store a blob once it has all of it."""
     plain_http_hosts: Annotated[tuple[str, ...], NoDecode] = ()
@@ -139,7 +139,7 @@ class Settings(BaseSettings):
 
     api_host: str = "127.0.0.1"
     api_port: Annotated[int, Field(ge=0, le=65535)] = 15080
-    """Where the HTTP API listens; port 0 is any that is free."""
+    """Where the HTTP API listens; port 0 means any free port."""
     api_rate: PositiveInt = 100
     """Requests a second that one caller may send to one server."""
     api_streams: PositiveInt = 200
@@ -160,7 +160,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         sources = (init_settings, env_settings, dotenv_settings)
-        # pydantic-settings warns about a folder of secrets that is not there.
+        # pydantic-settings warns about a folder of secrets that does not exist.
         if not SECRETS_FOLDER.is_dir():
             return sources
         return (*sources, SecretsSettingsSource(settings_cls, secrets_dir=SECRETS_FOLDER))
@@ -232,7 +232,7 @@ class Settings(BaseSettings):
 
     @property
     def cache_folder(self) -> Path | None:
-        """Where this user's pushes may keep what they know; None for a user without a home."""
+        """Where this user's pushes may keep their ledger; None for a user without a home."""
         return _user_folder("XDG_CACHE_HOME", ".cache")
 
     @property
@@ -242,13 +242,13 @@ class Settings(BaseSettings):
 
 
 def _user_folder(variable: str, default: str) -> Path | None:
-    """Ours in the folder that the variable names, else in the default one of the user's home.
+    """Our folder below the one that the variable names, or below the default in the user's home.
 
     Source: https://specifications.freedesktop.org/basedir-spec/latest/
     """
     named = os.environ.get(variable, "")
     try:
-        # The specification has a path that is not absolute ignored.
+        # The specification says to ignore a path that is not absolute.
         folder = Path(named) if Path(named).is_absolute() else Path.home() / default
     except RuntimeError:
         return None
@@ -270,7 +270,7 @@ def load_settings(*, redis_url: str | None = None, namespace: str | None = None)
     except SettingsError as error:
         raise InvalidSettingsError(_name_undecodable(error)) from None
     except UnicodeDecodeError:
-        raise InvalidSettingsError(f"{ENV_FILE} is not UTF-8; save it so") from None
+        raise InvalidSettingsError(f"{ENV_FILE} is not UTF-8; save it as UTF-8") from None
     except OSError as error:
         raise InvalidSettingsError(f"{error.filename} cannot be read: {error.strerror}") from None
 

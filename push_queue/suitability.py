@@ -1,6 +1,6 @@
-"""What a worker needs of its Redis. It checks that when it starts.
+"""What a worker needs of its Redis, checked when it starts.
 
-``INFO`` is asked before ``CONFIG``, which is often forbidden. If both are, Redis passes.
+``INFO`` is asked before ``CONFIG``, which is often forbidden. If both are forbidden, Redis passes.
 """
 
 import time
@@ -17,7 +17,7 @@ MAX_CLOCK_SECONDS = 2.0
 
 
 async def check_redis(redis: Redis, *, allow_eviction: bool) -> list[str]:
-    """What an operator should know of this Redis, one line each.
+    """Warnings about this Redis for the operator, one line each.
 
     Raises:
         UnsuitableRedisError: it evicts keys when its memory is full.
@@ -35,11 +35,11 @@ async def check_redis(redis: Redis, *, allow_eviction: bool) -> list[str]:
 
 
 def _eviction(memory: dict[str, Any]) -> str | None:
-    """Without a limit on its memory nothing is evicted, whatever the policy."""
+    """The eviction that is in force, if any. Without a memory limit nothing is evicted."""
     policy = memory.get("maxmemory_policy", "noeviction")
     if policy == "noeviction" or not memory.get("maxmemory"):
         return None
-    return f"throws keys away when its memory is full ({policy})"
+    return f"evicts keys when its memory is full ({policy})"
 
 
 async def _warnings(redis: Redis) -> AsyncIterator[str]:
@@ -69,7 +69,7 @@ async def _info(redis: Redis, section: str) -> dict[str, Any]:
 
 
 async def _clock_difference(redis: Redis) -> float:
-    """Seconds that this host's clock is ahead, to within half the time that the answer takes."""
+    """Seconds that this host's clock is ahead, to within half a round trip."""
     asked = time.time()
     seconds, microseconds = await redis.time()
     there: float = seconds + microseconds / 1e6

@@ -1,4 +1,4 @@
-"""Who writes a tag: one job after the other, and the last one enqueued wins."""
+"""Which job may write a tag: one after the other, and the last one enqueued wins."""
 
 from push_queue.database import Arguments, Database
 from push_queue.models import Assignment, Turn
@@ -6,7 +6,7 @@ from push_queue.settings import TAG_WATCH_SECONDS
 from push_queue.tag_writes import TagWrite
 
 TAG_SECONDS = 30 * 24 * 3600
-"""A tag's last writer is remembered for longer than an older job can take."""
+"""A tag's last writer is remembered for longer than an older job can last."""
 
 
 class TagTurns:
@@ -36,7 +36,7 @@ class TagTurns:
         return Turn(answer.decode())
 
     async def renew(self, write: TagWrite, seconds: float) -> bool:
-        """Hold the turn for another ``seconds``. False if it has run out."""
+        """Hold the turn for another ``seconds``. False if it has expired."""
         keys = [self._keys.tag_writer(write.target), self._keys.writes]
         arguments: Arguments = [write.token, int(seconds * 1000), write.note, self._watch_ms]
         return bool(await self._database.run("plain/renew_turn", keys, arguments))
@@ -44,10 +44,10 @@ class TagTurns:
     async def end(
         self, assignment: Assignment, write: TagWrite, *, written: bool, settled: bool = True
     ) -> bool:
-        """Give the turn up. If the tag is ``written``, this target of the job is done.
+        """End the turn. If the tag is ``written``, this target of the job is done.
 
         ``settled`` says that the registry has answered every request. Returns False if the turn had
-        run out: another job may have written the tag.
+        expired: another job may have written the tag.
         """
         arguments: Arguments = [
             write.target,

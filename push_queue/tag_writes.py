@@ -1,8 +1,8 @@
-"""Writes of tags whose outcome is unknown, and the turns to put tags right after them.
+"""Tag writes whose outcome is unknown, and the turns to repair tags after them.
 
 A write is noted in Redis before it is sent, unless its job keeps no order. The note is removed once
-the registry has answered within the turn. Notes remain of workers that died, stood still or lost
-their connection: such a write may reach the registry later, and overwrite a newer job's.
+the registry has answered within the turn. If the worker dies, hangs or loses its connection, the
+note stays: the write may still reach the registry, and overwrite a newer job's.
 """
 
 import secrets
@@ -15,7 +15,7 @@ from push_queue.database import Arguments, Database
 from push_queue.settings import TAG_WATCH_SECONDS
 
 _PAGE = 500
-"""Notes that are looked at together."""
+"""How many notes to look at together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class UnsettledTag:
     """The sequence number of the newest job that has written it."""
     writes: tuple[TagWrite, ...]
     over: tuple[TagWrite, ...]
-    """Those of ``writes`` that can no longer arrive."""
+    """The ``writes`` that can no longer arrive."""
     overdue: float
     """Seconds since the first of ``over`` could last arrive."""
 
@@ -58,7 +58,7 @@ class UnsettledTag:
     def outdated(self) -> frozenset[str]:
         """Digests that the tag must not have.
 
-        A newer job that has not ended its turn runs again and writes the tag, so its digest is
+        A newer job that has not ended its turn will run again and write the tag, so its digest is
         fine.
         """
         older = {write.digest for write in self.writes if write.sequence <= self.sequence}
@@ -100,7 +100,7 @@ class TagWrites:
     async def take_turn(self, write: TagWrite, seconds: float) -> bool:
         """Take the tag's turn for ``seconds``, to put ``write.digest`` back.
 
-        False if a job is writing the tag, or has given it another digest.
+        False if a job is writing the tag, or has written another digest.
         """
         keys = [
             self._keys.tag(write.target),
@@ -117,11 +117,11 @@ class TagWrites:
         return bool(await self._database.run("plain/take_repair", keys, arguments))
 
     async def end_turn(self, write: TagWrite) -> None:
-        """End the turn after the registry's answer. Without one it must run out by itself."""
+        """End the turn after the registry's answer. Without one it must expire by itself."""
         keys = [self._keys.tag_writer(write.target), self._keys.writes]
         await self._database.run("plain/end_repair", keys, [write.token, write.note])
 
     async def forget(self, writes: Iterable[TagWrite]) -> None:
-        """Drop the notes of writes that can no longer arrive, once the tag is right."""
+        """Delete the notes of writes that can no longer arrive, once the tag is right."""
         notes = [write.note for write in writes]
         await self._database.run("plain/forget_writes", [self._keys.writes], notes)

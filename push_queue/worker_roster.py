@@ -1,4 +1,4 @@
-"""Which workers are alive: each reports itself, and is forgotten once it no longer does."""
+"""Which workers are alive: each reports, and is forgotten once it stops reporting."""
 
 import json
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class WorkerRoster:
             pipeline.hset(key, mapping=fields)
             pipeline.expire(key, ttl)
             pipeline.zadd(self._keys.workers, {worker.id: now + ttl})
-            # Here, so that a reader needs no right to write.
+            # Done here, so that readers need no write permission.
             pipeline.zremrangebyscore(self._keys.workers, "-inf", now)
             await pipeline.execute()
 
@@ -40,7 +40,7 @@ class WorkerRoster:
             await pipeline.execute()
 
     async def alive(self) -> list[WorkerInfo]:
-        """The workers that are alive. The one that has been silent for longest comes first."""
+        """The live workers, the one that has been silent for longest first."""
         now = await self._now()
         ids = await self._database.ask(
             self._redis.zrangebyscore(self._keys.workers, f"({now}", "+inf")
@@ -52,7 +52,7 @@ class WorkerRoster:
         return [_worker(decode(fields)) for fields in hashes if fields]
 
     async def _now(self) -> int:
-        """Redis' time, since the clocks of hosts may be off."""
+        """Redis' time, since the hosts' clocks may be off."""
         seconds, _ = await self._database.ask(self._redis.time())
         return int(seconds)
 

@@ -1,10 +1,10 @@
-"""The lease of a running job: without renewal, the job runs elsewhere.
+"""The lease of a running job: unless it is renewed, the job runs elsewhere.
 
 arq marks a running job with an in-progress key that lives as long as the longest job may run. A
 crashed worker's job would be stuck for that long. Besides, running jobs fill the head of the queue,
-which arq reads from the top. Here the key lives for one lease, and the job's place in the queue is
-at the end of it. Both are renewed while the job runs. In the end the job is put back where it was,
-or put off. arq would give it a place that depends on this host's clock.
+where arq reads. Here the key lives for one lease, and the job's score in the queue is the end of
+the lease. Both are renewed while the job runs. In the end the job is put back where it was, or
+postponed. arq would give it a score that depends on this host's clock.
 """
 
 import logging
@@ -36,7 +36,7 @@ class ArqLease:
         self._renewals.start()
 
     def put_off(self, seconds: float) -> None:
-        """Once it is given back, the job does not run for ``seconds``."""
+        """Postpone the job by ``seconds`` when it is given back."""
         self._delay = seconds
 
     async def give_back(self) -> None:
@@ -50,7 +50,7 @@ class ArqLease:
             await self._write(self._hold(self._delay))
 
     async def lose(self) -> None:
-        """The job runs elsewhere by now, so another worker keeps its place in the queue."""
+        """The job runs elsewhere by now, so its place in the queue is another worker's."""
         await self._renewals.stop()
         self._lost = True
 
@@ -61,8 +61,8 @@ class ArqLease:
         return self._queue.hold(self._arq_id, seconds, self._seconds)
 
     async def _write(self, command: Awaitable[None]) -> None:
-        # An exception out of an arq hook would end the worker. The lease is renewed the next time,
-        # or it runs out, as it should.
+        # An exception in an arq hook would end the worker. The lease is renewed the next time, or
+        # it expires, as it should.
         try:
             await command
         except RedisUnavailableError as error:

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 _SHORT_LEASE_SECONDS = 5
 _POLL_SECONDS = 0.05
-"""Between two looks for new jobs. A job waits half of it on average for an idle worker."""
+"""Seconds between two looks for new jobs. A job waits half of it on average."""
 _NO_LIMIT = 1_000_000
 """arq counts every start as a try and would give up by itself. Attempts are counted by us."""
 
@@ -67,7 +67,7 @@ async def _shut_down(ctx: dict[str, Any]) -> None:
 
 
 async def _try_queue(runtime: Runtime) -> None:
-    """A worker that may not take jobs ends here with a word. What else Redis refuses, it waits for.
+    """End a worker that may not take jobs, with a message. Other refusals of Redis may pass.
 
     Raises:
         RedisDeniedError: Redis refuses the login, or a right is missing.
@@ -81,7 +81,7 @@ async def _try_queue(runtime: Runtime) -> None:
 
 
 def lease_doubts(settings: Settings) -> list[str]:
-    """What is wrong with the lease, best nothing; producers have none."""
+    """Warnings about the setting of the lease, which only workers use."""
     if settings.lease_seconds >= _SHORT_LEASE_SECONDS:
         return []
     default = Settings.model_fields["lease_seconds"].default

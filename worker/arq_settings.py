@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def arq_settings() -> dict[str, Any]:
-    """Keyword arguments for arq's own ``Worker``. It warns at its start of what it lacks.
+    """Keyword arguments for arq's own ``Worker``, which warns at its start about its limits.
 
     Raises:
         SystemExit: the settings are bad, or Redis cannot be reached.
@@ -34,8 +34,8 @@ def arq_settings() -> dict[str, Any]:
 
     async def on_startup(ctx: dict[str, Any]) -> None:
         logger.warning(
-            "arq's own worker ends when Redis refuses, is away or fails over, and a second signal "
-            "disturbs jobs that are being handed back: run `push-worker` to be guarded against both"
+            "arq's own worker ends when Redis refuses, is down or fails over, and a second signal "
+            "disturbs jobs that are being handed back: run `push-worker` to avoid both"
         )
         try:
             await options["on_startup"](ctx)
@@ -46,5 +46,5 @@ def arq_settings() -> dict[str, Any]:
 
 
 async def _reach_redis(settings: Settings) -> None:
-    """Fail early if Redis is away: arq connects before any hook of ours."""
+    """Fail early if Redis is down: arq connects before any hook of ours runs."""
     await (await connect(settings)).aclose()

@@ -1,9 +1,9 @@
-"""arq's worker, made to outlive failures of Redis.
+"""arq's worker, made to survive failures of Redis.
 
-In arq, an error of Redis outside of a job ends the worker, for instance if Redis is full when a try
-is counted. Here the worker goes on, and the job runs again after its lease. Only a worker that is
-denied login or rights ends, since waiting does not help. arq takes jobs that are due by its host's
-clock. Here it is Redis' clock, which all workers share.
+In arq, an error of Redis outside a job ends the worker, for instance if Redis is full when a try is
+counted. Here the worker continues, and the job runs again after its lease. A worker ends only if it
+is denied login or permissions, since waiting does not help. arq takes jobs that are due by its
+host's clock. Here it is Redis' clock, which all workers share.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from push_queue.errors import RedisDeniedError, RedisUnavailableError
 logger = logging.getLogger(__name__)
 
 _SHARE_SECONDS = 0.005
-"""Between two takes, so that other workers get their share."""
+"""The pause between two takes, so that other workers get their share."""
 
 
 class QueueWorker(Worker):
@@ -74,7 +74,7 @@ class QueueWorker(Worker):
         return taken
 
     def _bear(self, error: RedisUnavailableError, lease_seconds: int) -> None:
-        """Go on without taking jobs; one that is denied for a whole lease has lost all of its own.
+        """Continue without taking jobs. After a whole lease of denials, all jobs here are lost.
 
         Raises:
             RedisDeniedError: it was denied for so long.
@@ -103,7 +103,7 @@ class QueueWorker(Worker):
         except RedisError as error:
             logger.warning("%s: %s; it runs again after its lease", job_id, error)
         except asyncio.CancelledError:
-            # It was stopped while it waited for Redis. Raised from here, this would end the worker.
+            # The job was stopped while it waited for Redis. Raising this would end the worker.
             logger.warning(
                 "%s was stopped while it waited for Redis; it runs again after its lease", job_id
             )
@@ -111,7 +111,7 @@ class QueueWorker(Worker):
     async def close(self) -> None:
         """Wait for the jobs.
 
-        arq takes one that was stopped before it began for an error. Here it runs again after its
+        arq treats a job that was stopped before it began as an error. Here it runs again after its
         lease.
         """
         if self.tasks:
@@ -134,7 +134,7 @@ class QueueWorker(Worker):
             super().handle_sig_wait_for_completion(signum)
 
     def handle_sig(self, signum: Signals) -> None:
-        """Only once: another signal would cancel jobs while they are being handed back."""
+        """Only the first: another signal would cancel jobs while they are being handed back."""
         if not self._handed_back:
             self._handed_back = True
             super().handle_sig(signum)

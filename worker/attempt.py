@@ -32,13 +32,13 @@ from .source_roots import open_source_of
 logger = logging.getLogger(__name__)
 
 START_AGAIN_SECONDS = 5.0
-"""Before a job starts again whose attempt could not be settled."""
+"""The delay before a job whose attempt could not be settled starts again."""
 _SETTLE_AGAIN_SECONDS = 1.0
-"""Before an outcome is sent again that Redis refused. It may be full for a while."""
+"""The delay before an outcome that Redis refused is sent again. Redis may be full for a while."""
 _NEXT_SLOT_SECONDS = (1.0, 3.0)
-"""Least and most time before a slot is asked for again. A registry's pause may take longer."""
+"""Least and most time before asking for a slot again. A registry's pause may last longer."""
 _NEXT_TARGETS_SECONDS = 1.0
-"""Before the targets that an attempt left out are tried."""
+"""The delay before trying the targets that an attempt left out."""
 
 
 class JobAttempt:
@@ -50,7 +50,7 @@ class JobAttempt:
         self._assignment = assignment
         self._job = assignment.job
         self._progress = ProgressReporter(runtime.attempts, assignment)
-        # They stay at the registry if the job runs again, since the next attempt resumes them.
+        # If the job runs again they stay open at the registry, and the next attempt resumes them.
         self._uploads = OpenUploads()
         self._source: SourceFile | None = None
 
@@ -118,7 +118,7 @@ class JobAttempt:
             return await self._defer(str(error), START_AGAIN_SECONDS)
         except JobLostError:
             raise
-        except Exception:  # the outermost frame of the push; the job must tell of it
+        except Exception:  # the push's outermost frame; the job must report it
             logger.exception("job %s: unexpected error", self._job.id)
             await self._uploads.abandon()
             await self._fail("internal error; see the worker's log", "internal")
@@ -142,7 +142,7 @@ class JobAttempt:
     async def _fail_or_go_on(self, error: RegistryError) -> float | None:
         if is_outage(error):
             await self._runtime.limits.leave_alone(error)
-            # Without a delay: the job then waits with all others of that registry.
+            # Without a delay: the job then waits with all others for that registry.
             return await self._defer(str(error), 0.0, error.kind)
         policy = self._runtime.retry_policy(self._job.max_attempts)
         delay = policy.delay(self._assignment.attempt, error)

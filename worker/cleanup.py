@@ -1,7 +1,8 @@
 """Deletes the sources of jobs that asked for it, once no other job needs them.
 
-A job that has pushed everything leaves the jobs of its source before it is settled. The last one
-deletes the file that it pushed, if it or another job that pushed the same file has asked for it.
+A job that has pushed everything is removed from the jobs of its source before it is settled. The
+last one deletes the file that it pushed, if it or another job that pushed the same file has asked
+for that.
 """
 
 import asyncio
@@ -37,7 +38,7 @@ class Cleanup:
         self._settings = settings
 
     async def after_push(self, assignment: Assignment, source: SourceFile) -> str | None:
-        """The source of a job that is about to succeed. Returns the line for its status, if any."""
+        """Delete the source of a job that is about to succeed, if it may. Returns what happened."""
         job = assignment.job
         _, roots = place_of(job.source, self._settings)
         if not roots:
@@ -45,7 +46,7 @@ class Cleanup:
         return await self._leave(job, Place(str(source.path), roots), source.identity)
 
     async def after_end(self, job_id: str) -> None:
-        """The source of a job that ended before it was read, mostly because it was superseded."""
+        """The same for a job that ended before it read its source, mostly as it was superseded."""
         if not (self._settings.source_roots or self._settings.spool):
             return
         # Without a spool, an upload is another worker's.
@@ -57,8 +58,8 @@ class Cleanup:
     async def _after_end(self, job: JobStatus, place: Place) -> None:
         if not place.roots:
             return
-        # Its place in the order is the time (µs) of its first enqueueing. A tar that came later,
-        # even before a retry, has been pushed by no job.
+        # Its place in the order is the time (µs) of its first enqueueing. No job has pushed a tar
+        # that came later, even before a retry.
         moment = min(job.sequence // 1000, round(job.enqueued_at.timestamp() * 1000))
         found = await asyncio.to_thread(unread_source, *place, moment)
         if outcome := await self._leave(job, place, found):
@@ -82,5 +83,5 @@ class Cleanup:
 
 
 def _shared(file: FileIdentity) -> str:
-    """A name for the file that is the same on all hosts. The device has a number on each."""
+    """A name for the file that is the same on all hosts. Device numbers differ between hosts."""
     return f"{file.inode} {file.size} {file.mtime_ns}"

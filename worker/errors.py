@@ -6,7 +6,7 @@ class JobLostError(Exception):
 
 
 class DeferError(Exception):
-    """The attempt cannot go on now and is put off for ``delay`` seconds; it is not used up."""
+    """The attempt cannot continue now. It is postponed by ``delay`` seconds, and does not count."""
 
     def __init__(self, reason: str, delay: float) -> None:
         super().__init__(reason)

@@ -1,4 +1,4 @@
-"""How a worker ends that cannot go on: one line, and an exit code."""
+"""How a worker that cannot continue ends: one line, and an exit code."""
 
 import sys
 from typing import NoReturn

@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 2.0
 """How long a job waits for a slot at this worker while other jobs wait for the worker."""
 _FAILURES = 3
-"""In a row, after which a registry that cannot be reached is left alone for a while. One that was
-silent for a whole time-out is so at once: it has been waited for long enough."""
+"""Failures in a row after which a registry that cannot be reached gets a pause. After a time-out it
+gets one at once: it has been waited for long enough."""
 LONGEST_ASKED = 3600.0
 """The longest pause, in seconds, that a registry may ask for."""
 
@@ -34,7 +34,7 @@ LONGEST_ASKED = 3600.0
 class FleetLimits:
     """``UploadLimits`` in Redis.
 
-    ``max_uploads`` is what this worker sends to one registry at once, ``crowded`` tells whether
+    ``max_uploads`` is what this worker sends to one registry at once. ``crowded`` tells whether
     jobs wait for a place at this worker. A slot is a lease of ``lease_seconds``.
     """
 
@@ -59,8 +59,8 @@ class FleetLimits:
         """See ``UploadLimits``.
 
         Raises:
-            NoSlotError: the registry takes no upload now; the job is to wait for it where it is in
-                nobody's way.
+            NoSlotError: the registry takes no upload now. The job should wait in the queue, and
+                free its place.
         """
         patience = _Patience(registry, self._crowded)
         await self._take_local(registry, patience)
@@ -85,7 +85,7 @@ class FleetLimits:
             await self.leave_alone(error)
 
     async def leave_alone(self, error: RegistryError) -> None:
-        """Have the fleet leave the registry alone that failed so, for as long as it asked for."""
+        """Stop the fleet from using the registry that failed, for as long as it asked for."""
         registry = error.registry or ""
         asked = min(error.retry_after, LONGEST_ASKED) if error.retry_after else None
         try:
@@ -108,11 +108,11 @@ class FleetLimits:
         try:
             while delay := await self._registries.take_slot(registry, token, self._lease_seconds):
                 if delay < 0:
-                    raise NoSlotError(f"{registry} wants a pause")
+                    raise NoSlotError(f"{registry} asks for a pause")
                 patience.check()
                 await asyncio.sleep(delay * random.uniform(0.5, 1.5))
         except RedisUnavailableError as error:
-            # Redis is full, for instance. Pushing too much at once is better than not at all.
+            # Redis may be full. Pushing too much at once is better than not pushing.
             logger.warning("the limit of uploads to %s cannot be asked for: %s", registry, error)
 
     async def _renew(self, registry: str, token: str) -> None:
@@ -129,7 +129,7 @@ class FleetLimits:
 
 
 class _Patience:
-    """Runs out for a job that has waited for some time while others want its place."""
+    """Ends for a job that has waited for some time while others want its place."""
 
     def __init__(self, registry: str, crowded: Callable[[], bool]) -> None:
         self._registry = registry
@@ -138,6 +138,6 @@ class _Patience:
         self._ends = self._loop.time() + _PATIENCE_SECONDS
 
     def check(self) -> None:
-        """Raises NoSlotError once it has run out."""
+        """Raises NoSlotError once it has ended."""
         if self._loop.time() >= self._ends and self._crowded():
             raise NoSlotError(f"{self._registry} has no upload slot free")

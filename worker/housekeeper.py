@@ -1,4 +1,4 @@
-"""Keeps the queue in order. One worker at a time leads, and does this for all."""
+"""Keeps the queue in order. One worker at a time is the leader, and does this for all."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,7 +19,7 @@ Duty = Callable[[], Awaitable[object]]
 
 
 def duties(queue: ArqQueue, tag_repair: TagRepair, recoverer: Recoverer) -> dict[str, Duty]:
-    """What is done in each round, by name."""
+    """The duties of each round, by name."""
     return {
         "the order of the queue": queue.promote,
         "jobs that wait for registries": queue.release,
@@ -29,9 +29,10 @@ def duties(queue: ArqQueue, tag_repair: TagRepair, recoverer: Recoverer) -> dict
 
 
 class Housekeeper:
-    """Every worker has one. It works while the worker has the lease.
+    """Every worker has one. It works while its worker holds the lease.
 
-    ``problems`` holds what fails now, by duty. A problem is logged when it begins and when it ends.
+    ``problems`` holds current failures by duty. A problem is logged when it begins and when it
+    ends.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Housekeeper:
         except RedisUnavailableError as error:
             if self._is_news(name, str(error)):
                 logger.error("the queue is not looked after: %s: %s", name, error)
-        except Exception as error:  # a duty's outermost frame; the next round tries again
+        except Exception as error:  # a duty's outermost frame; the next round tries it again
             if self._is_news(name, f"unexpected error: {type(error).__name__}"):
                 logger.exception("the queue is not looked after: %s", name)
         else:

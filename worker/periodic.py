@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 
 _RENEWALS = 3
-"""How often a lease is renewed before it would run out."""
+"""How often a lease is renewed before it would expire."""
 
 
 class Periodic:

@@ -1,4 +1,4 @@
-"""Tells that this worker is alive, by ``push:worker:{id}``."""
+"""Reports that this worker is alive, in ``push:worker:{id}``."""
 
 import logging
 import os
@@ -26,7 +26,7 @@ class Presence:
     def __init__(self, roster: WorkerRoster, worker_id: str) -> None:
         self._jobs: set[str] = set()
         self.problems: dict[str, str] = {}
-        """What fails now, by the name of the duty."""
+        """Current failures by the name of the duty."""
         self._roster = roster
         self._worker_id = worker_id
         self._started_at = datetime.now(UTC)

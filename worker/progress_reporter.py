@@ -1,4 +1,4 @@
-"""Carries a push's progress to Redis, and brings back whether to go on."""
+"""Writes a push's progress to Redis, and learns whether to continue."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 _WRITE_SECONDS = 0.25
 """The shortest time between two writes."""
 _QUIET_WRITES = 4
-"""Intervals without news after which to ask whether to go on."""
+"""Intervals without progress after which to ask whether to continue."""
 
 
 class ProgressReporter:
@@ -35,7 +35,7 @@ class ProgressReporter:
         self._changed.add(progress.digest)
 
     async def watch(self) -> Signal:
-        """Write progress until the job must no longer run here. Returns why."""
+        """Write progress until the job must stop running here. Returns why."""
         quiet = 0
         while True:
             await asyncio.sleep(_WRITE_SECONDS)

@@ -36,8 +36,8 @@ async def push_image(ctx: dict[str, Any], job_id: str, generation: int) -> None:
         logger.warning("job %s: %s", job_id, error)
         delay = START_AGAIN_SECONDS
     except Exception:
-        # arq would drop the job and leave it `running` for ever. So it runs again, as long as it
-        # has attempts left.
+        # arq would drop the job and leave it `running` for ever. So it runs again while it has
+        # attempts left.
         logger.exception("job %s: unexpected error", job_id)
         delay = START_AGAIN_SECONDS
     if delay is not None:

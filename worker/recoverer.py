@@ -12,11 +12,11 @@ logger = logging.getLogger(__name__)
 
 _SEARCHED = (JobState.RUNNING, JobState.RETRYING, JobState.QUEUED)
 _PAGE = 500
-"""Jobs of each state that a round looks at. It takes three and a half minutes to see 100,000."""
+"""Jobs of each state that one round looks at. Looking at 100,000 takes three and a half minutes."""
 
 
 class Recoverer:
-    """A duty of the worker that leads."""
+    """A duty of the leading worker."""
 
     def __init__(self, queue: ArqQueue, jobs: Jobs, records: JobRecords) -> None:
         self._queue = queue
@@ -34,7 +34,7 @@ class Recoverer:
         for job_id in lost:
             try:
                 await self._recover(job_id)
-            except RedisRefusedError as error:  # the others first
+            except RedisRefusedError as error:  # try the others first
                 refused = error
         if refused:
             raise refused
@@ -42,7 +42,7 @@ class Recoverer:
     async def _next_orphans(self, state: JobState) -> list[str]:
         position = self._positions[state]
         seen, orphans = await self._queue.orphans(state, position, _PAGE)
-        # A page with new orphans is looked at again, to be sure of them.
+        # A page with new orphans is looked at again, to confirm them.
         if self._suspects.issuperset(orphans):
             self._positions[state] = position + seen if seen == _PAGE else 0
         return orphans

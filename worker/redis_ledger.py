@@ -1,7 +1,7 @@
-"""What all workers know of blobs, in Redis. So the fleet compresses and uploads each layer once.
+"""What all workers know about blobs, in Redis: the fleet compresses and uploads a layer once.
 
-A push succeeds without it. If Redis fails, nothing is known, and the engine goes on. Entries may be
-stale, so the engine asks the registry to confirm them.
+A push succeeds without it: if Redis fails, the engine continues as if nothing were known. Entries
+may be stale, so the engine asks the registry to confirm them.
 """
 
 import asyncio
@@ -25,21 +25,21 @@ from .periodic import renewals
 logger = logging.getLogger(__name__)
 
 _KNOWLEDGE_SECONDS = 7 * 24 * 3600
-"""After its last use. A base that is pushed daily stays known; the layers of one build do not."""
+"""Since the last use. A base image that is pushed daily stays known, layers of one build do not."""
 _UPLOAD_SECONDS = 24 * 3600
 """Registries purge unfinished uploads within days. The distribution registry takes a week."""
 _MOUNT_CANDIDATES = 3
 """Repositories to try to mount from. Each costs a request, and one is nearly always enough."""
 _WORTH_A_CLAIM = 1 << 20
-"""Bytes. Two workers send a smaller blob twice in less time than they need to agree."""
+"""In bytes. Sending a smaller blob twice takes less time than agreeing on one sender."""
 _LOOK_SECONDS = 0.1
-"""Between two looks at another worker's claim."""
+"""The time between two looks at another worker's claim."""
 
 _BLOB = TypeAdapter(BlobInfo)
 
 
 class RedisLedger:
-    """A ``BlobLedger``. A claim is a lease of ``claim_seconds``, so a dead worker's runs out."""
+    """A ``BlobLedger``. A claim is a lease of ``claim_seconds``, so a dead worker's expires."""
 
     def __init__(self, database: Database, claim_seconds: int) -> None:
         self._database = database
@@ -90,7 +90,7 @@ class RedisLedger:
 
     async def forget_upload(self, registry: str, repository: str, key: str) -> None:
         name = self._keys.upload(registry, repository, key)
-        # Another worker may have started a new one because it thought this one dead. That one
+        # Another worker may have started a new one because it believed this worker dead. That one
         # stays.
         location = self._uploads.pop(name, "")
         await self._ask(self._database.run("plain/delete_if", [name], [location]))
@@ -102,7 +102,7 @@ class RedisLedger:
             return
         name = self._keys.claim(registry, key)
         lease = Lease(self._database, name, self._claim_seconds)
-        # The tasks of this worker agree among themselves, so that only one asks Redis.
+        # The tasks of this worker agree first, so that only one asks Redis.
         async with self._claims.claim(name) as mine:
             if mine and await self._take(name, lease):
                 try:
@@ -114,7 +114,7 @@ class RedisLedger:
         yield False
 
     async def _take(self, name: str, lease: Lease) -> bool:
-        """Take the claim. If another worker has it, wait until it is given up and return False."""
+        """Take the claim. If another worker has it, wait until it is free, and return False."""
         if await self._ask(lease.take()) is False:
             while await self._ask(self._redis.exists(name)):  # noqa: ASYNC110 - it is in Redis
                 await asyncio.sleep(_LOOK_SECONDS)
@@ -125,12 +125,12 @@ class RedisLedger:
         try:
             return await self._database.ask(reply)
         except RedisUnavailableError as error:
-            logger.warning("what is known of blobs cannot be read or written: %s", error)
+            logger.warning("the ledger of blobs cannot be read or written: %s", error)
             return None
 
 
 def _parse(content: bytes) -> BlobInfo | None:
-    """The entry, or None if another release wrote it in another way."""
+    """The entry, or None if another release wrote it in another format."""
     try:
         return _BLOB.validate_json(content, extra="forbid")
     except ValidationError:

@@ -1,4 +1,4 @@
-"""The order in which jobs write a tag: the job enqueued last wins, whichever ends last."""
+"""The order in which jobs write a tag: the job enqueued last wins, whichever finishes last."""
 
 import asyncio
 import logging
@@ -17,14 +17,13 @@ from .periodic import renewals
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.05
-"""Between two looks at another job's turn, which lasts for a request."""
+"""The time between two looks at another job's turn, which lasts for a request."""
 
 
 class RedisTagOrder:
     """``TagOrder`` for one attempt of a job. A turn is a lease of ``seconds``.
 
-    Writes that may arrive after their turn are noted in Redis, and ``TagRepair`` puts the tag
-    right.
+    Writes that may arrive after their turn are noted in Redis, and ``TagRepair`` repairs the tag.
     """
 
     def __init__(self, turns: TagTurns, assignment: Assignment, seconds: float) -> None:
@@ -38,7 +37,7 @@ class RedisTagOrder:
 
         Raises:
             JobLostError: the job runs elsewhere by now.
-            DeferError: this process stood still for longer than its turn.
+            DeferError: this process was suspended for longer than its turn.
         """
         write = TagWrite(reference, digest, self._assignment.sequence)
         turn = await self._take(write)
@@ -88,7 +87,7 @@ class _Turn:
         """Whether the registry has answered every request."""
 
     def next_end(self) -> float:
-        """When it runs out if it is taken or renewed now."""
+        """When it expires if it is taken or renewed now."""
         return self._loop.time() + self._seconds
 
     @contextmanager
@@ -105,7 +104,7 @@ class _Turn:
 def is_answer(error: BaseException) -> bool:
     """Whether the registry itself has answered, so that the request cannot arrive later.
 
-    A gateway's 502 or 504 does not tell, and a 500 may come after the tag was written.
+    A gateway's 502 or 504 leaves that open, and a 500 may come after the tag was written.
     """
     return isinstance(error, ResponseError) and 200 <= error.status < 500
 

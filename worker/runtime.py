@@ -30,7 +30,7 @@ from .redis_ledger import RedisLedger
 from .tag_repair import TagRepair
 
 _REQUEST_RETRY = RetryPolicy(patience=2.0, after_timeouts=False)
-"""For single requests and blobs. For longer waits the job goes back to the queue."""
+"""For retries of one request or blob. For longer waits the job goes back to the queue."""
 _HOUSEKEEPER_SECONDS = 10
 
 
@@ -53,7 +53,7 @@ class Runtime:
     tag_repair: TagRepair
 
     def retry_policy(self, attempts: int) -> RetryPolicy:
-        """How a job is retried that has this many ``attempts``."""
+        """How a job with this many ``attempts`` is retried."""
         return RetryPolicy(
             attempts=attempts,
             base=self.settings.retry_base_seconds,
@@ -66,8 +66,8 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
     """Open the registry client and the stores on ``redis``, a connected client.
 
     Raises:
-        CredentialsError: a file of logins cannot be read.
-        ValidationError: there is no such folder of certificates, or no such kind of proxy.
+        CredentialsError: a login file cannot be read.
+        ValidationError: no such folder of certificates, or the environment names a bad proxy.
     """
     database = Database(redis, Keys(settings.namespace), settings.keep_finished_seconds)
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"

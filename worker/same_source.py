@@ -1,4 +1,4 @@
-"""All attempts of a job push the same tar, even if another file takes its name in between."""
+"""All attempts of a job push the same tar, even if another file takes its name meanwhile."""
 
 from push_queue.job_sources import JobSources
 from push_queue.models import Assignment
@@ -28,7 +28,7 @@ async def check_same_source(
 
 
 def _appearance(file: FileIdentity) -> str:
-    """What is the same on all hosts: size and modification time, which come from the server.
+    """What looks the same on all hosts: size and modification time, which come from the server.
 
     Each host numbers devices by itself. Some network file systems number inodes by themselves, too,
     and differently each time (CIFS with noserverino, FUSE). By those, a good job could fail.

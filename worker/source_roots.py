@@ -1,7 +1,7 @@
 """Which files a worker may read, and delete if a job asks for it.
 
-A name is resolved once. From then on each folder on the way is opened from the one before it, so
-that no link made since leads out of the roots.
+A name is resolved once. From then on each folder on the path is opened relative to the one before
+it, so that no link made since leads out of the roots.
 """
 
 import errno
@@ -83,7 +83,7 @@ def open_source(source: str, roots: Sequence[Path], *, cleanup: bool) -> SourceF
     """Open a job's source. Blocking.
 
     Raises:
-        SourceNotAllowedError: it is not below one of the roots, links followed; or it is to be
+        SourceNotAllowedError: it is not below one of the roots, with links followed; or it is to be
             deleted and there are no roots.
         SourceUnreadableError: missing, not a regular file, or not readable.
     """
@@ -106,10 +106,10 @@ def open_source(source: str, roots: Sequence[Path], *, cleanup: bool) -> SourceF
 def delete_source(
     source: str | Path, roots: Sequence[Path], unwanted: Callable[[FileIdentity], bool]
 ) -> str:
-    """Delete the file if it is ``unwanted``, and return what became of it. Blocking.
+    """Delete the file if it is ``unwanted``, and return what happened to it. Blocking.
 
-    Another file that takes its name in the microseconds between the look and the deletion is lost:
-    no system call prevents that.
+    Another file that takes its name in the microseconds between check and deletion is lost: no
+    system call prevents that.
     """
     try:
         root, path = _resolve(str(source), roots)
@@ -146,8 +146,8 @@ def _identity(name: str, folder: int) -> FileIdentity:
 def _resolve(source: str, roots: Sequence[Path]) -> tuple[Path, Path]:
     """The root, and the real path below it."""
     real = Path(os.path.realpath(source))
-    # Whether the file exists is not asked, so that nothing is told of what lies outside of the
-    # roots.
+    # Whether the file exists is not checked, so that nothing is revealed about what lies outside
+    # the roots.
     for root in map(Path.resolve, roots):
         if real != root and real.is_relative_to(root):
             return root, real

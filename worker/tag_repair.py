@@ -1,9 +1,9 @@
-"""Puts tags right that a late request has set back to an old image.
+"""Repairs tags that a late request has set back to an old image.
 
-A worker may die, stand still, or lose its connection while it writes a tag. If its request is held
-up on the way, it may overwrite a newer job's image. So a tag with a write of unknown outcome is
-watched until no write can arrive any more. If it shows an outdated image, the newest one is put
-back. An image that no job has noted is left alone: somebody else wants it there.
+A worker may die, hang, or lose its connection while it writes a tag. If its request is delayed on
+the way, it may overwrite a newer job's image. So a tag with a write of unknown outcome is watched
+until no write can arrive any more. If it shows an outdated image, the newest one is put back. An
+image that no job has noted is left alone: another client put it there.
 """
 
 import asyncio
@@ -20,18 +20,18 @@ from .redis_tag_order import is_answer
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 3.0
-"""Between two looks at a tag."""
+"""The time between two looks at a tag."""
 _LOOK_AGAIN_SECONDS = 60.0
 """The longest time between two looks if the registry fails or refuses. The wait grows with the time
 since the last write could arrive."""
 _GIVE_UP_SECONDS = 24 * 3600.0
-"""After the last write could arrive. A registry that is away for longer is given up."""
+"""How long to try after the last write could arrive. Then the tag is given up."""
 _LOOKS = 20
-"""Tags that are looked at at the same time."""
+"""How many tags to look at in parallel."""
 
 
 class TagRepair:
-    """A duty of the worker that leads. A turn to put a tag right lasts ``turn_seconds``.
+    """A duty of the leading worker. A turn to repair a tag lasts ``turn_seconds``.
 
     ``targets`` are patterns for ``check_targets``, since what Redis holds may be forged.
     """
@@ -51,7 +51,7 @@ class TagRepair:
         self._room = asyncio.Semaphore(_LOOKS)
 
     async def work(self) -> None:
-        """Begin to look at the tags that are due. Does not wait for registries."""
+        """Start looking at the tags that are due, without waiting for registries."""
         for tag in await self._writes.unsettled():
             if tag.target not in self._looks:
                 self._looks[tag.target] = asyncio.create_task(self._look(tag))
@@ -81,7 +81,7 @@ class TagRepair:
         del self._looks[tag.target]
 
     async def settle(self, tag: UnsettledTag) -> None:
-        """Put the newest image back if the tag is outdated, else forget writes whose time is over.
+        """Put the newest image back if the tag is outdated, else forget writes that are over.
 
         Raises:
             RegistryError, TimeoutError: the registry fails, or refuses.
@@ -110,8 +110,8 @@ class TagRepair:
         registry = self._client.registry(reference.registry)
         manifest = await registry.manifests.get(reference.repository, tag.newest)
         write = TagWrite(tag.target, tag.newest, tag.sequence)
-        # The time runs from before the turn, so that a process that stood still sends nothing after
-        # it.
+        # The time is measured from before the turn, so that a process that was suspended sends
+        # nothing after it.
         async with asyncio.timeout(self._turn_seconds):
             if not await self._writes.take_turn(write, self._turn_seconds):
                 return

@@ -71,7 +71,7 @@ class EventHub:
         """Nobody shall wait any more."""
 
     async def run(self) -> None:
-        """Read until cancelled; while Redis is away there is nothing to hear."""
+        """Read until cancelled; while Redis is down there is nothing to hear."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read_events())
             tasks.create_task(self.progress.run(lambda: self._followers > 0))
@@ -117,7 +117,7 @@ class EventHub:
 
         Raises:
             UnknownJobError: no such job.
-            RedisUnavailableError: Redis is away.
+            RedisUnavailableError: Redis is down.
         """
         async with self._readers:
             return await self._queue.status(job_id)
@@ -126,7 +126,7 @@ class EventHub:
         """The next events; none if these seconds brought none, or progress alone.
 
         Raises:
-            RedisUnavailableError: they are older than what is kept here, and Redis is away.
+            RedisUnavailableError: they are older than what is kept here, and Redis is down.
         """
         if position < self._complete_after:
             return await self._read_again(position)

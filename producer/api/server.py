@@ -47,7 +47,7 @@ async def running_server(
 
     Raises:
         CannotStartError: it cannot listen there, or not use its spool.
-        RedisUnavailableError: Redis is away at the start.
+        RedisUnavailableError: Redis is down at the start.
     """
     runner = web.AppRunner(
         make_application(queue, settings),

@@ -22,7 +22,7 @@ _SHARED = {
 
 @cache
 def load(name: str) -> str:
-    """The text of a script, which is named with its folder, and what it shares with others."""
+    """The text of a script, named with its folder, after the shared files that it begins with."""
     folder, _, _ = name.partition("/")
     parts = [*(f"shared/{part}" for part in _SHARED[folder]), name]
     return "".join((files(__name__) / f"{part}.lua").read_text() for part in parts)

@@ -18,7 +18,7 @@ STOP_SECONDS = 20.0
 """Most that a worker may take to stop, grace period included."""
 
 NO_REDIS = 3
-"""Exit code of a worker that is told to stop while Redis is away: it has no one to tell."""
+"""Exit code of a worker that is told to stop while Redis is down: it has no one to tell."""
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Fleet:
             "PUSH_QUEUE_SOURCE_ROOTS": str(sources),
         }
         self.redis_up = asyncio.Lock()
-        """Held while Redis is away, and while a worker starts: it needs Redis for that."""
+        """Held while Redis is down, and while a worker starts: it needs Redis for that."""
 
     def name_of(self, worker_id: str) -> str:
         """The name of the process that calls itself so in Redis: `host-pid-random`."""

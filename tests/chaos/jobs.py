@@ -14,7 +14,7 @@ WINDOW = 40
 """Jobs that wait or run at the most; the producer enqueues more as they end."""
 
 MAX_ATTEMPTS = 12
-"""More than any job can need, and fewer than would outlast a registry that is away for long.
+"""More than any job can need, and fewer than would outlast a registry that is down for long.
 
 So one that fails has been failed by the queue.
 """

@@ -13,7 +13,7 @@ from functools import cached_property
 
 WORKERS = 3
 REPOSITORIES = 3
-"""The last one lies in a registry of its own, the remote one, which is away for long at times."""
+"""The last one lies in a registry of its own, the remote one, which is down for long at times."""
 
 
 class Fault(StrEnum):

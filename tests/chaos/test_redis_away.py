@@ -1,4 +1,4 @@
-"""Redis is away for longer than a lease, under load: nobody minds.
+"""Redis is down for longer than a lease, under load: nobody minds.
 
 OUTAGE_SECONDS makes it longer, as `make chaos` does.
 """

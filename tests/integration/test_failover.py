@@ -24,7 +24,7 @@ pytestmark = pytest.mark.integration
 WORKERS = 2
 JOBS = 4
 DONE_SECONDS = DOWN_AFTER_MS / 1000 + 10
-AWAY, BACK = "Redis is away", "Redis is back"
+AWAY, BACK = "Redis is down", "Redis is back"
 
 
 @dataclass(frozen=True)

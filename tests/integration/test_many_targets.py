@@ -273,7 +273,7 @@ class Slots(LocalLimits):
     async def slot(self, registry: str) -> AsyncIterator[None]:
         self.asked[registry] += 1
         if registry == self._closed:
-            raise NoSlotError(f"{registry} wants a pause")
+            raise NoSlotError(f"{registry} asks for a pause")
         try:
             yield
         except RegistryError as error:

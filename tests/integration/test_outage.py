@@ -1,4 +1,4 @@
-"""A registry that goes away and comes back: no job fails, and those of others do not wait."""
+"""A registry that goes down and comes back: no job fails, and those of others do not wait."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The producer on a Redis that goes away and comes back."""
+"""The producer on a Redis that goes down and comes back."""
 
 import asyncio
 from collections.abc import Callable

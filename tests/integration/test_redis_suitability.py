@@ -62,7 +62,7 @@ def test_a_redis_that_evicts_is_refused(user: str, start_redis: Callable[[], Red
     assert "Traceback" not in done.stderr
     allowed = burst(redis, user, PUSH_QUEUE_ALLOW_EVICTION="true")
     assert allowed.returncode == 0, allowed.stderr
-    assert "throws keys away" in allowed.stderr
+    assert "evicts keys" in allowed.stderr
 
 
 def test_a_policy_without_a_limit_evicts_nothing(start_redis: Callable[[], RedisServer]) -> None:
@@ -152,7 +152,7 @@ def test_arq_s_own_worker_refuses_a_redis_that_evicts(
         ({"PUSH_QUEUE_MAX_JOBS": "many"}, 2, "PUSH_QUEUE_MAX_JOBS"),
         ({"PUSH_QUEUE_REDIS_URL": "redis://127.0.0.1:1"}, 3, "cannot reach Redis at 127.0.0.1:1"),
     ],
-    ids=["bad settings", "Redis away"],
+    ids=["bad settings", "Redis down"],
 )
 def test_arq_s_own_worker_that_cannot_start_says_so_in_one_line(
     settings: dict[str, str], code: int, words: str, redis_url: str

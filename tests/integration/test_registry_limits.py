@@ -1,4 +1,4 @@
-"""The whole fleet keeps to what a registry takes, and one that is away holds up no other."""
+"""The whole fleet keeps to what a registry takes, and one that is down holds up no other."""
 
 import asyncio
 import random

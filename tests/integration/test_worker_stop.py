@@ -1,4 +1,4 @@
-"""Workers that are told to stop: at once by a second signal, and also while Redis is away."""
+"""Workers that are told to stop: at once by a second signal, and also while Redis is down."""
 
 import asyncio
 import signal

@@ -25,7 +25,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> RedisClock:
 
 @pytest.fixture
 def server() -> fakeredis.FakeServer:
-    """With ``connected = False`` it is away."""
+    """With ``connected = False`` it is down."""
     return fakeredis.FakeServer()
 
 

@@ -1,4 +1,4 @@
-"""The command line: options, and what happens to errors."""
+"""The command line: options, and how errors are reported."""
 
 import asyncio
 import logging
@@ -68,7 +68,7 @@ def work(
 
 def _run(settings: Settings, burst: bool) -> None:
     set_up_logging(settings)
-    # Ends what is open, also after Ctrl-C; arq handles signals by itself.
+    # Closes what is open, also after Ctrl-C; arq handles signals by itself.
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         redis = runner.run(_connect(settings))
         asyncio.set_event_loop(runner.get_loop())
@@ -79,11 +79,11 @@ def _run(settings: Settings, burst: bool) -> None:
 
 
 async def _connect(settings: Settings) -> ArqRedis:
-    """Connect to a Redis that is there, once it has loaded its data, or is busy no more.
+    """Connect to Redis, and wait while it loads its data or is busy.
 
     Raises:
         RedisDeniedError: it does not accept the login.
-        RedisUnavailableError: nobody answers there.
+        RedisUnavailableError: nothing answers there.
     """
     told = False
     while True:

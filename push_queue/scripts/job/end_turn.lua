@@ -11,7 +11,7 @@ local tag, writes = namespace .. ':tag:' .. target, namespace .. ':writes'
 local record = read('state', 'sequence', 'ordered')
 local late = redis.call('GET', tag .. ':writer') ~= token
 if late and redis.call('HGET', tag, 'token') == token then
-  return 'done' -- It was sent twice.
+  return 'done' -- The call was sent twice.
 end
 if not late and settled == '1' then
   redis.call('ZREM', writes, note)

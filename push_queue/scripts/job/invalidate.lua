@@ -8,7 +8,7 @@ for _, index in pairs(in_state) do
   redis.call('ZREM', index, id)
 end
 if record.err then
-  -- It is not a hash, so it is not ours to change. Only the indexes say that the job failed.
+  -- It is not a hash, so it is not ours to change. Only the indexes show that the job failed.
   redis.call('ZADD', all, sequence, id)
   redis.call('ZADD', in_state.failed, sequence, id)
   redis.call('ZADD', finished, 'NX', now_unix + keep, id)

@@ -1,4 +1,4 @@
--- Write down what became of the source of a final job.
+-- Record what happened to the source of a final job.
 --
 -- args    1 what: `deleted`, `kept: …`
 if redis.call('EXISTS', job) == 1 then

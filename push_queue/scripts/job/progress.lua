@@ -1,4 +1,4 @@
--- Write down how far the attempt is, and publish it.
+-- Record the attempt's progress, and publish it.
 --
 -- args    1 fence   2 bytes_done   3 bytes_total   4 blobs_done   5 blobs_total
 --         6 bytes_sent   7 bytes_saved   8 bytes_per_second   9 seconds_left or ''
@@ -35,7 +35,7 @@ if #args > 9 then
   -- Not when the job ends: most jobs end without any.
   redis.call('EXPIRE', blobs, keep)
 end
--- Of all attempts: it is no progress if a registry takes the same bytes again and forgets them.
+-- The most of all attempts: a registry that accepts the same bytes again makes no progress.
 local most_bytes = math.max(args[2], tonumber(record.most_bytes or 0) or 0)
 local most_blobs = math.max(args[4], tonumber(record.most_blobs or 0) or 0)
 if most_bytes ~= tonumber(record.most_bytes or 0)

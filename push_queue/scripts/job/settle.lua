@@ -2,7 +2,7 @@
 --
 -- args    1 fence   2 state to go to   3 outcome of the attempt   4 error or ''
 --         5 error kind or ''   6 milliseconds until the next attempt, if it is put off, or ''
---         7 seconds to wait for registries that are away, unless the job has its own
+--         7 seconds to wait for registries that are down, unless the job has its own
 --         8 registry that answered with the error, or ''   9.. field, value, … to set besides
 -- Result  the job's new state, also if the call was sent twice; false if the job is no longer this
 --         worker's
@@ -26,7 +26,7 @@ end
 if record.state ~= 'running' then
   return record.state
 end
--- Before anything is written, since Redis takes nothing back.
+-- Before anything is written, since Redis does not roll back.
 local targets = targets_of(record)
 if not targets or not is_finite(record.sequence) or not is_finite(record.attempt) then
   return redis.error_reply('ERR the record of ' .. id .. ' cannot be read')

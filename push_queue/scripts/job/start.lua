@@ -3,10 +3,10 @@
 --
 -- args    1 generation   2 worker   3 token of this call, which may be sent twice
 --         4 blob uploads that a registry takes at once   5 seconds of a lease
---         6 seconds to wait for registries that are away, unless the job has its own
+--         6 seconds to wait for registries that are down, unless the job has its own
 --         7 newest format that the worker understands   8 the job's score in arq's queue
 -- Result  {'start', targets to push now as JSON, field, value, …}
---         {'wait', milliseconds}: the registries of all targets left are away or have no room, and
+--         {'wait', milliseconds}: the registries of all targets left are down or have no room, and
 --         release.lua may wake the job before; or its worker may yet renew the lease; or it needs a
 --         newer worker
 --         {'invalid', what is wrong}: the record cannot be read
@@ -28,8 +28,8 @@ if not next(record) or record.state and is_final(record.state)
   return {}
 end
 
--- A newer format may have options that change what the job does. Its state and its fence mean the
--- same in all formats.
+-- A newer format may have options that change what the job does. State and fence have the same
+-- meaning in all formats.
 local newer = (tonumber(record.format) or 1) > format
 if record.format and not newer then
   redis.call('ZREM', newer_key(record.format), arq_id(generation))
@@ -63,7 +63,7 @@ local resent = record.state == 'running' and record.token == token
 local lost = record.state == 'running' and not resent
 local lost_error = lost and 'worker ' .. (record.worker or '?') .. ' stopped reporting'
 if lost then
-  -- While Redis was away no lease could be renewed, so each worker gets the time of one to do it.
+  -- While Redis was down no lease could be renewed, so each worker gets the time of one to do it.
   local up = uptime()
   if up < lease then
     return {'wait', (lease - up) * 1000}
@@ -121,7 +121,7 @@ local probing = {}
 local function held_back(registry)
   local pause = pause_of(registry)
   if pause and pause.left > 0 then
-    local how = pause.asked and ' wants a pause: ' or ' is away: '
+    local how = pause.asked and ' asks for a pause: ' or ' is down: '
     return {
       ms = pause.left, why = registry .. how .. pause.reason,
       error = pause.reason, error_kind = pause.kind,

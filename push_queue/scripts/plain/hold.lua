@@ -1,4 +1,4 @@
--- Let no worker take a job for a while.
+-- Keep all workers from taking a job for a while.
 --
 -- KEYS    1 arq's queue   2 arq's in-progress key of the job
 -- ARGV    1 arq's id of the job   2 milliseconds   3 milliseconds of a lease, the longest time that

@@ -1,4 +1,4 @@
--- Give jobs that were put off and are due now the place in the queue of their priority.
+-- Give postponed jobs that are due now the place in the queue of their priority.
 --
 -- KEYS    1 arq's queue
 -- ARGV    1 namespace   2 lead of the lowest priority, in milliseconds

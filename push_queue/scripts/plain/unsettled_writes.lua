@@ -12,7 +12,7 @@ for i = 1, #notes, 2 do
   local note, ends = notes[i], tonumber(notes[i + 1])
   local target = string.match(note, '^%S+ %d+ %S+ (%S+)$')
   if not target then
-    redis.call('ZREM', KEYS[1], note) -- It makes no sense.
+    redis.call('ZREM', KEYS[1], note) -- It is malformed.
   elseif redis.call('EXISTS', namespace .. ':tag:' .. target .. ':writer') == 0 then
     table.insert(found, note)
     table.insert(found, now_ms - ends)

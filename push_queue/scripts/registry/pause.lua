@@ -1,4 +1,4 @@
--- Have all workers leave a registry alone for a while.
+-- Stop all workers from using a registry for a while.
 --
 -- KEYS    1 push:registry:{host}:pause
 -- ARGV    1 namespace   2 registry   3 why   4 kind of the error that says why
@@ -15,7 +15,7 @@ if asked > 0 then
   -- A pause that the registry asked for holds back running jobs, too, not only those that start.
   redis.call('HSET', KEYS[1], 'asked_until', string.format('%.0f', ends))
 elseif ends <= now_ms then
-  -- If many requests fail at the same time, only the first makes the wait longer.
+  -- If many requests fail at the same time, only the first one lengthens the pause.
   streak = streak + 1
   ends = now_ms + math.min(longest, first * 2 ^ (streak - 1))
 end

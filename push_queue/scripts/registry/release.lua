@@ -17,7 +17,7 @@ local function room(registry, waiting)
   if pause.left > 0 then
     return 0, 0
   end
-  -- They take turns, since one job alone may be what the registry cannot take.
+  -- They take turns, since one particular job may be what the registry cannot take.
   return 1, (redis.call('HINCRBY', pause_key(registry), 'turns', 1) - 1) % waiting
 end
 

@@ -48,7 +48,7 @@ local now = timestamp(now_ms)
 local EVENTS_KEPT = 10000
 local ATTEMPTS_KEPT = 100
 local MINUTES_KEPT = 61
--- Ten years: a queued job must not vanish because there was no worker for a while.
+-- Ten years: a queued job must not expire because there was no worker for a while.
 local ARQ_RECORD_MS = 10 * 365 * 24 * 3600 * 1000
 
 local function is_final(state)
@@ -142,9 +142,9 @@ end
 
 -- Refuse the script unless the user may run all of these commands.
 --
--- Call it before the script writes, since what was written would stay. Redis itself checks first that
--- it has memory, may be written to, and that the user may use the script's KEYS. So the commands here
--- are those on other keys.
+-- Call it before the script writes, since Redis does not roll back. Redis itself checks in advance
+-- that it has memory, is writable, and that the user may use the script's KEYS. So these are the
+-- commands on other keys.
 local function demand(commands)
   for _, command in ipairs(redis.acl_check_cmd and commands or {}) do
     if not redis.acl_check_cmd(unpack(command)) then
@@ -153,7 +153,7 @@ local function demand(commands)
   end
 end
 
--- Give the job to arq, to run when it is due. It gets its lead over others then.
+-- Give the job to arq, to run when it is due. Then it gets its lead over others.
 --
 -- Call it before all else that a script writes.
 local function give_to_arq(generation, due, lead)
@@ -175,7 +175,7 @@ local function arq_has(generation)
     or redis.call('ZSCORE', queue, name) and redis.call('EXISTS', 'arq:job:' .. name) == 1
 end
 
--- Take the job out of arq's queue. A worker that has just taken it finds out by itself.
+-- Take the job out of arq's queue. A worker that has just taken it will notice.
 local function take_from_arq(generation)
   local name = arq_id(generation)
   if redis.call('EXISTS', 'arq:in-progress:' .. name) == 0 then
@@ -275,7 +275,7 @@ local function close_attempt(record, outcome, error, error_kind)
   end
 end
 
--- Milliseconds for which the job still waits for registries that are away. They run from `since` if
+-- Milliseconds for which the job still waits for registries that are down. They run from `since` if
 -- they do not run yet. `record` needs give_up_at, and give_up_after unless the `default` holds, in
 -- seconds.
 local function patience_left(record, default, since)
@@ -287,7 +287,7 @@ local function patience_left(record, default, since)
   return milliseconds(record.give_up_at) - now_ms
 end
 
--- The job is further than ever before, so the time to wait for registries starts again.
+-- The job has made progress, so the time to wait for registries starts again.
 local function restore_patience()
   redis.call('HDEL', job, 'give_up_at')
   redis.call('HSET', job, 'progressed_at', now)

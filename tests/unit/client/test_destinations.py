@@ -35,7 +35,7 @@ FAILURES = (
 
 @pytest.mark.parametrize("failures", list(permutations(FAILURES)))
 def test_what_time_alone_mends_is_raised_first(failures: tuple[RegistryError, ...]) -> None:
-    """Else the attempts at what is broken would be over before who is away has come back."""
+    """Else the attempts at what is broken would be over before who is down has come back."""
     ones = [destination(str(error.registry)) for error in failures]
     destinations = Destinations(ones)
     for one, error in zip(ones[:-1], failures[:-1], strict=True):
@@ -50,5 +50,5 @@ def test_what_may_pass_is_raised_before_what_does_not() -> None:
     destinations = Destinations(ones)
     destinations.leave_out(ones[0], FAILURES[2])
     with pytest.raises(NoSlotError):
-        destinations.leave_out(ones[1], NoSlotError("wants a pause"))
+        destinations.leave_out(ones[1], NoSlotError("asks for a pause"))
     assert not destinations.left, "both targets of the busy one are left out"

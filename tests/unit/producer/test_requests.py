@@ -117,7 +117,7 @@ def test_a_file_that_is_no_image_tar_is_refused(tmp_path: Path) -> None:
 
 def test_a_path_of_the_workers_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     def look(*_: object, **__: object) -> None:
-        raise AssertionError("it may hang here, as a mount does whose server is away")
+        raise AssertionError("it may hang here, as a mount does whose server is down")
 
     path = Path("/only/there.tar")
     settings = load_settings()

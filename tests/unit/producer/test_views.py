@@ -172,10 +172,10 @@ def test_what_jobs_wait_for_is_said_once() -> None:
     screen = Screen(120)
     with BarView(screen.console, per_blob=False) as view:
         for _ in range(2):
-            for job in jobs(3, JobState.QUEUED, waiting_for="localhost:15000 is away"):
+            for job in jobs(3, JobState.QUEUED, waiting_for="localhost:15000 is down"):
                 view.show(job, ())
                 view.show(a_job(JobState.RUNNING, id=job.id), ())
-    assert screen.text.count("localhost:15000 is away") == 1
+    assert screen.text.count("localhost:15000 is down") == 1
 
 
 def test_a_job_that_is_put_off_says_until_when() -> None:
@@ -320,8 +320,8 @@ def test_a_list_counts_the_cells_of_wide_characters(monkeypatch: pytest.MonkeyPa
 
 def test_a_retrying_job_that_waits_says_what_for() -> None:
     answered = {"error": "localhost:15000 answers 500", "error_kind": "registry_error"}
-    waiting = a_job(JobState.RETRYING, waiting_for="localhost:15000 is away", **answered)
-    assert headline(waiting) == "retrying: localhost:15000 is away"
+    waiting = a_job(JobState.RETRYING, waiting_for="localhost:15000 is down", **answered)
+    assert headline(waiting) == "retrying: localhost:15000 is down"
     retrying = a_job(JobState.RETRYING, **answered)
     assert headline(retrying) == "retrying: localhost:15000 answers 500 (registry_error)"
 

@@ -100,7 +100,7 @@ async def test_a_job_waits_for_its_registry_without_an_attempt(
     await enqueue(stores, "job-1")
     await registries.pause(HOST, "too many requests", 20)
     assert LOOK_SECONDS <= await wait(stores) < 2 * LOOK_SECONDS
-    reason = f"{HOST} wants a pause: too many requests"
+    reason = f"{HOST} asks for a pause: too many requests"
     assert waiting(await stores.jobs.status("job-1")) == (JobState.QUEUED, 0, reason)
     clock.advance(19.9)
     await wait(stores)
@@ -118,7 +118,7 @@ async def test_why_a_job_waits_tells_a_registry_that_is_away_from_one_that_asked
     clock.advance(20)
     await registries.pause(HOST, "no answer")
     await wait(stores)
-    assert (await stores.jobs.status("job-1")).waiting_for == f"{HOST} is away: no answer"
+    assert (await stores.jobs.status("job-1")).waiting_for == f"{HOST} is down: no answer"
 
 
 async def test_with_all_registries_away_it_waits_for_whichever_comes_back(
@@ -128,14 +128,14 @@ async def test_with_all_registries_away_it_waits_for_whichever_comes_back(
     await registries.pause(HOST, "too many requests", 20)
     await registries.pause(OTHER, "too many requests", 7)
     await wait(stores)
-    reason = f"{OTHER} wants a pause: too many requests"
+    reason = f"{OTHER} asks for a pause: too many requests"
     assert (await stores.jobs.status("job-1")).waiting_for == reason
     for registry in (HOST, OTHER):
         assert await waiting_at(redis, registry) == ["job-1"]
         assert await redis.sismember(Keys().waited_for, registry)
     await registries.pause(OTHER, "no answer", 60)
     await wait(stores)
-    reason = f"{HOST} wants a pause: too many requests"
+    reason = f"{HOST} asks for a pause: too many requests"
     assert (await stores.jobs.status("job-1")).waiting_for == reason
     clock.advance(20)
     assert (await start(stores)).targets == (HERE,)
@@ -207,7 +207,7 @@ async def test_the_targets_of_other_registries_are_pushed_meanwhile(
 
 
 async def give_up_here(stores: Stores, registries: RegistryLimits) -> JobState | None:
-    """The registry of one target refuses it for good, while that of the other is away."""
+    """The registry of one target refuses it for good, while that of the other is down."""
     await enqueue(stores, "job-1", targets=(HERE, THERE))
     await registries.pause(OTHER, "no answer", 20)
     assignment = await start(stores)

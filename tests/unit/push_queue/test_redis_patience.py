@@ -1,4 +1,4 @@
-"""Waiting for a Redis that is away: who retries, for how long, and what is logged."""
+"""Waiting for a Redis that is down: who retries, for how long, and what is logged."""
 
 import asyncio
 import copy
@@ -124,7 +124,7 @@ async def test_an_outage_is_logged_when_it_begins_and_ends(
     old.set()
     await late_call
     begins, ends = caplog.messages
-    assert begins == "Redis is away, commands wait for it: refused"
+    assert begins == "Redis is down, commands wait for it: refused"
     assert ends.startswith("Redis is back after ")
 
 

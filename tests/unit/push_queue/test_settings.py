@@ -129,7 +129,7 @@ def test_a_pattern_that_can_match_nothing_is_refused(
 @pytest.mark.parametrize(
     ("file", "words"),
     [
-        (".env", ".env is not UTF-8; save it so"),
+        (".env", ".env is not UTF-8; save it as UTF-8"),
         ("secrets/push_queue_registry_auth", "PUSH_QUEUE_REGISTRY_AUTH: must be UTF-8"),
         ("secrets/push_queue_namespace", "PUSH_QUEUE_NAMESPACE: must be UTF-8"),
     ],

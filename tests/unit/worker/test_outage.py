@@ -1,4 +1,4 @@
-"""A registry that is away uses up time: its jobs wait without a cost, and start in order after."""
+"""A registry that is down uses up time: its jobs wait without a cost, and start in order after."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -50,7 +50,7 @@ HALF_AN_HOUR = 1800
 
 
 class Client:
-    """In place of the registry client; one of the registries is away until a moment."""
+    """In place of the registry client; one of the registries is down until a moment."""
 
     def __init__(self, clock: RedisClock) -> None:
         self._clock = clock

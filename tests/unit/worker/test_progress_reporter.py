@@ -108,7 +108,7 @@ def part(
 
 
 def away() -> Exception:
-    return RedisUnavailableError("redis is away")
+    return RedisUnavailableError("redis is down")
 
 
 # What is written

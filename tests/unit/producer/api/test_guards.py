@@ -1,4 +1,4 @@
-"""Who may call, what a body may be, and what happens when something is away."""
+"""Who may call, what a body may be, and what happens when something is down."""
 
 import asyncio
 import gzip
