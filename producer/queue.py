@@ -32,7 +32,7 @@ from push_queue.models import (
     PushJob,
     WorkerInfo,
 )
-from push_queue.redis_patience import RIDE_OUT_SECONDS
+from push_queue.redis_retries import RIDE_OUT_SECONDS
 from push_queue.settings import Settings, load_settings
 from push_queue.throughput import Minute, Throughput
 from push_queue.worker_roster import WorkerRoster

@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from push_queue import arq_codec
 from push_queue.keys import Keys
 from push_queue.redis_errors import redis_errors
-from push_queue.redis_patience import RIDE_OUT_SECONDS, TRANSIENT, Patience
+from push_queue.redis_retries import RIDE_OUT_SECONDS, TRANSIENT, Patience
 from push_queue.redis_url import RedisAddress
 from push_queue.settings import Settings
 

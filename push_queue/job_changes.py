@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from push_queue.database import Database
-from push_queue.redis_patience import RIDE_OUT_SECONDS
+from push_queue.redis_retries import RIDE_OUT_SECONDS
 
 _ANSWER_SECONDS = 2.0
 """How long a confirmation may take before a new connection is made."""

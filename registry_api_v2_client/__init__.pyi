@@ -68,8 +68,6 @@ from .push.disk_ledger import DiskLedger as DiskLedger
 from .push.image_push import PushedImage as PushedImage
 from .push.ledger import BlobLedger as BlobLedger
 from .push.ledger import MemoryLedger as MemoryLedger
-from .push.limits import LocalLimits as LocalLimits
-from .push.limits import UploadLimits as UploadLimits
 from .push.progress import BlobProgress as BlobProgress
 from .push.progress import BlobState as BlobState
 from .push.progress import OnProgress as OnProgress
@@ -77,6 +75,8 @@ from .push.progress import PushProgress as PushProgress
 from .push.tag_order import AnyOrder as AnyOrder
 from .push.tag_order import TagOrder as TagOrder
 from .push.tag_order import TagTurn as TagTurn
+from .push.upload_limits import LocalLimits as LocalLimits
+from .push.upload_limits import UploadLimits as UploadLimits
 from .push.uploads import OpenUploads as OpenUploads
 from .reference import Reference as Reference
 from .reference import parse_reference as parse_reference

@@ -22,10 +22,10 @@ from .push.compression import CompressionPolicy
 from .push.engine import ImagePusher
 from .push.image_push import PushedImage
 from .push.ledger import BlobLedger
-from .push.limits import UploadLimits
 from .push.manifest_push import Target
 from .push.progress import OnProgress, ignore_progress
 from .push.tag_order import TagOrder
+from .push.upload_limits import UploadLimits
 from .push.uploads import OpenUploads
 from .reference import DOCKER_HUB_API, DOCKER_HUB_HOSTS, Reference
 from .retry import RetryPolicy

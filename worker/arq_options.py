@@ -10,9 +10,9 @@ from push_queue.arq_queue import TASK
 from push_queue.connection import arq_options, redis_settings
 from push_queue.errors import RedisDeniedError, RedisRefusedError
 from push_queue.keys import Keys
-from push_queue.redis_patience import Patience
+from push_queue.redis_retries import Patience
+from push_queue.redis_suitability import check_redis
 from push_queue.settings import Settings, doubts
-from push_queue.suitability import check_redis
 
 from .arq_lease import give_lease_back, take_lease
 from .push_task import push_image

@@ -12,11 +12,11 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from ..exceptions import ProtocolError, RegistryError
+from .deadline import Deadline, WatchedBody
 from .errors import proxy_error, translated
 from .messages import Answer, Request, Sink
 from .named_hosts import Address, resolve
 from .proxy import Proxies
-from .silence import Silence, WatchedBody
 from .tls import TlsContexts, TlsSettings
 
 _LONGEST_BODY = 8 << 20
@@ -78,10 +78,10 @@ class HttpSession:
         try:
             with translated(request.url):
                 async with asyncio.timeout(answer_seconds) as timeout:
-                    silence = Silence(timeout, self._timeout, answer_seconds)
+                    deadline = Deadline(timeout, self._timeout, answer_seconds)
                     if request.body is not None and not isinstance(request.body, bytes):
-                        stream = WatchedBody(request.body, silence)
-                    answer = await self._exchange(request, stream, context, silence)
+                        stream = WatchedBody(request.body, deadline)
+                    answer = await self._exchange(request, stream, context, deadline)
         except RegistryError as error:
             # aiohttp hides what the body raised behind a connection error.
             if stream and stream.failure:
@@ -96,7 +96,7 @@ class HttpSession:
         request: Request,
         stream: WatchedBody | None,
         context: ssl.SSLContext | None,
-        silence: Silence,
+        deadline: Deadline,
     ) -> Answer:
         url = request.url
         async with self._session.request(
@@ -108,11 +108,11 @@ class HttpSession:
             ssl=context or True,
             proxy=self._proxies.find(url),
         ) as response:
-            silence.answered()
+            deadline.answered()
             if response.status == 407:
                 raise proxy_error(url, response.status)
             if request.sink and response.status == 200:
-                content = await _pour(response, request.sink, silence.begin)
+                content = await _pour(response, request.sink, deadline.begin)
             else:
                 content = await _read(response)
         return Answer(response.status, response.headers, content, url)

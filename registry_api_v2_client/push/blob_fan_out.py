@@ -25,9 +25,9 @@ from .broadcast import Broadcast
 from .compression import AsIs
 from .destinations import Attempt, Destination, Destinations
 from .ledger import BlobLedger
-from .limits import UploadLimits
 from .progress import BlobState
 from .sources import BlobSource, BytesSource, LayerSource, can_be
+from .upload_limits import UploadLimits
 
 T = TypeVar("T")
 

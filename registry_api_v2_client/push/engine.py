@@ -20,13 +20,13 @@ from .compression import CompressionPolicy
 from .destinations import Destination, Destinations
 from .image_push import ImagePush, PushedImage
 from .ledger import BlobLedger, MemoryLedger
-from .limits import LocalLimits, UploadLimits
 from .manifest_push import ManifestPush, Target
 from .plan import PushPlan
 from .progress import OnProgress, ignore_progress
 from .repository_blobs import RepositoryBlobs
-from .standing import StandingImages
 from .tag_order import AnyOrder, TagOrder
+from .tagged_images import TaggedImages
+from .upload_limits import LocalLimits, UploadLimits
 from .uploads import OpenUploads
 
 
@@ -70,7 +70,7 @@ class ImagePusher:
         referrers in the archive are pushed, too, as far as the digests that they name are kept.
 
         With ``reuse_tagged``, layers that the ledger does not know are taken from the images that
-        the targets' tags already name, if their configs list them; see ``standing``.
+        the targets' tags already name, if their configs list them; see ``tagged_images``.
 
         Upload sessions that a failed push leaves open stay in ``uploads`` if that is given, and are
         closed if not. A target that fails is left out, and a registry that does not answer with all
@@ -87,9 +87,9 @@ class ImagePusher:
                 content = await self._with_digests(content)
             # Two readers of a compressed archive would each decompress all of it.
             slots = asyncio.Semaphore(1 if archive.compressed else image_uploads)
-            standing = None
+            tagged = None
             if reuse_tagged and isinstance(content, ArchiveImage):
-                standing = StandingImages(content, self._retrier)
+                tagged = TaggedImages(content, self._retrier)
             async with _sessions(uploads) as sessions:
                 push = ImagePush(
                     archive.source,
@@ -98,7 +98,7 @@ class ImagePusher:
                     self._blobs,
                     ManifestPush(self._retrier, tag_order or AnyOrder()),
                     slots,
-                    standing,
+                    tagged,
                 )
                 return await push.run()
 

@@ -17,7 +17,7 @@ from .manifests import BuiltManifest
 from .plan import PlannedManifests, PushPlan
 from .progress import BlobState
 from .sources import BlobSource
-from .standing import StandingImages
+from .tagged_images import TaggedImages
 from .tasks import together
 
 
@@ -34,7 +34,7 @@ class PushedImage:
 
 
 class ImagePush:
-    """One image on its way to its targets. ``standing`` are images there to reuse layers from."""
+    """One image on its way to its targets. ``tagged`` are images there to reuse layers from."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class ImagePush:
         blobs: BlobFanOut,
         manifests: ManifestPush,
         slots: asyncio.Semaphore,
-        standing: StandingImages | None,
+        tagged: TaggedImages | None,
     ) -> None:
         self._source = source
         self._plan = plan
@@ -52,10 +52,10 @@ class ImagePush:
         self._blobs = blobs
         self._manifests = manifests
         self._slots = slots
-        self._standing = standing
+        self._tagged = tagged
         self._reused: dict[str, BlobInfo] = {}
         self._pushed: dict[str, BlobInfo] = {}
-        """Blobs by the key of their source. Those in ``_reused`` come from standing images."""
+        """Blobs by the key of their source. Those in ``_reused`` come from tagged images."""
         self._main: BuiltManifest | None = None
 
     async def run(self) -> PushedImage:
@@ -78,27 +78,27 @@ class ImagePush:
         """The manifests, if they are known without encoding a layer."""
         known = {source: await self._blobs.known(source) for source in self._plan.sources}
         unknown = [source for source, blob in known.items() if not blob]
-        if unknown and self._standing:
-            await self._reuse(unknown, self._standing)
+        if unknown and self._tagged:
+            await self._reuse(unknown, self._tagged)
         blobs = {source.key: blob for source, blob in known.items() if blob} | self._reused
         return self._build(blobs) if len(blobs) == len(known) else None
 
-    async def _reuse(self, sources: Sequence[BlobSource], standing: StandingImages) -> None:
-        """Take standing blobs for sources, if all destinations name and have the same blob."""
+    async def _reuse(self, sources: Sequence[BlobSource], tagged: TaggedImages) -> None:
+        """Take blobs of tagged images, if all destinations name and have the same one."""
 
         async def take(source: BlobSource, blob: BlobInfo) -> None:
             async with self._slots:
                 if await self._blobs.has_everywhere(source, blob, self._destinations):
                     self._reused[source.key] = blob
 
-        await self._destinations.each(lambda destination: standing.look(destination.target))
-        await together(itertools.starmap(take, standing.blobs(sources)))
+        await self._destinations.each(lambda destination: tagged.look(destination.target))
+        await together(itertools.starmap(take, tagged.blobs(sources)))
 
     def _build(self, blobs: Mapping[str, BlobInfo]) -> PlannedManifests:
         self._pushed |= blobs
         manifests = self._plan.manifests(self._pushed)
-        if self._standing:
-            manifests = replace(manifests, main=self._standing.manifest(manifests.main))
+        if self._tagged:
+            manifests = replace(manifests, main=self._tagged.manifest(manifests.main))
         self._main = manifests.main
         return manifests
 
@@ -143,7 +143,7 @@ class ImagePush:
     ) -> PlannedManifests:
         """Send blobs that the registry wrongly said it has: those of the digests, or else all.
 
-        Where a blob came from a standing image, the manifests then name another one.
+        Where a blob came from a tagged image, the manifests then name another one.
         """
         blobs = {source: self._pushed[source.key] for source in self._plan.sources}
         named = [source for source, blob in blobs.items() if blob.digest in digests]

@@ -21,9 +21,9 @@ from registry_api_v2_client.push.compression import CompressionPolicy
 from registry_api_v2_client.push.engine import ImagePusher
 from registry_api_v2_client.push.image_push import PushedImage
 from registry_api_v2_client.push.ledger import MemoryLedger
-from registry_api_v2_client.push.limits import LocalLimits
 from registry_api_v2_client.push.manifest_push import Target
 from registry_api_v2_client.push.progress import BlobProgress, BlobState, PushProgress
+from registry_api_v2_client.push.upload_limits import LocalLimits
 from registry_api_v2_client.retry import RetryPolicy
 from tests.support.big_images import write_big_archive
 from tests.support.broken_images import LYING_DIGEST

@@ -26,7 +26,7 @@ from registry_api_v2_client.media_types import Compression
 from registry_api_v2_client.push.compression import CompressionPolicy, encoder_for
 from registry_api_v2_client.push.engine import ImagePusher
 from registry_api_v2_client.push.ledger import MemoryLedger
-from registry_api_v2_client.push.limits import LocalLimits
+from registry_api_v2_client.push.upload_limits import LocalLimits
 from tests.support.big_images import BigArchive, write_big_archive
 from tests.support.contents import as_image
 from tests.support.images import sha256_digest

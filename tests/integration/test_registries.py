@@ -29,10 +29,10 @@ from registry_api_v2_client.exceptions import (
 from registry_api_v2_client.push.compression import CompressionPolicy
 from registry_api_v2_client.push.engine import ImagePusher
 from registry_api_v2_client.push.ledger import MemoryLedger
-from registry_api_v2_client.push.limits import LocalLimits
 from registry_api_v2_client.push.progress import ignore_progress
 from registry_api_v2_client.push.repository_blobs import RepositoryBlobs
 from registry_api_v2_client.push.sources import BytesSource
+from registry_api_v2_client.push.upload_limits import LocalLimits
 from registry_api_v2_client.push.uploads import OpenUploads
 from registry_api_v2_client.retry import Retrier
 from tests.support.images import (

@@ -13,7 +13,7 @@ import pytest
 
 from registry_api_v2_client import Verdict, verify_image
 from registry_api_v2_client.exceptions import ArchiveDigestError
-from registry_api_v2_client.push import standing
+from registry_api_v2_client.push import tagged_images
 from registry_api_v2_client.push.compression import CompressionPolicy
 from registry_api_v2_client.push.engine import ImagePusher
 from registry_api_v2_client.push.image_push import PushedImage
@@ -189,7 +189,7 @@ async def test_docker_hub_is_not_asked_what_stands_there(
     big: BigArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with SpecRegistry() as registry:
-        monkeypatch.setattr(standing, "DOCKER_HUB", registry.host)
+        monkeypatch.setattr(tagged_images, "DOCKER_HUB", registry.host)
         await push_alone(big.path, f"{registry.url}/app", reuse=False)
         registry.requests.clear()
         await push_alone(big.path, f"{registry.url}/app")

@@ -16,7 +16,7 @@ from push_queue.event_loop import new_event_loop
 from push_queue.keys import Keys
 from push_queue.log_setup import set_up_logging
 from push_queue.redis_errors import redis_errors
-from push_queue.redis_patience import Patience
+from push_queue.redis_retries import Patience
 from push_queue.settings import Settings, load_settings
 from push_queue.version import own_version
 from push_queue.worker_roster import WorkerRoster

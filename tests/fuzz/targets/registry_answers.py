@@ -16,7 +16,7 @@ from registry_api_v2_client.exceptions import RegistryError
 from registry_api_v2_client.media_types import OCI, Compression
 from registry_api_v2_client.push.manifest_push import Target as PushTarget
 from registry_api_v2_client.push.manifests import BuiltManifest
-from registry_api_v2_client.push.standing import StandingImages
+from registry_api_v2_client.push.tagged_images import TaggedImages
 from registry_api_v2_client.retry import Retrier, RetryPolicy
 from tests.fuzz.strategies import changed_json, spoiled, texts
 from tests.fuzz.target import Target, assert_proper
@@ -153,7 +153,7 @@ async def _info(registry: Registry) -> None:
     await get_image_info(str(registry.url), "app", "1", timeout=SECONDS)
 
 
-async def _standing(registry: Registry) -> None:
+async def _tagged(registry: Registry) -> None:
     async def ignore(_: RegistryError) -> None:
         return None
 
@@ -162,7 +162,7 @@ async def _standing(registry: Registry) -> None:
         config_type=OCI.config, config_digest=DIGEST, config_document=config
     )
     layer: Any = SimpleNamespace(digest=DIGEST, media_type=GZIP_LAYER, size=2)
-    images = StandingImages(image, Retrier(RetryPolicy(attempts=1), ignore))
+    images = TaggedImages(image, Retrier(RetryPolicy(attempts=1), ignore))
     await images.look(PushTarget(registry, "app", ("1",)))
     assert all(is_sha256(blob.digest) and blob.size > 0 for _, blob in images.blobs([layer]))
     images.manifest(BuiltManifest(b"{}", OCI.manifest))
@@ -186,7 +186,7 @@ OPERATIONS: dict[str, Operation] = {
     "put": lambda registry: registry.manifests.put("app", "1", b"{}", "x", DIGEST),
     "delete": lambda registry: registry.manifests.delete("app", DIGEST),
     "repositories": lambda registry: registry.catalog.repositories(),
-    "standing": _standing,
+    "tagged": _tagged,
     "tags": _tags,
     "info": _info,
 }

@@ -1,4 +1,4 @@
-"""How long the other side may be silent while a request is sent and answered."""
+"""The deadline of a request, which moves while bytes do."""
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
@@ -8,7 +8,7 @@ from ..exceptions import ProtocolError
 from .messages import Answer, Pieces
 
 
-class Silence:
+class Deadline:
     """Moves the deadline of a request: only time in which we wait for the other side counts."""
 
     def __init__(self, timeout: asyncio.Timeout, seconds: float, answer_seconds: float) -> None:
@@ -45,9 +45,9 @@ class Silence:
 class WatchedBody:
     """Passes a body through, tells which side waits, and remembers what the body raised."""
 
-    def __init__(self, body: AsyncIterable[bytes | memoryview], silence: Silence) -> None:
+    def __init__(self, body: AsyncIterable[bytes | memoryview], deadline: Deadline) -> None:
         self._body = body
-        self._silence = silence
+        self._deadline = deadline
         self.failure: Exception | None = None
         self._ended = False
 
@@ -68,14 +68,14 @@ class WatchedBody:
             )
 
     async def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
-        self._silence.pause()
+        self._deadline.pause()
         try:
             async for block in self._body:
-                self._silence.begin()
+                self._deadline.begin()
                 yield block
-                self._silence.pause()
+                self._deadline.pause()
         except Exception as error:
             self.failure = error
             raise
         self._ended = True
-        self._silence.sent()
+        self._deadline.sent()

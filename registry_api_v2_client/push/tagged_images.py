@@ -28,23 +28,23 @@ _TAGS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class StandingImage:
+class TaggedImage:
     """An image at a target: its manifest, and the blobs of its layers by their diff_ids."""
 
     manifest: bytes
     layers: Mapping[str, BlobInfo]
 
 
-_NONE = StandingImage(b"null", {})
+_NONE = TaggedImage(b"null", {})
 
 
-class StandingImages:
+class TaggedImages:
     """The images that stand at the targets of ``image`` so far."""
 
     def __init__(self, image: ArchiveImage, retrier: Retrier) -> None:
         self._image = image
         self._retrier = retrier
-        self._images: list[StandingImage] = []
+        self._images: list[TaggedImage] = []
 
     async def look(self, target: Target) -> None:
         """Look at a target's image. Whether its blobs are there must still be asked.
@@ -71,18 +71,18 @@ class StandingImages:
                 yield source, BlobInfo(blob.digest, blob.size, source.media_type)
 
     def manifest(self, built: BuiltManifest) -> BuiltManifest:
-        """The standing manifest if it says the same in other bytes, so that the digest stays.
+        """The tagged manifest if it says the same in other bytes, so that the digest stays.
 
         Only if all targets have it: nobody may choose the bytes for another repository.
         """
-        standing = {image.manifest for image in self._images}
-        if len(standing) == 1:
-            (raw,) = standing
+        tagged = {image.manifest for image in self._images}
+        if len(tagged) == 1:
+            (raw,) = tagged
             if parse_json(raw) == parse_json(built.raw):
                 return BuiltManifest(raw, built.media_type)
         return built
 
-    async def _image_at(self, target: Target) -> StandingImage | None:
+    async def _image_at(self, target: Target) -> TaggedImage | None:
         if self._image.config_type not in IMAGE_CONFIGS:
             return None
         if target.registry.name == DOCKER_HUB:
@@ -96,7 +96,7 @@ class StandingImages:
         if len(layers) != len(diff_ids):
             return None  # it is unknown which is which
         blobs = zip(diff_ids, map(_blob, layers), strict=True)
-        return StandingImage(manifest.raw, {str(diff_id): blob for diff_id, blob in blobs if blob})
+        return TaggedImage(manifest.raw, {str(diff_id): blob for diff_id, blob in blobs if blob})
 
     async def _diff_ids(self, target: Target, config: BlobInfo | None) -> Sequence[object]:
         if not config or config.media_type not in IMAGE_CONFIGS:
