@@ -194,11 +194,14 @@ class Spool:
         for upload_id in self.ids():
             # Another server may be at it, too.
             with suppress(UnknownUploadError, UploadBusyError):
-                if upload_id in needed:
-                    with records.opened(self.record_path(upload_id)) as record:
+                oldest = now - self._kept_seconds(upload_id)
+                with records.opened(self.record_path(upload_id)) as record:
+                    if upload_id in needed:
                         os.utime(record)
-                    continue
-                self.discard(upload_id, untouched_since=now - self._kept_seconds(upload_id))
+                    # Without its lock, which whoever is about to write it may want.
+                    old = os.fstat(record).st_mtime <= oldest
+                if old:
+                    self.discard(upload_id, untouched_since=oldest)
 
     def check_room(self, wanted: int) -> int:
         """How many bytes there is room for.

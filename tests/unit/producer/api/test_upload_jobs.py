@@ -179,3 +179,14 @@ async def test_a_job_whose_record_is_lost_keeps_nothing(
     age(folder, source, KEEP_SECONDS + 10)
     await expire(spool, queue)
     assert not list(folder.iterdir())
+
+
+async def test_looking_for_old_uploads_is_in_nobody_s_way(
+    spool: Spool, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: object) -> None:
+        raise AssertionError("a writer would have been refused")
+
+    monkeypatch.setattr("producer.spool.record.lock", locked)
+    spool.expire(needed=frozenset())
+    assert len(spool.ids()) == 1
