@@ -35,16 +35,14 @@ class Role(StrEnum):
         return roles.index(self) >= roles.index(other)
 
 
-class ApiToken(BaseModel):
-    """What a token allows, and how it is recognized."""
+class Grant(BaseModel):
+    """What a caller may do, and with which repositories."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     role: Role
     targets: tuple[TargetPattern, ...] = ()
     """Patterns of ``registry/repository``. An admin has all, so none are named."""
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-    """Of the token, in hexadecimal."""
 
     @model_validator(mode="after")
     def _check_targets(self) -> Self:
@@ -53,6 +51,13 @@ class ApiToken(BaseModel):
         if self.role is not Role.ADMIN and not self.targets:
             raise ValueError(f"the role {self.role} needs targets; */* is all of them")
         return self
+
+
+class ApiToken(Grant):
+    """What a token allows, and how it is recognized."""
+
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    """Of the token, in hexadecimal."""
 
 
 TokenName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]

@@ -30,6 +30,7 @@ from pydantic_settings import (
 from push_queue.api_tokens import ApiTokens
 from push_queue.errors import InvalidSettingsError, summarize
 from push_queue.models import MOST_PATIENCE_SECONDS
+from push_queue.oidc_issuers import OidcIssuers
 from push_queue.redis_url import RedisAddress, parse_redis_url
 from push_queue.target_patterns import TargetPattern
 
@@ -145,7 +146,9 @@ class Settings(BaseSettings):
     api_streams: PositiveInt = 200
     """Requests of one caller that may follow jobs or wait for them at once."""
     api_tokens: ApiTokens = {}
-    """Who may call it, by name. Without any, everybody on this machine and nobody else."""
+    """Who may call it, by name."""
+    api_oidc: OidcIssuers = {}
+    """Issuers of the tokens of CI systems that may call it, by name."""
 
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -184,6 +187,11 @@ class Settings(BaseSettings):
         if not all(root.is_absolute() for root in value):
             raise ValueError("must be absolute paths")
         return value
+
+    @property
+    def api_open(self) -> bool:
+        """Whether everybody on this machine may call the HTTP API, and nobody else."""
+        return not (self.api_tokens or self.api_oidc)
 
     @field_validator("spool")
     @classmethod

@@ -10,10 +10,11 @@ from aiohttp import web
 
 from producer.api.authentication import guarded
 from producer.api.browsers import add_headers, own_origin_only
-from producer.api.context import EVENTS, LIMITS, QUEUE, SESSIONS, SPOOL, TOKENS
+from producer.api.context import EVENTS, LIMITS, OIDC, OPEN, QUEUE, SESSIONS, SPOOL, TOKENS
 from producer.api.event_hub import EventHub
 from producer.api.inputs import JSON, MOST_BODY_BYTES
 from producer.api.limits import CallerLimits
+from producer.api.oidc import OidcCallers
 from producer.api.openapi import describe
 from producer.api.problems import problems
 from producer.api.routes import ROUTES, Route
@@ -37,11 +38,13 @@ def make_application(queue: PushQueue, settings: Settings) -> web.Application:
     application[QUEUE] = queue
     application[SESSIONS] = Sessions(queue.database)
     application[TOKENS] = settings.api_tokens
+    application[OIDC] = OidcCallers(settings.api_oidc) if settings.api_oidc else None
+    application[OPEN] = settings.api_open
     application[LIMITS] = CallerLimits(rate=settings.api_rate, streams=settings.api_streams)
     application[SPOOL] = Spool.of(settings)
     application.add_routes(map(_route, ROUTES))
     document = json.dumps(
-        describe(ROUTES, own_version(), with_tokens=bool(settings.api_tokens))
+        describe(ROUTES, own_version(), with_tokens=not settings.api_open)
     ).encode()
     application.router.add_get("/openapi.json", partial(_send, document))
     application.on_response_prepare.append(add_headers)
@@ -64,7 +67,7 @@ async def _send(document: bytes, _: web.Request) -> web.Response:
 
 async def _hear_events(application: web.Application) -> AsyncIterator[None]:
     queue = application[QUEUE]
-    hub = EventHub(queue, await queue.last_event(), with_targets=bool(application[TOKENS]))
+    hub = EventHub(queue, await queue.last_event(), with_targets=not application[OPEN])
     application[EVENTS] = hub
     reading = asyncio.create_task(hub.run())
     yield

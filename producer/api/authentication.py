@@ -8,20 +8,17 @@ page, so a change that is asked for with a cookie has to say that a page of this
 from collections.abc import Mapping
 from functools import wraps
 from hmac import compare_digest
-from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from producer.api.browsers import check_own_page
 from producer.api.callers import EVERYBODY, Caller, note_caller
-from producer.api.context import LIMITS, SESSIONS, TOKENS
-from producer.api.problems import ProblemError
+from producer.api.context import LIMITS, OIDC, OPEN, SESSIONS, TOKENS
+from producer.api.refusals import forbidden, missing_token, unauthorized
 from push_queue.api_tokens import ApiToken, Role, hash_of
 
 COOKIE = "push-queue-session"
-
-_CHALLENGE = 'Bearer realm="push-queue"'
 
 
 def guarded(handler: Handler, role: Role) -> Handler:
@@ -29,15 +26,13 @@ def guarded(handler: Handler, role: Role) -> Handler:
 
     @wraps(handler)
     async def guard(request: web.Request) -> web.StreamResponse:
-        caller = await _identify(request) if request.app[TOKENS] else EVERYBODY
+        caller = EVERYBODY if request.app[OPEN] else await _identify(request)
         note_caller(request, caller)
         request.app[LIMITS].count(caller)
         if not caller.role.includes(role):
-            raise ProblemError(
-                HTTPStatus.FORBIDDEN,
+            raise forbidden(
                 "role-missing",
-                f"token {caller.name} has the role {caller.role}; this needs {role}",
-                headers=_challenge("insufficient_scope"),
+                f"{caller.name} has the role {caller.role}; this needs {role}",
             )
         return await handler(request)
 
@@ -57,7 +52,9 @@ def owner_of(sha256: str, tokens: Mapping[str, ApiToken]) -> Caller:
         if compare_digest(sha256, known.sha256)
     ]
     if not found:
-        raise _refused("token-unknown", "no such token; send one that is in PUSH_QUEUE_API_TOKENS")
+        raise unauthorized(
+            "token-unknown", "no such token; send one that is in PUSH_QUEUE_API_TOKENS"
+        )
     return found[0]
 
 
@@ -67,30 +64,22 @@ async def _identify(request: web.Request) -> Caller:
         check_own_page(request)
         sha256 = await request.app[SESSIONS].token_of(secret)
         if sha256 is None:
-            raise _refused("session-unknown", "the session has ended; log in again")
-    else:
-        sha256 = hash_of(_bearer(given))
-    return owner_of(sha256, request.app[TOKENS])
+            raise unauthorized("session-unknown", "the session has ended; log in again")
+        return owner_of(sha256, request.app[TOKENS])
+    token = _bearer(given)
+    oidc = request.app[OIDC]
+    if oidc and oidc.takes(token):
+        return await oidc.identify(token)
+    return owner_of(hash_of(token), request.app[TOKENS])
 
 
 def _bearer(given: list[str]) -> str:
-    how = "send it as Authorization: Bearer TOKEN"
     if not given:
-        raise ProblemError(
-            HTTPStatus.UNAUTHORIZED,
-            "token-missing",
-            f"the token is missing; {how}",
-            headers={"WWW-Authenticate": _CHALLENGE},
-        )
+        raise missing_token()
     scheme, _, token = given[0].partition(" ")
     if len(given) > 1 or scheme.lower() != "bearer":
-        raise _refused("token-unknown", f"Authorization is not one token; {how}")
+        raise unauthorized(
+            "token-unknown",
+            "Authorization is not one token; send it as Authorization: Bearer TOKEN",
+        )
     return token.strip()
-
-
-def _refused(kind: str, detail: str) -> ProblemError:
-    return ProblemError(HTTPStatus.UNAUTHORIZED, kind, detail, headers=_challenge("invalid_token"))
-
-
-def _challenge(error: str) -> dict[str, str]:
-    return {"WWW-Authenticate": f'{_CHALLENGE}, error="{error}"'}

@@ -14,7 +14,7 @@ from http import HTTPMethod, HTTPStatus
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from producer.api.context import TOKENS
+from producer.api.context import OPEN
 from producer.api.problems import ProblemError
 from registry_api_v2_client.hosts import is_loopback
 
@@ -34,7 +34,7 @@ _HEADERS = {
 async def own_origin_only(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what a page of another origin may have sent."""
     hosts = request.headers.getall("Host", [])
-    if not request.app[TOKENS] and (len(hosts) != 1 or not is_loopback(hosts[0].lower())):
+    if request.app[OPEN] and (len(hosts) != 1 or not is_loopback(hosts[0].lower())):
         raise ProblemError(
             HTTPStatus.MISDIRECTED_REQUEST,
             "unknown-host",

@@ -95,8 +95,7 @@ def _check_targets(caller: Caller, jobs: Iterable[PushJob]) -> None:
         raise ProblemError(
             HTTPStatus.FORBIDDEN,
             "target-not-allowed",
-            f"token {caller.name} may not push to {foreign[0]}; it may to "
-            f"{', '.join(caller.targets)}",
+            f"{caller.name} may not push to {foreign[0]}; it may to {', '.join(caller.targets)}",
         )
 
 

@@ -23,7 +23,7 @@ async def log_in(request: web.Request) -> web.Response:
         raise ProblemError(
             HTTPStatus.CONFLICT,
             "no-tokens",
-            "this server has no tokens; whoever can reach it may do everything without one",
+            "this server has no tokens to log in with",
         )
     sha256 = hash_of(login.token.get_secret_value())
     caller = owner_of(sha256, request.app[TOKENS])

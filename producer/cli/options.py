@@ -82,10 +82,10 @@ def check_host(settings: Settings, host: str) -> None:
     Raises:
         BadInputError: naming the host.
     """
-    if not settings.api_tokens and not is_loopback(host):
+    if settings.api_open and not is_loopback(host):
         raise BadInputError(
-            f"cannot serve at {host}: without PUSH_QUEUE_API_TOKENS only this machine may call; "
-            "make some by `push-queue token`, or use 127.0.0.1"
+            f"cannot serve at {host}: without PUSH_QUEUE_API_TOKENS or PUSH_QUEUE_API_OIDC only "
+            "this machine may call; make tokens by `push-queue token`, or use 127.0.0.1"
         )
 
 

@@ -89,7 +89,7 @@ def announcement(system: LocalSystem, workers: int) -> str:
 
 
 def _callers(settings: Settings) -> str:
-    return "with a token" if settings.api_tokens else "open to all users of this machine"
+    return "open to all users of this machine" if settings.api_open else "with a token"
 
 
 def _show_named(name: str, line: str) -> None:

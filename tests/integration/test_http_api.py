@@ -1,5 +1,6 @@
 """The HTTP API as a pipeline uses it: `push-queue serve`, curl, a worker, a registry."""
 
+import asyncio
 import json
 import re
 import signal
@@ -15,6 +16,7 @@ import pytest
 
 from tests.support.api_server import Serve
 from tests.support.images import ARCHIVES
+from tests.support.oidc_issuer import AUDIENCE, OidcIssuer
 from tests.support.processes import ManagedProcess, require_program
 from tests.support.servers import RedisServer, clean_environment
 from tests.support.skopeo import skopeo_inspect
@@ -199,3 +201,36 @@ def test_with_tokens_it_serves_those_who_have_one_under_any_name(
     server.process.terminate()
     assert re.search(r"GET /api/v1/jobs/b1 200 \S+ s by ci$", server.process.log, re.MULTILINE)
     assert token not in server.process.log
+
+
+async def test_a_ci_system_needs_no_secret(serve: Serve) -> None:
+    async with OidcIssuer() as issuer:
+        rule = {
+            "claims": {"repository": "acme/app"},
+            "role": "enqueue",
+            "targets": ["reg.example.com/team/*"],
+        }
+        ci = {"issuer": issuer.url, "audience": AUDIENCE, "rules": [rule]}
+        server = await asyncio.to_thread(serve, PUSH_QUEUE_API_OIDC=json.dumps({"ci": ci}))
+
+        async def enqueue(token: str) -> tuple[int, Any]:
+            job = {"id": "b1", "source": "/app.tar", "targets": ["reg.example.com/team/app:1"]}
+            return await asyncio.to_thread(
+                server.curl,
+                "/api/v1/jobs",
+                *("-H", f"Authorization: Bearer {token}"),
+                *("-H", "Content-Type: application/json"),
+                *("-d", json.dumps(job)),
+            )
+
+        tokens = [issuer.token(), issuer.token(exp=1), issuer.token(repository="evil/app")]
+        status, job = await enqueue(tokens[0])
+        assert (status, job["enqueued_by"]) == (202, "ci:repo:acme/app:ref:refs/heads/main")
+        status, problem = await enqueue(tokens[1])
+        assert (status, problem["type"]) == (401, "urn:push-queue:problem:token-invalid")
+        status, problem = await enqueue(tokens[2])
+        assert (status, problem["type"]) == (403, "urn:push-queue:problem:claims-not-allowed")
+    server.process.terminate()
+    for token in tokens:
+        for part in token.split("."):
+            assert part not in server.process.log

@@ -3,6 +3,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -256,3 +257,52 @@ def test_tokens_that_cannot_be(
     assert message.startswith("PUSH_QUEUE_API_TOKENS")
     assert said in message
     assert SECRET not in message
+
+
+RULE = {"role": "enqueue", "targets": ["reg.example.com/*"], "claims": {"repository": "acme/app"}}
+ISSUER = {"issuer": "https://ci.example.com", "audience": "https://push.example.com"}
+
+
+def test_issuers_of_the_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUSH_QUEUE_API_OIDC", json.dumps({"ci": {**ISSUER, "rules": [RULE]}}))
+    settings = load_settings()
+    (rule,) = settings.api_oidc["ci"].rules
+    assert (rule.role, rule.claims) == ("enqueue", {"repository": "acme/app"})
+    assert not settings.api_open
+
+
+@pytest.mark.parametrize(
+    ("issuer", "rule", "said"),
+    [
+        ({"issuer": "http://ci.example.com"}, {}, "https://"),
+        ({"issuer": "http://localhost.example.com"}, {}, "https://"),
+        ({"issuer": "ci.example.com"}, {}, "must be a URL"),
+        ({"issuer": "https://u:p@ci.example.com"}, {}, "must be a URL"),
+        ({"issuer": "https://ci.example.com?x=1"}, {}, "must be a URL"),
+        ({"audience": ""}, {}, "audience"),
+        ({"rules": []}, {}, "rules"),
+        ({"keys": []}, {}, "keys"),
+        ({}, {"claims": {}}, "claims"),
+        ({}, {"claims": {"repository": "*"}}, "strangers"),
+        ({}, {"claims": {"repository": "*?"}}, "strangers"),
+        ({}, {"claims": {"repository": ""}}, "repository"),
+        ({}, {"targets": []}, "needs targets"),
+        ({}, {"role": "admin"}, "an admin has all"),
+    ],
+)
+def test_issuers_that_cannot_be(
+    monkeypatch: pytest.MonkeyPatch, issuer: dict[str, Any], rule: dict[str, Any], said: str
+) -> None:
+    given = {**ISSUER, "rules": [{**RULE, **rule}], **issuer}
+    monkeypatch.setenv("PUSH_QUEUE_API_OIDC", json.dumps({"ci": given}))
+    with pytest.raises(InvalidSettingsError) as caught:
+        load_settings()
+    assert str(caught.value).startswith("PUSH_QUEUE_API_OIDC")
+    assert said in str(caught.value)
+
+
+def test_an_issuer_has_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = {**ISSUER, "rules": [RULE]}
+    monkeypatch.setenv("PUSH_QUEUE_API_OIDC", json.dumps({"a": one, "b": one}))
+    with pytest.raises(InvalidSettingsError, match="same issuer"):
+        load_settings()

@@ -156,7 +156,7 @@ async def test_what_probes_and_programs_ask_first_is_open(api: Api, path: str) -
 async def test_a_refusal_names_what_is_missing(api: Api) -> None:
     answer = await enqueue(api, Role.READ, OWN)
     assert (answer.status, answer.kind) == (403, "role-missing")
-    assert answer.problem == "token team-read has the role read; this needs enqueue"
+    assert answer.problem == "team-read has the role read; this needs enqueue"
     assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
     answer = await enqueue(api, Role.ENQUEUE, FOREIGN)
     assert (answer.status, answer.kind) == (403, "target-not-allowed")
