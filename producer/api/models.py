@@ -75,6 +75,15 @@ class JobsQuery(JobFilter):
         return int(self.cursor) if self.cursor else None
 
 
+class BulkQuery(JobsQuery):
+    """Which jobs to change, and which page of them."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    """Most jobs to change at once."""
+    dry_run: bool = False
+    """Answer with the jobs that would be changed, and change none."""
+
+
 class JobQuery(BaseModel):
     """How to read one job."""
 

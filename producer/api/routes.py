@@ -6,8 +6,9 @@ from http import HTTPMethod, HTTPStatus
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
-from producer.api import following, jobs, service, sessions, uploads
+from producer.api import bulk, following, jobs, service, sessions, uploads
 from producer.api.models import (
+    BulkQuery,
     Health,
     JobDetails,
     JobList,
@@ -79,6 +80,22 @@ ROUTES = (
         role=Role.ENQUEUE,
     ),
     Route(HTTPMethod.GET, f"{V1}/jobs", jobs.list_jobs, (JobPage,), query=JobsQuery),
+    Route(
+        HTTPMethod.POST,
+        f"{V1}/jobs/cancel",
+        bulk.cancel_jobs,
+        (JobPage,),
+        query=BulkQuery,
+        role=Role.ENQUEUE,
+    ),
+    Route(
+        HTTPMethod.POST,
+        f"{V1}/jobs/retry",
+        bulk.retry_jobs,
+        (JobPage,),
+        query=BulkQuery,
+        role=Role.ENQUEUE,
+    ),
     Route(HTTPMethod.GET, f"{V1}/jobs/{{job_id}}", jobs.read_job, (JobDetails,), query=JobQuery),
     Route(
         HTTPMethod.POST,
