@@ -36,7 +36,8 @@ def choose_view(*, json: bool, single: bool) -> View:
     """The view for this terminal; ``single`` jobs show a bar for each blob."""
     if json:
         return JsonView()
-    if not sys.stderr.isatty():
+    # There is none if who called us has closed it.
+    if not (sys.stderr and sys.stderr.isatty()):
         return PlainView()
     # Loaded here: what shows no bars need not wait for them.
     from rich.console import Console
