@@ -18,6 +18,7 @@ from producer.api.oidc import OidcCallers
 from producer.api.openapi import describe
 from producer.api.problems import problems
 from producer.api.routes import ROUTES, Route
+from producer.api.web_page import page_routes
 from producer.queue import PushQueue
 from producer.spool.expiry import keep_expiring
 from producer.spool.spool import Spool
@@ -47,6 +48,7 @@ def make_application(queue: PushQueue, settings: Settings) -> web.Application:
         describe(ROUTES, own_version(), with_tokens=not settings.api_open)
     ).encode()
     application.router.add_get("/openapi.json", partial(_send, document))
+    application.add_routes(page_routes())
     application.on_response_prepare.append(add_headers)
     application.cleanup_ctx.append(_hear_events)
     application.cleanup_ctx.append(_expire_uploads)

@@ -18,6 +18,9 @@ from producer.api.context import OPEN
 from producer.api.problems import ProblemError
 from registry_api_v2_client.hosts import is_loopback
 
+PAGE = "/"
+"""Where the page is that people look at."""
+
 _OWN_SITES = ("same-origin", "none")  # None: typed into the address bar.
 
 _SAFE_METHODS = (HTTPMethod.GET, HTTPMethod.HEAD, HTTPMethod.OPTIONS)
@@ -44,9 +47,21 @@ async def own_origin_only(request: web.Request, handler: Handler) -> web.StreamR
     sites = request.headers.getall("Sec-Fetch-Site", [])
     # A proxy may speak TLS for this server.
     own = (f"http://{request.host}", f"https://{request.host}")
-    if not (set(origins) <= set(own) and set(sites) <= set(_OWN_SITES)):
+    own_site = set(sites) <= set(_OWN_SITES) or _is_link(request)
+    if not (set(origins) <= set(own) and own_site):
         raise _other_origin()
     return await handler(request)
+
+
+def _is_link(request: web.Request) -> bool:
+    """Whether a link of any page leads to ours, which holds nothing and stands in no other."""
+    headers = request.headers
+    return (
+        request.path == PAGE
+        and request.method in _SAFE_METHODS
+        and headers.get("Sec-Fetch-Mode") == "navigate"
+        and headers.get("Sec-Fetch-Dest") == "document"
+    )
 
 
 def check_own_page(request: web.Request) -> None:
@@ -73,5 +88,6 @@ def _other_origin() -> ProblemError:
 
 
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    """Have browsers neither keep an answer nor show it within another page."""
-    response.headers.update(_HEADERS)
+    """Have browsers neither keep an answer nor show it in another page, unless it says so."""
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)

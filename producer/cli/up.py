@@ -73,6 +73,7 @@ def announcement(system: LocalSystem, workers: int) -> str:
     """Where everything is, and how to reach it from another shell."""
     lines = [
         "push-queue is up; Ctrl-C stops it.",
+        f"  Page      {system.api_url}/",
         f"  HTTP API  {system.api_url}/api/v1/jobs ({_callers(system.settings)})",
         f"  Redis     {system.settings.redis_address}",
         f"  Workers   {workers}",

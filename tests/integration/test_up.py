@@ -73,7 +73,9 @@ class Up:
         return PushQueue.connect(load_settings(redis_url=self.redis_url))
 
     def listed(self) -> list[dict[str, Any]]:
-        """The jobs that the HTTP API lists."""
+        """The jobs that the HTTP API lists, as the page has it do."""
+        with urlopen(self.said("Page"), timeout=30) as page:
+            assert b"Push queue" in page.read()
         with urlopen(self.said("HTTP API").split()[0], timeout=30) as answer:
             jobs: list[dict[str, Any]] = json.load(answer)["jobs"]
         return jobs

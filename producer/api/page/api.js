@@ -1,0 +1,85 @@
+// Calls of the HTTP API.
+
+const V1 = "/api/v1";
+
+// An answer that is a problem (RFC 9457): its detail is the message.
+export class Problem extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+async function call(method, path, body) {
+  const options = { method, headers: { Accept: "application/json" } };
+  if (body !== undefined) {
+    options.headers["Content-Type"] = "application/json";
+    options.body = JSON.stringify(body);
+  }
+  let response;
+  try {
+    response = await fetch(V1 + path, options);
+  } catch {
+    throw new Problem(0, "the server cannot be reached; trying again");
+  }
+  const answer = response.status === 204 ? null : await response.json().catch(() => ({}));
+  if (!response.ok) throw new Problem(response.status, answer?.detail || response.statusText);
+  return answer;
+}
+
+export const get = (path) => call("GET", path);
+export const post = (path, body = {}) => call("POST", path, body);
+export const remove = (path) => call("DELETE", path);
+
+const job = (id) => `/jobs/${encodeURIComponent(id)}`;
+
+export const readJob = (id) => get(job(id));
+export const cancelJob = (id) => post(`${job(id)}/cancel`);
+export const retryJob = (id) => post(`${job(id)}/retry`);
+
+const PAGE = 50;
+const MOST_REQUESTS = 12;
+
+// A page of jobs that fit the filters, and the cursor of the next. The server looks at a bounded number
+// of jobs for one answer, so a rare match takes several.
+export async function listJobs(filters, cursor) {
+  const jobs = [];
+  let next = cursor;
+  for (let asked = 0; asked < MOST_REQUESTS; asked += 1) {
+    const query = new URLSearchParams(filters);
+    query.set("limit", PAGE - jobs.length);
+    if (next) query.set("cursor", next);
+    const answer = await get(`/jobs?${query}`);
+    jobs.push(...answer.jobs);
+    next = answer.next;
+    if (!next || jobs.length >= PAGE) break;
+  }
+  return { jobs, next };
+}
+
+export const EVENTS = `${V1}/events`;
+export const eventsOf = (id) => `${V1}${job(id)}/events`;
+
+// Follow a stream of events; `handlers` by the name of the event, besides `open` and `lost`. The browser
+// connects again by itself unless the server refuses; then this does, more slowly.
+export function follow(path, handlers) {
+  const AGAIN_MS = 5000;
+  let source;
+  let timer;
+  function connect() {
+    source = new EventSource(path);
+    source.onopen = () => handlers.open?.();
+    source.onerror = () => {
+      handlers.lost?.();
+      if (source.readyState === EventSource.CLOSED) timer = setTimeout(connect, AGAIN_MS);
+    };
+    for (const name of ["state", "progress", "job", "reset"]) {
+      source.addEventListener(name, (event) => handlers[name]?.(JSON.parse(event.data)));
+    }
+  }
+  connect();
+  return () => {
+    clearTimeout(timer);
+    source.close();
+  };
+}

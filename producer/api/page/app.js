@@ -1,0 +1,114 @@
+// Which view the address names, and what all views share.
+
+import { get, remove } from "./api.js";
+import { el, show } from "./dom.js";
+import { workersView } from "./workers_view.js";
+import { jobView } from "./job_view.js";
+import { jobsView } from "./jobs_view.js";
+import { loginView } from "./login_view.js";
+
+const main = document.getElementById("main");
+const connection = document.getElementById("connection");
+const trouble = el("p", { class: "problem", role: "alert", hidden: true });
+const refusal = el("p", { class: "problem", role: "alert", hidden: true });
+const content = el("div");
+let caller;
+let leave = () => {};
+
+const TITLES = { jobs: "Push queue", job: "Job", workers: "Workers" };
+
+function viewOf(query) {
+  if (query.get("job")) return "job";
+  return query.get("view") === "workers" ? "workers" : "jobs";
+}
+
+function onConnection(live) {
+  const text = live ? "live" : "connecting again…";
+  if (connection.textContent !== text) connection.textContent = text;
+  connection.className = live ? "live" : "lost";
+}
+
+function tell(place, problem) {
+  if (problem?.status === 401) {
+    logIn();
+    return;
+  }
+  place.hidden = !problem;
+  place.textContent = problem ? problem.message : "";
+}
+
+// What keeps the view from being shown as it is, until it can be read; null if nothing does.
+const onProblem = (problem) => tell(trouble, problem);
+// Why a button did nothing, until another is used.
+const onRefusal = (problem) => tell(refusal, problem);
+
+function route() {
+  leave();
+  const query = new URLSearchParams(location.search);
+  const view = viewOf(query);
+  for (const link of document.querySelectorAll("nav [data-view]")) {
+    if (link.dataset.view === view) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.title = TITLES[view];
+  trouble.hidden = refusal.hidden = true;
+  const shared = { query, go, mayChange: caller.role !== "read", onConnection, onProblem, onRefusal };
+  if (view === "job") leave = jobView(content, { ...shared, id: query.get("job") });
+  else if (view === "workers") leave = workersView(content, shared);
+  else leave = jobsView(content, shared);
+}
+
+function go(address) {
+  history.pushState(null, "", address);
+  route();
+  main.focus();
+  scrollTo(0, 0);
+}
+
+function showCaller() {
+  const place = document.getElementById("caller");
+  if (!caller.name) {
+    show(place);
+    return;
+  }
+  const button = el("button", { type: "button", onclick: logOut }, "Log out");
+  show(place, `${caller.name} (${caller.role}) `, button);
+}
+
+async function logOut() {
+  await remove("/session").catch(() => {});
+  logIn();
+}
+
+function logIn() {
+  leave();
+  leave = () => {};
+  show(document.getElementById("caller"));
+  connection.textContent = "";
+  trouble.hidden = refusal.hidden = true;
+  loginView(content, start);
+}
+
+async function start() {
+  try {
+    caller = await get("/session");
+  } catch (problem) {
+    onProblem(problem);
+    if (problem.status !== 401) setTimeout(start, 5000);
+    return;
+  }
+  showCaller();
+  route();
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-view]");
+  const plain = !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
+  if (link && plain && event.button === 0) {
+    event.preventDefault();
+    go(link.getAttribute("href"));
+  }
+});
+addEventListener("popstate", route);
+main.append(trouble, refusal, content);
+start();

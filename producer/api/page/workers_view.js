@@ -1,0 +1,64 @@
+// The workers that are alive.
+
+import { get } from "./api.js";
+import { el, show, time } from "./dom.js";
+import { count } from "./format.js";
+import { refresher } from "./refresh.js";
+
+const QUIET_MS = 5000;
+
+export function workersView(main, { onConnection, onProblem }) {
+  const workers = el("section", { "aria-labelledby": "workers" });
+  show(main, el("h1", {}, "Workers"), workers);
+
+  async function load() {
+    try {
+      show(workers, workersTable((await get("/workers")).workers));
+      onConnection(true);
+      onProblem(null);
+    } catch (problem) {
+      onConnection(false);
+      onProblem(problem);
+    }
+  }
+
+  const loading = refresher(load, QUIET_MS);
+  return loading.stop;
+}
+
+function table(heads, rows) {
+  return el(
+    "table",
+    {},
+    el("thead", {}, el("tr", {}, heads.map((text) => el("th", { scope: "col" }, text)))),
+    el(
+      "tbody",
+      {},
+      rows.map((cells) =>
+        el("tr", {}, cells.map((cell, place) => el("td", { "data-heading": heads[place] }, el("div", {}, [cell].flat())))),
+      ),
+    ),
+  );
+}
+
+function workersTable(workers) {
+  if (!workers.length) {
+    return [el("p", { class: "empty" }, "No worker is running. Jobs wait until one is started: push-worker")];
+  }
+  const heads = ["Worker", "Host", "Version", "Started", "Jobs", "Trouble"];
+  const rows = workers.map((worker) => [
+    el("code", {}, worker.id),
+    `${worker.host} (${worker.pid})`,
+    worker.version,
+    time(worker.started_at),
+    jobsOf(worker),
+    worker.problem ? el("span", { class: "why" }, worker.problem) : "–",
+  ]);
+  return [el("p", { id: "workers" }, `${count(workers.length, "worker")} running`), table(heads, rows)];
+}
+
+function jobsOf(worker) {
+  if (!worker.jobs.length) return String(worker.running);
+  const links = worker.jobs.map((id) => el("a", { href: `/?job=${encodeURIComponent(id)}`, "data-view": "" }, id));
+  return links.flatMap((link, place) => (place ? [", ", link] : [link]));
+}
