@@ -30,9 +30,11 @@ from push_queue.models import (
     JobStatus,
     Priority,
     PushJob,
+    RegistryInfo,
     WorkerInfo,
 )
 from push_queue.redis_retries import RIDE_OUT_SECONDS
+from push_queue.registry_limits import RegistryLimits
 from push_queue.settings import Settings, load_settings
 from push_queue.throughput import Minute, Throughput
 from push_queue.worker_roster import WorkerRoster
@@ -42,6 +44,9 @@ POLL_SECONDS = 2.0
 
 WATCHED = {JobState.RUNNING: 1000, JobState.RETRYING: 1000, JobState.QUEUED: 50}
 """States of the jobs that are watched where none is named, and how many of each at most."""
+
+MOST_RUNNING = 1000
+"""Running jobs that are looked at for their registries."""
 
 NOT_COMPARED = frozenset({"labels"})
 """What may differ where the same job is enqueued again."""
@@ -73,6 +78,7 @@ class PushQueue:
         self._events = JobEvents(database)
         self._sources = JobSources(database)
         self._workers = WorkerRoster(database)
+        self._limits = RegistryLimits(database, settings.registry_max_uploads)
         self._throughput = Throughput(database)
 
     @classmethod
@@ -298,6 +304,13 @@ class PushQueue:
     async def workers(self) -> tuple[WorkerInfo, ...]:
         """The workers that are alive."""
         return tuple(await self._workers.alive())
+
+    async def registries(self) -> tuple[RegistryInfo, ...]:
+        """The registries that running jobs push to, and those that jobs wait for, by name."""
+        running = await self._jobs.statuses(JobState.RUNNING, limit=MOST_RUNNING)
+        used = {target.partition("/")[0] for job in running for target in job.targets}
+        names = sorted(used | await self._limits.waited_for())
+        return tuple(await self._limits.look_at(names))
 
     async def throughput(self) -> tuple[Minute, ...]:
         """What all workers have done in the last hour, minute by minute, the oldest first."""

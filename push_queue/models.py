@@ -325,6 +325,25 @@ class WorkerInfo(BaseModel):
     """What currently fails of its work for the whole queue, if anything does."""
 
 
+class RegistryInfo(BaseModel):
+    """How much a registry is used now, by all workers together."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    """Its host in references, with its port if it has one."""
+    uploads: NonNegativeInt
+    """Blobs that are being sent to it."""
+    max_uploads: NonNegativeInt
+    """How many of them it gets at once."""
+    waiting: NonNegativeInt
+    """Jobs that wait for it."""
+    paused_until: datetime | None = None
+    """The workers leave it alone until then."""
+    pause_reason: str | None = None
+    """What it did, on one line."""
+
+
 def make_job(**fields: object) -> PushJob:
     """Make a job from a user's input.
 

@@ -1,6 +1,11 @@
 """What workers share about a registry: its upload slots, and its pauses."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
 from push_queue.database import Arguments, Database
+from push_queue.job_codec import one_line
+from push_queue.models import RegistryInfo
 
 FIRST_PAUSE_MS = 1000
 LONGEST_PAUSE_MS = 30_000
@@ -28,6 +33,40 @@ class RegistryLimits:
 
     async def give_slot_back(self, registry: str, token: str) -> None:
         await self._database.ask(self._redis.zrem(self._keys.slots(registry), token))
+
+    async def waited_for(self) -> set[str]:
+        """The registries that jobs wait for."""
+        members = await self._database.ask(self._redis.smembers(self._keys.waited_for))
+        return {member.decode() for member in members}
+
+    async def look_at(self, registries: Sequence[str]) -> list[RegistryInfo]:
+        """How much these are used now, in this order."""
+        seconds, micros = await self._database.ask(self._redis.time())
+        now_ms = seconds * 1000 + micros // 1000
+        async with self._database.pipeline() as pipeline:
+            for registry in registries:
+                pipeline.zcount(self._keys.slots(registry), f"({now_ms}", "+inf")
+                pipeline.zcard(self._keys.waiting(registry))
+                pipeline.hmget(self._keys.pause(registry), ["until", "reason"])
+            replies = await pipeline.execute()
+        return [
+            self._info(registry, now_ms, *replies[3 * number : 3 * number + 3])
+            for number, registry in enumerate(registries)
+        ]
+
+    def _info(
+        self, registry: str, now_ms: int, uploads: int, waiting: int, pause: list[bytes | None]
+    ) -> RegistryInfo:
+        until, reason = pause
+        paused = until is not None and int(until) > now_ms
+        return RegistryInfo(
+            name=registry,
+            uploads=uploads,
+            max_uploads=self._max_uploads,
+            waiting=waiting,
+            paused_until=datetime.fromtimestamp(int(until or 0) / 1000, UTC) if paused else None,
+            pause_reason=one_line(reason.decode(errors="replace")) if paused and reason else None,
+        )
 
     async def pause(
         self,

@@ -35,6 +35,11 @@ class Caller:
             return []
         return [target for target in targets if not fits(_name_of(target), self.targets)]
 
+    def uses_registry(self, registry: str) -> bool:
+        """Whether it may use any repository of the registry."""
+        hosts = (pattern.partition("/")[0] for pattern in self.targets)
+        return self.has_all or fits(registry, hosts)
+
     def owns(self, targets: tuple[str, ...]) -> bool:
         """Whether it may see and change a job with these targets: it may use all of them."""
         return self.has_all or (bool(targets) and not self.foreign(targets))

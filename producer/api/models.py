@@ -21,7 +21,15 @@ from pydantic import (
 
 from push_queue.api_tokens import Role
 from push_queue.job_filter import JobFilter
-from push_queue.models import Attempt, BlobStatus, JobsPage, JobStatus, PushRequest, WorkerInfo
+from push_queue.models import (
+    Attempt,
+    BlobStatus,
+    JobsPage,
+    JobStatus,
+    PushRequest,
+    RegistryInfo,
+    WorkerInfo,
+)
 from push_queue.throughput import Minute
 
 MOST_JOBS = 1000
@@ -128,6 +136,12 @@ class WorkerList(BaseModel):
     def of(cls, workers: Iterable[WorkerInfo]) -> Self:
         """The list as it is answered."""
         return cls(workers=tuple(workers))
+
+
+class RegistryList(BaseModel):
+    """The registries in use, by name."""
+
+    registries: tuple[RegistryInfo, ...]
 
 
 class ThroughputAnswer(BaseModel):

@@ -18,6 +18,7 @@ from producer.api.models import (
     Login,
     NewJob,
     NewJobs,
+    RegistryList,
     Reset,
     Session,
     ThroughputAnswer,
@@ -168,6 +169,7 @@ ROUTES = (
         role=Role.ENQUEUE,
     ),
     Route(HTTPMethod.GET, f"{V1}/workers", service.list_workers, (WorkerList,)),
+    Route(HTTPMethod.GET, f"{V1}/registries", service.list_registries, (RegistryList,)),
     Route(HTTPMethod.GET, f"{V1}/throughput", service.throughput, (ThroughputAnswer,)),
     Route(
         HTTPMethod.POST,

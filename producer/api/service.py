@@ -5,7 +5,7 @@ from aiohttp import web
 from producer.api.answers import answer
 from producer.api.callers import caller_of
 from producer.api.context import QUEUE
-from producer.api.models import Health, ThroughputAnswer, WorkerList
+from producer.api.models import Health, RegistryList, ThroughputAnswer, WorkerList
 from push_queue.errors import RedisUnavailableError
 
 
@@ -15,6 +15,14 @@ async def list_workers(request: web.Request) -> web.Response:
     if not caller_of(request).has_all:
         workers = tuple(worker.model_copy(update={"jobs": ()}) for worker in workers)
     return answer(WorkerList.of(workers))
+
+
+async def list_registries(request: web.Request) -> web.Response:
+    """The registries in use that the caller may push to: uploads, pauses, jobs that wait."""
+    caller = caller_of(request)
+    found = await request.app[QUEUE].registries()
+    own = tuple(registry for registry in found if caller.uses_registry(registry.name))
+    return answer(RegistryList(registries=own))
 
 
 async def throughput(request: web.Request) -> web.Response:

@@ -104,6 +104,8 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
         "take_slot": ("h", "token", 1.0),
         "give_slot_back": ("h", "token"),
         "pause": ("h", "reason"),
+        "waited_for": (),
+        "look_at": (["h"],),
     },
 }
 ARGUMENTS: dict[type, tuple[Any, ...]] = {

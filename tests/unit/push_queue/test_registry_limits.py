@@ -1,11 +1,14 @@
 """A registry's upload slots and pauses."""
 
+from datetime import UTC, datetime
+
 import pytest
-from redis.asyncio import Redis
 
 from push_queue.database import Database
 from push_queue.keys import Keys
+from push_queue.models import RegistryInfo
 from push_queue.registry_limits import RegistryLimits
+from tests.support.redis_client import Redis
 from tests.support.redis_clock import RedisClock
 
 HOST = "localhost:15000"
@@ -134,3 +137,33 @@ async def test_a_longer_pause_that_is_asked_for_counts(limits: RegistryLimits) -
     await limits.pause(HOST, "too many requests", 5)
     assert await limits.pause(HOST, "too many requests", 60) == 60
     assert await take(limits, "a") == [-60]
+
+
+# Looking
+
+
+async def test_it_shows_what_a_registry_is_used_for_now(
+    limits: RegistryLimits, clock: RedisClock, redis: Redis
+) -> None:
+    await fill(limits)
+    await redis.zadd(Keys().waiting("other:5000"), {"job-1": 1, "job-2": 2})
+    await redis.sadd(Keys().waited_for, "other:5000")
+    assert await limits.waited_for() == {"other:5000"}
+    here, other = await limits.look_at([HOST, "other:5000"])
+    assert here == RegistryInfo(name=HOST, uploads=3, max_uploads=MAX_UPLOADS, waiting=0)
+    assert (other.uploads, other.waiting) == (0, 2)
+    clock.advance(SECONDS)
+    (here,) = await limits.look_at([HOST])
+    assert here.uploads == 0
+
+
+async def test_it_shows_a_pause_as_long_as_it_lasts(
+    limits: RegistryLimits, clock: RedisClock
+) -> None:
+    await limits.pause(HOST, "too many\nrequests", 60)
+    (paused,) = await limits.look_at([HOST])
+    assert paused.pause_reason == "too many requests"
+    assert paused.paused_until == datetime.fromtimestamp(clock.now + 60, UTC)
+    clock.advance(60)
+    (over,) = await limits.look_at([HOST])
+    assert (over.paused_until, over.pause_reason) == (None, None)

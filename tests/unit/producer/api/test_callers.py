@@ -55,6 +55,7 @@ EXPECTED: dict[tuple[str, str], dict[Role, tuple[int, int]]] = {
     ("GET", f"{JOBS}/{{job_id}}/events"): {R: (200, 404), E: (200, 404), A: (200, 200)},
     ("GET", "/api/v1/events"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     ("GET", "/api/v1/workers"): {R: (200, 200), E: (200, 200), A: (200, 200)},
+    ("GET", "/api/v1/registries"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     ("GET", "/api/v1/throughput"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     # There is no spool, which only those are told who may upload.
     ("POST", "/api/v1/uploads"): {R: (403, 403), E: (404, 404), A: (404, 404)},
@@ -340,3 +341,26 @@ async def test_nobody_names_another(api: Api, name: str) -> None:
     answer = await enqueue(api, Role.ENQUEUE, OWN, **{name: "somebody"})
     assert answer.status == 400
     assert name in answer.problem
+
+
+async def test_registries_are_those_in_use_that_the_caller_may_push_to(
+    api: Api, redis: Any
+) -> None:
+    stores = Stores(redis)
+    targets = {"a": OWN, "b": "elsewhere.example.com/app:1", "c": "idle.example.com/app:1"}
+    for job_id, target in targets.items():
+        await enqueue(api, Role.ADMIN, target, id=job_id)
+    for job_id in ("a", "b"):
+        assert isinstance(await stores.attempts.start(job_id, 0, "worker"), Assignment)
+    await stores.limits.take_slot("reg.example.com", "blob", 15)
+    await stores.limits.pause("reg.example.com", "too many requests", 60)
+    seen = {}
+    for role in Role:
+        answer = await api.get("/api/v1/registries", headers=bearer(TOKENS[role]))
+        seen[role] = {registry["name"]: registry for registry in answer.body["registries"]}
+    assert list(seen[Role.ADMIN]) == ["elsewhere.example.com", "reg.example.com"]
+    assert list(seen[Role.READ]) == list(seen[Role.ENQUEUE]) == ["reg.example.com"]
+    found = seen[Role.READ]["reg.example.com"]
+    assert (found["uploads"], found["max_uploads"], found["waiting"]) == (1, 50, 0)
+    assert found["pause_reason"] == "too many requests"
+    assert found["paused_until"].endswith("Z")
