@@ -2,6 +2,7 @@
 
 import json
 import socket
+from typing import Any
 
 import pytest
 
@@ -29,12 +30,27 @@ def test_the_setting_is_no_way_around_it(
     assert "0.0.0.0" in capsys.readouterr().err
 
 
-def test_with_tokens_it_may_be_any_host(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+CI = {
+    "issuer": "https://ci.example.com",
+    "audience": "https://push.example.com",
+    "rules": [{"claims": {"repository": "acme/app"}, "role": "admin"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("variable", "callers"),
+    [
+        ("PUSH_QUEUE_API_TOKENS", {"ci": {"role": "admin", "sha256": hash_of("token")}}),
+        ("PUSH_QUEUE_API_OIDC", {"ci": CI}),
+    ],
+)
+def test_where_callers_need_tokens_it_may_be_any_host(
+    variable: str,
+    callers: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv(
-        "PUSH_QUEUE_API_TOKENS", json.dumps({"ci": {"role": "admin", "sha256": hash_of("token")}})
-    )
+    monkeypatch.setenv(variable, json.dumps(callers))
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         monkeypatch.setenv("PUSH_QUEUE_REDIS_URL", f"redis://127.0.0.1:{closed.getsockname()[1]}")
