@@ -5,6 +5,8 @@
     QueueError
     ├── CannotStartError         the machine lacks something, or something is in the way
     ├── PartFailedError          a part of the system ends again and again
+    ├── ServerUnavailableError   the server of the HTTP API cannot be reached
+    ├── ServerRefusedError       it does not do what is asked
     └── UploadError              what is asked of an upload cannot be done
         ├── UnknownUploadError   there is no such upload
         ├── UploadBusyError      somebody else writes it just now
@@ -25,6 +27,19 @@ class CannotStartError(QueueError):
 
 class PartFailedError(QueueError):
     """A part of the system ends again and again; the message has its last words."""
+
+
+class ServerUnavailableError(QueueError):
+    """The server of the HTTP API cannot be reached, or cannot work now."""
+
+
+class ServerRefusedError(QueueError):
+    """The server does not do what is asked."""
+
+    def __init__(self, message: str, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        """Which problem it is, as ``docs/http-api.md`` lists them."""
 
 
 class UploadError(QueueError):

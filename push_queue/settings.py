@@ -138,6 +138,11 @@ class Settings(BaseSettings):
     spool_keep_seconds: PositiveInt = DAY_SECONDS
     """How long an upload is kept that nobody goes on with and no unfinished job needs."""
 
+    server: str | None = None
+    """URL of the HTTP API that commands use in place of Redis."""
+    token: SecretStr | None = None
+    """What they show there."""
+
     api_host: str = "127.0.0.1"
     api_port: Annotated[int, Field(ge=0, le=65535)] = 15080
     """Where the HTTP API listens; port 0 means any free port."""

@@ -21,7 +21,8 @@ DISTRIBUTION = "registry-push-queue"
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
 EPILOG = """
-Exit status: 0 success, 1 a push failed, 2 bad input, 3 Redis cannot be reached, 4 not known yet.
+Exit status: 0 success, 1 a push failed, 2 bad input, 3 Redis or the server cannot be reached,
+4 not known yet.
 """
 
 

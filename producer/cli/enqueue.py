@@ -1,6 +1,6 @@
 """``push-queue enqueue``."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -15,15 +15,21 @@ from producer.cli.options import (
     ImageOption,
     JsonOption,
     PlatformOption,
+    ServerOption,
     TargetsOption,
     TimeoutOption,
+    TokenFileOption,
+    server_of,
     settings_of,
 )
 from producer.cli.output import as_json, print_json, print_notes
+from producer.cli.queues import JobQueue, connected
 from producer.cli.requests import (
+    STANDARD_INPUT,
     Request,
     check_archive,
     remote_source,
+    standard_input_or,
     to_original_tags,
     to_targets,
 )
@@ -31,9 +37,9 @@ from producer.cli.signals import run
 from producer.cli.times import duration, longest_wait, start_time
 from producer.cli.views import SilentView, choose_view
 from producer.cli.wording import headline
+from producer.job_description import PushOptions
 from producer.queue import PushQueue
 from push_queue.models import JobState, JobStatus, Priority
-from push_queue.settings import Settings
 
 ENDED_BADLY = (JobState.FAILED, JobState.CANCELLED)
 
@@ -44,9 +50,12 @@ Examples:
 
     push-queue enqueue *.tar --original-tags --registry localhost:15000
 
+    docker save app | push-queue enqueue - --server http://localhost:15080 --to reg.io/app:1
+
 Writes the id of each job on a line of its own; with --wait, how each ended.
 
-The tar must be at the same path for the workers. If one of several is wrong, none is enqueued.
+The tar must be at the same path for the workers, or is uploaded to --server. If one of several is
+wrong, none is enqueued.
 """
 
 
@@ -109,8 +118,17 @@ def enqueue(
     ] = False,
     timeout: TimeoutOption = None,
     json: JsonOption = False,
+    server_url: ServerOption = None,
+    token_file: TokenFileOption = None,
 ) -> ExitCode:
     """Enqueue image tars for pushing and return at once."""
+    settings = settings_of(context)
+    server = server_of(context, settings, server_url, token_file)
+    upload = server is not None and not remote_path
+    if STANDARD_INPUT in tars:
+        _check_standard_input(tars, upload=upload, original_tags=original_tags)
+    if cleanup and upload:
+        raise BadInputError("--cleanup is for tars of the workers; an upload is deleted anyway")
     requests = _requests(tars, to or [], original_tags, registry, remote_path, image, platform)
     if job_id is not None and len(requests) > 1:
         raise BadInputError(f"--id names one job, but this makes {len(requests)}")
@@ -123,36 +141,49 @@ def enqueue(
     most = longest_wait(timeout)
     patience = duration("--give-up-after", give_up_after) if give_up_after else None
 
-    async def main(settings: Settings) -> ExitCode:
-        async with PushQueue.connect(settings) as queue:
-            jobs = await queue.enqueue_many(
-                [
-                    queue.describe(
-                        request.source,
-                        request.targets,
-                        job_id=job_id,
-                        image=request.image,
-                        platform=request.platform,
-                        compression=compression,
-                        priority=priority,
-                        ordered=ordered,
-                        cleanup=cleanup,
-                        max_attempts=max_attempts,
-                        give_up_after=patience,
-                        labels=labels,
-                    )
-                    for request in requests
-                ],
-                not_before=not_before,
-            )
+    options = PushOptions(
+        job_id=job_id,
+        compression=compression,
+        priority=priority,
+        ordered=ordered,
+        cleanup=cleanup,
+        max_attempts=max_attempts,
+        give_up_after=patience,
+        labels=labels,
+    )
+
+    async def main() -> ExitCode:
+        async with connected(settings, server) as queue:
+            if isinstance(queue, PushQueue):
+                jobs = await _enqueue(queue, requests, options, not_before)
+            else:
+                # Loaded here: what speaks to Redis needs no HTTP.
+                from producer.cli.enqueue_remotely import enqueue_remotely
+
+                jobs = await enqueue_remotely(
+                    queue, settings, requests, options, not_before, upload=upload
+                )
             _tell_of_ended(jobs)
             return await _wait(queue, jobs, most, json) if wait else _report(jobs, json)
 
-    return run(main(settings_of(context)))
+    return run(main())
+
+
+async def _enqueue(
+    queue: PushQueue,
+    requests: list[Request],
+    options: PushOptions,
+    not_before: datetime | timedelta | None,
+) -> list[JobStatus]:
+    jobs = [
+        queue.describe(request.source, request.targets, **request.with_options(options))
+        for request in requests
+    ]
+    return await queue.enqueue_many(jobs, not_before=not_before)
 
 
 async def _wait(
-    queue: PushQueue, jobs: list[JobStatus], timeout: timedelta | None, json: bool
+    queue: JobQueue, jobs: list[JobStatus], timeout: timedelta | None, json: bool
 ) -> ExitCode:
     await warn_without_workers(queue)
     view = SilentView() if json else choose_view(json=False, single=len(jobs) == 1)
@@ -207,8 +238,17 @@ def _requests(
         raise BadInputError("--remote-path goes with --to; --original-tags reads the tar here")
     if registry:
         return to_original_tags(tars, registry, platform)
-    check = remote_source if remote_path else check_archive
+    check = remote_source if remote_path else standard_input_or(check_archive)
     return to_targets(tars, targets, image, platform, check=check)
+
+
+def _check_standard_input(tars: list[Path], *, upload: bool, original_tags: bool) -> None:
+    if not upload:
+        raise BadInputError("- is standard input, which only --server takes; name a file")
+    if original_tags:
+        raise BadInputError("--original-tags reads the tar twice; write it to a file, not to -")
+    if len(tars) > 1:
+        raise BadInputError("- is one tar; enqueue the others by themselves")
 
 
 def _label(text: str) -> tuple[str, str]:

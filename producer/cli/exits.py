@@ -3,7 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from producer.cli.exit_code import ExitCode
-from producer.errors import CannotStartError
+from producer.errors import (
+    CannotStartError,
+    ServerRefusedError,
+    ServerUnavailableError,
+    UploadError,
+)
 from push_queue.errors import (
     InvalidJobError,
     InvalidSettingsError,
@@ -34,10 +39,11 @@ class NotVerifiedError(Exception):
 
 # First match wins.
 _CODES: tuple[tuple[tuple[type[Exception], ...], ExitCode], ...] = (
-    ((RedisUnavailableError,), ExitCode.NO_REDIS),
+    ((RedisUnavailableError, ServerUnavailableError), ExitCode.NO_REDIS),
     ((WaitTimeoutError, NotVerifiedError), ExitCode.UNDECIDED),
     ((BadInputError, InvalidJobError, InvalidSettingsError, UnknownJobError), ExitCode.BAD_INPUT),
-    ((CannotStartError, ValidationError, TarReadError), ExitCode.BAD_INPUT),
+    ((CannotStartError, ServerRefusedError, UploadError), ExitCode.BAD_INPUT),
+    ((ValidationError, TarReadError), ExitCode.BAD_INPUT),
 )
 
 EXPECTED_ERRORS = (BadInputError, NotVerifiedError, QueueError, RegistryError)

@@ -14,7 +14,7 @@ from push_queue.errors import WaitTimeoutError
 from push_queue.models import BlobStatus, JobStatus
 
 if TYPE_CHECKING:
-    from producer.queue import PushQueue
+    from producer.cli.queues import JobQueue
 
 SECOND_SECONDS = 3.0
 """In which a second Ctrl-C cancels the jobs that the first one has left."""
@@ -36,7 +36,7 @@ async def follow(
     view: View,
     *,
     timeout: timedelta | None = None,
-    owner: "PushQueue | None" = None,
+    owner: "JobQueue | None" = None,
 ) -> list[JobStatus]:
     """Show the jobs until all are final and return them in this order.
 
@@ -71,7 +71,7 @@ async def follow(
     return [latest[job_id] for job_id in job_ids]
 
 
-async def _leave(queue: "PushQueue", job_ids: list[str]) -> None:
+async def _leave(queue: "JobQueue", job_ids: list[str]) -> None:
     """Say which jobs go on, and cancel them on a second Ctrl-C."""
     for job_id in job_ids:
         _tell(f"job {job_id} goes on; to stop it: push-queue cancel {job_id}")
@@ -92,7 +92,7 @@ def _tell(what: str) -> None:
         typer.echo(f"push-queue: {what}", err=True)
 
 
-async def warn_without_workers(queue: "PushQueue") -> None:
+async def warn_without_workers(queue: "JobQueue") -> None:
     """Say so when nobody is there to do the work."""
     if not await queue.workers():
         typer.echo(

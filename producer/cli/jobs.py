@@ -8,13 +8,19 @@ import typer
 from producer.cli.exit_code import ExitCode
 from producer.cli.exits import code_of_error, code_of_jobs
 from producer.cli.follow import follow
-from producer.cli.options import JobIdsArgument, JsonOption, TimeoutOption, settings_of
+from producer.cli.options import (
+    JobIdsArgument,
+    JsonOption,
+    ServerOption,
+    TimeoutOption,
+    TokenFileOption,
+)
 from producer.cli.output import as_json, print_error, print_job, print_json
+from producer.cli.queues import JobQueue, Opening, queue_of
 from producer.cli.signals import run
 from producer.cli.times import longest_wait
 from producer.cli.views import choose_view
 from producer.cli.wording import headline
-from producer.queue import PushQueue
 from push_queue.errors import UnknownJobError, UnreadableJobError
 from push_queue.models import Attempt, BlobStatus, JobState, JobStatus
 
@@ -22,14 +28,20 @@ Result = TypeVar("Result")
 Details = tuple[JobStatus, Sequence[BlobStatus], Sequence[Attempt]]
 
 
-def status(context: typer.Context, job_ids: JobIdsArgument, json: JsonOption = False) -> ExitCode:
+def status(
+    context: typer.Context,
+    job_ids: JobIdsArgument,
+    json: JsonOption = False,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+) -> ExitCode:
     """Show jobs: state, targets, progress, attempts."""
 
-    async def read(queue: PushQueue, job_id: str) -> Details:
+    async def read(queue: JobQueue, job_id: str) -> Details:
         job = await queue.status(job_id)
         return job, await queue.blobs(job_id), await queue.attempts(job_id)
 
-    found, code = _with_each(context, job_ids, read)
+    found, code = _with_each(queue_of(context, server, token_file), job_ids, read)
     if json:
         _print_json([_details_json(*details) for details in found], job_ids)
     else:
@@ -55,10 +67,12 @@ def list_jobs(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Most jobs to show.")] = 50,
     offset: Annotated[int, typer.Option(min=0, help="Jobs to skip, for the next page.")] = 0,
     json: JsonOption = False,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
 ) -> None:
     """List jobs, the last enqueued first."""
 
-    async def read(queue: PushQueue) -> None:
+    async def read(queue: JobQueue) -> None:
         jobs = await queue.list(state, limit=limit, offset=offset)
         if json:
             print_json([as_json(job) for job in jobs])
@@ -68,7 +82,7 @@ def list_jobs(
 
             print_table(jobs)
 
-    _with_queue(context, read)
+    _with_queue(queue_of(context, server, token_file), read)
 
 
 def watch(
@@ -78,38 +92,52 @@ def watch(
     ] = None,
     timeout: TimeoutOption = None,
     json: JsonOption = False,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
 ) -> ExitCode:
     """Show jobs as they go, until they end; without ids, all."""
     ids = list(dict.fromkeys(job_ids or []))
     most = longest_wait(timeout)
 
-    async def show(queue: PushQueue) -> ExitCode:
+    async def show(queue: JobQueue) -> ExitCode:
         view = choose_view(json=json, single=len(ids) == 1)
         return code_of_jobs(await follow(queue, ids, view, timeout=most))
 
-    return _with_queue(context, show)
+    return _with_queue(queue_of(context, server, token_file), show)
 
 
-def cancel(context: typer.Context, job_ids: JobIdsArgument, json: JsonOption = False) -> ExitCode:
+def cancel(
+    context: typer.Context,
+    job_ids: JobIdsArgument,
+    json: JsonOption = False,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+) -> ExitCode:
     """Cancel jobs; those that run are stopped by their workers."""
 
-    async def stop(queue: PushQueue, job_id: str) -> JobStatus:
+    async def stop(queue: JobQueue, job_id: str) -> JobStatus:
         await queue.cancel(job_id)
         return await queue.status(job_id)
 
-    return _print(*_with_each(context, job_ids, stop), job_ids, json)
+    return _print(*_with_each(queue_of(context, server, token_file), job_ids, stop), job_ids, json)
 
 
-def retry(context: typer.Context, job_ids: JobIdsArgument, json: JsonOption = False) -> ExitCode:
+def retry(
+    context: typer.Context,
+    job_ids: JobIdsArgument,
+    json: JsonOption = False,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+) -> ExitCode:
     """Enqueue finished jobs again."""
 
-    async def again(queue: PushQueue, job_id: str) -> JobStatus:
+    async def again(queue: JobQueue, job_id: str) -> JobStatus:
         job = await queue.retry(job_id)
         if job.state.final:
             raise UnreadableJobError(f"{job.id} {headline(job)}")
         return job
 
-    return _print(*_with_each(context, job_ids, again), job_ids, json)
+    return _print(*_with_each(queue_of(context, server, token_file), job_ids, again), job_ids, json)
 
 
 def _print(
@@ -132,13 +160,13 @@ def _print_json(found: Sequence[dict[str, Any]], job_ids: Sequence[str]) -> None
 
 
 def _with_each(
-    context: typer.Context,
+    opening: Opening,
     job_ids: Sequence[str],
-    use: Callable[[PushQueue, str], Awaitable[Result]],
+    use: Callable[[JobQueue, str], Awaitable[Result]],
 ) -> tuple[list[Result], ExitCode]:
     """What came of each job; one that fails is told of, and costs the others nothing."""
 
-    async def each(queue: PushQueue) -> tuple[list[Result], ExitCode]:
+    async def each(queue: JobQueue) -> tuple[list[Result], ExitCode]:
         found, code = [], ExitCode.SUCCESS
         for job_id in dict.fromkeys(job_ids):
             try:
@@ -150,14 +178,12 @@ def _with_each(
                     code = code_of_error(error)
         return found, code
 
-    return _with_queue(context, each)
+    return _with_queue(opening, each)
 
 
-def _with_queue(context: typer.Context, use: Callable[[PushQueue], Awaitable[Result]]) -> Result:
-    settings = settings_of(context)
-
+def _with_queue(opening: Opening, use: Callable[[JobQueue], Awaitable[Result]]) -> Result:
     async def main() -> Result:
-        async with PushQueue.connect(settings) as queue:
+        async with opening as queue:
             return await use(queue)
 
     return run(main())

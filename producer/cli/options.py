@@ -1,7 +1,8 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
+from urllib.parse import urlsplit
 
 import typer
 
@@ -74,6 +75,66 @@ TargetsOption: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--to", metavar="REF", help="registry/repository:tag; may be repeated."),
 ]
+
+
+ServerOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="URL",
+        help="Use the HTTP API of this server, not Redis; else PUSH_QUEUE_SERVER.",
+    ),
+]
+TokenFileOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        metavar="FILE",
+        help="Has the token for --server; else PUSH_QUEUE_TOKEN.",
+    ),
+]
+
+
+class Server(NamedTuple):
+    """A server of the HTTP API."""
+
+    url: str
+    token: str | None
+
+
+def server_of(
+    context: typer.Context, settings: Settings, url: str | None, token_file: Path | None
+) -> Server | None:
+    """The server that was named, unless a Redis was named nearer.
+
+    Raises:
+        BadInputError: the file of the token cannot be used.
+    """
+    if url is None and not context.obj:
+        url = settings.server
+    if not url:
+        if token_file:
+            raise BadInputError("--token-file goes with --server")
+        return None
+    secret = settings.token
+    token = _token_in(token_file) if token_file else secret and secret.get_secret_value()
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    if token and url.startswith("http:") and not is_loopback(host):
+        typer.echo(
+            f"push-queue: warning: the token goes to {host} unencrypted; use https", err=True
+        )
+    return Server(url, token or None)
+
+
+def _token_in(path: Path) -> str:
+    try:
+        token = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise BadInputError(f"--token-file {path} cannot be read: {reason}") from None
+    if not token or not token.isascii() or not token.isprintable():
+        raise BadInputError(f"--token-file {path} holds no token")
+    return token
 
 
 def check_host(settings: Settings, host: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from producer.cli.exits import BadInputError, BadInputsError
+from producer.job_description import PushOptions
 from registry_api_v2_client.archive.image_archive import ImageArchive
 from registry_api_v2_client.exceptions import RegistryError
 from registry_api_v2_client.platforms import Platform
@@ -21,6 +22,8 @@ from registry_api_v2_client.reference import (
     strip_registry,
 )
 
+STANDARD_INPUT = Path("-")
+
 Found = TypeVar("Found")
 
 
@@ -32,6 +35,10 @@ class Request:
     targets: tuple[str, ...]
     image: str | None = None
     platform: str | None = None
+
+    def with_options(self, options: PushOptions) -> PushOptions:
+        """What is said of this job, and of all."""
+        return {**options, "image": self.image, "platform": self.platform}
 
 
 def check_source(path: Path) -> Path:
@@ -80,6 +87,11 @@ def remote_source(path: Path) -> Path:
         fault = "has .. in it" if path.is_absolute() else "is not absolute"
         raise BadInputError(f"{path} {fault}: --remote-path takes the workers' full path")
     return path
+
+
+def standard_input_or(check: Callable[[Path], Path]) -> Callable[[Path], Path]:
+    """The check, of all but standard input, which can be read only once."""
+    return lambda path: path if path == STANDARD_INPUT else check(path)
 
 
 def to_targets(

@@ -1,0 +1,142 @@
+"""The queue of a server, with the methods of ``PushQueue`` that commands use."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self
+from urllib.parse import quote
+
+from producer.api.models import JobDetails, JobList, JobPage, WorkerList
+from producer.queue import WATCHED
+from producer.remote.requests import Requests, parsed
+from producer.remote.upload_source import UploadSource
+from producer.remote.uploading import OnProgress, Uploading
+from push_queue.models import Attempt, BlobStatus, JobState, JobStatus, WorkerInfo
+
+LOOK_SECONDS = 1
+"""How often jobs that are watched are read; one that ends is heard of at once."""
+ASKED_AT_ONCE = 20
+MOST_LISTED = 1000
+
+
+class RemoteQueue:
+    """Enqueue pushes and follow them, by a server's HTTP API.
+
+    Every method raises :class:`ServerUnavailableError` when the server stays away,
+    :class:`ServerRefusedError` when it does not do what is asked, and :class:`UnknownJobError` for
+    an id that names no job.
+    """
+
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
+        self._details: dict[str, JobDetails] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, server: str, token: str | None = None) -> AsyncIterator[Self]:
+        """The queue of the server at this URL."""
+        async with Requests.to(server, token) as requests:
+            yield cls(requests)
+
+    async def upload(self, source: UploadSource, on_progress: OnProgress) -> str:
+        """Upload a tar, and go on after cuts. Returns what a job names as its source.
+
+        Raises:
+            UploadError: the source cannot be read, or other bytes have arrived.
+        """
+        return await Uploading(self._requests, source, on_progress).run()
+
+    async def enqueue_many(self, jobs: Sequence[Mapping[str, Any]]) -> list[JobStatus]:
+        """Enqueue jobs as the API has them; each needs an id, so that it may be sent twice.
+
+        Raises:
+            InvalidJobError: one cannot be enqueued, so none is.
+            JobConflictError: an id is that of another job.
+        """
+        answer = await self._requests.ask("POST", "jobs", json=list(jobs))
+        return list(parsed(JobList, answer).jobs)
+
+    async def status(self, job_id: str, *, wait: float = 0) -> JobStatus:
+        """The job, as soon as it is final or after ``wait`` seconds."""
+        query = {"wait": str(wait)} if wait else {}
+        answer = await self._requests.ask("GET", _path(job_id), params=query)
+        self._details[job_id] = parsed(JobDetails, answer)
+        return parsed(JobStatus, answer)
+
+    async def blobs(self, job_id: str) -> tuple[BlobStatus, ...]:
+        """How far each blob was when the job was last read."""
+        return (await self._read(job_id)).blobs
+
+    async def attempts(self, job_id: str) -> list[Attempt]:
+        """The attempts that had ended when the job was last read."""
+        return list((await self._read(job_id)).attempts)
+
+    async def watch(self, *job_ids: str) -> AsyncGenerator[JobStatus, None]:
+        """Every job's status now and at each change, until all of them are final.
+
+        Without ids: of all jobs that run, wait for a retry or were queued recently, without end.
+        """
+        seen: dict[str, JobStatus] = {}
+        wait = 0
+        while True:
+            async for status in self._watched(job_ids, seen, wait):
+                if seen.get(status.id) != status:
+                    seen[status.id] = status
+                    yield status
+            if job_ids and all(seen[job_id].state.final for job_id in job_ids):
+                return
+            wait = LOOK_SECONDS
+
+    async def list(
+        self, state: JobState | None = None, *, limit: int = 50, offset: int = 0
+    ) -> tuple[JobStatus, ...]:
+        """A page of jobs, the last enqueued first."""
+        found: list[JobStatus] = []
+        query: dict[str, str] = {"state": state} if state else {}
+        while len(found) < offset + limit:
+            query["limit"] = str(min(offset + limit - len(found), MOST_LISTED))
+            page = parsed(JobPage, await self._requests.ask("GET", "jobs", params=query))
+            found += page.jobs
+            if page.next is None:
+                break
+            query["cursor"] = page.next
+        return tuple(found[offset:])
+
+    async def cancel(self, job_id: str) -> JobState:
+        """Cancel a waiting job at once, and have a running one stopped by its worker."""
+        answer = await self._requests.ask("POST", f"{_path(job_id)}/cancel")
+        return parsed(JobStatus, answer).state
+
+    async def retry(self, job_id: str) -> JobStatus:
+        """Enqueue a final job again, with all its attempts; another one stays as it is."""
+        # The answer may be lost, and a second one would run it twice.
+        answer = await self._requests.ask("POST", f"{_path(job_id)}/retry", riding=False)
+        return parsed(JobStatus, answer)
+
+    async def workers(self) -> tuple[WorkerInfo, ...]:
+        """The workers that are alive."""
+        return parsed(WorkerList, await self._requests.ask("GET", "workers")).workers
+
+    async def _read(self, job_id: str) -> JobDetails:
+        if job_id not in self._details:
+            await self.status(job_id)
+        return self._details[job_id]
+
+    async def _watched(
+        self, job_ids: tuple[str, ...], seen: Mapping[str, JobStatus], wait: float
+    ) -> AsyncIterator[JobStatus]:
+        if not job_ids:
+            await asyncio.sleep(wait)
+            for state, most in WATCHED.items():
+                for status in await self.list(state, limit=most):
+                    yield status
+            return
+        unfinished = [one for one in job_ids if one not in seen or not seen[one].state.final]
+        for first in range(0, len(unfinished), ASKED_AT_ONCE):
+            some = unfinished[first : first + ASKED_AT_ONCE]
+            for status in await asyncio.gather(*(self.status(one, wait=wait) for one in some)):
+                yield status
+
+
+def _path(job_id: str) -> str:
+    return f"jobs/{quote(job_id, safe='')}"

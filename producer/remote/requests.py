@@ -1,0 +1,200 @@
+"""Requests to a server of the HTTP API, and what its answers mean."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any, Self, TypeVar
+
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
+from pydantic import BaseModel, ValidationError
+from yarl import URL
+
+from producer.errors import ServerRefusedError, ServerUnavailableError
+from push_queue.errors import InvalidJobError, JobConflictError, UnknownJobError, summarize
+from push_queue.version import own_version
+
+Model = TypeVar("Model", bound=BaseModel)
+
+FIRST_SECONDS = 3.0
+"""For which a server is asked again that has not answered yet: its URL may be wrong."""
+RIDE_OUT_SECONDS = 30.0
+"""For which one is that has answered before."""
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 330.0
+"""Longer than any wait that is asked for."""
+
+_FIRST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 5.0
+_PROBLEM = "urn:push-queue:problem:"
+
+AWAY = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+        HTTPStatus.INSUFFICIENT_STORAGE,
+    }
+)
+"""Answers after which the same request may succeed."""
+
+_ERRORS: Mapping[str, Callable[[str], Exception]] = {
+    "job-conflict": JobConflictError,
+    "unreadable-job": JobConflictError,
+    "invalid-request": InvalidJobError,
+    "invalid-archive": InvalidJobError,
+}
+
+
+class Requests:
+    """Sends requests to the API of one server."""
+
+    def __init__(self, session: ClientSession, base: URL) -> None:
+        self.session = session
+        self._base = base
+        self.server = str(base)
+        self._answered = False
+
+    @classmethod
+    @asynccontextmanager
+    async def to(cls, server: str, token: str | None) -> AsyncIterator[Self]:
+        """Requests to the server at this URL, with the token.
+
+        Raises:
+            ServerRefusedError: it is no URL of a server.
+        """
+        headers = {"User-Agent": f"push-queue/{own_version()}"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        timeout = ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=ANSWER_SECONDS)
+        async with ClientSession(headers=headers, timeout=timeout, trust_env=True) as session:
+            yield cls(session, _base_of(server))
+
+    def url(self, path: str) -> URL:
+        """Of a path below ``/api/v1/``."""
+        return self._base.joinpath("api/v1", path)
+
+    async def ask(self, method: str, path: str, *, riding: bool = True, **options: Any) -> Any:
+        """The body of the answer; None if it has none.
+
+        A server that is away is asked again for a while if ``riding``, so the request has to be one
+        that may arrive twice.
+
+        Raises:
+            ServerUnavailableError: it stays away.
+            ServerRefusedError, QueueError: it does not do what is asked.
+        """
+        seconds = RIDE_OUT_SECONDS if self._answered else FIRST_SECONDS
+        patience = Patience(seconds if riding else 0)
+        while True:
+            try:
+                async with self.session.request(
+                    method, self.url(path), allow_redirects=False, **options
+                ) as answer:
+                    self._answered = True
+                    return await read(answer)
+            except (ClientError, TimeoutError, ServerUnavailableError) as error:
+                await patience.wait(self.unavailable(error))
+
+    def unavailable(self, error: Exception) -> ServerUnavailableError:
+        """The error, which names the server."""
+        if isinstance(error, ServerUnavailableError):
+            return error
+        reason = str(error) or type(error).__name__
+        return ServerUnavailableError(f"cannot reach {self.server}: {reason}")
+
+
+class Patience:
+    """How long is waited for a server that is away."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.renew()
+
+    def renew(self) -> None:
+        """It has done something."""
+        self._pause = _FIRST_PAUSE_SECONDS
+        self._end = asyncio.get_running_loop().time() + self._seconds
+
+    async def wait(self, error: Exception) -> None:
+        """Wait before the next try; each wait is longer.
+
+        Raises:
+            Exception: the error, when it has been away for too long.
+        """
+        left = self._end - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise error from None
+        await asyncio.sleep(min(self._pause, left))
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
+
+
+async def read(answer: ClientResponse) -> Any:
+    """The body of an answer that is none of an error.
+
+    Raises:
+        ServerUnavailableError: the server says that it may help to ask again.
+        ServerRefusedError, QueueError: it refuses.
+    """
+    text = await answer.text(errors="replace")
+    body = _json(text)
+    if answer.status < HTTPStatus.MULTIPLE_CHOICES:
+        return body
+    problem = body if isinstance(body, dict) else {}
+    detail = str(problem.get("detail") or f"{answer.status} {answer.reason}")
+    if answer.status in AWAY:
+        raise ServerUnavailableError(detail)
+    kind = str(problem.get("type", "")).removeprefix(_PROBLEM)
+    raise _refusal(kind, detail, answer)
+
+
+def parsed(model: type[Model], answer: Any) -> Model:
+    """The answer as this model.
+
+    Raises:
+        ServerRefusedError: it is something else.
+    """
+    try:
+        return model.model_validate(answer)
+    except ValidationError as error:
+        raise ServerRefusedError(
+            f"the server answers what this release does not understand ({summarize(error)})",
+            "answer",
+        ) from None
+
+
+def _refusal(kind: str, detail: str, answer: ClientResponse) -> Exception:
+    """What a problem of this kind means."""
+    if kind == "unknown-job":
+        return UnknownJobError(answer.url.path.partition("/jobs/")[2].partition("/")[0])
+    if kind in _ERRORS:
+        return _ERRORS[kind](detail)
+    if not kind:
+        detail = f"{answer.url.origin()} is no server of a push queue ({detail})"
+    return ServerRefusedError(detail, kind)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return None
+
+
+def _base_of(server: str) -> URL:
+    try:
+        url = URL(server)
+    except ValueError:
+        url = URL()
+    if url.scheme not in ("http", "https") or not url.host or url.query_string or url.fragment:
+        raise ServerRefusedError(
+            f"{server!r} is not the URL of a server, such as http://127.0.0.1:15080", "url"
+        )
+    if url.user is not None:
+        raise ServerRefusedError(
+            f"the URL of {url.host} has a login in it; give a token instead", "url"
+        )
+    return url
