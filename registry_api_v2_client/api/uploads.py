@@ -4,6 +4,7 @@
 Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-blobs
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -21,12 +22,15 @@ from ..exceptions import (
 from ..http.messages import PIECE, Answer, Body, Pieces
 from ..http.named_hosts import usable
 from ..media_types import OCTET_STREAM
+from .endable_body import EndableBody
 from .requests import STORED, Endpoint, number, path, pull, push
 from .upload_quirks import Quirks
 
 _NO_STREAM = frozenset({307, 308, 411, 413, 501})
 """How a registry, or a proxy in front of it, refuses or redirects a body of unknown or too great
 length. A stream cannot be sent again, chunks can."""
+_END_SECONDS = 2.0
+"""How long a stream that is cancelled may take to end in order."""
 _PLAIN_PATH = re.compile(r"(?:/(?!\.\.?(?:/|$))[^/\\]+)+/?")
 """A path without ``//`` and ``..``, which servers may resolve to another path."""
 
@@ -139,20 +143,21 @@ class Uploads:
     async def stream(self, session: UploadSession, blocks: AsyncIterable[memoryview]) -> None:
         """Stream bytes of unknown total into the session, in one PATCH.
 
+        Cancelled, it ends the PATCH early and in order, so that the session has a location by which
+        it can be deleted or resumed. distribution 2.8 forgets one whose PATCH breaks off.
+
         Raises:
             UploadUnknownError: the registry does not accept a stream; the next session has a
                 ``chunk``.
         """
+        body = EndableBody(blocks)
+        patch = asyncio.create_task(self._patch(session, body))
         try:
-            async with self._in_session(
-                session,
-                "PATCH",
-                session.location,
-                what=f"upload to {session.repository}",
-                headers={"Content-Type": OCTET_STREAM},
-                body=blocks,
-            ) as answer:
-                session.location = self._location(session.repository, answer, session.location)
+            await asyncio.shield(patch)
+        except asyncio.CancelledError:
+            body.end()
+            await asyncio.wait({patch}, timeout=_END_SECONDS)
+            raise
         except ResponseError as error:
             # 416 means that the bytes do not follow those already stored, so not with none stored.
             refused = error.status in _NO_STREAM or (error.status == 416 and not session.offset)
@@ -160,6 +165,20 @@ class Uploads:
                 raise
             self._wants_chunks = True
             raise error.restated(UploadUnknownError, f"{error}; trying in chunks") from error
+        finally:
+            patch.cancel()
+            await asyncio.wait({patch})
+
+    async def _patch(self, session: UploadSession, body: AsyncIterable[memoryview]) -> None:
+        async with self._in_session(
+            session,
+            "PATCH",
+            session.location,
+            what=f"upload to {session.repository}",
+            headers={"Content-Type": OCTET_STREAM},
+            body=body,
+        ) as answer:
+            session.location = self._location(session.repository, answer, session.location)
 
     async def chunk(self, session: UploadSession, content: bytes) -> None:
         """Send the next bytes of the blob, ``session.chunk`` of them; the last go with the PUT.

@@ -138,13 +138,22 @@ class BlobUpload:
     async def _send(self, session: UploadSession, pieces: AsyncIterable[memoryview]) -> bytes:
         """Send the blob up to its last chunk, which is returned; a stream leaves none."""
         if session.chunk is None:
-            await self._uploads.stream(session, pieces)
+            await self._stream(session, pieces)
             return b""
         chunks = Chunks(pieces, session.chunk)
         async for chunk in chunks:
             await self._uploads.chunk(session, chunk)
             await self._note(session)
         return chunks.rest
+
+    async def _stream(self, session: UploadSession, pieces: AsyncIterable[memoryview]) -> None:
+        noted = session.location
+        try:
+            await self._uploads.stream(session, pieces)
+        except asyncio.CancelledError:
+            if session.location != noted:
+                await self._note(session)
+            raise
 
     async def _commit(self, session: UploadSession, blob: BlobInfo, content: bytes) -> None:
         """Close the session as the blob. A refusal may mean that the blob is there already.
