@@ -156,6 +156,10 @@ test-tools:
 bench-queue: $(BENCH) test-tools ## Those of the queue, beside plain arq; takes a quarter of an hour
 	@$(BIN)/python -m benchmarks queue
 
+.PHONY: bench-growth
+bench-growth: $(BENCH) test-tools ## How cost grows with size, layers, targets, workers, jobs; ten minutes
+	@$(BIN)/python -m benchmarks growth --runs 2 --save-as growth
+
 # Neither make test nor CI runs this: what it finds becomes a test there.
 .PHONY: fuzz
 fuzz: $(DEV) ## Fuzz every parser, each for FUZZ_SECONDS (60)

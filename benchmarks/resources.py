@@ -9,6 +9,18 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+class Processors:
+    """How busy the machine's processors are from now on, whoever uses them."""
+
+    def __init__(self) -> None:
+        self._busy, self._all = _processor_times()
+
+    def busy_percent(self) -> float:
+        """So far, in percent of all of them."""
+        busy, all_ = _processor_times()
+        return 100 * (busy - self._busy) / max(1, all_ - self._all)
+
+
 def peak_memory(pid: int) -> int:
     """Bytes of the largest resident set of a process and its living children, 0 when it is gone.
 
@@ -32,6 +44,17 @@ def total_memory() -> int:
 def available_memory() -> int:
     """Bytes that can be taken without swapping."""
     return _memory_info()["MemAvailable"] * 1024
+
+
+def _processor_times() -> tuple[int, int]:
+    """Ticks of all processors together since the machine started: busy, and in all.
+
+    Source: https://man7.org/linux/man-pages/man5/proc_stat.5.html
+    """
+    first, _, _ = Path("/proc/stat").read_text().partition("\n")
+    # user, nice, system, idle, iowait, irq, softirq, steal; guests are in user already.
+    times = [int(ticks) for ticks in first.split()[1:9]]
+    return sum(times) - sum(times[3:5]), sum(times)
 
 
 def _memory_info() -> dict[str, int]:

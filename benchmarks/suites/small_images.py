@@ -10,13 +10,15 @@ from ..contenders.push_service import PushService, push_service
 from ..contenders.queues import Push
 from ..images.image_tar import ImageTar, LayerSpec, write_image
 from ..model import OURS, Benchmark, Comparison, Contender, Measure, Reach, Scale, Values
-from ..programs import seconds_together
-from ..resources import cores
+from ..programs import Command, seconds_together
+from ..resources import Processors, cores
 from ..servers.registry import LocalRegistry
 from ..units import KB, MB, size_name
 
 PUSHED = Measure("pushed", "images/s")
 PUSHED_AGAIN = Measure("pushed again", "jobs/s")
+BUSY = Measure("processors busy while pushed", "%", more=True)
+"""Of worker, Redis and registry together: what is missing is waiting."""
 
 IMAGES = 100
 LAYERS = 3
@@ -37,6 +39,7 @@ def small_images(scale: Scale) -> Benchmark:
         comparisons=(
             Comparison(PUSHED, "skopeo", Reach("at least", 90, of="value")),
             Comparison(PUSHED_AGAIN, "skopeo", Reach("at least", 100, of="value")),
+            Comparison(BUSY, "skopeo", Reach("at least", 90, of="value")),
         ),
         prepare=prepare,
     )
@@ -52,9 +55,13 @@ def _queue(images: Sequence[ImageTar], folder: Path) -> Contender:
     async def push_twice(registry: LocalRegistry) -> Values:
         pushes = [Push(image.path, registry.target(image.path.stem)) for image in images]
         async with push_service(folder) as service:
+            processors = Processors()
+            pushed = await _rate(service, pushes)
+            busy = processors.busy_percent()
             return {
-                PUSHED.name: await _rate(service, pushes),
+                PUSHED.name: pushed,
                 PUSHED_AGAIN.name: await _rate(service, pushes),
+                BUSY.name: busy,
             }
 
     return lambda registry: asyncio.run(push_twice(registry))
@@ -71,9 +78,17 @@ def _skopeo(images: Sequence[ImageTar], folder: Path) -> Contender:
                 skopeo_copy(image.path, registry.target(image.path.stem), Path(data_home))
                 for image in images
             ]
+            processors = Processors()
+            pushed = _together(commands)
+            busy = processors.busy_percent()
             return {
-                measure.name: len(commands) / seconds_together(commands, at_once=2 * cores())
-                for measure in (PUSHED, PUSHED_AGAIN)
+                PUSHED.name: pushed,
+                PUSHED_AGAIN.name: _together(commands),
+                BUSY.name: busy,
             }
 
     return run
+
+
+def _together(commands: Sequence[Command]) -> float:
+    return len(commands) / seconds_together(commands, at_once=2 * cores())
