@@ -122,15 +122,20 @@ class EventHub:
         async with self._readers:
             return await self._queue.status(job_id)
 
-    async def next_after(self, position: Position, seconds: float) -> News:
+    async def next_after(
+        self, position: Position, seconds: float, shown: int | None = None
+    ) -> News:
         """The next events; none if these seconds brought none, or progress alone.
+
+        Given the number of the progress that was ``shown``, it does not wait while there is newer.
 
         Raises:
             RedisUnavailableError: they are older than what is kept here, and Redis is down.
         """
         if position < self._complete_after:
             return await self._read_again(position)
-        if position >= self.position and not self.ended:
+        all_shown = shown is None or shown >= self.progress.number
+        if position >= self.position and all_shown and not self.ended:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._news.wait()
@@ -153,12 +158,15 @@ class EventHub:
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
+                heard = shown
                 while not self.ended:
-                    changes, position, complete = await self.next_after(position, seconds)
+                    changes, position, complete = await self.next_after(position, seconds, heard)
                     if not complete or any(change.job_id == job_id for change in changes):
                         break
-                    if shown is not None and (progress := self.progress.of(job_id, shown)):
-                        return position, progress
+                    if shown is not None:
+                        if progress := self.progress.of(job_id, shown):
+                            return position, progress
+                        heard = self.progress.number
         return position, b""
 
     async def _read_again(self, position: Position) -> News:

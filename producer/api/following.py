@@ -41,14 +41,17 @@ async def follow_all(request: web.Request) -> web.StreamResponse:
     """
     hub, last_seen = request.app[EVENTS], _last_event_id(request)
     with follower(request):
-        position, missed = hub.position, False
+        # From before the answer begins, so that who then reads the jobs misses nothing.
+        position, shown, missed = hub.position, hub.progress.number, False
         if last_seen:
             position = min(last_seen, max(position, await request.app[QUEUE].last_event()))
             missed = position != last_seen
         stream = EventStream()
         with suppress(ConnectionError):
             await stream.begin(request)
-            await _send_all(stream, hub, caller_of(request), position, missed)
+            if missed:
+                await stream.send(message("reset", Reset(), position))
+            await _send_all(stream, hub, caller_of(request), position, shown)
     return stream
 
 
@@ -60,7 +63,7 @@ async def follow_job(request: web.Request) -> web.StreamResponse:
     job_id = job_id_of(request)
     hub, queue, last_seen = request.app[EVENTS], request.app[QUEUE], _last_event_id(request)
     with follower(request):
-        position = hub.position
+        position, shown = hub.position, hub.progress.number
         job = await hub.status(job_id)
         if not caller_of(request).owns(job.targets):
             raise UnknownJobError(job_id)
@@ -70,19 +73,16 @@ async def follow_job(request: web.Request) -> web.StreamResponse:
         # A job that has expired has no more to tell.
         with suppress(ConnectionError, QueueError):
             await stream.begin(request)
-            await _send_job(stream, hub, job, position)
+            await _send_job(stream, hub, job, position, shown)
     return stream
 
 
 async def _send_all(
-    stream: EventStream, hub: EventHub, caller: Caller, position: Position, missed: bool
+    stream: EventStream, hub: EventHub, caller: Caller, position: Position, shown: int
 ) -> None:
-    if missed:
-        await stream.send(message("reset", Reset(), position))
-    shown = hub.progress.number
     while not hub.ended:
         try:
-            changes, position, complete = await hub.next_after(position, QUIET_SECONDS)
+            changes, position, complete = await hub.next_after(position, QUIET_SECONDS, shown)
         except RedisUnavailableError:
             await stream.send(NOTHING)
             await asyncio.sleep(_AWAY_SECONDS)
@@ -95,9 +95,10 @@ async def _send_all(
         await stream.send(b"".join((progress, *own)) or NOTHING)
 
 
-async def _send_job(stream: EventStream, hub: EventHub, job: JobStatus, position: Position) -> None:
+async def _send_job(
+    stream: EventStream, hub: EventHub, job: JobStatus, position: Position, shown: int
+) -> None:
     await stream.send(message("job", job, position))
-    shown = hub.progress.number
     while not (job.state.final or hub.ended):
         try:
             position, progress = await hub.change_of(job.id, position, QUIET_SECONDS, shown)

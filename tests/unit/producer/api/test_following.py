@@ -261,6 +261,20 @@ async def test_who_is_slow_gets_the_latest_progress_alone(
     assert not board.of("a", 0), "it does not run"
 
 
+async def test_progress_that_came_before_somebody_waits_is_told_at_once(
+    queue: PushQueue, api: Api, stores: Stores
+) -> None:
+    hub = event_hub.EventHub(queue, START)
+    await report(stores, await started(api, stores, "a"), 3)
+    hub.progress._put(await queue.running())
+    hub._keep((), Position(2**63, 0))
+    async with asyncio.timeout(30):
+        assert (await hub.next_after(hub.position, 3600, shown=0)).changes == ()
+        _, progress = await hub.change_of("a", hub.position, 3600, shown=0)
+        assert b'"bytes_done":3' in progress
+        assert await hub.change_of("b", hub.position, 0.01, shown=0) == (hub.position, b"")
+
+
 async def test_progress_is_read_for_those_alone_who_follow(
     api: Api, queue: PushQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
