@@ -18,6 +18,8 @@ SAVED_SECONDS = 10
 """A caller that has been quiet may send as many seconds' worth of requests at once."""
 MOST_BODY_BYTES_AT_ONCE = 16 * 1024 * 1024
 """Of bodies that are kept in memory until they are complete."""
+MOST_UPLOADS_AT_ONCE = 32
+"""Each keeps a file open, and a thread busy while its bytes are hashed."""
 _MOST_REMEMBERED = 10_000
 _RETRY_SECONDS = 1
 
@@ -30,7 +32,7 @@ class _Saved(NamedTuple):
 
 
 class CallerLimits:
-    """Requests a second, streams at once, and bytes of bodies in memory, by the caller's name."""
+    """Requests a second; streams, uploads and bytes of bodies in memory at once; by name."""
 
     def __init__(self, *, rate: int, streams: int) -> None:
         self._rate = rate
@@ -39,6 +41,7 @@ class CallerLimits:
         self._saved: dict[str, _Saved] = {}
         self._streams: Counter[str] = Counter()
         self._body_bytes: Counter[str] = Counter()
+        self._uploads: Counter[str] = Counter()
 
     def count(self, caller: Caller) -> None:
         """Count a request.
@@ -92,6 +95,23 @@ class CallerLimits:
             MOST_BODY_BYTES_AT_ONCE,
             "too-many-bodies",
             f"{caller.name} sends too many large bodies at once; send one after the other",
+        ):
+            yield
+
+    @contextmanager
+    def upload(self, caller: Caller) -> Iterator[None]:
+        """The time for which the bytes of an upload arrive.
+
+        Raises:
+            ProblemError: too many of the caller's do.
+        """
+        with _held(
+            self._uploads,
+            caller,
+            1,
+            MOST_UPLOADS_AT_ONCE,
+            "too-many-uploads",
+            f"{MOST_UPLOADS_AT_ONCE} uploads of {caller.name} arrive already; wait for one to end",
         ):
             yield
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from producer.api.answers import answer
 from producer.api.callers import caller_of
-from producer.api.context import SPOOL
+from producer.api.context import LIMITS, SPOOL
 from producer.api.inputs import no_body
 from producer.api.models import UploadStatus
 from producer.api.problems import ProblemError
@@ -44,10 +44,11 @@ async def create_upload(request: web.Request) -> web.Response:
 async def put_upload(request: web.Request) -> web.Response:
     """Upload a tar in one request, or the rest of one by ``Content-Range``."""
     spool, part = spool_of(request), part_of(request)
-    if is_range(request) or await _is_there(request):
-        upload = await _receive(request, spool, (await _upload_of(request)).id, part)
-    else:
-        upload = await _receive_new(request, spool, part)
+    with request.app[LIMITS].upload(caller_of(request)):
+        if is_range(request) or await _is_there(request):
+            upload = await _receive(request, spool, (await _upload_of(request)).id, part)
+        else:
+            upload = await _receive_new(request, spool, part)
     folder = request.path.rpartition("/")[0]
     return _answer(spool, upload, HTTPStatus.CREATED, {"Location": f"{folder}/{upload.id}"})
 
@@ -55,8 +56,9 @@ async def put_upload(request: web.Request) -> web.Response:
 async def append_to_upload(request: web.Request) -> web.Response:
     """Go on with an upload at ``Upload-Offset``; ``Upload-Complete: ?1`` says that this is all."""
     spool, part = spool_of(request), part_of(request)
-    upload = await _upload_of(request)
-    return _answer(spool, await _receive(request, spool, upload.id, part))
+    with request.app[LIMITS].upload(caller_of(request)):
+        upload = await _receive(request, spool, (await _upload_of(request)).id, part)
+    return _answer(spool, upload)
 
 
 async def read_upload(request: web.Request) -> web.Response:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -13,13 +14,14 @@ from producer.api.limits import CallerLimits
 from producer.api.problems import ProblemError
 from push_queue.api_tokens import Role
 from push_queue.settings import Settings
-from tests.support.api import JOBS, Api
+from tests.support.api import JOBS, Answer, Api
 from tests.support.tokens import TOKENS, bearer, with_tokens
 from tests.support.waiting import becomes
 
 RATE = 5
 BURST = RATE * limits.SAVED_SECONDS
 STREAMS = 2
+UPLOADS = "/api/v1/uploads"
 CI = Caller("ci", Role.ENQUEUE, ("*/*",))
 OTHER = Caller("other", Role.ENQUEUE, ("*/*",))
 READER, ADMIN = bearer(TOKENS[Role.READ]), bearer(TOKENS[Role.ADMIN])
@@ -43,8 +45,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def settings(settings: Settings) -> Settings:
-    return with_tokens(settings.model_copy(update={"api_rate": RATE, "api_streams": STREAMS}))
+def settings(settings: Settings, tmp_path: Path) -> Settings:
+    limited = {"api_rate": RATE, "api_streams": STREAMS}
+    spool = {"spool": tmp_path / "spool", "spool_keep_free": 0}
+    return with_tokens(settings.model_copy(update=limited | spool))
 
 
 def counted(limit: CallerLimits, caller: Caller, most: int = 10 * BURST) -> int:
@@ -157,6 +161,43 @@ async def test_large_bodies_of_one_caller_have_a_bound_together(
         go_on.set()
         assert (await first).status == 400
         assert (await api.post(JOBS, data=b"[]", headers=headers)).status == 400
+
+
+@pytest.mark.parametrize(("method", "offset"), [("PUT", {}), ("PATCH", {"Upload-Offset": "0"})])
+async def test_uploads_of_one_caller_at_once_have_a_bound(
+    api: Api, monkeypatch: pytest.MonkeyPatch, method: str, offset: dict[str, str]
+) -> None:
+    monkeypatch.setattr(limits, "MOST_UPLOADS_AT_ONCE", 1)
+    go_on = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"a"
+        await go_on.wait()
+
+    async def arrives() -> bool:
+        assert api.client.app
+        return bool(api.client.app[LIMITS]._uploads)
+
+    async def upload(headers: dict[str, str], data: object) -> Answer:
+        return await api.ask("PUT", f"{UPLOADS}/app.tar", data=data, headers=headers)
+
+    team = bearer(TOKENS[Role.ENQUEUE])
+    url = (await api.post(UPLOADS, headers=team)).headers["Location"]
+    first = asyncio.create_task(upload(team, slow()))
+    async with asyncio.timeout(30):
+        await becomes(arrives)
+        answer = await api.ask(
+            method,
+            url,
+            data=b"b",
+            headers=team | {"Upload-Offset": "0"} if method == "PATCH" else team,
+        )
+        assert (answer.status, answer.kind) == (429, "too-many-uploads")
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert (await upload(ADMIN, b"b")).status == 201
+        go_on.set()
+        assert (await first).status == 201
+        assert (await upload(team, b"b")).status == 201
 
 
 @pytest.mark.parametrize(
