@@ -61,11 +61,14 @@ export const EVENTS = `${V1}/events`;
 export const eventsOf = (id) => `${V1}${job(id)}/events`;
 
 // Follow a stream of events; `handlers` by the name of the event, besides `open` and `lost`. The browser
-// connects again by itself unless the server refuses; then this does, more slowly.
+// connects again by itself unless the server refuses; then this does, more slowly. A hidden page follows
+// nothing: a browser has few connections to one server, for all of its tabs together.
 export function follow(path, handlers) {
   const AGAIN_MS = 5000;
-  let source;
+  const ended = new AbortController();
+  let source = null;
   let timer;
+
   function connect() {
     source = new EventSource(path);
     source.onopen = () => handlers.open?.();
@@ -77,9 +80,22 @@ export function follow(path, handlers) {
       source.addEventListener(name, (event) => handlers[name]?.(JSON.parse(event.data)));
     }
   }
-  connect();
-  return () => {
+
+  function disconnect() {
     clearTimeout(timer);
-    source.close();
+    source?.close();
+    source = null;
+  }
+
+  function lookedAt() {
+    disconnect();
+    if (!document.hidden) connect();
+  }
+
+  document.addEventListener("visibilitychange", lookedAt, { signal: ended.signal });
+  lookedAt();
+  return () => {
+    ended.abort();
+    disconnect();
   };
 }
