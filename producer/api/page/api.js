@@ -57,6 +57,20 @@ export async function listJobs(filters, cursor) {
   return { jobs, next };
 }
 
+// Cancel or retry all jobs that match the filters, or only count those that would be.
+export async function changeAll(action, filters, dryRun) {
+  let changed = 0;
+  let next = null;
+  do {
+    const query = new URLSearchParams([...filters, ["dry_run", dryRun], ["limit", 500]]);
+    if (next) query.set("cursor", next);
+    const answer = await post(`/jobs/${action}?${query}`);
+    changed += answer.jobs.length;
+    next = answer.next;
+  } while (next);
+  return changed;
+}
+
 export const EVENTS = `${V1}/events`;
 export const eventsOf = (id) => `${V1}${job(id)}/events`;
 

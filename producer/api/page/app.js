@@ -15,7 +15,7 @@ const content = el("div");
 let caller;
 let leave = () => {};
 
-const TITLES = { jobs: "Push queue", job: "Job", workers: "Workers" };
+const TITLES = { jobs: "Push queue", job: "Job", workers: "Workers and registries" };
 
 function viewOf(query) {
   if (query.get("job")) return "job";

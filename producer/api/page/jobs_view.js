@@ -1,6 +1,7 @@
 // The list of jobs: filters in the address bar, a page at a time, live.
 
 import { EVENTS, cancelJob, follow, listJobs, retryJob } from "./api.js";
+import { bulkButtons } from "./bulk.js";
 import { announce, el, show, time } from "./dom.js";
 import { count } from "./format.js";
 import { progressBar } from "./progress.js";
@@ -39,7 +40,8 @@ export function jobsView(main, { query, go, mayChange, onConnection, onProblem, 
     el("thead", {}, el("tr", {}, HEADINGS.map((text) => el("th", { scope: "col" }, text)))),
     body,
   );
-  show(main, el("h1", { class: "unseen" }, "Jobs"), plot.element, filterForm(query, go), table, empty, pager);
+  const bulk = filters.length && mayChange ? bulkButtons(filters, () => refresh(), onRefusal) : null;
+  show(main, el("h1", { class: "unseen" }, "Jobs"), plot.element, filterForm(query, go), bulk, table, empty, pager);
 
   let told = false;
   async function load() {

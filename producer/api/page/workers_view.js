@@ -1,4 +1,4 @@
-// The workers that are alive.
+// The workers that are alive, and the registries in use.
 
 import { get } from "./api.js";
 import { el, show, time } from "./dom.js";
@@ -9,11 +9,20 @@ const QUIET_MS = 5000;
 
 export function workersView(main, { onConnection, onProblem }) {
   const workers = el("section", { "aria-labelledby": "workers" });
-  show(main, el("h1", {}, "Workers"), workers);
+  const registries = el("section", { "aria-labelledby": "registries" });
+  let shown;
+  show(main, el("h1", {}, "Workers and registries"), workers, registries);
 
   async function load() {
     try {
-      show(workers, workersTable((await get("/workers")).workers));
+      const [found, used] = await Promise.all([get("/workers"), get("/registries")]);
+      const text = JSON.stringify([found, used]);
+      // Left as it is while nothing changes, so that the focus stays.
+      if (text !== shown) {
+        show(workers, workersTable(found.workers));
+        show(registries, registriesTable(used.registries));
+        shown = text;
+      }
       onConnection(true);
       onProblem(null);
     } catch (problem) {
@@ -54,11 +63,23 @@ function workersTable(workers) {
     jobsOf(worker),
     worker.problem ? el("span", { class: "why" }, worker.problem) : "–",
   ]);
-  return [el("p", { id: "workers" }, `${count(workers.length, "worker")} running`), table(heads, rows)];
+  return [el("h2", { id: "workers" }, count(workers.length, "worker")), table(heads, rows)];
 }
 
 function jobsOf(worker) {
   if (!worker.jobs.length) return String(worker.running);
   const links = worker.jobs.map((id) => el("a", { href: `/?job=${encodeURIComponent(id)}`, "data-view": "" }, id));
   return links.flatMap((link, place) => (place ? [", ", link] : [link]));
+}
+
+function registriesTable(registries) {
+  if (!registries.length) return [];
+  const heads = ["Registry", "Uploads", "Jobs that wait", "Paused"];
+  const rows = registries.map((registry) => [
+    el("a", { href: `/?${new URLSearchParams({ registry: registry.name })}`, "data-view": "" }, registry.name),
+    `${registry.uploads} of ${registry.max_uploads}`,
+    String(registry.waiting),
+    registry.paused_until ? ["until ", time(registry.paused_until), `: ${registry.pause_reason}`] : "–",
+  ]);
+  return [el("h2", { id: "registries" }, "Registries"), table(heads, rows)];
 }
