@@ -14,7 +14,8 @@
         ├── UploadCompleteError  it is complete already
         ├── UploadLengthError    it is to have another length
         ├── UploadDigestError    its bytes are not those that were meant
-        └── SpoolFullError       there is no room for it
+        ├── SpoolFullError       there is no room for it
+        └── SpoolBusyError       too many are written at once
 """
 
 from push_queue.errors import QueueError
@@ -85,3 +86,7 @@ class UploadDigestError(UploadError):
 
 class SpoolFullError(UploadError):
     """There is no room for it."""
+
+
+class SpoolBusyError(UploadError):
+    """Too many uploads are written at once."""

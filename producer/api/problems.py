@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 
 from producer.api.models import Problem
 from producer.errors import (
+    SpoolBusyError,
     SpoolFullError,
     UnknownUploadError,
     UploadBusyError,
@@ -73,6 +74,7 @@ _KINDS = (
     _Kind(UploadCompleteError, HTTPStatus.CONFLICT, "completed-upload"),
     _Kind(UploadLengthError, HTTPStatus.BAD_REQUEST, "inconsistent-upload-length"),
     _Kind(UploadDigestError, HTTPStatus.BAD_REQUEST, "digest-mismatch"),
+    _Kind(SpoolBusyError, HTTPStatus.SERVICE_UNAVAILABLE, "too-many-uploads"),
     _Kind(SpoolFullError, HTTPStatus.INSUFFICIENT_STORAGE, "spool-full"),
     _Kind(UploadError, HTTPStatus.CONFLICT, "upload-incomplete"),
     _Kind(RedisUnavailableError, HTTPStatus.SERVICE_UNAVAILABLE, "redis-unavailable"),

@@ -1,6 +1,5 @@
 """Jobs whose source is an upload: checked, and kept until the last of them has ended."""
 
-import asyncio
 from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -43,13 +42,14 @@ async def claim_uploads(request: web.Request, jobs: Sequence[PushJob]) -> None:
     gone: dict[str, UnknownUploadError] = {}
     for source in dict.fromkeys(job.source for job in jobs):
         if upload_id := upload_id_of(source):
+            spool = spool_of(request)
             try:
                 await own_upload(request, upload_id)
-                tar = await asyncio.to_thread(spool_of(request).claim, upload_id)
+                tar = await spool.run(spool.claim, upload_id)
             except UnknownUploadError as error:
                 gone[source] = error
             else:
-                await asyncio.to_thread(_check_archive, tar, source)
+                await spool.run(_check_archive, tar, source)
     if gone:
         users = [job for job in jobs if job.source in gone]
         enqueued = await request.app[QUEUE].look_up(job.id for job in users)

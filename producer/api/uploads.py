@@ -1,6 +1,5 @@
 """Tars that are uploaded to the spool, to be named by jobs."""
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
@@ -37,7 +36,7 @@ async def create_upload(request: web.Request) -> web.Response:
     """Begin an upload, whose bytes follow by PATCH. ``Upload-Length`` says how many, if known."""
     spool, length = spool_of(request), length_of(request)
     await no_body(request)
-    upload = await asyncio.to_thread(spool.create, caller_of(request).name, length)
+    upload = await spool.run(spool.create, caller_of(request).name, length)
     return _answer(spool, upload, HTTPStatus.CREATED, {"Location": f"{request.path}/{upload.id}"})
 
 
@@ -68,9 +67,9 @@ async def read_upload(request: web.Request) -> web.Response:
 
 async def delete_upload(request: web.Request) -> web.Response:
     """Delete an upload, complete or not. Jobs that name it fail."""
-    upload = await _upload_of(request)
+    spool, upload = spool_of(request), await _upload_of(request)
     await no_body(request)
-    await asyncio.to_thread(spool_of(request).discard, upload.id)
+    await spool.run(spool.discard, upload.id)
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
@@ -84,7 +83,7 @@ async def own_upload(request: web.Request, upload_id: str) -> Upload:
     spool, caller = spool_of(request), caller_of(request)
     if not is_upload_id(upload_id):
         raise UnknownUploadError(upload_id)
-    upload = await asyncio.to_thread(spool.find, upload_id)
+    upload = await spool.run(spool.find, upload_id)
     if not (caller.has_all or upload.owner == caller.name):
         raise UnknownUploadError(upload_id)
     return upload
@@ -120,22 +119,28 @@ async def _is_there(request: web.Request) -> bool:
 
 
 async def _receive_new(request: web.Request, spool: Spool, part: Part) -> Upload:
-    upload = await asyncio.to_thread(spool.create, caller_of(request).name, part.length)
+    upload = await spool.run(spool.create, caller_of(request).name, part.length)
     try:
         return await _receive(request, spool, upload.id, part)
     except BaseException:
         # Nobody has been told its id, so nobody can go on with it.
         with suppress(UnknownUploadError):
-            await asyncio.to_thread(spool.discard, upload.id)
+            await spool.run(spool.discard, upload.id)
         raise
 
 
 async def _receive(request: web.Request, spool: Spool, upload_id: str, part: Part) -> Upload:
     """Write the body, as far as it arrives."""
-    writer = await asyncio.to_thread(UploadWriter, spool, upload_id)
+    with request.app[LIMITS].stream(caller_of(request)), spool.writing():
+        await _write(request, spool, upload_id, part)
+    return await spool.run(spool.find, upload_id)
+
+
+async def _write(request: web.Request, spool: Spool, upload_id: str, part: Part) -> None:
+    writer = await spool.run(UploadWriter, spool, upload_id)
     try:
         try:
-            await asyncio.to_thread(writer.begin, part.offset, part.length, part.size)
+            await spool.run(writer.begin, part.offset, part.length, part.size)
         except OffsetError as error:
             headers = {OFFSET: str(error.expected)}
             raise ProblemError(
@@ -143,12 +148,11 @@ async def _receive(request: web.Request, spool: Spool, upload_id: str, part: Par
             ) from None
         async with aclosing(blocks(request)) as body:
             async for block in body:
-                await asyncio.to_thread(writer.write, block)
+                await spool.run(writer.write, block)
         if part.last or writer.all_here:
-            await asyncio.to_thread(writer.finish, part.digest)
+            await spool.run(writer.finish, part.digest)
     finally:
-        await asyncio.to_thread(writer.close)
-    return await asyncio.to_thread(spool.find, upload_id)
+        await spool.run(writer.close)
 
 
 def _answer(

@@ -19,10 +19,10 @@ async def expire(spool: Spool, queue: PushQueue) -> None:
     Raises:
         RedisUnavailableError: nothing was deleted.
     """
-    ids = await asyncio.to_thread(spool.ids)
+    ids = await spool.run(spool.ids)
     sources = await queue.needed_sources(map(source_of, ids))
     needed = frozenset(upload_id for upload_id in ids if source_of(upload_id) in sources)
-    await asyncio.to_thread(spool.expire, needed)
+    await spool.run(spool.expire, needed)
 
 
 async def keep_expiring(spool: Spool, queue: PushQueue) -> None:

@@ -1,17 +1,21 @@
-"""The uploads of a spool. All methods block."""
+"""The uploads of a spool. All methods but ``run`` block."""
 
+import asyncio
 import hashlib
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ParamSpec, Self, TypeVar
 
 from producer.errors import (
     CannotStartError,
+    SpoolBusyError,
     SpoolFullError,
     UnknownUploadError,
     UploadBusyError,
@@ -24,10 +28,16 @@ from push_queue.settings import Settings
 from push_queue.uploads import is_upload_id, source_of, tar_of
 
 MOST_UPLOADS = 10_000
+MOST_WRITERS = 100
+"""Uploads that one server takes at once; each keeps a block in memory."""
 NOTHING_LEFT_SECONDS = 60.0
 """After which the record goes whose tar a worker has deleted."""
 
 _MOST_HASHES = 1000
+_THREADS = 8
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +88,9 @@ class Spool:
         self.hashes = Hashes()
         self._quota = quota
         self._keep_free = keep_free
+        self._writers = 0
+        # Others do not wait for a volume that stands still.
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="spool")
 
     @classmethod
     def of(cls, settings: Settings) -> Self | None:
@@ -96,6 +109,31 @@ class Spool:
         )
         spool.prepare()
         return spool
+
+    async def run(
+        self,
+        work: Callable[Parameters, Result],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Result:
+        """Do what blocks in one of the spool's threads."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(work, *args, **kwargs))
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """The time for which a request writes an upload.
+
+        Raises:
+            SpoolBusyError: too many do.
+        """
+        if self._writers >= MOST_WRITERS:
+            raise SpoolBusyError(f"{MOST_WRITERS} uploads are under way; try again later")
+        self._writers += 1
+        try:
+            yield
+        finally:
+            self._writers -= 1
 
     def prepare(self) -> None:
         """Make the folder if need be.

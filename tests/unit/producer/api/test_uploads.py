@@ -372,6 +372,17 @@ class TestFull:
         with pytest.raises(Exception, match="PUSH_QUEUE_SPOOL_KEEP_FREE"):
             full.check_room(1)
 
+    async def test_not_too_many_upload_at_once(
+        self, api: Api, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("producer.spool.spool.MOST_WRITERS", 0)
+        answer = await put(api, data=b"x")
+        assert (answer.status, answer.kind) == (503, "too-many-uploads")
+        assert "Retry-After" in answer.headers
+        assert not list(folder.iterdir())
+        monkeypatch.undo()
+        assert (await put(api, data=b"x")).status == 201
+
 
 class TestWithoutSpool:
     @pytest.fixture
