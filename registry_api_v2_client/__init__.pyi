@@ -9,6 +9,7 @@ from .archive.inspection import validate_docker_tar as validate_docker_tar
 from .archive.model import ArchiveContent as ArchiveContent
 from .archive.model import ArchiveImage as ArchiveImage
 from .archive.model import ArchiveIndex as ArchiveIndex
+from .archive.source import Source as Source
 from .archive.source_file import FileIdentity as FileIdentity
 from .archive.source_file import SourceFile as SourceFile
 from .auth.credentials import Credentials as Credentials
@@ -33,6 +34,8 @@ from .exceptions import ResponseError as ResponseError
 from .exceptions import ServerError as ServerError
 from .exceptions import SourceChangedError as SourceChangedError
 from .exceptions import SourceMissingError as SourceMissingError
+from .exceptions import SourceNotAllowedError as SourceNotAllowedError
+from .exceptions import SourceUnavailableError as SourceUnavailableError
 from .exceptions import SourceUnreadableError as SourceUnreadableError
 from .exceptions import TagImmutableError as TagImmutableError
 from .exceptions import TarReadError as TarReadError
@@ -81,6 +84,9 @@ from .push.uploads import OpenUploads as OpenUploads
 from .reference import Reference as Reference
 from .reference import parse_reference as parse_reference
 from .reference import parse_repository_tag as parse_repository_tag
+from .remote.http_connection import HttpSettings as HttpSettings
+from .remote.spooled import SpoolFolder as SpoolFolder
+from .remote.url_sources import UrlSources as UrlSources
 from .retry import RetryPolicy as RetryPolicy
 from .verification.results import PartCheck as PartCheck
 from .verification.results import Proof as Proof

@@ -11,7 +11,7 @@ from yarl import URL
 from .api.registry import Registry
 from .api.transport import Transport
 from .archive.image_archive import ImageArchive
-from .archive.source_file import SourceFile
+from .archive.source import Source
 from .auth.credential_store import CredentialStore
 from .auth.credentials import Credentials
 from .exceptions import ValidationError
@@ -103,7 +103,7 @@ class RegistryClient:
 
     async def push(
         self,
-        tar_path: str | Path | SourceFile,
+        tar_path: str | Path | Source,
         references: Sequence[Reference],
         *,
         image: str | None = None,
@@ -129,7 +129,7 @@ class RegistryClient:
             RegistryError: a registry failed, also after retries.
         """
         targets = self.targets(references)
-        with await asyncio.to_thread(ImageArchive, tar_path) as archive:
+        with await self.pusher.open(tar_path) as archive:
             return await self.pusher.push(
                 archive,
                 archive.select(image, platform),
@@ -145,7 +145,7 @@ class RegistryClient:
     async def verify(
         self,
         reference: Reference,
-        tar_path: str | Path,
+        tar_path: str | Path | Source,
         *,
         image: str | None = None,
         platform: Platform | None = None,

@@ -8,8 +8,10 @@
     │   ├── SourceUnreadableError       the image tar cannot be read
     │   │   └── SourceMissingError      it does not exist; a FileNotFoundError as well
     │   ├── SourceChangedError          the image tar was written to while it was read
+    │   ├── SourceNotAllowedError       the image tar is where it may not be read
     │   └── TarReadError                the image tar is malformed
     │       └── ArchiveDigestError      a member's bytes are not what its digest says
+    ├── SourceUnavailableError          the server of the image tar fails           (retry helps)
     ├── RegistryUnavailableError        no answer: refused, reset, not found        (retry helps)
     │   ├── RegistryTimeoutError        no answer in time                           (retry helps)
     │   └── AnswerCutShortError         an answer without its end                   (retry helps)
@@ -57,6 +59,8 @@ __all__ = [
     "ServerError",
     "SourceChangedError",
     "SourceMissingError",
+    "SourceNotAllowedError",
+    "SourceUnavailableError",
     "SourceUnreadableError",
     "TLSError",
     "TagImmutableError",
@@ -124,6 +128,12 @@ class SourceChangedError(ValidationError):
     kind = "source_changed"
 
 
+class SourceNotAllowedError(ValidationError):
+    """The image tar is where it may not be read."""
+
+    kind = "source_not_allowed"
+
+
 class TarReadError(ValidationError):
     """The image tar is malformed: truncated, not a tar, or without what its manifest names."""
 
@@ -134,6 +144,13 @@ class ArchiveDigestError(TarReadError):
     """A member of the image tar does not have the digest that the archive gives."""
 
     kind = "archive_digest_mismatch"
+
+
+class SourceUnavailableError(RegistryError):
+    """The server that has the image tar cannot be reached, breaks off, or asks to come later."""
+
+    kind = "source_unavailable"
+    retryable = True
 
 
 class RegistryUnavailableError(RegistryError):

@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 import zstandard
 from isal import igzip, igzip_lib
 
-from ..exceptions import SourceUnreadableError, TarReadError
+from ..exceptions import RegistryError, SourceUnreadableError, TarReadError
 
 MAGIC_SIZE = 8
 """Bytes at the start of a file that tell how it is compressed."""
@@ -53,6 +53,8 @@ def reading(what: str) -> Iterator[None]:
     """Turn what reading a broken or vanished file raises into this library's errors."""
     try:
         yield
+    except RegistryError:  # one is a FileNotFoundError as well
+        raise
     except _BROKEN_DATA as error:
         raise TarReadError(
             f"{what}: the compressed data is broken, cut short, or needs more than "

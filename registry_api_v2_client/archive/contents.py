@@ -27,7 +27,7 @@ class ArchiveContents:
         self.checked = checked
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Path | str:
         return self.tar.path
 
     def document(self, name: str) -> Any:
@@ -128,7 +128,7 @@ class ArchiveContents:
         return parse_document(self.tar.read(member, MAX_JSON), f"{member.name} in {self.path}")
 
 
-def blob_path(digest: object, path: Path) -> str:
+def blob_path(digest: object, path: Path | str) -> str:
     """The path of a blob in a layout.
 
     Raises:

@@ -18,6 +18,7 @@ from .contents import ArchiveContents
 from .docker_save import docker_save_entries, docker_save_images
 from .model import ArchiveContent, ArchiveImage, Companion, LostCompanion
 from .oci_layout import OciLayout, read_layout
+from .source import Source
 from .source_file import SourceFile
 from .tar_index import TarIndex
 
@@ -29,7 +30,7 @@ class ImageArchive:
     compressed tar means decompressing it once.
     """
 
-    def __init__(self, source: str | Path | SourceFile, *, checked: bool = True) -> None:
+    def __init__(self, source: str | Path | Source, *, checked: bool = True) -> None:
         """Open the tar, if it is not open yet, and read its manifests and configs.
 
         Unless ``checked``, contents need not match their digests: for inspection, not for pushing.
@@ -39,7 +40,7 @@ class ImageArchive:
             SourceChangedError: written to while it was read.
             TarReadError: not an image tar; the message names what is wrong.
         """
-        self.source = source if isinstance(source, SourceFile) else SourceFile(source)
+        self.source: Source = source if isinstance(source, Source) else SourceFile(source)
         self.images: tuple[ArchiveContent, ...]
         """Images and indexes at the top, not those that an index leads to."""
         self.companions: tuple[Companion, ...]
@@ -47,7 +48,7 @@ class ImageArchive:
         self.lost_companions: tuple[LostCompanion, ...]
         """Signatures and referrers that cannot be pushed."""
         with ExitStack() as opened, self.source.unchanged():
-            if not isinstance(source, SourceFile):
+            if not isinstance(source, Source):
                 opened.enter_context(self.source)
             tar = opened.enter_context(TarIndex(self.source))
             self._contents = ArchiveContents(tar, checked=checked)
@@ -55,7 +56,7 @@ class ImageArchive:
             self._close = opened.pop_all().close
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Path | str:
         return self.source.path
 
     @property

@@ -4,8 +4,7 @@ import errno
 import io
 import os
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -14,8 +13,8 @@ from ..exceptions import (
     SourceChangedError,
     SourceMissingError,
     SourceUnreadableError,
-    ValidationError,
 )
+from .source import Source, SourceReader
 
 OpenFile = Callable[[str, int], int]
 """Opens a path with flags, as ``os.open`` does."""
@@ -37,11 +36,10 @@ class FileIdentity:
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-class SourceFile:
-    """An open file. Readers keep reading it, whatever happens to its name.
+class SourceFile(Source):
+    """An open file. Readers keep reading it, whatever happens to its name."""
 
-    Use as a context manager, or close it.
-    """
+    path: Path
 
     def __init__(self, path: str | Path, open_file: OpenFile = os.open) -> None:
         """Open the file. Blocking.
@@ -74,7 +72,16 @@ class SourceFile:
     def size(self) -> int:
         return self.identity.size
 
-    def reader(self) -> io.RawIOBase:
+    @property
+    def appearance(self) -> str:
+        """Size and modification time, which come from the server of a shared volume.
+
+        Each host numbers devices by itself. Some network file systems number inodes by themselves,
+        too, and differently each time (CIFS with noserverino, FUSE).
+        """
+        return f"{self.identity.size} {self.identity.mtime_ns}"
+
+    def reader(self) -> SourceReader:
         """A stream from the start. It has a position of its own, and may outlive this object."""
         return _Reader(os.dup(self._file.fileno()))
 
@@ -86,37 +93,16 @@ class SourceFile:
                 "and rename it, then enqueue it again"
             )
 
-    @contextmanager
-    def unchanged(self) -> Iterator[None]:
-        """Turn an error into SourceChangedError if the file was changed meanwhile."""
-        try:
-            yield
-        except ValidationError:
-            self.check_unchanged()
-            raise
-
     def close(self) -> None:
         self._file.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class _Reader(io.RawIOBase):
+class _Reader(SourceReader):
     """Reads by ``pread``, as all descriptors of one open file share its position."""
 
     def __init__(self, descriptor: int) -> None:
         self._file = io.FileIO(descriptor)
         self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
 
     def tell(self) -> int:
         return self._position

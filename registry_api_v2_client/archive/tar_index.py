@@ -9,6 +9,7 @@ import io
 import posixpath
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self, cast
@@ -16,7 +17,7 @@ from typing import BinaryIO, Self, cast
 from ..exceptions import TarReadError
 from ..json_document import MAX_JSON
 from .compressed_file import MAGIC_SIZE, Opener, longest_content, opener_of, reading
-from .source_file import SourceFile
+from .source import Source, SourceReader
 from .tar_header import BrokenTarError, Kind, TarMember, read_members
 
 HEAD_SIZE = 8
@@ -46,7 +47,9 @@ class Member:
 class MemberReader:
     """Reads one member from its start to its end, once. Blocking; one thread at a time."""
 
-    def __init__(self, member: Member, stream: BinaryIO, give_back: Callable[[BinaryIO], None]):
+    def __init__(
+        self, member: Member, stream: "_Stream", give_back: Callable[["_Stream"], None]
+    ) -> None:
         self._member = member
         self._stream = stream
         self._give_back = give_back
@@ -62,12 +65,16 @@ class MemberReader:
         filled = 0
         with reading(self._member.name):
             while filled < wanted:
-                count = cast(io.RawIOBase, self._stream).readinto(buffer[filled:wanted])
+                count = cast(io.RawIOBase, self._stream.content).readinto(buffer[filled:wanted])
                 if not count:
                     raise TarReadError(f"the tar ends in the middle of {self._member.name}")
                 filled += count
         self._left -= filled
         return filled
+
+    def interrupt(self) -> None:
+        """Have a thread that waits for a server in ``readinto`` fail at once. Thread-safe."""
+        self._stream.reader.interrupt()
 
     def close(self) -> None:
         self._give_back(self._stream)
@@ -85,7 +92,7 @@ class TarIndex:
     If several members have the same name, the last counts, as it would when docker extracts them.
     """
 
-    def __init__(self, source: SourceFile) -> None:
+    def __init__(self, source: Source) -> None:
         """Index the tar.
 
         Raises:
@@ -94,18 +101,24 @@ class TarIndex:
         """
         self._source = source
         self._lock = threading.Lock()
-        self._idle: list[BinaryIO] = []
+        self._idle: list[_Stream] = []
         self._closed = False
         self._members: dict[str, Member | _Link] = {}
         self._documents: dict[Member, bytes] = {}
         self._kept_bytes = self._read_bytes = 0
         with reading(str(self.path)):
             self._decompress = self._sniff()
+            self._keeps_documents = self.compressed or self.remote
             self._scan()
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Path | str:
         return self._source.path
+
+    @property
+    def remote(self) -> bool:
+        """Whether to read it is to wait for a server."""
+        return self._source.remote
 
     @property
     def compressed(self) -> bool:
@@ -148,7 +161,7 @@ class TarIndex:
         if not _may_be_json(member.head):
             raise TarReadError(f"{member.name} in {self.path} is not valid JSON")
         self._read_bytes += member.size
-        document = self._documents.get(member) if self.compressed else self._load(member)
+        document = self._documents.get(member) if self._keeps_documents else self._load(member)
         if document is None or self._read_bytes > MAX_DOCUMENTS:
             raise TarReadError(
                 f"the manifests and configs in {self.path} have more than {MAX_DOCUMENTS} bytes "
@@ -159,7 +172,10 @@ class TarIndex:
     def open(self, member: Member) -> MemberReader:
         """Start reading a member's stored bytes; thread-safe, unlike the reader."""
         with reading(member.name):
-            return MemberReader(member, self._stream_at(member.offset), self._give_back)
+            stream = self._stream_at(member.offset)
+            if not self.compressed:
+                stream.reader.expect(member.size)
+            return MemberReader(member, stream, self._give_back)
 
     def close(self) -> None:
         with self._lock:
@@ -179,11 +195,11 @@ class TarIndex:
             end, past_end = longest_content(size), f"more than {size} compressed bytes may hold"
         else:
             end, past_end = size, f"but the tar has only {size}"
-        with self._new_stream() as stream:
+        with closing(self._new_stream()) as stream:
 
             def read(offset: int, count: int) -> bytes:
                 self._move(stream, offset)
-                return _read(stream, count)
+                return _read(stream.content, count)
 
             try:
                 for member in read_members(read, end, past_end):
@@ -208,7 +224,7 @@ class TarIndex:
                 sparse = entry.kind is Kind.SPARSE
                 member = Member(name, entry.offset, entry.size, head, sparse)
                 self._members[name] = member
-                if self.compressed and _may_be_json(head):
+                if self._keeps_documents and _may_be_json(head):
                     self._keep(member, read)
 
     def _keep(self, member: Member, read: Callable[[int, int], bytes]) -> None:
@@ -224,20 +240,22 @@ class TarIndex:
             reader.readinto(memoryview(buffer))
         return bytes(buffer)
 
-    def _stream_at(self, offset: int) -> BinaryIO:
+    def _stream_at(self, offset: int) -> "_Stream":
         with self._lock:
             # A plain file can go back; a decompressor only goes forward.
             fit = [one for one in self._idle if not self.compressed or one.tell() <= offset]
-            stream = max(fit, key=lambda one: one.tell()) if fit else None
+            stream = max(fit, key=_Stream.tell) if fit else None
             if stream:
                 self._idle.remove(stream)
         stream = stream or self._new_stream()
         self._move(stream, offset)
         return stream
 
-    def _new_stream(self) -> BinaryIO:
-        file = self._source.reader()
-        return self._decompress(file) if self._decompress else cast(BinaryIO, file)
+    def _new_stream(self) -> "_Stream":
+        reader = self._source.reader()
+        return _Stream(
+            reader, self._decompress(reader) if self._decompress else cast(BinaryIO, reader)
+        )
 
     def _sniff(self) -> Opener | None:
         """How to decompress the file, or None where it is a plain tar."""
@@ -247,13 +265,13 @@ class TarIndex:
             raise TarReadError(f"{self.path} is empty")
         return opener_of(magic)
 
-    def _move(self, stream: BinaryIO, offset: int) -> None:
+    def _move(self, stream: "_Stream", offset: int) -> None:
         if self.compressed:
-            _skip(stream, offset - stream.tell())
+            _skip(stream.content, offset - stream.tell())
         else:
-            stream.seek(offset)
+            stream.reader.seek(offset)
 
-    def _give_back(self, stream: BinaryIO) -> None:
+    def _give_back(self, stream: "_Stream") -> None:
         with self._lock:
             if not self._closed:
                 self._idle.append(stream)
@@ -264,6 +282,20 @@ class TarIndex:
 @dataclass(frozen=True, slots=True)
 class _Link:
     target: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stream:
+    """The uncompressed tar, read by ``reader``."""
+
+    reader: SourceReader
+    content: BinaryIO
+
+    def tell(self) -> int:
+        return self.content.tell()
+
+    def close(self) -> None:
+        self.content.close()
 
 
 def _read(stream: BinaryIO, count: int) -> bytes:

@@ -93,16 +93,28 @@ _MAY_NAME = {
 }
 
 
+_EMBEDDING = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("::/96"))
+"""NAT64 (RFC 6052), and addresses as IPv6 began (RFC 4291, section 2.5.5.1)."""
+
+
+def _embedded(address: Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 one leads to, by whatever translates it."""
+    if isinstance(address, ipaddress.IPv4Address) or address.is_loopback or address.is_unspecified:
+        return None
+    if any(address in network for network in _EMBEDDING):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour
+
+
 def zone_of(address: Address) -> Zone:
-    """The zone of an address, or of the IPv4 address mapped into it."""
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
+    """The zone of an address, or of the IPv4 address inside of it."""
+    address = _embedded(address) or address
     # A connection to 0.0.0.0 goes to this machine.
     if address.is_loopback or address.is_unspecified:
         return Zone.LOOPBACK
     if address.is_link_local:
         return Zone.LINK_LOCAL
-    return Zone.PUBLIC if address.is_global else Zone.PRIVATE
+    return Zone.PUBLIC if address.is_global and not address.is_multicast else Zone.PRIVATE
 
 
 class NamedHosts:

@@ -83,30 +83,36 @@ class TlsContexts:
         if known and files == known.files:
             return replace(known, look_again=look_again)
         try:
-            return _Known(files, self._build(host), look_again)
+            return _Known(files, context_of(self._settings, host), look_again)
         except TLSError:
             if not known:
                 raise
             # A new certificate may be there before its key.
             return replace(known, look_again=look_again)
 
-    def _build(self, host: str) -> ssl.SSLContext | None:
-        if not self._settings.is_set_up(host):
-            return None
-        folder = self._settings.certs_dir / host
-        context = ssl.create_default_context()
-        for authority in sorted(folder.glob("*.crt")):
-            _load(host, authority, context.load_verify_locations)
-        for certificate in sorted(folder.glob("*.cert")):
-            key = certificate.with_suffix(".key")
-            if not key.is_file():
-                raise TLSError(f"{host}: {certificate} has no key {key}")
-            # Without a password, OpenSSL would ask for one on the terminal if the key is encrypted.
-            _load(host, certificate, partial(context.load_cert_chain, keyfile=key, password=""))
-        if host in self._settings.insecure_hosts:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
+
+def context_of(settings: TlsSettings, host: str) -> ssl.SSLContext | None:
+    """The context for a host with settings of its own. Blocking.
+
+    Raises:
+        TLSError: a certificate or key cannot be read.
+    """
+    if not settings.is_set_up(host):
+        return None
+    folder = settings.certs_dir / host
+    context = ssl.create_default_context()
+    for authority in sorted(folder.glob("*.crt")):
+        _load(host, authority, context.load_verify_locations)
+    for certificate in sorted(folder.glob("*.cert")):
+        key = certificate.with_suffix(".key")
+        if not key.is_file():
+            raise TLSError(f"{host}: {certificate} has no key {key}")
+        # Without a password, OpenSSL would ask for one on the terminal if the key is encrypted.
+        _load(host, certificate, partial(context.load_cert_chain, keyfile=key, password=""))
+    if host in settings.insecure_hosts:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _versions(folder: Path) -> list[tuple[str, int, int]]:

@@ -174,7 +174,7 @@ class BlobFanOut:
         if isinstance(source, BytesSource):
             content = source.content
         else:
-            content = await self._pool.start(source.read)
+            content = await self._pool.start_reading(source.tar.remote, source.read)
         blob = BlobInfo(sha256(content), len(content), source.media_type)
 
         async def send(destination: Destination) -> None:

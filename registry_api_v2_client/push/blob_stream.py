@@ -61,6 +61,7 @@ class BlobStream:
     """A blob's encoded bytes, to be iterated over once inside ``async with``.
 
     ``digest`` and ``size`` are those of the encoded bytes, known after the last of them.
+    Reading a ``remote`` one waits for a server.
     ``on_sent`` is called with the number of source bytes that have been handed out.
     """
 
@@ -72,9 +73,12 @@ class BlobStream:
         encoder: Encoder,
         pool: BlockPool,
         on_sent: Callable[[int], None],
+        *,
+        remote: bool = False,
     ) -> None:
         self.size = 0
         self._open_reader = open_reader
+        self._remote = remote
         self._reader: MemberReader | None = None
         self._member = member
         self._stated = digest
@@ -106,7 +110,9 @@ class BlobStream:
     async def _end(self) -> None:
         if self._feeder:
             self._feeder.cancel()
-            # A thread cannot be interrupted: it uses the file and the buffers until it ends.
+            # A thread uses the file and the buffers until it ends, also when it is interrupted.
+            if self._reader and self._remote:
+                self._reader.interrupt()
             await asyncio.gather(self._feeder, *self._on_threads, return_exceptions=True)
         self._buffers.close()
         if self._reader:
@@ -151,7 +157,7 @@ class BlobStream:
         try:
             while left:
                 buffer = await self._buffers.take()
-                length = await asyncio.shield(self._start(self._read, buffer))
+                length = await asyncio.shield(self._start_reading(buffer))
                 left -= length
                 self._blocks.put_nowait(self._start(self._encode, buffer, length))
             _verify(self._member, self._stated, f"sha256:{self._source_hash.hexdigest()}")
@@ -159,7 +165,12 @@ class BlobStream:
             self._blocks.put_nowait(None)
 
     def _start(self, work: Callable[..., T], *args: Any) -> asyncio.Future[T]:
-        future = self._pool.start(work, *args)
+        return self._kept(self._pool.start(work, *args))
+
+    def _start_reading(self, buffer: bytearray) -> asyncio.Future[int]:
+        return self._kept(self._pool.start_reading(self._remote, self._read, buffer))
+
+    def _kept(self, future: asyncio.Future[T]) -> asyncio.Future[T]:
         self._on_threads.add(future)
         future.add_done_callback(self._on_threads.discard)
         return future

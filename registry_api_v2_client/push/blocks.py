@@ -12,6 +12,8 @@ T = TypeVar("T")
 
 _DEPTH = 4
 """The most blocks that one upload reads ahead."""
+_MOST_WAITING = 64
+"""Threads that wait for servers of tars at once."""
 
 
 class BlockPool:
@@ -21,11 +23,18 @@ class BlockPool:
         cores = os.cpu_count() or 1
         # One thread more than cores: one of them may be waiting for the disk.
         self._threads = ThreadPoolExecutor(cores + 1, thread_name_prefix="blocks")
+        # Waiting for a server must not keep others from work.
+        self._waiting = ThreadPoolExecutor(_MOST_WAITING, thread_name_prefix="remote")
         self._spare = 2 * cores
 
     def start(self, work: Callable[..., T], *args: Any) -> asyncio.Future[T]:
         """Start blocking work on a thread."""
         return asyncio.wrap_future(self._threads.submit(work, *args))
+
+    def start_reading(self, remote: bool, work: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        """Start work that reads a tar, which may be ``remote``."""
+        threads = self._waiting if remote else self._threads
+        return asyncio.wrap_future(threads.submit(work, *args))
 
     def borrow(self) -> "Buffers":
         """Buffers for one upload: one of its own, and more while the pool has spare ones.
@@ -35,7 +44,8 @@ class BlockPool:
         return Buffers(self)
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._waiting):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def take_spare(self) -> bool:
         if not self._spare:

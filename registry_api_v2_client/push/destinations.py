@@ -4,7 +4,12 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ..exceptions import NoSlotError, RegistryError, RegistryUnavailableError, ValidationError
+from ..exceptions import (
+    NoSlotError,
+    RegistryError,
+    RegistryUnavailableError,
+    ValidationError,
+)
 from ..outages import most_hopeful
 from .manifest_push import Target
 from .repository_blobs import RepositoryBlobs

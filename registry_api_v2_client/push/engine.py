@@ -8,9 +8,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from ..archive.image_archive import ImageArchive
 from ..archive.model import ArchiveContent, ArchiveImage
+from ..archive.source import Source
 from ..archive.tar_index import Member
 from ..retry import Retrier, RetryPolicy
 from .blob_fan_out import BlobFanOut
@@ -50,6 +52,11 @@ class ImagePusher:
         self._blobs = BlobFanOut(
             ledger=self._ledger, limits=limits, pool=self._pool, retrier=self._retrier
         )
+
+    async def open(self, tar: str | Path | Source) -> ImageArchive:
+        """Open an archive, see ``ImageArchive``."""
+        remote = isinstance(tar, Source) and tar.remote
+        return await self._pool.start_reading(remote, ImageArchive, tar)
 
     async def push(
         self,
@@ -124,7 +131,9 @@ class ImagePusher:
         digests: dict[Member, str] = {}
         for layer in image.layers:
             if layer.member and not layer.digest and layer.member not in digests:
-                hashing = self._pool.start(hash_member, image.tar, layer.member)
+                hashing = self._pool.start_reading(
+                    image.tar.remote, hash_member, image.tar, layer.member
+                )
                 digests[layer.member] = await hashing
         layers = (
             replace(layer, digest=digests[layer.member]) if layer.member in digests else layer

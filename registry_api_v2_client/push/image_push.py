@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ..archive.source_file import SourceFile
+from ..archive.source import Source
 from ..descriptors import BlobInfo
 from ..exceptions import BlobUnknownError
 from .blob_fan_out import BlobFanOut
@@ -38,7 +38,7 @@ class ImagePush:
 
     def __init__(
         self,
-        source: SourceFile,
+        source: Source,
         plan: PushPlan,
         destinations: Destinations,
         blobs: BlobFanOut,

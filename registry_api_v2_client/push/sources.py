@@ -42,8 +42,15 @@ class LayerSource:
 
     def stream(self, pool: BlockPool, on_sent: Callable[[int], None]) -> BlobStream:
         """The encoded bytes in blocks."""
-        open_reader = partial(self.tar.open, self.member)
-        return BlobStream(open_reader, self.member, self.digest, self.encoder(), pool, on_sent)
+        return BlobStream(
+            partial(self.tar.open, self.member),
+            self.member,
+            self.digest,
+            self.encoder(),
+            pool,
+            on_sent,
+            remote=self.tar.remote,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from registry_api_v2_client.exceptions import (
     ResponseError,
     ServerError,
     SourceMissingError,
+    SourceUnavailableError,
     SourceUnreadableError,
     TarReadError,
     TLSError,
@@ -59,6 +60,7 @@ def test_the_kind_is_one_stable_word(error: type[RegistryError]) -> None:
 def test_only_what_time_can_mend_is_retryable() -> None:
     assert {error for error in ERRORS if error.retryable} == {
         NoSlotError,
+        SourceUnavailableError,
         RegistryUnavailableError,
         RegistryTimeoutError,
         AnswerCutShortError,

@@ -56,6 +56,12 @@ def named_hosts(names: Mapping[str, list[str]] = NAMES, plain: tuple[str, ...] =
         ("::ffff:127.0.0.1", Zone.LOOPBACK),
         ("::ffff:169.254.169.254", Zone.LINK_LOCAL),
         ("::ffff:93.184.215.14", Zone.PUBLIC),
+        ("::10.1.2.3", Zone.PRIVATE),
+        ("64:ff9b::7f00:1", Zone.LOOPBACK),
+        ("64:ff9b::5db8:d70e", Zone.PUBLIC),
+        ("2002:a9fe:a9fe::1", Zone.LINK_LOCAL),
+        ("224.0.0.1", Zone.PRIVATE),
+        ("ff0e::1", Zone.PRIVATE),
     ],
 )
 def test_zones(address: str, zone: Zone) -> None:

@@ -1,0 +1,335 @@
+"""One blocking HTTP connection: where it may lead, TLS, proxies, redirects, time limits."""
+
+import base64
+import errno
+import http.client
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from yarl import URL
+
+from ..exceptions import (
+    RegistryError,
+    SourceNotAllowedError,
+    SourceUnavailableError,
+    SourceUnreadableError,
+    TLSError,
+)
+from ..http.named_hosts import joined
+from ..http.proxy import Proxies
+from ..http.tls import DOCKER_CERTS_DIR, TlsSettings, context_of
+from .places import Network, Places, may_connect, networks_of, shown
+
+_CONNECT_SECONDS = 10.0
+_MOST_ADDRESSES = 8
+_MOST_REDIRECTS = 5
+_REDIRECTS = (301, 302, 303, 307, 308)
+_DRAINED = 256 << 10
+"""Bytes that are rather read than given up with their connection."""
+_PIECE = 256 << 10
+_STRIDE = 256 << 10
+"""Bytes that have to come within one time-out."""
+
+
+@dataclass(frozen=True)
+class HttpSettings:
+    """How tars are read over HTTP.
+
+    ``authorizations`` are values of that header by origin, ``https://host[:port]`` in lower case.
+    """
+
+    places: Places
+    authorizations: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 60.0
+    certs_dir: Path = DOCKER_CERTS_DIR
+    insecure_hosts: Collection[str] = ()
+    """As for registries, see ``RegistryClient``."""
+    proxies: Proxies = field(default_factory=Proxies)
+
+
+class HttpConnection:
+    """Sends GET requests, one after the other, to one host as long as that is the same.
+
+    All methods are for one thread, ``interrupt`` excepted.
+    """
+
+    def __init__(self, settings: HttpSettings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._interrupted = False
+        self._origin: URL | None = None
+        self._connection: http.client.HTTPConnection | None = None
+        self._socket: socket.socket | None = None
+        self._response: http.client.HTTPResponse | None = None
+        self._url = URL()
+        self._waited = 0.0
+        self._moved = 0
+
+    def get(self, url: URL, headers: Mapping[str, str]) -> tuple[URL, http.client.HTTPResponse]:
+        """The answer, and where it came from; redirects are followed.
+
+        Raises:
+            SourceNotAllowedError: a URL may not be read, or leads to an address that is not.
+            SourceUnreadableError: a certificate is not trusted, or the redirects make no sense.
+            SourceUnavailableError: no answer.
+        """
+        named_by = None
+        for _ in range(_MOST_REDIRECTS + 1):
+            networks = networks_of(self._settings.places, url, named_by=named_by)
+            response = self._send(url, headers, networks)
+            location = response.getheader("Location")
+            if response.status not in _REDIRECTS or not location:
+                return url, response
+            named_by, url = url, _redirected(url, location)
+        raise SourceUnreadableError(f"{shown(url)}: more than {_MOST_REDIRECTS} redirects")
+
+    def readinto(self, buffer: memoryview) -> int:
+        """The next bytes of the last answer's body; none at its end, or where it breaks off.
+
+        Raises:
+            SourceUnavailableError: the connection broke, or too little comes.
+        """
+        if self._response is None:
+            return 0
+        began = time.monotonic()
+        with _explained(self._url):
+            content = self._response.read1(min(len(buffer), _PIECE))
+            self._waited += time.monotonic() - began
+            self._moved += len(content)
+            if self._moved >= _STRIDE:
+                self._waited = self._moved = 0
+            elif self._waited > self._settings.timeout:
+                raise TimeoutError
+        buffer[: len(content)] = content
+        return len(content)
+
+    def interrupt(self) -> None:
+        """Have all other methods fail, now and from now on. Thread-safe."""
+        with self._lock:
+            self._interrupted = True
+        self._shut()
+
+    def close(self) -> None:
+        if self._response:
+            self._response.close()
+        if self._connection:
+            self._connection.close()
+        with self._lock:
+            if self._socket:
+                self._socket.close()
+            self._socket = None
+        self._response = self._connection = None
+
+    def _send(
+        self, url: URL, headers: Mapping[str, str], networks: Collection[Network]
+    ) -> http.client.HTTPResponse:
+        self._end_answer()
+        if self._connection and url.origin() == self._origin:
+            try:
+                return self._exchange(self._connection, url, headers)
+            except SourceUnavailableError:
+                """The server has closed it since the last answer."""
+        return self._exchange(self._connect(url, networks), url, headers)
+
+    def _exchange(
+        self, connection: http.client.HTTPConnection, url: URL, headers: Mapping[str, str]
+    ) -> http.client.HTTPResponse:
+        target = url.raw_path_qs
+        own = {
+            "Host": url.host_port_subcomponent or "",
+            "User-Agent": "registry-push-queue",
+            "Accept-Encoding": "identity",
+        }
+        if authorization := self._settings.authorizations.get(str(url.origin()).lower()):
+            own["Authorization"] = authorization
+        if url.scheme == "http" and (proxy := self._settings.proxies.find(url)):
+            target = str(url)
+            own |= _proxy_authorization(proxy)
+        self._url, self._waited, self._moved = url, 0.0, 0
+        with _explained(url), self._limited():
+            connection.request("GET", target, headers={**own, **headers})
+            self._response = connection.getresponse()
+        return self._response
+
+    def _end_answer(self) -> None:
+        """Make the connection ready for the next request, or close it."""
+        response, self._response = self._response, None
+        if response is None:
+            return
+        left = response.length
+        if left is None or left > _DRAINED or response.will_close:
+            self.close()
+            return
+        try:
+            with _explained(self._url), self._limited():
+                while response.length and response.read1(_PIECE):
+                    pass
+        except SourceUnavailableError:
+            self.close()
+        finally:
+            response.close()
+
+    def _connect(self, url: URL, networks: Collection[Network]) -> http.client.HTTPConnection:
+        self.close()
+        if self._interrupted:
+            raise SourceUnavailableError(f"{shown(url)} is read no more")
+        proxy = self._settings.proxies.find(url)
+        with _explained(url):
+            connection = self._by(proxy, url, networks) if proxy else self._direct(url, networks)
+        self._connection, self._origin = connection, url.origin()
+        with self._lock:
+            self._socket = connection.sock
+        if self._interrupted:
+            self._shut()
+        return connection
+
+    def _direct(self, url: URL, networks: Collection[Network]) -> http.client.HTTPConnection:
+        host, seconds = url.raw_host or "", self._settings.timeout
+        context = self._context(url)
+        connection = http.client.HTTPConnection(host, url.port, timeout=seconds)
+        plain = _connected(url, networks, seconds)
+        try:
+            with self._limited(plain):
+                connection.sock = (
+                    context.wrap_socket(plain, server_hostname=host) if context else plain
+                )
+        except BaseException:
+            plain.close()
+            raise
+        return connection
+
+    def _by(
+        self, proxy: URL, url: URL, networks: Collection[Network]
+    ) -> http.client.HTTPConnection:
+        """By a proxy, which finds the address and decides. An address in the URL is seen here."""
+        if proxy.scheme != "http":
+            raise SourceUnreadableError(f"{shown(url)}: tars are read by http:// proxies only")
+        with suppress(ValueError):
+            _check(url, url.raw_host or "", networks)
+        place, seconds = (proxy.raw_host or "", proxy.port), self._settings.timeout
+        connection: http.client.HTTPConnection
+        if context := self._context(url):
+            connection = http.client.HTTPSConnection(*place, timeout=seconds, context=context)
+            connection.set_tunnel(url.raw_host or "", url.port, _proxy_authorization(proxy))
+        else:
+            connection = http.client.HTTPConnection(*place, timeout=seconds)
+        connection.connect()
+        return connection
+
+    def _context(self, url: URL) -> ssl.SSLContext | None:
+        if url.scheme == "http":
+            return None
+        try:
+            tls = TlsSettings(self._settings.certs_dir, self._settings.insecure_hosts)
+            host = url.host_port_subcomponent or ""
+            return context_of(tls, host) or ssl.create_default_context()
+        except TLSError as error:
+            raise SourceUnreadableError(str(error)) from error
+
+    @contextmanager
+    def _limited(self, connecting: socket.socket | None = None) -> Iterator[None]:
+        """End what takes longer than the time-out, however it drips."""
+        over = threading.Event()
+
+        def end() -> None:
+            over.set()
+            self._shut(connecting)
+
+        timer = threading.Timer(self._settings.timeout, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except (OSError, http.client.HTTPException):
+            if over.is_set():
+                raise TimeoutError from None
+            raise
+        finally:
+            timer.cancel()
+
+    def _shut(self, connecting: socket.socket | None = None) -> None:
+        """Wake the thread that waits for the server."""
+        with self._lock:
+            shut = connecting or self._socket
+            if shut:
+                with suppress(OSError):
+                    # Not SSLSocket's own, which would have the other thread read plain bytes.
+                    socket.socket.shutdown(shut, socket.SHUT_RDWR)
+
+
+def _redirected(url: URL, location: str) -> URL:
+    try:
+        target = joined(url, location).with_user(None)
+    except ValueError:
+        raise SourceUnreadableError(f"{shown(url)} redirects to what is no http(s) URL") from None
+    if url.scheme == "https" and target.scheme == "http":
+        raise SourceNotAllowedError(f"{shown(url)} redirects from https to http")
+    return target
+
+
+def _connected(url: URL, networks: Collection[Network], timeout: float) -> socket.socket:
+    """A socket that is connected to an address that was looked at.
+
+    A name that resolves to another address a moment later thus gains nothing.
+    """
+    found = socket.getaddrinfo(url.raw_host, url.port, type=socket.SOCK_STREAM)
+    failure: OSError | None = None
+    for family, kind, protocol, _, address in found[:_MOST_ADDRESSES]:
+        _check(url, str(address[0]), networks)
+        connecting = socket.socket(family, kind, protocol)
+        try:
+            connecting.settimeout(min(timeout, _CONNECT_SECONDS))
+            connecting.connect(address)
+        except OSError as error:
+            connecting.close()
+            failure = error
+        else:
+            connecting.settimeout(timeout)
+            return connecting
+    raise failure or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+
+
+def _check(url: URL, address: str, networks: Collection[Network]) -> None:
+    """Raises ValueError if it is no address, SourceNotAllowedError if nothing may be read there."""
+    if not may_connect(address, networks):
+        raise SourceNotAllowedError(
+            f"{shown(url)} leads to {address}, which is no public address; it has to be allowed "
+            "by name, as its network"
+        )
+
+
+def _proxy_authorization(proxy: URL) -> dict[str, str]:
+    if not proxy.user:
+        return {}
+    user = f"{proxy.user}:{proxy.password or ''}".encode()
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(user).decode()}"}
+
+
+@contextmanager
+def _explained(url: URL) -> Iterator[None]:
+    """Turn what a request to ``url`` raises into this library's errors."""
+    name = shown(url)
+    try:
+        yield
+    except ssl.SSLCertVerificationError as error:
+        raise SourceUnreadableError(
+            f"{name}: its certificate is not trusted ({error.verify_message}); put its authority "
+            "where those of registries are"
+        ) from error
+    except TimeoutError as error:
+        raise SourceUnavailableError(f"{name} did not answer in time") from error
+    except ConnectionError as error:
+        raise SourceUnavailableError(f"{name}: the connection broke, or was refused") from error
+    except OSError as error:
+        if isinstance(error, RegistryError):
+            raise
+        raise SourceUnavailableError(f"{name} cannot be reached: {error.strerror}") from error
+    except (http.client.HTTPException, ValueError) as error:
+        raise SourceUnavailableError(f"{name} sent an answer that is not HTTP") from error

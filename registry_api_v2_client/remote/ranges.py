@@ -1,0 +1,58 @@
+"""An object on a server, of which ranges can be asked for."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectIdentity:
+    """What tells an object and its contents from any other. ``version`` is the server's word."""
+
+    size: int
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.size} {self.version}"
+
+
+class Ranges(Protocol):
+    """Asks for one range after the other. Blocking; one thread at a time.
+
+    Every method raises SourceUnavailableError where the server fails, SourceChangedError where the
+    object is another by now, and other ValidationErrors where asking again would not help.
+    """
+
+    def ask(self, start: int, stop: int) -> int:
+        """Begin with byte ``start``; bytes up to ``stop`` may come.
+
+        Returns the end of what will come: servers may give less than they are asked for.
+        """
+        ...
+
+    def readinto(self, buffer: memoryview) -> int:
+        """The next bytes of the range, as many as are there; none if it broke off."""
+        ...
+
+    def interrupt(self) -> None:
+        """Have the other methods fail at once. Thread-safe."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class RangedObject(Protocol):
+    """An object as it was when it was found. Thread-safe."""
+
+    @property
+    def name(self) -> str:
+        """Its URL, without a query."""
+        ...
+
+    @property
+    def identity(self) -> ObjectIdentity: ...
+
+    def ranges(self) -> Ranges:
+        """For one reader."""
+        ...
