@@ -4,12 +4,13 @@ import os
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, TypeGuard
 
 from push_queue.errors import InvalidJobError
 from push_queue.ids import new_job_id
 from push_queue.models import Compression, Priority, PushJob, make_job
 from push_queue.settings import Settings
+from push_queue.source_urls import is_url
 from push_queue.uploads import upload_id_of
 from registry_api_v2_client.exceptions import ValidationError
 from registry_api_v2_client.platforms import Platform
@@ -60,7 +61,7 @@ def describe_push(
     references = [targets] if isinstance(targets, str) else targets
     return make_job(
         id=new_job_id() if job_id is None else job_id,
-        source=source if _is_upload(source) else _absolute(source),
+        source=source if _is_no_path(source) else _absolute(source),
         targets=tuple(_target(reference) for reference in references),
         image=image,
         platform=str(Platform.parse(platform)) if platform else None,
@@ -88,8 +89,8 @@ def check_start(not_before: datetime | timedelta | None) -> None:
         raise InvalidJobError("invalid job: not_before is more than ten years away")
 
 
-def _is_upload(source: str | Path) -> bool:
-    return isinstance(source, str) and upload_id_of(source) is not None
+def _is_no_path(source: str | Path) -> TypeGuard[str]:
+    return isinstance(source, str) and (is_url(source) or upload_id_of(source) is not None)
 
 
 def _absolute(path: str | Path) -> str:

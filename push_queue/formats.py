@@ -7,6 +7,7 @@ jobs with a new option to new workers, and run all others. A record without a nu
 from collections.abc import Callable
 
 from push_queue.models import PushJob
+from push_queue.source_urls import is_url
 from push_queue.uploads import upload_id_of
 
 FORMAT = 3
@@ -19,7 +20,7 @@ NAMES_CALLERS = 3
 
 _INTRODUCED: tuple[tuple[int, Callable[[PushJob], bool]], ...] = (
     (2, lambda job: job.give_up_after is not None),
-    (3, lambda job: upload_id_of(job.source) is not None),
+    (3, lambda job: upload_id_of(job.source) is not None or is_url(job.source)),
 )
 """The formats after the first, each with a test whether a job uses an option that came with it."""
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AwareDatetime,
@@ -14,11 +14,14 @@ from pydantic import (
     NonNegativeInt,
     StringConstraints,
     ValidationError,
+    field_serializer,
     field_validator,
+    model_validator,
 )
 
 from push_queue.errors import InvalidJobError, summarize
 from push_queue.ids import JOB_ID_PATTERN
+from push_queue.source_urls import is_url, parse_source_url, shown
 from push_queue.uploads import SCHEME, upload_id_of
 
 JobId = Annotated[str, StringConstraints(pattern=JOB_ID_PATTERN)]
@@ -99,9 +102,9 @@ class PushRequest(BaseModel):
     source: Annotated[
         str,
         StringConstraints(min_length=1, max_length=4096),
-        Field(json_schema_extra={"pattern": f"^(/|{SCHEME})"}),
+        Field(json_schema_extra={"pattern": f"^(/|{SCHEME}|https?://)"}),
     ]
-    """The archive: its absolute path as workers see it, or ``upload:<id>``."""
+    """The archive: its absolute path as workers see it, ``upload:<id>``, or a URL."""
     targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=64)]
     """``registry/repository:tag``, each once."""
     image: Target | None = None
@@ -125,11 +128,20 @@ class PushRequest(BaseModel):
     def _check_source(cls, value: str) -> str:
         if upload_id_of(value):
             return value
+        if is_url(value):
+            parse_source_url(value)
+            return value
         if not PurePosixPath(value).is_absolute():
             raise ValueError("must be an absolute path, since workers resolve it elsewhere")
         if "\0" in value:
             raise ValueError("must not contain NUL")
         return value
+
+    @model_validator(mode="after")
+    def _check_cleanup(self) -> Self:
+        if self.cleanup and is_url(self.source):
+            raise ValueError("cleanup: workers delete files and uploads, but nothing at a URL")
+        return self
 
     @field_validator("targets")
     @classmethod
@@ -289,6 +301,11 @@ class JobStatus(PushJob, Progress):
     """The caller that enqueued it again last."""
     cancelled_by: str | None = None
     """The caller that asked first to have it cancelled."""
+
+    @field_serializer("source", when_used="json")
+    def _without_query(self, source: str) -> str:
+        """The query of a URL may carry a signature, which is for workers alone."""
+        return shown(source)
 
     @property
     def job(self) -> PushJob:

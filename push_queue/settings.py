@@ -1,10 +1,11 @@
 """Settings, the same for producers and workers; the only place that reads the environment."""
 
 import os
+from base64 import b64encode
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -17,6 +18,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -32,6 +34,7 @@ from push_queue.errors import InvalidSettingsError, summarize
 from push_queue.models import MOST_PATIENCE_SECONDS
 from push_queue.oidc_issuers import OidcIssuers
 from push_queue.redis_url import RedisAddress, parse_redis_url
+from push_queue.source_urls import Origin, SourceUrlEntry, SourceUrls
 from push_queue.target_patterns import TargetPattern
 
 ENV_PREFIX = "PUSH_QUEUE_"
@@ -70,6 +73,28 @@ class RegistryCredentials(BaseModel):
 
     username: str
     password: SecretStr
+
+
+class SourceLogin(BaseModel):
+    """The login for a server of tars: a user and password, or a token."""
+
+    username: str | None = None
+    password: SecretStr | None = None
+    token: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if bool(self.token) == bool(self.username and self.password):
+            raise ValueError("give either username and password, or token")
+        return self
+
+    @property
+    def authorization(self) -> str:
+        """The value of that header."""
+        if self.token:
+            return f"Bearer {self.token.get_secret_value()}"
+        password = self.password.get_secret_value() if self.password else ""
+        return f"Basic {b64encode(f'{self.username}:{password}'.encode()).decode()}"
 
 
 class Settings(BaseSettings):
@@ -115,6 +140,10 @@ class Settings(BaseSettings):
 
     source_roots: Annotated[tuple[Path, ...], NoDecode] = ()
     """The folders from which workers read sources. Without any, they read from anywhere."""
+    source_urls: Annotated[tuple[SourceUrlEntry, ...], NoDecode] = ()
+    """Workers read URLs only below these. Networks beside them are allowed as addresses."""
+    source_auth: dict[Origin, SourceLogin] = {}
+    """Logins for servers of tars, by ``https://host[:port]``."""
     targets: Annotated[tuple[TargetPattern, ...], NoDecode] = ()
     """Patterns of ``registry/repository`` to push to. Without any, workers push anywhere."""
 
@@ -179,7 +208,14 @@ class Settings(BaseSettings):
         parse_redis_url(value.get_secret_value())
         return value
 
-    @field_validator("plain_http_hosts", "insecure_hosts", "source_roots", "targets", mode="before")
+    @field_validator(
+        "plain_http_hosts",
+        "insecure_hosts",
+        "source_roots",
+        "source_urls",
+        "targets",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -231,6 +267,19 @@ class Settings(BaseSettings):
         return {
             registry: credentials(auth.username, auth.password.get_secret_value())
             for registry, auth in self.registry_auth.items()
+        }
+
+    @property
+    def url_options(self) -> dict[str, Any]:
+        """How to read tars at URLs, as keywords of the library's ``HttpSettings``."""
+        return {
+            "places": SourceUrls(self.source_urls),
+            "authorizations": {
+                origin: login.authorization for origin, login in self.source_auth.items()
+            },
+            "timeout": self.registry_timeout_seconds,
+            "certs_dir": self.registry_certs_dir,
+            "insecure_hosts": self.insecure_hosts,
         }
 
     @property

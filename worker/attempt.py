@@ -8,6 +8,7 @@ from typing import Any
 
 from push_queue.errors import RedisUnavailableError
 from push_queue.models import Assignment, JobState, Signal
+from push_queue.source_urls import is_url
 from registry_api_v2_client import (
     CompressionPolicy,
     NoSlotError,
@@ -16,6 +17,7 @@ from registry_api_v2_client import (
     Platform,
     PushedImage,
     RegistryError,
+    Source,
     SourceFile,
     is_outage,
     parse_reference,
@@ -52,7 +54,7 @@ class JobAttempt:
         self._progress = ProgressReporter(runtime.attempts, assignment)
         # If the job runs again they stay open at the registry, and the next attempt resumes them.
         self._uploads = OpenUploads()
-        self._source: SourceFile | None = None
+        self._source: Source | None = None
 
     async def run(self) -> float | None:
         """Push, and settle the job. Returns the seconds until the next attempt, if there is one.
@@ -81,7 +83,7 @@ class JobAttempt:
     async def _push(self, on_progress: OnProgress) -> PushedImage:
         settings = self._runtime.settings
         check_targets(map(parse_reference, self._job.targets), settings.targets)
-        self._source = await asyncio.to_thread(open_source_of, self._job, settings)
+        self._source = await self._open()
         await check_same_source(self._runtime.sources, self._assignment, self._source)
         return await self._runtime.client.push(
             self._source,
@@ -96,6 +98,11 @@ class JobAttempt:
                 self._runtime.tag_turns, self._assignment, settings.lease_seconds
             ),
         )
+
+    async def _open(self) -> Source:
+        if is_url(self._job.source):
+            return await self._runtime.urls.open(self._job.source)
+        return await asyncio.to_thread(open_source_of, self._job, self._runtime.settings)
 
     async def _stop(self, push: asyncio.Task[PushedImage], signal: Signal) -> None:
         await _end(push)
@@ -198,7 +205,7 @@ class JobAttempt:
 
     async def _clean_up(self) -> str | None:
         """Runs before the job is settled. After a crash the next worker settles it."""
-        if not self._source:
+        if not isinstance(self._source, SourceFile):
             return None
         outcome = await self._runtime.cleanup.after_push(self._assignment, self._source)
         if outcome:

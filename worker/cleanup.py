@@ -13,12 +13,11 @@ from push_queue.job_sources import JobSources
 from push_queue.jobs import Jobs
 from push_queue.models import Assignment, JobState, JobStatus, PushJob
 from push_queue.settings import Settings
-from registry_api_v2_client import FileIdentity, SourceFile
+from registry_api_v2_client import FileIdentity, SourceFile, SourceNotAllowedError
 
 from .source_roots import (
     DELETED,
     Place,
-    SourceNotAllowedError,
     delete_source,
     place_of,
     unread_source,

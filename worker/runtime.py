@@ -19,7 +19,14 @@ from push_queue.settings import Settings
 from push_queue.tag_turns import TagTurns
 from push_queue.tag_writes import TagWrites
 from push_queue.worker_roster import WorkerRoster
-from registry_api_v2_client import Credentials, RegistryClient, RetryPolicy
+from registry_api_v2_client import (
+    Credentials,
+    HttpSettings,
+    RegistryClient,
+    RetryPolicy,
+    SpoolFolder,
+    UrlSources,
+)
 
 from .cleanup import Cleanup
 from .fleet_limits import LONGEST_ASKED, FleetLimits
@@ -46,6 +53,7 @@ class Runtime:
     tag_turns: TagTurns
     queue: ArqQueue
     client: RegistryClient
+    urls: UrlSources
     cleanup: Cleanup
     limits: FleetLimits
     presence: Presence
@@ -87,6 +95,7 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
         tag_turns=TagTurns(database, settings.tag_watch_seconds),
         queue=queue,
         client=client,
+        urls=_urls(settings),
         cleanup=Cleanup(jobs, sources, settings),
         limits=limits,
         presence=presence,
@@ -118,6 +127,13 @@ def _client(settings: Settings, database: Database, limits: FleetLimits) -> Regi
     )
 
 
+def _urls(settings: Settings) -> UrlSources:
+    spool = None
+    if settings.spool:
+        spool = SpoolFolder(settings.spool, settings.spool_quota, settings.spool_keep_free)
+    return UrlSources(HttpSettings(**settings.url_options), spool=spool)
+
+
 def _attempts(settings: Settings, database: Database) -> Attempts:
     return Attempts(
         database,
@@ -140,4 +156,5 @@ async def close_runtime(runtime: Runtime) -> None:
     await runtime.housekeeper.stop()
     await runtime.tag_repair.stop()
     await runtime.presence.stop()
+    runtime.urls.close()
     await runtime.client.close()

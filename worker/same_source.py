@@ -2,21 +2,19 @@
 
 from push_queue.job_sources import JobSources
 from push_queue.models import Assignment
-from registry_api_v2_client import FileIdentity, SourceChangedError, SourceFile
+from registry_api_v2_client import Source, SourceChangedError
 
 from .errors import JobLostError
 
 
-async def check_same_source(
-    sources: JobSources, assignment: Assignment, source: SourceFile
-) -> None:
+async def check_same_source(sources: JobSources, assignment: Assignment, source: Source) -> None:
     """Compare the open source with the one that the job's first attempt opened.
 
     Raises:
         SourceChangedError: they differ.
         JobLostError: the job runs elsewhere by now.
     """
-    seen = _appearance(source.identity)
+    seen = source.appearance
     noted = await sources.note(assignment, seen)
     if noted is None:
         raise JobLostError
@@ -25,12 +23,3 @@ async def check_same_source(
             f"{source.path} is not the tar that earlier attempts read; "
             f"`push-queue retry {assignment.job.id}` pushes the one that is there now"
         )
-
-
-def _appearance(file: FileIdentity) -> str:
-    """What looks the same on all hosts: size and modification time, which come from the server.
-
-    Each host numbers devices by itself. Some network file systems number inodes by themselves, too,
-    and differently each time (CIFS with noserverino, FUSE). By those, a good job could fail.
-    """
-    return f"{file.size} {file.mtime_ns}"

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from push_queue.models import PushJob
 from push_queue.settings import Settings
+from push_queue.source_urls import is_url
 from push_queue.uploads import tar_of, upload_id_of
-from registry_api_v2_client import FileIdentity, SourceFile, ValidationError
+from registry_api_v2_client import FileIdentity, SourceFile, SourceNotAllowedError
 from registry_api_v2_client.exceptions import SourceMissingError
 
 _FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
@@ -31,12 +32,6 @@ _KEPT = {
 }
 
 
-class SourceNotAllowedError(ValidationError):
-    """The source is not below the folders that workers may use."""
-
-    kind = "source_not_allowed"
-
-
 class Place(NamedTuple):
     """Where the source of a job lies for this worker."""
 
@@ -46,11 +41,15 @@ class Place(NamedTuple):
 
 
 def place_of(source: str, settings: Settings) -> Place:
-    """Where the source lies: an upload in the spool, anything else where its name says.
+    """Where the source lies: an upload in the spool, a file where its name says.
+
+    What is at a URL lies nowhere below which something could be deleted.
 
     Raises:
         SourceNotAllowedError: it is an upload, and this worker has no spool.
     """
+    if is_url(source):
+        return Place(source, ())
     upload_id = upload_id_of(source)
     if upload_id is None:
         return Place(source, settings.source_roots)

@@ -9,6 +9,7 @@ from rich.text import Text
 from producer.cli.tables import GAP, Row, fitting, plain_table, print_rows, table_width
 from producer.cli.wording import STATE_COLORS, moment, percent, printable
 from push_queue.models import JobState, JobStatus
+from push_queue.source_urls import shown
 
 COLUMNS = ("JOB", "STATE", "DONE", "ATTEMPT", "ENQUEUED", "TARGETS", "SOURCE")
 DISPENSABLE = ("SOURCE", "ENQUEUED", "ATTEMPT", "DONE")
@@ -58,6 +59,6 @@ def _row(job: JobStatus, *, between_targets: str) -> Row:
         f"{job.attempt}/{job.max_attempts}",
         moment(job.enqueued_at),
         between_targets.join(job.targets),
-        printable(job.source),
+        printable(shown(job.source)),
     )
     return dict(zip(COLUMNS, cells, strict=True))

@@ -16,6 +16,7 @@ import typer
 
 from producer.cli.wording import STATE_COLORS, duration, headline, moment, printable, progress, sent
 from push_queue.models import Attempt, BlobStatus, JobStatus
+from push_queue.source_urls import shown
 
 LABEL_WIDTH = 10
 
@@ -62,7 +63,8 @@ def _sections(
     yield "Job", [job.id]
     yield "State", [headline(job)]
     chosen = ", ".join(filter(None, (job.image, job.platform)))
-    yield "Source", [f"{job.source} ({chosen})" if chosen else job.source]
+    source = shown(job.source)
+    yield "Source", [f"{source} ({chosen})" if chosen else source]
     yield "Cleanup", [job.cleanup_outcome] if job.cleanup_outcome else []
     yield "Targets", [f"{target}  {results.get(target, '')}".rstrip() for target in job.targets]
     yield "Priority", [job.priority] if job.priority != "normal" else []

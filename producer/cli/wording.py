@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from rich.filesize import decimal
 
 from push_queue.models import JobState, JobStatus
+from push_queue.source_urls import shown
 
 STATE_COLORS = {
     JobState.QUEUED: "yellow",
@@ -87,7 +88,7 @@ def headline(job: JobStatus) -> str:
         case JobState.QUEUED if job.next_attempt_at:
             detail = f" until {moment(job.next_attempt_at)}"
         case JobState.QUEUED:
-            detail = f": {job.source} to {', '.join(job.targets)}"
+            detail = f": {shown(job.source)} to {', '.join(job.targets)}"
         case JobState.RUNNING if job.cancel_requested:
             detail = ": its worker was asked to stop"
         case JobState.RUNNING:

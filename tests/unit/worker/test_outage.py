@@ -18,8 +18,10 @@ from push_queue.keys import Keys
 from push_queue.models import JobState, make_job
 from push_queue.registry_limits import RegistryLimits
 from push_queue.settings import Settings, load_settings
+from push_queue.source_urls import SourceUrls
 from push_queue.worker_roster import WorkerRoster
 from registry_api_v2_client import (
+    HttpSettings,
     PushedImage,
     RateLimitedError,
     Reference,
@@ -27,6 +29,7 @@ from registry_api_v2_client import (
     RegistryError,
     RegistryUnavailableError,
     TagOrder,
+    UrlSources,
 )
 from tests.support.redis_client import Redis
 from tests.support.redis_clock import RedisClock
@@ -96,6 +99,7 @@ class Fleet:
             tag_turns=self.stores.turns,
             queue=self.stores.queue,
             client=cast(RegistryClient, self.client),
+            urls=UrlSources(HttpSettings(SourceUrls())),
             limits=limits,
             cleanup=Cleanup(self.stores.jobs, self.stores.sources, Settings()),
             presence=Presence(WorkerRoster(self.stores.database), "worker-1"),

@@ -21,10 +21,12 @@ from push_queue.keys import Keys
 from push_queue.models import Assignment, JobState, Outcome, make_job
 from push_queue.registry_limits import RegistryLimits
 from push_queue.settings import Settings, load_settings
+from push_queue.source_urls import SourceUrls
 from push_queue.worker_roster import WorkerRoster
 from registry_api_v2_client import (
     ArchiveDigestError,
     DeniedError,
+    HttpSettings,
     NoSlotError,
     OpenUploads,
     PushedImage,
@@ -35,6 +37,7 @@ from registry_api_v2_client import (
     RegistryUnavailableError,
     ServerError,
     TagOrder,
+    UrlSources,
 )
 from tests.support.assignments import succeed
 from tests.support.redis_client import Redis
@@ -116,6 +119,7 @@ def runtime(redis: Redis, stores: Stores, client: Client) -> Runtime:
         tag_turns=stores.turns,
         queue=cast(ArqQueue, None),
         client=cast(RegistryClient, client),
+        urls=UrlSources(HttpSettings(SourceUrls())),
         cleanup=Cleanup(stores.jobs, stores.sources, Settings()),
         limits=limits,
         presence=Presence(WorkerRoster(stores.database), "worker-1"),

@@ -9,13 +9,12 @@ import pytest
 
 from push_queue.models import make_job
 from push_queue.settings import Settings
-from registry_api_v2_client import FileIdentity, SourceUnreadableError
+from registry_api_v2_client import FileIdentity, SourceNotAllowedError, SourceUnreadableError
 from registry_api_v2_client.exceptions import SourceMissingError
 from worker import source_roots
 from worker.source_roots import (
     CHANGED,
     DELETED,
-    SourceNotAllowedError,
     delete_source,
     open_source,
     open_source_of,

@@ -1,0 +1,229 @@
+"""Workers that push tars from URLs, which they never copy: real processes, a registry, skopeo."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from producer import JobState, JobStatus, PushQueue
+from tests.support.big_images import BigArchive, write_big_archive
+from tests.support.images import ARCHIVES
+from tests.support.object_server import ObjectServer
+from tests.support.processes import ManagedProcess
+from tests.support.servers import StartWorker
+from tests.support.skopeo import skopeo_copy_to_dir, skopeo_inspect
+
+pytestmark = pytest.mark.integration
+
+MIB = 1 << 20
+SECRET = "sig=s3cret"
+
+StartReader = Callable[..., ManagedProcess]
+
+
+@pytest.fixture
+def big(tmp_path: Path) -> BigArchive:
+    return write_big_archive(tmp_path / "app.tar", [8 * MIB, 3 * MIB])
+
+
+@pytest.fixture
+def start_worker(worker: StartWorker, tmp_path: Path) -> StartReader:
+    """One that may read these URLs, and no files. Without a write to any folder but its log's."""
+
+    def start(*urls: str, **env: str) -> ManagedProcess:
+        roots = {"PUSH_QUEUE_SOURCE_ROOTS": str(tmp_path / "nothing")}
+        return worker(PUSH_QUEUE_SOURCE_URLS=",".join(urls), **roots, **env)
+
+    return start
+
+
+async def push(queue: PushQueue, url: str, target: str, **options: int) -> JobStatus:
+    job = await queue.enqueue(url, target, max_attempts=options.get("max_attempts", 1))
+    return await queue.wait(job.id, timeout=60)
+
+
+@pytest.mark.parametrize("kind", ["docker-legacy", "docker-oci", "file-gzipped"])
+async def test_a_tar_at_a_url_arrives_whole(
+    kind: str,
+    start_worker: StartReader,
+    queue: PushQueue,
+    tmp_path: Path,
+    registry_host: str,
+    repository: str,
+) -> None:
+    archive = ARCHIVES[kind](tmp_path)
+    async with ObjectServer(archive.path) as server:
+        worker = start_worker(f"{server.url}/builds/")
+        target = f"{registry_host}/{repository}:1"
+        job = await push(queue, f"{server.url_of_object}?{SECRET}", target)
+        assert (job.state, job.error) == (JobState.SUCCEEDED, None)
+        pulled = await asyncio.to_thread(skopeo_copy_to_dir, target, tmp_path / "pulled")
+        assert pulled.digest == job.digest
+        assert pulled.contents == list(archive.image.layers)
+        assert SECRET not in worker.log
+
+
+async def test_a_cut_and_a_dead_worker_are_gone_on_from(
+    big: BigArchive,
+    start_worker: StartReader,
+    queue: PushQueue,
+    registry_host: str,
+    repository: str,
+) -> None:
+    async with ObjectServer(big.path) as server:
+        env = {"PUSH_QUEUE_LEASE_SECONDS": "3"}
+        first = start_worker(f"{server.url}/", **env)
+        server.cut(after=2 * MIB)
+        stand = server.hold(after=5 * MIB)
+        target = f"{registry_host}/{repository}:1"
+        job = await queue.enqueue(server.url_of_object, target)
+        await stand.reached.wait()
+        first.kill()
+        stand.released.set()
+        start_worker(f"{server.url}/", **env)
+        ended = await queue.wait(job.id, timeout=60)
+        assert (ended.state, ended.error) == (JobState.SUCCEEDED, None)
+        assert (await asyncio.to_thread(skopeo_inspect, target))["Digest"] == ended.digest
+
+
+async def test_another_object_at_the_next_attempt_is_refused(
+    big: BigArchive,
+    start_worker: StartReader,
+    queue: PushQueue,
+    tmp_path: Path,
+    registry_host: str,
+    repository: str,
+) -> None:
+    other = write_big_archive(tmp_path / "other.tar", [4 * MIB], seed=7)
+    async with ObjectServer(big.path) as server:
+        env = {"PUSH_QUEUE_LEASE_SECONDS": "3"}
+        first = start_worker(f"{server.url}/", **env)
+        stand = server.hold(after=2 * MIB)
+        job = await queue.enqueue(server.url_of_object, f"{registry_host}/{repository}:1")
+        await stand.reached.wait()
+        first.kill()
+        stand.released.set()
+        server.replace(other.path)
+        start_worker(f"{server.url}/", **env)
+        ended = await queue.wait(job.id, timeout=60)
+        assert (ended.state, ended.error_kind) == (JobState.FAILED, "source_changed")
+
+
+async def test_a_server_that_fails_for_a_while_is_tried_again(
+    big: BigArchive,
+    start_worker: StartReader,
+    queue: PushQueue,
+    registry_host: str,
+    repository: str,
+) -> None:
+    async with ObjectServer(big.path) as server:
+        failures = iter([503, 503])
+        server.answer = lambda _: (
+            web.Response(status=status) if (status := next(failures, 0)) else None
+        )
+        start_worker(f"{server.url}/", PUSH_QUEUE_RETRY_BASE_SECONDS="0.1")
+        target = f"{registry_host}/{repository}:1"
+        job = await push(queue, server.url_of_object, target, max_attempts=5)
+        assert (job.state, job.attempt) == (JobState.SUCCEEDED, 3)
+
+
+async def test_a_server_without_ranges_is_read_once_into_the_spool(
+    big: BigArchive,
+    start_worker: StartReader,
+    queue: PushQueue,
+    tmp_path: Path,
+    registry_host: str,
+    repository: str,
+) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    async with ObjectServer(big.path) as server:
+        server.ranges = False
+        worker = start_worker(f"{server.url}/")
+        target = f"{registry_host}/{repository}:1"
+        job = await push(queue, f"{server.url_of_object}?{SECRET}", target)
+        assert (job.state, job.error_kind) == (JobState.FAILED, "source_unreadable")
+        assert "no spool" in (job.error or "")
+        worker.terminate()
+        start_worker(f"{server.url}/", PUSH_QUEUE_SPOOL=str(spool))
+        job = await push(queue, server.url_of_object, target)
+        assert (job.state, job.error) == (JobState.SUCCEEDED, None)
+        assert (await asyncio.to_thread(skopeo_inspect, target))["Digest"] == job.digest
+        assert list(spool.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("urls", "source", "error_kind", "says"),
+    [
+        ([], "http://{host}/app.tar", "source_not_allowed", "set PUSH_QUEUE_SOURCE_URLS"),
+        (["http://{host}/b/"], "http://{host}/a/app.tar", "source_not_allowed", "not below"),
+        (["http://{host}/b/"], "http://{host}/b/../a", "source_not_allowed", ".. in its path"),
+        (["http://{other}/"], "http://{host}/app.tar", "source_not_allowed", "not below"),
+        (["http://{name}/"], "http://{name}/app.tar", "source_not_allowed", "no public address"),
+        (["http://{name}/", "10.0.0.0/8"], "http://{name}/a", "source_not_allowed", "no public"),
+        (["http://{name}/", "127.0.0.0/8"], "http://{name}/app.tar", None, ""),
+        (["http://{host}/a/"], "http://{host}/a/to-other", "source_not_allowed", "redirects"),
+        (["http://{host}/a/"], "http://{host}/a/to-metadata", "source_not_allowed", "redirects"),
+        (["http://{host}/a/"], "http://{host}/a/missing", "source_unreadable", "404"),
+    ],
+)
+async def test_hostile_sources(
+    urls: list[str],
+    source: str,
+    error_kind: str | None,
+    says: str,
+    start_worker: StartReader,
+    queue: PushQueue,
+    tmp_path: Path,
+    registry_host: str,
+    repository: str,
+) -> None:
+    """`name` is no address, and leads to the loopback, as a name of an attacker may."""
+    archive = ARCHIVES["docker-oci"](tmp_path)
+    async with ObjectServer(archive.path) as server, ObjectServer(archive.path) as other:
+        places = {
+            "host": server.host,
+            "other": other.host,
+            "name": f"127.1:{server.host.rpartition(':')[2]}",
+        }
+        redirects = {
+            "/a/to-other": other.url_of_object,
+            "/a/to-metadata": "http://169.254.169.254/latest/meta-data/",
+        }
+
+        def answer(request: web.BaseRequest) -> web.Response | None:
+            if location := redirects.get(request.path):
+                return web.Response(status=302, headers={"Location": location})
+            return web.Response(status=404) if request.path == "/a/missing" else None
+
+        server.answer = answer
+        start_worker(*(url.format(**places) for url in urls))
+        url = f"{source.format(**places)}?{SECRET}"
+        job = await push(queue, url, f"{registry_host}/{repository}:1")
+        assert job.error_kind == error_kind, job.error
+        assert says in (job.error or "")
+        assert SECRET not in (job.error or "")
+        assert not other.requests
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+async def test_memory_does_not_grow_with_the_tar(
+    start_worker: StartReader,
+    queue: PushQueue,
+    tmp_path: Path,
+    registry_host: str,
+    repository: str,
+) -> None:
+    big = write_big_archive(tmp_path / "app.tar", [120 * MIB, 120 * MIB])
+    async with ObjectServer(big.path) as server:
+        worker = start_worker(f"{server.url}/")
+        job = await push(queue, server.url_of_object, f"{registry_host}/{repository}:1")
+        assert (job.state, job.error) == (JobState.SUCCEEDED, None)
+        assert peak_bytes(worker.pid) < 150 * MIB
+
+
+def peak_bytes(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) << 10
