@@ -36,7 +36,7 @@ async def test_a_paused_worker_writes_nothing_when_it_goes_on(
         await hold.reached.wait()
         paused.signal(signal.SIGSTOP)
         successor = worker(**LEASE)
-        done = await queue.wait(job.id, timeout=30)
+        done = await queue.wait(job.id, timeout=60)
         assert done.state is JobState.SUCCEEDED
 
         hold.release()
@@ -48,7 +48,7 @@ async def test_a_paused_worker_writes_nothing_when_it_goes_on(
         await becomes(has_noticed)
         again = await queue.enqueue(big.path, f"{proxy.host}/{repository}:2")
         successor.kill()
-        assert (await queue.wait(again.id, timeout=30)).state is JobState.SUCCEEDED, "it goes on"
+        assert (await queue.wait(again.id, timeout=60)).state is JobState.SUCCEEDED, "it goes on"
         assert proxy.count(writes_the_tag) == 1
     assert await queue.status(job.id) == done
     outcomes = [attempt.outcome for attempt in await queue.attempts(job.id)]

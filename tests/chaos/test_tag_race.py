@@ -62,7 +62,7 @@ async def test_a_tag_is_the_last_enqueued_s(
             name = f"{repository}:{number}"
             order = rng.sample(range(RACERS), RACERS)
             jobs = [await queue.enqueue(paths[index], f"{proxy.host}/{name}") for index in order]
-            done = [await queue.wait(job.id, timeout=30) for job in jobs]
+            done = [await queue.wait(job.id, timeout=60) for job in jobs]
             held = read_tag(registry_url, name)
             assert held is not None
             assert held.config_digest == sha256_digest(images[order[-1]].config), f"seed {SEED}"

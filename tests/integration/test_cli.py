@@ -259,7 +259,7 @@ async def test_a_signal_ends_a_push_and_its_uploads(
 
 
 def _until(ready: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not ready():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -328,7 +328,7 @@ def _terminal() -> Iterator[tuple[int, Callable[[], str]]]:
 
     def read() -> str:
         os.close(terminal)
-        draining.join(timeout=30)
+        draining.join(timeout=60)
         return b"".join(chunks).decode()
 
     try:
@@ -502,7 +502,7 @@ def test_interrupted_it_tells_what_goes_on(
         try:
             _until(lambda: "queued" in errors.readline())
             process.send_signal(signal.SIGINT)
-            _, output = process.communicate(timeout=30)
+            _, output = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 130
@@ -572,7 +572,7 @@ def test_output_into_a_closed_pipe_is_quiet(
     result = subprocess.run(
         [sys.executable, "-m", "producer", "list"],
         cwd=folder, env={**environment, **configured},
-        stdout=writer, stderr=subprocess.PIPE, timeout=30,
+        stdout=writer, stderr=subprocess.PIPE, timeout=60,
     )  # fmt: skip
     os.close(writer)
     assert result.stderr == b""
@@ -583,7 +583,7 @@ def test_a_full_disk_for_the_output_is_named(folder: Path, environment: dict[str
         result = subprocess.run(
             [sys.executable, "-m", "producer", "--help"],
             cwd=folder, env=environment,
-            stdout=full, stderr=subprocess.PIPE, text=True, timeout=30,
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
         )  # fmt: skip
     assert result.returncode == 1
     assert result.stderr == "push-queue: error: cannot write the output: No space left on device\n"
@@ -766,7 +766,7 @@ def test_a_second_ctrl_c_cancels_what_the_first_left(
             _until(lambda: "press Ctrl-C again" in errors.readline())
             process.send_signal(signal.SIGINT)
             rest = errors.read()
-            process.wait(timeout=30)
+            process.wait(timeout=60)
         finally:
             process.kill()
             os.close(keyboard)

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.integration
 
 async def test_a_running_registry_is_reachable(registry_url: str) -> None:
     assert await check_registry_connectivity(registry_url) is True
-    assert await check_registry_connectivity(f"{registry_url}/", timeout=5) is True
+    assert await check_registry_connectivity(f"{registry_url}/", timeout=60) is True
 
 
 async def test_nobody_listening_is_not_reachable() -> None:

@@ -45,14 +45,14 @@ async def test_jobs_start_when_they_are_due_and_run_once(
             )
             for number in range(JOBS)
         ]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             for job in delayed:
                 async for status in queue.watch(job.id):
                     if status.started_at:
                         break
         assert len(await queue.workers()) == len(clocks)
         hold.release()
-        jobs = [await queue.wait(job.id, timeout=30) for job in (first, *delayed)]
+        jobs = [await queue.wait(job.id, timeout=60) for job in (first, *delayed)]
     assert {(job.state, job.error) for job in jobs} == {(JobState.SUCCEEDED, None)}
     for job in jobs:
         assert len(await queue.attempts(job.id)) == 1

@@ -42,7 +42,7 @@ class Fleet:
         async def said() -> bool:
             return all(word in worker.log for worker in self.workers)
 
-        await becomes(said, timeout=30)
+        await becomes(said)
 
     async def done(self, registry_host: str) -> None:
         """Each job is soon done, by the attempt that it was in, and its tag stands for it."""

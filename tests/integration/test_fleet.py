@@ -91,7 +91,7 @@ async def test_a_dead_uploader_holds_up_nobody_for_long(
         doomed.kill()
         worker(**lease)
         jobs.append(await queue.enqueue(second.path, f"{proxy.host}/two:1"))
-        done = await asyncio.gather(*(queue.wait(job.id, timeout=15) for job in jobs))
+        done = await asyncio.gather(*(queue.wait(job.id, timeout=60) for job in jobs))
         assert {job.state for job in done} == {JobState.SUCCEEDED}
         bases = {registry.manifest(name, "1")["layers"][0]["digest"] for name in ("one", "two")}
         assert len(bases) == 1

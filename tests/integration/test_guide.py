@@ -159,16 +159,16 @@ def test_every_function_by_its_documented_names(
             tar_path=tar_file, registry_url=registry_url, timeout=300
         ) == [digest]
         names = {"registry_url": registry_url, "repository": repository}
-        assert repository in await list_repositories(registry_url=registry_url, timeout=10)
-        assert sorted(await list_tags(**names, timeout=10)) == ["1", "2"]
-        manifest = await get_manifest(**names, tag="2", timeout=10)
+        assert repository in await list_repositories(registry_url=registry_url, timeout=60)
+        assert sorted(await list_tags(**names, timeout=60)) == ["1", "2"]
+        manifest = await get_manifest(**names, tag="2", timeout=60)
         assert len(manifest["layers"]) == 1
-        info = await get_image_info(**names, tag="2", timeout=10)
+        info = await get_image_info(**names, tag="2", timeout=60)
         assert info["digest"] == digest
         assert info["total_size"] == info["size"]
-        assert await delete_image_by_digest(**names, digest=digest, timeout=10) is True
+        assert await delete_image_by_digest(**names, digest=digest, timeout=60) is True
         with pytest.raises(RegistryError):
-            await delete_image(**names, tag="2", timeout=10)
+            await delete_image(**names, tag="2", timeout=60)
 
     asyncio.run(main())
 

@@ -87,7 +87,7 @@ def test_many_streams_cost_redis_one_reader(
         streams = []
         for _ in range(100):
             stream = stack.enter_context(
-                socket.create_connection(("127.0.0.1", server.port), timeout=30)
+                socket.create_connection(("127.0.0.1", server.port), timeout=60)
             )
             stream.sendall(request)
             file = stack.enter_context(stream.makefile("rb"))
@@ -102,7 +102,7 @@ def test_many_streams_cost_redis_one_reader(
         server.process.signal(signal.SIGTERM)
         for file in streams:
             assert b"data:" not in file.read()
-    assert server.process.wait(timeout=30) == 0
+    assert server.process.wait(timeout=60) == 0
 
 
 def test_redis_goes_and_comes_back(serve: Serve, start_redis: Callable[[], RedisServer]) -> None:
@@ -124,7 +124,7 @@ def test_redis_goes_and_comes_back(serve: Serve, start_redis: Callable[[], Redis
         ["curl", "-sS", "-m", "60", f"{server.url}/api/v1/jobs/b1?wait=60"], stdout=subprocess.PIPE
     ) as waiting:
         assert server.curl("/api/v1/jobs/b1/cancel", "-X", "POST")[0] == 200
-        answer, _ = waiting.communicate(timeout=30)
+        answer, _ = waiting.communicate(timeout=60)
     assert json.loads(answer)["state"] == "cancelled"
 
 
@@ -142,7 +142,7 @@ def test_a_server_that_is_told_to_stop_answers_what_is_under_way(
         server.curl("/api/v1/jobs/b1?wait=0.1")
         server.process.signal(number)
         assert b"200 OK" in waiting.recv(65536)
-    assert server.process.wait(timeout=30) == 0
+    assert server.process.wait(timeout=60) == 0
     assert "Traceback" not in server.process.log
     assert "wait=" not in server.process.log
 

@@ -52,7 +52,7 @@ async def test_a_push_goes_on_when_redis_goes_away_in_its_middle(
         if comes_back:
             server.start()
         hold.release()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await pushing
         pusher.close()
         for name in ("app", "copy"):

@@ -308,7 +308,7 @@ async def test_a_registry_that_is_done_with_a_blob_is_free_while_another_hangs(
         places = [f"{one.url}/app", f"{hanging.url}/app"]
         first = asyncio.create_task(push(pusher, big.path, *places))
         await hold.reached.wait()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await push(pusher, big.path, f"{one.url}/copy")
         assert not first.done()
         assert blob_uploads(one, "copy") == 0, "it waited for the claim, which was given back"
@@ -412,7 +412,7 @@ async def test_slow_and_fast_registries_both_get_all(
 async def test_pushes_to_the_same_registries_in_another_order_do_not_wait_for_each_other(
     big: BigArchive, one: SpecRegistry, two: SpecRegistry, pusher: ImagePusher
 ) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await asyncio.gather(
             push(pusher, big.path, f"{one.url}/a", f"{two.url}/a"),
             push(pusher, big.path, f"{two.url}/b", f"{one.url}/b"),

@@ -51,7 +51,7 @@ async def test_jobs_wait_for_their_registry_and_use_up_no_attempt(
         return [await queue.status(job_id) for job_id in ids]
 
     first = await enqueue(f"{registry.host}/app:1")
-    assert (await queue.wait(first, timeout=30)).state is JobState.SUCCEEDED
+    assert (await queue.wait(first, timeout=60)).state is JobState.SUCCEEDED
     registry.process.kill()
     ids = [await enqueue(f"{registry.host}/app-{number}:1") for number in range(JOBS)]
 
@@ -60,10 +60,10 @@ async def test_jobs_wait_for_their_registry_and_use_up_no_attempt(
             pause = redis.hgetall(f"{namespace}:registry:{registry.host}:pause")
         return int(pause.get("streak", 0)) >= FAILURES
 
-    await becomes(is_away_for_long, timeout=60)
+    await becomes(is_away_for_long)
     others = [await enqueue(f"{registry_host}/{repository}-{number}:1") for number in range(10)]
     for job_id in others:
-        assert (await queue.wait(job_id, timeout=30)).state is JobState.SUCCEEDED
+        assert (await queue.wait(job_id, timeout=60)).state is JobState.SUCCEEDED
     waiting = [job for job in await statuses() if not job.state.final]
     assert len(waiting) == JOBS
     assert {job.state for job in waiting} <= {JobState.QUEUED, JobState.RUNNING}
@@ -107,7 +107,7 @@ async def test_only_the_silent_registry_is_tried_again(
         async def has_tried_again() -> bool:
             return len(await queue.attempts(job.id)) >= 2
 
-        await becomes(has_tried_again, timeout=60)
+        await becomes(has_tried_again)
         tags = proxy.count(lambda request: request.path.endswith("/manifests/1"))
         status = await queue.status(job.id)
         await queue.cancel(job.id)
@@ -138,7 +138,7 @@ async def test_a_target_that_fails_for_good_keeps_no_other_from_its_image(
         async def is_away_for_long() -> bool:
             return len(await queue.attempts(job.id)) >= FAILURES
 
-        await becomes(is_away_for_long, timeout=30)
+        await becomes(is_away_for_long)
         registry.process.start()
         job = await queue.wait(job.id, timeout=60)
         tried = proxy.count(is_upload_start)

@@ -42,7 +42,7 @@ async def reaches(
     queue: PushQueue, job_id: str, condition: Callable[[JobStatus], bool]
 ) -> JobStatus:
     """Follow a job until its status meets the condition."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         async for status in queue.watch(job_id):
             if condition(status):
                 return status
@@ -69,7 +69,7 @@ async def test_a_job_is_pushed_and_its_status_says_so(
     target = f"{registry_host}/{repository}:1"
     worker()
     job = await queue.enqueue(archive.path, target, compression=compression)
-    job = await queue.wait(job.id, timeout=30)
+    job = await queue.wait(job.id, timeout=60)
     assert (job.state, job.error) == (JobState.SUCCEEDED, None)
     pulled = skopeo_copy_to_dir(target, tmp_path / "back")
     assert job.digest == pulled.digest == skopeo_inspect(target)["Digest"]
@@ -93,7 +93,7 @@ async def test_the_status_key_reads_without_a_decoder(
     archive = ARCHIVES["docker-oci"](tmp_path)
     worker()
     job = await queue.enqueue(archive.path, f"{registry_host}/{repository}:1")
-    await queue.wait(job.id, timeout=30)
+    await queue.wait(job.id, timeout=60)
     with shared_redis.client() as redis:
         fields = redis.hgetall(f"{namespace}:job:{job.id}")
         blobs = redis.hgetall(f"{namespace}:job:{job.id}:blobs")
@@ -111,7 +111,7 @@ async def test_one_job_goes_to_several_repositories(
     targets = [f"{registry_host}/{repository}{suffix}" for suffix in (":1", ":2", "-b:1")]
     worker()
     job = await queue.enqueue(archive.path, targets)
-    job = await queue.wait(job.id, timeout=30)
+    job = await queue.wait(job.id, timeout=60)
     assert {result.target for result in job.results} == set(targets)
     assert {skopeo_inspect(target)["Digest"] for target in targets} == {job.digest}
 
@@ -147,7 +147,7 @@ async def test_the_same_id_again_is_the_same_job(
     first = await queue.enqueue(archive.path, target, job_id="build-7")
     assert (await queue.enqueue(archive.path, target, job_id="build-7")) == first
     worker()
-    await queue.wait("build-7", timeout=30)
+    await queue.wait("build-7", timeout=60)
     again = await queue.enqueue(archive.path, target, job_id="build-7")
     assert again.state is JobState.SUCCEEDED
     assert await outcomes(queue, "build-7") == [Outcome.SUCCEEDED]
@@ -171,7 +171,7 @@ async def test_progress_is_seen_while_it_is_made(
         assert status.worker is not None
         assert 0 < status.bytes_done < status.bytes_total
         hold.release()
-        assert (await queue.wait(job.id, timeout=30)).state is JobState.SUCCEEDED
+        assert (await queue.wait(job.id, timeout=60)).state is JobState.SUCCEEDED
 
 
 # Failure
@@ -200,7 +200,7 @@ async def test_a_bad_archive_fails_at_once(
     path = build(tmp_path)
     process = worker()
     job = await queue.enqueue(path, f"{registry_host}/{repository}:1")
-    job = await queue.wait(job.id, timeout=30)
+    job = await queue.wait(job.id, timeout=60)
     assert (job.state, job.error_kind, job.attempt) == (JobState.FAILED, kind, 1)
     assert job.error is not None
     assert "\n" not in job.error
@@ -215,7 +215,7 @@ async def test_a_registry_that_stays_down_is_given_up_in_time(
     worker(**FAST_RETRIES)
     patience = timedelta(seconds=2)
     job = await queue.enqueue(archive.path, f"{host}/app:1", max_attempts=1, give_up_after=patience)
-    job = await queue.wait(job.id, timeout=30)
+    job = await queue.wait(job.id, timeout=60)
     assert (job.state, job.error_kind) == (JobState.FAILED, "registry_unavailable")
     assert job.error is not None
     assert host in job.error
@@ -232,7 +232,7 @@ async def test_a_passing_failure_is_tried_again(
         # More often than the engine itself tries within one attempt.
         proxy.answer(is_manifest_put, status=503, headers={"Retry-After": "0"}, times=3)
         job = await queue.enqueue(archive.path, f"{proxy.host}/{repository}:1", max_attempts=1)
-        job = await queue.wait(job.id, timeout=30)
+        job = await queue.wait(job.id, timeout=60)
     assert (job.state, job.attempt) == (JobState.SUCCEEDED, 1)
     first, second = await queue.attempts(job.id)
     assert (first.outcome, first.error_kind) == (Outcome.DEFERRED, "registry_unavailable")
@@ -246,10 +246,10 @@ async def test_a_failed_job_is_enqueued_again(
     path = tmp_path / "image.tar"
     worker()
     job = await queue.enqueue(path, f"{registry_host}/{repository}:1")
-    assert (await queue.wait(job.id, timeout=30)).state is JobState.FAILED
+    assert (await queue.wait(job.id, timeout=60)).state is JobState.FAILED
     assert ARCHIVES["guide"](tmp_path).path == path
     await queue.retry(job.id)
-    job = await queue.wait(job.id, timeout=30)
+    job = await queue.wait(job.id, timeout=60)
     assert (job.state, job.error) == (JobState.SUCCEEDED, None)
 
 
@@ -260,8 +260,8 @@ async def test_other_jobs_go_on_beside_one_that_fails(
     worker(PUSH_QUEUE_MAX_JOBS="1")
     bad = await queue.enqueue(tmp_path / "missing.tar", f"{registry_host}/{repository}:1")
     good = await queue.enqueue(archive.path, f"{registry_host}/{repository}:2")
-    assert (await queue.wait(bad.id, timeout=30)).state is JobState.FAILED
-    assert (await queue.wait(good.id, timeout=30)).state is JobState.SUCCEEDED
+    assert (await queue.wait(bad.id, timeout=60)).state is JobState.FAILED
+    assert (await queue.wait(good.id, timeout=60)).state is JobState.SUCCEEDED
 
 
 # Credentials
@@ -277,7 +277,7 @@ async def test_refused_credentials_fail_at_once(
     archive = ARCHIVES["guide"](tmp_path)
     worker()
     job = await queue.enqueue(archive.path, f"{registry.host}/app:1")
-    job = await queue.wait(job.id, timeout=30)
+    job = await queue.wait(job.id, timeout=60)
     assert (job.state, job.error_kind, job.attempt) == (JobState.FAILED, "unauthorized", 1)
     assert registry.host in (job.error or "")
 
@@ -297,7 +297,7 @@ async def test_a_worker_told_to_stop_hands_its_job_to_another(
         await asyncio.to_thread(first.terminate)
         assert (await queue.status(job.id)).state is not JobState.FAILED
         worker()
-        job = await queue.wait(job.id, timeout=30)
+        job = await queue.wait(job.id, timeout=60)
     assert job.state is JobState.SUCCEEDED, "although it may be attempted once only"
     assert await outcomes(queue, job.id) == [Outcome.RELEASED, Outcome.SUCCEEDED]
 
@@ -313,7 +313,7 @@ async def test_a_worker_told_to_stop_finishes_what_it_can(
         await hold.reached.wait()
         process.signal(signal.SIGTERM)
         hold.release()
-        job = await queue.wait(job.id, timeout=30)
+        job = await queue.wait(job.id, timeout=60)
         assert await asyncio.to_thread(process.wait) == 0
     assert job.state is JobState.SUCCEEDED
     assert await outcomes(queue, job.id) == [Outcome.SUCCEEDED]
@@ -330,7 +330,7 @@ async def test_a_killed_worker_s_job_runs_again_within_the_lease(
         await hold.reached.wait()
         first.kill()
         worker(PUSH_QUEUE_LEASE_SECONDS="1")
-        job = await queue.wait(job.id, timeout=10)
+        job = await queue.wait(job.id, timeout=60)
     assert job.state is JobState.SUCCEEDED
     assert await outcomes(queue, job.id) == [Outcome.LOST, Outcome.SUCCEEDED]
 
@@ -346,7 +346,7 @@ async def test_a_waiting_job_is_cancelled_at_once(
     assert await queue.cancel(cancelled.id) is JobState.CANCELLED
     worker(PUSH_QUEUE_MAX_JOBS="1")
     later = await queue.enqueue(archive.path, f"{registry_host}/{repository}:2")
-    assert (await queue.wait(later.id, timeout=30)).state is JobState.SUCCEEDED
+    assert (await queue.wait(later.id, timeout=60)).state is JobState.SUCCEEDED
     assert (await queue.status(cancelled.id)).state is JobState.CANCELLED
     assert await queue.attempts(cancelled.id) == []
 
@@ -361,7 +361,7 @@ async def test_a_running_job_is_cancelled_in_mid_upload(
         job = await queue.enqueue(big.path, f"{proxy.host}/app:1")
         await hold.reached.wait()
         await queue.cancel(job.id)
-        job = await queue.wait(job.id, timeout=10)
+        job = await queue.wait(job.id, timeout=60)
         assert job.state is JobState.CANCELLED
         assert registry.repositories["app"].tags == {}
         left = registry.repositories["app"].uploads.values()

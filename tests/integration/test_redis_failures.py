@@ -92,7 +92,7 @@ async def test_a_worker_outlives_a_redis_that_takes_no_writes(
             assert "\n" not in str(caught.value)
             refused = len(process.log)
             hold.release()
-            await becomes(lambda: said_more(process, refused, "WARNING"), timeout=30)
+            await becomes(lambda: said_more(process, refused, "WARNING"))
             assert process.returncode is None
             redis.config_set(*lifts)
         done = [await own_queue.wait(job.id, timeout=60) for job in (running, waiting)]
@@ -166,7 +166,7 @@ async def push_once(url: str, namespace: str, folder: Path, target: str) -> JobS
     archive = ARCHIVES["guide"](folder)
     async with PushQueue.connect(load_settings(redis_url=url, namespace=namespace)) as queue:
         job = await queue.enqueue(archive.path, target)
-        return await queue.wait(job.id, timeout=30)
+        return await queue.wait(job.id, timeout=60)
 
 
 async def test_a_password_with_every_sign_in_it(

@@ -176,7 +176,7 @@ async def scripted(
     script: Sequence[Exchange], *, like: str = OTHER, quirks: Quirks | None = None
 ) -> AsyncIterator[Registry]:
     """A registry that is treated as the one at host `like`, and plays the script."""
-    async with ScriptedServer(*script) as server, Transport(timeout=5) as transport:
+    async with ScriptedServer(*script) as server, Transport(timeout=60) as transport:
         yield Registry(transport, server.url, quirks=quirks or quirks_of(like))
 
 
@@ -265,7 +265,7 @@ async def test_a_location_may_be_absolute_or_relative() -> None:
             stream(session(1), accepted(f"2?{SECRET}")),
             end(session(2), Reply(201)),
         )
-        async with Transport(timeout=5) as transport:
+        async with Transport(timeout=60) as transport:
             await Push(Registry(transport, server.url)).blob()
 
 
@@ -416,7 +416,7 @@ async def test_an_upload_in_chunks_goes_on_at_the_newest_location() -> None:
 async def test_a_token_that_expires_costs_one_chunk() -> None:
     size = 4 * MIB
     sent = chunks(size, lambda number: accepted(session(number)))
-    async with ScriptedServer() as server, Transport(timeout=5) as transport:
+    async with ScriptedServer() as server, Transport(timeout=60) as transport:
         realm = f'Bearer realm="{server.url}/token"'
         server.expect(
             start(accepted(session(10), OCI_Chunk_Max_Length=str(size))),
@@ -525,7 +525,7 @@ async def test_ecr_mounts_only_what_a_manifest_names() -> None:
 async def test_a_login_that_may_not_mount_can_still_push() -> None:
     mount = f"{START}?mount={DIGEST}&from=base"
     asked = f"{OTHER}:app"
-    async with ScriptedServer() as server, Transport(timeout=5) as transport:
+    async with ScriptedServer() as server, Transport(timeout=60) as transport:
         realm = f'Bearer realm="{server.url}/token",service="{asked}"'
         server.expect(
             head_blob(Reply(404)),
@@ -604,7 +604,7 @@ async def test_a_tag_that_need_not_be_moved_is_fine(refused: Reply) -> None:
 
 async def test_google_s_locations_are_long_and_absolute() -> None:
     where = "/artifacts-uploads/namespaces/p/repositories/r/uploads/AI27aGCE0z-08wSk_TF%3D?a=%2F"
-    async with ScriptedServer() as server, Transport(timeout=5) as transport:
+    async with ScriptedServer() as server, Transport(timeout=60) as transport:
         server.expect(
             start(accepted(f"{server.url}{where}")),
             stream(where, accepted(f"{server.url}{where}2")),

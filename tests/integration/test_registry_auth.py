@@ -77,7 +77,7 @@ def auth_of(login: Login, **more: str) -> dict[str, str]:
 
 async def push(queue: PushQueue, path: Path, *targets: str) -> JobStatus:
     job = await queue.enqueue(path, list(targets))
-    return await queue.wait(job.id, timeout=40)
+    return await queue.wait(job.id, timeout=60)
 
 
 def assert_refused(job: JobStatus, host: str, *kinds: str) -> None:
@@ -286,7 +286,7 @@ async def test_a_token_that_expires_in_mid_upload(
             held = next(request for request in reversed(proxy.requests) if matches(request))
             await expired(registry, dict(held.headers))
             hold.release()
-            job = await queue.wait(job.id, timeout=40)
+            job = await queue.wait(job.id, timeout=60)
         assert (job.state, job.attempt) == (JobState.SUCCEEDED, 1), job.error
         assert tokens.count("GET") >= 2
 
@@ -432,7 +432,7 @@ async def test_a_token_server_that_is_down_for_a_while(
         tokens.down = True
         worker(**auth_settings(registry.host))
         job = await queue.enqueue(archive.path, f"{registry.host}/app:1", max_attempts=2)
-        job = await queue.wait(job.id, timeout=40)
+        job = await queue.wait(job.id, timeout=60)
         assert (job.state, job.error_kind) == (JobState.FAILED, "registry_unavailable")
         assert registry.host in (job.error or "")
         assert tokens.host in (job.error or "")

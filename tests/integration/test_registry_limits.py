@@ -49,7 +49,7 @@ async def test_the_fleet_sends_no_more_blobs_at_once_than_the_registry_takes(
         async def told_why() -> bool:
             return any(job.waiting_for for job in await queue.list(limit=20))
 
-        await becomes(told_why, timeout=30)
+        await becomes(told_why)
         assert proxy.count(is_patch) == 2
         assert not holds[2].reached.is_set()
         for hold in holds:
@@ -101,7 +101,7 @@ async def test_jobs_of_a_dead_registry_wait_without_an_attempt(
         jobs = [await queue.status(job.id) for job in dead]
         return any(job.waiting_for and job.attempt == 0 and host in job.waiting_for for job in jobs)
 
-    await becomes(others_wait, timeout=30)
+    await becomes(others_wait)
     for job in dead:
         await queue.cancel(job.id)
 
@@ -122,7 +122,7 @@ async def test_a_pause_that_a_registry_asks_for_holds_for_all_workers(
         async def paused() -> bool:
             return bool(await queue.attempts(job.id))
 
-        await becomes(paused, timeout=30)
+        await becomes(paused)
         sent = len(proxy.requests)
         worker(PUSH_QUEUE_MAX_JOBS="1")
         other = await queue.enqueue(second, f"{proxy.host}/{repository}-2:1", max_attempts=1)
@@ -130,7 +130,7 @@ async def test_a_pause_that_a_registry_asks_for_holds_for_all_workers(
         async def waits() -> bool:
             return proxy.host in ((await queue.status(other.id)).waiting_for or "")
 
-        await becomes(waits, timeout=30)
+        await becomes(waits)
         assert len(proxy.requests) == sent, "nobody asks while the pause lasts"
         assert (await queue.status(other.id)).attempt == 0
         (attempt,) = await queue.attempts(job.id)
@@ -164,7 +164,7 @@ async def test_a_registry_that_asks_for_a_pause_keeps_no_other_target_from_its_i
         async def good_one_is_done() -> bool:
             return bool((await queue.status(job.id)).results)
 
-        await becomes(good_one_is_done, timeout=30)
+        await becomes(good_one_is_done)
         fence = await database.ask(redis.hget(keys.job(job.id), "fence"))
         assert fence == b"1", "in the attempt under way"
         sent = good.bytes_sent()

@@ -136,7 +136,7 @@ async def test_another_worker_continues_for_one_that_was_killed(
         await hold.reached.wait()
         first.kill()
         worker(PUSH_QUEUE_LEASE_SECONDS="1")
-        job = await queue.wait(job.id, timeout=30)
+        job = await queue.wait(job.id, timeout=60)
         assert (job.state, job.error) == (JobState.SUCCEEDED, None)
         assert [attempt.outcome for attempt in await queue.attempts(job.id)] == [
             Outcome.LOST,
@@ -157,7 +157,7 @@ async def test_another_worker_continues_for_one_that_was_stopped(
         assert await asyncio.to_thread(first.terminate) == 0
         assert len(registry.repositories["app"].uploads) == 1
         worker()
-        job = await queue.wait(job.id, timeout=30)
+        job = await queue.wait(job.id, timeout=60)
         assert (job.state, job.error) == (JobState.SUCCEEDED, None)
         broken.assert_mended(proxy, registry)
 

@@ -195,4 +195,4 @@ async def test_a_worker_that_loses_its_rights_hands_over_and_says_so(
         with worker_process(
             tmp_path / "other.log", settings | {"PUSH_QUEUE_REDIS_URL": site.url("admin")}
         ):
-            assert (await queue.wait(job.id, timeout=30)).state is JobState.SUCCEEDED
+            assert (await queue.wait(job.id, timeout=60)).state is JobState.SUCCEEDED

@@ -74,9 +74,9 @@ class Up:
 
     def listed(self) -> list[dict[str, Any]]:
         """The jobs that the HTTP API lists, as the page has it do."""
-        with urlopen(self.said("Page"), timeout=30) as page:
+        with urlopen(self.said("Page"), timeout=60) as page:
             assert b"Push queue" in page.read()
-        with urlopen(self.said("HTTP API").split()[0], timeout=30) as answer:
+        with urlopen(self.said("HTTP API").split()[0], timeout=60) as answer:
             jobs: list[dict[str, Any]] = json.load(answer)["jobs"]
         return jobs
 
@@ -104,7 +104,7 @@ async def ended(pids: list[int] | dict[int, str]) -> None:
     async def all_ended() -> bool:
         return not any(kind_of(pid) for pid in pids)
 
-    await becomes(all_ended, timeout=30)
+    await becomes(all_ended)
 
 
 @pytest.fixture
@@ -239,7 +239,7 @@ async def test_a_part_that_is_killed_comes_back(
         async def back() -> bool:
             return system.part(kind) not in (None, killed)
 
-        await becomes(back, timeout=30)
+        await becomes(back)
         job = await queue.enqueue(tar, f"{registry_host}/{repository}:2")
         assert (await queue.wait(job.id, timeout=60)).state is JobState.SUCCEEDED
         assert (await queue.status(before.id)).state is JobState.QUEUED
@@ -340,4 +340,4 @@ async def says(process: ManagedProcess, words: str) -> None:
     async def said() -> bool:
         return words in process.log
 
-    await becomes(said, timeout=30)
+    await becomes(said)

@@ -41,7 +41,7 @@ async def test_an_older_worker_leaves_a_newer_job_to_newer_workers(
     worker(job_format=OLDER)
     newer = await queue.enqueue(source, f"{target}-newer", give_up_after=timedelta(hours=1))
     plain = await queue.enqueue(source, target)
-    assert (await queue.wait(plain.id, timeout=30)).state is JobState.SUCCEEDED
+    assert (await queue.wait(plain.id, timeout=60)).state is JobState.SUCCEEDED
     left = await left_to_newer_workers(queue, newer.id)
     assert (left.state, left.attempt) == (JobState.QUEUED, 0)
     upgraded = worker()
@@ -82,7 +82,7 @@ async def test_jobs_of_the_release_before_are_run(
     with shared_redis.client() as client:
         client.hdel(f"{namespace}:job:{job.id}", "format")
     worker()
-    assert (await queue.wait(job.id, timeout=30)).state is JobState.SUCCEEDED
+    assert (await queue.wait(job.id, timeout=60)).state is JobState.SUCCEEDED
 
 
 async def test_a_worker_that_meets_an_unreadable_job_goes_on(
@@ -98,8 +98,8 @@ async def test_a_worker_that_meets_an_unreadable_job_goes_on(
         client.hset(f"{namespace}:job:{broken.id}", "targets", "[")
     worker()
     good = await queue.enqueue(source, target)
-    assert (await queue.wait(good.id, timeout=30)).state is JobState.SUCCEEDED
-    ended = await queue.wait(broken.id, timeout=30)
+    assert (await queue.wait(good.id, timeout=60)).state is JobState.SUCCEEDED
+    ended = await queue.wait(broken.id, timeout=60)
     assert (ended.state, ended.error_kind) == (JobState.FAILED, "invalid_job")
     assert "targets" in (ended.error or "")
     assert "enqueue it again" in (ended.error or "")

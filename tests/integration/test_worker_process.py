@@ -21,7 +21,7 @@ def run_worker(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=60,
         env=clean_environment(**env),
         cwd=Path(__file__).parent,
     )

@@ -42,7 +42,7 @@ async def push_held(
 
 def test_ctrl_c_before_redis_has_answered_is_quiet(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        silent.settimeout(30)
+        silent.settimeout(60)
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
         with worker_process(tmp_path / "worker.log", {"PUSH_QUEUE_REDIS_URL": url}) as process:
             connection, _ = silent.accept()
@@ -62,7 +62,7 @@ async def test_a_second_signal_stops_at_once(
     assert "Traceback" not in process.log
     assert (await queue.status(job.id)).state is JobState.QUEUED
     worker()
-    assert (await queue.wait(job.id, timeout=30)).state is JobState.SUCCEEDED
+    assert (await queue.wait(job.id, timeout=60)).state is JobState.SUCCEEDED
     outcomes = [attempt.outcome for attempt in await queue.attempts(job.id)]
     assert outcomes == [Outcome.RELEASED, Outcome.SUCCEEDED]
 
@@ -78,7 +78,7 @@ async def test_further_signals_do_not_disturb_the_handing_back(
         process.signal(signal.SIGINT)
         return (await queue.status(job.id)).state is JobState.QUEUED
 
-    await becomes(handed_back, timeout=30)
+    await becomes(handed_back)
     await asyncio.to_thread(process.wait)
     assert "Traceback" not in process.log
     (attempt,) = await queue.attempts(job.id)

@@ -399,7 +399,7 @@ async def test_a_blob_whose_commit_was_not_heard_of_is_asked_for_before_it_is_se
     cut: bool, tmp_path: Path, registry_url: str, repository: str
 ) -> None:
     big = write_big_archive(tmp_path / "big.tar", [2_000_000])
-    async with FaultProxy(registry_url) as proxy, asyncio.timeout(30):
+    async with FaultProxy(registry_url) as proxy, asyncio.timeout(60):
         commit = proxy.detain(is_commit, cut=cut)
 
         def asks_for_it(request: Request) -> bool:

@@ -47,7 +47,7 @@ class ApiServer:
 
     def becomes(self, path: str, status: int) -> Any:
         """The body once the path answers with this status."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             found, body = self.curl(path)
             if found == status:

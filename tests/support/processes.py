@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,10 @@ from typing import NoReturn, Self
 import pytest
 
 POLL_SECONDS = 0.02
+HANG_SECONDS = 60
+"""How long to wait for what comes within moments, unless something is broken."""
+
+_held_ports: deque[socket.socket] = deque(maxlen=100)
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -31,10 +36,20 @@ def require_program(name: str) -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that refuses connections until a server of this test listens there.
+
+    It stays bound, so that nobody else is given it before that server starts, nor while it is
+    away. Linux lets a server bind it too, as long as nobody listens there and both have
+    SO_REUSEADDR, which servers set.
+    """
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    if len(_held_ports) == _held_ports.maxlen:
+        _held_ports.popleft().close()
+    _held_ports.append(holder)
+    port: int = holder.getsockname()[1]
+    return port
 
 
 class ManagedProcess:
@@ -74,7 +89,7 @@ class ManagedProcess:
                 cwd=self.log_path.parent,
             )
 
-    def wait_ready(self, ready: Callable[[], bool], timeout: float = 20) -> None:
+    def wait_ready(self, ready: Callable[[], bool], timeout: float = HANG_SECONDS) -> None:
         """Poll until `ready()`; fails the test if the process ends or the time is up."""
         deadline = time.monotonic() + timeout
         while not ready():
@@ -86,10 +101,10 @@ class ManagedProcess:
     def signal(self, number: int) -> None:
         self._started.send_signal(number)
 
-    def wait(self, timeout: float = 30) -> int:
+    def wait(self, timeout: float = HANG_SECONDS) -> int:
         return self._started.wait(timeout)
 
-    def terminate(self, timeout: float = 30) -> int:
+    def terminate(self, timeout: float = HANG_SECONDS) -> int:
         """SIGTERM, then wait; the exit status."""
         self._started.terminate()
         return self._started.wait(timeout)

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from tests.support.processes import POLL_SECONDS
+from tests.support.processes import HANG_SECONDS, POLL_SECONDS
 
 
-async def becomes(condition: Callable[[], Awaitable[bool]], timeout: float = 10) -> None:
+async def becomes(condition: Callable[[], Awaitable[bool]], timeout: float = HANG_SECONDS) -> None:
     """Look until the condition holds; TimeoutError if it never does."""
     async with asyncio.timeout(timeout):
         while True:

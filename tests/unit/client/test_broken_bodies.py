@@ -35,7 +35,7 @@ async def test_a_break_at_the_very_end_of_a_body_leaves_no_task_to_complain() ->
     server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
     url = URL(f"http://{host}:{port}/upload")
-    async with server, Transport(timeout=5) as transport:
+    async with server, Transport(timeout=60) as transport:
         request = Request("PATCH", url, url.origin(), body=body())
         with pytest.raises(RegistryUnavailableError, match=f"{host}:{port}"):
             await transport.request(request, scope="", what="upload", ok={202})
@@ -50,7 +50,7 @@ async def hang_up() -> AsyncIterator[bytes]:
 
 async def test_a_put_whose_connection_breaks_is_not_sent_again_unseen() -> None:
     """Whoever writes a tag has to know of every request that may have arrived."""
-    async with RawServer(hang_up) as server, Transport(timeout=5) as transport:
+    async with RawServer(hang_up) as server, Transport(timeout=60) as transport:
         url = URL(server.url)
         request = Request("PUT", url / "tag", url, body=b"{}")
         with pytest.raises(RegistryUnavailableError, match="closed the connection"):
@@ -103,6 +103,6 @@ async def test_an_answer_is_waited_for_no_longer_where_a_body_has_ended_or_does_
             yield b"block"
             await asyncio.Event().wait()
 
-    async with asyncio.timeout(10), RawServer(answer) as server:
+    async with asyncio.timeout(60), RawServer(answer) as server:
         with pytest.raises(RegistryTimeoutError, match="in time"):
             await send_slowly(URL(server.url), body())

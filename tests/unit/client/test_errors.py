@@ -272,7 +272,7 @@ async def test_a_proxy_s_refusal_of_plain_http_is_told_from_a_registry_s(
 
     async with RawServer(refuse) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        async with Transport(timeout=5) as transport:
+        async with Transport(timeout=60) as transport:
             url = URL("http://registry.example.com/v2/")
             with pytest.raises(CredentialsError, match="the proxy answered 407; write"):
                 await transport.request(Request("GET", url, url), scope="", what="ping", ok={200})

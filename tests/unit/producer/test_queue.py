@@ -274,7 +274,7 @@ async def test_watch_without_ids_follows_what_runs(queue: PushQueue, stores: Sto
 
 async def test_wait_returns_the_finished_job(queue: PushQueue, stores: Stores) -> None:
     job = await queue.enqueue("/images/app.tar", TARGET)
-    waiting = asyncio.create_task(queue.wait(job.id, timeout=10))
+    waiting = asyncio.create_task(queue.wait(job.id, timeout=60))
     await finish(stores, job.id)
     status: JobStatus = await waiting
     assert (status.state, status.digest) == (JobState.SUCCEEDED, DIGEST)

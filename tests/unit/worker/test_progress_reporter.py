@@ -251,7 +251,7 @@ async def test_watching_ends_when_the_job_is_not_to_go_on(
     store.answers = [Signal.CONTINUE, away(), signal]
     if news:
         reporter.update(part("a", 10, BlobState.UPLOADING))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await reporter.watch() is signal
 
 

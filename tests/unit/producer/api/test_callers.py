@@ -262,7 +262,7 @@ async def test_streams_tell_of_own_jobs_alone(api: Api, late: bool) -> None:
         for job_id, target in jobs:
             await enqueue(api, Role.ADMIN, target, id=job_id)
     headers = {**bearer(TOKENS[R]), **last_seen}
-    async with asyncio.timeout(30), api.client.get("/api/v1/events", headers=headers) as stream:
+    async with asyncio.timeout(60), api.client.get("/api/v1/events", headers=headers) as stream:
         assert stream.status == 200
         await stream.content.readline()
         if not late:
@@ -278,7 +278,7 @@ async def test_progress_is_told_of_own_jobs_alone(
 ) -> None:
     monkeypatch.setattr("producer.api.progress_board.PROGRESS_SECONDS", 0.001)
     headers = bearer(TOKENS[R])
-    async with asyncio.timeout(30), api.client.get("/api/v1/events", headers=headers) as stream:
+    async with asyncio.timeout(60), api.client.get("/api/v1/events", headers=headers) as stream:
         await stream.content.readline()
         for job_id, target in (("own", OWN), ("foreign", FOREIGN)):
             await enqueue(api, Role.ADMIN, target, id=job_id)

@@ -35,7 +35,7 @@ class Events:
 
     async def block(self) -> list[str]:
         """The lines up to the next empty one; none at the end of the stream."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             text = (await self.response.content.readuntil(b"\n\n")).decode()
         return text.splitlines()[:-1]
 
@@ -48,7 +48,7 @@ class Events:
                 return fields.get("id", ""), fields["event"], json.loads(fields["data"])
 
     async def at_end(self) -> bool:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return b"event" not in await self.response.content.read()
 
 
@@ -268,7 +268,7 @@ async def test_progress_that_came_before_somebody_waits_is_told_at_once(
     await report(stores, await started(api, stores, "a"), 3)
     hub.progress._put(await queue.running())
     hub._keep((), Position(2**63, 0))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert (await hub.next_after(hub.position, 3600, shown=0)).changes == ()
         _, progress = await hub.change_of("a", hub.position, 3600, shown=0)
         assert b'"bytes_done":3' in progress

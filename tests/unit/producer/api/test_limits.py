@@ -114,7 +114,7 @@ async def test_too_many_requests_are_told_when_to_come_again(api: Api, clock: Cl
 async def test_streams_and_waiting_requests_have_a_bound_together(api: Api, path: str) -> None:
     job = {"id": "a", "source": "/a.tar", "targets": ["reg.example.com/team/app:1"]}
     await api.post(JOBS, json=job, headers=ADMIN)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         for _ in range(STREAMS):
             await api.client.get("/api/v1/events", headers=READER)
         answer = await api.get(path, headers=READER)
@@ -153,7 +153,7 @@ async def test_large_bodies_of_one_caller_have_a_bound_together(
     json_body = {"Content-Type": "application/json"}
     headers = bearer(TOKENS[Role.ENQUEUE]) | json_body
     first = asyncio.create_task(api.post(JOBS, data=slow(), headers=headers))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await becomes(arrives)
         answer = await api.post(JOBS, data=b"[]", headers=headers)
         assert (answer.status, answer.kind) == (429, "too-many-bodies")
