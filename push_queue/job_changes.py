@@ -1,7 +1,6 @@
 """Notifications of changed jobs, by pub/sub."""
 
 import asyncio
-from types import TracebackType
 from typing import Self
 
 from push_queue.database import Database
@@ -34,12 +33,7 @@ class JobChanges:
             raise
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._close()
 
     async def next(self, timeout: float) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.support.certificates import Authority
 from tests.support.processes import ManagedProcess, unavailable
 from tests.support.servers import (
     RedisServer,
@@ -166,3 +167,17 @@ def worker(tmp_path: Path, shared_redis: RedisServer, namespace: str) -> Iterato
             return process
 
         yield start
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """A certificate authority that nothing trusts yet."""
+    return Authority(tmp_path / "authority")
+
+
+@pytest.fixture
+def certs_dir(tmp_path: Path) -> Path:
+    """An empty folder of certificates in docker's layout."""
+    folder = tmp_path / "certs.d"
+    folder.mkdir()
+    return folder

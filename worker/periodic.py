@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from types import TracebackType
 
 _RENEWALS = 3
 """How often a lease is renewed before it would expire."""
@@ -32,12 +31,7 @@ class Periodic:
     async def __aenter__(self) -> None:
         self.start()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
     async def _keep_on(self) -> None:

@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Collection
 from dataclasses import replace
-from types import TracebackType
 from typing import Self
 
 from ..auth.authenticator import Authenticator, Authorization
@@ -98,9 +97,7 @@ class Transport:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def _send(

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
-from types import TracebackType
 from typing import Self
 
 _AHEAD = 4
@@ -24,9 +23,7 @@ class Broadcast:
         self._pump = asyncio.create_task(self._run())
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._pump:
             self._pump.cancel()
             await asyncio.wait([self._pump])

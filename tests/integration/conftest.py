@@ -11,6 +11,8 @@ from producer import PushQueue, load_settings
 from push_queue.keys import Keys
 from registry_api_v2_client.push.engine import ImagePusher
 from tests.support.api_server import ApiServer, Serve, run_api_server
+from tests.support.big_images import BigArchive, write_big_archive
+from tests.support.proxy import FaultProxy
 from tests.support.pushes import FEW_AND_FAST
 from tests.support.stores import Stores
 
@@ -57,3 +59,16 @@ def serve(tmp_path: Path, redis_url: str, namespace: str) -> Iterator[Serve]:
             return stack.enter_context(run_api_server(tmp_path / "serve.log", **env))
 
         yield start
+
+
+@pytest.fixture
+async def proxy(registry_url: str) -> AsyncIterator[FaultProxy]:
+    """In front of the shared registry."""
+    async with FaultProxy(registry_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def big(tmp_path: Path) -> BigArchive:
+    """An archive with layers of several megabytes."""
+    return write_big_archive(tmp_path / "big.tar", [2_500_000, 1_500_000])

@@ -9,7 +9,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ import pytest
 from registry_api_v2_client import BlobInfo, DiskLedger, MemoryLedger
 from registry_api_v2_client.push.engine import ImagePusher
 from registry_api_v2_client.push.ledger_file import LedgerFile, ledger_path
-from tests.support.big_images import BigArchive, write_big_archive
+from tests.support.big_images import BigArchive
 from tests.support.images import ARCHIVES, sha256_digest
 from tests.support.proxy import FaultProxy, Request, is_manifest_put, is_patch
 from tests.support.pushes import FEW_AND_FAST, push
@@ -94,18 +94,6 @@ def cli(start: Push) -> Callable[..., Any]:
         return Ended(process.returncode, output.decode(), errors.decode())
 
     return run
-
-
-@pytest.fixture
-async def proxy(shared_registry: Registry) -> AsyncIterator[FaultProxy]:
-    """Before the real registry."""
-    async with FaultProxy(shared_registry.url) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def big(tmp_path: Path) -> BigArchive:
-    return write_big_archive(tmp_path / "big.tar", [2_500_000, 1_500_000])
 
 
 def is_upload(request: Request) -> bool:

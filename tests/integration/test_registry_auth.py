@@ -45,18 +45,6 @@ FAST_RETRIES = {
 }
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path / "authority")
-
-
-@pytest.fixture
-def certs_dir(tmp_path: Path) -> Path:
-    folder = tmp_path / "certs.d"
-    folder.mkdir()
-    return folder
-
-
 def auth_settings(host: str, login: Login = GOOD) -> dict[str, str]:
     """The setting that signs a worker in."""
     entry = {"username": login.username, "password": login.password}

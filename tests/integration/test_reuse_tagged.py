@@ -5,7 +5,6 @@ Each push is made by a process that knows nothing yet, so to say: by an engine o
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -32,25 +31,12 @@ from tests.support.images import (
 )
 from tests.support.proxy import FaultProxy, Request
 from tests.support.pushes import FEW_AND_FAST, push
-from tests.support.servers import Registry
 from tests.support.skopeo import decompress, raw_manifest, skopeo_copy_to_dir, skopeo_push_archive
 from tests.support.spec_registry import Manifest, Repository, SpecRegistry
 
 pytestmark = pytest.mark.integration
 
 TAG_READ = ("GET", "manifests/1")
-
-
-@pytest.fixture
-async def proxy(shared_registry: Registry) -> AsyncIterator[FaultProxy]:
-    """Before the real registry."""
-    async with FaultProxy(shared_registry.url) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def big(tmp_path: Path) -> BigArchive:
-    return write_big_archive(tmp_path / "big.tar", [2_500_000, 1_500_000])
 
 
 async def push_alone(path: Path, *places: str, reuse: bool = True, **options: Any) -> PushedImage:

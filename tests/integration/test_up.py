@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -137,12 +137,6 @@ def up(start: Callable[..., ManagedProcess]) -> Callable[..., Up]:
         return Up(process)
 
     return begin
-
-
-@pytest.fixture
-async def proxy(registry_url: str) -> AsyncIterator[FaultProxy]:
-    async with FaultProxy(registry_url) as proxy:
-        yield proxy
 
 
 async def test_another_shell_pushes_as_it_was_told(

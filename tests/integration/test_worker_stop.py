@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,12 +21,6 @@ pytestmark = pytest.mark.integration
 GRACE_SECONDS = 1
 LONG = {"PUSH_QUEUE_SHUTDOWN_GRACE_SECONDS": "600"}
 SHORT = {"PUSH_QUEUE_SHUTDOWN_GRACE_SECONDS": str(GRACE_SECONDS), "PUSH_QUEUE_LEASE_SECONDS": "1"}
-
-
-@pytest.fixture
-async def proxy(registry_url: str) -> AsyncIterator[FaultProxy]:
-    async with FaultProxy(registry_url) as proxy:
-        yield proxy
 
 
 async def push_held(

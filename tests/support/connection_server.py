@@ -1,7 +1,7 @@
 """A server of plain connections on a free port of the loopback, for the length of a block."""
 
 import asyncio
-from types import TracebackType
+import socket
 from typing import Self
 
 
@@ -21,17 +21,16 @@ class ConnectionServer:
         """Serve one connection; it is dropped after that."""
         raise NotImplementedError
 
+    def _listen(self) -> socket.socket:
+        return socket.create_server(("127.0.0.1", 0))
+
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.host = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        listener = self._listen()
+        self._server = await asyncio.start_server(self._accept, sock=listener)
+        self.host = f"127.0.0.1:{listener.getsockname()[1]}"
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._server:
             self._server.close()
         for connection in self._connections:
@@ -39,7 +38,12 @@ class ConnectionServer:
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None or not self._server.is_serving():
+            writer.transport.abort()
+            return
+        # A task of our own: asyncio's complains about one that is cancelled.
         connection = asyncio.create_task(self._serve(reader, writer))
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
+        # One that is cancelled before its first step closes nothing itself.
         connection.add_done_callback(lambda _: writer.transport.abort())

@@ -1,7 +1,6 @@
 """Serve an aiohttp application on a free port of the loopback for the length of a block."""
 
 import ssl
-from types import TracebackType
 from typing import Self
 
 from aiohttp import web
@@ -27,10 +26,5 @@ class LocalServer:
         self.url = f"{'https' if self._tls else 'http'}://{host}:{port}"
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()

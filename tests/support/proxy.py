@@ -24,9 +24,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
+
+from tests.support.connection_server import ConnectionServer
 
 PIECE = 16 * 1024
 RECEIVE_BUFFER = 64 * 1024
@@ -104,7 +104,7 @@ class CutError(Exception):
     """Both connections of a request are to be dropped, as a failing network does."""
 
 
-class FaultProxy:
+class FaultProxy(ConnectionServer):
     """Listens on a free port of the loopback and forwards to `upstream` (`http://host:port`).
 
     `bandwidth` bounds the bytes a second of one request's body, so that uploads take their time.
@@ -115,19 +115,13 @@ class FaultProxy:
     """
 
     def __init__(self, upstream: str, *, bandwidth: int | None = None) -> None:
+        super().__init__()
         parts = urlsplit(upstream)
         self._bandwidth = bandwidth
         self._upstream = (parts.hostname or "", parts.port or 80)
         self._faults: list[Fault] = []
-        self._connections: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
-        self.host = ""
         self.requests: list[Request] = []
         self.body_bytes: Counter[str] = Counter()
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.host}"
 
     def count(self, matches: Predicate) -> int:
         """How many requests so far match."""
@@ -169,25 +163,11 @@ class FaultProxy:
         response = render_answer(status, headers or {}, body)
         self._faults += [Fault(matches, answer=response) for _ in range(times)]
 
-    async def __aenter__(self) -> Self:
-        listener = socket.create_server(("127.0.0.1", 0))
+    def _listen(self) -> socket.socket:
+        listener = super()._listen()
         # The kernel would take megabytes from a client whose request is held.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        self._server = await asyncio.start_server(self._accept, sock=listener)
-        self.host = f"127.0.0.1:{listener.getsockname()[1]}"
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._server:
-            self._server.close()
-        for connection in self._connections:
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        return listener
 
     def _take_fault(self, request: Request) -> Fault | None:
         for fault in self._faults:
@@ -195,17 +175,6 @@ class FaultProxy:
                 self._faults.remove(fault)
                 return fault
         return None
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._server is None or not self._server.is_serving():
-            writer.transport.abort()
-            return
-        # A task of our own: asyncio's complains about one that is cancelled.
-        connection = asyncio.create_task(self._serve(reader, writer))
-        self._connections.add(connection)
-        connection.add_done_callback(self._connections.discard)
-        # One that is cancelled before its first step closes nothing itself.
-        connection.add_done_callback(lambda _: writer.transport.abort())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream: asyncio.StreamWriter | None = None

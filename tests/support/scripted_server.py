@@ -12,7 +12,6 @@ Exchanges may come in any order, each once; all must have happened when the bloc
 import ssl
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
 
 import pytest
 from aiohttp import web
@@ -71,13 +70,8 @@ class ScriptedServer(LocalServer):
         """More of the script, where it needs to know the server's address."""
         self._expected += script
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await super().__aexit__(exc_type, exc, traceback)
+    async def __aexit__(self, *failure: object) -> None:
+        await super().__aexit__(*failure)
         missing = [f"never asked: {e.method} {e.target}" for e in self._expected]
         if problems := [*self._problems, *missing]:
             # Over another failure too: what the server saw is most often the reason for it.

@@ -12,18 +12,6 @@ from tests.support.certificates import Authority
 HOST = "registry.example.com:5000"
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path / "authority")
-
-
-@pytest.fixture
-def certs_dir(tmp_path: Path) -> Path:
-    folder = tmp_path / "certs.d"
-    folder.mkdir()
-    return folder
-
-
 def authorities(context: ssl.SSLContext | None) -> set[bytes]:
     return set(context.get_ca_certs(binary_form=True)) if context else set()
 
