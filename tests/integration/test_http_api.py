@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from push_queue.api_tokens import hash_of
 from tests.support.api_server import Serve
 from tests.support.images import ARCHIVES
 from tests.support.oidc_issuer import AUDIENCE, OidcIssuer
@@ -22,6 +23,9 @@ from tests.support.servers import RedisServer, clean_environment
 from tests.support.skopeo import skopeo_inspect
 
 pytestmark = pytest.mark.integration
+
+TOKEN = "pq_a-token-for-tests"
+SHA256 = hash_of(TOKEN)
 
 
 def test_a_job_enqueued_by_curl_is_pushed(
@@ -67,13 +71,11 @@ def test_a_job_is_followed_by_curl(
         worker()
         # The server ends the stream when nothing more can come.
         output, _ = follower.communicate(timeout=60)
-    jobs = [
-        json.loads(line.removeprefix("data: "))
-        for line in output.splitlines()
-        if line.startswith("data: ")
-    ]
-    assert [job["state"] for job in jobs][-1] == "succeeded"
-    assert {job["id"] for job in jobs} == {"b1"}
+    # Progress comes in between, if the push takes long enough.
+    told = re.findall(r"^event: (job|progress)\ndata: (.*)$", output, re.MULTILINE)
+    assert {json.loads(data)["id"] for _, data in told} == {"b1"}
+    states = [json.loads(data)["state"] for event, data in told if event == "job"]
+    assert states[-1] == "succeeded"
 
 
 def test_many_streams_cost_redis_one_reader(
@@ -234,3 +236,42 @@ async def test_a_ci_system_needs_no_secret(serve: Serve) -> None:
     for token in tokens:
         for part in token.split("."):
             assert part not in server.process.log
+
+
+def test_a_browser_logs_in_and_cancels_in_bulk(serve: Serve, tmp_path: Path) -> None:
+    tokens = {"team": {"role": "enqueue", "targets": ["reg.example.com/team/*"], "sha256": SHA256}}
+    server = serve(PUSH_QUEUE_API_TOKENS=json.dumps(tokens))
+    cookies = str(tmp_path / "cookies")
+    browser = ("-b", cookies, "-c", cookies, "-H", f"Origin: {server.url}")
+    as_json = ("-H", "Content-Type: application/json", "-d")
+
+    status, session = server.curl(
+        "/api/v1/session", *browser, *as_json, json.dumps({"token": TOKEN})
+    )
+    assert (status, session["name"]) == (201, "team")
+    assert TOKEN not in Path(cookies).read_text()
+    jobs = [
+        {
+            "id": f"b{number}",
+            "source": "/app.tar",
+            "targets": [f"reg.example.com/team/app:{number}"],
+        }
+        for number in range(3)
+    ]
+    assert server.curl("/api/v1/jobs", *browser, *as_json, json.dumps(jobs))[0] == 202
+    status, page = server.curl("/api/v1/jobs/cancel?state=queued&limit=2", *browser, "-X", "POST")
+    assert (status, [job["id"] for job in page["jobs"]]) == (200, ["b2", "b1"])
+    assert {(job["state"], job["cancelled_by"]) for job in page["jobs"]} == {("cancelled", "team")}
+    status, rest = server.curl(
+        f"/api/v1/jobs/cancel?state=queued&cursor={page['next']}", *browser, "-X", "POST"
+    )
+    assert [job["id"] for job in rest["jobs"]] == ["b0"]
+    assert server.curl("/api/v1/session", *browser)[0] == 200
+    kept = Path(cookies).read_text()
+    Path(cookies).with_suffix(".kept").write_text(kept)
+    assert server.curl("/api/v1/session", *browser, "-X", "DELETE") == (204, None)
+    assert server.curl("/api/v1/session", *browser)[1]["type"].endswith(":token-missing")
+    stolen = server.curl("/api/v1/session", "-b", f"{cookies}.kept")
+    assert stolen[1]["type"].endswith(":session-unknown")
+    server.process.terminate()
+    assert TOKEN not in server.process.log

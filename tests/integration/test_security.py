@@ -12,6 +12,7 @@ import redis
 
 from producer import JobState, PushQueue, load_settings
 from push_queue.job_filter import JobFilter
+from push_queue.sessions import Sessions
 from tests.support.big_images import write_big_archive
 from tests.support.processes import ManagedProcess, free_port
 from tests.support.proxy import FaultProxy, is_patch
@@ -27,6 +28,7 @@ from tests.support.servers import (
 pytestmark = pytest.mark.integration
 
 DIGEST = "sha256:" + "1" * 64
+TOKEN_HASH = "2" * 64
 
 
 def acl_lines() -> list[str]:
@@ -106,6 +108,17 @@ async def look(redis_url: str) -> None:
         events, last = await queue.events(await queue.first_event(), wait=0.1)
         assert events
         assert last == await queue.last_event()
+        assert await queue.registries() == ()
+        assert await queue.throughput()
+
+
+async def log_in_and_out(redis_url: str) -> None:
+    async with PushQueue.connect(load_settings(redis_url=redis_url)) as queue:
+        sessions = Sessions(queue.database)
+        secret = await sessions.begin(TOKEN_HASH)
+        assert await sessions.token_of(secret) == TOKEN_HASH
+        await sessions.close(secret)
+        assert await sessions.token_of(secret) is None
 
 
 def test_everybody_can_work(
@@ -130,6 +143,7 @@ def test_everybody_can_work(
         assert "one" in site.output(user, "list")
         site.output(user, "watch", "one")
         asyncio.run(look(site.url(user)))
+    asyncio.run(log_in_and_out(site.url("producer")))
     assert fleet.terminate() == 0
     assert site.refused() == []
 

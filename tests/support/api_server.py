@@ -43,7 +43,7 @@ class ApiServer:
             timeout=90,
         )
         body, _, status = done.stdout.rpartition("\n")
-        return int(status), json.loads(body)
+        return int(status), json.loads(body) if body else None
 
     def becomes(self, path: str, status: int) -> Any:
         """The body once the path answers with this status."""
