@@ -65,6 +65,8 @@ def valkey(folder: Path, lock: int) -> Program:
         "dir": str(folder),
         "save": "",
         "appendonly": "yes",
+        # With less, what was acknowledged may be lost for seconds if the disk is slow.
+        "appendfsync": "always",
         "maxmemory-policy": "noeviction",
         "loglevel": "warning",
     }
