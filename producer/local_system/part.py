@@ -148,9 +148,12 @@ async def kept(
 
 async def _stop(process: Process, seconds: float) -> None:
     deadline = asyncio.get_running_loop().time() + seconds
+    number = signal.SIGTERM
     while process.returncode is None:
         with suppress(ProcessLookupError):
-            process.terminate()
+            process.send_signal(number)
+        # Of the same signal twice, a process that was too busy for the first sees one.
+        number = signal.SIGINT
         try:
             async with asyncio.timeout_at(deadline):
                 await process.wait()
