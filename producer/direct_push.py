@@ -6,25 +6,29 @@ import socket
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from producer.registries import open_client
 from push_queue.models import BlobStatus, JobState, JobStatus, PushJob, TargetResult
 from push_queue.settings import Settings
+from push_queue.source_urls import is_url
 from registry_api_v2_client import (
     AnyOrder,
     CompressionPolicy,
     DiskLedger,
+    HttpSettings,
     OpenUploads,
     Platform,
     PushProgress,
     RegistryClient,
     RegistryError,
     RetryPolicy,
+    Source,
     SourceFile,
     TagTurn,
+    UrlSources,
     is_outage,
     parse_reference,
 )
@@ -75,7 +79,7 @@ class DirectPush:
         self._patience = timedelta(seconds=job.give_up_after or settings.give_up_after_seconds)
         self._progress = PushProgress()
         self._uploads = OpenUploads()
-        self._source: SourceFile | None = None
+        self._source: Source | None = None
         self._changes: deque[JobStatus] = deque()
         self._outages = 0
         self._furthest = 0
@@ -142,7 +146,7 @@ class DirectPush:
         try:
             if not self._source:
                 # Once: all attempts push one tar, also where another takes its name meanwhile.
-                self._source = await asyncio.to_thread(SourceFile, self._job.source)
+                self._source = await self._open()
             pushed = await self._client.push(
                 self._source,
                 [parse_reference(target) for target in self._job.targets if target not in done],
@@ -166,6 +170,12 @@ class DirectPush:
             finished_at=datetime.now(UTC),
         )
         return None
+
+    async def _open(self) -> Source:
+        if not is_url(self._job.source):
+            return await asyncio.to_thread(SourceFile, self._job.source)
+        with closing(UrlSources(HttpSettings(**self._settings.url_options))) as urls:
+            return await urls.open(self._job.source)
 
     def _troubles(self) -> Iterator[str]:
         if self._ledger and self._ledger.trouble:

@@ -36,6 +36,7 @@ from push_queue.models import (
 from push_queue.redis_retries import RIDE_OUT_SECONDS
 from push_queue.registry_limits import RegistryLimits
 from push_queue.settings import Settings, load_settings
+from push_queue.source_urls import shown
 from push_queue.throughput import Minute, Throughput
 from push_queue.worker_roster import WorkerRoster
 
@@ -118,8 +119,8 @@ class PushQueue:
         """Enqueue the push of an image tar; returns once Redis has it.
 
         Args:
-            source: path of the tar as the workers see it. It need not exist here; a relative path
-                is taken from the current folder.
+            source: path of the tar as the workers see it, or its URL. It need not exist here; a
+                relative path is taken from the current folder.
             targets: one or more ``registry/repository:tag``.
             job_id: your own id. Enqueueing the same job again returns the one that is there, also
                 one that has failed: ``retry`` runs it again.
@@ -369,4 +370,8 @@ def _check_same(there: PushJob, asked: PushJob) -> None:
 
 
 def _shown(value: object) -> str:
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    text = str(value)
+    # The query of a URL may be secret.
+    return text if shown(text) == text else f"{shown(text)}?…"

@@ -4,11 +4,13 @@ import ipaddress
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 from urllib.parse import unquote
 
 from pydantic import AfterValidator
-from yarl import URL
+
+if TYPE_CHECKING:
+    from yarl import URL
 
 SCHEMES = ("https", "http")
 
@@ -16,6 +18,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _PRINTABLE = re.compile(r"[!-~]+")
+_PASSWORD = re.compile(r"(?<=://)[^/]*@")
 _HOST = re.compile(r"(\*\.)?[a-z0-9._-]+|[0-9a-f.:]*:[0-9a-f.:]*", re.IGNORECASE)
 _ANY_BELOW = "*."
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
@@ -27,11 +30,13 @@ def is_url(source: str) -> bool:
 
 
 def shown(source: str) -> str:
-    """The source without a URL's query, which may carry a signature."""
-    return source.partition("?")[0] if is_url(source) else source
+    """The source without a URL's query, which may carry a signature, and without a password."""
+    if not is_url(source):
+        return source
+    return _PASSWORD.sub("", source.partition("?")[0], count=1)
 
 
-def parse_source_url(text: str) -> URL:
+def parse_source_url(text: str) -> "URL":
     """The URL, byte for byte: its query may be signed.
 
     Raises:
@@ -71,7 +76,7 @@ class _Prefix:
             raise ValueError("a URL in it has a user, a query or a fragment")
         return cls(url.scheme, _host(url), url.port, url.raw_path)
 
-    def covers(self, url: URL) -> bool:
+    def covers(self, url: "URL") -> bool:
         if (url.scheme, url.port) != (self.scheme, self.port):
             return False
         host = _host(url)
@@ -106,14 +111,14 @@ class SourceUrls:
         self._prefixes = [entry for entry in parsed if isinstance(entry, _Prefix)]
         self._networks = tuple(entry for entry in parsed if not isinstance(entry, _Prefix))
 
-    def networks(self, url: URL) -> Collection[Network]:
+    def networks(self, url: "URL") -> Collection[Network]:
         """The networks that the URL may lead into, besides public addresses.
 
         Raises:
             ValueError: it may not be read; the message says why.
         """
         if not self._prefixes:
-            raise ValueError("workers read no URLs; set PUSH_QUEUE_SOURCE_URLS")
+            raise ValueError("no URL is read; set PUSH_QUEUE_SOURCE_URLS for the workers")
         if _goes_up(url.raw_path):
             raise ValueError("has .. in its path")
         covering = [prefix for prefix in self._prefixes if prefix.covers(url)]
@@ -162,9 +167,11 @@ def _entry(text: str) -> _Prefix | Network:
         ) from None
 
 
-def _parsed(text: str) -> URL:
+def _parsed(text: str) -> "URL":
     if not _PRINTABLE.fullmatch(text) or "\\" in text:
         raise ValueError("has characters that have to be escaped in a URL")
+    from yarl import URL  # most jobs name no URL, and it takes a while
+
     try:
         url = URL(text, encoded=True)
         host, _ = url.raw_host or "", url.port
@@ -175,7 +182,7 @@ def _parsed(text: str) -> URL:
     return url
 
 
-def _host(url: URL) -> str:
+def _host(url: "URL") -> str:
     return (url.raw_host or "").lower().rstrip(".")
 
 

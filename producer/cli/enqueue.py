@@ -1,7 +1,6 @@
 """``push-queue enqueue``."""
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,9 +26,11 @@ from producer.cli.queues import JobQueue, connected
 from producer.cli.requests import (
     STANDARD_INPUT,
     Request,
+    Tar,
     check_archive,
     remote_source,
     standard_input_or,
+    tar_of,
     to_original_tags,
     to_targets,
 )
@@ -50,11 +51,14 @@ Examples:
 
     push-queue enqueue *.tar --original-tags --registry localhost:15000
 
+    push-queue enqueue https://artifacts.example.com/app.tar --to localhost:15000/app:1
+
     docker save app | push-queue enqueue - --server http://localhost:15080 --to reg.io/app:1
 
 Writes the id of each job on a line of its own; with --wait, how each ended.
 
-The tar must be at the same path for the workers, or is uploaded to --server. If one of several is
+The tar must be at the same path for the workers, or is uploaded to --server. Of a URL,
+PUSH_QUEUE_SOURCE_URLS of the workers has to allow it. If one of several is
 wrong, none is enqueued.
 """
 
@@ -62,7 +66,8 @@ wrong, none is enqueued.
 def enqueue(
     context: typer.Context,
     tars: Annotated[
-        list[Path], typer.Argument(metavar="TAR", help="Image tars: docker save or OCI layout.")
+        list[str],
+        typer.Argument(metavar="TAR", help="Image tars: docker save or OCI layout; path or URL."),
     ],
     to: TargetsOption = None,
     original_tags: Annotated[
@@ -125,11 +130,12 @@ def enqueue(
     settings = settings_of(context)
     server = server_of(context, settings, server_url, token_file)
     upload = server is not None and not remote_path
-    if STANDARD_INPUT in tars:
-        _check_standard_input(tars, upload=upload, original_tags=original_tags)
+    sources = [tar_of(text) for text in tars]
+    if STANDARD_INPUT in sources:
+        _check_standard_input(sources, upload=upload, original_tags=original_tags)
     if cleanup and upload:
         raise BadInputError("--cleanup is for tars of the workers; an upload is deleted anyway")
-    requests = _requests(tars, to or [], original_tags, registry, remote_path, image, platform)
+    requests = _requests(sources, to or [], original_tags, registry, remote_path, image, platform)
     if job_id is not None and len(requests) > 1:
         raise BadInputError(f"--id names one job, but this makes {len(requests)}")
     if cleanup and len({request.source for request in requests}) < len(requests):
@@ -220,7 +226,7 @@ def _tell_of_ended(jobs: list[JobStatus]) -> None:
 
 
 def _requests(
-    tars: list[Path],
+    tars: list[Tar],
     targets: list[str],
     original_tags: bool,
     registry: str | None,
@@ -242,7 +248,7 @@ def _requests(
     return to_targets(tars, targets, image, platform, check=check)
 
 
-def _check_standard_input(tars: list[Path], *, upload: bool, original_tags: bool) -> None:
+def _check_standard_input(tars: list[Tar], *, upload: bool, original_tags: bool) -> None:
     if not upload:
         raise BadInputError("- is standard input, which only --server takes; name a file")
     if original_tags:

@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from producer.cli.requests import STANDARD_INPUT, Request
+from producer.cli.requests import STANDARD_INPUT, Request, Tar
 from producer.cli.wording import size
 from producer.job_description import PushOptions, describe_push
 from producer.remote.queue import RemoteQueue
@@ -34,15 +34,15 @@ async def enqueue_remotely(
 
     A job whose id is enqueued already needs no upload: it is the same job, or an error.
     """
-    sources: dict[Path, str] = {}
+    sources: dict[Tar, str] = {}
     if job_id := options.get("job_id"):
         with suppress(UnknownJobError):
             source = (await queue.status(job_id)).source
             if upload_id_of(source):
                 sources[requests[0].source] = source
-    for path in dict.fromkeys(request.source for request in requests) if upload else ():
-        if path not in sources:
-            sources[path] = await _upload(queue, path)
+    for tar in dict.fromkeys(request.source for request in requests) if upload else ():
+        if isinstance(tar, Path) and tar not in sources:
+            sources[tar] = await _upload(queue, tar)
     start = not_before if isinstance(not_before, datetime) else None
     if isinstance(not_before, timedelta):
         start = datetime.now(UTC) + not_before

@@ -71,6 +71,13 @@ NoCacheOption: TypeAlias = Annotated[
 TarArgument: TypeAlias = Annotated[
     Path, typer.Argument(metavar="TAR", help="An image tar: docker save or OCI layout.")
 ]
+TarOrUrlArgument: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="TAR",
+        help="An image tar: docker save or OCI layout; its path or URL.",
+    ),
+]
 TargetsOption: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--to", metavar="REF", help="registry/repository:tag; may be repeated."),

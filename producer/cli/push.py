@@ -12,12 +12,12 @@ from producer.cli.options import (
     JsonOption,
     NoCacheOption,
     PlatformOption,
-    TarArgument,
     TargetsOption,
+    TarOrUrlArgument,
     settings_of,
 )
 from producer.cli.output import as_json, print_json, print_notes
-from producer.cli.requests import to_targets
+from producer.cli.requests import tar_of, to_targets
 from producer.cli.signals import run
 from producer.cli.times import duration
 from producer.cli.views import SilentView, View, choose_view
@@ -42,7 +42,7 @@ Goes through the queue if a Redis is configured. Otherwise it pushes directly.
 
 def push(
     context: typer.Context,
-    tar: TarArgument,
+    tar: TarOrUrlArgument,
     to: TargetsOption = None,
     image: ImageOption = None,
     platform: PlatformOption = None,
@@ -55,7 +55,7 @@ def push(
     patience = duration("--give-up-after", give_up_after or "")
     if not to:
         raise BadInputError("say where to push: --to registry/repository:tag")
-    (request,) = to_targets([tar], to, image, platform)
+    (request,) = to_targets([tar_of(tar)], to, image, platform)
 
     async def main(settings: Settings) -> ExitCode:
         if no_cache and settings.redis_configured:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from producer.cli.exits import BadInputError, BadInputsError
 from producer.job_description import PushOptions
+from push_queue.source_urls import is_url, parse_source_url, shown
 from registry_api_v2_client.archive.image_archive import ImageArchive
 from registry_api_v2_client.exceptions import RegistryError
 from registry_api_v2_client.platforms import Platform
@@ -25,13 +26,15 @@ from registry_api_v2_client.reference import (
 STANDARD_INPUT = Path("-")
 
 Found = TypeVar("Found")
+Tar = Path | str
+"""What was named as a tar: a path, or a URL that workers read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """One job to enqueue."""
 
-    source: Path
+    source: Tar
     targets: tuple[str, ...]
     image: str | None = None
     platform: str | None = None
@@ -89,13 +92,37 @@ def remote_source(path: Path) -> Path:
     return path
 
 
+def tar_of(text: str) -> Tar:
+    """What was typed as a tar."""
+    return text if is_url(text) else Path(text)
+
+
+def url_or(check: Callable[[Path], Path]) -> Callable[[Tar], Tar]:
+    """The check, of paths alone. What is at a URL is for the workers to see.
+
+    Raises:
+        BadInputError: no URL that a tar can be read from.
+    """
+
+    def check_tar(tar: Tar) -> Tar:
+        if isinstance(tar, Path):
+            return check(tar)
+        try:
+            parse_source_url(tar)
+        except ValueError as error:
+            raise BadInputError(f"{shown(tar)} {error}") from None
+        return tar
+
+    return check_tar
+
+
 def standard_input_or(check: Callable[[Path], Path]) -> Callable[[Path], Path]:
     """The check, of all but standard input, which can be read only once."""
     return lambda path: path if path == STANDARD_INPUT else check(path)
 
 
 def to_targets(
-    paths: Sequence[Path],
+    tars: Sequence[Tar],
     targets: Sequence[str],
     image: str | None,
     platform: str | None = None,
@@ -110,7 +137,7 @@ def to_targets(
         ValidationError: a target is no reference, or the platform none.
     """
     platform = _platform(platform)
-    sources = _each(check, paths)
+    sources = _each(url_or(check), tars)
     for target in targets:
         parse_reference(target)
     if len(sources) > 1:
@@ -122,7 +149,7 @@ def to_targets(
 
 
 def to_original_tags(
-    paths: Sequence[Path], registry: str, platform: str | None = None
+    tars: Sequence[Tar], registry: str, platform: str | None = None
 ) -> list[Request]:
     """One job for each image in these tars, to the tags that it had, on another registry.
 
@@ -137,17 +164,25 @@ def to_original_tags(
     host = parse_registry_host(registry)
     if parse_reference(f"{host}/app").registry != host:
         raise BadInputError(f"{registry!r} reads as a Docker Hub name; write host:port")
-    images = _each(lambda path: _images(check_source(path), host, platform), paths)
+    images = _each(lambda tar: _images(_here(tar), host, platform), tars)
     return [request for requests in images for request in requests]
 
 
-def _each(look: Callable[[Path], Found], paths: Iterable[Path]) -> list[Found]:
-    """What ``look`` finds of each path; all the bad ones are named at once, and none is taken."""
+def _here(tar: Tar) -> Path:
+    if isinstance(tar, str):
+        raise BadInputError(
+            f"{shown(tar)}: --original-tags reads the tar here; name the target with --to"
+        )
+    return check_source(tar)
+
+
+def _each(look: Callable[[Tar], Found], tars: Iterable[Tar]) -> list[Found]:
+    """What ``look`` finds of each tar; all the bad ones are named at once, and none is taken."""
     found: list[Found] = []
     errors: list[Exception] = []
-    for path in paths:
+    for tar in tars:
         try:
-            found.append(look(path))
+            found.append(look(tar))
         except (BadInputError, RegistryError) as error:
             errors.append(error)
     if len(errors) > 1:

@@ -1,6 +1,9 @@
 """Workers that push tars from URLs, which they never copy: real processes, a registry, skopeo."""
 
 import asyncio
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,11 +11,12 @@ import pytest
 from aiohttp import web
 
 from producer import JobState, JobStatus, PushQueue
+from tests.support.api_server import Serve
 from tests.support.big_images import BigArchive, write_big_archive
 from tests.support.images import ARCHIVES
 from tests.support.object_server import ObjectServer
 from tests.support.processes import ManagedProcess
-from tests.support.servers import StartWorker
+from tests.support.servers import StartWorker, clean_environment
 from tests.support.skopeo import skopeo_copy_to_dir, skopeo_inspect
 
 pytestmark = pytest.mark.integration
@@ -206,6 +210,90 @@ async def test_hostile_sources(
         assert says in (job.error or "")
         assert SECRET not in (job.error or "")
         assert not other.requests
+
+
+async def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """`push-queue` with these arguments."""
+    return await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "producer", *arguments],
+        env=clean_environment(**env),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("by", ["redis", "server"])
+async def test_enqueue_takes_a_url(
+    by: str,
+    start_worker: StartReader,
+    serve: Serve,
+    tmp_path: Path,
+    redis_url: str,
+    namespace: str,
+    registry_host: str,
+    repository: str,
+) -> None:
+    archive = ARCHIVES["docker-oci"](tmp_path)
+    target = f"{registry_host}/{repository}:1"
+    here = {"PUSH_QUEUE_REDIS_URL": redis_url, "PUSH_QUEUE_NAMESPACE": namespace}
+    if by == "server":
+        api = await asyncio.to_thread(serve)
+        here = {"PUSH_QUEUE_SERVER": api.url}
+    async with ObjectServer(archive.path) as server:
+        worker = start_worker(f"{server.url}/")
+        url = f"{server.url_of_object}?{SECRET}"
+        done = await run("enqueue", url, "--to", target, "--id", "job", "--wait", **here)
+        assert done.returncode == 0, done.stderr
+        shown = await run("status", "job", **here)
+        assert server.url_of_object in shown.stdout
+        assert SECRET not in done.stdout + done.stderr + shown.stdout + worker.log
+        again = await run("enqueue", url, "--to", target, "--id", "job", **here)
+        assert again.stdout == "job\n"
+        other = await run("enqueue", f"{url}2", "--to", target, "--id", "job", **here)
+        assert other.returncode == 2
+        assert SECRET not in other.stderr
+
+
+async def test_the_api_takes_a_url_and_shows_no_signature(serve: Serve, queue: PushQueue) -> None:
+    api = await asyncio.to_thread(serve)
+    url = f"https://artifacts.example.com/app.tar?{SECRET}"
+
+    def post(source: str) -> tuple[int, str]:
+        body = json.dumps({"id": "job", "source": source, "targets": ["reg.example.com/app:1"]})
+        kind = ("-H", "Content-Type: application/json")
+        status, answer = api.curl("/api/v1/jobs", *kind, "-d", body)
+        return status, json.dumps(answer)
+
+    sources = {f"https://user:pass@example.com/app.tar?{SECRET}": 400, url: 202, f"{url}2": 409}
+    for source, expected in sources.items():
+        status, answer = await asyncio.to_thread(post, source)
+        assert status == expected, answer
+        assert SECRET not in answer
+        assert "pass@" not in answer
+    assert (await queue.status("job")).source == url
+    status, job = await asyncio.to_thread(api.curl, "/api/v1/jobs/job")
+    assert (status, job["source"]) == (200, "https://artifacts.example.com/app.tar")
+    assert SECRET not in api.process.log
+
+
+async def test_push_takes_a_url_without_a_queue(
+    tmp_path: Path, registry_host: str, repository: str
+) -> None:
+    archive = ARCHIVES["docker-oci"](tmp_path)
+    target = f"{registry_host}/{repository}:1"
+    async with ObjectServer(archive.path) as server:
+        arguments = ("push", f"{server.url_of_object}?{SECRET}", "--to", target)
+        refused = await run(*arguments, HOME=str(tmp_path))
+        assert refused.returncode == 2
+        assert "set PUSH_QUEUE_SOURCE_URLS" in refused.stderr
+        done = await run(*arguments, HOME=str(tmp_path), PUSH_QUEUE_SOURCE_URLS=server.url)
+        assert done.returncode == 0, done.stderr
+        found = await asyncio.to_thread(skopeo_inspect, target)
+        assert done.stdout.strip() == found["Digest"]
+        assert SECRET not in refused.stderr + done.stderr
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")

@@ -9,6 +9,7 @@ from producer.cli.requests import (
     check_archive,
     check_source,
     remote_source,
+    tar_of,
     to_original_tags,
     to_targets,
 )
@@ -167,3 +168,34 @@ def test_a_tag_without_repository_is_no_original_tag(tmp_path: Path) -> None:
     layout.root(layout.image(make_image()), "latest")
     with pytest.raises(BadInputError, match="1 of 1 images have no tag"):
         to_original_tags([layout.write(tmp_path / "layout.tar")], REGISTRY)
+
+
+URL = "https://artifacts.example.com/app.tar?sig=secret"
+
+
+def test_a_url_is_for_the_workers_to_read(tmp_path: Path) -> None:
+    (request,) = to_targets([tar_of(URL)], [TARGET], None, check=check_archive)
+    assert request.source == URL
+    assert describe_push(request.source, request.targets, load_settings()).source == URL
+    assert tar_of("app.tar") == Path("app.tar")
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://user:secret@artifacts.example.com/app.tar", "must not hold a user"),
+        ("ftp://artifacts.example.com/app.tar?secret", "must be a path or a URL that begins"),
+        ("https://artifacts.example.com/?secret", "must name a tar"),
+    ],
+)
+def test_a_url_that_cannot_be_read_is_named_without_its_secrets(url: str, reason: str) -> None:
+    with pytest.raises(BadInputError, match=reason) as caught:
+        to_targets([tar_of(url)], [TARGET], None)
+    assert "artifacts.example.com/" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_the_original_tags_of_what_is_elsewhere_are_not_known() -> None:
+    with pytest.raises(BadInputError, match=r"app\.tar: --original-tags") as caught:
+        to_original_tags([tar_of(URL)], REGISTRY)
+    assert "secret" not in str(caught.value)

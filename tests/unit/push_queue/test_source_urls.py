@@ -37,6 +37,7 @@ def test_what_is_shown_has_no_query() -> None:
     assert "cret" not in status.model_dump_json()
     assert status.model_dump(mode="json")["source"] == shown(SIGNED) == SIGNED.partition("?")[0]
     assert status.job == job(SIGNED)
+    assert shown("https://user:pass@host/app.tar") == "https://host/app.tar"
     assert shown("/builds/what?.tar") == "/builds/what?.tar"
 
 
