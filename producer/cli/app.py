@@ -4,6 +4,7 @@ A command's module is loaded when the command is run, so that help and version a
 """
 
 import errno
+import gc
 import io
 import sys
 from importlib import import_module
@@ -65,7 +66,11 @@ class LazyGroup(TyperGroup):
 
     def resolve_command(self, *arguments: Any) -> tuple[str | None, Any, list[str]]:
         name, _, rest = super().resolve_command(*arguments)
-        return name, load_command(name) if name else None, rest
+        command = load_command(name) if name else None
+        # From here on there is garbage, but not among what is loaded.
+        gc.freeze()
+        gc.enable()
+        return name, command, rest
 
 
 def load_command(name: str) -> Any:
