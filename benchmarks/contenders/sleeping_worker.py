@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import worker.cli.app
+import worker.cli.worker_run
 from push_queue.redis_retries import Patience
 from push_queue.settings import Settings
 from registry_api_v2_client import PushedImage, Reference, RegistryClient, SourceFile, TagOrder
@@ -49,5 +49,5 @@ def sleeping_options(settings: Settings, patience: Patience) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    worker.cli.app.worker_options = sleeping_options  # type: ignore[attr-defined, assignment]
+    worker.cli.worker_run.worker_options = sleeping_options  # type: ignore[attr-defined, assignment]
     worker.cli.main()

@@ -1,34 +1,26 @@
-"""The command line: options, and how errors are reported."""
+"""The command line: options, and how errors are reported.
+
+The worker itself is loaded when it is run: ``--check`` is asked every few seconds.
+"""
 
 import asyncio
-import logging
+import gc
 import socket
 import sys
 from typing import Annotated, NoReturn
 
 import typer
-from arq.connections import ArqRedis
 
 from push_queue.connection import connect
 from push_queue.database import Database
-from push_queue.errors import QueueError, RedisDeniedError, RedisRefusedError
-from push_queue.event_loop import new_event_loop
+from push_queue.errors import QueueError
 from push_queue.keys import Keys
-from push_queue.log_setup import set_up_logging
-from push_queue.redis_errors import redis_errors
-from push_queue.redis_retries import Patience
 from push_queue.settings import Settings, load_settings
 from push_queue.version import own_version
 from push_queue.worker_roster import WorkerRoster
 from registry_api_v2_client import RegistryError
 
-from ..arq_options import worker_options
-from ..arq_worker import QueueWorker
 from ..exits import NAME, fail
-
-logger = logging.getLogger(__name__)
-
-_AGAIN_SECONDS = 1.0
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -61,41 +53,14 @@ def work(
         settings = load_settings()
         if check:
             raise typer.Exit(0 if asyncio.run(_alive_here(settings)) else 1)
-        _run(settings, burst)
+        from .worker_run import run_worker
+
+        # From here on there is garbage, but not among what is loaded.
+        gc.freeze()
+        gc.enable()
+        run_worker(settings, burst=burst)
     except (QueueError, RegistryError) as error:
         fail(error)
-
-
-def _run(settings: Settings, burst: bool) -> None:
-    set_up_logging(settings)
-    # Closes what is open, also after Ctrl-C; arq handles signals by itself.
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        redis = runner.run(_connect(settings))
-        asyncio.set_event_loop(runner.get_loop())
-        patience = Patience()
-        options = worker_options(settings, patience) | {"burst": burst, "redis_pool": redis}
-        with redis_errors(settings.redis_address):
-            QueueWorker(on_hand_back=patience.end, **options).run()
-
-
-async def _connect(settings: Settings) -> ArqRedis:
-    """Connect to Redis, and wait while it loads its data or is busy.
-
-    Raises:
-        RedisDeniedError: it does not accept the login.
-        RedisUnavailableError: nothing answers there.
-    """
-    told = False
-    while True:
-        try:
-            return await connect(settings)
-        except RedisDeniedError:
-            raise
-        except RedisRefusedError as error:
-            if not told:
-                logger.warning("%s", error)
-                told = True
-        await asyncio.sleep(_AGAIN_SECONDS)
 
 
 async def _alive_here(settings: Settings) -> bool:

@@ -1,9 +1,12 @@
 """The `push-worker` command: what needs no Redis."""
 
+import subprocess
 import sys
 
 import pytest
 
+from tests.support.processes import free_port
+from tests.support.servers import clean_environment
 from worker.cli import main
 
 
@@ -34,3 +37,26 @@ def test_help_names_every_exit_status(
     words = " ".join(capsys.readouterr().out.split())
     assert "0 success, 1 no worker alive here" in words
     assert "2 bad input or settings, 3 Redis cannot be reached or refuses login or rights." in words
+
+
+CHECKED = """
+import atexit, sys
+atexit.register(lambda: print(*sys.modules))
+from worker.cli import main
+sys.argv = ["push-worker", "--check"]
+main()
+"""
+
+
+def test_whether_a_worker_is_alive_is_told_without_loading_one() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CHECKED],
+        env=clean_environment(PUSH_QUEUE_REDIS_URL=f"redis://127.0.0.1:{free_port()}"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 3, done.stderr
+    modules = set(done.stdout.split())
+    assert "worker.cli.app" in modules
+    assert not modules & {"aiohttp", "worker.runtime", "registry_api_v2_client.client"}
