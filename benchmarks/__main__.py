@@ -54,7 +54,7 @@ def main(
 
     Exit codes: 0 measured, 1 a push of ours failed, 2 no such benchmark.
     """
-    # Ends like Ctrl-C: servers are stopped, images removed.
+    # SIGTERM ends it like Ctrl-C: servers are stopped, images removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     divisor = divide_by or (QUICK_DIVISOR if quick else 1)
     try:

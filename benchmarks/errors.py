@@ -1,4 +1,4 @@
-"""What goes wrong with one contender, and leaves the others running."""
+"""The failure of one contender, which leaves the others running."""
 
 
 class ContenderError(Exception):

@@ -1,4 +1,4 @@
-"""What a benchmark is: contenders, measures, and what is to be reached."""
+"""What a benchmark is: contenders, measures and goals."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ Contender = Callable[[LocalRegistry], Values]
 
 @dataclass(frozen=True)
 class Measure:
-    """Something measured, with its unit. Less is better, but for rates and where it says so."""
+    """Something measured, with its unit. Less is better, except for rates and with ``more``."""
 
     name: str
     unit: str
@@ -65,7 +65,7 @@ class Scale:
         return max(full // self.divisor, 2)
 
     def points(self, full: Sequence[int]) -> tuple[int, ...]:
-        """Those of a series up to the largest by the divisor, and the first two in any case."""
+        """The points up to the largest divided by the divisor, and at least the first two."""
         largest = max(full[-1] // self.divisor, full[1])
         return tuple(point for point in full if point <= largest)
 
@@ -103,15 +103,15 @@ class Benchmark:
     prepare: Callable[[Path], Mapping[str, Contender]]
     """Makes the images, in a folder that lasts as long as the benchmark."""
     disk: int = 0
-    """Bytes of images to be kept on a disk, since no time is measured; else they are in memory."""
+    """Bytes of images to keep on disk, if no time is measured; otherwise they are in memory."""
     most_runs: int | None = None
     series: tuple[Series, ...] = ()
-    """Of what grows; for a plot of its own."""
+    """The series, if there is one; it gets a plot of its own."""
 
 
 @dataclass
 class Result:
-    """What became of a benchmark: values by contender and run, failures by contender."""
+    """The outcome of a benchmark: values by contender and run, failures by contender."""
 
     benchmark: Benchmark
     samples: dict[str, list[Values]] = field(default_factory=dict)
@@ -144,14 +144,14 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Ours to theirs, where there is something to compare: a small run may measure nothing."""
+        """The ratio of ours to theirs, if there is one: a small run may measure nothing."""
         if not self.ours or not self.theirs or not median(self.theirs):
             return None
         return median(self.ours) / median(self.theirs)
 
     @property
     def goal(self) -> float | None:
-        """What is to be reached, in the measure's unit."""
+        """The goal, in the measure's unit."""
         reach = self.comparison.reach
         if reach is None or reach.of == "value":
             return reach.limit if reach else None
@@ -159,7 +159,7 @@ class Row:
 
     @property
     def reached(self) -> bool | None:
-        """None where nothing is to be reached, or it could not be measured."""
+        """Whether the goal is reached; None without a goal or a value."""
         if self.comparison.reach is None or self.goal is None or not self.ours:
             return None
         value = median(self.ours)

@@ -23,7 +23,7 @@ POLL_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds on the clock, and on the processors."""
+    """Wall time and CPU time, in seconds."""
 
     seconds: float
     cpu_seconds: float
@@ -109,7 +109,7 @@ def find_program(name: str) -> str:
 def compile_packages() -> None:
     """Compile our packages, as pip does those that it installs.
 
-    Otherwise every start of ours does, where ``PYTHONDONTWRITEBYTECODE`` is set.
+    Otherwise every start compiles them, where ``PYTHONDONTWRITEBYTECODE`` is set.
     """
     for package in PACKAGES:
         compileall.compile_dir(ROOT / package, quiet=1)

@@ -10,13 +10,13 @@ def cores() -> int:
 
 
 class Processors:
-    """How busy the machine's processors are from now on, whoever uses them."""
+    """How busy the machine's processors are from now on, with all its processes."""
 
     def __init__(self) -> None:
         self._busy, self._all = _processor_times()
 
     def busy_percent(self) -> float:
-        """So far, in percent of all of them."""
+        """The load so far, in percent of all processors."""
         busy, all_ = _processor_times()
         return 100 * (busy - self._busy) / max(1, all_ - self._all)
 

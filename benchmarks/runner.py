@@ -1,4 +1,4 @@
-"""Runs a benchmark: contenders by turns, each run cold."""
+"""Runs a benchmark: contenders alternate, and each run is cold."""
 
 import shutil
 from collections.abc import Callable
@@ -18,9 +18,9 @@ Say = Callable[[str], None]
 
 
 def run_benchmark(benchmark: Benchmark, runs: int, say: Say) -> Result:
-    """Run every contender so many times, A B A B …, so that a busy moment of the machine hits all.
+    """Run the contenders by turns, A B A B …, so that a busy moment of the machine hits all.
 
-    A contender that fails is left out from then on; the others go on.
+    A contender that fails is left out from then on.
     """
     result = Result(benchmark)
     result.skipped = _lack_of_room(benchmark)

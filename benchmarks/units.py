@@ -1,4 +1,4 @@
-"""Decimal units, as registries and disks are sold."""
+"""Decimal units, as registries and disks use them."""
 
 KB, MB, GB = 10**3, 10**6, 10**9
 

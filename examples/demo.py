@@ -1,4 +1,4 @@
-"""The whole way of an image: from a tar through the queue into a registry, and read back.
+"""The whole path of an image: from a tar through the queue into a registry, and read back.
 
 Uses the registry at REGISTRY_URL (http://localhost:15000) if one answers, else starts one; starts
 `push-queue up`, whose jobs go with it; ends all that it started. Run it with `make demo`.

@@ -29,7 +29,7 @@ START_SECONDS = 30
 
 
 class UnavailableError(Exception):
-    """A way to run the registry that this machine does not offer; says why."""
+    """A way to run the registry that this machine does not have; says why."""
 
 
 def state_dir(port: int) -> Path:
@@ -103,7 +103,7 @@ def start_binary(port: int) -> None:
     try:
         ensure_tools()
     except UnavailableError:
-        if not shutil.which("docker-registry"):  # skopeo is good to have, but not for this
+        if not shutil.which("docker-registry"):  # skopeo is optional here
             raise
     state = state_dir(port)
     settings = {
@@ -128,7 +128,7 @@ def start_binary(port: int) -> None:
 
 
 def launch(port: int, provider: Callable[[int], None]) -> None:
-    """Start from one provider; what it began is ended again when it does not come up."""
+    """Start from one provider; what it started is stopped again if it does not come up."""
     stop(port)  # a former one that no longer answers
     state_dir(port).mkdir(parents=True)
     try:

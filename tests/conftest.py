@@ -48,13 +48,13 @@ def no_logins(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     nothing = str(tmp_path_factory.getbasetemp() / "no-logins")
     for folder in ("DOCKER_CONFIG", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(folder, nothing)
-    # Not set to anything: docker-registry would take it for a part of its configuration.
+    # Not set to an empty value: docker-registry would read it as configuration.
     monkeypatch.delenv("REGISTRY_AUTH_FILE", raising=False)
 
 
 @pytest.fixture(autouse=True)
 def no_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a test's pushes know nothing of others', nor of the developer's."""
+    """Keep a test's pushes from knowing those of other tests and of the developer."""
     folder = tmp_path_factory.getbasetemp() / "caches" / uuid.uuid4().hex
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
 

@@ -16,7 +16,7 @@ class UploadRate:
         self._told: deque[tuple[float, int]] = deque()
 
     def at(self, done: int) -> int:
-        """Bytes a second, now that so many are ``done``. An upload that starts over starts anew."""
+        """Bytes a second, given the bytes ``done``. An upload that starts over resets the rate."""
         now = self._clock()
         if self._told and done < self._told[-1][1]:
             self._told.clear()

@@ -18,7 +18,7 @@ curl --fail --silent --show-error --output /dev/null \
 
 
 def push_command(archive: Path, target: str, cache: Path, compression: str = "gzip") -> Command:
-    """``push-queue push`` without a queue, which keeps in ``cache`` what it knows of blobs."""
+    """``push-queue push`` without a queue, with its ledger in ``cache``."""
     options = ["--compression", compression, "--to", target]
     return Command(
         [sys.executable, "-m", "producer", "push", archive, *options],
@@ -34,7 +34,7 @@ def library_push(archive: Path, compression: str, *targets: str) -> Command:
 
 
 def skopeo_copy(archive: Path, target: str, data_home: Path, *, keep: bool = False) -> Command:
-    """skopeo, which notes in ``data_home`` what it knows of blobs."""
+    """skopeo, with its cache of known blobs in ``data_home``."""
     options = ["--preserve-digests"] if keep else []
     argv = [
         *("skopeo", "--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false", *options),
@@ -45,7 +45,7 @@ def skopeo_copy(archive: Path, target: str, data_home: Path, *, keep: bool = Fal
 
 
 def curl_upload(file: Path, blob: Blob, registry: LocalRegistry, repository: str) -> Command:
-    """One blob by POST and PUT: no image arrives, but no client of this API sends less."""
+    """One blob by POST and PUT: no image, but no client of this API can send less."""
     return Command(["sh", "-c", _CURL_SCRIPT, "sh", registry.url, repository, blob.digest, file])
 
 

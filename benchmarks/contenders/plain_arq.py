@@ -1,4 +1,4 @@
-"""arq as it comes, doing what our worker does: run by ``arq``, which reads ``WorkerSettings``."""
+"""arq by itself, doing what our worker does: run by ``arq``, which reads ``WorkerSettings``."""
 
 import asyncio
 import os

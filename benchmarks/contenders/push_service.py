@@ -27,7 +27,7 @@ class PushedAll:
     """Jobs that succeeded."""
 
     seconds: float
-    """From the first being enqueued until the last state was written."""
+    """From the first enqueueing until the last state was written."""
     blobs: Sequence[BlobStatus]
 
 
@@ -67,7 +67,7 @@ class PushService:
 
 @asynccontextmanager
 async def push_service(parent: Path) -> AsyncIterator[PushService]:
-    """Start Valkey (append-only file on, as for real) and a worker; nothing of them stays.
+    """Start Valkey (append-only file on, as in production) and a worker; nothing is left behind.
 
     Raises:
         ContenderError: one of them cannot be started.

@@ -11,7 +11,7 @@ _REQUIREMENT = "registry-api-v2-client==1.2.0"
 
 
 class PypiClient:
-    """Installs the client into ``folder`` when it is first asked for."""
+    """Installs the client into ``folder`` on first use."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -24,7 +24,7 @@ class PypiClient:
             ContenderError: it cannot be installed.
         """
         interpreter = self._folder / "bin" / "python"
-        # Debian splits ensurepip off; this interpreter's pip can fill an environment all the same.
+        # Debian packages ensurepip separately; this interpreter's pip can fill an environment, too.
         Command([sys.executable, "-m", "venv", "--without-pip", self._folder]).run()
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
         Command([*pip, "--python", interpreter, "install", _REQUIREMENT]).run()

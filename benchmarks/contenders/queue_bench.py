@@ -32,7 +32,7 @@ QueueClass = type[OurQueue] | type[PlainArq]
 
 
 class QueueBench:
-    """One queue on a Valkey of its own; ``redis`` is there to look at it."""
+    """One queue on a Valkey of its own; ``redis`` observes it."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class QueueBench:
         return int(self.redis.info("memory")["used_memory_dataset"])
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Raises ContenderError when it never holds."""
+        """Raises ContenderError if the condition never holds."""
         deadline = time.monotonic() + MOST_SECONDS
         while not condition():
             if time.monotonic() > deadline:
@@ -102,7 +102,7 @@ class QueueBench:
 
 @asynccontextmanager
 async def queue_bench(queue_class: QueueClass, parent: Path) -> AsyncIterator[QueueBench]:
-    """Open a queue without workers; nothing of it stays.
+    """Open a queue without workers; nothing is left behind.
 
     Raises:
         ContenderError: Valkey cannot be started.

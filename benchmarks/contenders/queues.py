@@ -1,4 +1,4 @@
-"""Two queues that do the same work: ours, and arq as it comes."""
+"""Two queues that do the same work: ours, and arq by itself."""
 
 import asyncio
 import secrets
@@ -31,13 +31,13 @@ T = TypeVar("T")
 NAMESPACE = "benchmark"
 ENQUEUED_AT_ONCE = 20
 MOST_SECONDS = 600.0
-"""The longest that a job may take; then its benchmark is given up."""
+"""The longest that a job may take before its benchmark is given up."""
 
 PLAIN_ARQ = "plain arq"
 
 _NOWHERE = "localhost:1/benchmark"
 _LONG_AGO = timedelta(hours=1)
-"""Not so long that arq, which keeps a job for a day, has it expired."""
+"""Less than a day, after which arq lets a job expire."""
 _PAGE = 50
 
 
@@ -63,10 +63,10 @@ class WorkerSetup:
     """What a benchmark asks of a worker, apart from the defaults."""
 
     pushes: bool = False
-    """Whether it is to push images; else its jobs sleep."""
+    """Whether it pushes images; otherwise its jobs sleep."""
     slots: int = 10
     job_seconds: int = 300
-    """After which plain arq gives a job up."""
+    """Seconds after which plain arq gives up a job."""
 
 
 async def enqueue_all(jobs: Sequence[Callable[[], Awaitable[T]]], at_once: int) -> list[T]:
@@ -87,15 +87,15 @@ class BenchmarkedQueue(ABC):
     key: ClassVar[str]
     """The sorted set of jobs that have not ended."""
     ready_word: ClassVar[str]
-    """Stands in a worker's log once it takes jobs."""
+    """What a worker logs once it takes jobs."""
 
     @abstractmethod
     async def sleep(self, seconds: float, *, urgent: bool = False) -> str:
-        """Enqueue a job that sleeps; an urgent one goes before others. Gives its id."""
+        """Enqueue a job that sleeps; an urgent one goes before others. Returns its id."""
 
     @abstractmethod
     async def sleep_all(self, seconds: float, count: int) -> None:
-        """Enqueue so many sleeping jobs, as fast as it goes."""
+        """Enqueue ``count`` sleeping jobs as fast as possible."""
 
     @abstractmethod
     async def push(self, push: Push) -> str:
@@ -112,11 +112,11 @@ class BenchmarkedQueue(ABC):
     @staticmethod
     @abstractmethod
     def worker(redis_url: str, setup: WorkerSetup) -> Command:
-        """How a worker is run."""
+        """The command that runs a worker."""
 
 
 class OurQueue(BenchmarkedQueue):
-    """A sleeping job is a push that takes so long: see ``sleeping_worker``."""
+    """A sleeping job is a push that only takes time: see ``sleeping_worker``."""
 
     name = OURS
     key = Keys(NAMESPACE).queue

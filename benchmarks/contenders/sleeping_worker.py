@@ -1,4 +1,4 @@
-"""Our worker, but that its pushes only sleep: what is left is the queue.
+"""Our worker with pushes that only sleep, which leaves the queue to measure.
 
 A job sleeps for the seconds that its source, an empty file, is named by: ``…/0.5``.
 """
@@ -19,7 +19,7 @@ DIGEST = f"sha256:{0:064x}"
 
 
 class SleepingClient:
-    """Takes the place of the registry client; tags take their turns as ever."""
+    """Takes the place of the registry client; tags take their turns as usual."""
 
     def __init__(self, client: RegistryClient) -> None:
         self._client = client

@@ -1,8 +1,8 @@
 """File contents as image layers hold them: text, binaries, and a third that does not compress.
 
-Made from a seed alone, at some hundred MB/s, so that every machine measures the same bytes. What
-comes again, and how far back, decides how well each compressor does; it is chosen so that zlib
-(level 6) and ISA-L (level 2) reach about what they reach on real files::
+Made from a seed alone, at a few hundred MB/s, so that every machine measures the same bytes. How
+often content repeats, and at what distance, decides how well each compressor does. It is chosen so
+that zlib (level 6) and ISA-L (level 2) reach about the ratios of real files::
 
     text      0.26  0.31    Python's standard library          0.25  0.29
     binaries  0.43  0.48    the executables of Python and bash 0.39  0.44 and 0.48  0.53

@@ -19,7 +19,7 @@ class LayerSpec:
     """What a layer is made from: the same spec gives the same bytes."""
 
     size: int
-    """Bytes of the files in it; headers come on top."""
+    """Bytes of the files in it, without headers."""
     seed: int
 
 

@@ -1,1 +1,1 @@
-"""What is left of the measurements: the table, the JSON document, the plot."""
+"""Reports of the measurements: the table, the JSON document, the plot."""

@@ -1,4 +1,4 @@
-"""The plot: one panel for each measure, one bar for each contender, a line at what to reach."""
+"""The plot: one panel for each measure, one bar for each contender, a line at the goal."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -31,7 +31,7 @@ def draw(path: Path, caption: str, results: Sequence[Result]) -> None:
 
 
 def new_figure(panels: int, caption: str) -> tuple[Any, list[Any]]:
-    """A figure with room for so many panels, and their axes, which are still off.
+    """A figure with room for that many panels, and their axes, which are still off.
 
     Raises:
         PlotUnavailableError: matplotlib is not installed.
@@ -55,7 +55,7 @@ def contender_colour(name: str) -> str:
 
 
 def _panels(result: Result) -> list[Row]:
-    """The first row of each measure that somebody else has, too: what is to be reached is there."""
+    """The first row of each measure that a peer has, too: it has the goal."""
     rows: dict[Measure, Row] = {}
     for row in result.rows():
         if row.comparison.peer and row.ours:

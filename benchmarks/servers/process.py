@@ -39,7 +39,7 @@ def server(
 
 
 def keep_waiting(process: subprocess.Popen[bytes], log: Path, since: float) -> None:
-    """Go on waiting for a server, which began at monotonic time ``since``.
+    """Keep waiting for a server that was started at monotonic time ``since``.
 
     Raises:
         ContenderError: the server has ended, or takes longer than ``START_SECONDS``.

@@ -83,7 +83,7 @@ def _request(url: str, method: str = "GET") -> Request:
 
 @contextmanager
 def fresh_registry(parent: Path) -> Iterator[LocalRegistry]:
-    """An empty registry on a free port; what was pushed goes when the block ends."""
+    """An empty registry on a free port; its storage is deleted when the block ends."""
     with TemporaryDirectory(prefix="registry-", dir=parent) as name:
         folder = Path(name)
         registry = LocalRegistry(f"127.0.0.1:{(port := free_port())}")

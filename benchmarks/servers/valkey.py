@@ -9,7 +9,7 @@ from ..errors import ContenderError
 
 @contextmanager
 def valkey(folder: Path) -> Iterator[str]:
-    """A Valkey with an append-only file, as for real; its URL.
+    """A Valkey with an append-only file, as in production. Yields its URL.
 
     Raises:
         ContenderError: it cannot be started.

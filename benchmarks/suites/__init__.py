@@ -31,7 +31,7 @@ DEFAULT_SUITES = ("push", "queue")
 
 
 def select_benchmarks(names: Sequence[str], scale: Scale) -> list[Benchmark]:
-    """The benchmarks that these names of suites and benchmarks stand for, each once.
+    """The benchmarks with these names, or in suites with these names, each once.
 
     Raises:
         LookupError: a name is neither; says which there are.

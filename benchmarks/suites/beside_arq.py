@@ -1,4 +1,4 @@
-"""The queue without the pushes, beside arq as it comes: what a job costs, and when it runs."""
+"""The queue without the pushes, beside plain arq: what a job costs, and when it runs."""
 
 import asyncio
 import random
@@ -261,7 +261,7 @@ def _waits(spans: list[Span]) -> tuple[float, float]:
 
 
 def _most_at_once(spans: list[Span]) -> int:
-    """Jobs that ran at the same time, at the most."""
+    """The most jobs that ran at the same time."""
     starts = [(span.started, 1) for span in spans]
     ends = [(span.finished, -1) for span in spans]
     return max(accumulate(change for _, change in sorted(starts + ends)))

@@ -36,7 +36,7 @@ JOBS_A_WORKER = 200
 QUEUED = (100, 1_000, 10_000, 100_000)
 
 IN_STEP = 1.2
-"""The cost of a unit may grow by so much in the last step; the rest is noise."""
+"""How much the cost of a unit may grow in the last step; less is noise."""
 
 WALL = Measure("wall time", "s")
 ENQUEUED = Measure("enqueued in", "s")
@@ -151,7 +151,7 @@ def _library(image: ImageTar, targets: Sequence[str]) -> float:
 
 
 def _skopeo(folder: Path, image: ImageTar, targets: Sequence[str]) -> float:
-    """One target after the other; what is known of blobs from the first serves the others."""
+    """One target after the other; the others use what is known about blobs from the first."""
     with TemporaryDirectory(prefix="skopeo-", dir=folder) as data_home:
         return sum(skopeo_copy(image.path, each, Path(data_home)).seconds() for each in targets)
 

@@ -61,7 +61,7 @@ def _queue(images: Sequence[ImageTar], folder: Path) -> Contender:
 
 
 def _skopeo(images: Sequence[ImageTar], folder: Path) -> Contender:
-    """One image first, and then the others, for which it mounts the base that it knows by then."""
+    """One image first, and then the others, for which skopeo mounts the base that it then knows."""
 
     def run(registry: LocalRegistry) -> Values:
         with TemporaryDirectory(prefix="skopeo-", dir=folder) as data_home:

@@ -1,4 +1,4 @@
-"""What a command waits for before it does anything."""
+"""How long a command takes before it does anything."""
 
 import sys
 from collections.abc import Mapping

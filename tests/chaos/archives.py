@@ -1,4 +1,4 @@
-"""The images of a chaos run, like no other; some are of two jobs."""
+"""The images of a chaos run, each of them unique; some belong to two jobs."""
 
 import random
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ BASE_BYTES = 2_000_000
 
 @dataclass(frozen=True)
 class JobImage:
-    """Where a job's archive is, and by which config its image is known again in a registry."""
+    """Where a job's archive is, and the config by which its image is recognised in a registry."""
 
     path: Path
     config_digest: str

@@ -25,7 +25,7 @@ class Door:
         self._port = self._server.sockets[0].getsockname()[1]
 
     def shut(self) -> None:
-        """Refuse who comes, and throw out who is inside."""
+        """Refuse new connections, and close the open ones."""
         if self._server:
             self._server.close()
         for writer in self._inside:

@@ -27,7 +27,7 @@ class Evidence:
     registry: Registry
     struck: Counter[Fault] = field(default_factory=Counter)
     cancelled: set[str] = field(default_factory=set)
-    """Jobs that somebody wanted to be cancelled."""
+    """Jobs whose cancellation was requested."""
     statuses: dict[str, JobStatus] = field(default_factory=dict)
     attempts: dict[str, list[Attempt]] = field(default_factory=dict)
     known_ids: set[str] = field(default_factory=set)

@@ -15,7 +15,7 @@ from tests.support.sentinel import SentinelRedis
 from tests.support.servers import wait_for_worker, worker_process
 
 STOP_SECONDS = 20.0
-"""Most that a worker may take to stop, grace period included."""
+"""The longest that a worker may take to stop, grace period included."""
 
 NO_REDIS = 3
 """Exit code of a worker that is told to stop while Redis is down: it has no one to tell."""
@@ -109,7 +109,7 @@ class Fleet:
         await asyncio.gather(*map(self._stop, running))
 
     def check(self) -> None:
-        """Complain of every worker that has ended by itself."""
+        """Report every worker that has ended by itself."""
         for worker in self.all:
             code = worker.process.returncode
             if code is not None and not worker.ended_by_us:

@@ -66,7 +66,7 @@ def every_job_ends_as_it_should(evidence: Evidence) -> Iterator[Violation]:
 def every_attempt_is_told(evidence: Evidence) -> Iterator[Violation]:
     for job, status in found(evidence):
         attempts = evidence.attempts[job.id]
-        # One that was put off when it had written its tags has used up none.
+        # A job that was postponed after it had written its tags has used up none.
         if status.state is JobState.SUCCEEDED and status.attempt and not attempts:
             yield Violation("attempts", "succeeded without an attempt", job.id)
         if any(one.finished_at > two.started_at + CLOCK for one, two in pairwise(attempts)):
@@ -87,7 +87,7 @@ def own_tags_hold_their_image(evidence: Evidence) -> Iterator[Violation]:
 
 
 def contended_tags_hold_the_last_enqueued(evidence: Evidence) -> Iterator[Violation]:
-    """Of the jobs that pushed the tag, it holds the image of the last; who was superseded is older.
+    """The tag has the image of the last job that pushed it; superseded jobs are older.
 
     A job may be cancelled when it has written the tag already: then the tag may hold its image.
     """
@@ -117,7 +117,7 @@ def written_in_vain(holder: JobStatus, last: JobStatus) -> bool:
 
 
 def no_fenced_worker_pushes(evidence: Evidence) -> Iterator[Violation]:
-    """No worker asks for a job's own tag to be written that another has, or that it has lost."""
+    """No worker writes the own tag of a job that another worker has, or that it has lost."""
     job_of = {job.own_tag: job.id for job in evidence.plan.jobs}
     for write in evidence.proxy.tag_writes:
         job_id = job_of.get(write.tag, "")

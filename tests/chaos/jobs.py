@@ -11,7 +11,7 @@ from tests.chaos.plan import PlannedJob
 from tests.support.stores import Stores
 
 WINDOW = 40
-"""Jobs that wait or run at the most; the producer enqueues more as they end."""
+"""The most jobs that wait or run; the producer enqueues more as they end."""
 
 MAX_ATTEMPTS = 12
 """More than any job can need, and fewer than would outlast a registry that is down for long.
@@ -37,7 +37,7 @@ class Jobs:
 
     async def enqueue_all(self) -> None:
         for job in self._plan.jobs:
-            if job.source == job.number:  # who shares a tar is to name it before it goes
+            if job.source == job.number:  # its sharer must be enqueued before the tar is deleted
                 await until(lambda: self._enqueued - self.ended < WINDOW)
             await patiently(partial(self._enqueue, job))
             self._enqueued += 1

@@ -8,7 +8,7 @@ STUCK = (
     r"arq:.*|{ns}:queue|{ns}:jobs:(queued|running|retrying)"
     r"|{ns}:claim:.*|{ns}:source:.*|{ns}:tag:.*:writer|{ns}:writes|{ns}:registry:.*:slots"
 )
-"""Keys that stand for work to be done, or being done."""
+"""Keys of work that is waiting or under way."""
 
 FOR_EVER = r"{ns}:(jobs|jobs:\w+|finished|events|seq|workers|writes)"
 """The indexes, which are trimmed; every other key expires."""

@@ -1,4 +1,4 @@
-"""The network between workers and registry: slow, and failing by plan. It notes who writes tags."""
+"""The network between workers and registry: slow, and failing by plan. Records tag writers."""
 
 import base64
 import itertools
@@ -67,7 +67,7 @@ STRIKES: dict[NetworkFault, tuple[Predicate, Callable[[Request, float], Fault]]]
 
 @dataclass(frozen=True)
 class TagWrite:
-    """A worker's request to have a tag stand for its image."""
+    """A worker's request to write a tag."""
 
     at: datetime
     worker: str
@@ -77,7 +77,7 @@ class TagWrite:
 
 
 class HeldWrite:
-    """A write of a contended tag that stands still at the proxy.
+    """A write of a contended tag that the proxy holds.
 
     Attributes:
         hold: when it does, and how it is let go.
@@ -131,7 +131,7 @@ class ChaosProxy(FaultProxy):
         return self.remote.host if job.remote else self.host
 
     def detain_tag_write(self, *, cut: bool = False) -> HeldWrite:
-        """Let the next write of a contended tag stand still, its client cut off or waiting."""
+        """Hold the next write of a contended tag, with its client cut off or waiting."""
         held = HeldWrite()
         held.hold = self.detain(held.takes, cut=cut)
         return held

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    """As a producer does that is told to try again when Redis is down."""
+    """Retries like a producer that is told to try again when Redis is down."""
     while True:
         try:
             return await ask()

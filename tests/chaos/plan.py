@@ -1,8 +1,7 @@
 """What happens in a chaos run, drawn from a seed alone: jobs, and faults in the order they strike.
 
-A fault of servers and workers strikes when so many jobs have ended, one of the network when so
-many requests of its kind have passed. So a plan fits a fast machine and a slow one, and all of it
-happens.
+A fault of servers and workers strikes after a number of jobs has ended, one of the network after a
+number of matching requests. So a plan fits fast and slow machines, and all of it happens.
 """
 
 import random
@@ -72,7 +71,7 @@ JOBS_FOR_EACH: dict[Fault, int] = {
     Fault.RETRY: 15,
     Fault.REPLACE: 25,
 }
-"""One such fault in so many jobs; at least one."""
+"""How many jobs there are for each such fault; there is at least one."""
 
 LATEST = dict.fromkeys((Fault.TAG_PAUSED, Fault.TAG_KILLED, Fault.TAG_CUT), 0.4)
 """Share of the jobs that have ended when the last such fault strikes; 0.7 for others.
@@ -152,7 +151,7 @@ class Strike:
     subject: int
     """The number of the worker or of the job; servers have none."""
     seconds: float
-    """That a worker is paused, beyond its lease, or a server away."""
+    """How long a worker is paused, beyond its lease, or a server is down."""
 
 
 @dataclass(frozen=True)
@@ -217,7 +216,7 @@ class Plan:
                 yield NetworkStrike(fault, rng.randint(1, requests), rng.random())
 
 
-# Whom a fault strikes when so many jobs have ended
+# Targets of a fault, after a number of jobs has ended
 
 
 def a_worker(plan: Plan, after: int, rng: random.Random) -> int:

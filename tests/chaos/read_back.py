@@ -14,7 +14,7 @@ TIMEOUT = 30
 
 @dataclass(frozen=True)
 class HeldImage:
-    """What a tag stands for."""
+    """The image that a tag names."""
 
     digest: str
     config_digest: str
@@ -24,7 +24,7 @@ class HeldImage:
 
 
 def read_tag(registry_url: str, tag: str) -> HeldImage | None:
-    """What `repository:tag` stands for; None for a tag that is not there."""
+    """The image that `repository:tag` names; None if there is no such tag."""
     repository, _, name = tag.rpartition(":")
     base = f"{registry_url}/v2/{repository}"
     request = Request(f"{base}/manifests/{name}", headers={"Accept": ACCEPT})

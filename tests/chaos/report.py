@@ -1,4 +1,4 @@
-"""What a chaos run was and what became of it, as tables; more of what went wrong."""
+"""A chaos run and its outcome, as tables; with details of what went wrong."""
 
 from collections import Counter
 from collections.abc import Iterable

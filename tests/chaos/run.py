@@ -1,4 +1,4 @@
-"""A chaos run: jobs are enqueued, faults strike, and what became of it all is gathered."""
+"""A chaos run: jobs are enqueued, faults strike, and the outcome is collected."""
 
 import asyncio
 import time
@@ -52,7 +52,7 @@ class ChaosRun:
                 await self._fleet.start()
                 await self._do_all()
                 await self._all_final()
-                # A worker that does not know yet that it lost a job gets the time to do wrong.
+                # A worker that does not know yet that it lost a job gets time to misbehave.
                 await asyncio.sleep(LEASE_SECONDS)
         except TimeoutError:
             self._evidence.timed_out = True
@@ -106,7 +106,7 @@ class ChaosRun:
 async def run_chaos(plan: Plan, directory: Path) -> Evidence:
     """Run the plan on servers and workers of its own; all have ended when it returns.
 
-    What became of it is for `invariants` to judge.
+    `invariants` judges the outcome.
     """
     sources, next_builds = directory / "sources", directory / "next"
     sources.mkdir()

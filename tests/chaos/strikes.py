@@ -75,7 +75,7 @@ class Strikes:
         }
 
     async def strike(self, strike: Strike) -> None:
-        with suppress(TimeoutError):  # what it waited for did not come by
+        with suppress(TimeoutError):  # what it waited for did not happen
             await self._actions[strike.fault](strike)
             self._evidence.struck[strike.fault] += 1
 

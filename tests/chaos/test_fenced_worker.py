@@ -1,4 +1,4 @@
-"""A worker that stands still for longer than its lease has lost its job, and writes no more."""
+"""A worker that hangs for longer than its lease has lost its job, and writes nothing more."""
 
 import signal
 from pathlib import Path

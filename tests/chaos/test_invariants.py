@@ -1,4 +1,4 @@
-"""The judges of a chaos run: each finds what it is there to find."""
+"""The invariants of a chaos run: each finds the violation that it is for."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

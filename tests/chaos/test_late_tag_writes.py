@@ -1,4 +1,4 @@
-"""A tag write that arrives after a newer job's, of a worker that stood still, died or was cut off.
+"""A tag write that arrives after a newer job's, of a worker that hung, died or was cut off.
 
 ROUNDS makes it more rounds, as `make chaos` does.
 """
@@ -22,7 +22,7 @@ from tests.support.waiting import becomes
 ROUNDS = int(os.environ.get("ROUNDS", "1"))
 SETTINGS = {"PUSH_QUEUE_LEASE_SECONDS": "2", "PUSH_QUEUE_REGISTRY_TIMEOUT_SECONDS": "4"}
 LONG = 60
-"""Seconds that are enough for what takes a lease, a time-out, or another worker to lead."""
+"""Enough seconds for a lease, a time-out, or a change of the leader."""
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60 + LONG * ROUNDS)]
 
@@ -62,7 +62,7 @@ class Stage:
 
 
 async def stalled(stage: Stage) -> Hold:
-    """It goes on when the newer job has written the tag, and hears of its own write even."""
+    """It continues when the newer job has written the tag, and even gets its answer."""
     late = stage.detain()
     old = await stage.enqueue("old")
     await late.reached.wait()

@@ -1,4 +1,4 @@
-"""The network of a chaos run does what its faults are named for."""
+"""The network of a chaos run does what the names of its faults say."""
 
 import asyncio
 import errno

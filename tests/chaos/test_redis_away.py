@@ -1,4 +1,4 @@
-"""Redis is down for longer than a lease, under load: nobody minds.
+"""Redis is down for longer than a lease, under load: no job is affected.
 
 OUTAGE_SECONDS makes it longer, as `make chaos` does.
 """

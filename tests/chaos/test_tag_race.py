@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(60 + 5 * ROUNDS)]
 
 
 class DelayingProxy(FaultProxy):
-    """Lets every manifest wait for a while, drawn at random."""
+    """Delays every manifest for a random time."""
 
     def __init__(self, upstream: str, rng: random.Random) -> None:
         super().__init__(upstream)

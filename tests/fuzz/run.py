@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from tests.fuzz.target import Target
 
 HANG_SECONDS = 10
-"""An example that takes longer hangs; the watchdog ends the process with a traceback."""
+"""An example that takes longer counts as hung; the watchdog ends the process with a traceback."""
 ROUND = 300
 """Examples that Hypothesis makes up from one seed."""
 MOST_GROWTH = 64 << 20
-"""Bytes of memory that may come on top of what the first round took."""
+"""How many bytes memory may grow after the first round."""
 
 
 def targets() -> dict[str, Target]:

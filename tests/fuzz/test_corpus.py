@@ -1,4 +1,4 @@
-"""What fuzzing has found, each as small as it can be: all of it is handled now."""
+"""What fuzzing has found, each reduced to a minimum: all of it is handled now."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a push asks of a registry, for archives that hold more than one image."""
+"""The requests of a push for archives that hold more than one image."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 
 def manifest_puts(registry: SpecRegistry) -> list[str]:
-    """What manifests were put under, in the order in which they came first."""
+    """The references that manifests were put under, in the order of their first PUT."""
     return [
         path.rpartition("/")[2]
         for verb, path in registry.requests

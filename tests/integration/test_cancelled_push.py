@@ -32,7 +32,7 @@ PATIENT_SECONDS = 60
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slow this machine is, ends are not cut short."""
+    """However slow this machine is, the end of an upload is not cut short."""
     monkeypatch.setattr(upload_requests, "_END_SECONDS", PATIENT_SECONDS)
     monkeypatch.setattr(blob_uploads, "_ABANDON_SECONDS", PATIENT_SECONDS)
 

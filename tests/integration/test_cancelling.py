@@ -1,4 +1,4 @@
-"""What talks to Redis ends when it is told to, wherever it is just then."""
+"""A task that talks to Redis ends when it is cancelled, wherever it is just then."""
 
 import asyncio
 from pathlib import Path
@@ -17,7 +17,7 @@ STEP_SECONDS = 0.00001
 
 
 async def deaf_tasks(url: str) -> int:
-    """So many of the tasks that were cancelled while they talked to Redis went on."""
+    """How many of the tasks that were cancelled while they talked to Redis went on."""
     redis = await connect(load_settings(redis_url=url))
     told = asyncio.Event()
 

@@ -112,7 +112,7 @@ def tar(tmp_path: Path) -> Path:
 
 
 def error_of(result: subprocess.CompletedProcess[str]) -> str:
-    """The one line that an error ends in."""
+    """The one line of an error."""
     line = result.stderr.splitlines()[-1]
     assert line.startswith("push-queue: error: ")
     assert "Traceback" not in result.stderr + result.stdout

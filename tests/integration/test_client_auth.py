@@ -169,7 +169,7 @@ async def test_a_token_that_expires_in_mid_push_is_replaced(
 
 
 async def test_credentials_stay_with_their_registry(docker_login: DockerLogin) -> None:
-    """A blob may come from a storage host; what the registry is told is not told to that one."""
+    """A blob may come from a storage host, which does not get the registry's credentials."""
     config = b'{"architecture": "amd64", "os": "linux"}'
     digest = sha256_digest(config)
     manifest = to_json({"schemaVersion": 2, "config": {"digest": digest}, "layers": []})

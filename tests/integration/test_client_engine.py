@@ -1,4 +1,4 @@
-"""The push engine over HTTP: what is asked, mounted, shared, reported, cleaned up."""
+"""The push engine over HTTP: what is requested, mounted, shared, reported, cleaned up."""
 
 import asyncio
 from collections import defaultdict
@@ -236,7 +236,7 @@ async def test_progress_tells_what_another_push_was_sending(tmp_path: Path) -> N
 
         @asynccontextmanager
         async def claim(*_: object) -> AsyncIterator[bool]:
-            """It is another's, who sends the blob meanwhile."""
+            """Another push holds it, and sends the blob meanwhile."""
             monkeypatch.undo()
             await push(other, path, registry.url, "app")
             yield False
@@ -335,7 +335,7 @@ async def test_a_cancelled_push_stops_and_leaves_no_session(
             await pushing
         assert no_bytes_left(registry, "app")
         assert registry.repositories["app"].tags == {}
-        # What is left of it does not stand in the way of the next push.
+        # What is left of it does not block the next push.
         hold.release()
         await push(pusher, big.path, proxy.url, "app")
         contents = blob_contents(registry, "app")

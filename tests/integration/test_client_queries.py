@@ -1,4 +1,4 @@
-"""Asking a real registry what it holds, and deleting from it."""
+"""Listing what a real registry holds, and deleting from it."""
 
 import platform
 from collections.abc import Callable

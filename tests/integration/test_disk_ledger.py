@@ -1,4 +1,4 @@
-"""One-shot pushes send nothing twice: what they note outlives them, and nothing in it can fail one.
+"""One-shot pushes send nothing twice: their ledger outlives them, and cannot make one fail.
 
 Each push is a process of its own, as on a command line.
 """
@@ -146,7 +146,7 @@ async def test_without_the_cache_the_tag_tells(
 
 
 def empty(folder: Path) -> None:
-    """Take away all that the one registry of this test has stored."""
+    """Delete all that the one registry of this test has stored."""
     (storage,) = folder.glob("registry-*/storage")
     shutil.rmtree(storage)
 
@@ -174,7 +174,7 @@ def lose_the_largest_blob(folder: Path) -> None:
 async def test_a_blob_that_the_registry_lost_is_sent_without_a_cache(
     cli: Push, start_registry: Callable[[], Registry], tmp_path: Path, big: BigArchive
 ) -> None:
-    """The manifest is there, and a registry takes none without its blobs: that is believed."""
+    """The manifest is there, and a registry accepts none without its blobs, so it is trusted."""
     target = f"{start_registry().host}/app:1"
     first = (await cli(big.path, target)).digest
     lose_the_largest_blob(tmp_path)
@@ -258,7 +258,7 @@ async def test_a_push_that_was_killed_leaves_a_cache_that_works(
 
 
 def locked(folder: Path) -> Callable[[], None]:
-    """Held by another process, until what is returned is called."""
+    """Lock the file from another process, until the returned function is called."""
     LedgerFile(folder).close()
     holder = LedgerFile(folder)
     holder._connection.execute("BEGIN IMMEDIATE")

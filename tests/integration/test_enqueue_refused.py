@@ -1,4 +1,4 @@
-"""What Redis refuses in the middle of enqueueing leaves nothing: no job that runs later."""
+"""A job that Redis refuses in the middle of enqueueing leaves nothing that runs later."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

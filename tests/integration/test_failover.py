@@ -45,7 +45,7 @@ class Fleet:
         await becomes(said)
 
     async def done(self, registry_host: str) -> None:
-        """Each job is soon done, by the attempt that it was in, and its tag stands for it."""
+        """Each job is soon done, by the attempt that it was in, and its tag names its image."""
         async with asyncio.timeout(DONE_SECONDS):
             done = [await self.queue.wait(job.id) for job in self.jobs]
         assert [(job.state, job.error) for job in done] == [(JobState.SUCCEEDED, None)] * JOBS
@@ -110,7 +110,7 @@ def kill(redis: SentinelRedis) -> None:
 
 
 def stop(redis: SentinelRedis) -> None:
-    """Connections to it still open, by the kernel, but nobody answers."""
+    """The kernel still accepts connections to it, but nothing answers."""
     redis.fail_over(lambda process: process.signal(signal.SIGSTOP))
 
 

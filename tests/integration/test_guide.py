@@ -144,7 +144,7 @@ def test_asyncio_debugging(
 def test_every_function_by_its_documented_names(
     tmp_path: Path, registry_url: str, repository: str
 ) -> None:
-    """As scripts call them that were written for the guide's own package."""
+    """As called by scripts that were written for the guide's own package."""
     tar_file = write_test_tar(tmp_path / "my-image.tar", f"{repository}:1")
 
     async def main() -> None:

@@ -121,7 +121,7 @@ def test_redis_goes_and_comes_back(serve: Serve, start_redis: Callable[[], Redis
     redis.start()
     server.becomes("/readyz", 200)
     assert server.curl("/api/v1/jobs", *options)[0] == 202
-    # What happens now is heard of again.
+    # Events from now on arrive again.
     with subprocess.Popen(
         ["curl", "-sS", "-m", "60", f"{server.url}/api/v1/jobs/b1?wait=60"], stdout=subprocess.PIPE
     ) as waiting:

@@ -108,4 +108,4 @@ async def test_a_larger_blob_is_not_what_a_layer_becomes(
         await push(pusher, big.path, f"{registry.url}/app")
         pusher.close()
         assert registry.manifest("app", "1") == before
-        assert json.loads(await redis.get(key) or b"") == remembered, "and mended"
+        assert json.loads(await redis.get(key) or b"") == remembered, "and repaired"

@@ -1,4 +1,4 @@
-"""A registry, or its token server, that lies: it gets no credentials and keeps nobody waiting.
+"""A registry, or its token server, that lies: it gets no credentials and cannot make a push hang.
 
 The rules are in `registry_api_v2_client/http/named_hosts.py`.
 """
@@ -405,7 +405,7 @@ async def test_nor_is_a_token_server_s(answer: Answer) -> None:
                 await tags(registry, timeout=20 * DRIP_SECONDS)
 
 
-# What a client must not bring along by itself
+# What a client must not send by itself
 
 
 async def test_nothing_is_taken_from_netrc_or_kept_as_a_cookie(
@@ -417,7 +417,7 @@ async def test_nothing_is_taken_from_netrc_or_kept_as_a_cookie(
     monkeypatch.setenv("NETRC", str(netrc))
     answer = Reply(200, {"Set-Cookie": "session=1"}, b'{"tags": []}')
     async with ScriptedServer(*[Exchange("GET", TAGS, answer)] * 2) as server:
-        # A name, since cookies of addresses are kept by nobody.
+        # A host name, since no client keeps cookies of addresses.
         url = server.url.replace("127.0.0.1", "localhost")
         async with RegistryClient() as client:
             for _ in range(2):

@@ -161,7 +161,7 @@ async def test_a_registry_that_is_down_keeps_no_other_from_its_image(
 
 
 SHORT_TIMEOUT = 1.0
-"""Seconds; those that are well answer much faster."""
+"""In seconds; healthy registries answer much faster."""
 
 
 @pytest.fixture
@@ -338,7 +338,7 @@ async def test_a_slot_hears_of_the_upload_that_failed(
 async def test_a_tag_that_is_refused_keeps_no_other_from_its_image(
     refused: str, known: bool, big: BigArchive, one: SpecRegistry, pusher: ImagePusher
 ) -> None:
-    """As a registry does whose tags cannot be moved, which the one of a version has been."""
+    """As a registry with immutable tags does, if the tag of the version exists."""
 
     def is_refused(request: Request) -> bool:
         return is_manifest_put(request) and request.path.endswith(f"/manifests/{refused}")
@@ -426,7 +426,7 @@ async def test_pushes_to_the_same_registries_in_another_order_do_not_wait_for_ea
 async def test_claims_are_taken_in_the_same_order_whichever_registry_answers_first(
     tmp_path: Path, one: SpecRegistry, two: SpecRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else two pushes may each hold what the other waits for."""
+    """Otherwise two pushes could each hold what the other waits for."""
     big = write_big_archive(tmp_path / "big.tar", LAYERS[:1])
     claimed: dict[str, list[str]] = defaultdict(list)
 

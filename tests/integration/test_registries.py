@@ -162,7 +162,7 @@ def head_blob(reply: Reply, digest: str = DIGEST) -> Exchange:
 
 def same_as(expected: bytes) -> Callable[[bytes], None]:
     def check(body: bytes) -> None:
-        # Ten MiB are no good error message.
+        # Ten MiB make a bad error message.
         assert sha256_digest(body) == sha256_digest(expected), f"{len(body)} other bytes"
 
     return check
@@ -175,7 +175,7 @@ def same_as(expected: bytes) -> Callable[[bytes], None]:
 async def scripted(
     script: Sequence[Exchange], *, like: str = OTHER, quirks: Quirks | None = None
 ) -> AsyncIterator[Registry]:
-    """A registry that is treated as the one at host `like`, and plays the script."""
+    """A registry that is treated like the one at host `like`, and plays the script."""
     async with ScriptedServer(*script) as server, Transport(timeout=60) as transport:
         yield Registry(transport, server.url, quirks=quirks or quirks_of(like))
 
@@ -192,7 +192,7 @@ class Push:
         self.source = BytesSource(BLOB, DIGEST, "")
 
     async def blob(self) -> None:
-        """A large blob, of which nobody knows the size before it has been sent."""
+        """A large blob, whose size is unknown before it has been sent."""
 
         async def pieces() -> AsyncIterator[memoryview]:
             for begin in range(0, len(BLOB), PIECE):
@@ -209,7 +209,7 @@ class Push:
         await RETRIER.run(lambda: self.blobs.send(source, blob, SMALL))
 
     async def interrupted(self, location: str) -> None:
-        """Somebody has begun to send the large blob."""
+        """An upload of the large blob was begun earlier."""
         registry = self.blobs.registry
         await self.ledger.remember_upload(
             registry.host, "app", self.source.key, f"{registry.url.origin()}{location}"
@@ -224,7 +224,7 @@ def manifest_put(reply: Reply) -> Exchange:
     return Exchange("PUT", "/v2/app/manifests/1", reply, {"Content-Type": OCI})
 
 
-# The way that all registries take, for docker takes it: one stream of unknown length --------------
+# What all registries accept, as docker does it: one stream of unknown length --------------
 
 
 @pytest.mark.parametrize("like", [ECR, GAR, ACR, GHCR, OTHER])
@@ -792,7 +792,7 @@ async def test_a_catalog_that_nobody_gets_is_an_error_that_says_so(refused: Repl
         assert caught.value.registry == registry.host
 
 
-# Sessions that nobody will go on with ------------------------------------------------------------
+# Sessions that nobody will continue ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [400, 403, 413, 503])
@@ -820,7 +820,7 @@ async def test_a_session_whose_end_was_lost_is_closed_before_the_next(
 ) -> None:
     archive = write_archive(tmp_path / "image.tar", docker_legacy, make_image(SMALL))
     async with SpecRegistry() as registry, FaultProxy(registry.url) as proxy:
-        # The first is aiohttp's own affair: it takes the connection for one that had grown old.
+        # aiohttp itself repeats the first: it takes the connection for a stale one.
         proxy.cut(is_blob_put, times=2)
         await push_image(pusher, archive.path, f"{proxy.url}/app")
         assert registry.repositories["app"].uploads == {}

@@ -1,4 +1,4 @@
-"""The whole fleet keeps to what a registry takes, and one that is down holds up no other."""
+"""The whole fleet keeps to a registry's limit, and a registry that is down holds up no other."""
 
 import asyncio
 import random
@@ -179,7 +179,7 @@ async def test_a_registry_that_asks_for_a_pause_keeps_no_other_target_from_its_i
 async def test_the_last_of_twenty_jobs_has_the_tag(
     tmp_path: Path, queue: PushQueue, worker: StartWorker, registry_url: str, repository: str
 ) -> None:
-    """Older jobs stand still at the registry when newer ones have written the tag long ago."""
+    """Older jobs are still held at the registry long after newer ones have written the tag."""
     for _ in range(2):
         worker()
     paths = write_images(tmp_path, 20)

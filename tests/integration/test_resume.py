@@ -166,7 +166,7 @@ async def test_another_worker_continues_for_one_that_was_stopped(
 
 
 class NeverMindRegistry(SpecRegistry):
-    """Tells how much of an upload it holds, and refuses to take the rest."""
+    """Reports how much of an upload it holds, and refuses the rest."""
 
     async def _patch_upload(self, request: web.Request) -> web.Response:
         held = self.repository(request.match_info["name"]).uploads
@@ -178,7 +178,7 @@ class NeverMindRegistry(SpecRegistry):
 
 
 class FrozenRegistry(SpecRegistry):
-    """Tells of less than it holds, so that the bytes do not fit; keeps the upload all the same."""
+    """Reports less than it holds, so that the bytes do not fit, but keeps the upload."""
 
     async def _get_upload(self, request: web.Request) -> web.Response:
         name, session = request.match_info["name"], request.match_info["session"]

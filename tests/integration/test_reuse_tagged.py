@@ -1,4 +1,4 @@
-"""Layers of the image that stands under the target's tag need neither be compressed nor sent.
+"""Layers of the image that the target's tag names need neither be compressed nor sent.
 
 Each push is made by a process that knows nothing yet, so to say: by an engine of its own.
 """
@@ -76,7 +76,7 @@ async def test_an_image_that_stands_there_is_not_sent_again(
     assert again == first
     assert proxy.bytes_sent() == sent
     assert asked(proxy, start) == {
-        TAG_READ: 2,  # what stands there, and what it stands for in the end
+        TAG_READ: 2,  # once before the push, and once to read it back
         ("HEAD", "blobs"): 2,
         ("HEAD", "manifests"): 1,
     }
@@ -86,7 +86,7 @@ async def test_an_image_that_stands_there_is_not_sent_again(
 async def test_a_layer_that_stands_there_is_not_even_read(
     proxy: FaultProxy, repository: str, big: BigArchive
 ) -> None:
-    """The tag stands for the image that the config names, so what is damaged has no part in it."""
+    """The tag names the image that the config describes, so the damaged one has no part in it."""
     place = f"{proxy.url}/{repository}"
     damaged = big.path.with_name("damaged.tar")
     content = bytearray(big.path.read_bytes())
@@ -190,7 +190,7 @@ async def test_nothing_is_asked_where_all_is_known(big: BigArchive) -> None:
         registry.requests.clear()
         await push(pusher, big.path, f"{registry.url}/app", reuse_tagged=True)
         pusher.close()
-        assert registry.requests["GET", "/v2/app/manifests/1"] == 1, "what the tag stands for"
+        assert registry.requests["GET", "/v2/app/manifests/1"] == 1, "only to read the tag back"
 
 
 async def test_a_registry_that_was_emptied_gets_all(big: BigArchive) -> None:
@@ -214,7 +214,7 @@ async def test_a_blob_that_was_lost_is_sent_again(big: BigArchive) -> None:
 
 
 async def test_a_lost_blob_that_a_refused_tag_tells_of_is_sent_again(big: BigArchive) -> None:
-    """The manifest is there, so nothing is sent, until the tag is refused for what it lacks."""
+    """The manifest is there, so nothing is sent until the tag is refused for missing blobs."""
     keep = CompressionPolicy.KEEP
     async with SpecRegistry() as registry:
         pushed = await push_alone(big.path, f"{registry.url}/app", compression=keep)
@@ -250,7 +250,7 @@ async def test_a_tag_that_cannot_be_made_out_is_no_failure(
 
 
 def plant(repository: Repository, evil: bytes) -> None:
-    """Have tag 1 stand for the image's config with another first layer."""
+    """Make tag 1 name the image's config with another first layer."""
     (digest,) = repository.tags.values()
     manifest = json.loads(repository.manifests[digest].content)
     blob = gzip_bytes(evil)

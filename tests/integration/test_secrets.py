@@ -42,7 +42,7 @@ REDIS_PASSWORD = "remember/nothing"
 
 @contextmanager
 def monitored(server: RedisServer) -> Iterator[list[str]]:
-    """All commands that Redis gets meanwhile; there when the block has ended."""
+    """All commands that Redis gets meanwhile; complete when the block has ended."""
     commands: list[str] = []
     with server.client() as client, client.monitor() as monitor:
         yield commands
@@ -80,7 +80,7 @@ def push_queue(env: dict[str, str], *arguments: str) -> str:
 
 
 def traces(secret: str) -> set[str]:
-    """How a secret looks where it leaks: as it is, in a URL, in JSON, behind a user name."""
+    """The forms in which a secret may leak: as it is, in a URL, in JSON, after a user name."""
     return {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}
 
 

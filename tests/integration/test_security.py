@@ -1,4 +1,4 @@
-"""The ACLs of docs/security.md: they let everybody do their work, and no more."""
+"""The ACLs of docs/security.md: they allow each role its work, and no more."""
 
 import asyncio
 import json
@@ -78,7 +78,7 @@ class Site:
         return done.stdout
 
     def refused(self) -> list[str]:
-        """What any user was not allowed to do."""
+        """The denied commands of all users."""
         return [f"{entry['username']}: {entry['object']}" for entry in self.admin.acl_log()]
 
 

@@ -1,4 +1,4 @@
-"""What becomes of tars while workers push them: replaced, written to, shared, cleaned up."""
+"""Tars that change while workers push them: replaced, written to, shared, cleaned up."""
 
 # ruff: noqa: ASYNC240 - a few small files
 import asyncio

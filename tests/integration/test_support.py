@@ -1,4 +1,4 @@
-"""The test doubles themselves: a test that leans on one must be able to trust it."""
+"""The test doubles themselves: tests must be able to trust them."""
 
 import asyncio
 import os
@@ -210,7 +210,7 @@ async def test_an_upload_goes_on_where_it_broke_off() -> None:
         proxy.cut(is_patch, after=200_001)
         with pytest.raises(aiohttp.ClientError):
             await send(session, location, content)
-        # The registry hears of the cut on its own connection, a moment after the client.
+        # The registry sees the cut on its own connection, a moment after the client.
         held = ""
         while held != "0-200000":
             async with session.get(location) as response:

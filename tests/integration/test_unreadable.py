@@ -1,4 +1,4 @@
-"""The tests of records that make no sense, on a real Valkey: its Lua is not fakeredis' Lua."""
+"""The tests of unreadable records, on a real Valkey: its Lua is not fakeredis' Lua."""
 
 from collections.abc import AsyncIterator, Callable
 

@@ -120,7 +120,7 @@ def start(home: Path, tmp_path: Path) -> Iterator[Callable[..., ManagedProcess]]
 
         def start(*options: str, **env: str) -> ManagedProcess:
             log = Path(tempfile.mkdtemp(dir=tmp_path)) / "up.log"
-            # What users have where they are must not run instead of ours.
+            # Modules in the user's current folder must not run instead of ours.
             (log.parent / "worker.py").write_text("raise SystemExit('the wrong one')")
             argv = [sys.executable, "-m", "producer", "up", "--port", "0", *options]
             environment = clean_environment(XDG_DATA_HOME=str(home), **env)
@@ -250,7 +250,7 @@ async def test_killed_itself_it_leaves_nothing_behind_and_starts_again(
         await hold.reached.wait()
     parts = system.parts()
     system.process.kill()
-    # At once, while what was left may still be ending.
+    # At once, while leftover processes may still be ending.
     system = up()
     hold.release()
     await ended(parts)
@@ -273,7 +273,7 @@ async def test_a_second_one_says_that_there_is_one(
 async def test_a_valkey_that_was_left_behind_is_waited_for(
     up: Callable[..., Up], start: Callable[..., ManagedProcess]
 ) -> None:
-    """Two that write to one file would spoil it."""
+    """Two processes that write to one file would damage it."""
     system = up()
     valkey = system.part("valkey")
     assert valkey

@@ -60,7 +60,7 @@ async def test_jobs_of_a_newer_release_wait_while_the_fleet_is_rolled_back(
     shared_redis: RedisServer,
     namespace: str,
 ) -> None:
-    """With a value that this release does not know: it is neither run nor called broken."""
+    """With a value that this release does not know: it is neither run nor reported as broken."""
     job = await queue.enqueue(source, target, give_up_after=timedelta(hours=1))
     with shared_redis.client() as client:
         record = {"format": FORMAT + 1, "compression": "lz4"}

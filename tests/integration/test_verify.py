@@ -210,7 +210,7 @@ async def test_a_blob_that_was_damaged_in_the_registry(
     file.write_bytes(damage(file.read_bytes()))
     found = await verify_image(archive.path, registry.url, "app", "1", deep=True)
     assert verdicts(found) == [Verdict.EQUAL, Verdict.EQUAL, Verdict.CORRUPT]
-    # Digests say enough of this layer: only its size is looked at.
+    # Digests prove enough about this layer: only its size is checked.
     found = await verify_image(archive.path, registry.url, "app", "1")
     assert verdicts(found) == [Verdict.EQUAL, Verdict.EQUAL, shallow]
 
@@ -238,7 +238,7 @@ async def test_a_blob_that_is_gone(part: int, deep: bool, tmp_path: Path) -> Non
 async def test_a_blob_that_the_registry_has_lost_but_promises(
     left: int, verdict: Verdict, tmp_path: Path
 ) -> None:
-    """It tells the size that it remembers, and ends its answer where the blob does."""
+    """It reports the size that it remembers, and ends its answer where the blob does."""
     archive = ARCHIVES["containerd"](tmp_path)
     with run_registry(tmp_path / "registry-1", cache="inmemory") as registry:
         await push_docker_tar(archive.path, registry.url, "app", "1")

@@ -26,7 +26,7 @@ SHORT = {"PUSH_QUEUE_SHUTDOWN_GRACE_SECONDS": str(GRACE_SECONDS), "PUSH_QUEUE_LE
 async def push_held(
     queue: PushQueue, proxy: FaultProxy, repository: str, folder: Path
 ) -> tuple[JobStatus, Hold]:
-    """A job that stands still in the middle of its upload; it may be attempted once only."""
+    """A job that is held in the middle of its upload; it may be attempted once only."""
     big = write_big_archive(folder / "big.tar", [6_000_000])
     hold = proxy.hold(is_patch, after=1_000_000)
     job = await queue.enqueue(big.path, f"{proxy.host}/{repository}:1", max_attempts=1)

@@ -47,7 +47,7 @@ Answer = Callable[[web.Request, web.StreamResponse], Awaitable[web.StreamRespons
 
 
 class LyingRegistry(SpecRegistry):
-    """Does everything right, but what it says goes through ``lie``."""
+    """Does everything right, but passes its answers through ``lie``."""
 
     def __init__(self, lie: Answer) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ async def test_an_upload_beyond_its_bytes_starts_over(tmp_path: Path) -> None:
         pushed = await push(engine, big.path, f"{registry.url}/app")
         assert asked
         assert registry.repositories["app"].tags == {"1": pushed.digest}
-        # The session that claims so much is given up before anything is sent to it.
+        # The session with too high an offset is abandoned before anything is sent to it.
         assert ("DELETE", asked[0]) in registry.requests
         assert ("PUT", asked[0]) not in registry.requests
 
@@ -283,7 +283,7 @@ async def test_who_may_not_ask_for_a_signature_s_tag_writes_it(status: int, tmp_
 
 
 def empty_links(folder: Path) -> None:
-    """As a kill leaves them between opening and writing."""
+    """Empty the links, as a kill between opening and writing leaves them."""
     links = [*folder.glob("registry-*/**/app/_*/**/link")]
     assert {"_layers", "_manifests"} <= {part for link in links for part in link.parts}
     for link in links:
@@ -302,11 +302,11 @@ async def test_links_that_a_killed_registry_left_half_written_are_mended(
     assert skopeo_inspect(f"{registry.host}/app:1")["Digest"] == pushed.digest
 
 
-# Blobs that are only said to be there
+# Blobs that the registry wrongly reports as present
 
 
 def claims_all_blobs() -> LyingRegistry:
-    """As after a garbage collection that its cache has not heard of."""
+    """As after a garbage collection that its cache does not know of."""
 
     async def lie(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
         said = request.method == "HEAD" and "/blobs/" in request.path
@@ -369,7 +369,7 @@ async def test_a_registry_whose_cache_outlives_its_garbage_collection(tmp_path: 
         digest = (await push(pusher(), path, f"{registry.url}/app")).digest
         await delete_image_by_digest(registry.url, "app", digest)
         collect_garbage(folder)
-        # It takes all that it remembers for stored, the manifest as well, and says 201.
+        # It believes that all it remembers is stored, the manifest as well, and answers 201.
         with pytest.raises(DigestMismatchError, match=r"reads back as nothing .* cache"):
             await push(pusher(), path, f"{registry.url}/app")
     with run_registry(folder, cache="inmemory") as restarted:

@@ -23,7 +23,7 @@ class Answer:
 
     @property
     def problem(self) -> str:
-        """The detail of the problem that it has to be."""
+        """The problem's detail; fails unless the answer is a problem."""
         assert self.headers["Content-Type"] == PROBLEM
         assert self.body["status"] == self.status
         detail: str = self.body["detail"]
@@ -52,7 +52,7 @@ class Api:
         return await self.ask("POST", path, **options)
 
     async def enqueue(self, **fields: Any) -> Any:
-        """The job that comes of it."""
+        """The job that is enqueued."""
         answer = await self.post(JOBS, json={**NEW_JOB, **fields})
         assert answer.status == 202, answer.body
         return answer.body

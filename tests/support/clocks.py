@@ -10,9 +10,9 @@ PATTERNS = (f"lib/faketime/{LIBRARY}", f"lib/*/faketime/{LIBRARY}", f"lib64/fake
 
 
 def clock_off_by(seconds: float) -> dict[str, str]:
-    """Environment of a process that is fast by so many seconds, or slow by negative ones.
+    """Environment of a process whose clock is ahead by these seconds, or behind if negative.
 
-    What measures durations is right, and so are the times of files.
+    Monotonic clocks and file times stay right.
     """
     return {
         "LD_PRELOAD": faketime_library(),

@@ -19,8 +19,8 @@ class ConnectProxy(ConnectionServer):
     """Listens on a free port of the loopback.
 
     Args:
-        addresses: where the names are that only this proxy knows.
-        login: who may use it; everybody without.
+        addresses: the addresses of names that only this proxy knows.
+        login: who may use it; by default everybody.
 
     Attributes:
         tunnels: `host:port` of each tunnel that was asked for, in order.

@@ -6,7 +6,7 @@ from typing import Self
 
 
 class ConnectionServer:
-    """Base of test servers that are no aiohttp applications; `host` is known in the block."""
+    """Base of test servers that are not aiohttp applications; `host` is known in the block."""
 
     def __init__(self) -> None:
         self._connections: set[asyncio.Task[None]] = set()

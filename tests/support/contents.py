@@ -6,7 +6,7 @@ from registry_api_v2_client.archive.tar_index import Member
 
 
 def as_image(content: ArchiveContent) -> ArchiveImage:
-    """What is an image, and no index."""
+    """The content, which must be an image and not an index."""
     assert isinstance(content, ArchiveImage)
     return content
 
@@ -17,6 +17,6 @@ def images_of(archive: ImageArchive) -> list[ArchiveImage]:
 
 
 def member_of(layer: Layer) -> Member:
-    """Where a layer lies that is no foreign one."""
+    """The member of a layer that is not foreign."""
     assert layer.member
     return layer.member

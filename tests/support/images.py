@@ -1,8 +1,8 @@
 """Small, deterministic image archives on disk, of every shape that tools write.
 
-An `Image` is what an archive is about: layer contents, config, tags. A layout turns images into
-the members of a tar, `write_archive` puts members on disk, and `ARCHIVES` names every combination
-that a push has to cope with. `Archive` keeps what a test needs to check the result.
+An `Image` is what an archive is about: layer contents, config, tags. A layout turns images into the
+members of a tar, `write_archive` puts members on disk, and `ARCHIVES` names every combination that
+a push has to support. `Archive` keeps what a test needs to check the result.
 """
 
 import gzip

@@ -14,7 +14,7 @@ import pytest
 
 POLL_SECONDS = 0.02
 HANG_SECONDS = 60
-"""How long to wait for what comes within moments, unless something is broken."""
+"""How long to wait for what normally happens within moments."""
 
 _held_ports: deque[socket.socket] = deque(maxlen=100)
 
@@ -109,7 +109,7 @@ class ManagedProcess:
         return self._started.wait(timeout)
 
     def kill(self) -> None:
-        """SIGKILL: nothing is flushed, nobody is told."""
+        """SIGKILL: nothing is flushed or cleaned up."""
         self._started.kill()
         self._started.wait()
 

@@ -75,7 +75,7 @@ def is_blob_head(request: Request) -> bool:
 
 @dataclass
 class Hold:
-    """A request that stands still: `reached` once it does, going on after `release()`.
+    """A held request: `reached` is set once it is held, and `release()` lets it continue.
 
     `answered` is for one that is detained: the registry has answered it.
     """
@@ -136,13 +136,13 @@ class FaultProxy(ConnectionServer):
         self._faults += [Fault(matches, after, cut=True) for _ in range(times)]
 
     def hold(self, matches: Predicate, *, after: int = 0) -> Hold:
-        """Stand still once `after` body bytes have reached the registry."""
+        """Hold the request once `after` body bytes have reached the registry."""
         hold = Hold()
         self._faults.append(Fault(matches, after, hold=hold))
         return hold
 
     def detain(self, matches: Predicate, *, cut: bool = False) -> Hold:
-        """Keep a whole request, and send it on when released, whatever the client is by then.
+        """Keep a whole request, and forward it when released, even if its client is gone.
 
         With `cut` the client loses its connection as soon as the request is here.
         """
@@ -185,7 +185,7 @@ class FaultProxy(ConnectionServer):
         except (CutError, OSError, asyncio.IncompleteReadError):
             writer.transport.abort()
             if upstream:
-                # Not abort: what was forwarded so far is to arrive, the rest is to be missing.
+                # Not abort: what was forwarded so far must arrive, and the rest must be missing.
                 upstream.close()
         finally:
             streams = list(filter(None, (writer, upstream)))
@@ -280,7 +280,7 @@ async def detained(
     client: asyncio.StreamReader,
     to_client: asyncio.StreamWriter,
 ) -> bytes:
-    """The body as it goes over the wire, once it is to go on."""
+    """The body as sent over the wire, once it is released."""
     pieces = [frame(data, request.headers) async for data in read_body(request.headers, client)]
     hold.reached.set()
     if fault.cut:

@@ -1,4 +1,4 @@
-"""Redis' time: read from any Redis, and fakeredis' made to stand still until it is told to move."""
+"""Redis' time: read from any Redis; in fakeredis it stands still until a test advances it."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 
 class RedisClock:
-    """What Redis believes the time to be; whoever asks for ``time.time()`` is told the same."""
+    """Redis' idea of the time, which ``time.time()`` returns, too."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = float(int(time.time()))

@@ -75,7 +75,7 @@ class SentinelRedis:
         """Return when the replica has all that was acknowledged; the primary takes no more writes.
 
         Replication is asynchronous: what a primary acknowledges just before it goes is lost in a
-        failover, whoever wrote it. One that is judged by what is lost begins here.
+        failover. A test that counts what is lost begins here.
         """
         self._sentinel.wait_ready(self._replicates, CATCH_UP_SECONDS)
         with self.primary.client() as client:

@@ -201,7 +201,7 @@ def run_redis(directory: Path) -> Iterator[RedisServer]:
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """This environment without settings that would reach our programs from outside the test."""
+    """This environment without settings from outside the test that our programs would read."""
     inherited = {
         name: value
         for name, value in os.environ.items()

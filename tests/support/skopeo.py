@@ -1,4 +1,4 @@
-"""Read an image back with skopeo, an implementation that is not ours."""
+"""Read an image back with skopeo, an independent implementation."""
 
 import gzip
 import hashlib

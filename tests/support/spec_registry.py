@@ -236,7 +236,7 @@ class SpecRegistry(LocalServer):
         except OSError:
             if not self._resumes:
                 del uploads[session]
-            return error(400, "BLOB_UPLOAD_INVALID")  # which nobody hears
+            return error(400, "BLOB_UPLOAD_INVALID")  # which nobody reads
         return None
 
     def _upload_status(self, request: web.Request, status: int) -> web.Response:

@@ -1,4 +1,4 @@
-"""In place of a registry client: what tags stand for, and the manifests that are there."""
+"""A fake registry client: the digests that tags name, and the manifests that exist."""
 
 from types import SimpleNamespace
 from typing import Any, cast

@@ -26,7 +26,7 @@ from tests.support.logins import Login
 ISSUER = "tests"
 SERVICE = "registry.test"
 LEEWAY_SECONDS = 60
-"""docker-registry takes tokens for so long after they expired, so these expire sooner by that.
+"""How long docker-registry accepts expired tokens; these expire that much sooner.
 
 https://github.com/distribution/distribution/blob/v2.8.2/registry/auth/token/token.go
 """
@@ -38,10 +38,10 @@ class TokenServer(LocalServer):
     Args:
         directory: for the certificate that the registry checks signatures with.
         login: who may sign in with a password.
-        refresh_token: the identity token that is good here.
-        lifetime: seconds that a token is good for.
-        says: seconds that it claims its tokens are good for, if that is a lie.
-        actions: what is granted at most.
+        refresh_token: the identity token that is accepted here.
+        lifetime: seconds for which a token is valid.
+        says: seconds of validity that it claims, if not the real ones.
+        actions: the most that is granted.
         oauth: whether POST is understood.
         certificate: to be spoken to over TLS.
 

@@ -1,4 +1,4 @@
-"""Wait for what happens by itself, as soon as it has."""
+"""Wait for a condition, and return as soon as it holds."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,7 +7,7 @@ from tests.support.processes import HANG_SECONDS, POLL_SECONDS
 
 
 async def becomes(condition: Callable[[], Awaitable[bool]], timeout: float = HANG_SECONDS) -> None:
-    """Look until the condition holds; TimeoutError if it never does."""
+    """Poll until the condition holds; TimeoutError if it never does."""
     async with asyncio.timeout(timeout):
         while True:
             if await condition():

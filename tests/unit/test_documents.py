@@ -1,4 +1,4 @@
-"""What the documents say of the code is there."""
+"""What the documents say about the code is true."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""When an authorization is got, kept, renewed and given up; against token servers that are told."""
+"""When an authorization is fetched, kept, renewed and dropped; with scripted token servers."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ ALICE = Credentials("alice", "wonderland")
 
 @dataclass
 class Tokens:
-    """Stands for all token servers: `t1`, `t2`, … by turns, to all but the `refused`."""
+    """Replaces all token servers: issues `t1`, `t2`, … to all but the `refused`."""
 
     lifetime: float = 100
     refused: Credentials | None = None

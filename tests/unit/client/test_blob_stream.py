@@ -14,7 +14,7 @@ from tests.support.waiting import becomes
 
 
 class StuckReader:
-    """Stands still in its first read until it is let go."""
+    """Blocks in its first read until it is released."""
 
     def __init__(self) -> None:
         self.reading = threading.Event()

@@ -41,7 +41,7 @@ async def take_all(view: View) -> list[memoryview]:
 
 
 async def take(view: View, count: int) -> list[memoryview]:
-    """The next pieces; leaves the view as a reader does that stands still."""
+    """The next pieces; then the reader stops without closing the view."""
     pieces = aiter(view)
     return [await anext(pieces) for _ in range(count)]
 

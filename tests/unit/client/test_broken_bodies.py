@@ -1,4 +1,4 @@
-"""A connection that breaks while a body is sent: one error, and nothing behind its back."""
+"""A connection that breaks while a body is sent: one error, and nothing logged besides."""
 
 import asyncio
 import gc
@@ -28,7 +28,7 @@ async def test_a_break_at_the_very_end_of_a_body_leaves_no_task_to_complain() ->
     async def body() -> AsyncIterator[bytes]:
         yield b"before"
         await gone.wait()
-        # The first of these finds out, the second closes the connection, the end comes too late.
+        # The first of these fails, the second closes the connection, the end comes too late.
         yield b"after"
         yield b"after"
 
@@ -49,7 +49,7 @@ async def hang_up() -> AsyncIterator[bytes]:
 
 
 async def test_a_put_whose_connection_breaks_is_not_sent_again_unseen() -> None:
-    """Whoever writes a tag has to know of every request that may have arrived."""
+    """A writer of tags has to know of every request that may have arrived."""
     async with RawServer(hang_up) as server, Transport(timeout=60) as transport:
         url = URL(server.url)
         request = Request("PUT", url / "tag", url, body=b"{}")

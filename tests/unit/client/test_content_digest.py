@@ -1,4 +1,4 @@
-"""The digest of a layer's content, however it is compressed, cut into pieces, or meant to hurt."""
+"""The digest of a layer's content, however it is compressed or cut, and even if it is hostile."""
 
 import gzip
 import random

@@ -35,7 +35,7 @@ FAILURES = (
 
 @pytest.mark.parametrize("failures", list(permutations(FAILURES)))
 def test_what_time_alone_mends_is_raised_first(failures: tuple[RegistryError, ...]) -> None:
-    """Else the attempts at what is broken would be over before who is down has come back."""
+    """Otherwise attempts at a broken target would be used up before the other is back."""
     ones = [destination(str(error.registry)) for error in failures]
     destinations = Destinations(ones)
     for one, error in zip(ones[:-1], failures[:-1], strict=True):

@@ -1,4 +1,4 @@
-"""What is known of blobs outlives the process, and the file that it is in fails nothing."""
+"""Knowledge about blobs outlives the process, and its file cannot make a push fail."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""manifest.json as the many tools write it: what is known of a layer before it is read."""
+"""manifest.json as the many tools write it: what is known about a layer before it is read."""
 
 import io
 import tarfile

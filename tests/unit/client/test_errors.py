@@ -1,4 +1,4 @@
-"""The boundary where answers and aiohttp's exceptions become errors of the library."""
+"""The boundary where answers and aiohttp's exceptions become the library's errors."""
 
 import inspect
 import json

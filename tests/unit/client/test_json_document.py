@@ -1,4 +1,4 @@
-"""JSON as archives and registries send it, made to exhaust its reader too."""
+"""JSON from archives and registries, also if it is built to exhaust its reader."""
 
 import json
 import math

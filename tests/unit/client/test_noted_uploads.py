@@ -1,4 +1,4 @@
-"""An upload that is noted where others may write is gone on with at its registry, nowhere else."""
+"""An upload noted where others may write is resumed at its own registry, nowhere else."""
 
 from typing import cast
 

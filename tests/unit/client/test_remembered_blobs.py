@@ -1,4 +1,4 @@
-"""What a blob is remembered to become is believed where it can be so."""
+"""A remembered encoded blob is trusted only if it is plausible."""
 
 from types import SimpleNamespace
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""The file that a tar is read from: one file, whatever becomes of its name, and unchanged."""
+"""The file that a tar is read from: one file, whatever happens to its name, and unchanged."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""The index of a tar: what other writers write is found, what is hostile is named and refused."""
+"""The index of a tar: what other tools write is found, what is hostile is named and refused."""
 
 import bz2
 import io

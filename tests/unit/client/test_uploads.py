@@ -1,4 +1,4 @@
-"""Upload sessions that a push leaves open: told to the registry once, and not for ever."""
+"""Upload sessions that a push leaves open: abandoned once, and within bounds."""
 
 import asyncio
 

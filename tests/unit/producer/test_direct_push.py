@@ -1,4 +1,4 @@
-"""A push without a queue: its attempts, its patience, and what is told of them."""
+"""A push without a queue: its attempts, how long it waits, and what it reports."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -64,7 +64,7 @@ class ScriptedClient:
 
 
 def fails(error: RegistryError, *, done: int = 0, tags: int = 0) -> Step:
-    """Send so many bytes, write so many tags, then fail."""
+    """Send that many bytes, write that many tags, then fail."""
 
     async def step(targets: list[str], **options: Any) -> None:
         if done:

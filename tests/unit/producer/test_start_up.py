@@ -24,7 +24,7 @@ print("\\n".join(sys.modules))
 
 
 def loaded(*arguments: str, redis: bool = True) -> set[str]:
-    """The modules that are there after a command, whose Redis, if it has one, is down."""
+    """The modules that are loaded after a command, whose Redis, if it has one, is down."""
     url = {"PUSH_QUEUE_REDIS_URL": f"redis://127.0.0.1:{free_port()}"} if redis else {}
     done = subprocess.run(
         [sys.executable, "-c", LOADED, *arguments],

@@ -1,4 +1,4 @@
-"""Jobs whose registries want a pause: they wait without an attempt, and one tries them again."""
+"""Jobs whose registries ask for a pause: they wait without an attempt, and one job probes."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ DIGEST = "sha256:" + "d" * 64
 MAX_UPLOADS = 2
 PROBE_SECONDS = 60
 LOOK_SECONDS = 900
-"""Until a job looks for itself that nobody wakes."""
+"""How long until a job that nobody wakes looks again."""
 
 pytestmark = pytest.mark.usefixtures("clock")  # Time stands still unless it is told to move.
 
@@ -584,7 +584,7 @@ async def test_a_job_that_gets_further_has_all_its_time_from_then_on(
 async def test_what_is_sent_again_and_again_gets_a_job_no_further(
     stores: Stores, clock: RedisClock
 ) -> None:
-    """A gateway takes a part of each upload and answers 504 then, or the registry forgets it."""
+    """A gateway takes part of each upload and then answers 504, or the registry forgets it."""
     await enqueue_patient(stores)
     numbers: dict[str, Any] = {"bytes_total": 10, "blobs_done": 1, "blobs_total": 2}
     for taken in (5, 3, 5, 4, 5):

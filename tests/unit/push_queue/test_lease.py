@@ -1,4 +1,4 @@
-"""Who has a lease keeps it for as long as it says that it is there; one worker leads so."""
+"""A process keeps a lease for as long as it renews it. This is how one worker leads."""
 
 import fakeredis
 import pytest

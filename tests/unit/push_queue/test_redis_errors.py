@@ -1,4 +1,4 @@
-"""No exception of redis-py's reaches a caller."""
+"""No exception of redis-py reaches a caller."""
 
 import inspect
 from collections.abc import Callable, Iterator

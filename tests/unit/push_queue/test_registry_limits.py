@@ -92,7 +92,7 @@ async def test_who_holds_a_slot_goes_on_when_the_registry_asks_for_a_pause(
 
 
 async def test_an_outage_leaves_the_slots_of_running_pushes_alone(limits: RegistryLimits) -> None:
-    """They hear of it by themselves, and may be the ones to see it end."""
+    """They ask for it themselves, and may be the first to see it end."""
     assert await limits.pause(HOST, "no answer") == 1
     assert await take(limits, "a") == [0]
 

@@ -1,4 +1,4 @@
-"""The last job enqueued has the tag in the end, whoever wrote last, stood still or died."""
+"""The job enqueued last has the tag in the end, whichever wrote last, hung or died."""
 
 import asyncio
 from collections.abc import Callable
@@ -31,7 +31,7 @@ ONE, TWO = TAGS
 JOBS = {"job-0": TAGS, "job-1": [ONE], "job-2": [TWO, ONE], "job-3": [TWO]}
 LAST = {ONE: "job-2", TWO: "job-3"}
 ENOUGH = 8
-"""Rounds in which whatever can go on comes to its end."""
+"""Rounds in which everything that can continue ends."""
 
 
 def digest_of(job_id: str) -> str:
@@ -43,7 +43,7 @@ def digest_of(job_id: str) -> str:
 
 @dataclass(eq=False)
 class Request:
-    """On its way to the registry, whatever has become of its sender."""
+    """A request on its way to the registry, whatever has happened to its sender."""
 
     tag: str
     digest: str
@@ -52,7 +52,7 @@ class Request:
 
 @dataclass(eq=False)
 class Attempt:
-    """A worker at one job; ``turn`` is the one that it believes to have."""
+    """A worker at one job; ``turn`` is the one that it believes it has."""
 
     assignment: Assignment
     left: list[str]
@@ -246,7 +246,7 @@ class TagRace(RuleBasedStateMachine):
                     assert job_id in self.wrote[result.target]
 
     def teardown(self) -> None:
-        """Let all come to their end, and look at what is left."""
+        """Let everything end, and check what is left."""
         self.all_go_on()
         for tag in TAGS:
             self.turn_runs_out(tag)

@@ -1,5 +1,5 @@
-"""Records that make no sense cost only themselves. The integration tests run this file against a
-real Valkey as well."""
+"""Unreadable records affect no other job. The integration tests run this file against a real Valkey
+as well."""
 
 import pytest
 

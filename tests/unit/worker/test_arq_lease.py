@@ -1,4 +1,4 @@
-"""A job's lease on arq's keys: taken, renewed, given back, and no trouble without Redis."""
+"""A job's lease on arq's keys: taken, renewed, given back, and harmless without Redis."""
 
 import asyncio
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""What a worker says of its settings when it starts."""
+"""What a worker says about its settings when it starts."""
 
 import pytest
 

@@ -44,7 +44,7 @@ async def start(stores: Stores, job_id: str) -> Assignment:
 
 
 async def push(stores: Stores, cleanup: Cleanup, job_id: str) -> str | None:
-    """All of a job but the push itself; gives what became of its source."""
+    """All of a job but the push itself; returns the outcome of the cleanup."""
     assignment = await start(stores, job_id)
     with open_source_of(assignment.job, cleanup._settings) as file:
         await write_tags(stores, assignment, DIGEST)

@@ -1,4 +1,4 @@
-"""Slots for blob uploads: this worker's share, the fleet's, and registries to leave alone."""
+"""Slots for blob uploads: this worker's share, the fleet's, and paused registries."""
 
 import asyncio
 

@@ -42,7 +42,7 @@ def housekeeper_of(
 async def lost(
     redis: Redis, stores: Stores, job_id: str, state: JobState = JobState.QUEUED
 ) -> None:
-    """A job in that state of which arq knows nothing."""
+    """A job in that state that arq does not know."""
     await stores.jobs.create(make_job(id=job_id, source="/a", targets=["localhost:15000/app:1"]))
     await lose_in_arq(redis, KEYS, job_id)
     if state is JobState.QUEUED:

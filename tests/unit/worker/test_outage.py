@@ -1,4 +1,4 @@
-"""A registry that is down uses up time: its jobs wait without a cost, and start in order after."""
+"""A registry that is down uses up time: its jobs wait at no cost, and start in order afterwards."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -244,7 +244,7 @@ async def test_one_job_that_its_registry_always_puts_off_holds_up_no_other(
 
 
 async def test_jobs_that_nobody_wakes_look_for_themselves(fleet: Fleet, clock: RedisClock) -> None:
-    """The list of those that wait was lost, or nobody leads."""
+    """The list of waiting jobs was lost, or no worker leads."""
     fleet.client.back_at = clock.now + 60
     ids = await fleet.enqueue(AWAY, 3)
     await fleet.second()

@@ -1,4 +1,4 @@
-"""Progress of a push on its way to Redis: summed up, now and then, and again where it failed."""
+"""Progress of a push on its way to Redis: summed up, throttled, and repeated after a failure."""
 
 import asyncio
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ class Written:
 
 @dataclass
 class Store:
-    """Takes what ``Attempts`` take, answers by script, then that all is well."""
+    """Has the methods of ``Attempts``; answers by script, then that all is well."""
 
     answers: list[Signal | Exception] = field(default_factory=list)
     written: list[Written] = field(default_factory=list)

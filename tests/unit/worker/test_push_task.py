@@ -1,4 +1,4 @@
-"""How an attempt ends: what the job's status says, and what becomes of its open uploads."""
+"""How an attempt ends: what the job's status says, and what happens to its open uploads."""
 # ruff: noqa: ASYNC240 - files of a few bytes
 
 import asyncio
@@ -129,7 +129,7 @@ def runtime(redis: Redis, stores: Stores, client: Client) -> Runtime:
 
 
 class Refusals:
-    """How often Redis takes no outcome from now on, and what happens before it does again."""
+    """How often Redis refuses an outcome from now on, and what happens before it accepts one."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -589,7 +589,7 @@ async def test_a_retry_of_another_failure_takes_the_tar_that_is_there(
 async def test_another_number_of_the_same_tar_is_no_change(
     runtime: Runtime, stores: Stores, client: Client, tmp_path: Path
 ) -> None:
-    """As hosts see it that give the files of a network file system numbers of their own."""
+    """As seen by hosts that number the files of a network file system by themselves."""
     source = tmp_path / "app.tar"
     await fail_once(runtime, stores, client, source)
     seen = source.stat()

@@ -166,7 +166,7 @@ async def test_a_job_that_was_too_slow_goes_on_later(
 async def test_nothing_is_sent_after_the_turn_by_this_process_s_own_clock(
     stores: Stores, assignments: tuple[Assignment, Assignment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It stood still since it was given the turn."""
+    """It was suspended after it got the turn."""
     old, _ = assignments
     loop = asyncio.get_running_loop()
     async with turns(stores, old).turn(TAG, OLD) as turn:

@@ -1,4 +1,4 @@
-"""Which files a worker reads: below its roots, links followed, and nothing told of the rest."""
+"""Which files a worker reads: below its roots, links followed, and nothing about the rest."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""An outdated image that arrives late at a tag is put right; what others put there is not."""
+"""A tag that gets an outdated image late is repaired; what others put there is left alone."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -68,7 +68,7 @@ async def left_over(
 
 
 async def is_over(redis: Redis, write: TagWrite, seconds: float = 1) -> None:
-    """The write can arrive no more, since so many seconds."""
+    """The write could last arrive that many seconds ago."""
     now, _ = await redis.time()
     await redis.zadd(KEYS.writes, {write.note: (now - seconds) * 1000}, xx=True)
 

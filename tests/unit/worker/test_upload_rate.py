@@ -9,7 +9,7 @@ class Clock:
 
 
 def rates(*told: tuple[float, int]) -> list[int]:
-    """The rates after so many seconds each, with so many bytes done."""
+    """The rates after each of these steps of seconds and bytes done."""
     clock = Clock()
     rate = UploadRate(clock)
     found = []
