@@ -82,17 +82,29 @@ async def watched_for(redis: Redis) -> float:
     return float(ends / 1000 - seconds - microseconds / 1e6)
 
 
+@pytest.fixture
+def often_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every millisecond, long before a turn ends."""
+    monkeypatch.setattr("worker.periodic._RENEWALS", 1000 * TURN_SECONDS)
+
+
+async def renewal(redis: Redis) -> None:
+    """Return once the turn is renewed again."""
+    await redis.pexpire(KEYS.tag_writer(TAG), int(2000 * TURN_SECONDS))
+
+    async def renewed() -> bool:
+        return bool(0 < await redis.pttl(KEYS.tag_writer(TAG)) <= 1000 * TURN_SECONDS)
+
+    await becomes(renewed)
+
+
+@pytest.mark.usefixtures("often_renewed")
 async def test_a_turn_is_renewed_while_the_tag_is_written(
     stores: Stores, redis: Redis, assignments: tuple[Assignment, Assignment]
 ) -> None:
     old, _ = assignments
-    async with turns(stores, old, seconds=0.3).turn(TAG, OLD):
-        await redis.pexpire(KEYS.tag_writer(TAG), 60_000)
-
-        async def renewed() -> bool:
-            return bool(await redis.pttl(KEYS.tag_writer(TAG)) <= 300)
-
-        await becomes(renewed)
+    async with turns(stores, old).turn(TAG, OLD):
+        await renewal(redis)
     assert not await redis.exists(KEYS.tag_writer(TAG))
     assert await results(stores, "old") == ["pushed"]
 
@@ -177,20 +189,26 @@ async def test_nothing_is_sent_after_the_turn_by_this_process_s_own_clock(
             pytest.fail("it writes")
 
 
+@pytest.mark.usefixtures("often_renewed")
 async def test_a_renewed_turn_goes_on(
-    stores: Stores, assignments: tuple[Assignment, Assignment]
+    stores: Stores,
+    redis: Redis,
+    assignments: tuple[Assignment, Assignment],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     old, _ = assignments
-    async with turns(stores, old, seconds=0.2).turn(TAG, OLD) as turn:
+    loop = asyncio.get_running_loop()
+    time, passed = loop.time, 0.0
+    monkeypatch.setattr(loop, "time", lambda: time() + passed)
+    async with turns(stores, old).turn(TAG, OLD) as turn:
         assert turn
-        ended = asyncio.get_running_loop().time() + 0.2
-
-        async def is_past_its_end() -> bool:
-            return asyncio.get_running_loop().time() > ended
-
-        await becomes(is_past_its_end)
-        with turn.write():
-            pass
+        for _ in range(2):
+            # Of two renewals the first is over, and known of.
+            await renewal(redis)
+            await renewal(redis)
+            passed += 0.6 * TURN_SECONDS
+            with turn.write():
+                pass
     assert await results(stores, "old") == ["pushed"]
 
 
