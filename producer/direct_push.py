@@ -26,10 +26,10 @@ from registry_api_v2_client import (
     RegistryError,
     RetryPolicy,
     Source,
-    SourceFile,
     TagTurn,
     UrlSources,
     is_outage,
+    open_source,
     parse_reference,
 )
 
@@ -173,7 +173,7 @@ class DirectPush:
 
     async def _open(self) -> Source:
         if not is_url(self._job.source):
-            return await asyncio.to_thread(SourceFile, self._job.source)
+            return await asyncio.to_thread(open_source, self._job.source)
         with closing(UrlSources(HttpSettings(**self._settings.url_options))) as urls:
             return await urls.open(self._job.source)
 

@@ -9,9 +9,11 @@ from .archive.inspection import validate_docker_tar as validate_docker_tar
 from .archive.model import ArchiveContent as ArchiveContent
 from .archive.model import ArchiveImage as ArchiveImage
 from .archive.model import ArchiveIndex as ArchiveIndex
+from .archive.opening import open_source as open_source
 from .archive.source import Source as Source
 from .archive.source_file import FileIdentity as FileIdentity
 from .archive.source_file import SourceFile as SourceFile
+from .archive.source_folder import SourceFolder as SourceFolder
 from .auth.credentials import Credentials as Credentials
 from .client import RegistryClient as RegistryClient
 from .descriptors import BlobInfo as BlobInfo

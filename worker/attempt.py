@@ -19,6 +19,7 @@ from registry_api_v2_client import (
     RegistryError,
     Source,
     SourceFile,
+    SourceFolder,
     is_outage,
     parse_reference,
 )
@@ -205,7 +206,7 @@ class JobAttempt:
 
     async def _clean_up(self) -> str | None:
         """Runs before the job is settled. After a crash the next worker settles it."""
-        if not isinstance(self._source, SourceFile):
+        if not isinstance(self._source, SourceFile | SourceFolder):
             return None
         outcome = await self._runtime.cleanup.after_push(self._assignment, self._source)
         if outcome:

@@ -13,7 +13,12 @@ from push_queue.job_sources import JobSources
 from push_queue.jobs import Jobs
 from push_queue.models import Assignment, JobState, JobStatus, PushJob
 from push_queue.settings import Settings
-from registry_api_v2_client import FileIdentity, SourceFile, SourceNotAllowedError
+from registry_api_v2_client import (
+    FileIdentity,
+    SourceFile,
+    SourceFolder,
+    SourceNotAllowedError,
+)
 
 from .source_roots import (
     DELETED,
@@ -36,7 +41,9 @@ class Cleanup:
         self._sources = sources
         self._settings = settings
 
-    async def after_push(self, assignment: Assignment, source: SourceFile) -> str | None:
+    async def after_push(
+        self, assignment: Assignment, source: SourceFile | SourceFolder
+    ) -> str | None:
         """Delete the source of a job that is about to succeed, if it may. Returns what happened."""
         job = assignment.job
         _, roots = place_of(job.source, self._settings)

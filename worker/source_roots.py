@@ -6,6 +6,7 @@ it, so that no link made since leads out of the roots.
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,12 +16,14 @@ from push_queue.models import PushJob
 from push_queue.settings import Settings
 from push_queue.source_urls import is_url
 from push_queue.uploads import tar_of, upload_id_of
-from registry_api_v2_client import FileIdentity, SourceFile, SourceNotAllowedError
+from registry_api_v2_client import FileIdentity, SourceFile, SourceFolder, SourceNotAllowedError
+from registry_api_v2_client import open_source as open_anywhere
 from registry_api_v2_client.exceptions import SourceMissingError
 
 _FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
 
 DELETED = "deleted"
+FOLDER = "kept: a folder, which may hold other images"
 CHANGED = "kept: changed since"
 _KEPT = {
     errno.ENOENT: "gone already",
@@ -61,7 +64,7 @@ def place_of(source: str, settings: Settings) -> Place:
     return Place(str(tar_of(settings.spool, upload_id)), (settings.spool,))
 
 
-def open_source_of(job: PushJob, settings: Settings) -> SourceFile:
+def open_source_of(job: PushJob, settings: Settings) -> SourceFile | SourceFolder:
     """Open the source of a job. Blocking.
 
     Raises:
@@ -78,13 +81,13 @@ def open_source_of(job: PushJob, settings: Settings) -> SourceFile:
         ) from None
 
 
-def open_source(source: str, roots: Sequence[Path], *, cleanup: bool) -> SourceFile:
+def open_source(source: str, roots: Sequence[Path], *, cleanup: bool) -> SourceFile | SourceFolder:
     """Open a job's source. Blocking.
 
     Raises:
         SourceNotAllowedError: it is not below one of the roots, with links followed; or it is to be
             deleted and there are no roots.
-        SourceUnreadableError: missing, not a regular file, or not readable.
+        SourceUnreadableError: missing, neither a regular file nor a layout, or not readable.
     """
     if not roots:
         if cleanup:
@@ -92,14 +95,14 @@ def open_source(source: str, roots: Sequence[Path], *, cleanup: bool) -> SourceF
                 f"{source} cannot be deleted after the push: set PUSH_QUEUE_SOURCE_ROOTS for the "
                 "workers, or enqueue it without cleanup"
             )
-        return SourceFile(source)
+        return open_anywhere(source)
     root, path = _resolve(source, roots)
 
     def open_below(name: str, flags: int) -> int:
         with _folder(root, path) as folder:
             return os.open(path.name, flags | os.O_NOFOLLOW, dir_fd=folder)
 
-    return SourceFile(path, open_below)
+    return open_anywhere(path, open_below)
 
 
 def delete_source(
@@ -107,13 +110,17 @@ def delete_source(
 ) -> str:
     """Delete the file if it is ``unwanted``, and return what happened to it. Blocking.
 
-    Another file that takes its name in the microseconds between check and deletion is lost: no
+    A folder is kept: a layout may hold other images, and other files.
+        Another file that takes its name in the microseconds between check and deletion is lost: no
     system call prevents that.
     """
     try:
         root, path = _resolve(str(source), roots)
         with _folder(root, path) as folder:
-            if not unwanted(_identity(path.name, folder)):
+            status = os.stat(path.name, dir_fd=folder, follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
+                return FOLDER
+            if not unwanted(FileIdentity.of(status)):
                 return CHANGED
             os.unlink(path.name, dir_fd=folder)
     except SourceNotAllowedError:
@@ -136,10 +143,6 @@ def unread_source(source: str, roots: Sequence[Path], enqueued_at_ms: int) -> Fi
         return None
     changed_at_ms = max(status.st_ctime_ns, status.st_mtime_ns) // 1_000_000
     return FileIdentity.of(status) if changed_at_ms <= enqueued_at_ms else None
-
-
-def _identity(name: str, folder: int) -> FileIdentity:
-    return FileIdentity.of(os.stat(name, dir_fd=folder, follow_symlinks=False))
 
 
 def _resolve(source: str, roots: Sequence[Path]) -> tuple[Path, Path]:

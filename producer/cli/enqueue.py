@@ -1,6 +1,7 @@
 """``push-queue enqueue``."""
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -67,7 +68,7 @@ def enqueue(
     context: typer.Context,
     tars: Annotated[
         list[str],
-        typer.Argument(metavar="TAR", help="Image tars: docker save or OCI layout; path or URL."),
+        typer.Argument(metavar="TAR", help="Image tars or folders of OCI layouts; path or URL."),
     ],
     to: TargetsOption = None,
     original_tags: Annotated[
@@ -140,6 +141,10 @@ def enqueue(
         raise BadInputError(f"--id names one job, but this makes {len(requests)}")
     if cleanup and len({request.source for request in requests}) < len(requests):
         raise BadInputError("--cleanup needs one job a tar, and this makes several of one")
+    if upload:
+        _refuse_folders(requests, "--server takes tars: tar -C {} -cf - . | push-queue enqueue -")
+    if cleanup and not remote_path:
+        _refuse_folders(requests, "--cleanup does not delete {}: it may hold other images")
     labels = dict(_label(text) for text in label or [])
     not_before = start_time(delay, at)
     if timeout is not None and not wait:
@@ -255,6 +260,12 @@ def _check_standard_input(tars: list[Tar], *, upload: bool, original_tags: bool)
         raise BadInputError("--original-tags reads the tar twice; write it to a file, not to -")
     if len(tars) > 1:
         raise BadInputError("- is one tar; enqueue the others by themselves")
+
+
+def _refuse_folders(requests: list[Request], why: str) -> None:
+    for request in requests:
+        if isinstance(request.source, Path) and request.source.is_dir():
+            raise BadInputError(f"{request.source} is a folder; {why.format(request.source)}")
 
 
 def _label(text: str) -> tuple[str, str]:

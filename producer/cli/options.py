@@ -69,7 +69,7 @@ NoCacheOption: TypeAlias = Annotated[
     ),
 ]
 TarArgument: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="TAR", help="An image tar: docker save or OCI layout.")
+    Path, typer.Argument(metavar="TAR", help="An image tar, or the folder of an OCI layout.")
 ]
 TarOrUrlArgument: TypeAlias = Annotated[
     str,

@@ -11,6 +11,7 @@ from producer.cli.exits import BadInputError, BadInputsError
 from producer.job_description import PushOptions
 from push_queue.source_urls import is_url, parse_source_url, shown
 from registry_api_v2_client.archive.image_archive import ImageArchive
+from registry_api_v2_client.archive.opening import open_source
 from registry_api_v2_client.exceptions import RegistryError
 from registry_api_v2_client.platforms import Platform
 from registry_api_v2_client.reference import (
@@ -45,10 +46,11 @@ class Request:
 
 
 def check_source(path: Path) -> Path:
-    """The absolute path of a tar that can be read here.
+    """The absolute path of a tar, or of a layout's folder, that can be read here.
 
     Raises:
-        BadInputError: missing, no regular file, unreadable or empty.
+        BadInputError: missing, neither file nor folder, unreadable or empty.
+        SourceUnreadableError: a folder that holds no image.
     """
     try:
         found = path.stat()
@@ -57,9 +59,10 @@ def check_source(path: Path) -> Path:
     except OSError as error:
         raise BadInputError(f"{path} cannot be read: {error.strerror}") from None
     if stat.S_ISDIR(found.st_mode):
-        raise BadInputError(f"{path} is a directory; name an image tar, such as docker save makes")
+        with open_source(path):  # which says what is wrong with it
+            return path.absolute()
     if not stat.S_ISREG(found.st_mode):
-        raise BadInputError(f"{path} is not a regular file")
+        raise BadInputError(f"{path} is neither a regular file nor a folder")
     if not os.access(path, os.R_OK):
         raise BadInputError(f"{path} cannot be read: permission denied")
     if not found.st_size:
@@ -68,10 +71,10 @@ def check_source(path: Path) -> Path:
 
 
 def check_archive(path: Path) -> Path:
-    """The absolute path of an image tar. One that is compressed as a whole is read through.
+    """The absolute path of an image tar or layout. A tar that is compressed is read through.
 
     Raises:
-        BadInputError: see ``check_source``.
+        BadInputError, SourceUnreadableError: see ``check_source``.
         TarReadError: not an image tar.
     """
     source = check_source(path)

@@ -9,8 +9,8 @@ from ..exceptions import ArchiveDigestError, TarReadError
 from ..json_document import MAX_JSON
 from ..media_types import Compression, sniff_compression, sniff_unsupported
 from .documents import is_string_list, parse_document, parse_object
+from .files import ArchiveFiles, Member
 from .model import Layer
-from .tar_index import Member, TarIndex
 
 MAX_LAYERS = 1024
 """Layers of one image. Docker runs at most 127; an artifact may have more."""
@@ -22,7 +22,7 @@ class ArchiveContents:
     ``checked`` says whether contents must match the digests that the tar states.
     """
 
-    def __init__(self, tar: TarIndex, *, checked: bool = True) -> None:
+    def __init__(self, tar: ArchiveFiles, *, checked: bool = True) -> None:
         self.tar = tar
         self.checked = checked
 

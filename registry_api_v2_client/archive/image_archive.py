@@ -1,8 +1,8 @@
-"""Image tars as images: config, layers, tags, and the manifest if the tar carries one.
+"""Archives as images: config, layers, tags, and the manifest if the archive carries one.
 
-A tar may hold two descriptions, and current docker writes both: ``manifest.json`` of docker save,
-and an OCI image layout. For an image in both, the layout knows the manifest and the platforms, and
-docker save the tags.
+An archive is a tar, or the folder of an OCI layout. It may hold two descriptions, and current
+docker writes both: ``manifest.json`` of docker save, and an OCI image layout. For an image in both,
+the layout knows the manifest and the platforms, and docker save the tags.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,20 +18,19 @@ from .contents import ArchiveContents
 from .docker_save import docker_save_entries, docker_save_images
 from .model import ArchiveContent, ArchiveImage, Companion, LostCompanion
 from .oci_layout import OciLayout, read_layout
+from .opening import open_files, open_source
 from .source import Source
-from .source_file import SourceFile
-from .tar_index import TarIndex
 
 
 class ImageArchive:
-    """The images of one tar. Nothing is extracted; layers are read in place.
+    """The images of one archive. Nothing is extracted; layers are read in place.
 
     Use as a context manager, or close it. Opening blocks while the tar is indexed, which for a
     compressed tar means decompressing it once.
     """
 
     def __init__(self, source: str | Path | Source, *, checked: bool = True) -> None:
-        """Open the tar, if it is not open yet, and read its manifests and configs.
+        """Open the tar or folder, if it is not open yet, and read its manifests and configs.
 
         Unless ``checked``, contents need not match their digests: for inspection, not for pushing.
 
@@ -40,7 +39,7 @@ class ImageArchive:
             SourceChangedError: written to while it was read.
             TarReadError: not an image tar; the message names what is wrong.
         """
-        self.source: Source = source if isinstance(source, Source) else SourceFile(source)
+        self.source = source if isinstance(source, Source) else open_source(source)
         self.images: tuple[ArchiveContent, ...]
         """Images and indexes at the top, not those that an index leads to."""
         self.companions: tuple[Companion, ...]
@@ -50,8 +49,8 @@ class ImageArchive:
         with ExitStack() as opened, self.source.unchanged():
             if not isinstance(source, Source):
                 opened.enter_context(self.source)
-            tar = opened.enter_context(TarIndex(self.source))
-            self._contents = ArchiveContents(tar, checked=checked)
+            files = opened.enter_context(open_files(self.source))
+            self._contents = ArchiveContents(files, checked=checked)
             self._read()
             self._close = opened.pop_all().close
 

@@ -16,8 +16,7 @@ from .contents import ArchiveContents
 from .docker_save import written_tags
 from .image_archive import ImageArchive
 from .model import ArchiveContent, ArchiveImage, Layer
-from .source_file import SourceFile
-from .tar_index import TarIndex
+from .opening import open_files, open_source
 
 _MOMENT = pydantic.TypeAdapter[datetime | None](datetime | None)
 
@@ -67,7 +66,7 @@ def extract_original_tags(tar_path: str | Path) -> list[str]:
         with ImageArchive(tar_path) as archive:
             tags = [tag for image in archive.images for tag in image.original_tags]
     except TarReadError:
-        with SourceFile(tar_path) as source, TarIndex(source) as index:
+        with open_source(tar_path) as source, open_files(source) as index:
             tags = written_tags(ArchiveContents(index))
         if not tags:
             raise

@@ -8,7 +8,7 @@ from ..descriptors import sha256
 from ..media_types import IMAGE_CONFIGS, OCI, Compression
 from ..platforms import Platform
 from .documents import parse_object
-from .tar_index import Member, TarIndex
+from .files import ArchiveFiles, Member
 
 _ATTESTATION = "attestation-manifest"
 _REFERENCE_TYPE = "vnd.docker.reference.type"
@@ -61,7 +61,7 @@ class ArchiveImage:
     ``tags`` are its names in the tar. ``notes`` tell the user how it was chosen.
     """
 
-    tar: TarIndex
+    tar: ArchiveFiles
     tags: tuple[str, ...]
     config: bytes
     layers: tuple[Layer, ...]
@@ -148,7 +148,7 @@ class ArchiveIndex:
     whether the archive holds everything that the index names.
     """
 
-    tar: TarIndex
+    tar: ArchiveFiles
     tags: tuple[str, ...]
     manifest: CarriedManifest
     entries: tuple[IndexEntry, ...]

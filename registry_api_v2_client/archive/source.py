@@ -1,4 +1,4 @@
-"""What a tar is read from: a file, or an object that a server has."""
+"""What an archive is read from: a tar, in a file or at a server, or the folder of a layout."""
 
 import io
 from abc import ABC, abstractmethod
@@ -27,7 +27,7 @@ class SourceReader(io.RawIOBase):
 
 
 class Source(ABC):
-    """A tar that is open: all its bytes are of one state of it.
+    """An open source: all that is read is of one state of it.
 
     Use as a context manager, or close it.
     """
@@ -39,17 +39,8 @@ class Source(ABC):
 
     @property
     @abstractmethod
-    def size(self) -> int:
-        """Its bytes."""
-
-    @property
-    @abstractmethod
     def appearance(self) -> str:
         """Tells it from what it was before or may be later, in the same way on all hosts."""
-
-    @abstractmethod
-    def reader(self) -> SourceReader:
-        """A stream from the start."""
 
     @abstractmethod
     def check_unchanged(self) -> None:
@@ -72,3 +63,16 @@ class Source(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class TarSource(Source):
+    """A tar that is open."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Its bytes."""
+
+    @abstractmethod
+    def reader(self) -> SourceReader:
+        """A stream from the start."""

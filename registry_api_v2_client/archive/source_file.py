@@ -9,12 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from ..exceptions import (
-    SourceChangedError,
-    SourceMissingError,
-    SourceUnreadableError,
-)
-from .source import Source, SourceReader
+from ..exceptions import SourceChangedError, SourceMissingError, SourceUnreadableError
+from .source import SourceReader, TarSource
 
 OpenFile = Callable[[str, int], int]
 """Opens a path with flags, as ``os.open`` does."""
@@ -35,8 +31,17 @@ class FileIdentity:
     def of(cls, status: os.stat_result) -> Self:
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
+    @property
+    def appearance(self) -> str:
+        """Size and modification time, which come from the server of a shared volume.
 
-class SourceFile(Source):
+        Each host numbers devices by itself. Some network file systems number inodes by themselves,
+        too, and differently each time (CIFS with noserverino, FUSE).
+        """
+        return f"{self.size} {self.mtime_ns}"
+
+
+class SourceFile(TarSource):
     """An open file. Readers keep reading it, whatever happens to its name."""
 
     path: Path
@@ -60,13 +65,12 @@ class SourceFile(Source):
         except OSError as error:
             if error.errno in _NOT_THERE:
                 raise SourceMissingError(f"{path} does not exist") from error
-            raise SourceUnreadableError(f"{path} cannot be read: {_reason(error)}") from error
+            raise SourceUnreadableError(f"{path} cannot be read: {reason_of(error)}") from error
         status = os.fstat(self._file.fileno())
         if not stat.S_ISREG(status.st_mode):
             self._file.close()
             raise SourceUnreadableError(_not_a_file(path))
         self.identity = FileIdentity.of(status)
-        """The file as it was when it was opened."""
 
     @property
     def size(self) -> int:
@@ -74,12 +78,7 @@ class SourceFile(Source):
 
     @property
     def appearance(self) -> str:
-        """Size and modification time, which come from the server of a shared volume.
-
-        Each host numbers devices by itself. Some network file systems number inodes by themselves,
-        too, and differently each time (CIFS with noserverino, FUSE).
-        """
-        return f"{self.identity.size} {self.identity.mtime_ns}"
+        return self.identity.appearance
 
     def reader(self) -> SourceReader:
         """A stream from the start. It has a position of its own, and may outlive this object."""
@@ -124,7 +123,8 @@ class _Reader(SourceReader):
         super().close()
 
 
-def _reason(error: OSError) -> str:
+def reason_of(error: OSError) -> str:
+    """Why a file cannot be opened, and what to do."""
     if error.errno not in (errno.EACCES, errno.EPERM) or not hasattr(os, "geteuid"):
         return str(error.strerror)
     return (

@@ -17,31 +17,20 @@ from typing import BinaryIO, Self, cast
 from ..exceptions import TarReadError
 from ..json_document import MAX_JSON
 from .compressed_file import MAGIC_SIZE, Opener, longest_content, opener_of, reading
-from .source import Source, SourceReader
+from .files import (
+    HEAD_SIZE,
+    MAX_DOCUMENTS,
+    ArchiveFiles,
+    Member,
+    is_outside,
+    may_be_json,
+    normal_name,
+)
+from .source import SourceReader, TarSource
 from .tar_header import BrokenTarError, Kind, TarMember, read_members
-
-HEAD_SIZE = 8
-"""Bytes of each member kept in the index: enough to recognise a compressed layer."""
-
-MAX_DOCUMENTS = 64 << 20
-"""The most bytes of manifests and configs to read from one tar: they stay in memory. A thousand
-images need less than half of it. This also stops a tar that names one large config a thousand
-times."""
 
 _MAX_LINKS = 16
 _SKIP = 1 << 20
-_OUTSIDE = ".."
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A regular file in the tar: ``size`` bytes from ``offset`` of the uncompressed tar."""
-
-    name: str
-    offset: int
-    size: int
-    head: bytes
-    sparse: bool = False
 
 
 class MemberReader:
@@ -86,13 +75,13 @@ class MemberReader:
         self.close()
 
 
-class TarIndex:
+class TarIndex(ArchiveFiles):
     """The members of a tar by name. Thread-safe. Close it when done, and the file after it.
 
     If several members have the same name, the last counts, as it would when docker extracts them.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: TarSource) -> None:
         """Index the tar.
 
         Raises:
@@ -105,9 +94,11 @@ class TarIndex:
         self._closed = False
         self._members: dict[str, Member | _Link] = {}
         self._documents: dict[Member, bytes] = {}
-        self._kept_bytes = self._read_bytes = 0
+        self._kept_bytes = 0
         with reading(str(self.path)):
             self._decompress = self._sniff()
+            self.compressed = self._decompress is not None
+            self.remote = self._source.remote
             self._keeps_documents = self.compressed or self.remote
             self._scan()
 
@@ -115,23 +106,13 @@ class TarIndex:
     def path(self) -> Path | str:
         return self._source.path
 
-    @property
-    def remote(self) -> bool:
-        """Whether to read it is to wait for a server."""
-        return self._source.remote
-
-    @property
-    def compressed(self) -> bool:
-        """Whether the tar is compressed as a whole: reading members out of order is then slow."""
-        return self._decompress is not None
-
     def find(self, name: str) -> Member | None:
         """The member of that name, through symbolic and hard links, or None.
 
         Raises:
             TarReadError: its links form a loop or lead out of the tar, or it is stored sparse.
         """
-        place = _normal(name)
+        place = normal_name(name)
         for _ in range(_MAX_LINKS):
             found = self._members.get(place)
             if not isinstance(found, _Link):
@@ -139,7 +120,7 @@ class TarIndex:
             place = found.target
         else:
             raise TarReadError(f"the links of {name} in {self.path} form a loop")
-        if _is_outside(place):
+        if is_outside(place):
             raise TarReadError(f"{name} in {self.path} links to a path outside the tar")
         if found and found.sparse:
             raise TarReadError(
@@ -147,27 +128,8 @@ class TarIndex:
             )
         return found
 
-    def read(self, member: Member, limit: int) -> bytes:
-        """All bytes of a JSON document, which is a manifest or a config.
-
-        Raises:
-            TarReadError: it is larger than ``limit`` bytes, cut short, or cannot be JSON; or the
-                documents of the tar have too many bytes.
-        """
-        if member.size > limit:
-            raise TarReadError(
-                f"{member.name} in {self.path} has {member.size} bytes; at most {limit} are allowed"
-            )
-        if not _may_be_json(member.head):
-            raise TarReadError(f"{member.name} in {self.path} is not valid JSON")
-        self._read_bytes += member.size
-        document = self._documents.get(member) if self._keeps_documents else self._load(member)
-        if document is None or self._read_bytes > MAX_DOCUMENTS:
-            raise TarReadError(
-                f"the manifests and configs in {self.path} have more than {MAX_DOCUMENTS} bytes "
-                "together; save fewer images into one tar"
-            )
-        return document
+    def _document(self, member: Member) -> bytes | None:
+        return self._documents.get(member) if self._keeps_documents else super()._document(member)
 
     def open(self, member: Member) -> MemberReader:
         """Start reading a member's stored bytes; thread-safe, unlike the reader."""
@@ -182,12 +144,6 @@ class TarIndex:
             idle, self._idle, self._closed = self._idle, [], True
         for stream in idle:
             stream.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _scan(self) -> None:
         size = self._source.size
@@ -208,23 +164,23 @@ class TarIndex:
                 raise TarReadError(f"{self.path} is not a readable tar: {error}") from error
 
     def _add(self, entry: TarMember, read: Callable[[int, int], bytes]) -> None:
-        name = _normal(entry.name)
-        if _is_outside(name):
+        name = normal_name(entry.name)
+        if is_outside(name):
             raise BrokenTarError(f"its member {entry.name} has a path outside it")
         # Even a directory or a device replaces an earlier member of that name.
         self._members.pop(name, None)
         match entry.kind:
             case Kind.SYMLINK:
                 folder = posixpath.dirname(name)
-                self._members[name] = _Link(_normal(posixpath.join(folder, entry.target)))
+                self._members[name] = _Link(normal_name(posixpath.join(folder, entry.target)))
             case Kind.HARD_LINK:
-                self._members[name] = _Link(_normal(entry.target))
+                self._members[name] = _Link(normal_name(entry.target))
             case Kind.FILE | Kind.SPARSE:
                 head = read(entry.offset, min(HEAD_SIZE, entry.size))
                 sparse = entry.kind is Kind.SPARSE
                 member = Member(name, entry.offset, entry.size, head, sparse)
                 self._members[name] = member
-                if self._keeps_documents and _may_be_json(head):
+                if self._keeps_documents and may_be_json(head):
                     self._keep(member, read)
 
     def _keep(self, member: Member, read: Callable[[int, int], bytes]) -> None:
@@ -233,12 +189,6 @@ class TarIndex:
             rest = read(member.offset + len(member.head), member.size - len(member.head))
             self._documents[member] = member.head + rest
             self._kept_bytes += member.size
-
-    def _load(self, member: Member) -> bytes:
-        buffer = bytearray(member.size)
-        with self.open(member) as reader:
-            reader.readinto(memoryview(buffer))
-        return bytes(buffer)
 
     def _stream_at(self, offset: int) -> "_Stream":
         with self._lock:
@@ -312,16 +262,3 @@ def _skip(stream: BinaryIO, count: int) -> None:
         if not skipped:
             raise EOFError("the compressed stream ends early")
         count -= skipped
-
-
-def _normal(name: str) -> str:
-    return posixpath.normpath(name).lstrip("/")
-
-
-def _is_outside(name: str) -> bool:
-    return name == _OUTSIDE or name.startswith(f"{_OUTSIDE}/")
-
-
-def _may_be_json(head: bytes) -> bool:
-    """Whether a document with this start can be an object or an array."""
-    return head.lstrip()[:1] in (b"{", b"[") or (len(head) == HEAD_SIZE and not head.strip())

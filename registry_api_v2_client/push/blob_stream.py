@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
-from ..archive.tar_index import Member, MemberReader, TarIndex
+from ..archive.files import ArchiveFiles, Member, Reader
 from ..descriptors import sha256
 from ..exceptions import ArchiveDigestError
 from .blocks import BlockPool
@@ -30,9 +30,7 @@ class _Block:
     checksum: int
 
 
-def encode_small(
-    reader: MemberReader, member: Member, digest: str | None, encoder: Encoder
-) -> bytes:
+def encode_small(reader: Reader, member: Member, digest: str | None, encoder: Encoder) -> bytes:
     """All of a blob of at most BLOCK_SIZE bytes, encoded. Blocking.
 
     Raises:
@@ -48,7 +46,7 @@ def encode_small(
     return b"".join([encoder.header, *parts, encoder.trailer()])
 
 
-def hash_member(tar: TarIndex, member: Member) -> str:
+def hash_member(tar: ArchiveFiles, member: Member) -> str:
     """Digest of a member's stored bytes. Blocking."""
     buffer, digest = bytearray(BLOCK_SIZE), hashlib.sha256()
     with tar.open(member) as reader, memoryview(buffer) as view:
@@ -67,7 +65,7 @@ class BlobStream:
 
     def __init__(
         self,
-        open_reader: Callable[[], MemberReader],
+        open_reader: Callable[[], Reader],
         member: Member,
         digest: str | None,
         encoder: Encoder,
@@ -79,7 +77,7 @@ class BlobStream:
         self.size = 0
         self._open_reader = open_reader
         self._remote = remote
-        self._reader: MemberReader | None = None
+        self._reader: Reader | None = None
         self._member = member
         self._stated = digest
         self._encoder = encoder

@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from ..archive.files import Member
 from ..archive.image_archive import ImageArchive
 from ..archive.model import ArchiveContent, ArchiveImage
 from ..archive.source import Source
-from ..archive.tar_index import Member
 from ..retry import Retrier, RetryPolicy
 from .blob_fan_out import BlobFanOut
 from .blob_stream import hash_member

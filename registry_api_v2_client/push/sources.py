@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from ..archive.tar_index import Member, TarIndex
+from ..archive.files import ArchiveFiles, Member
 from ..descriptors import BlobInfo, is_sha256
 from .blob_stream import BlobStream, encode_small
 from .blocks import BlockPool
@@ -15,7 +15,7 @@ from .compression import BLOCK_SIZE, AsIs, Encoder
 class LayerSource:
     """A layer. ``digest`` is that of its stored bytes; ``encoder`` encodes them for sending."""
 
-    tar: TarIndex
+    tar: ArchiveFiles
     member: Member
     digest: str
     encoder: type[Encoder]

@@ -4,7 +4,7 @@ import os
 import threading
 from weakref import WeakSet
 
-from ..archive.source import Source, SourceReader
+from ..archive.source import SourceReader, TarSource
 from ..exceptions import SourceUnavailableError
 from ..retry import RetryPolicy
 from .ranges import RangedObject
@@ -19,7 +19,7 @@ _ADVANCE = 1 << 20
 """Bytes after which a cut is the first one again."""
 
 
-class RemoteSource(Source):
+class RemoteSource(TarSource):
     """A tar on a server. Nothing of it is kept."""
 
     remote = True

@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..archive.source import Source, SourceReader
+from ..archive.source import SourceReader, TarSource
 from ..archive.source_file import SourceFile
 from ..exceptions import SourceUnavailableError, SourceUnreadableError
 from .http_connection import HttpConnection
@@ -29,7 +29,7 @@ class SpoolFolder:
         return shutil.disk_usage(self.folder).free - self.keep_free
 
 
-class SpooledSource(Source):
+class SpooledSource(TarSource):
     """The copy. It is gone when it is closed, or with its process."""
 
     def __init__(self, name: str, file: SourceFile, version: str) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 from ..api.manifests import Manifest
 from ..api.registry import Registry
 from ..archive.compressed_file import longest_content
+from ..archive.files import Member
 from ..archive.model import ArchiveImage, Layer
-from ..archive.tar_index import Member
 from ..content_digest import ContentDigest
 from ..descriptors import sha256
 from ..exceptions import ArchiveDigestError, ProtocolError, TarReadError

@@ -52,6 +52,17 @@ async def test_skopeo_oci_archive(name: str, tmp_path: Path, place: str) -> None
     assert contents(f"{place}:ours", tmp_path / "back") == list(built.image.layers)
 
 
+@pytest.mark.parametrize("name", ["", ":app:1", f":{NAME}"])
+async def test_skopeo_oci_layout(name: str, tmp_path: Path, place: str) -> None:
+    built = OCI_LAYOUT(tmp_path)
+    path = tmp_path / "layout"
+    copy(f"oci-archive:{built.path}", f"oci:{path}{name}")
+    await push(path, f"{place}:ours")
+    copy(f"oci:{path}{name}", f"docker://{place}:theirs", "--preserve-digests")
+    assert raw_manifest(f"{place}:ours") == raw_manifest(f"{place}:theirs")
+    assert contents(f"{place}:ours", tmp_path / "back") == list(built.image.layers)
+
+
 async def test_skopeo_oci_archive_of_an_index(tmp_path: Path, place: str) -> None:
     layout = Layout()
     index = layout.root(platform_index(layout), "app:1")

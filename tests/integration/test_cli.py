@@ -20,7 +20,7 @@ import redis
 
 from producer.cli import app
 from push_queue.formats import FORMAT
-from tests.support.images import ARCHIVES, SEVERAL_IMAGES
+from tests.support.images import ARCHIVES, SEVERAL_IMAGES, make_image
 from tests.support.layouts import Layout, platform_image
 from tests.support.processes import ManagedProcess, free_port
 from tests.support.proxy import FaultProxy, is_blob_head, is_blob_put
@@ -606,7 +606,7 @@ def test_a_full_disk_for_the_output_is_named(folder: Path, environment: dict[str
         (["retry", "no-such-job"], "no job 'no-such-job'"),
         (["push", "{tar}"], "--to"),
         (["push", "missing.tar", "--to", TARGET], "missing.tar does not exist"),
-        (["push", ".", "--to", TARGET], "is a directory"),
+        (["push", ".", "--to", TARGET], "is a folder without index.json"),
         (["push", "{tar}", "--to", "Foo/Bar:1"], "'Foo/Bar:1'"),
         (["push", "{tar}", "--to", TARGET, "--no-cache"], "leave out --no-cache"),
         (["enqueue", "{tar}", "--to", ""], "names no repository"),
@@ -638,6 +638,18 @@ def test_bad_input_is_named(here: Cli, tar: Path, arguments: list[str], reason: 
     assert reason in error_of(result)
     assert len(result.stderr.splitlines()) == 1
     assert result.stdout == ""
+
+
+def test_a_folder_is_not_cleaned_up(here: Cli, tmp_path: Path) -> None:
+    layout = Layout()
+    layout.root(layout.image(make_image()))
+    folder = layout.write_folder(tmp_path / "layout")
+    result = here("enqueue", str(folder), "--to", TARGET, "--cleanup")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "layout is a folder; --cleanup does not delete" in error_of(result)
+    result = here("enqueue", str(folder), "--to", TARGET, "--server", "http://localhost:1")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "layout is a folder; --server takes tars" in error_of(result)
 
 
 def test_all_bad_tars_are_named_and_none_is_enqueued(here: Cli, tar: Path) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from registry_api_v2_client.api.blobs import Blobs
+from registry_api_v2_client.archive.files import Member
 from registry_api_v2_client.archive.image_archive import ImageArchive
-from registry_api_v2_client.archive.tar_index import Member, MemberReader, TarIndex
+from registry_api_v2_client.archive.tar_index import MemberReader, TarIndex
 from registry_api_v2_client.exceptions import (
     DeniedError,
     NoSlotError,

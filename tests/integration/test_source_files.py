@@ -3,12 +3,15 @@
 # ruff: noqa: ASYNC240 - a few small files
 import asyncio
 import hashlib
+import random
 from pathlib import Path
 
 import pytest
 
 from producer import JobState, PushQueue
 from tests.support.big_images import BigArchive, write_big_archive
+from tests.support.images import blob_path, layer_tar, make_image
+from tests.support.layouts import Layout
 from tests.support.proxy import FaultProxy, is_patch
 from tests.support.servers import StartWorker
 from tests.support.skopeo import decompress
@@ -123,3 +126,44 @@ async def test_jobs_of_one_tar_all_succeed_and_the_last_deletes_it(
         outcomes = sorted(str(job.cleanup_outcome) for job in done)
         assert outcomes == ["deleted", *["kept: another job needs it"] * 3]
         assert not build_1.path.exists()
+
+
+def write_big_layout(folder: Path) -> tuple[Layout, Path]:
+    """A layout of one image, and the file of its layer, which no compression makes small."""
+    layout = Layout()
+    image = make_image(layer_tar({"data": random.Random(3).randbytes(8 << 20)}))
+    layout.root(layout.plain_image(image))
+    layout.write_folder(folder)
+    return layout, folder / blob_path(image.layers[0])
+
+
+async def test_a_layout_is_pushed_from_its_folder_which_is_kept(
+    images: Path, queue: PushQueue, worker: StartWorker
+) -> None:
+    layout, _ = write_big_layout(images / "layout")
+    start(worker, images)
+    async with SpecRegistry() as registry:
+        job = await queue.enqueue(
+            images / "layout", f"{registry.host}/app:1", compression="keep", cleanup=True
+        )
+        done = await queue.wait(job.id, timeout=WAIT_SECONDS)
+        assert (done.state, done.digest) == (JobState.SUCCEEDED, layout.roots[0]["digest"])
+        assert done.cleanup_outcome == "kept: a folder, which may hold other images"
+        assert (images / "layout/index.json").exists()
+
+
+async def test_a_layer_in_a_folder_that_is_written_to_in_mid_push_fails_the_job(
+    images: Path, queue: PushQueue, worker: StartWorker
+) -> None:
+    _, layer = write_big_layout(images / "layout")
+    start(worker, images)
+    async with SpecRegistry() as registry, FaultProxy(registry.url) as proxy:
+        hold = proxy.hold(is_patch, after=HELD_AT)
+        job = await queue.enqueue(images / "layout", f"{proxy.host}/app:1")
+        await asyncio.wait_for(hold.reached.wait(), WAIT_SECONDS)
+        with layer.open("ab") as file:
+            file.write(b"more")
+        hold.release()
+        done = await queue.wait(job.id, timeout=WAIT_SECONDS)
+        assert (done.state, done.error_kind) == (JobState.FAILED, "source_changed")
+        assert registry.repositories["app"].tags == {}

@@ -1,8 +1,8 @@
 """What an archive holds, for tests that know what that is."""
 
+from registry_api_v2_client.archive.files import Member
 from registry_api_v2_client.archive.image_archive import ImageArchive
 from registry_api_v2_client.archive.model import ArchiveContent, ArchiveImage, Layer
-from registry_api_v2_client.archive.tar_index import Member
 
 
 def as_image(content: ArchiveContent) -> ArchiveImage:

@@ -181,6 +181,14 @@ class Layout:
         path.write_bytes(tar_bytes(self.members()))
         return path
 
+    def write_folder(self, path: Path) -> Path:
+        """The same as a folder, which is made."""
+        for member in self.members():
+            file = path / member.name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(member.data)
+        return path
+
 
 def cosign_tag(made: Descriptor, ending: str = ".sig") -> str:
     return str(made["digest"]).replace(":", "-") + ending

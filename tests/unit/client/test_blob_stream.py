@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from registry_api_v2_client.archive.tar_index import Member, MemberReader
+from registry_api_v2_client.archive.files import Member, Reader
 from registry_api_v2_client.push.blob_stream import BlobStream
 from registry_api_v2_client.push.blocks import BlockPool
 from registry_api_v2_client.push.compression import BLOCK_SIZE, AsIs
@@ -37,7 +37,7 @@ async def test_a_cancel_while_it_ends_leaves_no_file_open() -> None:
 
     async def leave_early() -> None:
         async with BlobStream(
-            lambda: cast(MemberReader, reader), member, None, AsIs(), pool, lambda _: None
+            lambda: cast(Reader, reader), member, None, AsIs(), pool, lambda _: None
         ):
             await asyncio.to_thread(reader.reading.wait)
             ending.set()

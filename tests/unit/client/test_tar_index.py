@@ -13,9 +13,10 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry_api_v2_client.archive import compressed_file, tar_header, tar_index
+from registry_api_v2_client.archive import compressed_file, files, tar_header, tar_index
+from registry_api_v2_client.archive.files import Member
 from registry_api_v2_client.archive.source_file import SourceFile
-from registry_api_v2_client.archive.tar_index import Member, TarIndex
+from registry_api_v2_client.archive.tar_index import TarIndex
 from registry_api_v2_client.exceptions import TarReadError
 from tests.support.images import gzip_bytes
 from tests.support.raw_tar import (
@@ -399,7 +400,8 @@ def test_documents_are_read_whole_and_once_decompressed(compress: Compress, inde
 def test_documents_have_a_bound_together(
     compress: Compress, index: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tar_index, "MAX_DOCUMENTS", 1000)
+    for module in (files, tar_index):
+        monkeypatch.setattr(module, "MAX_DOCUMENTS", 1000)
     content = tar(file(b"a", b"[" * 500), file(b"b", b"[" * 501))
     with index(compress(content)) as found:
         assert document(found, "a") == b"[" * 500

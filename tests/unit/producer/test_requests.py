@@ -15,7 +15,7 @@ from producer.cli.requests import (
 )
 from producer.job_description import describe_push
 from push_queue.settings import load_settings
-from registry_api_v2_client import TarReadError, ValidationError
+from registry_api_v2_client import SourceUnreadableError, TarReadError, ValidationError
 from tests.support.images import ARCHIVES, SEVERAL_IMAGES, docker_legacy, make_image, write_archive
 from tests.support.layouts import Layout
 
@@ -40,13 +40,19 @@ def test_what_cannot_be_a_tar_is_named(tmp_path: Path) -> None:
     for name, reason in {
         "missing.tar": "does not exist",
         "empty.tar": "is empty",
-        ".": "is a directory",
-        "pipe": "is not a regular file",
+        "pipe": "is neither a regular file nor a folder",
         "file/below": "cannot be read: Not a directory",
     }.items():
         with pytest.raises(BadInputError, match=reason) as caught:
             check_source(tmp_path / name)
         assert str(tmp_path) in str(caught.value)
+
+
+def test_a_folder_has_to_hold_a_layout(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnreadableError, match=r"is a folder without index\.json"):
+        check_source(tmp_path)
+    (tmp_path / "index.json").touch()
+    assert check_source(tmp_path) == tmp_path
 
 
 def test_an_unreadable_file_is_named(tar: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from worker import source_roots
 from worker.source_roots import (
     CHANGED,
     DELETED,
+    FOLDER,
     delete_source,
     open_source,
     open_source_of,
@@ -200,6 +201,23 @@ def test_a_file_that_changed_is_kept(change: Callable[[Path], None], root: Path)
     assert (root / "app.tar").exists()
 
 
+def test_a_layout_below_a_root_is_read_and_never_deleted(root: Path) -> None:
+    layout = root / "layout"
+    layout.mkdir()
+    (layout / "index.json").touch()
+    assert opened(layout, root, cleanup=True) == layout
+    assert delete_source(layout, [root], lambda file: True) == FOLDER
+    assert (layout / "index.json").exists()
+
+
+def test_a_layout_that_becomes_a_link_leads_nowhere(root: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "index.json").touch()
+    (root / "layout").symlink_to(outside)
+    assert "is not below" in refusal(root / "layout", root)
+
+
 def test_what_a_job_meant_that_has_not_read_it(root: Path, outside: Path) -> None:
     source = root / "app.tar"
     now = source.stat().st_ctime_ns // 1_000_000
@@ -235,7 +253,7 @@ def test_an_upload_is_read_from_the_spool_without_a_root(tmp_path: Path) -> None
     (tmp_path / f"{UPLOAD_ID}.tar").write_bytes(b"a tar")
     settings = Settings(spool=tmp_path, source_roots=(tmp_path / "images",))
     with open_source_of(UPLOAD, settings) as file:
-        assert file.size == 5
+        assert file.identity.size == 5
 
 
 def test_the_spool_is_no_root_for_other_names(tmp_path: Path) -> None:
