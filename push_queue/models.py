@@ -262,7 +262,7 @@ class JobProgress(Progress):
     """The job's, to tell whom its progress is told."""
 
 
-class JobStatus(PushJob, Progress):
+class JobStatus(Progress, PushJob):
     """A job and its progress. Fields of newer releases are ignored."""
 
     model_config = ConfigDict(extra="ignore")
