@@ -115,6 +115,36 @@ async def test_another_object_at_the_next_attempt_is_refused(
         assert (ended.state, ended.error_kind) == (JobState.FAILED, "source_changed")
 
 
+@pytest.mark.parametrize("after", [100, 4 * MIB], ids=["index", "layer"])
+async def test_a_silent_server_of_tars_holds_up_neither_cancel_nor_stop(
+    after: int,
+    big: BigArchive,
+    start_worker: StartReader,
+    queue: PushQueue,
+    registry_host: str,
+    repository: str,
+) -> None:
+    """Each ends long before the time-out of a server, which is an hour here."""
+    async with ObjectServer(big.path) as server:
+        env = {
+            "PUSH_QUEUE_REGISTRY_TIMEOUT_SECONDS": "3600",
+            "PUSH_QUEUE_SHUTDOWN_GRACE_SECONDS": "1",
+        }
+        worker = start_worker(f"{server.url}/", **env)
+        stands = [server.hold(after=after), server.hold(after=after)]
+        target = f"{registry_host}/{repository}:1"
+        first = await queue.enqueue(server.url_of_object, target)
+        await stands[0].reached.wait()
+        await queue.cancel(first.id)
+        assert (await queue.wait(first.id, timeout=30)).state is JobState.CANCELLED
+        second = await queue.enqueue(server.url_of_object, target)
+        await stands[1].reached.wait()
+        assert await asyncio.to_thread(worker.terminate, 60) == 0
+        assert (await queue.status(second.id)).state is JobState.QUEUED
+        for stand in stands:
+            stand.released.set()
+
+
 async def test_a_server_that_fails_for_a_while_is_tried_again(
     big: BigArchive,
     start_worker: StartReader,
