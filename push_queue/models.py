@@ -102,7 +102,7 @@ class PushRequest(BaseModel):
     source: Annotated[
         str,
         StringConstraints(min_length=1, max_length=4096),
-        Field(json_schema_extra={"pattern": f"^(/|{SCHEME}|https?://)"}),
+        Field(json_schema_extra={"pattern": f"^(/|{SCHEME}|(https?|s3|gs|az)://)"}),
     ]
     """The archive: its absolute path as workers see it, ``upload:<id>``, or a URL."""
     targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=64)]

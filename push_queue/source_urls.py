@@ -12,7 +12,8 @@ from pydantic import AfterValidator
 if TYPE_CHECKING:
     from yarl import URL
 
-SCHEMES = ("https", "http")
+SCHEMES = ("https", "http", "s3", "gs", "az")
+_STORES = SCHEMES[2:]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -53,6 +54,8 @@ def parse_source_url(text: str) -> "URL":
         )
     if url.raw_fragment or text.endswith("#"):
         raise ValueError("must not have a fragment (#…)")
+    if url.scheme in _STORES and (url.explicit_port or url.raw_query_string):
+        raise ValueError("must be a bucket and a key, without port and query")
     if url.raw_path in ("", "/"):
         raise ValueError("must name a tar, not just a host")
     return url
@@ -147,7 +150,7 @@ def check_origin(text: str) -> str:
         ValueError: it is something else.
     """
     url = _parsed(text)
-    if url.scheme not in SCHEMES or url.raw_path not in ("", "/") or url.raw_query_string:
+    if url.scheme not in SCHEMES[:2] or url.raw_path not in ("", "/") or url.raw_query_string:
         raise ValueError("a login is for https://host or https://host:port")
     return str(url.origin()).lower()
 

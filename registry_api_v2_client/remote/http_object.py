@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http.client import HTTPResponse
@@ -17,7 +17,6 @@ from ..exceptions import (
     SourceUnreadableError,
 )
 from .http_connection import HttpConnection, HttpSettings
-from .places import shown
 from .ranges import ObjectIdentity
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
@@ -37,23 +36,30 @@ class HttpObject:
     """An object of which ranges can be asked for."""
 
     settings: HttpSettings
-    url: URL
+    name: str
+    locate: Callable[[], URL]
+    """Where to ask for it anew."""
     found_at: URL
-    """Where the server has redirected to."""
+    """Where it is now: a link that was signed, or what the server has redirected to."""
     identity: ObjectIdentity
     condition: Mapping[str, str] = field(default_factory=dict)
     """Headers that have the server answer only as long as the object is the same."""
 
     @classmethod
-    def find(cls, connection: HttpConnection, settings: HttpSettings, url: URL) -> "HttpObject":
+    def find(
+        cls,
+        connection: HttpConnection,
+        settings: HttpSettings,
+        name: str,
+        locate: Callable[[], URL],
+    ) -> "HttpObject":
         """Ask for the second byte: who lies about ranges mostly gives the first.
 
         Raises:
             NoRangesError: it can be read from its start to its end, and in no other way.
             SourceUnreadableError, SourceUnavailableError: it cannot be read.
         """
-        found_at, response = connection.get(url, {"Range": "bytes=1-1"})
-        name = shown(url)
+        found_at, response = connection.get(locate(), {"Range": "bytes=1-1"})
         if response.status == 416:
             raise SourceUnreadableError(f"{name} is empty")
         _check(response, name, (200, 206))
@@ -62,11 +68,7 @@ class HttpObject:
         if not place or place[:2] != (1, 2) or not version:
             raise NoRangesError(f"{name}: its server cannot answer for parts of it")
         identity = ObjectIdentity(place[2], version)
-        return cls(settings, url, found_at, identity, _condition(response))
-
-    @property
-    def name(self) -> str:
-        return shown(self.url)
+        return cls(settings, name, locate, found_at, identity, _condition(response))
 
     def ranges(self) -> "HttpRanges":
         return HttpRanges(self, HttpConnection(self.settings))
@@ -87,9 +89,9 @@ class HttpRanges:
         found, name = self._object, self._object.name
         headers = {"Range": f"bytes={start}-{stop - 1}", **found.condition}
         _, response = self._connection.get(self._url, headers)
-        if response.status in _NO_LONGER_THERE and self._url != found.url:
-            # What it redirected to holds for a while only.
-            self._url, response = self._connection.get(found.url, headers)
+        if response.status in _NO_LONGER_THERE:
+            # A link that is signed holds for a while only.
+            self._url, response = self._connection.get(found.locate(), headers)
         if response.status in (412, 416):
             raise _changed(name)
         _check(response, name, (200, 206))
@@ -103,14 +105,14 @@ class HttpRanges:
         return place[1]
 
 
-def open_whole(connection: HttpConnection, url: URL) -> tuple[int | None, str]:
+def open_whole(connection: HttpConnection, name: str, url: URL) -> tuple[int | None, str]:
     """Begin to read an object from its start. Returns its size, and its version.
 
     Raises:
         SourceUnreadableError, SourceUnavailableError: it cannot be read.
     """
     _, response = connection.get(url, {})
-    _check(response, shown(url), (200,))
+    _check(response, name, (200,))
     return response.length, _version(response) or ""
 
 

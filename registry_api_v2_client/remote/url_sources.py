@@ -1,11 +1,13 @@
 """Opens tars at URLs."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from yarl import URL
 
-from ..archive.source import Source
+from ..archive.source import TarSource
 from ..exceptions import SourceUnreadableError
 from ..http.named_hosts import usable
 from ..retry import RetryPolicy
@@ -14,12 +16,15 @@ from .http_object import HttpObject, NoRangesError, open_whole
 from .places import shown
 from .remote_source import RemoteSource
 from .spooled import SpoolFolder, spool
+from .stores import SCHEMES, SignedLinks
 
 _MOST_OPENING = 16
 
 
 class UrlSources:
-    """Opens tars at ``http(s)://`` URLs. Close it when done.
+    """Opens tars at ``http(s)://`` URLs, and at ``s3://``, ``gs://`` and ``az://`` ones.
+
+    Close it when done.
 
     Args:
         settings: which URLs may be read, and how.
@@ -39,7 +44,7 @@ class UrlSources:
         self._retry = retry or RetryPolicy(attempts=6)
         self._threads = ThreadPoolExecutor(_MOST_OPENING, thread_name_prefix="opening")
 
-    async def open(self, url: str) -> Source:
+    async def open(self, url: str) -> TarSource:
         """Find the tar. It is read by ranges, or copied now where the server has none.
 
         Raises:
@@ -47,34 +52,55 @@ class UrlSources:
             SourceUnreadableError: it is not there, or its server refuses.
             SourceUnavailableError: its server cannot be reached, or fails.
         """
-        connection = HttpConnection(self._settings)
-        opening = self._threads.submit(self._open, connection, _parsed(url))
+        finding = self._finding(_parsed(url))
+        opening = self._threads.submit(self._open, finding)
         try:
             return await asyncio.wrap_future(opening)
         finally:
-            connection.interrupt()
+            finding.connection.interrupt()
 
     def close(self, *, wait: bool = False) -> None:
         """Open no more; ``wait`` for threads that still do."""
         self._threads.shutdown(wait=wait, cancel_futures=True)
 
-    def _open(self, connection: HttpConnection, url: URL) -> Source:
+    def _finding(self, url: URL) -> "_Finding":
+        if url.scheme not in SCHEMES:
+            return _Finding(shown(url), lambda: url, self._settings)
+        links = SignedLinks(self._settings.places, url)
+        # The link is the authorization.
+        settings = replace(self._settings, places=links, authorizations={})
+        return _Finding(shown(url), links.locate, settings)
+
+    def _open(self, finding: "_Finding") -> TarSource:
+        name, locate, connection = finding.name, finding.locate, finding.connection
         try:
-            return RemoteSource(HttpObject.find(connection, self._settings, url), self._retry)
+            found = HttpObject.find(connection, finding.settings, name, locate)
+            return RemoteSource(found, self._retry)
         except NoRangesError as error:
             if not self._spool:
                 raise SourceUnreadableError(
                     f"{error}, and there is no spool to copy it into"
                 ) from None
-            size, version = open_whole(connection, url)
-            return spool(connection, shown(url), size, version, self._spool)
+            size, version = open_whole(connection, name, locate())
+            return spool(connection, name, size, version, self._spool)
         finally:
             connection.close()
 
 
+class _Finding:
+    """A tar that is looked for, and the connection by which that is done."""
+
+    def __init__(self, name: str, locate: Callable[[], URL], settings: HttpSettings) -> None:
+        self.name = name
+        self.locate = locate
+        self.settings = settings
+        self.connection = HttpConnection(settings)
+
+
 def _parsed(text: str) -> URL:
     try:
-        return usable(URL(text, encoded=True))
+        url = URL(text, encoded=True)
+        return url if url.scheme in SCHEMES and url.host else usable(url)
     except ValueError:
         # The text is left out: it may hold a signature.
-        raise SourceUnreadableError("the source is no http(s) URL") from None
+        raise SourceUnreadableError("the source is no URL that can be read") from None

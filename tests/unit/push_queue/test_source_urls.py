@@ -23,7 +23,7 @@ def test_a_url_is_kept_byte_for_byte() -> None:
 
 
 def test_older_workers_leave_it_alone() -> None:
-    assert format_of(job(SIGNED)) == 3
+    assert format_of(job(SIGNED)) == format_of(job("s3://bucket/app.tar")) == 3
     assert fields_of(job(SIGNED))["source"] == SIGNED
 
 
@@ -64,6 +64,10 @@ def test_what_is_shown_has_no_query() -> None:
         "https://artifacts.example.com/app.tar\r\nHost: evil",
         "https://ärtifacts.example.com/app.tar",
         "https://*/app.tar",
+        "s3://bucket",
+        "s3://key:secret@bucket/app.tar",
+        "s3://bucket:9000/app.tar",
+        "s3://bucket/app.tar?versionId=secret",
     ],
 )
 def test_a_url_that_makes_no_sense_is_refused_without_its_secrets(source: str) -> None:
@@ -85,6 +89,7 @@ ALLOWED = SourceUrls(
         "http://127.0.0.1:9000/",
         "http://localhost:9001/",
         "10.1.0.0/16",
+        "s3://bucket/builds/",
     ]
 )
 
@@ -98,6 +103,7 @@ ALLOWED = SourceUrls(
         "https://eu.cdn.example.com/a",
         "https://b.eu.cdn.example.com/a/app.tar",
         "http://127.0.0.1:9000/app.tar",
+        "s3://bucket/builds/app.tar",
     ],
 )
 def test_what_is_below_an_entry_is_read(url: str) -> None:
@@ -127,6 +133,9 @@ def test_what_is_below_an_entry_is_read(url: str) -> None:
         "http://2130706433:9000/app.tar",
         "http://[::ffff:127.0.0.1]:9000/app.tar",
         "http://10.1.2.3/app.tar",
+        "s3://bucket/app.tar",
+        "s3://bucket/builds/%2e%2e/app.tar",
+        "gs://bucket/builds/app.tar",
     ],
 )
 def test_what_is_not_below_an_entry_is_not(url: str) -> None:

@@ -1,0 +1,78 @@
+"""Objects of S3, Google Cloud Storage and Azure: read over HTTPS by links that are signed here.
+
+The worker signs with what it finds of credentials, as the tools of these stores do: variables such
+as ``AWS_ACCESS_KEY_ID`` and ``AWS_ENDPOINT_URL``, or the role of its machine.
+Source: https://developmentseed.org/obstore/latest/authentication/
+"""
+
+import ipaddress
+from collections.abc import Collection
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from yarl import URL
+
+from ..exceptions import SourceUnavailableError, SourceUnreadableError
+from .places import Network, Places, networks_of, shown
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig
+
+SCHEMES = ("s3", "gs", "az")
+
+_VALID = timedelta(hours=1)
+"""For reading from a link; one that has run out is signed anew."""
+_RETRY: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
+_TIMEOUTS: "ClientConfig" = {"connect_timeout": "5s", "timeout": "10s"}
+"""Of who is asked for credentials."""
+_EVERYWHERE = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
+
+
+class SignedLinks:
+    """Links to one object, and the leave to follow them. The operator says where a store is."""
+
+    def __init__(self, places: Places, url: URL) -> None:
+        self._places = places
+        self._url = url
+        self._origin: URL | None = None
+
+    def locate(self) -> URL:
+        """A new link. Blocking.
+
+        Raises:
+            SourceNotAllowedError: the object may not be read.
+            SourceUnreadableError: obstore is not installed.
+            SourceUnavailableError: there are no credentials to sign with.
+        """
+        networks_of(self._places, self._url)
+        link = _signed(self._url)
+        self._origin = link.origin()
+        return link
+
+    def networks(self, url: URL) -> Collection[Network]:
+        return _EVERYWHERE if url.origin() == self._origin else self._places.networks(url)
+
+
+def _signed(url: URL) -> URL:
+    name = shown(url)
+    try:
+        import obstore
+        from obstore.exceptions import BaseError
+        from obstore.store import AzureStore, GCSStore, S3Store
+    except ImportError:
+        raise SourceUnreadableError(
+            f"{name}: to read it, install the workers with the extra `stores`"
+        ) from None
+    stores: dict[str, type[S3Store] | type[GCSStore] | type[AzureStore]]
+    stores = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
+    try:
+        store = stores[url.scheme](url.raw_host, client_options=_TIMEOUTS, retry_config=_RETRY)
+        link = obstore.sign(store, "GET", unquote(url.raw_path.lstrip("/")), _VALID)
+    except (BaseError, ValueError) as error:
+        # What it says may have many lines, and parts of credentials.
+        raise SourceUnavailableError(
+            f"{name}: no link can be signed ({type(error).__name__}); give the workers "
+            "credentials for the store, such as AWS_ACCESS_KEY_ID"
+        ) from error
+    return URL(link, encoded=True)

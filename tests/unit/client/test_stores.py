@@ -1,0 +1,119 @@
+"""Tars in buckets: read by links that are signed by the worker's own credentials."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from yarl import URL
+
+from registry_api_v2_client import (
+    HttpSettings,
+    ImageArchive,
+    RetryPolicy,
+    SourceNotAllowedError,
+    SourceUnavailableError,
+    SourceUnreadableError,
+    UrlSources,
+)
+from tests.support.images import ARCHIVES
+from tests.support.object_server import ObjectServer
+
+
+class Buckets:
+    """Allows nothing but what is below `s3://bucket/builds/`."""
+
+    def networks(self, url: URL) -> tuple[()]:
+        if not str(url).startswith("s3://bucket/builds/"):
+            raise ValueError("is not for you")
+        return ()
+
+
+@pytest.fixture
+def tar(tmp_path: Path) -> Path:
+    return ARCHIVES["docker-oci"](tmp_path).path
+
+
+@pytest.fixture
+def urls() -> Iterator[UrlSources]:
+    logins = {"http://127.0.0.1": "Bearer token"}
+    urls = UrlSources(HttpSettings(Buckets(), logins), retry=RetryPolicy(base=0.0))
+    yield urls
+    urls.close()
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Credentials for a store whose address is still to be set."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "s3cret",
+        "AWS_REGION": "us-east-1",
+        "AWS_ALLOW_HTTP": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+async def test_an_object_is_read_where_the_operator_says_that_the_store_is(
+    tar: Path, urls: UrlSources, endpoint: pytest.MonkeyPatch
+) -> None:
+    async with ObjectServer(tar) as server:
+        endpoint.setenv("AWS_ENDPOINT_URL", server.url)
+        with await urls.open("s3://bucket/builds/a%20b.tar") as source:
+            assert source.path == "s3://bucket/builds/a%20b.tar"
+            assert source.size == (await asyncio.to_thread(tar.stat)).st_size
+            (await asyncio.to_thread(ImageArchive, source)).close()
+        for request in server.requests:
+            assert request.path == "/bucket/builds/a b.tar"
+            assert request.query["X-Amz-Credential"].startswith("key/")
+            assert "Authorization" not in request.headers
+
+
+async def test_a_link_that_has_run_out_is_signed_anew(
+    tar: Path, urls: UrlSources, endpoint: pytest.MonkeyPatch
+) -> None:
+    async with ObjectServer(tar) as server:
+        endpoint.setenv("AWS_ENDPOINT_URL", server.url)
+        with await urls.open("s3://bucket/builds/app.tar") as source:
+            endpoint.setenv("AWS_ACCESS_KEY_ID", "new")
+            server.answer = lambda request: (
+                web.Response(status=403)
+                if request.query["X-Amz-Credential"].startswith("key/")
+                else None
+            )
+            (await asyncio.to_thread(ImageArchive, source)).close()
+
+
+async def test_what_is_not_allowed_is_not_signed(
+    urls: UrlSources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    with pytest.raises(SourceNotAllowedError, match=r"s3://other/app\.tar: is not for you"):
+        await urls.open("s3://other/app.tar")
+    with pytest.raises(SourceUnreadableError, match="extra `stores`"):
+        await urls.open("s3://bucket/builds/app.tar")
+
+
+async def test_a_store_leads_nowhere_else(
+    tar: Path, urls: UrlSources, endpoint: pytest.MonkeyPatch
+) -> None:
+    async with ObjectServer(tar) as server, ObjectServer(tar) as other:
+        endpoint.setenv("AWS_ENDPOINT_URL", server.url)
+        server.answer = lambda _: web.Response(
+            status=307, headers={"Location": other.url_of_object}
+        )
+        with pytest.raises(SourceNotAllowedError, match="redirects to"):
+            await urls.open("s3://bucket/builds/app.tar")
+        assert not other.requests
+
+
+async def test_without_credentials_nothing_is_signed_and_none_is_told(
+    urls: UrlSources, endpoint: pytest.MonkeyPatch
+) -> None:
+    endpoint.setenv("AWS_ENDPOINT_URL", "no URL with s3cret")
+    with pytest.raises((SourceUnavailableError, SourceUnreadableError)) as caught:
+        await urls.open("s3://bucket/builds/app.tar")
+    assert "s3cret" not in str(caught.value)
