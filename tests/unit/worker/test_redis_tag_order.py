@@ -314,11 +314,12 @@ async def test_who_ends_late_in_another_s_turn_has_the_tag_watched(
     assert await unsettled(redis) == [OLD]
 
 
+@pytest.mark.usefixtures("often_renewed")
 async def test_the_note_is_renewed_with_the_turn(
     stores: Stores, redis: Redis, assignments: tuple[Assignment, Assignment]
 ) -> None:
     old, _ = assignments
-    async with turns(stores, old, seconds=2).turn(TAG, OLD):
+    async with turns(stores, old).turn(TAG, OLD):
         (note,) = await redis.zrange(KEYS.writes, 0, 0)
         await redis.zadd(KEYS.writes, {note: 1})
 
