@@ -18,7 +18,7 @@ IF_IN_TIME = {Fault.TAG_PAUSED, Fault.TAG_KILLED, Fault.TAG_CUT}
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_nothing_is_lost_in_chaos(tmp_path: Path) -> None:
     evidence = await run_chaos(Plan(SEED, JOBS), tmp_path)
     found = violations(evidence)

@@ -14,7 +14,7 @@ from tests.support.waiting import becomes
 
 pytestmark = pytest.mark.integration
 
-LEASE = {"PUSH_QUEUE_LEASE_SECONDS": "1"}
+LEASE = {"PUSH_QUEUE_LEASE_SECONDS": "3"}
 
 
 def writes_the_tag(request: Request) -> bool:

@@ -27,7 +27,7 @@ JOBS = 6
 LAYER_BYTES = 4_000_000
 UPLOAD_SECONDS = 1.5 * OUTAGE_SECONDS
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(60 + 10 * OUTAGE_SECONDS)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300 + 10 * OUTAGE_SECONDS)]
 
 
 def write_image(path: Path) -> Path:
@@ -71,7 +71,7 @@ async def test_no_upload_starts_again_when_redis_does(
         await asyncio.sleep(OUTAGE_SECONDS)  # the outage, not a wait for anything
         await asyncio.to_thread(redis.start)
 
-        done = [await queue.wait(job.id, timeout=10 + 4 * OUTAGE_SECONDS) for job in jobs]
+        done = [await queue.wait(job.id, timeout=60 + 4 * OUTAGE_SECONDS) for job in jobs]
         attempts = [attempt.outcome for job in jobs for attempt in await queue.attempts(job.id)]
     assert [(job.state, job.error) for job in done] == [(JobState.SUCCEEDED, None)] * JOBS
     assert attempts == [Outcome.SUCCEEDED] * JOBS

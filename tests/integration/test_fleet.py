@@ -82,14 +82,13 @@ async def test_a_dead_uploader_holds_up_nobody_for_long(
     tmp_path: Path, queue: PushQueue, worker: StartWorker
 ) -> None:
     first, second = write_family(tmp_path, 6_000_000, 2)
-    lease = {"PUSH_QUEUE_LEASE_SECONDS": "1"}
-    doomed = worker(**lease)
+    doomed = worker(PUSH_QUEUE_LEASE_SECONDS="3")
     async with SpecRegistry() as registry, FaultProxy(registry.url) as proxy:
         hold = proxy.hold(is_patch, after=1_000_000)
         jobs = [await queue.enqueue(first.path, f"{proxy.host}/one:1")]
         await hold.reached.wait()
         doomed.kill()
-        worker(**lease)
+        worker()
         jobs.append(await queue.enqueue(second.path, f"{proxy.host}/two:1"))
         done = await asyncio.gather(*(queue.wait(job.id, timeout=60) for job in jobs))
         assert {job.state for job in done} == {JobState.SUCCEEDED}

@@ -323,13 +323,13 @@ async def test_a_killed_worker_s_job_runs_again_within_the_lease(
     tmp_path: Path, queue: PushQueue, worker: StartWorker, registry_url: str, repository: str
 ) -> None:
     big = write_big_archive(tmp_path / "big.tar", [6_000_000])
-    first = worker(PUSH_QUEUE_LEASE_SECONDS="1")
+    first = worker(PUSH_QUEUE_LEASE_SECONDS="3")
     async with FaultProxy(registry_url) as proxy:
         hold = proxy.hold(is_patch, after=1_000_000)
         job = await queue.enqueue(big.path, f"{proxy.host}/{repository}:1")
         await hold.reached.wait()
         first.kill()
-        worker(PUSH_QUEUE_LEASE_SECONDS="1")
+        worker()
         job = await queue.wait(job.id, timeout=60)
     assert job.state is JobState.SUCCEEDED
     assert await outcomes(queue, job.id) == [Outcome.LOST, Outcome.SUCCEEDED]

@@ -125,7 +125,7 @@ async def test_another_worker_continues_for_one_that_was_killed(
     compression: CompressionPolicy, layer: Layer, queue: PushQueue, worker: StartWorker
 ) -> None:
     broken = Break(layer.sent_as(compression))
-    first = worker(PUSH_QUEUE_LEASE_SECONDS="1")
+    first = worker(PUSH_QUEUE_LEASE_SECONDS="3")
     async with SpecRegistry() as registry, FaultProxy(registry.url) as proxy:
         hold = proxy.hold(is_patch, after=broken.after)
         job = await queue.enqueue(
@@ -135,7 +135,7 @@ async def test_another_worker_continues_for_one_that_was_killed(
         )
         await hold.reached.wait()
         first.kill()
-        worker(PUSH_QUEUE_LEASE_SECONDS="1")
+        worker()
         job = await queue.wait(job.id, timeout=60)
         assert (job.state, job.error) == (JobState.SUCCEEDED, None)
         assert [attempt.outcome for attempt in await queue.attempts(job.id)] == [
