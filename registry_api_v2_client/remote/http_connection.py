@@ -181,29 +181,36 @@ class HttpConnection:
         if self._interrupted:
             raise SourceUnavailableError(f"{shown(url)} is read no more")
         proxy = self._settings.proxies.find(url)
-        with _explained(url):
-            connection = self._by(proxy, url, networks) if proxy else self._direct(url, networks)
-        self._connection, self._origin = connection, url.origin()
-        with self._lock:
-            self._socket = connection.sock
-        if self._interrupted:
-            self._shut()
-        return connection
+        try:
+            with _explained(url):
+                if proxy:
+                    return self._by(proxy, url, networks)
+                return self._direct(url, networks)
+        except BaseException:
+            self.close()
+            raise
 
     def _direct(self, url: URL, networks: Collection[Network]) -> http.client.HTTPConnection:
         host, seconds = url.raw_host or "", self._settings.timeout
         context = self._context(url)
         connection = http.client.HTTPConnection(host, url.port, timeout=seconds)
-        plain = _connected(url, networks, seconds)
-        try:
-            with self._limited(plain):
-                connection.sock = (
-                    context.wrap_socket(plain, server_hostname=host) if context else plain
-                )
-        except BaseException:
-            plain.close()
-            raise
+        connection.sock = _connected(url, networks, seconds)
+        if context:
+            connection.sock = context.wrap_socket(
+                connection.sock, server_hostname=host, do_handshake_on_connect=False
+            )
+        self._hold(connection, url)
+        if isinstance(connection.sock, ssl.SSLSocket):
+            connection.sock.do_handshake()
         return connection
+
+    def _hold(self, connection: http.client.HTTPConnection, url: URL) -> None:
+        """From now on the connection can be interrupted."""
+        self._connection, self._origin = connection, url.origin()
+        with self._lock:
+            self._socket = connection.sock
+        if self._interrupted:
+            self._shut()
 
     def _by(
         self, proxy: URL, url: URL, networks: Collection[Network]
@@ -221,6 +228,7 @@ class HttpConnection:
         else:
             connection = http.client.HTTPConnection(*place, timeout=seconds)
         connection.connect()
+        self._hold(connection, url)
         return connection
 
     def _context(self, url: URL) -> ssl.SSLContext | None:
@@ -234,13 +242,13 @@ class HttpConnection:
             raise SourceUnreadableError(str(error)) from error
 
     @contextmanager
-    def _limited(self, connecting: socket.socket | None = None) -> Iterator[None]:
+    def _limited(self) -> Iterator[None]:
         """End what takes longer than the time-out, however it drips."""
         over = threading.Event()
 
         def end() -> None:
             over.set()
-            self._shut(connecting)
+            self._shut()
 
         timer = threading.Timer(self._settings.timeout, end)
         timer.daemon = True
@@ -254,14 +262,13 @@ class HttpConnection:
         finally:
             timer.cancel()
 
-    def _shut(self, connecting: socket.socket | None = None) -> None:
+    def _shut(self) -> None:
         """Wake the thread that waits for the server."""
         with self._lock:
-            shut = connecting or self._socket
-            if shut:
+            if self._socket:
                 with suppress(OSError):
                     # Not SSLSocket's own, which would have the other thread read plain bytes.
-                    socket.socket.shutdown(shut, socket.SHUT_RDWR)
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 def _redirected(url: URL, location: str) -> URL:

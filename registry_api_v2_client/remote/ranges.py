@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..descriptors import sha256
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectIdentity:
@@ -11,8 +13,10 @@ class ObjectIdentity:
     size: int
     version: str
 
-    def __str__(self) -> str:
-        return f"{self.size} {self.version}"
+    @property
+    def appearance(self) -> str:
+        """Short, whatever the server says."""
+        return f"{self.size} {sha256(self.version.encode())}"
 
 
 class Ranges(Protocol):

@@ -38,7 +38,7 @@ class RemoteSource(TarSource):
 
     @property
     def appearance(self) -> str:
-        return str(self._object.identity)
+        return self._object.identity.appearance
 
     def reader(self) -> "RemoteReader":
         reader = RemoteReader(self._object, self._retry)

@@ -43,7 +43,7 @@ class SpooledSource(TarSource):
 
     @property
     def appearance(self) -> str:
-        return str(ObjectIdentity(self.size, self._version))
+        return ObjectIdentity(self.size, self._version).appearance
 
     def reader(self) -> SourceReader:
         return self._file.reader()

@@ -72,7 +72,7 @@ def places() -> Places:
 @pytest.fixture
 def settings(places: Places, tmp_path: Path) -> HttpSettings:
     (tmp_path / "certs").mkdir()
-    return HttpSettings(places, timeout=5, certs_dir=tmp_path / "certs")
+    return HttpSettings(places, timeout=600, certs_dir=tmp_path / "certs")
 
 
 @pytest.fixture
@@ -352,8 +352,48 @@ async def test_a_cancelled_copy_ends(big: BigArchive, spooling: UrlSources) -> N
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await opening
-        spooling.close(wait=True)  # the thread has ended
+        await asyncio.to_thread(spooling.close, wait=True)  # the thread has ended
         stand.released.set()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_an_opening_that_is_cancelled_ends(scheme: str, urls: UrlSources) -> None:
+    """Whether the server says nothing to a request, or to a handshake of TLS."""
+    came = asyncio.Event()
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        came.set()
+        await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        opening = asyncio.create_task(urls.open(f"{scheme}://127.0.0.1:{port}/app.tar"))
+        await came.wait()
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        await asyncio.to_thread(urls.close, wait=True)
+        over.set()
+
+
+async def test_an_appearance_is_short_and_the_same_by_ranges_and_copied(
+    big: BigArchive, urls: UrlSources, spooling: UrlSources
+) -> None:
+    async with ObjectServer(big.path) as server:
+        server.version = "x" * 5000
+        with await urls.open(server.url_of_object) as source:
+            appearance = source.appearance
+        server.ranges = False
+        with await spooling.open(server.url_of_object) as copy:
+            assert copy.appearance == appearance
+        assert len(appearance) < 100
+        server.version = "y" * 5000
+        with await spooling.open(server.url_of_object) as other:
+            assert other.appearance != appearance
 
 
 @pytest.mark.parametrize(
