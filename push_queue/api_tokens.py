@@ -20,19 +20,20 @@ _PREFIX = "pq_"
 
 
 class Role(StrEnum):
-    """What a caller may do. Each role includes those before it."""
+    """What a caller may do."""
 
     READ = "read"
     """See jobs."""
     ENQUEUE = "enqueue"
-    """Enqueue, cancel and retry jobs."""
+    """See, enqueue, cancel and retry jobs."""
     ADMIN = "admin"
     """All of it for every target."""
+    WORKER = "worker"
+    """Read uploads, and delete those that are pushed; nothing else."""
 
     def includes(self, other: "Role") -> bool:
         """Whether this role may do what the other may."""
-        roles = list(Role)
-        return roles.index(self) >= roles.index(other)
+        return self in (other, Role.ADMIN) or (self, other) == (Role.ENQUEUE, Role.READ)
 
 
 class Grant(BaseModel):
@@ -42,13 +43,16 @@ class Grant(BaseModel):
 
     role: Role
     targets: tuple[TargetPattern, ...] = ()
-    """Patterns of ``registry/repository``. An admin has all, so none are named."""
+    """Patterns of ``registry/repository``. An admin has all, and a worker asks for none here, so
+    they name none."""
 
     @model_validator(mode="after")
     def _check_targets(self) -> Self:
         if self.role is Role.ADMIN and self.targets:
             raise ValueError("an admin has all targets; leave them out, or use another role")
-        if self.role is not Role.ADMIN and not self.targets:
+        if self.role is Role.WORKER and self.targets:
+            raise ValueError("a worker's token is for uploads alone; leave the targets out")
+        if self.role in (Role.READ, Role.ENQUEUE) and not self.targets:
             raise ValueError(f"the role {self.role} needs targets; */* is all of them")
         return self
 

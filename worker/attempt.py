@@ -9,6 +9,7 @@ from typing import Any
 from push_queue.errors import RedisUnavailableError
 from push_queue.models import Assignment, JobState, Signal
 from push_queue.source_urls import is_url
+from push_queue.uploads import upload_id_of
 from registry_api_v2_client import (
     CompressionPolicy,
     NoSlotError,
@@ -18,8 +19,6 @@ from registry_api_v2_client import (
     PushedImage,
     RegistryError,
     Source,
-    SourceFile,
-    SourceFolder,
     is_outage,
     parse_reference,
 )
@@ -103,6 +102,8 @@ class JobAttempt:
     async def _open(self) -> Source:
         if is_url(self._job.source):
             return await self._runtime.urls.open(self._job.source)
+        if upload_id_of(self._job.source) and self._runtime.uploads:
+            return await self._runtime.uploads.open(self._job.source)
         return await asyncio.to_thread(open_source_of, self._job, self._runtime.settings)
 
     async def _stop(self, push: asyncio.Task[PushedImage], signal: Signal) -> None:
@@ -206,7 +207,7 @@ class JobAttempt:
 
     async def _clean_up(self) -> str | None:
         """Runs before the job is settled. After a crash the next worker settles it."""
-        if not isinstance(self._source, SourceFile | SourceFolder):
+        if self._source is None:
             return None
         outcome = await self._runtime.cleanup.after_push(self._assignment, self._source)
         if outcome:

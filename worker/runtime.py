@@ -34,6 +34,7 @@ from .housekeeper import Housekeeper, duties
 from .presence import Presence
 from .recoverer import Recoverer
 from .redis_ledger import RedisLedger
+from .remote_uploads import RemoteUploads
 from .tag_repair import TagRepair
 
 _REQUEST_RETRY = RetryPolicy(patience=2.0, after_timeouts=False)
@@ -59,6 +60,8 @@ class Runtime:
     presence: Presence
     housekeeper: Housekeeper
     tag_repair: TagRepair
+    uploads: RemoteUploads | None = None
+    """Without it, uploads are in the spool here."""
 
     def retry_policy(self, attempts: int) -> RetryPolicy:
         """How a job with this many ``attempts`` is retried."""
@@ -86,6 +89,7 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
     sources = JobSources(database)
     queue = ArqQueue(database, settings.registry_max_uploads)
     tag_repair = _tag_repair(settings, database, client)
+    uploads = RemoteUploads.of(settings)
     return Runtime(
         worker_id=worker_id,
         settings=settings,
@@ -96,7 +100,7 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
         queue=queue,
         client=client,
         urls=_urls(settings),
-        cleanup=Cleanup(jobs, sources, settings),
+        cleanup=Cleanup(jobs, sources, settings, uploads),
         limits=limits,
         presence=presence,
         housekeeper=Housekeeper(
@@ -105,6 +109,7 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
             presence.problems,
         ),
         tag_repair=tag_repair,
+        uploads=uploads,
     )
 
 
@@ -157,4 +162,6 @@ async def close_runtime(runtime: Runtime) -> None:
     await runtime.tag_repair.stop()
     await runtime.presence.stop()
     runtime.urls.close()
+    if runtime.uploads:
+        runtime.uploads.close()
     await runtime.client.close()

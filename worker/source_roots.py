@@ -25,8 +25,9 @@ _FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_PATH", 
 DELETED = "deleted"
 FOLDER = "kept: a folder, which may hold other images"
 CHANGED = "kept: changed since"
+GONE = "gone already"
 _KEPT = {
-    errno.ENOENT: "gone already",
+    errno.ENOENT: GONE,
     errno.EROFS: "kept: read-only file system",
     errno.EACCES: "kept: the worker may not delete there",
     errno.EPERM: "kept: the worker may not delete there",
@@ -59,7 +60,7 @@ def place_of(source: str, settings: Settings) -> Place:
     if settings.spool is None:
         raise SourceNotAllowedError(
             f"{source} is in the spool, which this worker does not have: set PUSH_QUEUE_SPOOL "
-            "for all workers"
+            "for it, or PUSH_QUEUE_SERVER and PUSH_QUEUE_TOKEN"
         )
     return Place(str(tar_of(settings.spool, upload_id)), (settings.spool,))
 

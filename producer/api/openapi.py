@@ -87,6 +87,10 @@ def _operation(route: Route, references: Any) -> Document:
     }
     if route.may_be_empty:
         operation["responses"]["204"] = {"description": HTTPStatus.NO_CONTENT.phrase}
+    if route.gives_tar:
+        for status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+            answer = {"description": status.phrase, "content": {_BYTES: {}}}
+            operation["responses"][str(status.value)] = answer
     if route.takes:
         operation["requestBody"] = {"required": True, **one_of(route.takes, "validation")}
     if route.takes_tar:

@@ -61,6 +61,8 @@ class Route:
     """Whether the answers are the data of server-sent events."""
     may_be_empty: bool = False
     """Whether 204 may be the answer."""
+    gives_tar: bool = False
+    """Whether the answer is a tar, or the range of one that was asked for."""
     takes_tar: bool = False
     """Whether the body is a tar, or a part of one."""
     key: bool = False
@@ -167,6 +169,23 @@ ROUTES = (
         (),
         HTTPStatus.NO_CONTENT,
         role=Role.ENQUEUE,
+    ),
+    Route(
+        HTTPMethod.GET,
+        f"{V1}/uploads/{{upload_id}}/content",
+        uploads.read_content,
+        (),
+        headers=("Range", "If-Range", "If-Match"),
+        gives_tar=True,
+        role=Role.WORKER,
+    ),
+    Route(
+        HTTPMethod.DELETE,
+        f"{V1}/uploads/{{upload_id}}/content",
+        uploads.delete_content,
+        (),
+        HTTPStatus.NO_CONTENT,
+        role=Role.WORKER,
     ),
     Route(HTTPMethod.GET, f"{V1}/workers", service.list_workers, (WorkerList,)),
     Route(HTTPMethod.GET, f"{V1}/registries", service.list_registries, (RegistryList,)),

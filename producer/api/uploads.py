@@ -9,7 +9,7 @@ from aiohttp import web
 
 from producer.api.answers import answer
 from producer.api.callers import caller_of
-from producer.api.context import LIMITS, SPOOL
+from producer.api.context import LIMITS, QUEUE, SPOOL
 from producer.api.inputs import no_body
 from producer.api.models import UploadStatus
 from producer.api.problems import ProblemError
@@ -29,7 +29,7 @@ from producer.api.upload_requests import (
 from producer.errors import OffsetError, UnknownUploadError
 from producer.spool.spool import Spool, Upload
 from producer.spool.writer import UploadWriter
-from push_queue.uploads import is_upload_id, source_of
+from push_queue.uploads import is_upload_id, source_of, tar_of
 
 
 async def create_upload(request: web.Request) -> web.Response:
@@ -73,6 +73,26 @@ async def delete_upload(request: web.Request) -> web.Response:
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
+async def read_content(request: web.Request) -> web.StreamResponse:
+    """The tar of a complete upload, or the ``Range`` of it that is asked for. For workers."""
+    spool, upload = spool_of(request), await _complete_upload_of(request)
+    tar = tar_of(spool.folder, upload.id)
+    return web.FileResponse(tar, headers={"Content-Type": "application/x-tar"})
+
+
+async def delete_content(request: web.Request) -> web.Response:
+    """Delete a complete upload that no unfinished job names. For workers that have pushed it."""
+    spool, upload = spool_of(request), await _complete_upload_of(request)
+    await no_body(request)
+    source = source_of(upload.id)
+    if await request.app[QUEUE].needed_sources([source]):
+        raise ProblemError(
+            HTTPStatus.CONFLICT, "upload-needed", f"a job that is not finished names {source}"
+        )
+    await spool.run(spool.discard, upload.id)
+    return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
 async def own_upload(request: web.Request, upload_id: str) -> Upload:
     """An upload of the caller.
 
@@ -108,6 +128,17 @@ def spool_of(request: web.Request) -> Spool:
 async def _upload_of(request: web.Request) -> Upload:
     """The caller's upload that the path names."""
     return await own_upload(request, request.match_info["upload_id"])
+
+
+async def _complete_upload_of(request: web.Request) -> Upload:
+    """The upload that the path names, whosever it is."""
+    spool, upload_id = spool_of(request), request.match_info["upload_id"]
+    if not is_upload_id(upload_id):
+        raise UnknownUploadError(upload_id)
+    upload = await spool.run(spool.find, upload_id)
+    if not upload.complete:
+        raise UnknownUploadError(upload_id)
+    return upload
 
 
 async def _is_there(request: web.Request) -> bool:

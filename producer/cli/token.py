@@ -19,6 +19,8 @@ Examples:
 
     push-queue token operator --role admin
 
+    push-queue token fleet --role worker
+
 The token goes to standard output, and is kept nowhere. The new value of
 PUSH_QUEUE_API_TOKENS, which holds its hash beside the tokens that are there,
 goes to standard error: set it where `push-queue serve` runs, in its environment
@@ -35,7 +37,10 @@ def make_token(
         typer.Argument(metavar="NAME", help="Who is to have it; one that is there is replaced."),
     ],
     role: Annotated[
-        Role, typer.Option("--role", help="See jobs; enqueue and cancel them; all for all targets.")
+        Role,
+        typer.Option(
+            "--role", help="See jobs; also enqueue them; all, for all targets; fetch uploads."
+        ),
     ],
     targets: Annotated[
         list[str] | None,

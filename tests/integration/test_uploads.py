@@ -1,4 +1,5 @@
 """Tars that reach workers by HTTP: `push-queue serve`, curl, a worker, a registry."""
+# ruff: noqa: ASYNC240 - files of a few megabytes
 
 import asyncio
 import hashlib
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientError, ClientSession
 
+from push_queue.api_tokens import hash_of
 from tests.support.api_server import ApiServer, Serve
 from tests.support.big_images import write_big_archive
 from tests.support.images import ARCHIVES
@@ -47,12 +49,13 @@ def start_worker(worker: StartWorker, spool: Path, tmp_path: Path) -> StartWorke
     return start
 
 
-def push(server: ApiServer, source: str, target: str) -> Any:
+def push(server: ApiServer, source: str, target: str, *options: str) -> Any:
     """The job once it is final."""
     body = json.dumps({"source": source, "targets": [target]})
-    status, job = server.curl("/api/v1/jobs", "-H", "Content-Type: application/json", "-d", body)
+    headers = ("-H", "Content-Type: application/json", *options)
+    status, job = server.curl("/api/v1/jobs", "-d", body, *headers)
     assert status == 202, job
-    return server.curl(f"/api/v1/jobs/{job['id']}?wait=60")[1]
+    return server.curl(f"/api/v1/jobs/{job['id']}?wait=60", *options)[1]
 
 
 def sha256_of(path: Path) -> str:
@@ -77,6 +80,36 @@ def test_a_tar_is_uploaded_by_curl_pushed_and_deleted(
     assert job["cleanup_outcome"] == "deleted"
     assert skopeo_inspect(target)["Digest"] == job["digest"]
     assert not list(spool.glob("*.tar"))
+
+
+async def test_a_worker_elsewhere_reads_it_by_ranges(
+    serve: Serve,
+    worker: StartWorker,
+    spool: Path,
+    tmp_path: Path,
+    registry_host: str,
+    repository: str,
+) -> None:
+    tokens = {
+        "ci": {"role": "enqueue", "targets": ["*/*"], "sha256": hash_of("token-of-ci")},
+        "fleet": {"role": "worker", "sha256": hash_of("token-of-fleet")},
+    }
+    server = serve(PUSH_QUEUE_SPOOL=str(spool), PUSH_QUEUE_API_TOKENS=json.dumps(tokens))
+    tar = write_big_archive(tmp_path / "big.tar", [4 * MIB]).path
+    bearer = ("-H", "Authorization: Bearer token-of-ci")
+    upload = server.curl(f"{UPLOADS}/", "-T", str(tar), *bearer)[1]
+    async with FaultProxy(server.url) as proxy:
+        proxy.cut(lambda request: request.path.endswith("/content"), times=2)
+        await asyncio.to_thread(
+            worker, PUSH_QUEUE_SERVER=proxy.url, PUSH_QUEUE_TOKEN="token-of-fleet"
+        )
+        target = f"{registry_host}/{repository}:1"
+        job = await asyncio.to_thread(push, server, upload["source"], target, *bearer)
+        assert (job["state"], job["error"]) == ("succeeded", None)
+        assert job["cleanup_outcome"] == "deleted"
+        assert any("range" in request.headers for request in proxy.requests)
+    assert skopeo_inspect(target)["Digest"] == job["digest"]
+    assert not list(spool.iterdir())
 
 
 def test_a_stream_is_uploaded_by_curl(server: ApiServer, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ def with_tokens(settings: Settings) -> Settings:
     tokens = {
         f"team-{role}": ApiToken(
             role=role,
-            targets=() if role is Role.ADMIN else (PATTERN,),
+            targets=(PATTERN,) if role in (Role.READ, Role.ENQUEUE) else (),
             sha256=hash_of(token),
         )
         for role, token in TOKENS.items()

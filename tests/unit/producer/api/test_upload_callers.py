@@ -17,7 +17,10 @@ ROLES = {
     "ci": Role.ENQUEUE,
     "other": Role.ENQUEUE,
     "admin": Role.ADMIN,
+    "fleet": Role.WORKER,
 }
+
+CONTENT = f"{ONE}/content"
 
 # Of each route: what everybody gets for an upload of `ci`.
 EXPECTED = {
@@ -26,6 +29,8 @@ EXPECTED = {
     ("PATCH", ONE): {"reader": 403, "ci": 200, "other": 404, "admin": 200},
     ("GET", ONE): {"reader": 403, "ci": 200, "other": 404, "admin": 200},
     ("DELETE", ONE): {"reader": 403, "ci": 204, "other": 404, "admin": 204},
+    ("GET", CONTENT): {"reader": 403, "ci": 403, "other": 403, "admin": 200, "fleet": 200},
+    ("DELETE", CONTENT): {"reader": 403, "ci": 403, "other": 403, "admin": 204, "fleet": 204},
 }
 HEADERS = {"PUT": {"Content-Range": "bytes 0-0/1"}, "PATCH": {"Upload-Offset": "0"}}
 
@@ -34,7 +39,9 @@ HEADERS = {"PUT": {"Content-Range": "bytes 0-0/1"}, "PATCH": {"Upload-Offset": "
 def settings(settings: Settings, tmp_path: Path) -> Settings:
     tokens = {
         name: ApiToken(
-            role=role, targets=() if role is Role.ADMIN else (PATTERN,), sha256=hash_of(name)
+            role=role,
+            targets=(PATTERN,) if role in (Role.READ, Role.ENQUEUE) else (),
+            sha256=hash_of(name),
         )
         for name, role in ROLES.items()
     }
@@ -57,18 +64,27 @@ def test_the_table_has_every_route() -> None:
     [
         pytest.param(method, path, caller, status, id=f"{method}-{path}-{caller}")
         for (method, path), callers in EXPECTED.items()
-        for caller, status in {**callers, "nobody": 401}.items()
+        for caller, status in {"fleet": 403, **callers, "nobody": 401}.items()
     ],
 )
 async def test_every_route_for_everybody(
     api: Api, method: str, path: str, caller: str, status: int
 ) -> None:
-    upload_id = (await api.post(UPLOADS, headers=bearer("ci"))).body["id"]
+    if path == CONTENT:
+        made = await api.ask("PUT", f"{UPLOADS}/app.tar", data=b"x", headers=bearer("ci"))
+    else:
+        made = await api.post(UPLOADS, headers=bearer("ci"))
+    upload_id = made.body["id"]
     url = path.format(upload_id=upload_id)
     data = b"x" if method in HEADERS else None
     headers = {**bearer(caller), **HEADERS.get(method, {})}
-    answer = await api.ask(method, url, headers=headers, data=data)
-    assert answer.status == status, answer.body
+    async with api.client.request(method, url, headers=headers, data=data) as answer:
+        assert answer.status == status, await answer.text()
+
+
+@pytest.mark.parametrize("path", ["/api/v1/jobs", "/api/v1/events", "/api/v1/workers"])
+async def test_a_worker_sees_no_jobs(api: Api, path: str) -> None:
+    assert (await api.get(path, headers=bearer("fleet"))).kind == "role-missing"
 
 
 async def test_a_name_that_is_the_id_of_anothers_makes_a_new_one(api: Api) -> None:

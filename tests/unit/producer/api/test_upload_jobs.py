@@ -181,6 +181,15 @@ async def test_a_job_whose_record_is_lost_keeps_nothing(
     assert not list(folder.iterdir())
 
 
+async def test_what_a_job_needs_is_not_deleted_by_a_worker(api: Api, source: str) -> None:
+    job = (await enqueue(api, source)).body
+    url = f"{UPLOADS}/{source.removeprefix('upload:')}/content"
+    answer = await api.ask("DELETE", url)
+    assert (answer.status, answer.kind) == (409, "upload-needed")
+    await api.post(f"{JOBS}/{job['id']}/cancel")
+    assert (await api.ask("DELETE", url)).status == 204
+
+
 async def test_looking_for_old_uploads_is_in_nobody_s_way(
     spool: Spool, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

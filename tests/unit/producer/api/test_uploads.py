@@ -339,6 +339,33 @@ async def test_an_upload_that_is_not_there(api: Api, upload_id: str) -> None:
         assert (answer.status, answer.kind) == (404, "unknown-upload")
 
 
+@pytest.mark.parametrize(
+    ("range_", "status", "content"),
+    [
+        (None, 200, CONTENT),
+        ("bytes=0-9", 206, CONTENT[:10]),
+        ("bytes=255990-", 206, CONTENT[-10:]),
+        ("bytes=-5", 206, CONTENT[-5:]),
+    ],
+)
+async def test_workers_read_ranges(
+    api: Api, range_: str | None, status: int, content: bytes
+) -> None:
+    url = f"{UPLOADS}/{(await put(api)).body['id']}/content"
+    headers = {"Range": range_} if range_ else {}
+    async with api.client.get(url, headers=headers) as answer:
+        assert (answer.status, await answer.read()) == (status, content)
+        etag = answer.headers["ETag"]
+    async with api.client.get(url, headers={**headers, "If-Match": etag}) as answer:
+        assert answer.status == status
+    async with api.client.get(url, headers={**headers, "If-Match": '"another"'}) as answer:
+        assert answer.status == 412
+
+
+async def test_what_is_not_complete_has_no_content(api: Api) -> None:
+    assert (await api.get(f"{UPLOADS}/{await begin(api)}/content")).kind == "unknown-upload"
+
+
 class TestFull:
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
