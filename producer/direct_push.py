@@ -1,4 +1,4 @@
-"""One push in this process, where nobody has set up a queue."""
+"""One push in this process, for use without a queue."""
 
 import asyncio
 import os
@@ -36,7 +36,7 @@ from registry_api_v2_client import (
 SHOW_SECONDS = 0.25
 """Least time between two reports of progress."""
 REQUEST_RETRY = RetryPolicy(patience=2.0, after_timeouts=False)
-"""Of single requests and blobs: longer waits are the push's own, which shows them."""
+"""For retries of single requests and blobs. The push itself waits longer, and shows that."""
 MOST_ASKED_SECONDS = 3600.0
 """A push waits as long as a registry asks for, up to this."""
 RETURN = RetryPolicy(attempts=2**31, base=1.0, maximum=5.0, patience=MOST_ASKED_SECONDS)
@@ -93,7 +93,8 @@ class DirectPush:
         )
 
     async def watch(self, *_: str) -> AsyncGenerator[JobStatus, None]:
-        """Push, and give the status at each change and now and then; leaving it ends the push."""
+        """Push, and yield the status at changes and at intervals. Leaving the loop ends the
+        push."""
         pushing = asyncio.create_task(self._run())
         try:
             while not pushing.done():
@@ -107,7 +108,7 @@ class DirectPush:
             await asyncio.wait({pushing})
 
     async def blobs(self, _: str) -> tuple[BlobStatus, ...]:
-        """How far each blob is."""
+        """The progress of each blob."""
         return tuple(BlobStatus.model_validate(blob) for blob in self._progress.blobs)
 
     def _with_progress(self) -> JobStatus:
@@ -133,7 +134,7 @@ class DirectPush:
             await self._uploads.abandon()
 
     async def _attempt(self) -> float | None:
-        """One attempt; gives the seconds until the next if there is one."""
+        """One attempt; returns the seconds until the next one, if there is one."""
         started = datetime.now(UTC)
         self._change(
             JobState.RUNNING,
@@ -186,7 +187,7 @@ class DirectPush:
         self._change(self._status.state, results=(*self._status.results, result))
 
     def _try_again(self, error: RegistryError) -> float | None:
-        """What failed is the job's own, and uses up an attempt."""
+        """The failure is the job's own, and uses up an attempt."""
         policy = RetryPolicy(
             attempts=self._job.max_attempts,
             base=self._settings.retry_base_seconds,

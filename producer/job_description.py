@@ -1,4 +1,4 @@
-"""Makes a job of what a caller asks for."""
+"""Makes a job from a caller's request."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -17,11 +17,11 @@ from registry_api_v2_client.platforms import Platform
 from registry_api_v2_client.reference import parse_reference
 
 MOST_DELAY = timedelta(days=3650)
-"""As long as the workers' own records are kept."""
+"""As long as records of unfinished jobs are kept."""
 
 
 class PushOptions(TypedDict, total=False):
-    """What may be said of a push beside its source and targets; see ``PushQueue.enqueue``."""
+    """The options of a push besides source and targets; see ``PushQueue.enqueue``."""
 
     job_id: str | None
     image: str | None
@@ -107,7 +107,7 @@ def _absolute(path: str | Path) -> str:
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:
-    """What tells the file from others; None where none can be seen."""
+    """What distinguishes the file from others; None if it cannot be seen from here."""
     try:
         found = path.stat()
     except (OSError, ValueError):

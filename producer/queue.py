@@ -1,4 +1,4 @@
-"""The queue as a pipeline sees it."""
+"""The queue for pipelines: enqueue jobs and follow them."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
@@ -41,19 +41,19 @@ from push_queue.throughput import Minute, Throughput
 from push_queue.worker_roster import WorkerRoster
 
 POLL_SECONDS = 2.0
-"""How often a watched job is read though no message came: messages may be lost."""
+"""How often a watched job is read even without a message: messages may be lost."""
 
 WATCHED = {JobState.RUNNING: 1000, JobState.RETRYING: 1000, JobState.QUEUED: 50}
 """States of the jobs that are watched where none is named, and how many of each at most."""
 
 MOST_RUNNING = 1000
-"""Running jobs that are looked at for their registries."""
+"""How many running jobs are read for their registries."""
 
 NOT_COMPARED = frozenset({"labels"})
-"""What may differ where the same job is enqueued again."""
+"""The fields that may differ when the same job is enqueued again."""
 
 SENT_AT_ONCE = 200
-"""Jobs that one round trip enqueues: others' commands come in between."""
+"""Jobs to enqueue in one round trip, so that commands of others get their turn."""
 
 
 class PushQueue:
@@ -66,7 +66,7 @@ class PushQueue:
             job = await queue.wait(job.id, timeout=600)
             print(job.state, job.digest)
 
-    Every method raises :class:`RedisUnavailableError` when Redis fails it, and
+    Every method raises :class:`RedisUnavailableError` when Redis fails, and
     :class:`UnknownJobError` for an id that names no job.
     """
 
@@ -89,7 +89,7 @@ class PushQueue:
     ) -> AsyncIterator[Self]:
         """Connect to Redis; the settings come from the environment unless given.
 
-        Commands wait ``ride_out`` seconds for a Redis that is down later.
+        Later commands wait up to ``ride_out`` seconds for a Redis that is down.
 
         Raises:
             InvalidSettingsError: naming the variable.
@@ -122,8 +122,8 @@ class PushQueue:
             source: path of the tar as the workers see it, or its URL. It need not exist here; a
                 relative path is taken from the current folder.
             targets: one or more ``registry/repository:tag``.
-            job_id: your own id. Enqueueing the same job again returns the one that is there, also
-                one that has failed: ``retry`` runs it again.
+            job_id: your own id. Enqueueing the same job again returns the existing one, even if it
+                has failed: ``retry`` runs it again.
             image: which image of a tar that holds several, by its tag or digest there.
             platform: ``os/architecture[/variant]``, to push the image for it alone; without it an
                 index is pushed with all its platforms.
@@ -189,8 +189,8 @@ class PushQueue:
 
         ``caller`` is kept in the new ones as ``enqueued_by``.
 
-        After an error some may be enqueued. The same call enqueues the rest: what is there already
-        is left as it is.
+        After an error some may be enqueued. The same call enqueues the rest: existing jobs stay as
+        they are.
 
         Raises:
             JobConflictError: as for ``enqueue``.
@@ -207,11 +207,11 @@ class PushQueue:
         return statuses
 
     async def status(self, job_id: str) -> JobStatus:
-        """The job and how far it is."""
+        """The job and its progress."""
         return await self._jobs.status(job_id)
 
     async def blobs(self, job_id: str) -> tuple[BlobStatus, ...]:
-        """How far each blob of the job is."""
+        """The progress of each blob of the job."""
         return await self._jobs.blobs(job_id)
 
     async def attempts(self, job_id: str) -> list[Attempt]:
@@ -219,7 +219,7 @@ class PushQueue:
         return await self._jobs.attempts(job_id)
 
     async def running(self, most: int = 500) -> tuple[JobProgress, ...]:
-        """How far the running jobs are, the last enqueued first."""
+        """The progress of the running jobs, the last enqueued first."""
         return await self._jobs.running(most)
 
     async def wait(self, job_id: str, timeout: float | None = None) -> JobStatus:
@@ -276,15 +276,16 @@ class PushQueue:
         limit: int = 50,
         among: Callable[[JobStatus], bool] | None = None,
     ) -> JobsPage:
-        """Jobs that fit, the last enqueued first; ``before`` is ``next`` of the page before.
+        """Jobs that match, the last enqueued first; ``before`` is ``next`` of the page before.
 
         A page may have fewer jobs than ``limit``, even none: go on until ``next`` is None. Jobs
-        that are enqueued meanwhile move no page. ``among`` says which jobs are to be known at all.
+        that are enqueued meanwhile do not shift the pages. ``among`` says which jobs are to be
+        known at all.
         """
         return await self._jobs.find(wanted, before=before, limit=limit, among=among)
 
     async def cancel(self, job_id: str, *, caller: str | None = None) -> JobState:
-        """Cancel a waiting job at once, and have a running one stopped by its worker.
+        """Cancel a waiting job at once, or ask the worker of a running one to stop.
 
         Returns the state it is in now; a final job stays as it is. ``caller`` is kept in the job as
         ``cancelled_by``.
@@ -299,7 +300,7 @@ class PushQueue:
         return await self._jobs.requeue(job_id, caller=caller)
 
     async def needed_sources(self, sources: Iterable[str]) -> frozenset[str]:
-        """Those of the sources that unfinished jobs name."""
+        """Which of the sources unfinished jobs name."""
         return await self._sources.needed(tuple(sources))
 
     async def workers(self) -> tuple[WorkerInfo, ...]:
@@ -318,19 +319,19 @@ class PushQueue:
         return await self._throughput.last_hour()
 
     async def first_event(self) -> Position:
-        """Where the oldest change of state stands that is still known."""
+        """The place of the oldest change of state that is still kept."""
         return await self._events.first()
 
     async def last_event(self) -> Position:
-        """Where the latest change of state stands."""
+        """The place of the latest change of state."""
         return await self._events.last()
 
     async def events(
         self, after: Position, *, limit: int = 500, wait: float = 0
     ) -> tuple[tuple[PlacedEvent, ...], Position]:
-        """The next changes of state of any job, oldest first, and where to go on.
+        """The next changes of state of any job, oldest first, and the place to continue from.
 
-        Where there are none yet it waits for one for ``wait`` seconds.
+        If there are none yet, waits up to ``wait`` seconds for one.
         """
         return await self._events.after(after, limit=limit, wait=wait)
 
@@ -340,7 +341,7 @@ class PushQueue:
         return self._database
 
     async def ping(self) -> None:
-        """Ask Redis whether it is there."""
+        """Check that Redis answers."""
         await self._database.ping()
 
     async def _enqueued_before(self, job: PushJob, status: JobStatus) -> JobStatus:

@@ -1,4 +1,4 @@
-"""Speaking to registries from here, as the workers do."""
+"""Opens a registry client with the workers' settings."""
 
 from push_queue.settings import Settings
 from registry_api_v2_client import BlobLedger, Credentials, RegistryClient, RetryPolicy
@@ -10,8 +10,8 @@ def open_client(
     """A client with the settings' logins, certificates and limits.
 
     Raises:
-        CredentialsError: a file of logins cannot be read.
-        ValidationError: there is no such folder of certificates, or no such kind of proxy.
+        CredentialsError: a login file cannot be read.
+        ValidationError: no such folder of certificates, or the environment names a bad proxy.
     """
     return RegistryClient(
         credentials=settings.logins(Credentials),

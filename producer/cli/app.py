@@ -1,6 +1,6 @@
-"""The command line: global options, the commands, and what happens to errors.
+"""The command line: global options, the commands, and how errors are reported.
 
-A command's module is loaded when the command is run, so that help and version are there at once.
+A command's module is loaded when the command is run, so that help and version appear at once.
 """
 
 import errno

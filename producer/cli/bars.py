@@ -68,7 +68,7 @@ class BarView:
             self._set(blob.digest, name, LAST if blob.how else 0, blob.done, blob.size, blob.how)
 
     def _tell(self, job: JobStatus) -> None:
-        """What a bar cannot say: once, and of jobs that wait for the same thing only of one."""
+        """What a bar cannot show: once, and for only one of the jobs with the same wait."""
         if job.state.final:
             self._told = {what: whose for what, whose in self._told.items() if whose != job.id}
         line = f"{job.id} {headline(job)}"

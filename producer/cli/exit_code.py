@@ -1,4 +1,4 @@
-"""What the command's exit status says; apart from the errors, whose packages take time to load."""
+"""The exit codes; apart from the errors, whose packages take time to load."""
 
 from enum import IntEnum
 

@@ -1,4 +1,4 @@
-"""Exit codes, and which error ends in which."""
+"""The exit code of each error."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -22,11 +22,11 @@ from registry_api_v2_client.exceptions import RegistryError, TarReadError, Valid
 
 
 class BadInputError(Exception):
-    """What was typed cannot be done; the message says why."""
+    """The command as typed cannot be run; the message says why."""
 
 
 class BadInputsError(BadInputError):
-    """Several things that were typed cannot be done; each is an error of its own."""
+    """Several arguments are wrong; each is an error of its own."""
 
     def __init__(self, errors: Sequence[Exception]) -> None:
         super().__init__("; ".join(map(str, errors)))
@@ -68,7 +68,7 @@ def code_of_jobs(jobs: Iterable[JobStatus]) -> ExitCode:
 
 
 def _code_of_job(job: JobStatus) -> ExitCode:
-    # Superseded: what the job was to bring about is done, and better.
+    # Superseded counts as success: a newer image has the tag.
     if job.state in (JobState.SUCCEEDED, JobState.SUPERSEDED):
         return ExitCode.SUCCESS
     bad_input = job.state is JobState.FAILED and job.error_kind in _BAD_INPUT_KINDS

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from producer.cli.queues import JobQueue
 
 SECOND_SECONDS = 3.0
-"""In which a second Ctrl-C cancels the jobs that the first one has left."""
+"""Seconds in which a second Ctrl-C cancels the jobs that the first one has left."""
 
 
 class Followed(Protocol):
@@ -27,7 +27,7 @@ class Followed(Protocol):
         """Every job's status now and at each change, until all of them are final."""
 
     async def blobs(self, job_id: str) -> tuple[BlobStatus, ...]:
-        """How far each blob of the job is."""
+        """The progress of each blob of the job."""
 
 
 async def follow(
@@ -41,7 +41,7 @@ async def follow(
     """Show the jobs until all are final and return them in this order.
 
     Without ids it shows all unfinished jobs, and does not end. When a signal ends it, it names the
-    jobs at ``owner`` that go on. After Ctrl-C, a second Ctrl-C cancels them.
+    jobs of ``owner`` that continue. After Ctrl-C, a second Ctrl-C cancels them.
 
     Raises:
         WaitTimeoutError: some are not final after ``timeout``; they go on.
@@ -93,7 +93,7 @@ def _tell(what: str) -> None:
 
 
 async def warn_without_workers(queue: "JobQueue") -> None:
-    """Say so when nobody is there to do the work."""
+    """Warn if there is no worker."""
     if not await queue.workers():
         typer.echo(
             "push-queue: warning: no worker is running; jobs wait until one is started "

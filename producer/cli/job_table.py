@@ -26,7 +26,7 @@ def print_table(jobs: Sequence[JobStatus]) -> None:
 
 
 def _table(jobs: Sequence[JobStatus], width: int) -> RenderableType:
-    # A target a line: they are there to be copied, and none is to be broken.
+    # One target a line, and none broken, so that they can be copied.
     rows = [_row(job, between_targets="\n") for job in jobs]
     names = fitting(COLUMNS, rows, DISPENSABLE, width)
     if table_width(names, rows) > width:

@@ -164,7 +164,7 @@ def _with_each(
     job_ids: Sequence[str],
     use: Callable[[JobQueue, str], Awaitable[Result]],
 ) -> tuple[list[Result], ExitCode]:
-    """What came of each job; one that fails is told of, and costs the others nothing."""
+    """The result of each job; one that fails is reported, and does not affect the others."""
 
     async def each(queue: JobQueue) -> tuple[list[Result], ExitCode]:
         found, code = [], ExitCode.SUCCESS

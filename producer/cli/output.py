@@ -31,12 +31,12 @@ def print_json(value: object, *, indent: int | None = 2) -> None:
 
 
 def print_error(message: str) -> None:
-    """One line to standard error, whatever was in the message."""
+    """Write one line to standard error, whatever the message contains."""
     typer.echo(f"push-queue: error: {' '.join(message.split())}", err=True)
 
 
 def print_notes(job: JobStatus) -> None:
-    """To standard error: what the push left out."""
+    """Write to standard error what the push left out."""
     for note in job.notes:
         typer.echo(f"push-queue: note: {printable(note)}", err=True)
 
@@ -84,7 +84,7 @@ def _sections(
 
 
 def _callers(job: JobStatus) -> Iterator[str]:
-    """Who asked for what, as far as servers of the HTTP API knew them."""
+    """Who asked for what, as far as the HTTP API knew the callers."""
     asked = {
         "enqueued": job.enqueued_by,
         "retried": job.retried_by,

@@ -19,7 +19,7 @@ Opening: TypeAlias = "AbstractAsyncContextManager[JobQueue]"
 
 
 def queue_of(context: typer.Context, server: str | None, token_file: Path | None) -> Opening:
-    """The queue that a command is to use; nobody is asked before it is entered.
+    """The queue that a command uses; it connects when the block is entered.
 
     Raises:
         BadInputError, InvalidSettingsError: it is not known which.

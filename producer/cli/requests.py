@@ -1,4 +1,4 @@
-"""From what was typed to the jobs to enqueue."""
+"""Turns command-line arguments into the jobs to enqueue."""
 
 import os
 import stat
@@ -41,7 +41,7 @@ class Request:
     platform: str | None = None
 
     def with_options(self, options: PushOptions) -> PushOptions:
-        """What is said of this job, and of all."""
+        """The options of this job, on top of those for all."""
         return {**options, "image": self.image, "platform": self.platform}
 
 

@@ -16,7 +16,7 @@ _received: list[int] = []
 
 
 def by_keyboard() -> bool:
-    """Whether it was Ctrl-C, by somebody who can press it again, that ends the command."""
+    """Whether Ctrl-C ends the command, pressed by a user who can press it again."""
     return _received[-1:] == [signal.SIGINT] and sys.stdin.isatty()
 
 

@@ -60,7 +60,7 @@ def up(
 
 async def _up(settings: Settings, workers: int, port: int) -> None:
     show = _show_plain if settings.log_format == "json" else _show_named
-    # To be told to stop is how it ends.
+    # It normally ends by a request to stop.
     with suppress(asyncio.CancelledError):
         async with running_system(
             settings, workers=workers, host=settings.api_host, port=port, show=show

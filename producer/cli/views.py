@@ -30,10 +30,10 @@ def choose_view(*, json: bool, single: bool) -> View:
     """The view for this terminal; ``single`` jobs show a bar for each blob."""
     if json:
         return JsonView()
-    # There is none if who called us has closed it.
+    # The caller may have closed standard error.
     if not (sys.stderr and sys.stderr.isatty()):
         return PlainView()
-    # Loaded here: what shows no bars need not wait for them.
+    # Loaded here: views without bars load faster.
     from rich.console import Console
 
     from producer.cli.bars import BarView
@@ -60,7 +60,7 @@ class JsonView(_NothingToLeave):
 
 
 class SilentView(_NothingToLeave):
-    """Nothing: the result alone counts."""
+    """Shows nothing: only the result counts."""
 
     wants_blobs = False
 

@@ -19,7 +19,7 @@ STATE_COLORS = {
 
 
 def printable(text: str) -> str:
-    """``text`` with escapes for what would break the line or drive the terminal that shows it."""
+    """``text`` with characters escaped that would break the line or control the terminal."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )

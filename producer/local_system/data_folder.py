@@ -10,7 +10,7 @@ from pathlib import Path
 from producer.errors import CannotStartError
 
 LOCK_SECONDS = 3.0
-"""The Valkey of a system that was killed may take so long to end."""
+"""How long the Valkey of a killed system may take to end."""
 
 _POLL_SECONDS = 0.05
 
@@ -44,7 +44,7 @@ def _prepare(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_uid != os.geteuid():
         raise CannotStartError(
-            f"{folder} is another user's; set XDG_DATA_HOME to a folder of your own"
+            f"{folder} belongs to another user; set XDG_DATA_HOME to a folder of your own"
         )
     # A user who can reach the socket in it can do all that a worker can.
     folder.chmod(0o700)

@@ -18,10 +18,10 @@ from producer.local_system.restarts import Restarts
 logger = logging.getLogger(__name__)
 
 BAD_INPUT = 2
-"""The exit status of a program of ours that no restart helps."""
+"""The exit status of our programs when a restart does not help."""
 
 LONGEST_LINE = 1 << 20
-"""Bytes; a longer line of output is not shown."""
+"""In bytes; longer lines of output are not shown."""
 
 _PR_SET_PDEATHSIG = 1
 _LAST_LINES = 3
@@ -41,7 +41,7 @@ class Program:
 
 
 class Part:
-    """Keeps a program running, and shows what it says."""
+    """Keeps a program running, and shows its output."""
 
     def __init__(
         self, program: Program, show: Callable[[str], None], restarts: Restarts | None = None
@@ -152,7 +152,7 @@ async def _stop(process: Process, seconds: float) -> None:
     while process.returncode is None:
         with suppress(ProcessLookupError):
             process.send_signal(number)
-        # Of the same signal twice, a process that was too busy for the first sees one.
+        # A process that was too busy for the first of two equal signals sees only one.
         number = signal.SIGINT
         try:
             async with asyncio.timeout_at(deadline):
@@ -167,7 +167,7 @@ async def _stop(process: Process, seconds: float) -> None:
 def _ending_with_this_process() -> Callable[[], None] | None:
     """What a child does first, so that SIGKILL of this process does not leave it behind.
 
-    Only Linux can. Source: PR_SET_PDEATHSIG(2const)
+    Only Linux has this. Source: PR_SET_PDEATHSIG(2const)
     """
     if sys.platform != "linux":
         return None

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class Restarts:
     """Counts the ends in a row; the wait doubles with each.
 
-    A part that ran for ``steady_seconds`` counts as well again. With the ``most``-th end in a row
-    there are no more starts.
+    A part that ran for ``steady_seconds`` counts as healthy again. With the ``most``-th end in a
+    row there are no more starts.
     """
 
     first_seconds: float = 0.5
@@ -17,7 +17,7 @@ class Restarts:
     ends: int = 0
 
     def after(self, ran_seconds: float) -> float | None:
-        """Seconds to wait after a part that ran for so long has ended; None: do not start it."""
+        """Seconds to wait after a part has ended that ran for some time; None: do not start it."""
         self.ends = 1 if ran_seconds >= self.steady_seconds else self.ends + 1
         if self.ends >= self.most:
             return None

@@ -22,10 +22,10 @@ from push_queue.settings import ENV_PREFIX, REDIS_URL_VARIABLES, Settings
 logger = logging.getLogger(__name__)
 
 RIDE_OUT_SECONDS = 3.0
-"""So long a request waits for a Valkey that is started again."""
+"""How long a request waits for a Valkey that is started again."""
 
 _HAND_BACK_SECONDS = 15.0
-"""A worker may take so long for handing its jobs back, once its grace period is over."""
+"""How long a worker may take to hand its jobs back, once its grace period is over."""
 
 _POLL_SECONDS = 0.05
 
@@ -38,10 +38,10 @@ class LocalSystem:
     """A system that runs."""
 
     settings: Settings
-    """Those of the workers and the API: with the Valkey that they use."""
+    """The settings of the workers and the API, with the Valkey that they use."""
     api_url: str
     folder: Path | None
-    """Where the jobs are kept; None with a Redis that somebody else runs."""
+    """Where the jobs are kept; None with an external Redis."""
 
 
 @asynccontextmanager
@@ -51,8 +51,8 @@ async def running_system(
     """Run a Valkey, unless the settings name another Redis, workers, and the API at host and port.
 
     All of it is ready once the block is entered. At its end the workers finish or hand back what
-    they have; the API and the Valkey stop after them. Cancelling that has the workers hand back at
-    once.
+    they have; the API and the Valkey stop after them. Cancelling that makes the workers hand back
+    at once.
 
     Raises:
         CannotStartError: the machine lacks something, a system runs already, or the API cannot
@@ -99,7 +99,7 @@ async def running_system(
 def _own_folder(settings: Settings) -> Path | None:
     """Where the jobs are kept; None if the settings name a Redis other than the one there.
 
-    That one they name in the shell in which somebody did as ``push-queue up`` said.
+    The settings name that one in a shell that has run the export line of ``push-queue up``.
     """
     folder = settings.data_folder
     if settings.redis_configured:
@@ -120,7 +120,7 @@ def _part(program: Program, show: Show) -> Part:
 def _worker(settings: Settings, number: int) -> Program:
     return Program(
         f"worker-{number}",
-        # Without -P, a worker.py where the user happens to be would run instead.
+        # Without -P, a worker.py in the user's current folder would run instead.
         (sys.executable, "-P", "-m", "worker"),
         env={
             REDIS_URL_VARIABLES[0]: settings.redis_url.get_secret_value(),
@@ -132,7 +132,7 @@ def _worker(settings: Settings, number: int) -> Program:
 
 @asynccontextmanager
 async def _queue(settings: Settings, *, wait: bool) -> AsyncIterator[PushQueue]:
-    """The queue; with ``wait`` as soon as its Valkey has read its file, however long that takes."""
+    """The queue; with ``wait``, once its Valkey has read its file, however long that takes."""
     async with AsyncExitStack() as stack:
         while True:
             try:
@@ -147,7 +147,7 @@ async def _queue(settings: Settings, *, wait: bool) -> AsyncIterator[PushQueue]:
 
 
 async def _reported(queue: PushQueue, parts: list[Part]) -> None:
-    """Until all workers say that they are alive."""
+    """Wait until all workers report that they are alive."""
     alive: set[int] = set()
     while not {part.pid for part in parts} <= alive:
         await asyncio.sleep(_POLL_SECONDS)

@@ -9,7 +9,7 @@ from producer.errors import CannotStartError
 from producer.local_system.part import Program
 
 LONGEST_SOCKET_PATH = 103
-"""Bytes; Linux takes four more."""
+"""In bytes; Linux accepts four more."""
 
 
 def valkey_executable() -> Path:
@@ -65,7 +65,7 @@ def valkey(folder: Path, lock: int) -> Program:
         "dir": str(folder),
         "save": "",
         "appendonly": "yes",
-        # With less, what was acknowledged may be lost for seconds if the disk is slow.
+        # With less, acknowledged writes of several seconds may be lost if the disk is slow.
         "appendfsync": "always",
         "maxmemory-policy": "noeviction",
         "loglevel": "warning",
