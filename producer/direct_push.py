@@ -93,8 +93,7 @@ class DirectPush:
         )
 
     async def watch(self, *_: str) -> AsyncGenerator[JobStatus, None]:
-        """Push, and yield the status at changes and at intervals. Leaving the loop ends the
-        push."""
+        """Push, and yield the status at changes and at intervals; leaving the loop ends it."""
         pushing = asyncio.create_task(self._run())
         try:
             while not pushing.done():
