@@ -62,7 +62,7 @@ async def test_another_user_s_is_refused(folder: Path, monkeypatch: pytest.Monke
     async with locked(folder):
         open_to_others(folder)
     monkeypatch.setattr("os.geteuid", lambda: 12345)
-    with pytest.raises(CannotStartError, match="another user's; set XDG_DATA_HOME"):
+    with pytest.raises(CannotStartError, match="belongs to another user; set XDG_DATA_HOME"):
         async with locked(folder):
             pass
     assert mode(folder) == 0o755, "left as it is"
