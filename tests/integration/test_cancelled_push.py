@@ -104,3 +104,19 @@ async def test_distribution_goes_on_with_uploads_that_were_kept(
         sessions = {request.path for request in proxy.requests if is_patch(request)}
     assert len(sessions) == LAYERS, "one for each layer, in both pushes"
     assert await list_tags(registry.url, "app") == ["1"]
+
+
+async def test_it_does_not_wait_for_a_registry_that_stands_still(
+    registry: Registry, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload_requests, "_END_SECONDS", 0.01)
+    async with FaultProxy(registry.url) as proxy, RegistryClient() as client:
+        held = proxy.hold(is_patch, after=CANCEL_AT)
+        push = asyncio.create_task(
+            client.push(archive, [parse_reference(f"{proxy.host}/app:1")], image_uploads=1)
+        )
+        await held.reached.wait()
+        push.cancel()
+        await asyncio.wait({push})
+        assert push.cancelled()
+        assert any(request.method == "DELETE" for request in proxy.requests)
