@@ -136,7 +136,7 @@ async def test_a_silent_server_of_tars_holds_up_neither_cancel_nor_stop(
         first = await queue.enqueue(server.url_of_object, target)
         await stands[0].reached.wait()
         await queue.cancel(first.id)
-        assert (await queue.wait(first.id, timeout=30)).state is JobState.CANCELLED
+        assert (await queue.wait(first.id, timeout=60)).state is JobState.CANCELLED
         second = await queue.enqueue(server.url_of_object, target)
         await stands[1].reached.wait()
         assert await asyncio.to_thread(worker.terminate, 60) == 0

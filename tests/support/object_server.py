@@ -129,12 +129,13 @@ class ObjectServer(LocalServer):
             await response.prepare(request)
             for at in range(start, stop, _PIECE):
                 piece = os.pread(self._file.fileno(), min(_PIECE, stop - at), at)
-                if stand and at + len(piece) - start > stand.after:
+                # Of several answers at once, one.
+                if stand and stand in self._stands and at + len(piece) - start > stand.after:
                     self._stands.remove(stand)
                     stand.reached.set()
                     await stand.released.wait()
                     stand = None
-                if cut is not None and at + len(piece) - start > cut:
+                if cut is not None and cut in self._cuts and at + len(piece) - start > cut:
                     self._cuts.remove(cut)
                     await response.write(piece[: cut - (at - start)])
                     self.sent += cut - (at - start)

@@ -71,7 +71,7 @@ class Registry:
 def http_answers(url: str) -> bool:
     """Whether a server answers HTTP there, with any status, or TLS with any certificate."""
     try:
-        with urlopen(url, timeout=5):
+        with urlopen(url, timeout=10):
             return True
     except HTTPError:
         return True

@@ -321,7 +321,7 @@ async def test_nobody_there_may_be_there_later(urls: UrlSources) -> None:
 
 
 async def test_a_silent_server_is_given_up(big: BigArchive, settings: HttpSettings) -> None:
-    urls = UrlSources(replace(settings, timeout=0.3), retry=RetryPolicy(attempts=1))
+    urls = UrlSources(replace(settings, timeout=2), retry=RetryPolicy(attempts=1))
     async with ObjectServer(big.path) as server:
         stand = server.hold(after=MIB)
         source = await urls.open(server.url_of_object)

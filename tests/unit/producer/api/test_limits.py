@@ -184,7 +184,7 @@ async def test_uploads_of_one_caller_at_once_have_a_bound(
     team = bearer(TOKENS[Role.ENQUEUE])
     url = (await api.post(UPLOADS, headers=team)).headers["Location"]
     first = asyncio.create_task(upload(team, slow()))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await becomes(arrives)
         answer = await api.ask(method, url, data=b"b", headers=team | offset)
         assert (answer.status, answer.kind) == (429, "too-many-uploads")
