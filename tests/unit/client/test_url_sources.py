@@ -30,6 +30,7 @@ from registry_api_v2_client import (
 from registry_api_v2_client.remote.places import Network, may_connect
 from tests.support.big_images import BigArchive, write_big_archive
 from tests.support.certificates import Authority
+from tests.support.connect_proxy import ConnectProxy
 from tests.support.images import (
     containerd,
     docker_legacy,
@@ -38,6 +39,7 @@ from tests.support.images import (
     make_image,
     write_archive,
 )
+from tests.support.logins import Login
 from tests.support.object_server import ObjectServer
 
 MIB = 1 << 20
@@ -525,6 +527,42 @@ async def test_a_certificate_has_to_be_trusted_and_https_stays_https(
             with pytest.raises(SourceNotAllowedError, match="from https to http"):
                 await urls.open(server.url_of_object)
             assert not plain.requests
+
+
+async def test_a_proxy_finds_the_address_and_an_address_is_seen_here(
+    big: BigArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path / "authority")
+    login = Login("user", "pass")
+    async with (
+        ObjectServer(big.path, tls=authority.server().context()) as server,
+        ConnectProxy({"registry.test": "127.0.0.1"}, login=login) as proxy,
+    ):
+        host = f"registry.test:{server.host.rpartition(':')[2]}"
+        authority.trust(tmp_path, host)
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        urls = UrlSources(HttpSettings(Places(()), certs_dir=tmp_path), retry=AT_ONCE)
+        assert await digests_at(urls, f"https://{host}/app.tar") == big.diff_ids
+        assert set(proxy.tunnels) == {host}
+        proxy.tunnels.clear()
+        with pytest.raises(SourceNotAllowedError, match="no public address"):
+            await urls.open("https://169.254.169.254/latest/meta-data")
+        assert not proxy.tunnels
+        urls.close()
+
+
+async def test_a_proxy_for_http_is_told_the_url(
+    big: BigArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ObjectServer(big.path) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("//", "//user:pass@"))
+        urls = UrlSources(HttpSettings(Places(())), retry=AT_ONCE)
+        url = "http://artifacts.example.com/app.tar?sig=1"
+        assert await digests_at(urls, url) == big.diff_ids
+        assert {request.raw_path for request in proxy.requests} == {url}
+        assert proxy.requests[0].headers["Proxy-Authorization"] == "Basic dXNlcjpwYXNz"
+        assert proxy.requests[0].headers["Host"] == "artifacts.example.com"
+        urls.close()
 
 
 @pytest.mark.parametrize(
