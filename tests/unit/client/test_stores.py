@@ -1,6 +1,7 @@
 """Tars in buckets: read by links that are signed by the worker's own credentials."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +47,10 @@ def urls() -> Iterator[UrlSources]:
 
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Credentials for a store whose address is still to be set."""
+    """Credentials for a store whose address is still to be set, and nothing else."""
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
     for name, value in {
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "s3cret",
