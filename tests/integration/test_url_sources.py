@@ -13,6 +13,7 @@ from aiohttp import web
 from producer import JobState, JobStatus, PushQueue
 from tests.support.api_server import Serve
 from tests.support.big_images import BigArchive, write_big_archive
+from tests.support.certificates import Authority
 from tests.support.images import ARCHIVES
 from tests.support.object_server import ObjectServer
 from tests.support.processes import ManagedProcess
@@ -67,6 +68,63 @@ async def test_a_tar_at_a_url_arrives_whole(
         assert pulled.digest == job.digest
         assert pulled.contents == list(archive.image.layers)
         assert SECRET not in worker.log
+
+
+async def test_the_workers_have_the_login_and_the_authority(
+    start_worker: StartReader,
+    queue: PushQueue,
+    tmp_path: Path,
+    registry_host: str,
+    repository: str,
+) -> None:
+    archive = ARCHIVES["docker-oci"](tmp_path)
+    authority = Authority(tmp_path / "authority")
+    async with ObjectServer(archive.path, tls=authority.server().context()) as server:
+        server.answer = lambda request: (
+            None
+            if request.headers.get("Authorization") == "Bearer s3cret"
+            else web.Response(status=401)
+        )
+        authority.trust(tmp_path / "certs", server.host)
+        env = {"PUSH_QUEUE_REGISTRY_CERTS_DIR": str(tmp_path / "certs")}
+        target = f"{registry_host}/{repository}:1"
+        worker = start_worker(f"{server.url}/", **env)
+        job = await push(queue, server.url_of_object, target)
+        assert (job.state, job.error_kind) == (JobState.FAILED, "source_unreadable")
+        worker.terminate()
+        login = json.dumps({server.url: {"token": "s3cret"}})
+        worker = start_worker(f"{server.url}/", PUSH_QUEUE_SOURCE_AUTH=login, **env)
+        job = await push(queue, server.url_of_object, target)
+        assert (job.state, job.error) == (JobState.SUCCEEDED, None)
+        assert "s3cret" not in worker.log
+
+
+async def test_a_tar_in_a_bucket_is_read_by_links_that_the_worker_signs(
+    big: BigArchive,
+    start_worker: StartReader,
+    queue: PushQueue,
+    registry_host: str,
+    repository: str,
+) -> None:
+    async with ObjectServer(big.path) as store:
+        store.cut(after=2 * MIB)
+        worker = start_worker(
+            "s3://bucket/builds/",
+            AWS_ENDPOINT_URL=store.url,
+            AWS_ALLOW_HTTP="true",
+            AWS_ACCESS_KEY_ID="key",
+            AWS_SECRET_ACCESS_KEY="s3cret",
+            AWS_REGION="us-east-1",
+        )
+        target = f"{registry_host}/{repository}:1"
+        job = await push(queue, "s3://bucket/builds/app.tar", target)
+        assert (job.state, job.error) == (JobState.SUCCEEDED, None)
+        assert (await asyncio.to_thread(skopeo_inspect, target))["Digest"] == job.digest
+        assert {request.path for request in store.requests} == {"/bucket/builds/app.tar"}
+        assert all("X-Amz-Signature" in request.query for request in store.requests)
+        assert "X-Amz-Signature" not in worker.log
+        refused = await push(queue, "s3://bucket/other/app.tar", target)
+        assert refused.error_kind == "source_not_allowed"
 
 
 async def test_a_cut_and_a_dead_worker_are_gone_on_from(
