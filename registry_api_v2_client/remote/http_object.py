@@ -25,6 +25,8 @@ _GONE = (404, 410)
 _REFUSED = (401, 403, 407)
 _TRY_AGAIN = (408, 425, 429)
 _MOST_PAUSE = 3600.0
+LARGEST = 1 << 40
+"""Bytes of a tar. A server may claim any number, and send for ever."""
 
 
 class NoRangesError(SourceUnreadableError):
@@ -67,6 +69,10 @@ class HttpObject:
         version = _version(response)
         if not place or place[:2] != (1, 2) or not version:
             raise NoRangesError(f"{name}: its server cannot answer for parts of it")
+        if place[2] > LARGEST:
+            raise SourceUnreadableError(
+                f"{name} claims {place[2]} bytes; at most {LARGEST} make sense"
+            )
         identity = ObjectIdentity(place[2], version)
         return cls(settings, name, locate, found_at, identity, _condition(response))
 

@@ -252,6 +252,15 @@ async def test_ranges_that_lie_later_end_it(big: BigArchive, urls: UrlSources) -
                 await asyncio.to_thread(read_layers, source)
 
 
+async def test_no_tar_is_as_large_as_a_server_may_claim(
+    big: BigArchive, spooling: UrlSources
+) -> None:
+    async with ObjectServer(big.path) as server:
+        server.tell = lambda _: "bytes 1-1/100000000000000000"
+        with pytest.raises(SourceUnreadableError, match="claims 100000000000000000 bytes"):
+            await spooling.open(server.url_of_object)
+
+
 @pytest.mark.parametrize("known", [True, False])
 async def test_a_body_without_end_is_bounded(
     known: bool, big: BigArchive, settings: HttpSettings, spool: SpoolFolder
