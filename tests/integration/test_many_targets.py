@@ -161,7 +161,7 @@ async def test_a_registry_that_is_down_keeps_no_other_from_its_image(
     assert diff_ids(one, "app") == diff_ids(two, "app") == big.diff_ids
 
 
-SHORT_TIMEOUT = 1.0
+SHORT_TIMEOUT = 4.0
 """In seconds; healthy registries answer much faster."""
 
 

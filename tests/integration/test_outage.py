@@ -99,7 +99,7 @@ async def test_only_the_silent_registry_is_tried_again(
     repository: str,
 ) -> None:
     path = ARCHIVES["guide"](tmp_path).path
-    worker(PUSH_QUEUE_REGISTRY_TIMEOUT_SECONDS="2")
+    worker(PUSH_QUEUE_REGISTRY_TIMEOUT_SECONDS="4")
     async with SilentServer() as silent, FaultProxy(registry_url) as proxy:
         targets = [f"{silent.host}/app:1", f"{proxy.host}/{repository}:1"]
         job = await queue.enqueue(path, targets)

@@ -116,7 +116,7 @@ async def test_the_time_for_commits_is_set_for_workers(
     repository: str,
 ) -> None:
     big = write_big_archive(tmp_path / "big.tar", [2_000_000])
-    short = {f"PUSH_QUEUE_{what}_TIMEOUT_SECONDS": "1" for what in ("REGISTRY", "COMMIT")}
+    short = {f"PUSH_QUEUE_{what}_TIMEOUT_SECONDS": "4" for what in ("REGISTRY", "COMMIT")}
     async with FaultProxy(registry_url) as proxy:
         proxy.hold(is_commit)
         worker(**short)

@@ -383,12 +383,12 @@ async def test_a_commit_may_take_longer_than_other_answers(tmp_path: Path) -> No
     big = write_big_archive(tmp_path / "big.tar", [2_000_000])
     async with SpecRegistry() as registry, FaultProxy(registry.url) as proxy:
         held = proxy.hold(is_commit)
-        async with Transport(timeout=0.5, commit_timeout=60) as transport:
+        async with Transport(timeout=3, commit_timeout=60) as transport:
             target = Target(Registry(transport, URL(proxy.url)), "app", ("1",))
             with ImageArchive(big.path) as archive:
                 pushing = asyncio.create_task(pusher().push(archive, archive.select(), [target]))
                 await held.reached.wait()
-                await asyncio.sleep(1.5)  # the time that is not to count
+                await asyncio.sleep(4)  # the time that is not to count
                 held.release()
                 await pushing
         assert proxy.count(is_patch) == 1
@@ -409,7 +409,7 @@ async def test_a_blob_whose_commit_was_not_heard_of_is_asked_for_before_it_is_se
 
         question = proxy.hold(asks_for_it)
         place = f"{proxy.url}/{repository}"
-        pushing = asyncio.create_task(push(pusher(), big.path, place, timeout=1))
+        pushing = asyncio.create_task(push(pusher(), big.path, place, timeout=4))
         await question.reached.wait()
         commit.release()
         await commit.answered.wait()
