@@ -1,7 +1,7 @@
-"""Logins of browsers: which session stands for which token, until it ends.
+"""Logins of browsers: the token of each session, until it ends.
 
-Kept in Redis, so that all servers know them and a restart ends none. What stands there is of no use
-to who reads it: both are known by their SHA-256 alone.
+Kept in Redis, so that all servers know them and a restart ends none. Redis holds only the SHA-256
+of both, which is useless to a reader.
 """
 
 from push_queue.api_tokens import hash_of, new_secret

@@ -28,7 +28,7 @@ from push_queue.version import own_version
 
 
 def make_application(queue: PushQueue, settings: Settings) -> web.Application:
-    """The API of this queue, for those whom the settings name.
+    """The API of this queue, for the callers in the settings.
 
     Raises:
         CannotStartError: the spool of the settings cannot be used.

@@ -1,8 +1,8 @@
 """Who sent a request, and whether their role is enough.
 
 A program sends its token as ``Authorization: Bearer …`` (RFC 6750) and in no other way: a URL would
-stand in logs. A browser that has logged in sends the cookie of its session. It would do so for any
-page, so a change that is asked for with a cookie has to say that a page of this server asks.
+appear in logs. A browser that has logged in sends the cookie of its session. It would do so for any
+page, so a change that is requested with a cookie must come from a page of this server.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ COOKIE = "push-queue-session"
 
 
 def guarded(handler: Handler, role: Role) -> Handler:
-    """The handler for those who have this role."""
+    """The handler, for callers with this role."""
 
     @wraps(handler)
     async def guard(request: web.Request) -> web.StreamResponse:
@@ -45,7 +45,7 @@ def owner_of(sha256: str, tokens: Mapping[str, ApiToken]) -> Caller:
     Raises:
         ProblemError: nobody.
     """
-    # All are compared, each in constant time: how long it takes says nothing of a hash.
+    # All are compared, each in constant time: the time that it takes reveals nothing about a hash.
     found = [
         Caller(name, known.role, known.targets)
         for name, known in tokens.items()

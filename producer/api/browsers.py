@@ -19,7 +19,7 @@ from producer.api.problems import ProblemError
 from registry_api_v2_client.hosts import is_loopback
 
 PAGE = "/"
-"""Where the page is that people look at."""
+"""The path of the page for people."""
 
 _OWN_SITES = ("same-origin", "none")  # None: typed into the address bar.
 
@@ -67,8 +67,8 @@ def _is_link(request: web.Request) -> bool:
 def check_own_page(request: web.Request) -> None:
     """Refuse a change that nothing shows to be asked for by a page of this server.
 
-    For requests with a cookie, which a browser sends along for whoever asks. All browsers send one
-    of the headers with such a request.
+    For requests with a cookie, which a browser sends with requests of any page. All browsers send
+    one of the headers with such a request.
 
     Raises:
         ProblemError: neither header is there; ``own_origin_only`` has looked at what they say.

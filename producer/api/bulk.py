@@ -28,7 +28,7 @@ async def cancel_jobs(request: web.Request) -> web.Response:
 
 
 async def retry_jobs(request: web.Request) -> web.Response:
-    """Enqueue the failed jobs that match again, or those of the final state that is named."""
+    """Enqueue again the failed jobs that match, or those in the given final state."""
     queue, caller = request.app[QUEUE], caller_of(request)
     query = await _query(request)
     if query.state is None:

@@ -1,4 +1,4 @@
-"""Who calls, and which jobs are theirs.
+"""Callers, and which jobs belong to them.
 
 Without tokens in the settings, only this machine can call, and everybody on it is an admin.
 """
@@ -19,7 +19,7 @@ class Caller:
     """Who sent a request."""
 
     name: str | None
-    """That of the token; None where there are no tokens."""
+    """The name of the token; None without tokens."""
     role: Role
     targets: tuple[str, ...] = ()
     """Patterns of the repositories that it may use; an admin may use all."""
@@ -67,7 +67,7 @@ def name_of_caller(request: web.BaseRequest) -> str | None:
 
 
 def _name_of(target: str) -> str:
-    """What patterns are held against; empty, which none fits, if it is no target."""
+    """What patterns are matched against; empty, which matches none, if it is not a target."""
     try:
         return parse_reference(target).name
     except ValidationError:

@@ -1,4 +1,4 @@
-"""What happens to all jobs, read from Redis once for all who follow them."""
+"""The events of all jobs, read from Redis once for all followers."""
 
 import asyncio
 from collections import deque
@@ -36,7 +36,7 @@ class Change(NamedTuple):
     job_id: str
     message: bytes
     targets: tuple[str, ...]
-    """The job's, where they are asked for; none of a job that has expired."""
+    """The job's targets, if they were requested; none of a job that has expired."""
 
 
 class News(NamedTuple):
@@ -44,7 +44,7 @@ class News(NamedTuple):
 
     changes: tuple[Change, ...]
     position: Position
-    """Where to go on."""
+    """The place to continue from."""
     complete: bool = True
     """Whether none before them has been lost."""
 
@@ -52,8 +52,8 @@ class News(NamedTuple):
 class EventHub:
     """Reads the stream of events in one task, and keeps the latest for everybody.
 
-    Who follows them keeps a position only, so that a slow one costs no memory. Progress in between
-    is on a board of its own.
+    A follower keeps only a position, so that a slow one costs no memory. Progress in between is on
+    a board of its own.
     """
 
     def __init__(self, queue: PushQueue, position: Position, *, with_targets: bool = False) -> None:
@@ -65,13 +65,13 @@ class EventHub:
         self._readers = asyncio.Semaphore(READERS)
         self._followers = 0
         self.position = position
-        """Where the latest event stands that was heard of."""
+        """The place of the latest event that was read."""
         self.progress = ProgressBoard(queue, self._tell)
         self.ended = False
-        """Nobody shall wait any more."""
+        """Nobody should wait any more."""
 
     async def run(self) -> None:
-        """Read until cancelled; while Redis is down there is nothing to hear."""
+        """Read until cancelled; while Redis is down there are no events."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read_events())
             tasks.create_task(self.progress.run(lambda: self._followers > 0))
@@ -89,7 +89,7 @@ class EventHub:
                 self._keep(changes, reached)
 
     def end(self) -> None:
-        """Have all who wait come back at once."""
+        """Wake all who wait at once."""
         self.ended = True
         self._tell()
 
@@ -113,7 +113,7 @@ class EventHub:
             self._followers -= 1
 
     async def status(self, job_id: str) -> JobStatus:
-        """The job as it stands; few ask for one at once, however many follow.
+        """The job now. Only a few requests read one at a time, however many follow.
 
         Raises:
             UnknownJobError: no such job.

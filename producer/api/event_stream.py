@@ -9,15 +9,15 @@ from push_queue.job_events import Position
 
 MEDIA_TYPE = "text/event-stream"
 RETRY_MS = 2000
-"""After which a browser comes again when the stream breaks off."""
+"""How soon a browser reconnects after the stream breaks off."""
 TAKE_SECONDS = 30.0
-"""A reader that takes nothing for so long is cut off."""
+"""How long a reader may take nothing before it is cut off."""
 NOTHING = b":\n\n"
-"""A comment, which shows either side that the other is there."""
+"""A comment, which shows each side that the other is alive."""
 
 
 class EventStream(web.StreamResponse):
-    """An answer that goes on.
+    """A streamed answer.
 
     Writing raises ``ConnectionError`` once nobody reads, and waits for one who reads slowly.
     """
@@ -27,7 +27,7 @@ class EventStream(web.StreamResponse):
         self._transport: asyncio.Transport | None = None
 
     async def begin(self, request: web.Request) -> None:
-        """Send the head, and when to come again."""
+        """Send the head, and how soon to reconnect."""
         self._transport = request.transport
         await self.prepare(request)
         await self.send(b"retry: %d\n\n" % RETRY_MS)

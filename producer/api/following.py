@@ -18,7 +18,7 @@ from push_queue.job_events import Position
 from push_queue.models import JobStatus
 
 QUIET_SECONDS = 15.0
-"""A stream on which nothing happens is written to as often."""
+"""How often an idle stream is written to."""
 _AWAY_SECONDS = 1.0
 
 
@@ -41,7 +41,7 @@ async def follow_all(request: web.Request) -> web.StreamResponse:
     """
     hub, last_seen = request.app[EVENTS], _last_event_id(request)
     with follower(request):
-        # From before the answer begins, so that who then reads the jobs misses nothing.
+        # From before the answer begins, so that a client that then reads the jobs misses nothing.
         position, shown, missed = hub.position, hub.progress.number, False
         if last_seen:
             position = min(last_seen, max(position, await request.app[QUEUE].last_event()))
@@ -58,7 +58,7 @@ async def follow_all(request: web.Request) -> web.StreamResponse:
 async def follow_job(request: web.Request) -> web.StreamResponse:
     """The job now and at each change of its state, as ``job``, until it is final; and ``progress``.
 
-    204 to a ``Last-Event-ID`` after which nothing can come.
+    204 for a ``Last-Event-ID`` after which nothing can follow.
     """
     job_id = job_id_of(request)
     hub, queue, last_seen = request.app[EVENTS], request.app[QUEUE], _last_event_id(request)
@@ -70,7 +70,7 @@ async def follow_job(request: web.Request) -> web.StreamResponse:
         if last_seen and job.state.final and await _knows_all(queue, job_id, last_seen):
             return web.Response(status=204)
         stream = EventStream()
-        # A job that has expired has no more to tell.
+        # A job that has expired has no more events.
         with suppress(ConnectionError, QueueError):
             await stream.begin(request)
             await _send_job(stream, hub, job, position, shown)

@@ -1,4 +1,4 @@
-"""What a request says, checked."""
+"""The inputs of a request, checked."""
 
 import asyncio
 from http import HTTPStatus
@@ -19,10 +19,10 @@ MOST_BODY_BYTES = 1024 * 1024
 _MOST_SMALL_BODY_BYTES = 4096
 """Where anybody may send one, or it says nothing."""
 BODY_SECONDS = 30.0
-"""In which a body has to arrive."""
+"""Seconds in which a body must arrive."""
 JSON = "application/json"
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
-"""What a page of any origin can send without asking."""
+"""What a page of any origin can send without a preflight request."""
 MOST_ERRORS = 100
 """That are looked at one by one."""
 
@@ -35,7 +35,7 @@ def job_id_of(request: web.Request) -> str:
     """The job that the path names.
 
     Raises:
-        UnknownJobError: what stands there is the id of no job.
+        UnknownJobError: it is not the id of a job.
     """
     text = request.match_info["job_id"]
     try:
@@ -92,7 +92,7 @@ async def new_jobs_of(request: web.Request) -> tuple[tuple[NewJob, ...], bool]:
 
 
 async def no_body(request: web.Request) -> None:
-    """Read a body that says nothing, if there is any.
+    """Read an empty body, if there is any.
 
     Raises:
         ProblemError: it is neither empty nor ``{}``, or it may come from a form.
@@ -103,7 +103,7 @@ async def no_body(request: web.Request) -> None:
 
 
 def not_compressed(request: web.Request) -> None:
-    """Refuse a body that would be unpacked before its size is known.
+    """Refuse a body that would be decompressed before its size is known.
 
     Raises:
         ProblemError: it is compressed.
@@ -114,7 +114,7 @@ def not_compressed(request: web.Request) -> None:
 
 
 def invalid(error: ValidationError) -> ProblemError:
-    """What pydantic found wrong, without the values."""
+    """What pydantic rejects, without the values."""
     if error.error_count() > MOST_ERRORS:
         return bad_request(f"{error.error_count()} fields are wrong; try one job alone")
     return bad_request(summarize(error, lambda path: path or "body"))

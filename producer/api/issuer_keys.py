@@ -20,11 +20,11 @@ from push_queue.oidc_issuers import check_issuer_url
 logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 3600.0
-"""After which keys are read again, so that one that was withdrawn does not stay."""
+"""How long until keys are read again, so that a withdrawn one does not stay."""
 STALE_SECONDS = 24 * 3600.0
-"""For which keys are good while the issuer cannot be asked."""
+"""How long keys stay valid while the issuer cannot be asked."""
 PAUSE_SECONDS = 30.0
-"""Between two questions: tokens with made-up keys are no way to have an issuer flooded."""
+"""The least time between two requests, so that tokens with made-up keys cannot flood an issuer."""
 _PAUSE_AFTER_FAILURE_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0
 _MOST_BYTES = 512 * 1024
@@ -121,6 +121,6 @@ def _usable(keys: Iterable[dict[str, Any]]) -> Iterable[tuple[str, PyJWK]]:
         key_id = fields.get("kid")
         if not isinstance(key_id, str) or fields.get("use", "sig") != "sig":
             continue
-        # What is of no kind that is known here signs nothing that is.
+        # Keys of unknown kinds are left out: they sign nothing that is accepted here.
         with suppress(PyJWTError):
             yield key_id, PyJWK(fields)

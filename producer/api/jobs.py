@@ -22,11 +22,11 @@ from push_queue.errors import JobConflictError, UnknownJobError
 from push_queue.models import JobStatus, PushJob
 
 LOOK_SECONDS = 5.0
-"""How often a job that is waited for is read though nothing was heard of it."""
+"""How often a job that is waited for is read even without an event."""
 
 
 async def enqueue(request: web.Request) -> web.Response:
-    """Enqueue one push, or several in one batch. The same job again is the one that is there."""
+    """Enqueue one push, or several in one batch. The same job again returns the existing one."""
     new_jobs, alone = await new_jobs_of(request)
     queue = request.app[QUEUE]
     # In a thread: sources are looked at, and their volume may stand still.
@@ -52,7 +52,7 @@ async def enqueue(request: web.Request) -> web.Response:
 
 
 async def list_jobs(request: web.Request) -> web.Response:
-    """Jobs that fit all that is given, the last enqueued first."""
+    """Jobs that match all given parameters, the last enqueued first."""
     query = query_of(request, JobsQuery)
     page = await request.app[QUEUE].find(
         query, before=query.before, limit=query.limit, among=_own_jobs(request)
@@ -61,7 +61,7 @@ async def list_jobs(request: web.Request) -> web.Response:
 
 
 async def read_job(request: web.Request) -> web.Response:
-    """A job, how far its blobs are, and its attempts that ended."""
+    """A job, the progress of its blobs, and the attempts that ended."""
     job_id, query = job_id_of(request), query_of(request, JobQuery)
     await _check_own(request, job_id)
     status = await _final_or_late(request, job_id, query.wait)

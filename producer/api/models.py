@@ -1,4 +1,4 @@
-"""What requests may say and answers hold; the requests are checked by these models.
+"""The models of requests and answers; they check the requests.
 
 Answers are stable: fields are added, never renamed or removed.
 """
@@ -38,7 +38,7 @@ MOST_SECONDS_WAITED = 300
 
 
 def _written_out(value: object) -> object:
-    """Numbers would be taken for Unix time, in seconds or milliseconds by their size."""
+    """Numbers would be read as Unix time, in seconds or milliseconds by their size."""
     if value is not None and "T" not in str(value).upper():
         raise ValueError("must be a time with its zone, such as 2026-01-31T09:30:00Z")
     return value
@@ -152,7 +152,7 @@ class ThroughputAnswer(BaseModel):
 
 
 class UploadQuery(BaseModel):
-    """What is said of the bytes of an upload."""
+    """Parameters of an upload."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -169,12 +169,12 @@ class UploadStatus(BaseModel):
     offset: int
     """Bytes that have arrived."""
     length: int | None
-    """Bytes that it is to have; null as long as nobody has said."""
+    """Bytes that it will have; null while unknown."""
     complete: bool
     digest: str | None
     """Of a complete one: ``sha256:…``."""
     expires_at: datetime
-    """When it is deleted unless somebody goes on with it, or an unfinished job needs it."""
+    """When it is deleted unless it is continued, or an unfinished job needs it."""
 
 
 class Login(BaseModel):
@@ -186,10 +186,10 @@ class Login(BaseModel):
 
 
 class Session(BaseModel):
-    """Who calls."""
+    """The caller."""
 
     name: str | None
-    """That of the token; null where there are no tokens."""
+    """The name of the token; null without tokens."""
     role: Role
     targets: tuple[str, ...]
     """Patterns of the repositories that the caller may use; empty for an admin, who may use all."""

@@ -17,9 +17,9 @@ from producer.api.refusals import forbidden, unauthorized
 from push_queue.oidc_issuers import OidcIssuer
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
-"""All with a public key: who can check a token by one cannot make another."""
+"""All with a public key: knowing it is not enough to make a token."""
 LEEWAY_SECONDS = 30
-"""By which the issuer's clock may be off."""
+"""How far the issuer's clock may be off."""
 _MOST_NAME = 255
 _REQUIRED = ("iss", "sub", "aud", "exp", "iat")
 

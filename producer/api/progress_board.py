@@ -1,4 +1,4 @@
-"""How far the running jobs are, read from Redis once a second for all who follow."""
+"""The progress of running jobs, read from Redis once a second for all followers."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,7 +24,7 @@ class _Told(NamedTuple):
 class ProgressBoard:
     """The latest progress of each running job.
 
-    Who follows keeps a number only. A slow one misses what is out of date by then.
+    A follower keeps only a number. A slow one misses what is outdated by then.
     """
 
     def __init__(self, queue: PushQueue, tell: Callable[[], None]) -> None:
@@ -32,7 +32,7 @@ class ProgressBoard:
         self._tell = tell
         self._told: dict[str, _Told] = {}
         self.number = 0
-        """How often there was something new."""
+        """A number that grows with each change."""
 
     async def run(self, wanted: Callable[[], bool]) -> None:
         """Read until cancelled, while it is ``wanted``."""

@@ -1,4 +1,4 @@
-"""What the API has, path by path: what serves it, and the models that it speaks in."""
+"""The paths of the API: the handler of each, and its models."""
 
 from dataclasses import dataclass
 from http import HTTPMethod, HTTPStatus
@@ -53,7 +53,7 @@ class Route:
     """One of these is the answer; there is no body if there are none."""
     status: HTTPStatus = HTTPStatus.OK
     headers: tuple[str, ...] = ()
-    """Those that are heeded beside ``Idempotency-Key`` and ``Last-Event-ID``."""
+    """The headers that it reads besides ``Idempotency-Key`` and ``Last-Event-ID``."""
     query: type[BaseModel] | None = None
     takes: Models = ()
     """The body is one of these; empty if the request has no body."""
@@ -66,7 +66,7 @@ class Route:
     takes_tar: bool = False
     """Whether the body is a tar, or a part of one."""
     key: bool = False
-    """Whether ``Idempotency-Key`` is heeded."""
+    """Whether it reads ``Idempotency-Key``."""
     role: Role | None = Role.READ
     """Who may; anybody at all if None."""
 

@@ -1,4 +1,4 @@
-"""The server: listens, tells of each request, and stops without cutting anybody off."""
+"""The server: listens, logs each request, and stops without cutting anybody off."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from push_queue.settings import Settings
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 10.0
-"""In which requests under way are answered once the server is told to stop."""
+"""Seconds in which requests under way are answered once the server is told to stop."""
 
 # aiohttp's own log shows requests that are no HTTP, with all that is in them.
 _connections = logging.getLogger(f"{__name__}.connections")

@@ -20,7 +20,7 @@ from producer.api.problems import ProblemError
 from producer.spool.writer import BLOCK_BYTES
 
 STILL_SECONDS = 30.0
-"""A body of which no byte arrives for so long is given up."""
+"""How long no byte may arrive before a body is given up."""
 
 OFFSET = "Upload-Offset"
 COMPLETE = "Upload-Complete"
@@ -54,7 +54,7 @@ def part_of(request: web.Request) -> Part:
     """What the head of the request says.
 
     Raises:
-        ProblemError: naming the header that makes no sense.
+        ProblemError: naming the header that is malformed.
     """
     not_compressed(request)
     offset, last, length = (
@@ -85,7 +85,7 @@ async def blocks(request: web.Request) -> AsyncGenerator[bytes, None]:
     """The body in blocks; all that arrived, also if it breaks off then.
 
     Raises:
-        ProblemError: it broke off, or stood still for too long.
+        ProblemError: it broke off, or stalled for too long.
     """
     gathered = bytearray()
     while True:

@@ -61,7 +61,7 @@ async def append_to_upload(request: web.Request) -> web.Response:
 
 
 async def read_upload(request: web.Request) -> web.Response:
-    """How far an upload is: ``Upload-Offset`` is where to go on."""
+    """The progress of an upload: ``Upload-Offset`` is where to continue."""
     return _answer(spool_of(request), await _upload_of(request))
 
 
@@ -131,7 +131,7 @@ async def _upload_of(request: web.Request) -> Upload:
 
 
 async def _complete_upload_of(request: web.Request) -> Upload:
-    """The upload that the path names, whosever it is."""
+    """The upload that the path names, whoever owns it."""
     spool, upload_id = spool_of(request), request.match_info["upload_id"]
     if not is_upload_id(upload_id):
         raise UnknownUploadError(upload_id)
@@ -154,7 +154,7 @@ async def _receive_new(request: web.Request, spool: Spool, part: Part) -> Upload
     try:
         return await _receive(request, spool, upload.id, part)
     except BaseException:
-        # Nobody has been told its id, so nobody can go on with it.
+        # Nobody knows its id, so nobody can continue it.
         with suppress(UnknownUploadError):
             await spool.run(spool.discard, upload.id)
         raise

@@ -1,1 +1,1 @@
-"""The queue as those see it who have only a server's URL: ``push-queue serve`` by HTTP."""
+"""The queue for callers that have only a server's URL: ``push-queue serve`` by HTTP."""

@@ -14,7 +14,7 @@ from producer.remote.uploading import OnProgress, Uploading
 from push_queue.models import Attempt, BlobStatus, JobState, JobStatus, WorkerInfo
 
 LOOK_SECONDS = 1
-"""How often jobs that are watched are read; one that ends is heard of at once."""
+"""How often watched jobs are read; the end of one is noticed at once."""
 ASKED_AT_ONCE = 20
 MOST_LISTED = 1000
 
@@ -64,7 +64,7 @@ class RemoteQueue:
         return parsed(JobStatus, answer)
 
     async def blobs(self, job_id: str) -> tuple[BlobStatus, ...]:
-        """How far each blob was when the job was last read."""
+        """The progress of each blob when the job was last read."""
         return (await self._read(job_id)).blobs
 
     async def attempts(self, job_id: str) -> list[Attempt]:
@@ -103,7 +103,7 @@ class RemoteQueue:
         return tuple(found[offset:])
 
     async def cancel(self, job_id: str) -> JobState:
-        """Cancel a waiting job at once, and have a running one stopped by its worker."""
+        """Cancel a waiting job at once, or ask the worker of a running one to stop."""
         answer = await self._requests.ask("POST", f"{_path(job_id)}/cancel")
         return parsed(JobStatus, answer).state
 

@@ -18,9 +18,9 @@ from push_queue.version import own_version
 Model = TypeVar("Model", bound=BaseModel)
 
 FIRST_SECONDS = 3.0
-"""For which a server is asked again that has not answered yet: its URL may be wrong."""
+"""How long to retry a server that has not answered yet: its URL may be wrong."""
 RIDE_OUT_SECONDS = 30.0
-"""For which one is that has answered before."""
+"""How long to retry one that has answered before."""
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 330.0
 """Longer than any wait that is asked for."""
@@ -80,8 +80,8 @@ class Requests:
     async def ask(self, method: str, path: str, *, riding: bool = True, **options: Any) -> Any:
         """The body of the answer; None if it has none.
 
-        A server that is away is asked again for a while if ``riding``, so the request has to be one
-        that may arrive twice.
+        With ``riding``, a server that is down is asked again for a while, so the request must be
+        safe to repeat.
 
         Raises:
             ServerUnavailableError: it stays away.
@@ -108,7 +108,7 @@ class Requests:
 
 
 class Patience:
-    """How long is waited for a server that is away."""
+    """How long to wait for a server that is down."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

@@ -12,7 +12,7 @@ from producer.errors import UploadError
 
 BLOCK_BYTES = 1 << 20
 PART_BYTES = 16 << 20
-"""Of a stream, that one request brings, and that are kept until they have arrived."""
+"""Bytes of a stream in one request, which are kept until they have arrived."""
 
 
 class Part(Protocol):
@@ -35,7 +35,7 @@ class UploadSource(Protocol):
 
     name: str
     length: int | None
-    """None if nobody knows."""
+    """None if unknown."""
 
     async def part(self, offset: int) -> Part:
         """The bytes from ``offset`` on.
@@ -127,9 +127,9 @@ class _StreamPart:
 
 
 async def _read(name: str, stream: BinaryIO, size: int) -> bytes:
-    """Read until there are so many bytes, or the stream ends.
+    """Read that many bytes, or up to the end of the stream.
 
-    A thread of its own, which nobody waits for: whoever should write may never do.
+    A thread of its own, which nobody waits for: the writer may never write.
     """
     loop = asyncio.get_running_loop()
     read: asyncio.Future[bytes] = loop.create_future()

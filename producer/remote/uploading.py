@@ -1,4 +1,4 @@
-"""Uploads a source, and goes on after cuts until all of it has arrived."""
+"""Uploads a source, and resumes after cuts until all of it has arrived."""
 
 import asyncio
 import hashlib
@@ -17,7 +17,7 @@ from producer.remote.requests import Patience, Requests, parsed, read
 from producer.remote.upload_source import Part, UploadSource
 
 CUT_SECONDS = 120.0
-"""For which an upload that gets no further is tried again."""
+"""How long an upload without progress is retried."""
 STILL_SECONDS = 300.0
 """After which a connection is given up that takes nothing. A server that was killed reads
 again what it has first."""

@@ -1,4 +1,4 @@
-"""What is written down of an upload beside its bytes."""
+"""The record of an upload, beside its bytes."""
 
 import fcntl
 import os
@@ -34,7 +34,7 @@ class UploadRecord(BaseModel):
         """The record in an open file.
 
         Raises:
-            ValueError: there is none that makes sense.
+            ValueError: there is no valid one.
         """
         return cls.model_validate_json(os.pread(record, _MOST_BYTES, 0))
 
@@ -63,10 +63,10 @@ def opened(path: Path) -> Iterator[int]:
 
 
 def read(record: int, upload_id: str) -> UploadRecord:
-    """What stands in an open file.
+    """The record in an open file.
 
     Raises:
-        UnknownUploadError: nothing that makes sense, as after a loss of power.
+        UnknownUploadError: no valid record, as after a power cut.
     """
     try:
         return UploadRecord.read(record)

@@ -31,7 +31,7 @@ MOST_UPLOADS = 10_000
 MOST_WRITERS = 100
 """Uploads that one server takes at once; each keeps a block in memory."""
 NOTHING_LEFT_SECONDS = 60.0
-"""After which the record goes whose tar a worker has deleted."""
+"""How long the record of a tar stays that a worker has deleted."""
 
 _MOST_HASHES = 1000
 _THREADS = 8
@@ -42,12 +42,12 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An upload as it stands."""
+    """The state of an upload."""
 
     id: str
     owner: str | None
     length: int | None
-    """None as long as nobody has said."""
+    """None while unknown."""
     offset: int
     """Bytes that are here."""
     complete: bool
@@ -58,7 +58,7 @@ class Upload:
 
 
 class Hashes:
-    """How far the bytes of unfinished uploads are hashed, for the next request to go on.
+    """The hashes of unfinished uploads so far, for the next request to continue.
 
     Another process has to read them again.
     """
@@ -72,7 +72,7 @@ class Hashes:
             self._kept.popitem(last=False)
 
     def take(self, upload_id: str, offset: int) -> Any | None:
-        """The hash of so many bytes, if it is known."""
+        """The hash of that many bytes, if it is known."""
         known, digest = self._kept.pop(upload_id, (0, None))
         if not offset:
             return hashlib.sha256()
@@ -89,7 +89,7 @@ class Spool:
         self._quota = quota
         self._keep_free = keep_free
         self._writers = 0
-        # Others do not wait for a volume that stands still.
+        # So that others do not wait for a volume that hangs.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="spool")
 
     @classmethod
