@@ -27,6 +27,7 @@ from registry_api_v2_client import (
     RetryPolicy,
     Source,
     TagTurn,
+    TarStream,
     UrlSources,
     is_outage,
     open_source,
@@ -49,18 +50,24 @@ class DirectPush:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, job: PushJob, settings: Settings, *, cache: bool = True
+        cls,
+        job: PushJob,
+        settings: Settings,
+        *,
+        cache: bool = True,
+        source: Source | None = None,
     ) -> AsyncIterator[Self]:
         """With a client of its own, see ``open_client``.
 
         Without ``cache`` every layer is compressed again, and nothing is noted for later pushes.
+        A ``source`` that is open is pushed in place of the job's, and is closed at the end.
         """
         async with AsyncExitStack() as stack:
             folder = settings.cache_folder if cache else None
             ledger = await stack.enter_async_context(DiskLedger(folder)) if folder else None
             client = open_client(settings, retry=REQUEST_RETRY, ledger=ledger)
             await stack.enter_async_context(client)
-            yield cls(client, job, settings, reuse_tagged=cache, ledger=ledger)
+            yield cls(client, job, settings, reuse_tagged=cache, ledger=ledger, source=source)
 
     def __init__(
         self,
@@ -70,6 +77,7 @@ class DirectPush:
         *,
         reuse_tagged: bool = True,
         ledger: DiskLedger | None = None,
+        source: Source | None = None,
     ) -> None:
         self._client = client
         self._job = job
@@ -79,7 +87,7 @@ class DirectPush:
         self._patience = timedelta(seconds=job.give_up_after or settings.give_up_after_seconds)
         self._progress = PushProgress()
         self._uploads = OpenUploads()
-        self._source: Source | None = None
+        self._source = source
         self._changes: deque[JobStatus] = deque()
         self._outages = 0
         self._furthest = 0
@@ -111,7 +119,10 @@ class DirectPush:
         return tuple(BlobStatus.model_validate(blob) for blob in self._progress.blobs)
 
     def _with_progress(self) -> JobStatus:
-        return self._status.model_copy(update=self._progress.totals._asdict())
+        totals = self._progress.totals
+        if isinstance(self._source, TarStream) and not self._source.ended:
+            totals = totals._replace(bytes_total=0)  # nobody knows
+        return self._status.model_copy(update=totals._asdict())
 
     def _change(self, state: JobState, **fields: Any) -> None:
         status = self._status

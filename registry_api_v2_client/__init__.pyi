@@ -14,6 +14,7 @@ from .archive.source import Source as Source
 from .archive.source_file import FileIdentity as FileIdentity
 from .archive.source_file import SourceFile as SourceFile
 from .archive.source_folder import SourceFolder as SourceFolder
+from .archive.tar_stream import TarStream as TarStream
 from .auth.credentials import Credentials as Credentials
 from .client import RegistryClient as RegistryClient
 from .descriptors import BlobInfo as BlobInfo

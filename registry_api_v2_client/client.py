@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -12,6 +13,7 @@ from .api.registry import Registry
 from .api.transport import Transport
 from .archive.image_archive import ImageArchive
 from .archive.source import Source
+from .archive.tar_stream import TarStream
 from .auth.credential_store import CredentialStore
 from .auth.credentials import Credentials
 from .exceptions import ValidationError
@@ -24,6 +26,7 @@ from .push.image_push import PushedImage
 from .push.ledger import BlobLedger
 from .push.manifest_push import Target
 from .push.progress import OnProgress, ignore_progress
+from .push.stream_push import needless, without_sent
 from .push.tag_order import TagOrder
 from .push.upload_limits import UploadLimits
 from .push.uploads import OpenUploads
@@ -117,6 +120,8 @@ class RegistryClient:
     ) -> PushedImage:
         """Push an image from a tar under each of the references.
 
+        The layers of a ``TarStream`` are sent while it comes.
+
         ``image`` chooses one of several in the tar, by its tag or digest there. An index is pushed
         with all its platforms, or the image for ``platform`` alone. Upload sessions that a failed
         push leaves open are closed, or left in ``uploads`` if that is given. With ``reuse_tagged``,
@@ -129,10 +134,22 @@ class RegistryClient:
             RegistryError: a registry failed, also after retries.
         """
         targets = self.targets(references)
+        stream = tar_path if isinstance(tar_path, TarStream) else None
+        if stream:
+            await self.pusher.take_in(
+                stream,
+                targets,
+                compression=compression,
+                image_uploads=image_uploads,
+                on_progress=on_progress,
+                uploads=uploads,
+            )
+            on_progress = without_sent(stream, on_progress)
         with await self.pusher.open(tar_path) as archive:
-            return await self.pusher.push(
+            content = archive.select(image, platform)
+            pushed = await self.pusher.push(
                 archive,
-                archive.select(image, platform),
+                content,
                 targets,
                 compression=compression,
                 image_uploads=image_uploads,
@@ -141,6 +158,8 @@ class RegistryClient:
                 tag_order=tag_order,
                 reuse_tagged=reuse_tagged,
             )
+            notes = tuple(needless(stream, archive, content)) if stream else ()
+            return replace(pushed, notes=(*pushed.notes, *notes))
 
     async def verify(
         self,

@@ -75,7 +75,7 @@ TarOrUrlArgument: TypeAlias = Annotated[
     str,
     typer.Argument(
         metavar="TAR",
-        help="An image tar: docker save or OCI layout; its path or URL.",
+        help="An image tar or the folder of an OCI layout: its path or URL, or - for a pipe.",
     ),
 ]
 TargetsOption: TypeAlias = Annotated[

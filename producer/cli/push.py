@@ -1,5 +1,8 @@
 """``push-queue push``: one shot."""
 
+import sys
+from pathlib import Path
+
 import typer
 
 from producer.cli.exit_code import ExitCode
@@ -17,7 +20,13 @@ from producer.cli.options import (
     settings_of,
 )
 from producer.cli.output import as_json, print_json, print_notes
-from producer.cli.requests import tar_of, to_targets
+from producer.cli.requests import (
+    STANDARD_INPUT,
+    check_source,
+    check_standard_input,
+    tar_of,
+    to_targets,
+)
 from producer.cli.signals import run
 from producer.cli.times import duration
 from producer.cli.views import SilentView, View, choose_view
@@ -32,12 +41,18 @@ Examples:
 
     push-queue push app.tar --to localhost:15000/app:1
 
+    docker save app | push-queue push - --to registry.example.com/app:1
+
     digest=$(push-queue push app.tar --to registry.example.com/app:1)
 
 Writes the digest of the pushed manifest to standard output.
 
-Goes through the queue if a Redis is configured. Otherwise it pushes directly.
+Goes through the queue if a Redis is configured. Otherwise it pushes directly, and so does TAR -,
+which is standard input: layers are sent while the tar is still being written.
 """
+
+STDIN = "/dev/stdin"
+"""How a job names standard input."""
 
 
 def push(
@@ -55,10 +70,15 @@ def push(
     patience = duration("--give-up-after", give_up_after or "")
     if not to:
         raise BadInputError("say where to push: --to registry/repository:tag")
-    (request,) = to_targets([tar_of(tar)], to, image, platform)
+    piped = tar_of(tar) == STANDARD_INPUT
+    if piped:
+        check_standard_input()
+    source = Path(STDIN) if piped else tar_of(tar)
+    check = (lambda path: path) if piped else check_source
+    (request,) = to_targets([source], to, image, platform, check=check)
 
     async def main(settings: Settings) -> ExitCode:
-        if no_cache and settings.redis_configured:
+        if no_cache and settings.redis_configured and not piped:
             raise BadInputError(
                 "leave out --no-cache: a Redis is configured, so workers push, and they know layers"
             )
@@ -78,7 +98,9 @@ def push(
 
 
 async def _push(job: PushJob, settings: Settings, view: View, *, cache: bool) -> JobStatus:
-    # Loaded here: either way does without what the other needs.
+    # Loaded here: each way does without what the others need.
+    if job.source == STDIN:
+        return await _push_standard_input(job, settings, view, cache=cache)
     if settings.redis_configured:
         from producer.queue import PushQueue
 
@@ -92,6 +114,19 @@ async def _push(job: PushJob, settings: Settings, view: View, *, cache: bool) ->
         async with DirectPush.open(job, settings, cache=cache) as push:
             (ended,) = await follow(push, [job.id], view)
     return ended
+
+
+async def _push_standard_input(
+    job: PushJob, settings: Settings, view: View, *, cache: bool
+) -> JobStatus:
+    """Without a queue, as no worker can read it."""
+    from producer.direct_push import DirectPush
+    from registry_api_v2_client import TarStream
+
+    with TarStream(sys.stdin.fileno(), ahead=settings.job_uploads) as stream:
+        async with DirectPush.open(job, settings, cache=cache, source=stream) as push:
+            (ended,) = await follow(push, [job.id], view)
+        return ended
 
 
 def _report(job: JobStatus, json: bool) -> ExitCode:

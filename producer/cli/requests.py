@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +118,17 @@ def url_or(check: Callable[[Path], Path]) -> Callable[[Tar], Tar]:
         return tar
 
     return check_tar
+
+
+def check_standard_input() -> None:
+    """Raises BadInputError if nobody pipes anything into this."""
+    if sys.stdin is None:
+        raise BadInputError("standard input is closed")
+    if sys.stdin.isatty():
+        raise BadInputError(
+            "standard input is a terminal; pipe a tar into it, such as: "
+            "docker save app | push-queue push - --to registry.example.com/app:1"
+        )
 
 
 def standard_input_or(check: Callable[[Path], Path]) -> Callable[[Path], Path]:

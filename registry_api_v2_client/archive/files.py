@@ -76,6 +76,10 @@ class ArchiveFiles(ABC):
     def open(self, member: Member) -> Reader:
         """Start reading a member's stored bytes; thread-safe, unlike the reader."""
 
+    def known_digest(self, member: Member) -> str | None:
+        """The digest of a member's stored bytes, if that is known without reading them."""
+        return None
+
     def read(self, member: Member, limit: int) -> bytes:
         """All bytes of a JSON document, which is a manifest or a config.
 

@@ -9,6 +9,7 @@ from .source import Source, TarSource
 from .source_file import OpenFile, SourceFile
 from .source_folder import SourceFolder
 from .tar_index import TarIndex
+from .tar_stream import TarStream
 
 
 def open_source(path: str | Path, open_file: OpenFile = os.open) -> SourceFile | SourceFolder:
@@ -34,6 +35,8 @@ def open_files(source: Source) -> ArchiveFiles:
     match source:
         case SourceFolder():
             return FolderFiles(source)
+        case TarStream():
+            return source.files
         case TarSource():
             return TarIndex(source)
     raise TypeError(f"{source!r} has no files")

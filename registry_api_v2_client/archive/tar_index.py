@@ -6,7 +6,6 @@ the next one behind it, which makes reading members in order a single pass.
 """
 
 import io
-import posixpath
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -17,19 +16,11 @@ from typing import BinaryIO, Self, cast
 from ..exceptions import TarReadError
 from ..json_document import MAX_JSON
 from .compressed_file import MAGIC_SIZE, Opener, longest_content, opener_of, reading
-from .files import (
-    HEAD_SIZE,
-    MAX_DOCUMENTS,
-    ArchiveFiles,
-    Member,
-    is_outside,
-    may_be_json,
-    normal_name,
-)
+from .files import MAX_DOCUMENTS, ArchiveFiles, Member, may_be_json
+from .member_table import MemberTable
 from .source import SourceReader, TarSource
-from .tar_header import BrokenTarError, Kind, TarMember, read_members
+from .tar_header import BrokenTarError, TarMember, read_members
 
-_MAX_LINKS = 16
 _SKIP = 1 << 20
 
 
@@ -92,7 +83,7 @@ class TarIndex(ArchiveFiles):
         self._lock = threading.Lock()
         self._idle: list[_Stream] = []
         self._closed = False
-        self._members: dict[str, Member | _Link] = {}
+        self._members = MemberTable(self.path)
         self._documents: dict[Member, bytes] = {}
         self._kept_bytes = 0
         with reading(str(self.path)):
@@ -112,21 +103,7 @@ class TarIndex(ArchiveFiles):
         Raises:
             TarReadError: its links form a loop or lead out of the tar, or it is stored sparse.
         """
-        place = normal_name(name)
-        for _ in range(_MAX_LINKS):
-            found = self._members.get(place)
-            if not isinstance(found, _Link):
-                break
-            place = found.target
-        else:
-            raise TarReadError(f"the links of {name} in {self.path} form a loop")
-        if is_outside(place):
-            raise TarReadError(f"{name} in {self.path} links to a path outside the tar")
-        if found and found.sparse:
-            raise TarReadError(
-                f"{name} in {self.path} is stored as a sparse file; pack the tar without --sparse"
-            )
-        return found
+        return self._members.find(name)
 
     def _document(self, member: Member) -> bytes | None:
         return self._documents.get(member) if self._keeps_documents else super()._document(member)
@@ -164,24 +141,9 @@ class TarIndex(ArchiveFiles):
                 raise TarReadError(f"{self.path} is not a readable tar: {error}") from error
 
     def _add(self, entry: TarMember, read: Callable[[int, int], bytes]) -> None:
-        name = normal_name(entry.name)
-        if is_outside(name):
-            raise BrokenTarError(f"its member {entry.name} has a path outside it")
-        # Even a directory or a device replaces an earlier member of that name.
-        self._members.pop(name, None)
-        match entry.kind:
-            case Kind.SYMLINK:
-                folder = posixpath.dirname(name)
-                self._members[name] = _Link(normal_name(posixpath.join(folder, entry.target)))
-            case Kind.HARD_LINK:
-                self._members[name] = _Link(normal_name(entry.target))
-            case Kind.FILE | Kind.SPARSE:
-                head = read(entry.offset, min(HEAD_SIZE, entry.size))
-                sparse = entry.kind is Kind.SPARSE
-                member = Member(name, entry.offset, entry.size, head, sparse)
-                self._members[name] = member
-                if self._keeps_documents and may_be_json(head):
-                    self._keep(member, read)
+        member = self._members.add(entry, read)
+        if member and self._keeps_documents and may_be_json(member.head):
+            self._keep(member, read)
 
     def _keep(self, member: Member, read: Callable[[int, int], bytes]) -> None:
         """Keep a document of a compressed tar: to read it later would mean decompressing again."""
@@ -227,11 +189,6 @@ class TarIndex(ArchiveFiles):
                 self._idle.append(stream)
                 return
         stream.close()  # a reader that outlives its archive
-
-
-@dataclass(frozen=True, slots=True)
-class _Link:
-    target: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,10 +10,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ..archive.files import Member
+from ..archive.files import ArchiveFiles, Member
 from ..archive.image_archive import ImageArchive
 from ..archive.model import ArchiveContent, ArchiveImage
 from ..archive.source import Source
+from ..archive.tar_stream import TarStream
 from ..retry import Retrier, RetryPolicy
 from .blob_fan_out import BlobFanOut
 from .blob_stream import hash_member
@@ -26,6 +27,7 @@ from .manifest_push import ManifestPush, Target
 from .plan import PushPlan
 from .progress import OnProgress, ignore_progress
 from .repository_blobs import RepositoryBlobs
+from .stream_push import StreamPush
 from .tag_order import AnyOrder, TagOrder
 from .tagged_images import TaggedImages
 from .upload_limits import LocalLimits, UploadLimits
@@ -57,6 +59,32 @@ class ImagePusher:
         """Open an archive, see ``ImageArchive``."""
         remote = isinstance(tar, Source) and tar.remote
         return await self._pool.start_reading(remote, ImageArchive, tar)
+
+    async def take_in(
+        self,
+        stream: TarStream,
+        targets: Sequence[Target],
+        *,
+        compression: CompressionPolicy = CompressionPolicy.GZIP,
+        image_uploads: int = 3,
+        on_progress: OnProgress = ignore_progress,
+        uploads: OpenUploads | None = None,
+    ) -> None:
+        """Send the layers of a stream to all targets as they come, until all have come.
+
+        Raises:
+            TarReadError: it is broken, or cut short.
+            RegistryError: all targets failed, also after retries.
+        """
+        async with _sessions(uploads) as sessions:
+            await StreamPush(
+                stream,
+                self._destinations(targets, sessions, on_progress),
+                self._blobs,
+                self._pool,
+                compression,
+                asyncio.Semaphore(image_uploads),
+            ).run()
 
     async def push(
         self,
@@ -132,7 +160,7 @@ class ImagePusher:
         for layer in image.layers:
             if layer.member and not layer.digest and layer.member not in digests:
                 hashing = self._pool.start_reading(
-                    image.tar.remote, hash_member, image.tar, layer.member
+                    image.tar.remote, _digest, image.tar, layer.member
                 )
                 digests[layer.member] = await hashing
         layers = (
@@ -140,6 +168,10 @@ class ImagePusher:
             for layer in image.layers
         )
         return replace(image, layers=tuple(layers))
+
+
+def _digest(files: ArchiveFiles, member: Member) -> str:
+    return files.known_digest(member) or hash_member(files, member)
 
 
 @asynccontextmanager

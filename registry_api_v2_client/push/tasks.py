@@ -13,9 +13,10 @@ async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one) for one in work]
     except BaseExceptionGroup as failures:
-        raise _first(failures) from None
+        raise first_of(failures) from None
     return [task.result() for task in tasks]
 
 
-def _first(failure: BaseException) -> BaseException:
-    return _first(failure.exceptions[0]) if isinstance(failure, BaseExceptionGroup) else failure
+def first_of(failure: BaseException) -> BaseException:
+    """The first failure in a group, or in groups in it."""
+    return first_of(failure.exceptions[0]) if isinstance(failure, BaseExceptionGroup) else failure

@@ -75,7 +75,7 @@ def check(content: bytes) -> None:
 
 def _read_everything() -> None:
     with SourceFile(FILE) as source, TarIndex(source) as index:
-        for name in list(index._members):
+        for name in list(index._members._members):
             handles(partial(_read_member, index, name))
 
 
