@@ -16,7 +16,7 @@ from push_queue.target_patterns import TargetPattern
 
 _BYTES = 32
 _PREFIX = "pq_"
-"""By which people and scanners for leaked secrets know what it is."""
+"""The prefix by which people and scanners for leaked secrets recognise a token."""
 
 
 class Role(StrEnum):
@@ -82,11 +82,11 @@ def new_token() -> str:
 
 
 def new_secret() -> str:
-    """What nobody can guess, in characters that any header takes."""
+    """A secret that nobody can guess, in characters that are valid in any header."""
     return secrets.token_urlsafe(_BYTES)
 
 
 def hash_of(token: str) -> str:
-    """What is kept of a token, or of another secret."""
-    # Bytes of a header that are no UTF-8 come as surrogates.
+    """The hash that is kept of a token or another secret."""
+    # Bytes of a header that are not UTF-8 arrive as surrogates.
     return sha256(token.encode(errors="surrogateescape")).hexdigest()

@@ -40,7 +40,7 @@ ClaimPattern = Annotated[
 
 
 class OidcRule(Grant):
-    """What tokens may whose claims fit."""
+    """What tokens with matching claims may do."""
 
     claims: Annotated[dict[str, ClaimPattern], Field(min_length=1)]
     """Patterns by the name of the claim, as ``{"repository": "acme/app"}``; all have to fit."""
@@ -53,7 +53,7 @@ class OidcRule(Grant):
 
 
 class OidcIssuer(BaseModel):
-    """Who signs tokens, for whom, and what they allow."""
+    """An issuer of tokens: its audience, and what its tokens allow."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -74,7 +74,7 @@ OidcIssuers = Annotated[dict[TokenName, OidcIssuer], AfterValidator(_check_issue
 
 
 def _text(value: object) -> str:
-    """A claim as patterns see it; empty, which none fits, if it is no single value."""
+    """A claim as patterns see it; empty, which matches none, if it is not a single value."""
     match value:
         case bool():
             return str(value).lower()

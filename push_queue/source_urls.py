@@ -26,7 +26,7 @@ _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"
 
 
 def is_url(source: str) -> bool:
-    """Whether the source of a job is a URL, be it one that makes sense or not."""
+    """Whether the source of a job is a URL, valid or not."""
     return bool(_SCHEME.match(source))
 
 
@@ -93,7 +93,7 @@ class _Prefix:
 
     @property
     def networks(self) -> tuple[Network, ...]:
-        """The addresses that the host itself names."""
+        """The address that the host is, if it is one."""
         if self.host == "localhost":
             return _LOOPBACK
         try:
@@ -106,7 +106,7 @@ class SourceUrls:
     """What ``PUSH_QUEUE_SOURCE_URLS`` allows: URLs below its URLs.
 
     A host in it may lead to public addresses, to an address that it is itself, and into the
-    networks that stand beside the URLs.
+    networks that are listed beside the URLs.
     """
 
     def __init__(self, entries: Iterable[str] = ()) -> None:

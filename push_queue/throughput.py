@@ -1,4 +1,4 @@
-"""What all workers together have done lately, minute by minute."""
+"""What all workers together have done in the last hour, minute by minute."""
 
 from datetime import UTC, datetime
 
@@ -19,9 +19,9 @@ class Minute(BaseModel):
     at: datetime
     """Its start, by Redis' clock."""
     bytes_sent: NonNegativeInt = 0
-    """Compressed, as they went over the wire."""
+    """Compressed, as sent over the wire."""
     succeeded: NonNegativeInt = 0
-    """Jobs that came into this state."""
+    """Jobs that entered this state."""
     failed: NonNegativeInt = 0
 
 

@@ -26,7 +26,7 @@ async def expire(spool: Spool, queue: PushQueue) -> None:
 
 
 async def keep_expiring(spool: Spool, queue: PushQueue) -> None:
-    """Do so now and again, until cancelled."""
+    """Do so at intervals, until cancelled."""
     while True:
         try:
             await expire(spool, queue)

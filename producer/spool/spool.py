@@ -189,7 +189,7 @@ class Spool:
             )
 
     def claim(self, upload_id: str) -> Path:
-        """Have a complete upload kept for long enough to enqueue a job that names it.
+        """Keep a complete upload for long enough to enqueue a job that names it.
 
         Raises:
             UnknownUploadError: there is none.
@@ -225,18 +225,16 @@ class Spool:
         return tuple(path.stem for path in self.folder.glob("*.json") if is_upload_id(path.stem))
 
     def expire(self, needed: frozenset[str]) -> None:
-        """Keep the uploads that are ``needed`` from now on, and delete those that nobody was for
-        too long.
-        """
+        """Keep the uploads that are ``needed``, and delete those that were not for too long."""
         now = time.time()
         for upload_id in self.ids():
-            # Another server may be at it, too.
+            # Another server may do the same.
             with suppress(UnknownUploadError, UploadBusyError):
                 oldest = now - self._kept_seconds(upload_id)
                 with records.opened(self.record_path(upload_id)) as record:
                     if upload_id in needed:
                         os.utime(record)
-                    # Without its lock, which whoever is about to write it may want.
+                    # Without its lock, which a writer may be about to take.
                     old = os.fstat(record).st_mtime <= oldest
                 if old:
                     self.discard(upload_id, untouched_since=oldest)

@@ -1,4 +1,4 @@
-"""The one who writes an upload."""
+"""The writer of an upload."""
 
 import hashlib
 import os
@@ -19,7 +19,7 @@ from push_queue.uploads import source_of, tar_of
 
 BLOCK_BYTES = 1 << 20
 GRANTED_BYTES = 16 << 20
-"""Most that is written before it is looked again whether there is room."""
+"""The most bytes to write before checking again that there is room."""
 
 
 class UploadWriter:
@@ -59,7 +59,7 @@ class UploadWriter:
         return self.offset == self._known.length
 
     def begin(self, offset: int, length: int | None, coming: int | None) -> None:
-        """Get ready for bytes from ``offset`` on, of which so many are ``coming``.
+        """Get ready for ``coming`` bytes from ``offset`` on.
 
         Raises:
             OffsetError: the upload ends elsewhere.
@@ -101,7 +101,7 @@ class UploadWriter:
             self._digest.update(block)
 
     def finish(self, expected: str | None) -> None:
-        """Complete the upload. It outlives a loss of power from then on.
+        """Complete the upload. From then on it survives a power cut.
 
         Raises:
             UploadLengthError: bytes are missing.

@@ -1,4 +1,4 @@
-"""A request body that can be ended early, so that the request gets its answer all the same."""
+"""A request body that can be ended early, so that the request still gets its answer."""
 
 from collections.abc import AsyncIterable, AsyncIterator
 

@@ -41,7 +41,7 @@ class Reader(Protocol):
         """
 
     def interrupt(self) -> None:
-        """Have a thread that waits for a server in ``readinto`` fail at once. Thread-safe."""
+        """Make a thread that waits for a server in ``readinto`` fail at once. Thread-safe."""
 
     def close(self) -> None: ...
 
@@ -56,7 +56,7 @@ class ArchiveFiles(ABC):
     compressed = False
     """Whether the archive is compressed as a whole: reading members out of order is then slow."""
     remote = False
-    """Whether to read it is to wait for a server."""
+    """Whether reading it means waiting for a server."""
     _read_bytes = 0
 
     @property

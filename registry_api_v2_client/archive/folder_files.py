@@ -11,7 +11,7 @@ from .source_folder import SourceFolder
 
 
 class FolderFiles(ArchiveFiles):
-    """Files are looked up by name when they are asked for: nothing is listed."""
+    """Files are looked up by name on demand; nothing is listed."""
 
     def __init__(self, source: SourceFolder) -> None:
         self._source = source
@@ -65,7 +65,7 @@ class FileReader:
         return filled
 
     def interrupt(self) -> None:
-        """Nothing to do: a file keeps nobody waiting."""
+        """Nothing to do: reading a file does not wait."""
 
     def close(self) -> None:
         self._file.close()

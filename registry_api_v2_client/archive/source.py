@@ -23,7 +23,7 @@ class SourceReader(io.RawIOBase):
         """``count`` bytes will be read from here, one after the other."""
 
     def interrupt(self) -> None:
-        """Have a thread that waits for bytes fail at once. Thread-safe."""
+        """Make a thread that waits for bytes fail at once. Thread-safe."""
 
 
 class Source(ABC):
@@ -35,12 +35,12 @@ class Source(ABC):
     path: Path | str
     """How messages name it: the path of a file, or a URL without its query."""
     remote: ClassVar[bool] = False
-    """Whether to read is to wait for a server: then in few, long pieces."""
+    """Whether reading means waiting for a server; then it is done in few, long pieces."""
 
     @property
     @abstractmethod
     def appearance(self) -> str:
-        """Tells it from what it was before or may be later, in the same way on all hosts."""
+        """Identifies this state of the source, in the same way on all hosts."""
 
     @abstractmethod
     def check_unchanged(self) -> None:
@@ -48,7 +48,7 @@ class Source(ABC):
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
-        """Raise SourceChangedError for an error that a change of the source explains."""
+        """Turn an error into SourceChangedError if the source was changed meanwhile."""
         try:
             yield
         except ValidationError:

@@ -11,7 +11,7 @@ from .source import Source
 from .source_file import FileIdentity, reason_of
 
 INDEXES = ("index.json", "manifest.json")
-"""The files of which one tells what a folder holds."""
+"""The files that describe what a folder holds; one of them is there."""
 
 _NOT_THERE = {errno.ENOENT, errno.ENAMETOOLONG}
 _LINKS = {errno.ELOOP, errno.ENOTDIR}

@@ -32,10 +32,10 @@ _MOST_ADDRESSES = 8
 _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _DRAINED = 256 << 10
-"""Bytes that are rather read than given up with their connection."""
+"""How many bytes to read to the end rather than drop the connection."""
 _PIECE = 256 << 10
 _STRIDE = 256 << 10
-"""Bytes that have to come within one time-out."""
+"""How many bytes must arrive within one time-out."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,9 @@ class HttpConnection:
         """The answer, and where it came from; redirects are followed.
 
         Raises:
-            SourceNotAllowedError: a URL may not be read, or leads to an address that is not.
-            SourceUnreadableError: a certificate is not trusted, or the redirects make no sense.
+            SourceNotAllowedError: a URL may not be read, or leads to an address that is not
+                allowed.
+            SourceUnreadableError: a certificate is not trusted, or the redirects are invalid.
             SourceUnavailableError: no answer.
         """
         named_by = None
@@ -111,7 +112,7 @@ class HttpConnection:
         return len(content)
 
     def interrupt(self) -> None:
-        """Have all other methods fail, now and from now on. Thread-safe."""
+        """Make all other methods fail from now on. Thread-safe."""
         with self._lock:
             self._interrupted = True
         self._shut()
@@ -243,7 +244,7 @@ class HttpConnection:
 
     @contextmanager
     def _limited(self) -> Iterator[None]:
-        """End what takes longer than the time-out, however it drips."""
+        """End what takes longer than the time-out, even if it drips."""
         over = threading.Event()
 
         def end() -> None:

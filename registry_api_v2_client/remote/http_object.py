@@ -26,7 +26,7 @@ _REFUSED = (401, 403, 407)
 _TRY_AGAIN = (408, 425, 429)
 _MOST_PAUSE = 3600.0
 LARGEST = 1 << 40
-"""Bytes of a tar. A server may claim any number, and send for ever."""
+"""The most bytes of a tar. A server may claim any number, and send for ever."""
 
 
 class NoRangesError(SourceUnreadableError):
@@ -40,7 +40,7 @@ class HttpObject:
     settings: HttpSettings
     name: str
     locate: Callable[[], URL]
-    """Where to ask for it anew."""
+    """Where to ask for it again."""
     found_at: URL
     """Where it is now: a link that was signed, or what the server has redirected to."""
     identity: ObjectIdentity
@@ -55,7 +55,7 @@ class HttpObject:
         name: str,
         locate: Callable[[], URL],
     ) -> "HttpObject":
-        """Ask for the second byte: who lies about ranges mostly gives the first.
+        """Ask for the second byte: a server that ignores ranges sends the first.
 
         Raises:
             NoRangesError: it can be read from its start to its end, and in no other way.

@@ -13,7 +13,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Places(Protocol):
-    """Who decides."""
+    """Decides which URLs may be read."""
 
     def networks(self, url: URL) -> Collection[Network]:
         """The networks that the URL may lead into, besides public addresses.

@@ -8,7 +8,7 @@ from ..descriptors import sha256
 
 @dataclass(frozen=True, slots=True)
 class ObjectIdentity:
-    """What tells an object and its contents from any other. ``version`` is the server's word."""
+    """Identifies an object and its contents. ``version`` is what the server states."""
 
     size: int
     version: str
@@ -23,7 +23,7 @@ class Ranges(Protocol):
     """Asks for one range after the other. Blocking; one thread at a time.
 
     Every method raises SourceUnavailableError where the server fails, SourceChangedError where the
-    object is another by now, and other ValidationErrors where asking again would not help.
+    object has changed, and other ValidationErrors where asking again would not help.
     """
 
     def ask(self, start: int, stop: int) -> int:
@@ -42,7 +42,7 @@ class Ranges(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         ...
 
 

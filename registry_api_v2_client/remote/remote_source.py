@@ -1,4 +1,4 @@
-"""A tar on a server as a source: read in place, and gone on with after a cut."""
+"""A tar on a server as a source: read in place, and resumed after a cut."""
 
 import os
 import threading
@@ -10,7 +10,7 @@ from ..retry import RetryPolicy
 from .ranges import RangedObject
 
 SKIP = 1 << 20
-"""Bytes that are rather read over than skipped by another request."""
+"""How many bytes to read and drop rather than send another request."""
 FIRST_WINDOW = 256 << 10
 LONGEST_WINDOW = 1 << 30
 """Bytes of one request where it is not known how many are wanted: twice as many each time that
