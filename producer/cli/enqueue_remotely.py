@@ -3,15 +3,15 @@
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import typer
 
 from producer.cli.requests import STANDARD_INPUT, Request, Tar
-from producer.cli.wording import size
+from producer.cli.wording import printable, size
 from producer.job_description import PushOptions, describe_push
 from producer.remote.queue import RemoteQueue
 from producer.remote.upload_source import FileSource, StreamSource, UploadSource
@@ -19,6 +19,8 @@ from push_queue.errors import UnknownJobError
 from push_queue.models import JobStatus, PushJob, PushRequest
 from push_queue.settings import Settings
 from push_queue.uploads import upload_id_of
+
+REDRAW_SECONDS = 0.1
 
 
 async def enqueue_remotely(
@@ -34,15 +36,11 @@ async def enqueue_remotely(
 
     A job whose id is enqueued already needs no upload: it is the same job, or an error.
     """
-    sources: dict[Tar, str] = {}
-    if job_id := options.get("job_id"):
-        with suppress(UnknownJobError):
-            source = (await queue.status(job_id)).source
-            if upload_id_of(source):
-                sources[requests[0].source] = source
-    for tar in dict.fromkeys(request.source for request in requests) if upload else ():
-        if isinstance(tar, Path) and tar not in sources:
-            sources[tar] = await _upload(queue, tar)
+    tars = dict.fromkeys(request.source for request in requests) if upload else ()
+    enqueued = await _enqueued_source(queue, options.get("job_id"))
+    sources: dict[Tar, str] = {
+        tar: enqueued or await _upload(queue, tar) for tar in tars if isinstance(tar, Path)
+    }
     start = not_before if isinstance(not_before, datetime) else None
     if isinstance(not_before, timedelta):
         start = datetime.now(UTC) + not_before
@@ -63,12 +61,23 @@ async def enqueue_remotely(
     )
 
 
+async def _enqueued_source(queue: RemoteQueue, job_id: str | None) -> str | None:
+    """The upload of the job that has the id; None if there is no such job."""
+    if job_id is None:
+        return None
+    try:
+        source = (await queue.status(job_id)).source
+    except UnknownJobError:
+        return None
+    return source if upload_id_of(source) else None
+
+
 async def _upload(queue: RemoteQueue, path: Path) -> str:
     if path == STANDARD_INPUT:
         source: UploadSource = StreamSource("standard input", sys.stdin.buffer)
     else:
         source = FileSource(path)
-    view = _ProgressLine(source.name)
+    view = _ProgressLine(Path(source.name).name)
     try:
         return await queue.upload(source, view.show)
     finally:
@@ -79,21 +88,19 @@ class _ProgressLine:
     """How far an upload is, on a terminal alone."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
-        self._shown = ""
+        self._name = printable(name)
+        self._shown_at = 0.0
         self._on_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def show(self, done: int, total: int | None) -> None:
-        if not self._on_terminal:
+        if not self._on_terminal or monotonic() - self._shown_at < REDRAW_SECONDS:
             return
+        self._shown_at = monotonic()
         of = f" of {size(total)}, {done * 100 // total} %" if total else ""
-        line = f"uploading {self._name}: {size(done)}{of}"
-        if line != self._shown:
-            self._shown = line
-            typer.echo(f"\r{line}\x1b[K", nl=False, err=True)
+        typer.echo(f"\ruploading {self._name}: {size(done)}{of}\x1b[K", nl=False, err=True)
 
     def clear(self) -> None:
-        if self._shown:
+        if self._shown_at:
             typer.echo("\r\x1b[K", nl=False, err=True)
 
 
