@@ -26,6 +26,7 @@ from registry_api_v2_client import (
     RegistryError,
     RetryPolicy,
     Source,
+    SourceUnavailableError,
     TagTurn,
     TarStream,
     UrlSources,
@@ -171,7 +172,9 @@ class DirectPush:
                 reuse_tagged=self._reuse_tagged,
             )
         except RegistryError as error:
-            return self._outlast(error, started) if is_outage(error) else self._try_again(error)
+            if is_outage(error) or isinstance(error, SourceUnavailableError):
+                return self._outlast(error, started)
+            return self._try_again(error)
         self._change(
             JobState.SUCCEEDED,
             digest=pushed.digest,

@@ -19,6 +19,7 @@ from registry_api_v2_client import (
     PushedImage,
     RegistryError,
     Source,
+    SourceUnavailableError,
     is_outage,
     parse_reference,
 )
@@ -39,6 +40,8 @@ _SETTLE_AGAIN_SECONDS = 1.0
 """The delay before an outcome that Redis refused is sent again. Redis may be full for a while."""
 _NEXT_SLOT_SECONDS = (1.0, 3.0)
 """Least and most time before asking for a slot again. A registry's pause may last longer."""
+_NEXT_SOURCE_SECONDS = (5.0, 15.0)
+"""Least and most time before a server of tars that is down is asked again."""
 _NEXT_TARGETS_SECONDS = 1.0
 """The delay before trying the targets that an attempt left out."""
 
@@ -121,6 +124,9 @@ class JobAttempt:
             return await self._defer(str(reason), reason.delay)
         except NoSlotError as error:
             return await self._defer(str(error), random.uniform(*_NEXT_SLOT_SECONDS))
+        except SourceUnavailableError as error:
+            delay = max(random.uniform(*_NEXT_SOURCE_SECONDS), error.retry_after or 0.0)
+            return await self._defer(str(error), delay, error.kind)
         except RegistryError as error:
             return await self._fail_or_go_on(error)
         except RedisUnavailableError as error:

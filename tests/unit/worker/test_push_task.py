@@ -36,6 +36,7 @@ from registry_api_v2_client import (
     RegistryError,
     RegistryUnavailableError,
     ServerError,
+    SourceUnavailableError,
     TagOrder,
     UrlSources,
 )
@@ -421,12 +422,35 @@ async def test_a_registry_that_answers_with_an_error_is_not_away(
     assert not await redis.exists(Keys().pause(HOST))
 
 
+@pytest.mark.parametrize("retry_after", [None, 600.0])
+async def test_a_server_of_tars_that_is_away_uses_up_no_attempt(
+    retry_after: float | None, runtime: Runtime, stores: Stores, client: Client
+) -> None:
+    await enqueue(stores, max_attempts=1)
+    client.outcome = SourceUnavailableError("https://host/app.tar did not answer in time")
+    client.outcome.retry_after = retry_after
+    lease = LeaseDouble()
+    with pytest.raises(Retry):
+        await run(runtime, lease=lease)
+    assert lease.delay
+    assert lease.delay >= (retry_after or 5.0)
+    job = await stores.jobs.status("job-1")
+    assert (job.state, job.attempt) == (JobState.QUEUED, 0)
+    assert job.waiting_for == str(client.outcome)
+    assert await ended(stores) == [(Outcome.DEFERRED, "source_unavailable")]
+    assert client.abandoned == 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [away(RegistryUnavailableError("no answer")), SourceUnavailableError("no answer")],
+)
 async def test_a_job_that_has_waited_long_enough_fails_and_closes_its_uploads(
-    runtime: Runtime, redis: Redis, stores: Stores, client: Client
+    error: RegistryError, runtime: Runtime, redis: Redis, stores: Stores, client: Client
 ) -> None:
     await enqueue(stores)
     await redis.hset(Keys().job("job-1"), "give_up_at", "2026-01-01T00:00:00.000Z")
-    client.outcome = away(RegistryUnavailableError("no answer"))
+    client.outcome = error
     await run(runtime)
     job = await stores.jobs.status("job-1")
     assert (job.state, job.error) == (JobState.FAILED, "no answer")
