@@ -258,7 +258,7 @@ async def test_ctrl_c_while_nothing_comes(environment: dict[str, str], tmp_path:
         process.stdin.write(TAR[: len(TAR) // 3])
 
         async def is_sending() -> bool:
-            return bool(registry.repository("app").uploads)
+            return any(registry.repository("app").uploads.values())
 
         await becomes(is_sending)
         process.send_signal(signal.SIGINT)
