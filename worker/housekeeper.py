@@ -7,8 +7,8 @@ from push_queue.arq_queue import ArqQueue
 from push_queue.errors import RedisUnavailableError
 from push_queue.lease import Lease
 
+from .orphaned_jobs import OrphanedJobs
 from .periodic import Periodic
-from .recoverer import Recoverer
 from .tag_repair import TagRepair
 
 logger = logging.getLogger(__name__)
@@ -18,13 +18,13 @@ _INTERVAL = 1.0
 Duty = Callable[[], Awaitable[object]]
 
 
-def duties(queue: ArqQueue, tag_repair: TagRepair, recoverer: Recoverer) -> dict[str, Duty]:
+def duties(queue: ArqQueue, tag_repair: TagRepair, orphaned_jobs: OrphanedJobs) -> dict[str, Duty]:
     """The duties of each round, by name."""
     return {
         "the order of the queue": queue.promote,
         "jobs that wait for registries": queue.release,
         "late writes of tags": tag_repair.work,
-        "lost jobs": recoverer.work,
+        "lost jobs": orphaned_jobs.work,
     }
 
 

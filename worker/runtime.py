@@ -31,8 +31,8 @@ from registry_api_v2_client import (
 from .cleanup import Cleanup
 from .fleet_limits import LONGEST_ASKED, FleetLimits
 from .housekeeper import Housekeeper, duties
+from .orphaned_jobs import OrphanedJobs
 from .presence import Presence
-from .recoverer import Recoverer
 from .redis_ledger import RedisLedger
 from .remote_uploads import RemoteUploads
 from .tag_repair import TagRepair
@@ -105,7 +105,7 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
         presence=presence,
         housekeeper=Housekeeper(
             Lease(database, database.keys.housekeeper, _HOUSEKEEPER_SECONDS),
-            duties(queue, tag_repair, Recoverer(queue, jobs, JobRecords(database))),
+            duties(queue, tag_repair, OrphanedJobs(queue, jobs, JobRecords(database))),
             presence.problems,
         ),
         tag_repair=tag_repair,

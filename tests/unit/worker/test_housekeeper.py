@@ -12,9 +12,9 @@ from tests.support.redis_client import Redis
 from tests.support.stores import Stores
 from tests.support.tag_registry import TagRegistry
 from worker import housekeeper as module
-from worker import recoverer
+from worker import orphaned_jobs
 from worker.housekeeper import Housekeeper, duties
-from worker.recoverer import Recoverer
+from worker.orphaned_jobs import OrphanedJobs
 from worker.tag_repair import TagRepair
 
 KEYS = Keys()
@@ -33,7 +33,7 @@ def housekeeper_of(
         duties(
             stores.queue,
             TagRepair(stores.writes, TagRegistry().client, 15),
-            Recoverer(stores.queue, stores.jobs, stores.records),
+            OrphanedJobs(stores.queue, stores.jobs, stores.records),
         ),
         problems={} if problems is None else problems,
     )
@@ -113,7 +113,7 @@ async def test_all_pages_are_searched(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also behind a page with a job that can never be enqueued."""
-    monkeypatch.setattr(recoverer, "_PAGE", 2)
+    monkeypatch.setattr(orphaned_jobs, "_PAGE", 2)
     for number in range(7):
         await lost(redis, stores, f"job-{number}")
     await redis.delete(KEYS.job("job-0"))

@@ -1,4 +1,4 @@
-"""Finds jobs that arq has lost, and enqueues them again."""
+"""Finds orphans, unfinished jobs that arq has lost, and enqueues them again."""
 
 import logging
 
@@ -15,7 +15,7 @@ _PAGE = 500
 """Jobs of each state that one round looks at. Looking at 100,000 takes three and a half minutes."""
 
 
-class Recoverer:
+class OrphanedJobs:
     """A duty of the leading worker."""
 
     def __init__(self, queue: ArqQueue, jobs: Jobs, records: JobRecords) -> None:
