@@ -25,6 +25,7 @@ from registry_api_v2_client import (
     RegistryUnavailableError,
     RetryPolicy,
     SourceFile,
+    SourceUnavailableError,
 )
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -213,8 +214,10 @@ async def test_what_no_retry_mends_fails_at_once(settings: Settings) -> None:
     assert (status.state, status.attempt, status.error_kind) == (JobState.FAILED, 1, "denied")
 
 
-async def test_a_registry_that_is_away_uses_up_no_attempt(settings: Settings) -> None:
-    client = ScriptedClient(*[fails(away())] * 9)
+@pytest.mark.parametrize("error", [away(), SourceUnavailableError("no answer")])
+async def test_an_outage_uses_up_no_attempt(error: RegistryError, settings: Settings) -> None:
+    """Of a registry, or of the server that has the tar."""
+    client = ScriptedClient(*[fails(error)] * 9)
     seen = [status async for status in statuses(direct(client, settings, max_attempts=1))]
     assert (seen[-1].state, seen[-1].attempt) == (JobState.SUCCEEDED, 1)
     assert (seen[-1].error, seen[-1].error_kind) == (None, None), "as of a job in the queue"
