@@ -8,15 +8,16 @@ from producer.cli import enqueue_remotely
 from producer.cli.enqueue_remotely import _ProgressLine
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def pretend_terminal(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("TERM", kind)
     monkeypatch.setattr(enqueue_remotely, "REDRAW_SECONDS", 0)
 
 
-@pytest.mark.usefixtures("terminal")
-def test_a_line_is_drawn_again_and_cleared(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_is_drawn_again_and_cleared(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretend_terminal(monkeypatch, "xterm")
     line = _ProgressLine("app\x1b.tar")
     line.show(500_000, 2_000_000)
     line.show(1_000_000, None)
@@ -28,11 +29,10 @@ def test_a_line_is_drawn_again_and_cleared(capsys: pytest.CaptureFixture[str]) -
     )
 
 
-@pytest.mark.usefixtures("terminal")
 def test_a_terminal_that_draws_nothing_gets_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("TERM", "dumb")
+    pretend_terminal(monkeypatch, "dumb")
     line = _ProgressLine("app.tar")
     line.show(1, 2)
     line.clear()
