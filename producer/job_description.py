@@ -14,7 +14,7 @@ from push_queue.source_urls import is_url
 from push_queue.uploads import upload_id_of
 from registry_api_v2_client.exceptions import ValidationError
 from registry_api_v2_client.platforms import Platform
-from registry_api_v2_client.reference import parse_reference
+from registry_api_v2_client.reference import parse_reference, split_digest
 
 MOST_DELAY = timedelta(days=3650)
 """As long as records of unfinished jobs are kept."""
@@ -55,7 +55,7 @@ def describe_push(
 
     Raises:
         registry_api_v2_client.ValidationError: a target is not a reference to push to,
-            or ``platform`` is not a platform.
+            ``image`` holds a login, or ``platform`` is not a platform.
         InvalidJobError: the rest cannot make a job.
     """
     references = [targets] if isinstance(targets, str) else targets
@@ -63,7 +63,7 @@ def describe_push(
         id=new_job_id() if job_id is None else job_id,
         source=source if _is_no_path(source) else _absolute(source),
         targets=tuple(_target(reference) for reference in references),
-        image=image,
+        image=_without_login(image) if image else image,
         platform=str(Platform.parse(platform)) if platform else None,
         compression=compression,
         priority=priority,
@@ -113,6 +113,12 @@ def _file_at(path: Path) -> tuple[int, int] | None:
     except (OSError, ValueError):
         return None
     return found.st_dev, found.st_ino
+
+
+def _without_login(image: str) -> str:
+    """The image's name in its archive, which everybody who may read jobs will see."""
+    split_digest(image)
+    return image
 
 
 def _target(text: str) -> str:

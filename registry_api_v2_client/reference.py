@@ -60,11 +60,7 @@ def parse_reference(text: str) -> Reference:
     """
     if "://" in text:
         raise InvalidReferenceError(_url_advice(text))
-    name, at, digest = text.partition("@")
-    if "/" in digest:
-        raise InvalidReferenceError(f"a reference cannot contain a login; write {digest!r}")
-    if at and not _DIGEST.fullmatch(digest):
-        raise InvalidReferenceError(f"{text!r}: {digest!r} is not a sha256:… digest")
+    name, digest = split_digest(text)
     name, tag = _split_tag(name)
     if tag is not None:
         check_tag(tag, text)
@@ -72,7 +68,26 @@ def parse_reference(text: str) -> Reference:
         raise InvalidReferenceError(_part_advice(text, name))
     registry, repository = _split_registry(name)
     check_repository(repository, text)
-    return Reference(parse_registry_host(registry), repository, tag or DEFAULT_TAG, digest or None)
+    return Reference(parse_registry_host(registry), repository, tag or DEFAULT_TAG, digest)
+
+
+def split_digest(text: str) -> tuple[str, str | None]:
+    """Split ``app:1@sha256:…`` into what stands before the ``@``, and the digest.
+
+    Raises:
+        InvalidReferenceError: what follows is no digest. What stands before is not repeated then,
+            since it may be a login.
+    """
+    if "@" not in text:
+        return text, None
+    name, _, digest = text.rpartition("@")
+    if "/" in digest:
+        raise InvalidReferenceError(f"a reference cannot contain a login; write {digest!r}")
+    if not _DIGEST.fullmatch(digest):
+        raise InvalidReferenceError(
+            f"{digest!r} is not a sha256:… digest, and a reference cannot contain a login"
+        )
+    return name, digest
 
 
 def parse_repository_tag(repo_tag: str) -> tuple[str, str]:

@@ -46,9 +46,18 @@ def test_reads_every_part(text: str, expected: Reference) -> None:
     assert parse_reference(text) == expected
 
 
-def test_a_login_in_a_reference_is_not_repeated() -> None:
-    with pytest.raises(InvalidReferenceError, match="a login; write 'host:1/app:1'") as refusal:
-        parse_reference("user:s3cret@host:1/app:1")
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("user:s3cret@host:1/app:1", "a login; write 'host:1/app:1'"),
+        ("user:s3cret@s3cret@host:1/app:1", "a login; write 'host:1/app:1'"),
+        ("user:s3cret@host", "cannot contain a login"),
+        ("user:s3cret@", "cannot contain a login"),
+    ],
+)
+def test_a_login_in_a_reference_is_not_repeated(text: str, advice: str) -> None:
+    with pytest.raises(InvalidReferenceError, match=advice) as refusal:
+        parse_reference(text)
     assert "s3cret" not in str(refusal.value)
 
 

@@ -110,6 +110,17 @@ async def test_a_key_that_is_no_id_is_refused(api: Api, key: str) -> None:
     assert "Idempotency-Key" in answer.problem
 
 
+@pytest.mark.parametrize("image", ["user:s3cret@host", "user:s3cret@host:1/app:1"])
+async def test_an_image_with_a_login_is_neither_repeated_nor_kept(
+    api: Api, image: str
+) -> None:
+    answer = await api.post(JOBS, json={**NEW_JOB, "image": image})
+    assert answer.kind == "invalid-request"
+    assert "a login" in answer.problem
+    assert "s3cret" not in answer.problem
+    assert not (await api.get(JOBS)).body["jobs"]
+
+
 async def test_a_key_belongs_to_one_job_without_another_id(api: Api) -> None:
     for body in ([NEW_JOB], {**NEW_JOB, "id": "other"}):
         answer = await api.post(JOBS, json=body, headers={"Idempotency-Key": "key"})
