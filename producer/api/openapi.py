@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -13,12 +13,16 @@ from producer.api.inputs import JSON
 from producer.api.models import Problem
 from producer.api.problems import MEDIA_TYPE as PROBLEM
 from producer.api.routes import Models, Route
+from producer.api.upload_requests import HEADER_SCHEMAS, OFFSET
+from producer.api.uploads import TAR
 from push_queue.job_events import POSITION
 from push_queue.models import JobId
 
 _SCHEMA = "#/components/schemas/{model}"
 _TOKEN = "token"
 _BYTES = "application/octet-stream"
+_NOT_HTTP = "text/plain"
+"""Of answers to what is refused before it is a request: a line that is too long, say."""
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
 
 Document = dict[str, Any]
@@ -37,7 +41,7 @@ def describe(routes: Iterable[Route], version: str, *, with_tokens: bool) -> Doc
             **_operation(route, references),
             **(_security(route) if with_tokens else {}),
         }
-    problem = {PROBLEM: {"schema": references[Problem, "serialization"]}}
+    problem = {PROBLEM: {"schema": references[Problem, "serialization"]}, _NOT_HTTP: {}}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Registry push queue", "version": version},
@@ -89,7 +93,7 @@ def _operation(route: Route, references: Any) -> Document:
         operation["responses"]["204"] = {"description": HTTPStatus.NO_CONTENT.phrase}
     if route.gives_tar:
         for status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-            answer = {"description": status.phrase, "content": {_BYTES: {}}}
+            answer = {"description": status.phrase, "content": {TAR: {}}}
             operation["responses"][str(status.value)] = answer
     if route.takes:
         operation["requestBody"] = {"required": True, **one_of(route.takes, "validation")}
@@ -104,7 +108,9 @@ def _parameters(route: Route) -> Iterator[Document]:
     for name in _PATH_PARAMETER.findall(route.path):
         yield {"name": name, "in": "path", "required": True, "schema": named[name]}
     for name in route.headers:
-        yield {"name": name, "in": "header", "schema": {"type": "string"}}
+        schema = {"type": "string", **HEADER_SCHEMAS.get(name, {})}
+        required = route.method == HTTPMethod.PATCH and name == OFFSET
+        yield {"name": name, "in": "header", "required": required, "schema": schema}
     if route.stream:
         position = {"type": "string", "pattern": POSITION}
         yield {"name": "Last-Event-ID", "in": "header", "schema": position}

@@ -29,6 +29,7 @@ from producer.api.models import (
 from producer.api.upload_requests import (
     COMPLETE,
     CONTENT_DIGEST,
+    CONTENT_RANGE,
     LENGTH,
     OFFSET,
     REPR_DIGEST,
@@ -141,7 +142,7 @@ ROUTES = (
         (UploadStatus,),
         HTTPStatus.CREATED,
         query=UploadQuery,
-        headers=("Content-Range", REPR_DIGEST, CONTENT_DIGEST),
+        headers=(CONTENT_RANGE, REPR_DIGEST, CONTENT_DIGEST),
         takes_tar=True,
         role=Role.ENQUEUE,
     ),

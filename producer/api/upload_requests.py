@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from http import HTTPMethod, HTTPStatus
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -27,11 +28,21 @@ COMPLETE = "Upload-Complete"
 LENGTH = "Upload-Length"
 REPR_DIGEST = "Repr-Digest"
 CONTENT_DIGEST = "Content-Digest"
+CONTENT_RANGE = "Content-Range"
 
 _TRUE, _FALSE = "?1", "?0"
 _NUMBER = re.compile(r"[0-9]{1,16}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,16})-([0-9]{1,16})/([0-9]{1,16}|\*)")
 _SHA256 = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
+
+_ONE_NUMBER = {"pattern": f"^{_NUMBER.pattern}$"}
+HEADER_SCHEMAS: dict[str, dict[str, Any]] = {
+    OFFSET: _ONE_NUMBER,
+    LENGTH: _ONE_NUMBER,
+    COMPLETE: {"enum": [_FALSE, _TRUE]},
+    CONTENT_RANGE: {"pattern": f"^{_CONTENT_RANGE.pattern}$"},
+}
+"""What the headers may hold, in the words of JSON Schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +89,7 @@ def length_of(request: web.Request) -> int | None:
 
 def is_range(request: web.Request) -> bool:
     """Whether the request brings a part, so that there has to be an upload already."""
-    return "Content-Range" in request.headers
+    return CONTENT_RANGE in request.headers
 
 
 async def blocks(request: web.Request) -> AsyncGenerator[bytes, None]:
@@ -134,7 +145,7 @@ def _by_offset(request: web.Request) -> tuple[int, bool, int | None]:
 
 
 def _by_range(request: web.Request) -> tuple[int, bool, int | None]:
-    text = request.headers.get("Content-Range")
+    text = request.headers.get(CONTENT_RANGE)
     if text is None:
         return 0, True, None
     match = _CONTENT_RANGE.fullmatch(text)

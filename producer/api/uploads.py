@@ -31,6 +31,8 @@ from producer.spool.spool import Spool, Upload
 from producer.spool.writer import UploadWriter
 from push_queue.uploads import is_upload_id, source_of, tar_of
 
+TAR = "application/x-tar"
+
 
 async def create_upload(request: web.Request) -> web.Response:
     """Begin an upload, whose bytes follow by PATCH. ``Upload-Length`` says how many, if known."""
@@ -48,7 +50,8 @@ async def put_upload(request: web.Request) -> web.Response:
             upload = await _receive(request, spool, (await _upload_of(request)).id, part)
         else:
             upload = await _receive_new(request, spool, part)
-    folder = request.path.rpartition("/")[0]
+    # An escaped slash in the name is no folder.
+    folder = request.rel_url.raw_path.rpartition("/")[0]
     return _answer(spool, upload, HTTPStatus.CREATED, {"Location": f"{folder}/{upload.id}"})
 
 
@@ -77,7 +80,7 @@ async def read_content(request: web.Request) -> web.StreamResponse:
     """The tar of a complete upload, or the ``Range`` of it that is asked for. For workers."""
     spool, upload = spool_of(request), await _complete_upload_of(request)
     tar = tar_of(spool.folder, upload.id)
-    return web.FileResponse(tar, headers={"Content-Type": "application/x-tar"})
+    return web.FileResponse(tar, headers={"Content-Type": TAR})
 
 
 async def delete_content(request: web.Request) -> web.Response:

@@ -111,9 +111,7 @@ async def test_a_key_that_is_no_id_is_refused(api: Api, key: str) -> None:
 
 
 @pytest.mark.parametrize("image", ["user:s3cret@host", "user:s3cret@host:1/app:1"])
-async def test_an_image_with_a_login_is_neither_repeated_nor_kept(
-    api: Api, image: str
-) -> None:
+async def test_an_image_with_a_login_is_neither_repeated_nor_kept(api: Api, image: str) -> None:
     answer = await api.post(JOBS, json={**NEW_JOB, "image": image})
     assert answer.kind == "invalid-request"
     assert "a login" in answer.problem

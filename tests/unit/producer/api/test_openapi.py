@@ -1,5 +1,6 @@
 """The OpenAPI document is right, and is that of what is served."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +8,13 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from producer.api.routes import ROUTES
+from push_queue.settings import Settings
 from tests.support.api import JOBS, NEW_JOB, Api
+
+
+@pytest.fixture
+def settings(settings: Settings, tmp_path: Path) -> Settings:
+    return settings.model_copy(update={"spool": tmp_path / "spool", "spool_keep_free": 0})
 
 
 @pytest.fixture
@@ -62,9 +69,42 @@ async def test_it_says_of_bodies_what_the_server_does(
     assert (answer.status == 202) is right
     if not right:
         content = document["components"]["responses"]["Problem"]["content"]
-        (media_type,) = content
-        assert answer.headers["Content-Type"] == media_type
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert set(content) == {"application/problem+json", "text/plain"}
         schema_of(document, "components", "schemas", "Problem").validate(answer.body)
+
+
+@pytest.mark.parametrize(
+    ("headers", "right"),
+    [
+        ({"Upload-Offset": "0"}, True),
+        ({"Upload-Offset": "0", "Upload-Complete": "?1", "Upload-Length": "3"}, True),
+        ({}, False),
+        ({"Upload-Offset": "-1"}, False),
+        ({"Upload-Offset": "0", "Upload-Complete": "1"}, False),
+        ({"Upload-Offset": "0", "Upload-Length": "3 bytes"}, False),
+    ],
+)
+async def test_it_says_of_the_headers_of_uploads_what_the_server_does(
+    api: Api, document: Any, headers: dict[str, str], right: bool
+) -> None:
+    path = "/api/v1/uploads/{upload_id}"
+    described = [
+        parameter
+        for parameter in document["paths"][path]["patch"]["parameters"]
+        if parameter["in"] == "header"
+    ]
+    assert right is all(
+        Draft202012Validator(parameter["schema"]).is_valid(headers[parameter["name"]])
+        if parameter["name"] in headers
+        else not parameter["required"]
+        for parameter in described
+    )
+    upload = (await api.post("/api/v1/uploads")).body
+    answer = await api.ask(
+        "PATCH", path.format(upload_id=upload["id"]), data=b"abc", headers=headers
+    )
+    assert (answer.status == 200) is right
 
 
 async def test_answers_are_as_it_says(api: Api, document: Any) -> None:

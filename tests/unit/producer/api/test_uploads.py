@@ -78,7 +78,9 @@ async def test_a_tar_in_one_request(api: Api, folder: Path) -> None:
 
 async def test_a_name_reaches_no_path(api: Api, folder: Path) -> None:
     for name in ("..%2F..%2Fetc%2Fpasswd", "a%00b", "%2Fapp.tar", "x" * 300):
-        assert (await put(api, name)).status == 201
+        answer = await put(api, name)
+        assert answer.status == 201
+        assert answer.headers["Location"] == f"{UPLOADS}/{answer.body['id']}"
     assert {len(path.stem) for path in folder.iterdir()} == {26}
 
 
