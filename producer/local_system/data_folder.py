@@ -28,13 +28,10 @@ async def locked(folder: Path) -> AsyncIterator[int]:
         _prepare(folder)
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise CannotStartError(
-            f"{folder} cannot be used ({error.strerror}); set XDG_DATA_HOME to another folder"
-        ) from None
+        raise _unusable(folder, error) from None
     try:
         await _take(lock, folder)
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        _sign(lock, folder)
         yield lock
     finally:
         os.close(lock)
@@ -63,6 +60,21 @@ async def _take(lock: int, folder: Path) -> None:
             f"push-queue up is running already in {folder} (process {holder}); stop that one, or "
             "set XDG_DATA_HOME to another folder"
         ) from None
+
+
+def _sign(lock: int, folder: Path) -> None:
+    """Say in the lock which process holds it."""
+    try:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+    except OSError as error:
+        raise _unusable(folder, error) from None
+
+
+def _unusable(folder: Path, error: OSError) -> CannotStartError:
+    return CannotStartError(
+        f"{folder} cannot be used ({error.strerror}); set XDG_DATA_HOME to another folder"
+    )
 
 
 def _taken(lock: int) -> bool:

@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 from pathlib import Path
@@ -56,6 +57,16 @@ async def test_what_inherited_the_lock_holds_it_too(
     os.close(inherited)
     async with locked(folder):
         pass
+
+
+async def test_one_on_a_full_disk_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(CannotStartError, match=f"{folder} cannot be used .No space left"):
+        async with locked(folder):
+            pass
 
 
 async def test_another_user_s_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
