@@ -63,7 +63,7 @@ class Database:
     async def run_on_jobs(self, name: str, calls: Iterable[tuple[str, Arguments]]) -> list[Any]:
         """The results of ``job/<name>`` for each job with its arguments, in one round trip.
 
-        If Redis refuses one, the others run all the same.
+        If Redis refuses one, the others still run.
         """
         script = self._script(f"job/{name}")
         async with self.pipeline() as pipeline:

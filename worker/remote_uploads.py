@@ -58,7 +58,7 @@ class RemoteUploads:
             ) from None
 
     async def delete(self, source: str) -> str:
-        """Delete the upload, unless a job needs it. Returns what became of it."""
+        """Delete the upload, unless a job needs it. Returns what happened to it."""
         return await asyncio.to_thread(self._delete, self._url(source))
 
     def close(self) -> None:

@@ -29,7 +29,7 @@ async def enqueue(request: web.Request) -> web.Response:
     """Enqueue one push, or several in one batch. The same job again returns the existing one."""
     new_jobs, alone = await new_jobs_of(request)
     queue = request.app[QUEUE]
-    # In a thread: sources are looked at, and their volume may stand still.
+    # In a thread: sources are looked at, and their volume may hang.
     jobs = await asyncio.to_thread(lambda: [_describe(queue, job) for job in new_jobs])
     jobs = with_cleanup(jobs)
     caller = caller_of(request)

@@ -83,7 +83,7 @@ class CallerLimits:
 
     @contextmanager
     def body(self, caller: Caller, size: int) -> Iterator[None]:
-        """The time for which a body of so many bytes is read.
+        """The time for which a body of that many bytes is read.
 
         Raises:
             ProblemError: too many of the caller's are.

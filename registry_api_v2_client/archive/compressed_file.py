@@ -103,7 +103,7 @@ class _XzFile(io.RawIOBase):
         return left or self._file.read(_CHUNK) or b""
 
     def _next_stream(self) -> bool:
-        """Whether another stream follows, maybe after zeros; if so, go on with it."""
+        """Whether another stream follows, maybe after zeros; if so, continue with it."""
         self._left = self._decompressor.unused_data.lstrip(b"\0")
         while not self._left and (chunk := self._file.read(_CHUNK)):
             self._left = chunk.lstrip(b"\0")

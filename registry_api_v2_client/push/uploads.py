@@ -54,8 +54,8 @@ class BlobUpload:
 
     ``key`` names the blob before its digest is known. While the session is open it is in
     ``open_uploads``. The session of a stream is noted in the ledger, too, and the next try resumes
-    it from there. ``has`` says whether the registry has a blob whose commit it refused.
-    ``on_sent`` hears of the bytes that were sent.
+    it from there. ``has`` says whether the registry has a blob whose commit it refused. ``on_sent``
+    is called with the bytes that were sent.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class BlobUpload:
         return blob
 
     async def _resume(self) -> UploadSession | None:
-        """The session that the ledger has noted, if the registry can go on with it."""
+        """The session that the ledger has noted, if the registry can continue it."""
         location = await self._ledger.upload(*self._place)
         session = self._uploads.noted(self._repository, location) if location else None
         if not session:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SCHEMES = ("s3", "gs", "az")
 
 _VALID = timedelta(hours=1)
-"""For reading from a link; one that has run out is signed anew."""
+"""How long a link is valid; an expired one is signed again."""
 _RETRY: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
 _TIMEOUTS: "ClientConfig" = {"connect_timeout": "5s", "timeout": "10s"}
 """Of who is asked for credentials."""
