@@ -1,23 +1,25 @@
 """Uploads that a server of the HTTP API has, for a worker that does not share its spool."""
 
-import asyncio
 from collections.abc import Collection
 from http import HTTPStatus
 from ipaddress import ip_network
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 from yarl import URL
 
 from push_queue.settings import Settings
 from push_queue.source_urls import Network
 from push_queue.uploads import upload_id_of
-from registry_api_v2_client import HttpSettings, Source, SourceMissingError, UrlSources
+from registry_api_v2_client import (
+    HttpSettings,
+    RegistryError,
+    Source,
+    SourceMissingError,
+    UrlSources,
+)
 
 from .source_roots import DELETED, GONE
 
-DELETE_SECONDS = 30.0
-
+_OUTCOMES: dict[int, str] = {HTTPStatus.NO_CONTENT: DELETED, HTTPStatus.NOT_FOUND: GONE}
 _ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 
@@ -26,12 +28,10 @@ class RemoteUploads:
 
     def __init__(self, server: str, token: str | None, settings: Settings) -> None:
         self._uploads = URL(server).joinpath("api/v1/uploads")
-        self._authorization = {"Authorization": f"Bearer {token}"} if token else {}
+        origin = str(self._uploads.origin()).lower()
         options = settings.url_options | {
             "places": _Below(self._uploads),
-            "authorizations": {
-                str(self._uploads.origin()).lower(): value for value in self._authorization.values()
-            },
+            "authorizations": {origin: f"Bearer {token}"} if token else {},
         }
         self._sources = UrlSources(HttpSettings(**options))
 
@@ -59,25 +59,17 @@ class RemoteUploads:
 
     async def delete(self, source: str) -> str:
         """Delete the upload, unless a job needs it. Returns what happened to it."""
-        return await asyncio.to_thread(self._delete, self._url(source))
+        try:
+            status = await self._sources.delete(str(self._url(source)))
+        except RegistryError as error:
+            return f"kept: {error}"
+        return _OUTCOMES.get(status, f"kept: the server answers {status}")
 
     def close(self) -> None:
         self._sources.close()
 
     def _url(self, source: str) -> URL:
         return self._uploads.joinpath(upload_id_of(source) or "", "content")
-
-    def _delete(self, url: URL) -> str:
-        request = Request(str(url), method="DELETE", headers=self._authorization)
-        try:
-            with urlopen(request, timeout=DELETE_SECONDS):
-                return DELETED
-        except HTTPError as error:
-            if error.code == HTTPStatus.NOT_FOUND:
-                return GONE
-            return f"kept: the server answers {error.code} {error.reason}"
-        except OSError:
-            return "kept: the server cannot be reached"
 
 
 class _Below:

@@ -55,7 +55,7 @@ class HttpSettings:
 
 
 class HttpConnection:
-    """Sends GET requests, one after the other, to one host as long as that is the same.
+    """Sends requests, one after the other, to one host as long as that is the same.
 
     All methods are for one thread, ``interrupt`` excepted.
     """
@@ -84,12 +84,20 @@ class HttpConnection:
         named_by = None
         for _ in range(_MOST_REDIRECTS + 1):
             networks = networks_of(self._settings.places, url, named_by=named_by)
-            response = self._send(url, headers, networks)
+            response = self._send("GET", url, headers, networks)
             location = response.getheader("Location")
             if response.status not in _REDIRECTS or not location:
                 return url, response
             named_by, url = url, _redirected(url, location)
         raise SourceUnreadableError(f"{shown(url)}: more than {_MOST_REDIRECTS} redirects")
+
+    def delete(self, url: URL) -> int:
+        """Ask for the object to be deleted. Returns the status; no redirect is followed.
+
+        Raises:
+            SourceNotAllowedError, SourceUnreadableError, SourceUnavailableError: as ``get``.
+        """
+        return self._send("DELETE", url, {}, networks_of(self._settings.places, url)).status
 
     def readinto(self, buffer: memoryview) -> int:
         """The next bytes of the last answer's body; none at its end, or where it breaks off.
@@ -129,18 +137,22 @@ class HttpConnection:
         self._response = self._connection = None
 
     def _send(
-        self, url: URL, headers: Mapping[str, str], networks: Collection[Network]
+        self, method: str, url: URL, headers: Mapping[str, str], networks: Collection[Network]
     ) -> http.client.HTTPResponse:
         self._end_answer()
         if self._connection and url.origin() == self._origin:
             try:
-                return self._exchange(self._connection, url, headers)
+                return self._exchange(self._connection, method, url, headers)
             except SourceUnavailableError:
                 """The server has closed it since the last answer."""
-        return self._exchange(self._connect(url, networks), url, headers)
+        return self._exchange(self._connect(url, networks), method, url, headers)
 
     def _exchange(
-        self, connection: http.client.HTTPConnection, url: URL, headers: Mapping[str, str]
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
     ) -> http.client.HTTPResponse:
         target = url.raw_path_qs
         own = {
@@ -155,7 +167,7 @@ class HttpConnection:
             own |= _proxy_authorization(proxy)
         self._url, self._waited, self._moved = url, 0.0, 0
         with _explained(url), self._limited():
-            connection.request("GET", target, headers={**own, **headers})
+            connection.request(method, target, headers={**own, **headers})
             self._response = connection.getresponse()
         return self._response
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TypeVar
 
 from yarl import URL
 
@@ -19,6 +20,7 @@ from .spooled import SpoolFolder, spool
 from .stores import SCHEMES, SignedLinks
 
 _MOST_OPENING = 16
+_Result = TypeVar("_Result")
 
 
 class UrlSources:
@@ -52,16 +54,27 @@ class UrlSources:
             SourceUnreadableError: it is not there, or its server refuses.
             SourceUnavailableError: its server cannot be reached, or fails.
         """
-        finding = self._finding(_parsed(url))
-        opening = self._threads.submit(self._open, finding)
-        try:
-            return await asyncio.wrap_future(opening)
-        finally:
-            finding.connection.interrupt()
+        return await self._run(self._open, url)
+
+    async def delete(self, url: str) -> int:
+        """Ask for the tar to be deleted. Returns the status of the server's answer.
+
+        Raises:
+            SourceNotAllowedError, SourceUnreadableError, SourceUnavailableError: as ``open``.
+        """
+        return await self._run(_delete, url)
 
     def close(self, *, wait: bool = False) -> None:
         """Open no more; ``wait`` for threads that still do."""
         self._threads.shutdown(wait=wait, cancel_futures=True)
+
+    async def _run(self, act: "Callable[[_Finding], _Result]", url: str) -> _Result:
+        finding = self._finding(_parsed(url))
+        acting = self._threads.submit(act, finding)
+        try:
+            return await asyncio.wrap_future(acting)
+        finally:
+            finding.connection.interrupt()
 
     def _finding(self, url: URL) -> "_Finding":
         if url.scheme not in SCHEMES:
@@ -95,6 +108,13 @@ class _Finding:
         self.locate = locate
         self.settings = settings
         self.connection = HttpConnection(settings)
+
+
+def _delete(finding: _Finding) -> int:
+    try:
+        return finding.connection.delete(finding.locate())
+    finally:
+        finding.connection.close()
 
 
 def _parsed(text: str) -> URL:

@@ -1,6 +1,8 @@
 """Uploads that another machine has: found, read, deleted by the worker that pushed them."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -12,6 +14,7 @@ from push_queue.settings import Settings
 from registry_api_v2_client import SourceMissingError, SourceNotAllowedError
 from registry_api_v2_client.archive.source import TarSource
 from tests.support.assignments import succeed, write_tags
+from tests.support.certificates import Authority
 from tests.support.stores import Stores
 from worker.cleanup import NEEDED, Cleanup
 from worker.remote_uploads import RemoteUploads
@@ -97,7 +100,8 @@ async def test_the_server_leads_nowhere_else(uploads: RemoteUploads, remote: Ser
     [
         (None, "deleted"),
         (404, "gone already"),
-        (409, "kept: the server answers 409 Conflict"),
+        (302, "kept: the server answers 302"),
+        (409, "kept: the server answers 409"),
     ],
 )
 async def test_what_becomes_of_one(
@@ -105,6 +109,41 @@ async def test_what_becomes_of_one(
 ) -> None:
     remote.refusal = refusal
     assert await uploads.delete(UPLOAD) == outcome
+
+
+async def test_it_is_deleted_at_a_server_of_an_authority_of_its_own(
+    remote: Server, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path / "authority")
+    application = web.Application()
+    application.router.add_delete(CONTENT, remote.answer)
+    tls = TestServer(application, scheme="https")
+    await tls.start_server(ssl=authority.server().context())
+    try:
+        authority.trust(tmp_path / "certs", f"127.0.0.1:{tls.port}")
+        settings = Settings(
+            server=str(tls.make_url("/prefix")), registry_certs_dir=tmp_path / "certs"
+        )
+        uploads = RemoteUploads.of(settings)
+        assert uploads
+        assert await uploads.delete(UPLOAD) == "deleted"
+        uploads.close()
+    finally:
+        await tls.close()
+
+
+@pytest.mark.parametrize("answer", [b"nonsense\r\n\r\n", b""], ids=["no-http", "nothing"])
+async def test_a_server_that_answers_nonsense_keeps_it(answer: bytes) -> None:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        uploads = RemoteUploads.of(Settings(server=f"http://127.0.0.1:{port}"))
+        assert uploads
+        assert (await uploads.delete(UPLOAD)).startswith("kept: ")
+        uploads.close()
 
 
 async def test_the_last_job_has_it_deleted(
