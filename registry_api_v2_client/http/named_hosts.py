@@ -93,8 +93,10 @@ _MAY_NAME = {
 }
 
 
-_EMBEDDING = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("::/96"))
-"""NAT64 (RFC 6052), and addresses as IPv6 began (RFC 4291, section 2.5.5.1)."""
+_EMBEDDING = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "::ffff:0:0:0/96", "::/96")))
+"""NAT64 (RFC 6052), SIIT (RFC 2765), and addresses as IPv6 began (RFC 4291, section 2.5.5.1)."""
+_NOT_ROUTED = tuple(map(ipaddress.ip_network, ("64:ff9b:1::/48", "fec0::/10")))
+"""NAT64 of one network (RFC 8215), and site-local addresses (RFC 3879). Not every Python knows."""
 
 
 def _embedded(address: Address) -> ipaddress.IPv4Address | None:
@@ -114,7 +116,9 @@ def zone_of(address: Address) -> Zone:
         return Zone.LOOPBACK
     if address.is_link_local:
         return Zone.LINK_LOCAL
-    return Zone.PUBLIC if address.is_global and not address.is_multicast else Zone.PRIVATE
+    if not address.is_global or address.is_multicast:
+        return Zone.PRIVATE
+    return Zone.PRIVATE if any(address in network for network in _NOT_ROUTED) else Zone.PUBLIC
 
 
 class NamedHosts:

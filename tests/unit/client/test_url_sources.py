@@ -426,6 +426,9 @@ async def test_an_appearance_is_short_and_the_same_by_ranges_and_copied(
         "fd00::1",
         "ff02::1",
         "64:ff9b::7f00:1",
+        "64:ff9b:1::7f00:1",
+        "::ffff:0:7f00:1",
+        "fec0::1",
         "2002:a9fe:a9fe::1",
     ],
 )
