@@ -23,6 +23,12 @@ _TOKEN = "token"
 _BYTES = "application/octet-stream"
 _NOT_HTTP = "text/plain"
 """Of answers to what is refused before it is a request: a line that is too long, say."""
+_WITHOUT_TAR = (
+    HTTPStatus.NOT_MODIFIED,
+    HTTPStatus.PRECONDITION_FAILED,
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+)
+"""The status alone answers a range or a condition that the tar does not meet."""
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
 
 Document = dict[str, Any]
@@ -95,6 +101,8 @@ def _operation(route: Route, references: Any) -> Document:
         for status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
             answer = {"description": status.phrase, "content": {TAR: {}}}
             operation["responses"][str(status.value)] = answer
+        for status in _WITHOUT_TAR:
+            operation["responses"][str(status.value)] = {"description": status.phrase}
     if route.takes:
         operation["requestBody"] = {"required": True, **one_of(route.takes, "validation")}
     if route.takes_tar:

@@ -76,6 +76,7 @@ class Part:
     async def _run(self) -> int:
         """Run it once; its exit status."""
         process = await self._start()
+        self._last_words.clear()
         self.pid = process.pid
         output = asyncio.create_task(self._forward(process))
         try:
@@ -115,7 +116,8 @@ class Part:
             if not line:
                 return
             text = line.decode(errors="replace").rstrip()
-            self._last_words.append(text)
+            if text:
+                self._last_words.append(text)
             self._show(text)
 
 

@@ -107,6 +107,28 @@ async def test_it_says_of_the_headers_of_uploads_what_the_server_does(
     assert (answer.status == 200) is right
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Range": "bytes=1-"}, 206),
+        ({"Range": "bytes=3-"}, 416),
+        ({"If-Match": '"other"'}, 412),
+    ],
+)
+async def test_it_says_how_a_tar_is_answered(
+    api: Api, document: Any, headers: dict[str, str], status: int
+) -> None:
+    upload = (await api.ask("PUT", "/api/v1/uploads/app.tar", data=b"abc")).body
+    url = f"/api/v1/uploads/{upload['id']}/content"
+    path = "/api/v1/uploads/{upload_id}/content"
+    described = document["paths"][path]["get"]["responses"][str(status)]
+    async with api.client.get(url, headers=headers) as answer:
+        assert answer.status == status
+        has_body = bool(await answer.read())
+        assert described.get("content", {}).keys() == ({answer.content_type} if has_body else set())
+
+
 async def test_answers_are_as_it_says(api: Api, document: Any) -> None:
     job = await api.enqueue(labels={"team": "a"})
     for path, url in (
