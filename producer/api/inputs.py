@@ -147,10 +147,12 @@ async def _body(request: web.Request, most: int) -> bytes:
         raise _unsupported(f"the body has to be {JSON}; say so with Content-Type")
     not_compressed(request)
     if (request.content_length or 0) > most:
-        raise web.HTTPRequestEntityTooLarge(most, request.content_length or 0)
+        raise _too_large(most)
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await request.clone(client_max_size=most).read()
+    except web.HTTPRequestEntityTooLarge:
+        raise _too_large(most) from None
     except TimeoutError:
         raise ProblemError(
             HTTPStatus.REQUEST_TIMEOUT,
@@ -159,6 +161,14 @@ async def _body(request: web.Request, most: int) -> bytes:
         ) from None
     except (ConnectionError, HttpProcessingError, web.RequestPayloadError):
         raise bad_request("the body broke off; send it again") from None
+
+
+def _too_large(most: int) -> ProblemError:
+    return ProblemError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "request-entity-too-large",
+        f"the body is too large; send {most} bytes at most",
+    )
 
 
 def _unsupported(detail: str) -> ProblemError:

@@ -59,9 +59,6 @@ class _Kind(NamedTuple):
     kind: str
 
 
-# By the name that Python 3.13 gave up: kinds stay the same.
-_RENAMED = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request-entity-too-large"}
-
 # First match wins.
 _KINDS = (
     _Kind(JobConflictError, HTTPStatus.CONFLICT, "job-conflict"),
@@ -107,12 +104,11 @@ def _of_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
         HTTPStatus.METHOD_NOT_ALLOWED: (
             f"{path} does not take {request.method}; it takes {error.headers.get('Allow')}"
         ),
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the body is too large; send fewer jobs at once",
     }
     status = HTTPStatus(error.status)
     answer = _answer(
         status,
-        _RENAMED.get(status, status.phrase.lower().replace(" ", "-")),
+        status.phrase.lower().replace(" ", "-"),
         details.get(status, error.text or error.reason),
     )
     if "Allow" in error.headers:

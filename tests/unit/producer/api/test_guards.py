@@ -134,6 +134,7 @@ async def test_a_body_has_a_bound(api: Api) -> None:
     for body in (io.BytesIO(b" " * (inputs.MOST_BODY_BYTES + 1)), endless()):
         answer = await api.post(JOBS, data=body, headers=JSON)
         assert (answer.status, answer.kind) == (413, "request-entity-too-large")
+        assert f"{inputs.MOST_BODY_BYTES} bytes" in answer.problem
 
 
 async def test_a_body_that_is_too_large_is_refused_before_it_comes(api: Api) -> None:
