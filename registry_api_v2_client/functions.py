@@ -58,7 +58,7 @@ async def push_docker_tar(
     """Push the image of a tar, and return its manifest's digest.
 
     Args:
-        tar_path: ``docker save`` or OCI layout, compressed or not.
+        tar_path: ``docker save`` or OCI layout, compressed or not; or the folder of a layout.
         registry_url: ``http://localhost:15000``; a bare host is HTTPS unless it is loopback.
         repository: where to push; by default, where the tar's first original tag says.
         tag: by default ``latest``, or the original tag if there is no ``repository`` either.

@@ -19,11 +19,17 @@ START_SIZE = 512
 
 _MAGIC = slice(257, 262)
 """Where POSIX and GNU tars, and so layers, say that they are tars."""
+_PLACE = re.compile(r"blobs/[^/]+/[^/]+|([^/]+/)?[^/]+")
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 
 
-def compression_of_layer(start: bytes) -> Compression | None:
-    """How a layer with this start is compressed; None if it does not look like a layer."""
+def compression_of_layer(name: str, start: bytes) -> Compression | None:
+    """How a layer of that name, with this start, is compressed; None if it does not look like one.
+
+    All tools put layers near the top. What lies deeper is a file system, such as docker export's.
+    """
+    if not _PLACE.fullmatch(name):
+        return None
     compression = sniff_compression(start)
     known = compression is not Compression.NONE or start[_MAGIC] == b"ustar"
     return compression if known else None

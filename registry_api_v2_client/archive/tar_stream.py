@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 _NAME = "standard input"
 _BLOCK = 1 << 20
+_MOST_KEPT = 64
+"""Files that are kept on disk to the end. Images have hardly any; each holds a descriptor open."""
 _WRITER = "did the command that writes it fail?"
 _INDEXES = ("manifest.json", "index.json")
 
@@ -55,6 +57,7 @@ class TarStream(Source):
         self._pipe = Pipe(descriptor)
         self._stream = cast(BinaryIO, self._pipe)
         self._position = 0
+        self._kept = 0
         self._block = memoryview(bytearray(_BLOCK))
         self._thread = threading.Thread(target=self._run, name="standard input", daemon=True)
         self._thread.start()
@@ -165,13 +168,15 @@ class TarStream(Source):
         member = self.files.table.add(entry, read_head)
         if not member or member.sparse:
             return
-        compression = compression_of_layer(start)
+        compression = compression_of_layer(member.name, start)
         if compression is None and self.files.has_room_for(member):
             rest = self._read(self._position, member.size - len(start))
             self._check(member, len(start) + len(rest))
             self.files.keep(member, start + rest)
             return
-        if compression is not None:
+        if compression is None:
+            self._count_kept()
+        else:
             self._wait_for_room()
         arrival = Arrival(member, compression, self._changed)
         self.files.arrivals[member] = arrival
@@ -180,6 +185,14 @@ class TarStream(Source):
         else:
             self._announce(arrival)
         self._receive(arrival, start)
+
+    def _count_kept(self) -> None:
+        self._kept += 1
+        if self._kept > _MOST_KEPT:
+            raise TarReadError(
+                f"{_NAME} has more than {_MOST_KEPT} large files that are neither layers nor "
+                "documents; pipe in what docker save writes, not a file system"
+            )
 
     def _wait_for_room(self) -> None:
         def has_room() -> bool:

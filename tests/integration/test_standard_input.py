@@ -283,7 +283,7 @@ asyncio.run(main())
 print(pathlib.Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 """
     host = registry_url.removeprefix("http://")
-    big = write_big_archive(tmp_path / "big.tar", [120 * MIB, 120 * MIB])
+    big = write_big_archive(tmp_path / "big.tar", [160 * MIB])
     with big.path.open("rb") as tar:
         done = subprocess.run(
             [sys.executable, "-c", program, f"{host}/{repository}:1"],

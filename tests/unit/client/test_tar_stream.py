@@ -1,10 +1,11 @@
 """A tar that comes over a pipe: what is read while it comes, kept, and said when it does not."""
 
+import asyncio
 import io
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -97,14 +98,31 @@ async def test_a_layer_is_given_and_read_before_the_next_one_comes() -> None:
         assert first.member not in [layer.member async for layer in layers]
 
 
-async def test_no_more_layers_take_room_than_may_at_a_time() -> None:
-    with piped([TAR]) as pipe, TarStream(pipe, ahead=1) as stream:
+async def test_no_more_layers_take_room_than_may_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    go, waits = threading.Event(), threading.Event()
+
+    def parts() -> Iterator[bytes]:
+        go.wait(60)
+        yield TAR
+
+    with piped(parts()) as pipe, TarStream(pipe, ahead=1) as stream:
+        wait_for = stream._changed.wait_for
+
+        def watched(predicate: Callable[[], bool], timeout: float | None = None) -> bool:
+            if not predicate():
+                waits.set()
+            return wait_for(predicate, timeout)
+
+        monkeypatch.setattr(stream._changed, "wait_for", watched)
+        go.set()
         layers = aiter(stream.layers())
         first = await anext(layers)
+        assert await asyncio.to_thread(waits.wait, 60)
         assert list(stream.files.arrivals.values()) == [first]
         first.settle(drop=True)
         second = await anext(layers)
-        assert list(stream.files.arrivals.values()) == [first, second]
         second.settle(drop=True)
         assert [layer async for layer in layers] == []
 
@@ -134,6 +152,13 @@ async def test_what_is_neither_layer_nor_document_is_kept_to_the_end(
             with stream.files.open(member) as reader:
                 reader.readinto(memoryview(buffer))
             assert bytes(buffer) == content
+
+
+async def test_a_file_system_is_not_taken_for_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [Member(f"usr/share/man/{number}.gz", gzip_bytes(b"x")) for number in range(65)]
+    assert "neither manifest.json nor index.json was in it" in await fault(tar_bytes(files))
+    monkeypatch.setattr(tar_stream, "MAX_DOCUMENTS", 0)
+    assert "more than 64 large files" in await fault(tar_bytes(files))
 
 
 @pytest.mark.parametrize(
