@@ -165,7 +165,7 @@ async def test_a_server_that_is_killed_goes_on_where_it_was(
     async with FaultProxy(server.url) as proxy:
         proxy.hold(is_patch, after=5 * MIB)
         sending = asyncio.create_task(patch(f"{proxy.url}{path}", tar, 0))
-        await becomes(lambda: has_arrived(server, path, 4 * MIB))
+        await becomes(lambda: has_arrived(server, path, 4 * MIB), timeout=60)
         server.process.kill()
         with pytest.raises(ClientError):
             await sending
@@ -221,6 +221,6 @@ async def settled_offset(server: ApiServer, path: str) -> int:
         _, problem = await asyncio.to_thread(server.curl, path, *nowhere)
         return bool(problem["type"].endswith("mismatching-upload-offset"))
 
-    await becomes(nobody_writes)
+    await becomes(nobody_writes, timeout=60)
     offset: int = server.curl(path)[1]["offset"]
     return offset

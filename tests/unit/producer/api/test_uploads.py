@@ -15,7 +15,6 @@ from producer import PushQueue
 from producer.api import upload_requests
 from producer.api.application import make_application
 from producer.spool.spool import MOST_UPLOADS, Spool
-from producer.spool.writer import BLOCK_BYTES
 from push_queue.settings import Settings
 from tests.support.api import Answer, Api
 from tests.support.waiting import becomes
@@ -295,10 +294,12 @@ async def test_a_body_that_stands_still_is_given_up(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload_id = await begin(api)
+    size = 1 << 20
 
     async def stuck() -> Any:
-        yield b"x" * BLOCK_BYTES
-        await becomes(lambda: has_arrived(api, upload_id, BLOCK_BYTES))
+        yield bytes(size)
+        await becomes(lambda: has_arrived(api, upload_id, size))
+        # From the read on that follows the next bytes, however long those take.
         monkeypatch.setattr(upload_requests, "STILL_SECONDS", 0.05)
         yield b"x" * 10
         await asyncio.Event().wait()
@@ -306,7 +307,7 @@ async def test_a_body_that_stands_still_is_given_up(
     url = f"{UPLOADS}/{upload_id}"
     answer = await api.ask("PATCH", url, data=stuck(), headers={"Upload-Offset": "0"})
     assert (answer.status, answer.kind) == (408, "request-timeout")
-    assert (await api.get(url)).body["offset"] == BLOCK_BYTES + 10
+    assert (await api.get(url)).body["offset"] == size + 10
 
 
 async def test_nothing_is_left_of_one_that_nobody_can_go_on_with(
