@@ -1,5 +1,6 @@
 """A tar that its server gives only as a whole: copied once, into a file without a name."""
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -66,9 +67,11 @@ def spool(
     """
     try:
         with tempfile.TemporaryFile(dir=to.folder) as file:
-            _copy(connection, name, size, to, file.fileno())
+            # What the server does not tell apart, its bytes do.
+            content = None if version else hashlib.sha256()
+            _copy(connection, name, size, to, file.fileno(), content)
             copy = SourceFile(to.folder, lambda *_: os.dup(file.fileno()))
-            return SpooledSource(name, copy, version)
+            return SpooledSource(name, copy, content.hexdigest() if content else version)
     except OSError as error:
         if isinstance(error, (SourceUnreadableError, SourceUnavailableError)):
             raise
@@ -78,7 +81,12 @@ def spool(
 
 
 def _copy(
-    connection: HttpConnection, name: str, size: int | None, to: SpoolFolder, file: int
+    connection: HttpConnection,
+    name: str,
+    size: int | None,
+    to: SpoolFolder,
+    file: int,
+    content: "hashlib._Hash | None",
 ) -> None:
     block = memoryview(bytearray(_BLOCK))
     done = granted = 0
@@ -89,6 +97,8 @@ def _copy(
             _check_room(name, done, to, count)
             granted = done + _LOOK_AGAIN
         view = block[:count]
+        if content:
+            content.update(view)
         while view:
             view = view[os.write(file, view) :]
     if size is not None and done < size:

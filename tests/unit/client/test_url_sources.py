@@ -406,6 +406,22 @@ async def test_an_appearance_is_short_and_the_same_by_ranges_and_copied(
             assert other.appearance != appearance
 
 
+async def test_what_the_server_does_not_tell_apart_its_bytes_do(
+    spooling: UrlSources, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first.tar", tmp_path / "second.tar"
+    first.write_bytes(b"1" * 10_240)
+    second.write_bytes(b"2" * 10_240)
+    async with ObjectServer(first) as server:
+        server.validators = ()
+        appearances = []
+        for path in (first, first, second):
+            server.replace(path)
+            with await spooling.open(server.url_of_object) as copy:
+                appearances.append(copy.appearance)
+    assert appearances[0] == appearances[1] != appearances[2]
+
+
 @pytest.mark.parametrize(
     "address",
     [
