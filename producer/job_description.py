@@ -19,6 +19,9 @@ from registry_api_v2_client.reference import parse_reference, split_digest
 MOST_DELAY = timedelta(days=3650)
 """As long as records of unfinished jobs are kept."""
 
+_NO_SEGMENT = (".", "..")
+"""Clients take these out of the path of a URL (RFC 3986, section 5.2.4)."""
+
 
 class PushOptions(TypedDict, total=False):
     """The options of a push besides source and targets; see ``PushQueue.enqueue``."""
@@ -58,6 +61,8 @@ def describe_push(
             ``image`` holds a login, or ``platform`` is not a platform.
         InvalidJobError: the rest cannot make a job.
     """
+    if job_id in _NO_SEGMENT:
+        raise InvalidJobError(f"invalid job: id {job_id!r} cannot stand in a URL; use another")
     references = [targets] if isinstance(targets, str) else targets
     return make_job(
         id=new_job_id() if job_id is None else job_id,

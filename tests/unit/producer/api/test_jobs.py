@@ -80,6 +80,8 @@ async def test_a_batch_is_enqueued_in_its_order(api: Api) -> None:
         ({**NEW_JOB, "targets": TARGET}, "targets"),
         ({**NEW_JOB, "targets": ["Upper/case:1"]}, "Upper/case"),
         ({**NEW_JOB, "id": "a b"}, "id"),
+        ({**NEW_JOB, "id": ".."}, "id"),
+        ({**NEW_JOB, "id": "."}, "id"),
         ({**NEW_JOB, "ordered": "yes"}, "ordered"),
         ({**NEW_JOB, "max_attempts": 0}, "max_attempts"),
         ({**NEW_JOB, "password": "x"}, "password"),
