@@ -218,6 +218,19 @@ async def test_it_is_pushed_from_here_even_where_there_is_a_queue(
         assert registry.repository("app").tags == {"1": output.decode().strip()}
 
 
+async def test_an_outage_is_outlasted(environment: dict[str, str], tmp_path: Path) -> None:
+    async with SpecRegistry() as registry, FaultProxy(registry.url) as proxy:
+        proxy.answer(is_patch, status=503, times=12)
+        process = await asyncio.create_subprocess_exec(
+            *command("--to", f"{proxy.host}/app:1"),
+            cwd=tmp_path, env=environment, stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        output, progress = await asyncio.wait_for(process.communicate(TAR), 90)
+        assert registry.repository("app").tags == {"1": output.decode().strip()}
+    assert b"503" in progress  # more than retries of a request get over
+
+
 @pytest.mark.parametrize(
     ("content", "what"),
     [(b"", "is empty"), (b"Error: no such image\n", "is not a readable tar")],
