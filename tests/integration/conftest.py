@@ -1,5 +1,6 @@
 """Fixtures of the tests that push by the engine, or over queue and workers."""
 
+import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,17 @@ from tests.support.big_images import BigArchive, write_big_archive
 from tests.support.proxy import FaultProxy
 from tests.support.pushes import FEW_AND_FAST
 from tests.support.stores import Stores
+
+
+@pytest.fixture(autouse=True, scope="module")
+def memory() -> Iterator[None]:
+    """Give back what a module's registries held.
+
+    They are parts of cycles, and Python looks for those the less often, the more tests are loaded:
+    gigabytes of layers stayed.
+    """
+    yield
+    gc.collect()
 
 
 @pytest.fixture
