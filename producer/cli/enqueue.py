@@ -255,7 +255,9 @@ def _requests(
 
 def _check_standard_input(tars: list[Tar], *, upload: bool, original_tags: bool) -> None:
     if not upload:
-        raise BadInputError("- is standard input, which only --server takes; name a file")
+        raise BadInputError(
+            "- is standard input, which only --server takes; `push -` pushes it from here"
+        )
     if original_tags:
         raise BadInputError("--original-tags reads the tar twice; write it to a file, not to -")
     if len(tars) > 1:
