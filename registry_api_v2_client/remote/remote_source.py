@@ -15,7 +15,7 @@ FIRST_WINDOW = 256 << 10
 LONGEST_WINDOW = 1 << 30
 """Bytes of one request where it is not known how many are wanted: twice as many each time that
 reading goes on behind the last ones. So headers that lie apart cost little, and a whole few."""
-_ADVANCE = 1 << 20
+_ADVANCE = 256 << 10
 """Bytes after which a cut is the first one again."""
 
 
@@ -75,6 +75,7 @@ class RemoteReader(SourceReader):
         self._window = FIRST_WINDOW
         self._failures = 0
         self._failed_at = 0
+        """Where the first of these failures was."""
 
     def tell(self) -> int:
         return self._position
@@ -147,9 +148,8 @@ class RemoteReader(SourceReader):
         """
         self._check_not_interrupted()
         if self._at - self._failed_at >= _ADVANCE or self._at < self._failed_at:
-            self._failures = 0
+            self._failures, self._failed_at = 0, self._at
         self._failures += 1
-        self._failed_at = self._at
         delay = self._retry.delay(self._failures, error)
         if delay is None:
             raise error

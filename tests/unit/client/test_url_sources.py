@@ -163,11 +163,12 @@ async def test_cuts_without_progress_end_it(big: BigArchive, urls: UrlSources) -
                 await asyncio.to_thread(read_layers, source)
 
 
-async def test_cuts_with_progress_do_not(tmp_path: Path, urls: UrlSources) -> None:
+@pytest.mark.parametrize("after", [130 << 10, 3 * MIB // 2])
+async def test_cuts_with_progress_do_not(after: int, tmp_path: Path, urls: UrlSources) -> None:
     big = write_big_archive(tmp_path / "app.tar", [12 * MIB])
     async with ObjectServer(big.path) as server:
         for _ in range(2 * AT_ONCE.attempts):
-            server.cut(after=3 * MIB // 2)
+            server.cut(after=after)
         assert await digests_at(urls, server.url_of_object) == big.diff_ids
 
 
