@@ -7,6 +7,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.commands.core import AsyncScript
+from redis.exceptions import NoScriptError
 
 from push_queue.keys import Keys
 from push_queue.models import JobState
@@ -65,15 +66,25 @@ class Database:
 
         If Redis refuses one, the others still run.
         """
+        calls = list(calls)
+        results = await self._run_together(name, calls)
+        if any(isinstance(result, NoScriptError) for result in results):
+            # Redis was started again after the script was loaded, so it ran none of them.
+            results = await self._run_together(name, calls)
+        with self.errors():
+            for refusal in results:
+                if isinstance(refusal, Exception):
+                    raise refusal
+        return results
+
+    async def _run_together(self, name: str, calls: list[tuple[str, Arguments]]) -> list[Any]:
+        """The results of ``job/<name>`` for each job, or the errors in their place."""
         script = self._script(f"job/{name}")
         async with self.pipeline() as pipeline:
             for job_id, args in calls:
                 keys, job_args = self._job_keys(job_id), self._job_args(job_id, args)
                 await script(keys=keys, args=job_args, client=pipeline)
             results: list[Any] = await pipeline.execute(raise_on_error=False)
-            for refusal in results:
-                if isinstance(refusal, Exception):
-                    raise refusal
         return results
 
     def _job_keys(self, job_id: str) -> list[str]:

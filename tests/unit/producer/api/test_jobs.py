@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from multidict import CIMultiDict
+from redis.asyncio.client import Pipeline
 
 from producer import JobState, PushQueue
 from push_queue.models import Assignment
@@ -110,6 +111,22 @@ async def test_a_key_that_is_no_id_is_refused(api: Api, key: str) -> None:
     answer = await api.post(JOBS, json=NEW_JOB, headers={"Idempotency-Key": key})
     assert answer.status == 400
     assert "Idempotency-Key" in answer.problem
+
+
+async def test_a_batch_is_enqueued_while_redis_is_started_again(
+    api: Api, redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_scripts: Any = Pipeline.load_scripts
+    restarts = iter([True])
+
+    async def forgotten(pipeline: Pipeline) -> None:
+        await load_scripts(pipeline)
+        if next(restarts, False):
+            await redis.script_flush()
+
+    monkeypatch.setattr(Pipeline, "load_scripts", forgotten)
+    answer = await api.post(JOBS, json=[{**NEW_JOB, "id": name} for name in "abc"])
+    assert (answer.status, [job["id"] for job in answer.body["jobs"]]) == (202, ["a", "b", "c"])
 
 
 @pytest.mark.parametrize("image", ["user:s3cret@host", "user:s3cret@host:1/app:1"])
