@@ -20,7 +20,9 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _PRINTABLE = re.compile(r"[!-~]+")
 _PASSWORD = re.compile(r"(?<=://)[^/]*@")
-_HOST = re.compile(r"(\*\.)?[a-z0-9._-]+|[0-9a-f.:]*:[0-9a-f.:]*", re.IGNORECASE)
+_HOST = re.compile(
+    r"(\*\.)?([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?|[0-9a-f.:]*:[0-9a-f.:]*", re.IGNORECASE
+)
 _ANY_BELOW = "*."
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 

@@ -350,6 +350,11 @@ def _explained(url: URL) -> Iterator[None]:
     except OSError as error:
         if isinstance(error, RegistryError):
             raise
-        raise SourceUnavailableError(f"{name} cannot be reached: {error.strerror}") from error
+        # What a proxy answers has no number.
+        raise SourceUnavailableError(
+            f"{name} cannot be reached: {error.strerror or error}"
+        ) from error
+    except UnicodeError as error:
+        raise SourceUnreadableError(f"{name} has a host that cannot be looked up") from error
     except (http.client.HTTPException, ValueError) as error:
         raise SourceUnavailableError(f"{name} sent an answer that is not HTTP") from error

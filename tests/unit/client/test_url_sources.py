@@ -579,6 +579,23 @@ async def test_a_proxy_finds_the_address_and_an_address_is_seen_here(
         urls.close()
 
 
+async def test_what_a_proxy_answers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with ConnectProxy({}, login=Login("user", "pass")) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.host}")
+        urls = UrlSources(HttpSettings(Places()), retry=AT_ONCE)
+        with pytest.raises(SourceUnavailableError, match=r"Tunnel .*: 407 Proxy"):
+            await urls.open("https://artifacts.example.com/app.tar")
+        urls.close()
+
+
+@pytest.mark.parametrize("host", ["a..example.com", f"{'a' * 64}.example.com"])
+async def test_a_host_that_cannot_be_looked_up_is_not_waited_for(
+    host: str, urls: UrlSources
+) -> None:
+    with pytest.raises(SourceUnreadableError, match="cannot be looked up"):
+        await urls.open(f"http://{host}/app.tar")
+
+
 async def test_a_proxy_for_http_is_told_the_url(
     big: BigArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
