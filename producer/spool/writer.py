@@ -69,13 +69,16 @@ class UploadWriter:
         with self._turn:
             if offset != self.offset:
                 raise OffsetError(self._id, self.offset, offset)
-            if length is not None and self._known.length is None:
+            new = length is not None and self._known.length is None
+            if new:
                 self._known = self._known.model_copy(update={"length": length})
-                self._known.write(self._record)
             if length not in (None, self._known.length):
                 raise self._wrong_length(length)
             self._check_end(offset + (coming or 0))
             self._spool.check_room(coming or 0)
+            if new:
+                # Only now: of a request that is refused nothing stays.
+                self._known.write(self._record)
             self._digest = self._spool.hashes.take(self._id, offset) or self._hash_again()
 
     def write(self, block: bytes) -> None:

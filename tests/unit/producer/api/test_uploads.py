@@ -436,3 +436,12 @@ def test_there_are_not_more_than_so_many(folder: Path, monkeypatch: pytest.Monke
     with pytest.raises(Exception, match="there are 1 uploads"):
         spool.create(None, None)
     assert MOST_UPLOADS > 1
+
+
+async def test_a_refused_request_leaves_no_length(api: Api) -> None:
+    upload_id = await begin(api)
+    answer = await append(api, upload_id, 0, b"abc", **{"Upload-Length": "2"})
+    assert (answer.status, answer.kind) == (400, "inconsistent-upload-length")
+    assert (await api.get(f"{UPLOADS}/{upload_id}")).body["length"] is None
+    answer = await append(api, upload_id, 0, b"abc", **{"Upload-Length": "3"})
+    assert (answer.status, answer.body["complete"]) == (200, True)
