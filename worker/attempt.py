@@ -125,8 +125,7 @@ class JobAttempt:
         except NoSlotError as error:
             return await self._defer(str(error), random.uniform(*_NEXT_SLOT_SECONDS))
         except SourceUnavailableError as error:
-            delay = max(random.uniform(*_NEXT_SOURCE_SECONDS), error.retry_after or 0.0)
-            return await self._defer(str(error), delay, error.kind)
+            return await self._defer(str(error), self._source_pause(error), error.kind)
         except RegistryError as error:
             return await self._fail_or_go_on(error)
         except RedisUnavailableError as error:
@@ -139,6 +138,12 @@ class JobAttempt:
             await self._fail("internal error; see the worker's log", "internal")
             return None
         return await self._succeed(pushed)
+
+    def _source_pause(self, error: SourceUnavailableError) -> float:
+        """At least what the server asks for, and at most as long as the job waits for it at all."""
+        pause = max(random.uniform(*_NEXT_SOURCE_SECONDS), error.retry_after or 0.0)
+        patience = self._job.give_up_after or self._runtime.settings.give_up_after_seconds
+        return min(pause, patience)
 
     async def _succeed(self, pushed: PushedImage) -> float | None:
         await self._progress.flush()

@@ -441,6 +441,18 @@ async def test_a_server_of_tars_that_is_away_uses_up_no_attempt(
     assert client.abandoned == 0
 
 
+async def test_no_server_of_tars_has_a_job_wait_for_longer_than_it_would(
+    runtime: Runtime, stores: Stores, client: Client
+) -> None:
+    await enqueue(stores, give_up_after=8)
+    client.outcome = SourceUnavailableError("https://host/app.tar: its server answered 503")
+    client.outcome.retry_after = 3600.0
+    lease = LeaseDouble()
+    with pytest.raises(Retry):
+        await run(runtime, lease=lease)
+    assert lease.delay == 8
+
+
 @pytest.mark.parametrize(
     "error",
     [away(RegistryUnavailableError("no answer")), SourceUnavailableError("no answer")],
