@@ -8,13 +8,14 @@ from functools import partial
 
 from aiohttp import web
 
-from producer.api.authentication import guarded
-from producer.api.browsers import add_headers, own_origin_only
-from producer.api.context import EVENTS, LIMITS, OIDC, OPEN, QUEUE, SESSIONS, SPOOL, TOKENS
-from producer.api.event_hub import EventHub
+from producer.api.access.authentication import guarded
+from producer.api.access.browsers import add_headers, own_origin_only
+from producer.api.access.keys import LIMITS, OIDC, OPEN, SESSIONS, TOKENS
+from producer.api.access.limits import CallerLimits
+from producer.api.access.oidc import OidcCallers
+from producer.api.context import EVENTS, QUEUE, SPOOL
+from producer.api.events.hub import EventHub
 from producer.api.inputs import JSON, MOST_BODY_BYTES
-from producer.api.limits import CallerLimits
-from producer.api.oidc import OidcCallers
 from producer.api.openapi import describe
 from producer.api.problems import problems
 from producer.api.routes import ROUTES, Route

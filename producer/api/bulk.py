@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from producer.api.access.callers import caller_of
 from producer.api.answers import answer
-from producer.api.callers import caller_of
 from producer.api.context import QUEUE
 from producer.api.inputs import bad_request, no_body, query_of
 from producer.api.models import BulkQuery, JobPage

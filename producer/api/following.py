@@ -6,10 +6,11 @@ from contextlib import contextmanager, suppress
 
 from aiohttp import web
 
-from producer.api.callers import Caller, caller_of
-from producer.api.context import EVENTS, LIMITS, QUEUE
-from producer.api.event_hub import MOST_READ, EventHub
-from producer.api.event_stream import NOTHING, EventStream, message
+from producer.api.access.callers import Caller, caller_of
+from producer.api.access.keys import LIMITS
+from producer.api.context import EVENTS, QUEUE
+from producer.api.events.hub import MOST_READ, EventHub
+from producer.api.events.stream import NOTHING, EventStream, message
 from producer.api.inputs import bad_request, job_id_of
 from producer.api.models import Reset
 from producer.queue import PushQueue

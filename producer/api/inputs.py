@@ -8,8 +8,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from producer.api.callers import caller_of
-from producer.api.context import LIMITS
+from producer.api.access.callers import caller_of
+from producer.api.access.keys import LIMITS
 from producer.api.models import Login, NewJob, NewJobs
 from producer.api.problems import ProblemError
 from push_queue.errors import UnknownJobError, summarize

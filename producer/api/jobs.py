@@ -8,14 +8,14 @@ from itertools import groupby
 
 from aiohttp import web
 
+from producer.api.access.callers import Caller, caller_of
 from producer.api.answers import answer
-from producer.api.callers import Caller, caller_of
 from producer.api.context import EVENTS, QUEUE
 from producer.api.following import follower
 from producer.api.inputs import job_id_of, new_jobs_of, no_body, query_of
 from producer.api.models import JobDetails, JobList, JobPage, JobQuery, JobsQuery, NewJob
 from producer.api.problems import ProblemError
-from producer.api.upload_sources import claim_uploads, with_cleanup
+from producer.api.uploads.sources import claim_uploads, with_cleanup
 from producer.job_description import check_start
 from producer.queue import PushQueue
 from push_queue.errors import JobConflictError, UnknownJobError

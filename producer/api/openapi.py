@@ -8,13 +8,13 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from producer.api.event_stream import MEDIA_TYPE as EVENT_STREAM
+from producer.api.events.stream import MEDIA_TYPE as EVENT_STREAM
 from producer.api.inputs import JSON
 from producer.api.models import Problem
 from producer.api.problems import MEDIA_TYPE as PROBLEM
 from producer.api.routes import Models, Route
-from producer.api.upload_requests import HEADER_SCHEMAS, OFFSET
-from producer.api.uploads import TAR
+from producer.api.uploads.handlers import TAR
+from producer.api.uploads.requests import HEADER_SCHEMAS, OFFSET
 from push_queue.job_events import POSITION
 from push_queue.models import JobId
 

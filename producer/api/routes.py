@@ -6,7 +6,7 @@ from http import HTTPMethod, HTTPStatus
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
-from producer.api import bulk, following, jobs, service, sessions, uploads
+from producer.api import bulk, following, jobs, service, sessions
 from producer.api.models import (
     BulkQuery,
     Health,
@@ -26,7 +26,8 @@ from producer.api.models import (
     UploadStatus,
     WorkerList,
 )
-from producer.api.upload_requests import (
+from producer.api.uploads import handlers as uploads
+from producer.api.uploads.requests import (
     COMPLETE,
     CONTENT_DIGEST,
     CONTENT_RANGE,

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
+from producer.api.access.callers import name_of_caller
 from producer.api.application import make_application
-from producer.api.callers import name_of_caller
 from producer.errors import CannotStartError
 from producer.queue import PushQueue
 from push_queue.settings import Settings

@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
+from producer.api.access.callers import caller_of
 from producer.api.answers import answer
-from producer.api.callers import caller_of
 from producer.api.context import QUEUE
 from producer.api.models import Health, RegistryList, ThroughputAnswer, WorkerList
 from push_queue.errors import RedisUnavailableError

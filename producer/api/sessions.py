@@ -4,11 +4,11 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from producer.api.access.authentication import COOKIE, owner_of
+from producer.api.access.browsers import check_own_page
+from producer.api.access.callers import Caller, caller_of
+from producer.api.access.keys import SESSIONS, TOKENS
 from producer.api.answers import answer
-from producer.api.authentication import COOKIE, owner_of
-from producer.api.browsers import check_own_page
-from producer.api.callers import Caller, caller_of
-from producer.api.context import SESSIONS, TOKENS
 from producer.api.inputs import login_of, no_body
 from producer.api.models import Session
 from producer.api.problems import ProblemError

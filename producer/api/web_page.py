@@ -12,7 +12,7 @@ from importlib.resources import files
 
 from aiohttp import ETag, web
 
-from producer.api.browsers import PAGE
+from producer.api.access.browsers import PAGE
 
 FILES = files("producer.api") / "page"
 

@@ -280,7 +280,7 @@ async def test_streams_tell_of_own_jobs_alone(api: Api, late: bool) -> None:
 async def test_progress_is_told_of_own_jobs_alone(
     api: Api, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("producer.api.progress_board.PROGRESS_SECONDS", 0.001)
+    monkeypatch.setattr("producer.api.events.progress_board.PROGRESS_SECONDS", 0.001)
     headers = bearer(TOKENS[R])
     async with asyncio.timeout(60), api.client.get("/api/v1/events", headers=headers) as stream:
         await stream.content.readline()

@@ -13,8 +13,10 @@ from aiohttp import ClientResponse
 from arq.connections import ArqRedis
 
 from producer import PushQueue, RedisUnavailableError
-from producer.api import event_hub, following, progress_board
+from producer.api import following
 from producer.api.context import EVENTS, QUEUE
+from producer.api.events import hub as event_hub
+from producer.api.events import progress_board
 from push_queue.job_events import START, Position
 from push_queue.keys import Keys
 from push_queue.models import Assignment, JobProgress
@@ -392,7 +394,7 @@ async def test_there_is_an_end_to_followers(api: Api, monkeypatch: pytest.Monkey
 async def test_a_reader_that_takes_nothing_is_cut_off(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("producer.api.event_stream.TAKE_SECONDS", 0.05)
+    monkeypatch.setattr("producer.api.events.stream.TAKE_SECONDS", 0.05)
     monkeypatch.setattr(following, "NOTHING", b":" * 1_000_000 + b"\n\n")
     monkeypatch.setattr(following, "QUIET_SECONDS", 0.01)
     hub = api.client.app[EVENTS]

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from producer.api import inputs, limits
-from producer.api.callers import EVERYBODY, Caller
-from producer.api.context import LIMITS
-from producer.api.limits import CallerLimits
+from producer.api import inputs
+from producer.api.access import limits
+from producer.api.access.callers import EVERYBODY, Caller
+from producer.api.access.keys import LIMITS
+from producer.api.access.limits import CallerLimits
 from producer.api.problems import ProblemError
 from push_queue.api_tokens import Role
 from push_queue.settings import Settings

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from producer import PushQueue
-from producer.api import issuer_keys, oidc
+from producer.api.access import issuer_keys, oidc
 from producer.api.application import make_application
 from push_queue.api_tokens import Role
 from push_queue.oidc_issuers import OidcIssuer as IssuerSettings

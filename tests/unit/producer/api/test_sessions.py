@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from producer.api.authentication import COOKIE
+from producer.api.access.authentication import COOKIE
 from push_queue.api_tokens import Role, hash_of
 from push_queue.sessions import SESSION_SECONDS
 from push_queue.settings import Settings

@@ -12,8 +12,8 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from producer import PushQueue
-from producer.api import upload_requests
 from producer.api.application import make_application
+from producer.api.uploads import requests as upload_requests
 from producer.spool.spool import MOST_UPLOADS, Spool
 from push_queue.settings import Settings
 from tests.support.api import Answer, Api

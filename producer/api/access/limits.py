@@ -11,7 +11,7 @@ from math import ceil
 from time import monotonic
 from typing import NamedTuple
 
-from producer.api.callers import Caller
+from producer.api.access.callers import Caller
 from producer.api.problems import ProblemError
 
 SAVED_SECONDS = 10

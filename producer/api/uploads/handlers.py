@@ -7,13 +7,14 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from producer.api.access.callers import caller_of
+from producer.api.access.keys import LIMITS
 from producer.api.answers import answer
-from producer.api.callers import caller_of
-from producer.api.context import LIMITS, QUEUE, SPOOL
+from producer.api.context import QUEUE, SPOOL
 from producer.api.inputs import no_body
 from producer.api.models import UploadStatus
 from producer.api.problems import ProblemError
-from producer.api.upload_requests import (
+from producer.api.uploads.requests import (
     COMPLETE,
     LENGTH,
     OFFSET,

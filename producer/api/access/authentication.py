@@ -12,10 +12,10 @@ from hmac import compare_digest
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from producer.api.browsers import check_own_page
-from producer.api.callers import EVERYBODY, Caller, note_caller
-from producer.api.context import LIMITS, OIDC, OPEN, SESSIONS, TOKENS
-from producer.api.refusals import forbidden, missing_token, unauthorized
+from producer.api.access.browsers import check_own_page
+from producer.api.access.callers import EVERYBODY, Caller, note_caller
+from producer.api.access.keys import LIMITS, OIDC, OPEN, SESSIONS, TOKENS
+from producer.api.access.refusals import forbidden, missing_token, unauthorized
 from push_queue.api_tokens import ApiToken, Role, hash_of
 
 COOKIE = "push-queue-session"

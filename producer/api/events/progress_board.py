@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
-from producer.api.event_stream import message
+from producer.api.events.stream import message
 from producer.queue import PushQueue
 from push_queue.errors import RedisUnavailableError
 from push_queue.models import JobProgress

@@ -8,9 +8,9 @@ from http import HTTPStatus
 from itertools import takewhile
 from typing import NamedTuple
 
-from producer.api.event_stream import message
+from producer.api.events.progress_board import ProgressBoard
+from producer.api.events.stream import message
 from producer.api.problems import ProblemError
-from producer.api.progress_board import ProgressBoard
 from producer.queue import PushQueue
 from push_queue.errors import RedisUnavailableError
 from push_queue.job_events import PlacedEvent, Position

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from producer.api.context import QUEUE
 from producer.api.problems import ProblemError
-from producer.api.uploads import own_upload, spool_of
+from producer.api.uploads.handlers import own_upload, spool_of
 from producer.errors import UnknownUploadError
 from push_queue.models import PushJob
 from push_queue.uploads import upload_id_of

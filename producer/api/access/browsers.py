@@ -14,7 +14,7 @@ from http import HTTPMethod, HTTPStatus
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from producer.api.context import OPEN
+from producer.api.access.keys import OPEN
 from producer.api.problems import ProblemError
 from registry_api_v2_client.hosts import is_loopback
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import jwt
 
-from producer.api.callers import Caller
-from producer.api.issuer_keys import IssuerKeys, IssuerUnavailableError
+from producer.api.access.callers import Caller
+from producer.api.access.issuer_keys import IssuerKeys, IssuerUnavailableError
+from producer.api.access.refusals import forbidden, unauthorized
 from producer.api.problems import ProblemError
-from producer.api.refusals import forbidden, unauthorized
 from push_queue.oidc_issuers import OidcIssuer
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")

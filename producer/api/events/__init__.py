@@ -1,0 +1,1 @@
+"""Server-sent events: one reader at Redis for all who follow."""
