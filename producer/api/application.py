@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from aiohttp import web
@@ -72,11 +72,8 @@ async def _hear_events(application: web.Application) -> AsyncIterator[None]:
     queue = application[QUEUE]
     hub = EventHub(queue, await queue.last_event(), with_targets=not application[OPEN])
     application[EVENTS] = hub
-    reading = asyncio.create_task(hub.run())
-    yield
-    reading.cancel()
-    with suppress(asyncio.CancelledError):
-        await reading
+    async with _beside(hub.run()):
+        yield
 
 
 async def _expire_uploads(application: web.Application) -> AsyncIterator[None]:
@@ -84,11 +81,18 @@ async def _expire_uploads(application: web.Application) -> AsyncIterator[None]:
     if not spool:
         yield
         return
-    expiring = asyncio.create_task(keep_expiring(spool, application[QUEUE]))
+    async with _beside(keep_expiring(spool, application[QUEUE])):
+        yield
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Have the work done while the application runs."""
+    task = asyncio.create_task(work)
     yield
-    expiring.cancel()
+    task.cancel()
     with suppress(asyncio.CancelledError):
-        await expiring
+        await task
 
 
 async def _end_waiting(application: web.Application) -> None:

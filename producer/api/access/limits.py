@@ -5,7 +5,7 @@ Each server counts for itself. Those who have no name are on its own machine, an
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http import HTTPStatus
 from math import ceil
 from time import monotonic
@@ -64,56 +64,50 @@ class CallerLimits:
             )
         self._saved[caller.name] = _Saved(saved - 1, now)
 
-    @contextmanager
-    def stream(self, caller: Caller) -> Iterator[None]:
+    def stream(self, caller: Caller) -> AbstractContextManager[None]:
         """The time for which a request waits or follows.
 
         Raises:
             ProblemError: too many of the caller's do.
         """
-        with _held(
+        return _held(
             self._streams,
             caller,
             1,
             self._most_streams,
             "too-many-streams",
             f"{self._most_streams} requests of {caller.name} wait for jobs or follow them already",
-        ):
-            yield
+        )
 
-    @contextmanager
-    def body(self, caller: Caller, size: int) -> Iterator[None]:
+    def body(self, caller: Caller, size: int) -> AbstractContextManager[None]:
         """The time for which a body of that many bytes is read.
 
         Raises:
             ProblemError: too many of the caller's are.
         """
-        with _held(
+        return _held(
             self._body_bytes,
             caller,
             size,
             MOST_BODY_BYTES_AT_ONCE,
             "too-many-bodies",
             f"{caller.name} sends too many large bodies at once; send one after the other",
-        ):
-            yield
+        )
 
-    @contextmanager
-    def upload(self, caller: Caller) -> Iterator[None]:
+    def upload(self, caller: Caller) -> AbstractContextManager[None]:
         """The time for which the bytes of an upload arrive.
 
         Raises:
             ProblemError: too many of the caller's do.
         """
-        with _held(
+        return _held(
             self._uploads,
             caller,
             1,
             MOST_UPLOADS_AT_ONCE,
             "too-many-uploads",
             f"{MOST_UPLOADS_AT_ONCE} uploads of {caller.name} arrive already; wait for one to end",
-        ):
-            yield
+        )
 
     def _saved_by(self, name: str, now: float) -> float:
         """How many requests the caller may send now."""
