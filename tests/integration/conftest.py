@@ -13,6 +13,7 @@ from push_queue.keys import Keys
 from registry_api_v2_client.push.engine import ImagePusher
 from tests.support.api_server import ApiServer, Serve, run_api_server
 from tests.support.big_images import BigArchive, write_big_archive
+from tests.support.images import ARCHIVES
 from tests.support.proxy import FaultProxy
 from tests.support.pushes import FEW_AND_FAST
 from tests.support.stores import Stores
@@ -84,3 +85,26 @@ async def proxy(registry_url: str) -> AsyncIterator[FaultProxy]:
 def big(tmp_path: Path) -> BigArchive:
     """An archive with layers of several megabytes."""
     return write_big_archive(tmp_path / "big.tar", [2_500_000, 1_500_000])
+
+
+@pytest.fixture
+def tar(tmp_path: Path) -> Path:
+    return ARCHIVES["docker-oci"](tmp_path).path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the command runs, so that no `.env` of a developer's is read."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def server(serve: Serve, spool: Path) -> ApiServer:
+    return serve(PUSH_QUEUE_SPOOL=str(spool))

@@ -20,7 +20,8 @@ import redis
 
 from producer.cli import app
 from push_queue.formats import FORMAT
-from tests.support.images import ARCHIVES, SEVERAL_IMAGES, make_image
+from tests.support.commands import error_of
+from tests.support.images import SEVERAL_IMAGES, make_image
 from tests.support.layouts import Layout, platform_image
 from tests.support.processes import ManagedProcess, free_port
 from tests.support.proxy import FaultProxy, is_blob_head, is_blob_put
@@ -33,14 +34,6 @@ TARGET = "localhost:15000/app:1"
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where the command runs, so that no `.env` of a developer's is read."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture
@@ -104,19 +97,6 @@ def here(
         return subprocess.CompletedProcess(argv, code, *capsys.readouterr())
 
     return run
-
-
-@pytest.fixture
-def tar(tmp_path: Path) -> Path:
-    return ARCHIVES["docker-oci"](tmp_path).path
-
-
-def error_of(result: subprocess.CompletedProcess[str]) -> str:
-    """The one line of an error."""
-    line = result.stderr.splitlines()[-1]
-    assert line.startswith("push-queue: error: ")
-    assert "Traceback" not in result.stderr + result.stdout
-    return line
 
 
 def enqueued(cli: Cli, tar: Path, *arguments: str) -> str:

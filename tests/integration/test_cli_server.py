@@ -15,7 +15,8 @@ import pytest
 from push_queue.api_tokens import hash_of
 from tests.support.api_server import ApiServer, Serve
 from tests.support.big_images import write_big_archive
-from tests.support.images import ARCHIVES, SEVERAL_IMAGES
+from tests.support.commands import error_of
+from tests.support.images import SEVERAL_IMAGES
 from tests.support.processes import free_port
 from tests.support.proxy import FaultProxy, Request, is_patch
 from tests.support.servers import StartWorker, clean_environment
@@ -29,14 +30,6 @@ TOKEN = "pq_of-ci"
 TOKENS = json.dumps({"ci": {"role": "enqueue", "targets": ["*/*"], "sha256": hash_of(TOKEN)}})
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where the command runs, so that no `.env` of a developer's is read."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture
@@ -58,29 +51,6 @@ def cli(folder: Path) -> Cli:
             )
 
     return run
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Path:
-    return tmp_path / "spool"
-
-
-@pytest.fixture
-def server(serve: Serve, spool: Path) -> ApiServer:
-    return serve(PUSH_QUEUE_SPOOL=str(spool))
-
-
-@pytest.fixture
-def tar(tmp_path: Path) -> Path:
-    return ARCHIVES["docker-oci"](tmp_path).path
-
-
-def error_of(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line that an error ends in."""
-    line = done.stderr.splitlines()[-1]
-    assert line.startswith("push-queue: error: "), done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
-    return line
 
 
 def is_new_upload(request: Request) -> bool:

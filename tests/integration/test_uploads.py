@@ -29,16 +29,6 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Path:
-    return tmp_path / "spool"
-
-
-@pytest.fixture
-def server(serve: Serve, spool: Path) -> ApiServer:
-    return serve(PUSH_QUEUE_SPOOL=str(spool))
-
-
-@pytest.fixture
 def start_worker(worker: StartWorker, spool: Path, tmp_path: Path) -> StartWorker:
     """One that may read nothing but the spool."""
 

@@ -44,6 +44,11 @@ def start_worker(worker: StartWorker, tmp_path: Path) -> StartReader:
     return start
 
 
+@pytest.fixture
+def target(registry_host: str, repository: str) -> str:
+    return f"{registry_host}/{repository}:1"
+
+
 async def push(queue: PushQueue, url: str, target: str) -> JobStatus:
     job = await queue.enqueue(url, target, max_attempts=1)
     return await queue.wait(job.id, timeout=60)
@@ -55,13 +60,11 @@ async def test_a_tar_at_a_url_arrives_whole(
     start_worker: StartReader,
     queue: PushQueue,
     tmp_path: Path,
-    registry_host: str,
-    repository: str,
+    target: str,
 ) -> None:
     archive = ARCHIVES[kind](tmp_path)
     async with ObjectServer(archive.path) as server:
         worker = start_worker(f"{server.url}/builds/")
-        target = f"{registry_host}/{repository}:1"
         job = await push(queue, f"{server.url_of_object}?{SECRET}", target)
         assert (job.state, job.error) == (JobState.SUCCEEDED, None)
         pulled = await asyncio.to_thread(skopeo_copy_to_dir, target, tmp_path / "pulled")
@@ -74,8 +77,7 @@ async def test_the_workers_have_the_login_and_the_authority(
     start_worker: StartReader,
     queue: PushQueue,
     tmp_path: Path,
-    registry_host: str,
-    repository: str,
+    target: str,
 ) -> None:
     archive = ARCHIVES["docker-oci"](tmp_path)
     authority = Authority(tmp_path / "authority")
@@ -87,7 +89,6 @@ async def test_the_workers_have_the_login_and_the_authority(
         )
         authority.trust(tmp_path / "certs", server.host)
         env = {"PUSH_QUEUE_REGISTRY_CERTS_DIR": str(tmp_path / "certs")}
-        target = f"{registry_host}/{repository}:1"
         worker = start_worker(f"{server.url}/", **env)
         job = await push(queue, server.url_of_object, target)
         assert (job.state, job.error_kind) == (JobState.FAILED, "source_unreadable")
@@ -103,8 +104,7 @@ async def test_a_tar_in_a_bucket_is_read_by_links_that_the_worker_signs(
     big: BigArchive,
     start_worker: StartReader,
     queue: PushQueue,
-    registry_host: str,
-    repository: str,
+    target: str,
 ) -> None:
     async with ObjectServer(big.path) as store:
         store.cut(after=2 * MIB)
@@ -116,7 +116,6 @@ async def test_a_tar_in_a_bucket_is_read_by_links_that_the_worker_signs(
             AWS_SECRET_ACCESS_KEY="s3cret",
             AWS_REGION="us-east-1",
         )
-        target = f"{registry_host}/{repository}:1"
         job = await push(queue, "s3://bucket/builds/app.tar", target)
         assert (job.state, job.error) == (JobState.SUCCEEDED, None)
         assert (await asyncio.to_thread(skopeo_inspect, target))["Digest"] == job.digest
@@ -131,15 +130,13 @@ async def test_a_cut_and_a_dead_worker_are_gone_on_from(
     big: BigArchive,
     start_worker: StartReader,
     queue: PushQueue,
-    registry_host: str,
-    repository: str,
+    target: str,
 ) -> None:
     async with ObjectServer(big.path) as server:
         env = {"PUSH_QUEUE_LEASE_SECONDS": "3"}
         first = start_worker(f"{server.url}/", **env)
         server.cut(after=2 * MIB)
         stand = server.hold(after=5 * MIB)
-        target = f"{registry_host}/{repository}:1"
         job = await queue.enqueue(server.url_of_object, target)
         await stand.reached.wait()
         first.kill()
@@ -155,15 +152,14 @@ async def test_another_object_at_the_next_attempt_is_refused(
     start_worker: StartReader,
     queue: PushQueue,
     tmp_path: Path,
-    registry_host: str,
-    repository: str,
+    target: str,
 ) -> None:
     other = write_big_archive(tmp_path / "other.tar", [4 * MIB], seed=7)
     async with ObjectServer(big.path) as server:
         env = {"PUSH_QUEUE_LEASE_SECONDS": "3"}
         first = start_worker(f"{server.url}/", **env)
         stand = server.hold(after=2 * MIB)
-        job = await queue.enqueue(server.url_of_object, f"{registry_host}/{repository}:1")
+        job = await queue.enqueue(server.url_of_object, target)
         await stand.reached.wait()
         first.kill()
         stand.released.set()
@@ -179,8 +175,7 @@ async def test_a_silent_server_of_tars_holds_up_neither_cancel_nor_stop(
     big: BigArchive,
     start_worker: StartReader,
     queue: PushQueue,
-    registry_host: str,
-    repository: str,
+    target: str,
 ) -> None:
     """Each ends long before the time-out of a server, which is an hour here."""
     async with ObjectServer(big.path) as server:
@@ -190,7 +185,6 @@ async def test_a_silent_server_of_tars_holds_up_neither_cancel_nor_stop(
         }
         worker = start_worker(f"{server.url}/", **env)
         stands = [server.hold(after=after), server.hold(after=after)]
-        target = f"{registry_host}/{repository}:1"
         first = await queue.enqueue(server.url_of_object, target)
         await stands[0].reached.wait()
         await queue.cancel(first.id)
@@ -207,8 +201,7 @@ async def test_a_server_that_fails_for_a_while_is_tried_again(
     big: BigArchive,
     start_worker: StartReader,
     queue: PushQueue,
-    registry_host: str,
-    repository: str,
+    target: str,
 ) -> None:
     async with ObjectServer(big.path) as server:
         failures = iter([503])
@@ -216,7 +209,6 @@ async def test_a_server_that_fails_for_a_while_is_tried_again(
             web.Response(status=status) if (status := next(failures, 0)) else None
         )
         start_worker(f"{server.url}/")
-        target = f"{registry_host}/{repository}:1"
         job = await push(queue, server.url_of_object, target)
         assert (job.state, job.attempt) == (JobState.SUCCEEDED, 1)
         first, _ = await queue.attempts(job.id)
@@ -228,15 +220,13 @@ async def test_a_server_without_ranges_is_read_once_into_the_spool(
     start_worker: StartReader,
     queue: PushQueue,
     tmp_path: Path,
-    registry_host: str,
-    repository: str,
+    target: str,
 ) -> None:
     spool = tmp_path / "spool"
     spool.mkdir()
     async with ObjectServer(big.path) as server:
         server.ranges = False
         worker = start_worker(f"{server.url}/")
-        target = f"{registry_host}/{repository}:1"
         job = await push(queue, f"{server.url_of_object}?{SECRET}", target)
         assert (job.state, job.error_kind) == (JobState.FAILED, "source_unreadable")
         assert "no spool" in (job.error or "")
@@ -271,8 +261,7 @@ async def test_hostile_sources(
     start_worker: StartReader,
     queue: PushQueue,
     tmp_path: Path,
-    registry_host: str,
-    repository: str,
+    target: str,
 ) -> None:
     """`name` is no address, and leads to the loopback, as a name of an attacker may."""
     archive = ARCHIVES["docker-oci"](tmp_path)
@@ -295,7 +284,7 @@ async def test_hostile_sources(
         server.answer = answer
         start_worker(*(url.format(**places) for url in urls))
         url = f"{source.format(**places)}?{SECRET}"
-        job = await push(queue, url, f"{registry_host}/{repository}:1")
+        job = await push(queue, url, target)
         assert job.error_kind == error_kind, job.error
         assert says in (job.error or "")
         assert SECRET not in (job.error or "")
@@ -323,11 +312,9 @@ async def test_enqueue_takes_a_url(
     tmp_path: Path,
     redis_url: str,
     namespace: str,
-    registry_host: str,
-    repository: str,
+    target: str,
 ) -> None:
     archive = ARCHIVES["docker-oci"](tmp_path)
-    target = f"{registry_host}/{repository}:1"
     here = {"PUSH_QUEUE_REDIS_URL": redis_url, "PUSH_QUEUE_NAMESPACE": namespace}
     if by == "server":
         api = await asyncio.to_thread(serve)
@@ -369,11 +356,8 @@ async def test_the_api_takes_a_url_and_shows_no_signature(serve: Serve, queue: P
     assert SECRET not in api.process.log
 
 
-async def test_push_takes_a_url_without_a_queue(
-    tmp_path: Path, registry_host: str, repository: str
-) -> None:
+async def test_push_takes_a_url_without_a_queue(tmp_path: Path, target: str) -> None:
     archive = ARCHIVES["docker-oci"](tmp_path)
-    target = f"{registry_host}/{repository}:1"
     async with ObjectServer(archive.path) as server:
         arguments = ("push", f"{server.url_of_object}?{SECRET}", "--to", target)
         refused = await run(*arguments, HOME=str(tmp_path))
@@ -391,13 +375,12 @@ async def test_memory_does_not_grow_with_the_tar(
     start_worker: StartReader,
     queue: PushQueue,
     tmp_path: Path,
-    registry_host: str,
-    repository: str,
+    target: str,
 ) -> None:
     big = write_big_archive(tmp_path / "app.tar", [120 * MIB, 120 * MIB])
     async with ObjectServer(big.path) as server:
         worker = start_worker(f"{server.url}/")
-        job = await push(queue, server.url_of_object, f"{registry_host}/{repository}:1")
+        job = await push(queue, server.url_of_object, target)
         assert (job.state, job.error) == (JobState.SUCCEEDED, None)
         assert peak_bytes(worker.pid) < 150 * MIB
 
