@@ -357,6 +357,38 @@ async def test_events_are_heard_again_after_an_outage(queue: PushQueue) -> None:
     assert [change.job_id for change in news.changes] == ["a"]
 
 
+async def test_events_of_a_busy_queue_come_together(queue: PushQueue) -> None:
+    """Or each of them would wake every follower, and be written to each."""
+    hub = event_hub.EventHub(queue, START)
+    heard = queue.events
+    reads = 0
+
+    async def events(after: Position, **options: Any) -> Any:
+        nonlocal reads
+        reads += 1
+        return await heard(after, **options)
+
+    await queue.enqueue("/app.tar", "localhost:1/app:1", job_id="a")
+    gathered = asyncio.Event()
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        await gathered.wait()
+
+    with patch.object(queue, "events", events), patch.object(event_hub, "_pause", pause):
+        reading = asyncio.create_task(hub.run())
+        first = await hub.next_after(START, 60)
+        for job_id in ("b", "c", "d"):
+            await queue.enqueue("/app.tar", "localhost:1/app:1", job_id=job_id)
+        assert reads == 1
+        gathered.set()
+        then = await hub.next_after(first.position, 60)
+        reading.cancel()
+    assert [change.job_id for change in then.changes] == ["b", "c", "d"]
+    assert pauses[0] == event_hub._GATHER_SECONDS
+
+
 async def test_streams_end_when_the_server_stops(api: Api) -> None:
     await api.enqueue(id="a")
     async with follow(api, ALL) as events, follow(api, f"{JOBS}/a/events") as job:
