@@ -68,9 +68,10 @@ COMPILE := uv pip compile --quiet --generate-hashes --universal --no-header
 
 .PHONY: pins
 pins: ## Complete the lists in requirements/ after a change of pyproject.toml, by uv
-	@$(COMPILE) pyproject.toml --extra embedded -o requirements/runtime.txt >/dev/null
-	@$(COMPILE) pyproject.toml --extra embedded --group dev -o requirements/dev.txt >/dev/null
-	@$(COMPILE) pyproject.toml --extra embedded --group bench -c requirements/dev.txt \
+	@$(COMPILE) pyproject.toml --extra embedded --extra stores -o requirements/runtime.txt >/dev/null
+	@$(COMPILE) pyproject.toml --extra embedded --extra stores --group dev \
+	    -o requirements/dev.txt >/dev/null
+	@$(COMPILE) pyproject.toml --extra embedded --extra stores --group bench -c requirements/dev.txt \
 	    -o requirements/bench.txt >/dev/null
 	@$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt >/dev/null
 	@$(COMPILE) --group pip -o requirements/pip.txt >/dev/null
