@@ -36,6 +36,11 @@ def peak_memory(pid: int) -> int:
     return own + sum(peak_memory(int(child)) for child in children)
 
 
+def resident_memory(pid: int) -> int:
+    """Bytes of the resident set of a process."""
+    return _kibibytes((Path("/proc") / str(pid) / "status").read_text())["VmRSS"] * 1024
+
+
 def total_memory() -> int:
     """Bytes of memory in this machine."""
     return _memory_info()["MemTotal"] * 1024

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ..model import Benchmark, Scale
 from .beside_arq import backlog, cost, latency, rate, recovery, slots
 from .growth import by_layers, by_queued, by_size, by_targets, by_workers
+from .http_api import http_api
 from .memory import peak_memory
 from .shared_base import shared_base
 from .single_image import keep, one_layer, six_layers, small_image
@@ -25,9 +26,10 @@ SUITES: Mapping[str, Sequence[MakeBenchmark]] = {
         peak_memory,
     ),
     "queue": (rate, latency, cost, slots, recovery, backlog),
+    "api": (http_api,),
     "growth": (by_size, by_layers, by_targets, by_workers, by_queued),
 }
-DEFAULT_SUITES = ("push", "queue")
+DEFAULT_SUITES = ("push", "queue", "api")
 
 
 def select_benchmarks(names: Sequence[str], scale: Scale) -> list[Benchmark]:
