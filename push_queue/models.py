@@ -1,10 +1,11 @@
 """A job, its states and its results."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AwareDatetime,
@@ -122,6 +123,11 @@ class PushRequest(BaseModel):
     cleanup: bool = False
     """Delete the source once this job and all others with the same source have succeeded."""
     labels: Annotated[dict[Label, LabelValue], Field(max_length=32)] = {}
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """As ``JobStatus`` is answered: without the query of a URL, which may carry a signature."""
+        for name, value in super().__repr_args__():
+            yield name, shown(value) if name == "source" else value
 
     @field_validator("source")
     @classmethod

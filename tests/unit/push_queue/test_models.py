@@ -1,8 +1,10 @@
+from datetime import UTC, datetime
+
 import pytest
 
 from push_queue.errors import InvalidJobError
 from push_queue.ids import new_job_id
-from push_queue.models import JobState, PushJob, make_job
+from push_queue.models import Assignment, JobState, JobStatus, PushJob, make_job
 
 TARGET = "localhost:15000/app:1"
 VALID = {"id": "job-1", "source": "/app.tar", "targets": [TARGET]}
@@ -41,6 +43,18 @@ def test_an_impossible_job_is_named_by_field(field: str, value: object) -> None:
     with pytest.raises(InvalidJobError, match=f"invalid job: {field}") as caught:
         make_job(**{**VALID, field: value})
     assert "\n" not in str(caught.value)
+
+
+def test_nothing_that_shows_a_job_shows_the_signature_in_its_url() -> None:
+    url = "https://artifacts.example.com/app.tar?X-Amz-Signature=secret"
+    now = datetime.now(UTC)
+    job = make_job(**{**VALID, "source": url})
+    status = JobStatus(**dict(job), state="queued", sequence=1, enqueued_at=now)
+    for shown in (job, status, Assignment(job, job.targets, 1, 1), [status]):
+        for text in (repr(shown), str(shown), f"{shown}"):
+            assert "https://artifacts.example.com/app.tar" in text
+            assert "secret" not in text
+    assert status.source == url
 
 
 def test_final_states() -> None:
