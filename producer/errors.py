@@ -12,14 +12,16 @@
         ├── UploadBusyError      somebody else writes it just now
         ├── OffsetError          bytes are sent for another place than where it ends
         ├── UploadCompleteError  it is complete already
+        ├── UploadIncompleteError  bytes of it are missing
         ├── UploadLengthError    it is to have another length
+        ├── UploadTooLargeError  it could never fit
         ├── UploadDigestError    its bytes are not those that were meant
         ├── SpoolFullError       there is no room for it
         └── SpoolBusyError       too many are written at once
 """
 
 from push_queue.errors import QueueError
-from push_queue.uploads import source_of
+from push_queue.uploads import is_upload_id, source_of
 
 
 class CannotStartError(QueueError):
@@ -52,8 +54,10 @@ class UnknownUploadError(UploadError):
 
     def __init__(self, upload_id: str) -> None:
         super().__init__(
-            f"there is no {source_of(upload_id)}: it has been pushed, or was not used in time; "
-            "upload it again"
+            f"there is no {source_of(upload_id)}: it has been pushed or deleted, was not used in "
+            "time, or is another caller's; upload it again"
+            if is_upload_id(upload_id)
+            else f"{upload_id!r} is not the id of an upload, which POST and PUT answer with"
         )
 
 
@@ -76,8 +80,23 @@ class UploadCompleteError(UploadError):
     """It is complete already."""
 
 
+class UploadIncompleteError(UploadError):
+    """Bytes of it are missing."""
+
+    def __init__(self, upload_id: str, offset: int, length: int | None) -> None:
+        all_of_it = "" if length is None else f" of {length}"
+        super().__init__(
+            f"{source_of(upload_id)} is not complete: {offset}{all_of_it} bytes are here; "
+            "go on with PATCH, until it says Upload-Complete: ?1"
+        )
+
+
 class UploadLengthError(UploadError):
     """It is to have another length."""
+
+
+class UploadTooLargeError(UploadError):
+    """It could never fit into the spool, however empty that is."""
 
 
 class UploadDigestError(UploadError):

@@ -16,8 +16,9 @@ from producer.errors import (
     UploadBusyError,
     UploadCompleteError,
     UploadDigestError,
-    UploadError,
+    UploadIncompleteError,
     UploadLengthError,
+    UploadTooLargeError,
 )
 from push_queue.errors import (
     InvalidJobError,
@@ -73,7 +74,8 @@ _KINDS = (
     _Kind(UploadDigestError, HTTPStatus.BAD_REQUEST, "digest-mismatch"),
     _Kind(SpoolBusyError, HTTPStatus.SERVICE_UNAVAILABLE, "too-many-uploads"),
     _Kind(SpoolFullError, HTTPStatus.INSUFFICIENT_STORAGE, "spool-full"),
-    _Kind(UploadError, HTTPStatus.CONFLICT, "upload-incomplete"),
+    _Kind(UploadIncompleteError, HTTPStatus.CONFLICT, "upload-incomplete"),
+    _Kind(UploadTooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "upload-too-large"),
     _Kind(RedisUnavailableError, HTTPStatus.SERVICE_UNAVAILABLE, "redis-unavailable"),
 )
 

@@ -19,13 +19,14 @@ from producer.errors import (
     SpoolFullError,
     UnknownUploadError,
     UploadBusyError,
-    UploadError,
+    UploadIncompleteError,
+    UploadTooLargeError,
 )
 from producer.spool import record as records
 from producer.spool.record import UploadRecord
 from push_queue.ids import new_upload_id
 from push_queue.settings import Settings
-from push_queue.uploads import is_upload_id, source_of, tar_of
+from push_queue.uploads import is_upload_id, tar_of
 
 MOST_UPLOADS = 10_000
 MOST_WRITERS = 100
@@ -155,8 +156,10 @@ class Spool:
         """Begin an upload.
 
         Raises:
-            SpoolFullError: there is no room for it.
+            UploadTooLargeError: there could never be room for it.
+            SpoolFullError: there is no room for it now.
         """
+        self.check_length(length or 0)
         self.check_room(length or 0)
         upload_id = new_upload_id()
         path = self.record_path(upload_id)
@@ -188,18 +191,25 @@ class Spool:
                 os.fstat(record).st_mtime,
             )
 
+    def find_complete(self, upload_id: str) -> Upload:
+        """The upload, all of which is here.
+
+        Raises:
+            UnknownUploadError: there is none.
+            UploadIncompleteError: bytes of it are missing.
+        """
+        upload = self.find(upload_id)
+        if not upload.complete:
+            raise UploadIncompleteError(upload_id, upload.offset, upload.length)
+        return upload
+
     def claim(self, upload_id: str) -> Path:
         """Keep a complete upload for long enough to enqueue a job that names it.
 
         Raises:
-            UnknownUploadError: there is none.
-            UploadError: it is not complete.
+            UnknownUploadError, UploadIncompleteError: as ``find_complete``.
         """
-        upload = self.find(upload_id)
-        if not upload.complete:
-            raise UploadError(
-                f"{source_of(upload_id)} is not complete: it has {upload.offset} bytes so far"
-            )
+        self.find_complete(upload_id)
         with records.opened(self.record_path(upload_id)) as record:
             records.hold(record, upload_id)
             os.utime(record)
@@ -238,6 +248,18 @@ class Spool:
                     old = os.fstat(record).st_mtime <= oldest
                 if old:
                     self.discard(upload_id, untouched_since=oldest)
+
+    def check_length(self, length: int) -> None:
+        """Whether an upload of so many bytes could fit if there were nothing else.
+
+        Raises:
+            UploadTooLargeError: it could not.
+        """
+        if length > self._quota:
+            raise UploadTooLargeError(
+                f"the upload has {length} bytes, and the spool takes {self._quota} in all "
+                "(PUSH_QUEUE_SPOOL_QUOTA)"
+            )
 
     def check_room(self, wanted: int) -> int:
         """How many bytes there is room for.

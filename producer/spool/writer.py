@@ -46,7 +46,9 @@ class UploadWriter:
             records.lock(self._record, upload_id)
             self._known = records.read(self._record, upload_id)
             if spool.find(upload_id).complete:
-                raise UploadCompleteError(f"{source_of(upload_id)} is complete already")
+                raise UploadCompleteError(
+                    f"{source_of(upload_id)} is complete already; name it as the source of a job"
+                )
             flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
             self._part = os.open(spool.part_path(upload_id), flags)
             stack.callback(os.close, self._part)
@@ -64,7 +66,8 @@ class UploadWriter:
         Raises:
             OffsetError: the upload ends elsewhere.
             UploadLengthError: the upload is to have another length.
-            SpoolFullError: there is no room for them.
+            UploadTooLargeError: there could never be room for it.
+            SpoolFullError: there is no room for them now.
         """
         with self._turn:
             if offset != self.offset:
@@ -75,6 +78,7 @@ class UploadWriter:
             if length not in (None, self._known.length):
                 raise self._wrong_length(length)
             self._check_end(offset + (coming or 0))
+            self._spool.check_length(self._known.length or 0)
             self._spool.check_room(coming or 0)
             if new:
                 # Only now: of a request that is refused nothing stays.
@@ -86,7 +90,8 @@ class UploadWriter:
 
         Raises:
             UploadLengthError: it goes beyond the length that the upload is to have.
-            SpoolFullError: there is no room for it.
+            UploadTooLargeError: there could never be room for all.
+            SpoolFullError: there is no room for it now.
         """
         with self._turn:
             self._check_end(self.offset + len(block))
@@ -144,10 +149,12 @@ class UploadWriter:
     def _check_end(self, end: int) -> None:
         if self._known.length is not None and end > self._known.length:
             raise self._wrong_length(end)
+        self._spool.check_length(end)
 
     def _wrong_length(self, given: int | None) -> UploadLengthError:
         return UploadLengthError(
-            f"{source_of(self._id)} is to have {self._known.length} bytes, not {given}"
+            f"{source_of(self._id)} is to have {self._known.length} bytes by its Upload-Length, "
+            f"not {given}; send just these, or begin another upload"
         )
 
     def _hash_again(self) -> Any:

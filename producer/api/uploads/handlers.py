@@ -91,7 +91,9 @@ async def delete_content(request: web.Request) -> web.Response:
     source = source_of(upload.id)
     if await request.app[QUEUE].needed_sources([source]):
         raise ProblemError(
-            HTTPStatus.CONFLICT, "upload-needed", f"a job that is not finished names {source}"
+            HTTPStatus.CONFLICT,
+            "upload-needed",
+            f"a job that is not finished names {source}; wait for it, or cancel it",
         )
     await spool.run(spool.discard, upload.id)
     return web.Response(status=HTTPStatus.NO_CONTENT)
@@ -139,10 +141,7 @@ async def _complete_upload_of(request: web.Request) -> Upload:
     spool, upload_id = spool_of(request), request.match_info["upload_id"]
     if not is_upload_id(upload_id):
         raise UnknownUploadError(upload_id)
-    upload = await spool.run(spool.find, upload_id)
-    if not upload.complete:
-        raise UnknownUploadError(upload_id)
-    return upload
+    return await spool.run(spool.find_complete, upload_id)
 
 
 async def _is_there(request: web.Request) -> bool:

@@ -36,7 +36,7 @@ async def claim_uploads(request: web.Request, jobs: Sequence[PushJob]) -> None:
     Raises:
         UnknownUploadError: one is not there, or is another caller's. A job that is enqueued
             already may name it: it may have been pushed.
-        UploadError: one is not complete.
+        UploadIncompleteError: bytes of one are missing.
         ProblemError: one is no image tar, or the server has no spool.
     """
     gone: dict[str, UnknownUploadError] = {}

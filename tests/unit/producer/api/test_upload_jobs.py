@@ -96,7 +96,7 @@ async def test_an_upload_that_is_not_complete_is_refused(api: Api) -> None:
     source = (await api.post(UPLOADS)).body["source"]
     answer = await enqueue(api, source)
     assert (answer.status, answer.kind) == (409, "upload-incomplete")
-    assert "not complete: it has 0 bytes" in answer.problem
+    assert "not complete: 0 bytes are here" in answer.problem
 
 
 async def test_an_upload_that_is_not_there_is_refused(api: Api) -> None:

@@ -343,6 +343,8 @@ async def test_an_upload_that_is_not_there(api: Api, upload_id: str) -> None:
         await put(api, upload_id, data=b"x", headers={"Content-Range": "bytes 0-0/1"}),
     ):
         assert (answer.status, answer.kind) == (404, "unknown-upload")
+        # What a newcomer has sent instead of an id has been neither pushed nor deleted.
+        assert ("it has been pushed" in answer.problem) is (upload_id == "0" * 26)
 
 
 @pytest.mark.parametrize(
@@ -369,7 +371,12 @@ async def test_workers_read_ranges(
 
 
 async def test_what_is_not_complete_has_no_content(api: Api) -> None:
-    assert (await api.get(f"{UPLOADS}/{await begin(api)}/content")).kind == "unknown-upload"
+    upload_id = await begin(api, 10)
+    await append(api, upload_id, 0, b"x" * 3)
+    for method in ("GET", "DELETE"):
+        answer = await api.ask(method, f"{UPLOADS}/{upload_id}/content")
+        assert (answer.status, answer.kind) == (409, "upload-incomplete")
+        assert "3 of 10 bytes are here" in answer.problem
 
 
 class TestFull:
@@ -378,11 +385,29 @@ class TestFull:
         return settings.model_copy(update={"spool_quota": 2000})
 
     async def test_it_is_said_before_a_byte_is_written(self, api: Api, folder: Path) -> None:
-        answer = await put(api, data=b"x" * 2001)
+        assert (await put(api, data=b"x" * 1500)).status == 201
+        before = {*folder.iterdir()}
+        answer = await put(api, data=b"x" * 501)
         assert (answer.status, answer.kind) == (507, "spool-full")
-        assert "PUSH_QUEUE_SPOOL_QUOTA" in answer.problem
+        assert "PUSH_QUEUE_SPOOL_QUOTA); try again later" in answer.problem
+        assert {*folder.iterdir()} == before
+        assert (await api.post(UPLOADS, headers={"Upload-Length": "501"})).kind == "spool-full"
+
+    async def test_nobody_is_told_to_come_again_with_what_can_never_fit(
+        self, api: Api, folder: Path
+    ) -> None:
+        for answer in (
+            await put(api, data=b"x" * 2001),
+            await api.post(UPLOADS, headers={"Upload-Length": "2001"}),
+        ):
+            assert (answer.status, answer.kind) == (413, "upload-too-large")
+            assert "2001 bytes" in answer.problem
+            assert "2000 in all (PUSH_QUEUE_SPOOL_QUOTA)" in answer.problem
         assert not list(folder.iterdir())
-        assert (await api.post(UPLOADS, headers={"Upload-Length": "2001"})).kind == "spool-full"
+        upload_id = await begin(api)
+        answer = await append(api, upload_id, 0, b"x", **{"Upload-Length": "2001"})
+        assert answer.kind == "upload-too-large"
+        assert (await api.get(f"{UPLOADS}/{upload_id}")).body["length"] is None
 
     async def test_all_uploads_count(self, api: Api) -> None:
         assert (await put(api, data=b"x" * 1500)).status == 201
@@ -398,7 +423,7 @@ class TestFull:
 
         url = f"{UPLOADS}/{upload_id}"
         answer = await api.ask("PATCH", url, data=stream(), headers={"Upload-Offset": "0"})
-        assert answer.kind == "spool-full"
+        assert answer.kind == "upload-too-large"
 
     async def test_a_disk_that_is_nearly_full_is_left_alone(self, api: Api, folder: Path) -> None:
         full = Spool(folder, quota=2000, keep_free=1 << 62, keep_seconds=1)
