@@ -49,7 +49,7 @@ def test_nothing_that_shows_a_job_shows_the_signature_in_its_url() -> None:
     url = "https://artifacts.example.com/app.tar?X-Amz-Signature=secret"
     now = datetime.now(UTC)
     job = make_job(**{**VALID, "source": url})
-    status = JobStatus(**dict(job), state="queued", sequence=1, enqueued_at=now)
+    status = JobStatus(**dict(job), state=JobState.QUEUED, sequence=1, enqueued_at=now)
     for shown in (job, status, Assignment(job, job.targets, 1, 1), [status]):
         for text in (repr(shown), str(shown), f"{shown}"):
             assert "https://artifacts.example.com/app.tar" in text
