@@ -159,3 +159,7 @@ class Keys:
         enqueued again.
         """
         return f"{self.namespace}:{job_id}:{generation}"
+
+    def job_of(self, arq_id: str) -> str:
+        """The id of the job that arq knows by this id."""
+        return arq_id.removeprefix(f"{self.namespace}:").rpartition(":")[0]

@@ -9,6 +9,7 @@ from push_queue.job_codec import decode
 
 MINUTES = 60
 _SECONDS = 60
+_FAILED = "failed:"
 
 
 class Minute(BaseModel):
@@ -23,6 +24,10 @@ class Minute(BaseModel):
     succeeded: NonNegativeInt = 0
     """Jobs that entered this state."""
     failed: NonNegativeInt = 0
+    bytes_saved: NonNegativeInt = 0
+    """Of the jobs that succeeded: what they did not need to send."""
+    failures: dict[str, NonNegativeInt] = {}
+    """The jobs that failed, by the kind of their error."""
 
 
 class Throughput:
@@ -46,8 +51,15 @@ class Throughput:
                 pipeline.hgetall(self._keys.minute(minute))
             hashes = await pipeline.execute()
         return tuple(
-            Minute.model_validate(
-                {**decode(fields), "at": datetime.fromtimestamp(minute * _SECONDS, UTC)}
-            )
-            for minute, fields in zip(minutes, hashes, strict=True)
+            _minute(number, decode(fields)) for number, fields in zip(minutes, hashes, strict=True)
         )
+
+
+def _minute(number: int, fields: dict[str, str]) -> Minute:
+    failures = {
+        name.removeprefix(_FAILED): count
+        for name, count in fields.items()
+        if name.startswith(_FAILED)
+    }
+    at = datetime.fromtimestamp(number * _SECONDS, UTC)
+    return Minute.model_validate({**fields, "at": at, "failures": failures})

@@ -13,13 +13,14 @@ from producer.api.access.browsers import add_headers, own_origin_only
 from producer.api.access.keys import LIMITS, OIDC, OPEN, SESSIONS, TOKENS
 from producer.api.access.limits import CallerLimits
 from producer.api.access.oidc import OidcCallers
-from producer.api.context import EVENTS, QUEUE, SPOOL
+from producer.api.context import EVENTS, OPERATOR, QUEUE, SPOOL
 from producer.api.events.hub import EventHub
 from producer.api.inputs import JSON, MOST_BODY_BYTES
 from producer.api.openapi import describe
 from producer.api.problems import problems
 from producer.api.routes import ROUTES, Route
 from producer.api.web_page import page_routes
+from producer.operator import Operator
 from producer.queue import PushQueue
 from producer.spool.expiry import keep_expiring
 from producer.spool.spool import Spool
@@ -38,6 +39,7 @@ def make_application(queue: PushQueue, settings: Settings) -> web.Application:
         middlewares=[problems, own_origin_only], client_max_size=MOST_BODY_BYTES
     )
     application[QUEUE] = queue
+    application[OPERATOR] = Operator(queue)
     application[SESSIONS] = Sessions(queue.database)
     application[TOKENS] = settings.api_tokens
     application[OIDC] = OidcCallers(settings.api_oidc) if settings.api_oidc else None

@@ -3,9 +3,11 @@
 from aiohttp import web
 
 from producer.api.events.hub import EventHub
+from producer.operator import Operator
 from producer.queue import PushQueue
 from producer.spool.spool import Spool
 
+OPERATOR = web.AppKey("operator", Operator)
 QUEUE = web.AppKey("queue", PushQueue)
 SPOOL: web.AppKey[Spool | None] = web.AppKey("spool", Spool)
 EVENTS = web.AppKey("events", EventHub)

@@ -38,6 +38,7 @@ from producer.api.uploads.requests import (
 from push_queue.api_tokens import Role
 from push_queue.job_events import JobEvent
 from push_queue.models import JobProgress, JobStatus
+from push_queue.queue_stats import QueueStats
 
 V1 = "/api/v1"
 
@@ -191,6 +192,7 @@ ROUTES = (
     ),
     Route(HTTPMethod.GET, f"{V1}/workers", service.list_workers, (WorkerList,)),
     Route(HTTPMethod.GET, f"{V1}/registries", service.list_registries, (RegistryList,)),
+    Route(HTTPMethod.GET, f"{V1}/stats", service.read_stats, (QueueStats,)),
     Route(HTTPMethod.GET, f"{V1}/throughput", service.throughput, (ThroughputAnswer,)),
     Route(
         HTTPMethod.POST,

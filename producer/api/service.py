@@ -4,7 +4,7 @@ from aiohttp import web
 
 from producer.api.access.callers import caller_of
 from producer.api.answers import answer
-from producer.api.context import QUEUE
+from producer.api.context import OPERATOR, QUEUE
 from producer.api.models import Health, RegistryList, ThroughputAnswer, WorkerList
 from push_queue.errors import RedisUnavailableError
 
@@ -23,6 +23,11 @@ async def list_registries(request: web.Request) -> web.Response:
     found = await request.app[QUEUE].registries()
     own = tuple(registry for registry in found if caller.uses_registry(registry.name))
     return answer(RegistryList(registries=own))
+
+
+async def read_stats(request: web.Request) -> web.Response:
+    """How the queue is doing: jobs of all callers by state, how long they wait, the last hour."""
+    return answer(await request.app[OPERATOR].stats())
 
 
 async def throughput(request: web.Request) -> web.Response:

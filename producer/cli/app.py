@@ -48,6 +48,21 @@ COMMANDS = {
     ),
     "cancel": Entry("jobs", "cancel", "Cancel jobs; those that run are stopped by their workers."),
     "retry": Entry("jobs", "retry", "Enqueue finished jobs again."),
+    "workers": Entry(
+        "operate.workers",
+        "workers",
+        "Show the workers that are alive, and how many jobs each runs.",
+    ),
+    "registries": Entry(
+        "operate.registries",
+        "registries",
+        "Show the registries in use: uploads under way, jobs that wait, pauses.",
+    ),
+    "stats": Entry(
+        "operate.stats",
+        "stats",
+        "Show how the queue is doing: jobs by state, how long they wait, the last hour.",
+    ),
     "serve": Entry("serve", "serve", "Serve the queue's HTTP API."),
     "token": Entry("token", "make_token", "Make a token for the HTTP API."),
     "verify": Entry(

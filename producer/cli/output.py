@@ -8,7 +8,7 @@ other commands for several jobs; ``watch`` writes one object a line.
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,14 +43,24 @@ def print_notes(job: JobStatus) -> None:
 
 def print_job(job: JobStatus, blobs: Sequence[BlobStatus], attempts: Sequence[Attempt]) -> None:
     """Everything about a job, a label in front of each line."""
-    for label, lines in _sections(job, blobs, attempts):
+    sections = _sections(job, blobs, attempts)
+    print_sections(sections, lambda label, line: _coloured(line, job, label))
+
+
+def print_sections(
+    sections: Iterable[tuple[str, Sequence[str]]],
+    shown: Callable[[str, str], str] = lambda _, line: printable(line),
+) -> None:
+    """A label in front of each line; ``shown`` makes of label and line what is printed."""
+    for label, lines in sections:
         for position, line in enumerate(lines):
-            shown = _coloured(line, job) if label == "State" else printable(line)
-            typer.echo(f"{label if not position else '':<{LABEL_WIDTH}}  {shown}")
+            typer.echo(f"{label if not position else '':<{LABEL_WIDTH}}  {shown(label, line)}")
 
 
-def _coloured(line: str, job: JobStatus) -> str:
-    """The line with the state that it begins with in colour. https://no-color.org"""
+def _coloured(line: str, job: JobStatus, label: str) -> str:
+    """The line, with the state that it may begin with in colour. https://no-color.org"""
+    if label != "State":
+        return printable(line)
     if os.environ.get("NO_COLOR"):
         return line
     return typer.style(job.state, fg=STATE_COLORS[job.state]) + line.removeprefix(job.state)

@@ -6,6 +6,7 @@ import typer
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Column, Table
+from rich.text import Text
 
 GAP = 2
 """Between two columns."""
@@ -24,6 +25,24 @@ def print_rows(
         return
     for row in (headings, *rows):
         typer.echo("\t".join(row))
+
+
+def print_table(names: Sequence[str], dispensable: Sequence[str], rows: Sequence[Row]) -> None:
+    """A table with as many of the columns as the terminal has room for.
+
+    Where it has too little for the rest, their cells are broken over several lines. Elsewhere the
+    lines have all columns.
+    """
+
+    def draw(width: int) -> RenderableType:
+        left = fitting(names, rows, dispensable, width)
+        table = plain_table(Column(name, overflow="fold") for name in left)
+        for row in rows:
+            # Text, since square brackets in a name are no markup.
+            table.add_row(*(Text(row[name]) for name in left))
+        return table
+
+    print_rows(names, (row.values() for row in rows), draw)
 
 
 def plain_table(columns: Iterable[Column]) -> Table:

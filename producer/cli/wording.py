@@ -1,6 +1,6 @@
 """How values read: sizes, times, jobs on one line."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from rich.filesize import decimal
 
@@ -37,7 +37,12 @@ def moment(time: datetime) -> str:
 
 def duration(start: datetime, end: datetime) -> str:
     """``42.0 s`` or ``3 min 20 s``."""
-    seconds = max(0.0, (end - start).total_seconds())
+    return span(end - start)
+
+
+def span(time: timedelta) -> str:
+    """``42.0 s`` or ``3 min 20 s``."""
+    seconds = max(0.0, time.total_seconds())
     if seconds < 60:
         return f"{seconds:.1f} s"
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"

@@ -18,7 +18,7 @@ local error = args[4] ~= '' and args[4] or nil
 local error_kind = args[5] ~= '' and args[5] or nil
 local record = read('state', 'fence', 'cancel_requested', 'sequence', 'attempt', 'worker',
   'started_at', 'error', 'targets', 'probing', 'held',
-  'give_up_after', 'give_up_at', 'progressed_at', 'seconds_run')
+  'give_up_after', 'give_up_at', 'progressed_at', 'seconds_run', 'bytes_saved')
 
 if record.fence ~= fence then
   return false
@@ -108,7 +108,7 @@ elseif (state == 'succeeded' or state == 'superseded') and record.error then
   table.insert(gone, 'error_kind')
 end
 if is_final(state) then
-  count(state, 1)
+  count_end(state, error_kind, record.bytes_saved)
   set('finished_at', now)
   if record.cancel_requested then
     table.insert(gone, 'cancel_requested')

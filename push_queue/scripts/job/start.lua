@@ -36,12 +36,17 @@ if record.format and not newer then
 end
 
 local function finish(state, ...)
-  count(state, 1)
+  count_end(state, record.error_kind, record.bytes_saved)
   redis.call('HSET', job, 'state', state, 'finished_at', now, ...)
   redis.call('HDEL', job, 'cancel_requested', 'waiting_for', 'next_attempt_at', 'probing')
   move(record, state)
   announce(state, record.attempt)
   return {}
+end
+
+local function fail(error, error_kind, ...)
+  record.error_kind = error_kind
+  return finish('failed', 'error', error, 'error_kind', error_kind, ...)
 end
 
 -- A job that its worker has lost waits like any other.
@@ -200,8 +205,7 @@ if #left == 0 then
   if failure then
     local kind, error = string.match(failure, '^(%S*) (.*)$')
     record.attempt = record.attempt + 1 -- The one that gave it up was not used up for the others.
-    return finish('failed', 'attempt', record.attempt, 'error', error or failure,
-      'error_kind', kind or '')
+    return fail(error or failure, kind or '', 'attempt', record.attempt)
   end
   redis.call('HDEL', job, 'error', 'error_kind')
   if not pushed then
@@ -217,8 +221,7 @@ if lost and record.cancel_requested then
 end
 -- An older worker that found it lost has left this to a worker that understands it.
 if tonumber(record.attempt) >= tonumber(record.max_attempts) then
-  return finish('failed', 'error', lost_error or 'its workers stopped reporting',
-    'error_kind', 'worker_lost')
+  return fail(lost_error or 'its workers stopped reporting', 'worker_lost')
 end
 
 stop_waiting(record)
@@ -228,7 +231,7 @@ if #open == 0 then
   if hold.error then
     wait_ms = math.min(wait_ms, patience_left(record, give_up_after, now))
     if wait_ms <= 0 then
-      return finish('failed', 'error', hold.error, 'error_kind', hold.error_kind)
+      return fail(hold.error, hold.error_kind)
     end
   end
   if lost then

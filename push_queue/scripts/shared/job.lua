@@ -234,6 +234,16 @@ local function count(what, number)
   end
 end
 
+-- Add the job that ends to what was done in this minute.
+local function count_end(state, error_kind, bytes_saved)
+  count(state, 1)
+  if state == 'failed' then
+    count('failed:' .. (error_kind or ''), 1)
+  elseif state == 'succeeded' then
+    count('bytes_saved', tonumber(bytes_saved) or 0)
+  end
+end
+
 -- Move the job from the index of its state to that of another. A final job begins to expire. `record`
 -- needs state, sequence, and waiting_at if the job may be waiting for a registry.
 local function move(record, state)

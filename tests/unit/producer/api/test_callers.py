@@ -58,6 +58,7 @@ EXPECTED: dict[tuple[str, str], dict[Role, tuple[int, int]]] = {
     ("GET", "/api/v1/events"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     ("GET", "/api/v1/workers"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     ("GET", "/api/v1/registries"): {R: (200, 200), E: (200, 200), A: (200, 200)},
+    ("GET", "/api/v1/stats"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     ("GET", "/api/v1/throughput"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     # There is no spool, which only those are told who may upload.
     ("POST", "/api/v1/uploads"): {R: (403, 403), E: (404, 404), A: (404, 404)},

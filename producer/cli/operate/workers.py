@@ -1,0 +1,47 @@
+"""``push-queue workers``."""
+
+from collections.abc import Sequence
+
+import typer
+
+from producer.cli.operate.operators import AnyOperator, operate
+from producer.cli.options import JsonOption, ServerOption, TokenFileOption
+from producer.cli.output import print_json
+from producer.cli.tables import Row, print_table
+from producer.cli.wording import moment, printable
+from push_queue.models import WorkerInfo
+
+COLUMNS = ("WORKER", "JOBS", "VERSION", "HOST", "PID", "SINCE", "TROUBLE")
+DISPENSABLE = ("PID", "HOST", "SINCE", "VERSION", "TROUBLE")
+"""Columns that go first where a terminal is too narrow for all."""
+
+
+def workers(
+    context: typer.Context,
+    json: JsonOption = False,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Show the workers that are alive, and how many jobs each runs."""
+
+    async def read(operator: AnyOperator) -> Sequence[WorkerInfo]:
+        return await operator.workers()
+
+    found = operate(context, server, token_file, read)
+    if json:
+        print_json([worker.model_dump(mode="json") for worker in found])
+    else:
+        print_table(COLUMNS, DISPENSABLE, [_row(worker) for worker in found])
+
+
+def _row(worker: WorkerInfo) -> Row:
+    cells = (
+        worker.id,
+        str(worker.running),
+        worker.version,
+        worker.host,
+        str(worker.pid),
+        moment(worker.started_at),
+        worker.problem,
+    )
+    return dict(zip(COLUMNS, map(printable, cells), strict=True))

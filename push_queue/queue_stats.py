@@ -1,0 +1,94 @@
+"""How the queue is doing, in a few figures."""
+
+from collections.abc import Iterable
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, NonNegativeInt
+
+from push_queue.arq_queue import lead_ms
+from push_queue.database import Database
+from push_queue.jobs import Jobs
+from push_queue.models import JobState
+from push_queue.throughput import Minute, Throughput
+
+
+class HourStats(BaseModel):
+    """What all workers have done in the last hour."""
+
+    model_config = ConfigDict(frozen=True)
+
+    succeeded: NonNegativeInt = 0
+    failed: NonNegativeInt = 0
+    failures: dict[str, NonNegativeInt] = {}
+    """The jobs that failed, by the kind of their error."""
+    bytes_sent: NonNegativeInt = 0
+    bytes_saved: NonNegativeInt = 0
+    """Of the jobs that succeeded: what they did not need to send."""
+
+    @classmethod
+    def of(cls, minutes: Iterable[Minute]) -> Self:
+        """The sum of these minutes."""
+        sums = dict.fromkeys(("succeeded", "failed", "bytes_sent", "bytes_saved"), 0)
+        failures: dict[str, int] = {}
+        for minute in minutes:
+            for name in sums:
+                sums[name] += getattr(minute, name)
+            for kind, count in minute.failures.items():
+                failures[kind] = failures.get(kind, 0) + count
+        most_first = sorted(failures.items(), key=lambda item: (-item[1], item[0]))
+        return cls.model_validate({**sums, "failures": dict(most_first)})
+
+
+class QueueStats(BaseModel):
+    """The figures of one moment, and those of the last hour."""
+
+    model_config = ConfigDict(frozen=True)
+
+    jobs: dict[JobState, NonNegativeInt]
+    """How many are in each state. Finished ones are those that are still kept."""
+    due: NonNegativeInt
+    """Jobs that only wait for a worker."""
+    next_due_seconds: float | None
+    """For how long the job that runs next has been due; None if none is."""
+    last_hour: HourStats
+
+
+class QueueFigures:
+    """The figures of one namespace.
+
+    Every method raises :class:`RedisUnavailableError` when Redis fails.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._redis = database.redis
+        self._keys = database.keys
+        self._jobs = Jobs(database)
+        self._throughput = Throughput(database)
+
+    async def read(self) -> QueueStats:
+        """The figures now. The time that it takes does not grow with the number of jobs."""
+        now_ms = await self._now_ms()
+        async with self._database.pipeline() as pipeline:
+            pipeline.zcount(self._keys.queue, "-inf", now_ms)
+            pipeline.zrangebyscore(
+                self._keys.queue, "-inf", now_ms, start=0, num=1, withscores=True
+            )
+            due, first = await pipeline.execute()
+        return QueueStats(
+            jobs=await self._jobs.counts(),
+            due=due,
+            next_due_seconds=await self._waited(now_ms, *first[0]) if first else None,
+            last_hour=HourStats.of(await self._throughput.last_hour()),
+        )
+
+    async def _waited(self, now_ms: int, arq_id: bytes, score: float) -> float:
+        """Since the job was due: its place in the queue is that time without its lead."""
+        job_id = self._keys.job_of(arq_id.decode())
+        job = (await self._jobs.look_up([job_id])).get(job_id)
+        lead = lead_ms(job.priority if job else "normal")
+        return max(0.0, (now_ms - score - lead) / 1000)
+
+    async def _now_ms(self) -> int:
+        seconds, micros = await self._database.ask(self._redis.time())
+        return int(seconds) * 1000 + int(micros) // 1000

@@ -1,0 +1,63 @@
+"""How long jobs wait, and what is saved."""
+
+import pytest
+
+from push_queue.models import Assignment, Priority, make_job
+from push_queue.queue_stats import QueueFigures
+from tests.support.assignments import succeed
+from tests.support.redis_client import Redis
+from tests.support.redis_clock import RedisClock
+from tests.support.stores import Stores
+
+TARGET = "localhost:15000/app:1"
+
+
+async def create(stores: Stores, job_id: str, priority: Priority = "normal") -> None:
+    job = make_job(id=job_id, source="/app.tar", targets=[TARGET], priority=priority)
+    await stores.jobs.create(job)
+
+
+@pytest.mark.parametrize("priority", ["low", "normal", "high"])
+async def test_the_next_job_waits_since_it_was_due(
+    stores: Stores, clock: RedisClock, priority: Priority
+) -> None:
+    figures = QueueFigures(stores.database)
+    assert (await figures.read()).next_due_seconds is None
+    await create(stores, "a", priority)
+    clock.advance(90)
+    await create(stores, "b", priority)
+    stats = await figures.read()
+    assert (stats.due, stats.next_due_seconds) == (2, 90)
+
+
+async def test_a_job_that_was_taken_is_not_due(stores: Stores) -> None:
+    await create(stores, "a")
+    await stores.queue.take(1, 15)
+    stats = await QueueFigures(stores.database).read()
+    assert (stats.due, stats.next_due_seconds) == (0, None)
+
+
+async def test_what_was_saved_counts_once_the_job_has_succeeded(stores: Stores) -> None:
+    await create(stores, "a")
+    assignment = await stores.attempts.start("a", 0, "worker")
+    assert isinstance(assignment, Assignment)
+    await stores.attempts.progress(
+        assignment, bytes_done=9, bytes_total=9, blobs_done=1, blobs_total=1, bytes_saved=7
+    )
+    figures = QueueFigures(stores.database)
+    assert (await figures.read()).last_hour.bytes_saved == 0
+    await succeed(stores, assignment, "sha256:" + "d" * 64)
+    hour = (await figures.read()).last_hour
+    assert (hour.succeeded, hour.failed, hour.bytes_saved) == (1, 0, 7)
+
+
+async def test_failures_are_counted_by_kind(stores: Stores, redis: Redis) -> None:
+    await create(stores, "a")
+    await redis.hset("push:job:a", "attempt", "5")
+    assert await stores.attempts.start("a", 0, "worker") is None
+    await create(stores, "b")
+    await redis.hset("push:job:b", "targets", "?")
+    assert await stores.attempts.start("b", 0, "worker") is None
+    hour = (await QueueFigures(stores.database).read()).last_hour
+    assert hour.failures == {"invalid_job": 1, "worker_lost": 1}
+    assert hour.failed == 2
