@@ -1,31 +1,63 @@
-# The worker, and the push-queue command beside it.
-#   docker build -t push-queue .
+# The worker, the HTTP API and the push-queue command; docker-compose.yml shows how to run it.
+#   make image
 #   docker build --build-arg PYTHON_IMAGE=your.registry/python:3.12-slim -t push-queue .
+#
+# The same sources make the same files, byte for byte. Hence each stage that fills the image leaves
+# one time on all it wrote, and the last stage only copies.
 ARG PYTHON_IMAGE=python:3.12-slim
 
 FROM ${PYTHON_IMAGE} AS builder
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-# pip and the build tools stay outside: the environment holds what the worker imports, and no more.
-RUN python3 -m venv --without-pip /opt/venv
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+# In seconds since 1970; 1980-01-01 is the earliest that a wheel can hold.
+ARG SOURCE_DATE_EPOCH=315532800
+ENV SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}
 WORKDIR /src
-# The pins change less often than the code, so they are a layer of their own. The lists are complete:
-# nothing is resolved, and what the index gains later changes nothing.
-COPY requirements requirements
-RUN python3 -m pip install --no-deps --require-hashes -r requirements/build.txt \
-    && python3 -m pip --python /opt/venv/bin/python install --no-deps --require-hashes -r requirements/runtime.txt
+# The lists are complete: nothing is resolved, and what the index gains later changes nothing.
+COPY requirements/build.txt requirements/
+RUN python3 -m pip install --no-deps --require-hashes -r requirements/build.txt
+
+# The pins change less often than the code, so they are a layer of their own.
+FROM builder AS dependencies
+COPY requirements/runtime.txt requirements/
+# pip stays outside: the environment holds what the programs import, and no more. Bytecode that is
+# not compared with its source needs no time stamps, and the root file system is read-only anyway.
+RUN python3 -m venv --without-pip /opt/venv \
+    && python3 -m pip --python /opt/venv/bin/python install --no-deps --require-hashes --no-compile \
+        -r requirements/runtime.txt \
+    # CPython uses the other backend.
+    && rm /opt/venv/lib/python3.*/site-packages/zstandard/_cffi.*.so \
+    && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib \
+    && find /opt/venv -exec touch --no-dereference --date="@${SOURCE_DATE_EPOCH}" {} +
+
+FROM dependencies AS program
 COPY . .
 RUN python3 -m pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
-    && python3 -m pip --python /opt/venv/bin/python install --no-deps --no-index /dist/*.whl \
-    && python3 -m pip --python /opt/venv/bin/python check
+    && python3 -m pip --python /opt/venv/bin/python install --no-deps --no-index --no-compile \
+        --root /program /dist/*.whl \
+    && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash -s /program /program \
+    # Together they have to be complete.
+    && cp -a /program/. / && python3 -m pip --python /opt/venv/bin/python check \
+    # The numbers are fixed, so that a shared volume can be made readable for them.
+    && mkdir -p /program/etc \
+    && sed '$a worker:x:10001:10001::/home/worker:/usr/sbin/nologin' /etc/passwd >/program/etc/passwd \
+    && sed '$a worker:x:10001:' /etc/group >/program/etc/group \
+    # A named volume that is mounted at /spool belongs to that user, too.
+    && install --directory --owner 10001 --group 10001 /program/home/worker /program/spool \
+    && find /program -exec touch --no-dereference --date="@${SOURCE_DATE_EPOCH}" {} +
 
 FROM ${PYTHON_IMAGE}
-# The numbers are fixed so that a shared image volume can be made readable for them.
-RUN groupadd --gid 10001 worker && useradd --uid 10001 --gid worker --create-home worker
-COPY --from=builder /opt/venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
+ARG VERSION=
+ARG REVISION=
+LABEL org.opencontainers.image.title="push-queue" \
+    org.opencontainers.image.description="A background upload queue for container images" \
+    org.opencontainers.image.licenses="MIT" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.revision="${REVISION}"
+COPY --from=dependencies /opt/venv /opt/venv
+COPY --from=program /program /
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 HOME=/home/worker
 USER 10001:10001
 WORKDIR /home/worker
-# Python runs as process 1 and handles this itself: jobs in flight get their grace period.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=10s --start-period=20s CMD ["push-worker", "--check"]
 CMD ["push-worker"]
