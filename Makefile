@@ -21,6 +21,7 @@ PARALLEL := --numprocesses auto --dist loadscope
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 BENCH := $(VENV)/.bench-installed
+SBOM := $(VENV)/.sbom-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PIP_INSTALL := $(PIP) -qq install
 # The lists are complete, so nothing is left to resolve: what the index gains changes nothing.
@@ -64,6 +65,12 @@ $(BENCH): requirements/bench.txt $(RUNTIME)
 	@$(PIP_CHECK)
 	@touch $@
 
+$(SBOM): requirements/sbom.txt $(RUNTIME)
+	@echo "Installing what writes the bill of materials into $(VENV)"
+	@$(PIP_INSTALL) $(PINNED) requirements/sbom.txt
+	@$(PIP_CHECK)
+	@touch $@
+
 COMPILE := uv pip compile --quiet --generate-hashes --universal --no-header
 
 .PHONY: pins
@@ -74,6 +81,7 @@ pins: ## Complete the lists in requirements/ after a change of pyproject.toml, b
 	@$(COMPILE) pyproject.toml --extra embedded --extra stores --group bench -c requirements/dev.txt \
 	    -o requirements/bench.txt >/dev/null
 	@$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt >/dev/null
+	@$(COMPILE) --group sbom -c requirements/dev.txt -o requirements/sbom.txt >/dev/null
 	@$(COMPILE) --group pip -o requirements/pip.txt >/dev/null
 
 ##@ Trying it
@@ -169,6 +177,25 @@ fuzz: $(DEV) ## Fuzz every parser, each for FUZZ_SECONDS (60)
 .PHONY: bench
 bench: $(BENCH) test-tools ## All benchmarks; takes half an hour
 	@$(BIN)/python -m benchmarks
+
+##@ Releasing
+
+# The time of the last commit, so that the same commit makes the same files.
+COMMIT_TIME = $(shell git log -1 --format=%ct)
+
+.PHONY: image
+image: ## Build the container image IMAGE (push-queue) from PYTHON_IMAGE (python:3.12-slim)
+	docker build --build-arg SOURCE_DATE_EPOCH=$(COMMIT_TIME) \
+	    --build-arg VERSION=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+	    --build-arg REVISION=$(shell git rev-parse HEAD) \
+	    $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) \
+	    --tag $(or $(IMAGE),push-queue) .
+
+.PHONY: sbom
+sbom: $(SBOM) ## Write what the image is made of to dist/push-queue.cdx.json (CycloneDX)
+	@mkdir -p dist
+	@PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements requirements/runtime.txt --pyproject pyproject.toml \
+	    --output-reproducible --of JSON --output-file dist/push-queue.cdx.json
 
 ##@ A local registry on REGISTRY_PORT (15000)
 
