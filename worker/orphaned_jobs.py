@@ -57,7 +57,5 @@ class OrphanedJobs:
         if not job.state.final:
             await self._queue.hand_over(job)
             logger.warning(
-                "was %s, but not in the queue: it is enqueued again",
-                job.state,
-                extra={"job": job_id},
+                "job %s was %s, but not in the queue: it is enqueued again", job_id, job.state
             )
