@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Self, Unpack
 
+from producer.bulk import BulkAction, BulkChanges, BulkOptions
 from producer.queue import PushQueue
-from push_queue.models import RegistryInfo, WorkerInfo
+from push_queue.job_filter import JobFilter
+from push_queue.models import JobsPage, RegistryInfo, WorkerInfo
 from push_queue.queue_stats import QueueFigures, QueueStats
 from push_queue.settings import Settings
 
@@ -18,6 +20,7 @@ class Operator:
 
     def __init__(self, queue: PushQueue) -> None:
         self.queue = queue
+        self._bulk = BulkChanges(queue)
         self._figures = QueueFigures(queue.database)
 
     @classmethod
@@ -38,3 +41,9 @@ class Operator:
     async def stats(self) -> QueueStats:
         """How the queue is doing."""
         return await self._figures.read()
+
+    async def change(
+        self, action: BulkAction, wanted: JobFilter, **options: Unpack[BulkOptions]
+    ) -> JobsPage:
+        """Change the next jobs that match; see :meth:`BulkChanges.change`."""
+        return await self._bulk.change(action, wanted, **options)

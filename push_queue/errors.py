@@ -6,6 +6,7 @@
     ├── InvalidSettingsError      a setting has an unusable value
     ├── InvalidJobError           the job asked for cannot exist
     │   └── JobConflictError      its id is another job's
+    ├── InvalidFilterError        a filter does not say which jobs to change
     ├── UnreadableJobError        the job's record cannot be read
     ├── UnknownJobError           no job has this id
     ├── WaitTimeoutError          the job did not finish in the time given
@@ -37,6 +38,10 @@ class InvalidJobError(QueueError):
 
 class JobConflictError(InvalidJobError):
     """Another job has the id: one with another source, target or option, or of a newer release."""
+
+
+class InvalidFilterError(QueueError):
+    """It does not say which jobs to change, or asks for jobs that cannot be."""
 
 
 class UnreadableJobError(QueueError):

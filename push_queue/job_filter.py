@@ -40,6 +40,11 @@ class JobFilter(BaseModel):
         )
 
     @property
+    def selects_all(self) -> bool:
+        """Whether every job matches, since nothing is asked for."""
+        return not any(getattr(self, name) for name in JobFilter.model_fields)
+
+    @property
     def oldest(self) -> int:
         """No job that matches has a smaller sequence number: these are microseconds, or ahead."""
         return (self.since - _EPOCH) // timedelta(microseconds=1) if self.since else 0

@@ -10,7 +10,12 @@ from typing import Any
 from push_queue import job_codec
 from push_queue.arq_queue import lead_ms, leads_ms
 from push_queue.database import Arguments, Database
-from push_queue.errors import JobConflictError, UnknownJobError, UnreadableJobError
+from push_queue.errors import (
+    JobConflictError,
+    RedisRefusedError,
+    UnknownJobError,
+    UnreadableJobError,
+)
 from push_queue.formats import NAMES_CALLERS
 from push_queue.job_changes import JobChanges
 from push_queue.job_codec import decode, flat, is_newer, pairs, parse_status, parse_whatever
@@ -109,6 +114,14 @@ class Jobs:
         arguments = [*_signed(caller), *leads_ms()]
         return _known(job_id, pairs(await self._records.run("requeue", job_id, arguments)))
 
+    async def cancel_all(self, job_ids: Sequence[str], *, caller: str | None = None) -> None:
+        """``cancel`` those of the jobs that are there, in one round trip."""
+        await self._change_all("cancel", job_ids, _signed(caller))
+
+    async def requeue_all(self, job_ids: Sequence[str], *, caller: str | None = None) -> None:
+        """``requeue`` those of the jobs that are there and can be read, in one round trip."""
+        await self._change_all("requeue", job_ids, [*_signed(caller), *leads_ms()])
+
     async def status(self, job_id: str) -> JobStatus:
         """The job and its progress.
 
@@ -202,6 +215,15 @@ class Jobs:
         """The attempts that have ended, the oldest first, also those before a ``requeue``."""
         items = await self._database.ask(self._redis.lrange(self._keys.attempts(job_id), 0, -1))
         return list(job_codec.parse_attempts(items))
+
+    async def _change_all(self, name: str, job_ids: Sequence[str], arguments: Arguments) -> None:
+        try:
+            await self._database.run_on_jobs(name, [(job_id, arguments) for job_id in job_ids])
+        except RedisRefusedError:
+            # All others have been changed, unless Redis refuses for another reason.
+            damaged = [await self._records.end_if_unreadable(job_id) for job_id in job_ids]
+            if not any(damaged):
+                raise
 
     def changes(self, *job_ids: str) -> JobChanges:
         """A subscription to these jobs, or to all of them if none is named."""

@@ -21,6 +21,7 @@ from producer.errors import (
     UploadTooLargeError,
 )
 from push_queue.errors import (
+    InvalidFilterError,
     InvalidJobError,
     JobConflictError,
     RedisUnavailableError,
@@ -65,6 +66,7 @@ _KINDS = (
     _Kind(JobConflictError, HTTPStatus.CONFLICT, "job-conflict"),
     _Kind(UnreadableJobError, HTTPStatus.CONFLICT, "unreadable-job"),
     _Kind(InvalidJobError, HTTPStatus.BAD_REQUEST, "invalid-request"),
+    _Kind(InvalidFilterError, HTTPStatus.BAD_REQUEST, "invalid-request"),
     _Kind(ValidationError, HTTPStatus.BAD_REQUEST, "invalid-request"),
     _Kind(UnknownJobError, HTTPStatus.NOT_FOUND, "unknown-job"),
     _Kind(UnknownUploadError, HTTPStatus.NOT_FOUND, "unknown-upload"),

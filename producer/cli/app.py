@@ -46,8 +46,10 @@ COMMANDS = {
         "watch",
         "Show jobs as they go, until they end; without ids, all.",
     ),
-    "cancel": Entry("jobs", "cancel", "Cancel jobs; those that run are stopped by their workers."),
-    "retry": Entry("jobs", "retry", "Enqueue finished jobs again."),
+    "cancel": Entry(
+        "changes", "cancel", "Cancel jobs; those that run are stopped by their workers."
+    ),
+    "retry": Entry("changes", "retry", "Enqueue finished jobs again."),
     "workers": Entry(
         "operate.workers",
         "workers",

@@ -10,6 +10,7 @@ from producer.errors import (
     UploadError,
 )
 from push_queue.errors import (
+    InvalidFilterError,
     InvalidJobError,
     InvalidSettingsError,
     QueueError,
@@ -42,7 +43,7 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], ExitCode], ...] = (
     ((RedisUnavailableError, ServerUnavailableError), ExitCode.NO_REDIS),
     ((WaitTimeoutError, NotVerifiedError), ExitCode.UNDECIDED),
     ((BadInputError, InvalidJobError, InvalidSettingsError, UnknownJobError), ExitCode.BAD_INPUT),
-    ((CannotStartError, ServerRefusedError, UploadError), ExitCode.BAD_INPUT),
+    ((InvalidFilterError, CannotStartError, ServerRefusedError, UploadError), ExitCode.BAD_INPUT),
     ((ValidationError, TarReadError), ExitCode.BAD_INPUT),
 )
 

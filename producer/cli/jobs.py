@@ -1,12 +1,23 @@
-"""``push-queue status``, ``list``, ``watch``, ``cancel`` and ``retry``."""
+"""``push-queue status``, ``list`` and ``watch``."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
+from producer.cli.each_job import print_json_of, with_each, with_queue
 from producer.cli.exit_code import ExitCode
-from producer.cli.exits import code_of_error, code_of_jobs
+from producer.cli.exits import code_of_jobs
+from producer.cli.filters import (
+    ErrorKindOption,
+    LabelOption,
+    RegistryOption,
+    RepositoryOption,
+    SinceOption,
+    StateOption,
+    filter_of,
+    jobs_that_match,
+)
 from producer.cli.follow import follow
 from producer.cli.options import (
     JobIdsArgument,
@@ -15,16 +26,12 @@ from producer.cli.options import (
     TimeoutOption,
     TokenFileOption,
 )
-from producer.cli.output import as_json, print_error, print_job, print_json
-from producer.cli.queues import JobQueue, Opening, queue_of
-from producer.cli.signals import run
+from producer.cli.output import as_json, print_job, print_json
+from producer.cli.queues import JobQueue, queue_of
 from producer.cli.times import longest_wait
 from producer.cli.views import choose_view
-from producer.cli.wording import headline
-from push_queue.errors import UnknownJobError, UnreadableJobError
-from push_queue.models import Attempt, BlobStatus, JobState, JobStatus
+from push_queue.models import Attempt, BlobStatus, JobStatus
 
-Result = TypeVar("Result")
 Details = tuple[JobStatus, Sequence[BlobStatus], Sequence[Attempt]]
 
 
@@ -41,9 +48,9 @@ def status(
         job = await queue.status(job_id)
         return job, await queue.blobs(job_id), await queue.attempts(job_id)
 
-    found, code = _with_each(queue_of(context, server, token_file), job_ids, read)
+    found, code = with_each(queue_of(context, server, token_file), job_ids, read)
     if json:
-        _print_json([_details_json(*details) for details in found], job_ids)
+        print_json_of([_details_json(*details) for details in found], job_ids)
     else:
         for position, details in enumerate(found):
             if position:
@@ -63,7 +70,12 @@ def _details_json(
 
 def list_jobs(
     context: typer.Context,
-    state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
+    state: StateOption = None,
+    error_kind: ErrorKindOption = None,
+    registry: RegistryOption = None,
+    repository: RepositoryOption = None,
+    label: LabelOption = None,
+    since: SinceOption = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Most jobs to show.")] = 50,
     offset: Annotated[int, typer.Option(min=0, help="Jobs to skip, for the next page.")] = 0,
     json: JsonOption = False,
@@ -71,9 +83,10 @@ def list_jobs(
     token_file: TokenFileOption = None,
 ) -> None:
     """List jobs, the last enqueued first."""
+    wanted = filter_of(state, error_kind, registry, repository, label, since)
 
     async def read(queue: JobQueue) -> None:
-        jobs = await queue.list(state, limit=limit, offset=offset)
+        jobs = await jobs_that_match(queue, wanted, limit, offset)
         if json:
             print_json([as_json(job) for job in jobs])
         else:
@@ -82,7 +95,7 @@ def list_jobs(
 
             print_table(jobs)
 
-    _with_queue(queue_of(context, server, token_file), read)
+    with_queue(queue_of(context, server, token_file), read)
 
 
 def watch(
@@ -103,87 +116,4 @@ def watch(
         view = choose_view(json=json, single=len(ids) == 1)
         return code_of_jobs(await follow(queue, ids, view, timeout=most))
 
-    return _with_queue(queue_of(context, server, token_file), show)
-
-
-def cancel(
-    context: typer.Context,
-    job_ids: JobIdsArgument,
-    json: JsonOption = False,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-) -> ExitCode:
-    """Cancel jobs; those that run are stopped by their workers."""
-
-    async def stop(queue: JobQueue, job_id: str) -> JobStatus:
-        await queue.cancel(job_id)
-        return await queue.status(job_id)
-
-    return _print(*_with_each(queue_of(context, server, token_file), job_ids, stop), job_ids, json)
-
-
-def retry(
-    context: typer.Context,
-    job_ids: JobIdsArgument,
-    json: JsonOption = False,
-    server: ServerOption = None,
-    token_file: TokenFileOption = None,
-) -> ExitCode:
-    """Enqueue finished jobs again."""
-
-    async def again(queue: JobQueue, job_id: str) -> JobStatus:
-        job = await queue.retry(job_id)
-        if job.state.final:
-            raise UnreadableJobError(f"{job.id} {headline(job)}")
-        return job
-
-    return _print(*_with_each(queue_of(context, server, token_file), job_ids, again), job_ids, json)
-
-
-def _print(
-    jobs: Sequence[JobStatus], code: ExitCode, job_ids: Sequence[str], json: bool
-) -> ExitCode:
-    if json:
-        _print_json([as_json(job) for job in jobs], job_ids)
-    else:
-        for job in jobs:
-            typer.echo(f"{job.id} {headline(job)}")
-    return code
-
-
-def _print_json(found: Sequence[dict[str, Any]], job_ids: Sequence[str]) -> None:
-    """An object where one job was asked for, else an array."""
-    if len(job_ids) > 1:
-        print_json(found)
-    elif found:
-        print_json(found[0])
-
-
-def _with_each(
-    opening: Opening,
-    job_ids: Sequence[str],
-    use: Callable[[JobQueue, str], Awaitable[Result]],
-) -> tuple[list[Result], ExitCode]:
-    """The result of each job; one that fails is reported, and does not affect the others."""
-
-    async def each(queue: JobQueue) -> tuple[list[Result], ExitCode]:
-        found, code = [], ExitCode.SUCCESS
-        for job_id in dict.fromkeys(job_ids):
-            try:
-                found.append(await use(queue, job_id))
-            except (UnknownJobError, UnreadableJobError) as error:
-                print_error(str(error))
-                # A damaged job outweighs a wrong id, as a failed push does bad input.
-                if code is not ExitCode.PUSH_FAILED:
-                    code = code_of_error(error)
-        return found, code
-
-    return _with_queue(opening, each)
-
-
-def _with_queue(opening: Opening, use: Callable[[JobQueue], Awaitable[Result]]) -> Result:
-    async def main() -> Result:
-        async with opening as queue:
-            return await use(queue)
-
-    return run(main())
+    return with_queue(queue_of(context, server, token_file), show)

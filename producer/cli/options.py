@@ -12,6 +12,9 @@ from push_queue.settings import Settings, doubts, load_settings
 from registry_api_v2_client.hosts import is_loopback
 
 JobIdsArgument: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of jobs.")]
+OptionalJobIdsArgument: TypeAlias = Annotated[
+    list[str] | None, typer.Argument(metavar="ID", help="Ids of jobs; else all that match.")
+]
 TimeoutOption: TypeAlias = Annotated[
     str | None,
     typer.Option(

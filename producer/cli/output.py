@@ -6,10 +6,12 @@ fields of :class:`push_queue.models.JobStatus`; times are ISO 8601 in UTC, unkno
 other commands for several jobs; ``watch`` writes one object a line.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from json import dumps
+from textwrap import indent
 from typing import Any
 
 import typer
@@ -27,7 +29,28 @@ def as_json(job: JobStatus) -> dict[str, Any]:
 
 
 def print_json(value: object, *, indent: int | None = 2) -> None:
-    typer.echo(json.dumps(value, indent=indent, ensure_ascii=False))
+    typer.echo(dumps(value, indent=indent, ensure_ascii=False))
+
+
+@contextmanager
+def printing(*, json: bool) -> Iterator[Callable[[JobStatus], None]]:
+    """Prints jobs as they come, however many there are: a line each, or an array of them."""
+    if not json:
+        yield lambda job: typer.echo(f"{job.id} {headline(job)}")
+        return
+    written = 0
+
+    def add(job: JobStatus) -> None:
+        nonlocal written
+        text = indent(dumps(as_json(job), indent=2, ensure_ascii=False), "  ")
+        typer.echo(f"{',' if written else '['}\n{text}", nl=False)
+        written += 1
+
+    try:
+        yield add
+    finally:
+        # Also where it breaks off, so that what was done can be read.
+        typer.echo("\n]" if written else "[]")
 
 
 def print_error(message: str) -> None:

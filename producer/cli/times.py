@@ -46,6 +46,23 @@ def longest_wait(text: str | None) -> timedelta | None:
     return most
 
 
+def past_moment(option: str, text: str) -> datetime:
+    """The moment that was given for ``option``, or that long ago, by this machine's clock."""
+    if _DURATION.fullmatch(text):
+        ago = duration(option, text)
+        try:
+            return datetime.now(UTC) - ago
+        except OverflowError:
+            raise BadInputError(f"{option} {text!r} is too long") from None
+    try:
+        # Without an offset, it is in the local time zone.
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        raise BadInputError(
+            f"{option} {text!r} is neither a time such as 90s, 5m, 2h, nor 2026-01-31T09:30"
+        ) from None
+
+
 def _moment(text: str) -> datetime:
     try:
         # Without an offset, it is in the local time zone.

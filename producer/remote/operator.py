@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 from producer.api.models import RegistryList
-from producer.remote.queue import RemoteQueue
+from producer.bulk import BulkAction
+from producer.remote.queue import RemoteQueue, filter_params, page_of
 from producer.remote.requests import Requests, parsed
-from push_queue.models import RegistryInfo, WorkerInfo
+from push_queue.job_filter import JobFilter
+from push_queue.models import JobsPage, RegistryInfo, WorkerInfo
 from push_queue.queue_stats import QueueStats
 
 
@@ -36,3 +38,21 @@ class RemoteOperator:
     async def stats(self) -> QueueStats:
         """How the queue is doing."""
         return parsed(QueueStats, await self._requests.ask("GET", "stats"))
+
+    async def change(
+        self,
+        action: BulkAction,
+        wanted: JobFilter,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        dry_run: bool = False,
+    ) -> JobsPage:
+        """Change the next jobs that match, and return them as they are then."""
+        params = filter_params(wanted, before=before, limit=limit)
+        if dry_run:
+            params.append(("dry_run", "true"))
+        # If the answer is lost, a job that was enqueued again may be over already.
+        riding = action is not BulkAction.RETRY
+        answer = await self._requests.ask("POST", f"jobs/{action}", params=params, riding=riding)
+        return page_of(answer)

@@ -11,7 +11,8 @@ from producer.queue import WATCHED
 from producer.remote.requests import Requests, parsed
 from producer.remote.upload_source import UploadSource
 from producer.remote.uploading import OnProgress, Uploading
-from push_queue.models import Attempt, BlobStatus, JobState, JobStatus, WorkerInfo
+from push_queue.job_filter import JobFilter
+from push_queue.models import Attempt, BlobStatus, JobsPage, JobState, JobStatus, WorkerInfo
 
 LOOK_SECONDS = 1
 """How often watched jobs are read; the end of one is noticed at once."""
@@ -102,6 +103,13 @@ class RemoteQueue:
             query["cursor"] = page.next
         return tuple(found[offset:])
 
+    async def find(
+        self, wanted: JobFilter, *, before: int | None = None, limit: int = 50
+    ) -> JobsPage:
+        """Jobs that match, the last enqueued first; ``before`` is ``next`` of the page before."""
+        params = filter_params(wanted, before=before, limit=limit)
+        return page_of(await self._requests.ask("GET", "jobs", params=params))
+
     async def cancel(self, job_id: str) -> JobState:
         """Cancel a waiting job at once, or ask the worker of a running one to stop."""
         answer = await self._requests.ask("POST", f"{_path(job_id)}/cancel")
@@ -136,6 +144,22 @@ class RemoteQueue:
             some = unfinished[first : first + ASKED_AT_ONCE]
             for status in await asyncio.gather(*(self.status(one, wait=wait) for one in some)):
                 yield status
+
+
+def filter_params(wanted: JobFilter, *, before: int | None, limit: int) -> list[tuple[str, str]]:
+    """The parameters that ask for a page of the jobs that match."""
+    given = wanted.model_dump(
+        mode="json", exclude_defaults=True, include=set(JobFilter.model_fields)
+    )
+    labels = [("label", term) for term in given.pop("label", ())]
+    cursor = [] if before is None else [("cursor", str(before))]
+    return [*given.items(), *labels, ("limit", str(limit)), *cursor]
+
+
+def page_of(answer: Any) -> JobsPage:
+    """The page in an answer."""
+    page = parsed(JobPage, answer)
+    return JobsPage(jobs=page.jobs, next=None if page.next is None else int(page.next))
 
 
 def _path(job_id: str) -> str:
