@@ -74,7 +74,7 @@ class JobRecords:
         error = invalid_job(damage)["error"]
         ended = bool(await self._database.run_on_job("invalidate", job_id, [one_line(error)]))
         if ended:
-            logger.error("job %s: failed: %s", job_id, error)
+            logger.error("job %s: failed: %s", job_id, error, extra={"job": job_id})
         return ended
 
 

@@ -66,7 +66,7 @@ class ArqLease:
         try:
             await command
         except RedisUnavailableError as error:
-            logger.warning("cannot renew the lease of %s: %s", self._arq_id, error)
+            logger.warning("cannot renew the lease: %s", error)
 
 
 async def take_lease(ctx: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from push_queue.redis_suitability import check_redis
 from push_queue.settings import Settings, doubts
 
 from .arq_lease import give_lease_back, take_lease
+from .log_context import log_worker
 from .push_task import push_image
 from .runtime import Runtime, close_runtime, open_runtime
 
@@ -55,10 +56,11 @@ async def _start_up(settings: Settings, patience: Patience, ctx: dict[str, Any])
         logger.warning("%s", warning)
     ctx["redis"].set_retry(patience)
     runtime = ctx["runtime"] = open_runtime(settings, ctx["redis"])
+    log_worker(runtime.worker_id)
     await _try_queue(runtime)
     await runtime.presence.start()
     runtime.housekeeper.start()
-    logger.info("worker %s is ready", runtime.worker_id)
+    logger.info("the worker is ready")
 
 
 async def _shut_down(ctx: dict[str, Any]) -> None:

@@ -17,6 +17,9 @@ from arq.worker import Worker
 from redis.exceptions import RedisError
 
 from push_queue.errors import RedisDeniedError, RedisUnavailableError
+from push_queue.keys import Keys
+
+from .log_context import log_job
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +30,9 @@ _SHARE_SECONDS = 0.005
 class QueueWorker(Worker):
     """``on_hand_back`` is called when the worker has told its jobs to stop."""
 
-    def __init__(self, *, on_hand_back: Callable[[], None], **options: Any) -> None:
+    def __init__(self, *, keys: Keys, on_hand_back: Callable[[], None], **options: Any) -> None:
         super().__init__(**options)
+        self._keys = keys
         self._stopping = self._handed_back = False
         self._trouble: str | None = None
         self._trouble_since = 0.0
@@ -98,15 +102,14 @@ class QueueWorker(Worker):
         self.job_counter -= 1
 
     async def run_job(self, job_id: str, score: int) -> None:
-        try:
-            await super().run_job(job_id, score)
-        except RedisError as error:
-            logger.warning("%s: %s; it runs again after its lease", job_id, error)
-        except asyncio.CancelledError:
-            # The job was stopped while it waited for Redis. Raising this would end the worker.
-            logger.warning(
-                "%s was stopped while it waited for Redis; it runs again after its lease", job_id
-            )
+        with log_job(self._keys.job_of(job_id)):
+            try:
+                await super().run_job(job_id, score)
+            except RedisError as error:
+                logger.warning("%s; it runs again after its lease", error)
+            except asyncio.CancelledError:
+                # It was stopped while it waited for Redis. Raising this would end the worker.
+                logger.warning("stopped while it waited for Redis; it runs again after its lease")
 
     async def close(self) -> None:
         """Wait for the jobs.

@@ -8,7 +8,7 @@ from typing import Any
 
 from push_queue.errors import RedisUnavailableError
 from push_queue.models import Assignment, JobState, Signal
-from push_queue.source_urls import is_url
+from push_queue.source_urls import is_url, shown
 from push_queue.uploads import upload_id_of
 from registry_api_v2_client import (
     CompressionPolicy,
@@ -65,6 +65,9 @@ class JobAttempt:
         Raises:
             JobLostError: the job runs elsewhere by now.
         """
+        logger.info(
+            "started: %s to %s", shown(self._job.source), ", ".join(self._assignment.targets)
+        )
         push = asyncio.create_task(self._push(self._progress.update))
         watch = asyncio.create_task(self._progress.watch())
         try:
@@ -76,7 +79,7 @@ class JobAttempt:
         except asyncio.CancelledError:
             await _end(push)
             await self._attempts.release(self._assignment)
-            logger.info("job %s: handed back", self._job.id)
+            logger.info("handed back")
             raise
         finally:
             await _end(push, watch)
@@ -111,7 +114,7 @@ class JobAttempt:
 
     async def _stop(self, push: asyncio.Task[PushedImage], signal: Signal) -> None:
         await _end(push)
-        logger.info("job %s: stopped: %s", self._job.id, signal)
+        logger.info("stopped: %s", signal)
         if signal is Signal.LOST:
             raise JobLostError
         await self._uploads.abandon()
@@ -133,7 +136,7 @@ class JobAttempt:
         except JobLostError:
             raise
         except Exception:  # the push's outermost frame; the job must report it
-            logger.exception("job %s: unexpected error", self._job.id)
+            logger.exception("unexpected error")
             await self._uploads.abandon()
             await self._fail("internal error; see the worker's log", "internal")
             return None
@@ -153,10 +156,9 @@ class JobAttempt:
                 self._assignment, pushed.digest, pushed.notes, cleanup_outcome
             )
         )
-        targets = ", ".join(self._assignment.targets)
-        logger.info("job %s: %s: %s to %s", self._job.id, state, pushed.digest, targets)
+        logger.info("%s: %s", state, pushed.digest)
         for note in pushed.notes:
-            logger.warning("job %s: %s", self._job.id, note)
+            logger.warning("%s", note)
         return _NEXT_TARGETS_SECONDS if state is JobState.QUEUED else None
 
     async def _fail_or_go_on(self, error: RegistryError) -> float | None:
@@ -168,13 +170,13 @@ class JobAttempt:
         delay = policy.delay(self._assignment.attempt, error)
         if delay is not None:
             return await self._retry(error, delay)
-        logger.error("job %s: failed: %s", self._job.id, error)
+        logger.error("failed: %s", error)
         await self._uploads.abandon()
         state = await self._fail(str(error), error.kind, answered=error.registry or "")
         return None if state.final else _NEXT_TARGETS_SECONDS
 
     async def _retry(self, error: RegistryError, delay: float) -> float | None:
-        logger.warning("job %s: attempt %s: %s", self._job.id, self._assignment.attempt, error)
+        logger.warning("%s", error)
         state = await self._written(
             lambda: self._attempts.retry(
                 self._assignment, str(error), error.kind, delay, answered=error.registry or ""
@@ -183,12 +185,12 @@ class JobAttempt:
         return None if state.final else delay
 
     async def _defer(self, reason: str, delay: float, error_kind: str = "") -> float | None:
-        logger.info("job %s: put off for %.1f s: %s", self._job.id, delay, reason)
+        logger.info("put off for %.1f s: %s", delay, reason)
         state = await self._written(
             lambda: self._attempts.defer(self._assignment, reason, delay, error_kind=error_kind)
         )
         if state is JobState.FAILED:
-            logger.error("job %s: given up: %s", self._job.id, reason)
+            logger.error("given up: %s", reason)
             await self._uploads.abandon()
         return None if state.final else delay
 
@@ -209,7 +211,7 @@ class JobAttempt:
             try:
                 state = await settle()
             except RedisUnavailableError as error:
-                logger.warning("job %s: the outcome is not written yet: %s", self._job.id, error)
+                logger.warning("the outcome is not written yet: %s", error)
                 await asyncio.sleep(_SETTLE_AGAIN_SECONDS)
             else:
                 if state is None:
@@ -222,7 +224,7 @@ class JobAttempt:
             return None
         outcome = await self._runtime.cleanup.after_push(self._assignment, self._source)
         if outcome:
-            logger.info("job %s: %s: %s", self._job.id, self._source.path, outcome)
+            logger.info("%s: %s", self._source.path, outcome)
         return outcome
 
 

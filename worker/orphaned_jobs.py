@@ -57,5 +57,7 @@ class OrphanedJobs:
         if not job.state.final:
             await self._queue.hand_over(job)
             logger.warning(
-                "job %s was %s, but not in the queue: it is enqueued again", job_id, job.state
+                "was %s, but not in the queue: it is enqueued again",
+                job.state,
+                extra={"job": job_id},
             )

@@ -74,5 +74,5 @@ class ProgressReporter:
             return signal
         except RedisUnavailableError as error:
             self._changed |= changed
-            logger.warning("job %s: progress not written: %s", self._assignment.job.id, error)
+            logger.warning("progress not written: %s", error)
             return Signal.CONTINUE

@@ -11,6 +11,7 @@ from push_queue.models import Wait
 
 from .attempt import START_AGAIN_SECONDS, JobAttempt
 from .errors import JobLostError
+from .log_context import log_attempt
 from .runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -33,12 +34,12 @@ async def push_image(ctx: dict[str, Any], job_id: str, generation: int) -> None:
         await ctx["lease"].lose()
         raise RetryJob from None
     except RedisUnavailableError as error:
-        logger.warning("job %s: %s", job_id, error)
+        logger.warning("%s", error)
         delay = START_AGAIN_SECONDS
     except Exception:
         # arq would drop the job and leave it `running` for ever. So it runs again while it has
         # attempts left.
-        logger.exception("job %s: unexpected error", job_id)
+        logger.exception("unexpected error")
         delay = START_AGAIN_SECONDS
     if delay is not None:
         ctx["lease"].put_off(delay)
@@ -53,7 +54,7 @@ async def _run(runtime: Runtime, job_id: str, generation: int, place: int) -> fl
         return None
     if isinstance(assignment, Wait):
         return assignment.seconds
-    with runtime.presence.of(job_id):
+    with runtime.presence.of(job_id), log_attempt(assignment):
         return await JobAttempt(runtime, assignment).run()
 
 

@@ -42,7 +42,7 @@ class RedisTagOrder:
         write = TagWrite(reference, digest, self._assignment.sequence)
         turn = await self._take(write)
         if turn is None:
-            logger.info("job %s: %s is superseded", self._assignment.job.id, reference)
+            logger.info("%s is superseded", reference)
             yield None
             return
         try:

@@ -1,14 +1,11 @@
 """One blocking HTTP connection: where it may lead, TLS, proxies, redirects, time limits."""
 
-import base64
-import errno
 import http.client
-import os
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +13,6 @@ from pathlib import Path
 from yarl import URL
 
 from ..exceptions import (
-    RegistryError,
     SourceNotAllowedError,
     SourceUnavailableError,
     SourceUnreadableError,
@@ -25,10 +21,11 @@ from ..exceptions import (
 from ..http.named_hosts import joined
 from ..http.proxy import Proxies
 from ..http.tls import DOCKER_CERTS_DIR, TlsSettings, context_of
-from .places import Network, Places, may_connect, networks_of, shown
+from .dialing import Address, Dialing
+from .network_errors import explained
+from .places import Network, Places, check_address, may_connect, networks_of, shown
+from .tunnel import open_tunnel, proxy_authorization
 
-_CONNECT_SECONDS = 10.0
-_MOST_ADDRESSES = 8
 _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _DRAINED = 256 << 10
@@ -64,6 +61,7 @@ class HttpConnection:
         self._settings = settings
         self._lock = threading.Lock()
         self._interrupted = False
+        self._dialing: Dialing | None = None
         self._origin: URL | None = None
         self._connection: http.client.HTTPConnection | None = None
         self._socket: socket.socket | None = None
@@ -108,7 +106,7 @@ class HttpConnection:
         if self._response is None:
             return 0
         began = time.monotonic()
-        with _explained(self._url):
+        with explained(self._url):
             content = self._response.read1(min(len(buffer), _PIECE))
             self._waited += time.monotonic() - began
             self._moved += len(content)
@@ -123,6 +121,8 @@ class HttpConnection:
         """Make all other methods fail from now on. Thread-safe."""
         with self._lock:
             self._interrupted = True
+        if dialing := self._dialing:
+            dialing.interrupt()
         self._shut()
 
     def close(self) -> None:
@@ -164,9 +164,9 @@ class HttpConnection:
             own["Authorization"] = authorization
         if url.scheme == "http" and (proxy := self._settings.proxies.find(url)):
             target = str(url)
-            own |= _proxy_authorization(proxy)
+            own |= proxy_authorization(proxy)
         self._url, self._waited, self._moved = url, 0.0, 0
-        with _explained(url), self._limited():
+        with explained(url), self._limited():
             connection.request(method, target, headers={**own, **headers})
             self._response = connection.getresponse()
         return self._response
@@ -178,10 +178,12 @@ class HttpConnection:
             return
         left = response.length
         if left is None or left > _DRAINED or response.will_close:
+            # It holds the socket open, too.
+            response.close()
             self.close()
             return
         try:
-            with _explained(self._url), self._limited():
+            with explained(self._url), self._limited():
                 while response.length and response.read1(_PIECE):
                     pass
         except SourceUnavailableError:
@@ -191,31 +193,62 @@ class HttpConnection:
 
     def _connect(self, url: URL, networks: Collection[Network]) -> http.client.HTTPConnection:
         self.close()
-        if self._interrupted:
-            raise SourceUnavailableError(f"{shown(url)} is read no more")
         proxy = self._settings.proxies.find(url)
         try:
-            with _explained(url):
-                if proxy:
-                    return self._by(proxy, url, networks)
-                return self._direct(url, networks)
+            with explained(url):
+                context = self._context(url)
+                connection = self._dialled(url, networks, proxy)
+                if context:
+                    self._secure(connection, url, context, proxy)
+                return connection
         except BaseException:
             self.close()
             raise
 
-    def _direct(self, url: URL, networks: Collection[Network]) -> http.client.HTTPConnection:
-        host, seconds = url.raw_host or "", self._settings.timeout
-        context = self._context(url)
-        connection = http.client.HTTPConnection(host, url.port, timeout=seconds)
-        connection.sock = _connected(url, networks, seconds)
-        if context:
-            connection.sock = context.wrap_socket(
-                connection.sock, server_hostname=host, do_handshake_on_connect=False
-            )
+    def _dialled(
+        self, url: URL, networks: Collection[Network], proxy: URL | None
+    ) -> http.client.HTTPConnection:
+        """A connection to the host, or to its proxy, which finds the address and decides."""
+        if proxy:
+            if proxy.scheme != "http":
+                raise SourceUnreadableError(f"{shown(url)}: tars are read by http:// proxies only")
+            with suppress(ValueError):
+                check_address(url, url.raw_host or "", networks)
+        to = proxy or url
+        host, port = to.raw_host or "", to.port or 0
+        connection = http.client.HTTPConnection(host, port, timeout=self._settings.timeout)
+        with Dialing() as dialing:
+            self._dialing = dialing
+            if self._interrupted:
+                dialing.interrupt()
+            addresses = dialing.look_up(host, port)
+            if not proxy:
+                addresses = _allowed(url, addresses, networks)
+            connection.sock = dialing.connect(addresses)
+        connection.sock.settimeout(self._settings.timeout)
         self._hold(connection, url)
-        if isinstance(connection.sock, ssl.SSLSocket):
-            connection.sock.do_handshake()
         return connection
+
+    def _secure(
+        self,
+        connection: http.client.HTTPConnection,
+        url: URL,
+        context: ssl.SSLContext,
+        proxy: URL | None,
+    ) -> None:
+        with self._limited():
+            if proxy:
+                open_tunnel(connection.sock, url, proxy_authorization(proxy))
+            secure = context.wrap_socket(
+                connection.sock,
+                server_hostname=url.raw_host,
+                do_handshake_on_connect=False,
+                # What ends without TLS's own end was cut, and not by the server.
+                suppress_ragged_eofs=False,
+            )
+            connection.sock = secure
+            self._hold(connection, url)
+            secure.do_handshake()
 
     def _hold(self, connection: http.client.HTTPConnection, url: URL) -> None:
         """From now on the connection can be interrupted."""
@@ -224,25 +257,6 @@ class HttpConnection:
             self._socket = connection.sock
         if self._interrupted:
             self._shut()
-
-    def _by(
-        self, proxy: URL, url: URL, networks: Collection[Network]
-    ) -> http.client.HTTPConnection:
-        """By a proxy, which finds the address and decides. An address in the URL is seen here."""
-        if proxy.scheme != "http":
-            raise SourceUnreadableError(f"{shown(url)}: tars are read by http:// proxies only")
-        with suppress(ValueError):
-            _check(url, url.raw_host or "", networks)
-        place, seconds = (proxy.raw_host or "", proxy.port), self._settings.timeout
-        connection: http.client.HTTPConnection
-        if context := self._context(url):
-            connection = http.client.HTTPSConnection(*place, timeout=seconds, context=context)
-            connection.set_tunnel(url.raw_host or "", url.port, _proxy_authorization(proxy))
-        else:
-            connection = http.client.HTTPConnection(*place, timeout=seconds)
-        connection.connect()
-        self._hold(connection, url)
-        return connection
 
     def _context(self, url: URL) -> ssl.SSLContext | None:
         if url.scheme == "http":
@@ -294,67 +308,13 @@ def _redirected(url: URL, location: str) -> URL:
     return target
 
 
-def _connected(url: URL, networks: Collection[Network], timeout: float) -> socket.socket:
-    """A socket that is connected to an address that was looked at.
-
-    A name that resolves to another address a moment later thus gains nothing.
+def _allowed(
+    url: URL, found: Sequence[Address], networks: Collection[Network]
+) -> Sequence[Address]:
+    """Those that a socket may be connected to. What is looked at here is what is connected to, so
+    that a name which resolves to another address a moment later gains nothing.
     """
-    found = socket.getaddrinfo(url.raw_host, url.port, type=socket.SOCK_STREAM)
-    failure: OSError | None = None
-    for family, kind, protocol, _, address in found[:_MOST_ADDRESSES]:
-        _check(url, str(address[0]), networks)
-        connecting = socket.socket(family, kind, protocol)
-        try:
-            connecting.settimeout(min(timeout, _CONNECT_SECONDS))
-            connecting.connect(address)
-        except OSError as error:
-            connecting.close()
-            failure = error
-        else:
-            connecting.settimeout(timeout)
-            return connecting
-    raise failure or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
-
-
-def _check(url: URL, address: str, networks: Collection[Network]) -> None:
-    """Raises ValueError if it is no address, SourceNotAllowedError if nothing may be read there."""
-    if not may_connect(address, networks):
-        raise SourceNotAllowedError(
-            f"{shown(url)} leads to {address}, which is no public address; it has to be allowed "
-            "by name, as its network"
-        )
-
-
-def _proxy_authorization(proxy: URL) -> dict[str, str]:
-    if not proxy.user:
-        return {}
-    user = f"{proxy.user}:{proxy.password or ''}".encode()
-    return {"Proxy-Authorization": f"Basic {base64.b64encode(user).decode()}"}
-
-
-@contextmanager
-def _explained(url: URL) -> Iterator[None]:
-    """Turn what a request to ``url`` raises into this library's errors."""
-    name = shown(url)
-    try:
-        yield
-    except ssl.SSLCertVerificationError as error:
-        raise SourceUnreadableError(
-            f"{name}: its certificate is not trusted ({error.verify_message}); put its authority "
-            "where those of registries are"
-        ) from error
-    except TimeoutError as error:
-        raise SourceUnavailableError(f"{name} did not answer in time") from error
-    except ConnectionError as error:
-        raise SourceUnavailableError(f"{name}: the connection broke, or was refused") from error
-    except OSError as error:
-        if isinstance(error, RegistryError):
-            raise
-        # What a proxy answers has no number.
-        raise SourceUnavailableError(
-            f"{name} cannot be reached: {error.strerror or error}"
-        ) from error
-    except UnicodeError as error:
-        raise SourceUnreadableError(f"{name} has a host that cannot be looked up") from error
-    except (http.client.HTTPException, ValueError) as error:
-        raise SourceUnavailableError(f"{name} sent an answer that is not HTTP") from error
+    addresses = [one for one in found if may_connect(str(one.place[0]), networks)]
+    if found and not addresses:
+        check_address(url, str(found[0].place[0]), networks)
+    return addresses

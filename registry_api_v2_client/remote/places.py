@@ -48,3 +48,17 @@ def may_connect(address: str, networks: Collection[Network]) -> bool:
     if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
         found = found.ipv4_mapped
     return zone_of(found) is Zone.PUBLIC or any(found in network for network in networks)
+
+
+def check_address(url: URL, address: str, networks: Collection[Network]) -> None:
+    """Check an address that ``url`` leads to.
+
+    Raises:
+        SourceNotAllowedError: no socket may be connected to it.
+        ValueError: it is no address.
+    """
+    if not may_connect(address, networks):
+        raise SourceNotAllowedError(
+            f"{shown(url)} leads to {address}, which is no public address; it has to be allowed "
+            "by name, as its network"
+        )

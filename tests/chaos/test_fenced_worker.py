@@ -43,7 +43,8 @@ async def test_a_paused_worker_writes_nothing_when_it_goes_on(
         paused.signal(signal.SIGCONT)
 
         async def has_noticed() -> bool:
-            return f"job {job.id}: stopped: lost" in paused.log
+            lines = paused.log.splitlines()
+            return any("stopped: lost" in line and f"job={job.id}" in line for line in lines)
 
         await becomes(has_noticed)
         again = await queue.enqueue(big.path, f"{proxy.host}/{repository}:2")

@@ -8,6 +8,7 @@ from arq.connections import ArqRedis
 from push_queue.connection import connect
 from push_queue.errors import RedisDeniedError, RedisRefusedError
 from push_queue.event_loop import new_event_loop
+from push_queue.keys import Keys
 from push_queue.log_setup import set_up_logging
 from push_queue.redis_errors import redis_errors
 from push_queue.redis_retries import Patience
@@ -36,7 +37,8 @@ def run_worker(settings: Settings, *, burst: bool) -> None:
         patience = Patience()
         options = worker_options(settings, patience) | {"burst": burst, "redis_pool": redis}
         with redis_errors(settings.redis_address):
-            QueueWorker(on_hand_back=patience.end, **options).run()
+            keys = Keys(settings.namespace)
+            QueueWorker(keys=keys, on_hand_back=patience.end, **options).run()
 
 
 async def _connect(settings: Settings) -> ArqRedis:

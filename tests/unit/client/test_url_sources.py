@@ -4,7 +4,8 @@ import asyncio
 import hashlib
 import ipaddress
 import socket
-from collections.abc import Callable, Collection, Iterator
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,11 @@ from registry_api_v2_client import (
     SpoolFolder,
     UrlSources,
 )
+from registry_api_v2_client.remote import dialing
+from registry_api_v2_client.remote.dialing import Address, Dialing
 from registry_api_v2_client.remote.places import Network, may_connect
 from tests.support.big_images import BigArchive, write_big_archive
+from tests.support.black_hole import BlackHole
 from tests.support.certificates import Authority
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.images import (
@@ -41,6 +45,7 @@ from tests.support.images import (
 )
 from tests.support.logins import Login
 from tests.support.object_server import ObjectServer
+from tests.support.tls_server import TlsServer
 
 MIB = 1 << 20
 AT_ONCE = RetryPolicy(attempts=3, base=0.0)
@@ -295,6 +300,23 @@ async def test_a_copy_that_breaks_off_is_no_copy(big: BigArchive, spooling: UrlS
             await spooling.open(server.url_of_object)
 
 
+@pytest.mark.parametrize("closed", [True, False], ids=["closed", "broken-off"])
+async def test_without_a_length_only_tls_tells_an_end_from_a_cut(
+    closed: bool, big: BigArchive, settings: HttpSettings, spooling: UrlSources, tmp_path: Path
+) -> None:
+    """Source: https://www.rfc-editor.org/rfc/rfc9112#section-9.8"""
+    authority = Authority(tmp_path / "authority")
+    content = await asyncio.to_thread(big.path.read_bytes)
+    answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + content
+    with TlsServer(authority.server().context(), answer, closes=closed) as server:
+        authority.trust(settings.certs_dir, server.host)
+        if closed:
+            assert await digests_at(spooling, f"{server.url}/app.tar") == big.diff_ids
+            return
+        with pytest.raises(SourceUnavailableError, match="broke"):
+            await spooling.open(f"{server.url}/app.tar")
+
+
 @pytest.mark.parametrize(
     ("status", "error"),
     [
@@ -391,6 +413,67 @@ async def test_an_opening_that_is_cancelled_ends(scheme: str, urls: UrlSources) 
         over.set()
 
 
+@pytest.fixture
+def connecting(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set once a connection is begun; nothing but an interruption ends that."""
+    begun = threading.Event()
+    connect = Dialing.connect
+
+    def observed(self: Dialing, addresses: Sequence[Address]) -> socket.socket:
+        begun.set()
+        return connect(self, addresses)
+
+    monkeypatch.setattr(dialing, "_SECONDS", 3600.0)
+    monkeypatch.setattr(Dialing, "connect", observed)
+    return begun
+
+
+async def test_an_opening_that_is_cancelled_while_it_connects_ends(
+    urls: UrlSources, connecting: threading.Event
+) -> None:
+    with BlackHole() as hole:
+        opening = asyncio.create_task(urls.open(f"https://{hole.host}/app.tar"))
+        await asyncio.to_thread(connecting.wait)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        await asyncio.to_thread(urls.close, wait=True)
+
+
+async def test_closing_wakes_who_connects(
+    big: BigArchive,
+    urls: UrlSources,
+    connecting: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with ObjectServer(big.path) as server:
+        source = await urls.open(server.url_of_object)
+        with BlackHole() as hole:
+            connecting.clear()
+            monkeypatch.setattr(socket, "getaddrinfo", resolving("127.0.0.1", hole.port))
+            reading = asyncio.create_task(asyncio.to_thread(read_layers, source))
+            await asyncio.to_thread(connecting.wait)
+            source.close()
+            with pytest.raises(SourceUnavailableError, match="no more"):
+                await reading
+
+
+async def test_of_several_addresses_those_that_are_allowed_are_connected_to(
+    big: BigArchive, places: Places, urls: UrlSources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ObjectServer(big.path) as server:
+        places.allowed = ["127.0.0.1/32"]
+        port = int(server.host.rpartition(":")[2])
+        found = [
+            *resolving("127.0.0.2", port)(),
+            *resolving("10.1.2.3", port)(),
+            *resolving("127.0.0.1", port)(),
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        url = f"http://artifacts.example.com:{port}/app.tar"
+        assert await digests_at(urls, url) == big.diff_ids
+
+
 async def test_an_appearance_is_short_and_the_same_by_ranges_and_copied(
     big: BigArchive, urls: UrlSources, spooling: UrlSources
 ) -> None:
@@ -469,9 +552,9 @@ def test_a_network_that_is_named_is_connected_to() -> None:
     assert may_connect("8.8.8.8", ())
 
 
-def resolving(address: str) -> Callable[..., Any]:
+def resolving(address: str, port: int = 80) -> Callable[..., Any]:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    rest: tuple[object, ...] = (80, 0, 0) if ":" in address else (80,)
+    rest: tuple[object, ...] = (port, 0, 0) if ":" in address else (port,)
     return lambda *_, **__: [(family, socket.SOCK_STREAM, 6, "", (address, *rest))]
 
 

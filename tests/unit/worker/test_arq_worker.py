@@ -11,6 +11,7 @@ from arq.connections import ArqRedis
 from arq.worker import func
 
 from push_queue.errors import RedisDeniedError, RedisRefusedError
+from push_queue.keys import Keys
 from worker import arq_worker
 from worker.arq_worker import QueueWorker
 
@@ -25,6 +26,7 @@ async def never(ctx: dict[str, Any], *_: Any, **__: Any) -> None:
 
 def worker_on(fake: fakeredis.FakeAsyncRedis) -> QueueWorker:
     return QueueWorker(
+        keys=Keys("push"),
         on_hand_back=lambda: None,
         functions=[func(never, name="never")],
         queue_name="queue",
