@@ -22,6 +22,9 @@ STEP = timedelta(minutes=15)
 LEADS: dict[Priority, timedelta] = {"low": STEP, "normal": 2 * STEP, "high": 3 * STEP}
 
 
+_TIDIED_AT_ONCE = 20
+
+
 class ArqQueue:
     """The queue of one namespace."""
 
@@ -74,6 +77,17 @@ class ArqQueue:
         """
         arguments: Arguments = [self._keys.namespace, _ms(STEP), *leads_ms()]
         count: int = await self._database.run("plain/promote", [self._keys.queue], arguments)
+        return count
+
+    async def tidy_due(self) -> int:
+        """Take jobs that no longer wait for a worker out of the lists of those that do.
+
+        Returns how many there were.
+        """
+        keys = [self._keys.due(priority) for priority in LEADS]
+        count: int = await self._database.run(
+            "plain/tidy_due", keys, [self._keys.namespace, _TIDIED_AT_ONCE]
+        )
         return count
 
     async def release(self) -> int:

@@ -8,6 +8,8 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
 ``push:job:{id}:attempts`` list   one JSON object per attempt, oldest first
 ``push:jobs``              zset   ids by sequence
 ``push:jobs:{state}``      zset   ids in that state, by sequence
+``push:jobs:due:{prio}``   zset   ids that wait for a worker, by the time (ms) from which they do
+``push:jobs:totals``       hash   what was done since the beginning: jobs ended, bytes sent
 ``push:finished``          zset   ids of finished jobs by the Unix time they expire
 ``push:seq``               string last sequence number given out, the time in microseconds
 ``push:events``            stream every state change, capped
@@ -28,8 +30,10 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
 ``push:writes``            zset   writes of tags that may arrive at the registry yet,
                                   ``token sequence digest reference``, by the time (ms) that ends
 ``push:registry:{h}:slots`` zset  blob uploads by the time (ms) they expire
-``push:registry:{h}:pause`` hash  its end (ms), its reason, and the job that probes
+``push:registry:{h}:pause`` hash  its end and the first one's start (ms), its reason, the
+                                  job that probes
 ``push:registry:{h}:waiting`` zset ids of the jobs that wait for it, by priority and sequence
+``push:registry:used``     zset   registries by the time (ms) of the last upload or pause
 ``push:waiting``           set    the registries that jobs wait for
 ``push:newer``             zset   the formats of jobs that older workers have left
 ``push:newer:{format}``    zset   arq's ids of these jobs, by their place in its queue
@@ -67,6 +71,13 @@ class Keys:
 
     def jobs_in(self, state: str) -> str:
         return f"{self.namespace}:jobs:{state}"
+
+    def due(self, priority: str) -> str:
+        return f"{self.namespace}:jobs:due:{priority}"
+
+    @property
+    def totals(self) -> str:
+        return f"{self.namespace}:jobs:totals"
 
     def source(self, source: str) -> str:
         return f"{self.namespace}:source:{source}"
@@ -129,6 +140,10 @@ class Keys:
 
     def waiting(self, registry: str) -> str:
         return f"{self.namespace}:registry:{registry}:waiting"
+
+    @property
+    def used_registries(self) -> str:
+        return f"{self.namespace}:registry:used"
 
     @property
     def waited_for(self) -> str:

@@ -344,6 +344,8 @@ class WorkerInfo(BaseModel):
     """The number of jobs that it runs now."""
     jobs: tuple[str, ...] = ()
     """Their ids. Older workers do not say."""
+    max_jobs: NonNegativeInt = 0
+    """The number of jobs that it runs at most. Older workers do not say."""
     problem: str = ""
     """What currently fails of its work for the whole queue, if anything does."""
 
@@ -365,6 +367,8 @@ class RegistryInfo(BaseModel):
     """The workers leave it alone until then."""
     pause_reason: str | None = None
     """What it did, on one line."""
+    paused_since: datetime | None = None
+    """The first of the pauses in a row began then. The registry has not answered since."""
 
 
 def make_job(**fields: object) -> PushJob:

@@ -28,6 +28,7 @@ class RegistryLimits:
         """
         keys = [self._keys.slots(registry), self._keys.pause(registry)]
         arguments: Arguments = [self._keys.namespace, token, self._max_uploads, int(seconds * 1000)]
+        arguments.append(registry)
         milliseconds: int = await self._database.run("registry/take_slot", keys, arguments)
         return milliseconds / 1000
 
@@ -39,6 +40,23 @@ class RegistryLimits:
         members = await self._database.ask(self._redis.smembers(self._keys.waited_for))
         return {member.decode() for member in members}
 
+    async def used_within(self, seconds: float, most: int) -> list[str]:
+        """The registries that were sent something or paused in the last ``seconds``.
+
+        At most so many, the ones used last first.
+        """
+        now, _ = await self._database.ask(self._redis.time())
+        found = await self._database.ask(
+            self._redis.zrevrangebyscore(
+                self._keys.used_registries,
+                "+inf",
+                round((now - seconds) * 1000),
+                start=0,
+                num=most,
+            )
+        )
+        return [registry.decode() for registry in found]
+
     async def look_at(self, registries: Sequence[str]) -> list[RegistryInfo]:
         """How much these are used now, in this order."""
         seconds, micros = await self._database.ask(self._redis.time())
@@ -47,7 +65,7 @@ class RegistryLimits:
             for registry in registries:
                 pipeline.zcount(self._keys.slots(registry), f"({now_ms}", "+inf")
                 pipeline.zcard(self._keys.waiting(registry))
-                pipeline.hmget(self._keys.pause(registry), ["until", "reason"])
+                pipeline.hmget(self._keys.pause(registry), ["until", "reason", "since"])
             replies = await pipeline.execute()
         return [
             self._info(registry, now_ms, *replies[3 * number : 3 * number + 3])
@@ -57,7 +75,7 @@ class RegistryLimits:
     def _info(
         self, registry: str, now_ms: int, uploads: int, waiting: int, pause: list[bytes | None]
     ) -> RegistryInfo:
-        until, reason = pause
+        until, reason, since = pause
         paused = until is not None and int(until) > now_ms
         return RegistryInfo(
             name=registry,
@@ -66,6 +84,7 @@ class RegistryLimits:
             waiting=waiting,
             paused_until=datetime.fromtimestamp(int(until or 0) / 1000, UTC) if paused else None,
             pause_reason=one_line(reason.decode(errors="replace")) if paused and reason else None,
+            paused_since=datetime.fromtimestamp(int(since) / 1000, UTC) if since else None,
         )
 
     async def pause(

@@ -22,6 +22,7 @@ def duties(queue: ArqQueue, tag_repair: TagRepair, orphaned_jobs: OrphanedJobs) 
     """The duties of each round, by name."""
     return {
         "the order of the queue": queue.promote,
+        "jobs that wait for workers": queue.tidy_due,
         "jobs that wait for registries": queue.release,
         "late writes of tags": tag_repair.work,
         "lost jobs": orphaned_jobs.work,

@@ -23,12 +23,13 @@ _TTL = 15
 class Presence:
     """Reports the worker every few seconds, with its jobs and its problems."""
 
-    def __init__(self, roster: WorkerRoster, worker_id: str) -> None:
+    def __init__(self, roster: WorkerRoster, worker_id: str, max_jobs: int = 0) -> None:
         self._jobs: set[str] = set()
         self.problems: dict[str, str] = {}
         """Current failures by the name of the duty."""
         self._roster = roster
         self._worker_id = worker_id
+        self._max_jobs = max_jobs
         self._started_at = datetime.now(UTC)
         self._reports = Periodic(_INTERVAL, self._report_again)
 
@@ -79,6 +80,7 @@ class Presence:
             version=own_version(),
             started_at=self._started_at,
             running=self.running,
+            max_jobs=self._max_jobs,
             jobs=tuple(sorted(self._jobs)),
             problem="; ".join(f"{name}: {problem}" for name, problem in self.problems.items()),
         )

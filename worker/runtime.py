@@ -82,7 +82,7 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
     """
     database = Database(redis, Keys(settings.namespace), settings.keep_finished_seconds)
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
-    presence = Presence(WorkerRoster(database), worker_id)
+    presence = Presence(WorkerRoster(database), worker_id, settings.max_jobs)
     limits = _limits(settings, database, presence)
     client = _client(settings, database, limits)
     jobs = Jobs(database)

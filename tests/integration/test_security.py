@@ -12,6 +12,7 @@ import redis
 
 from producer import JobState, PushQueue, load_settings
 from push_queue.job_filter import JobFilter
+from push_queue.queue_metrics import Ended, QueueReport
 from push_queue.sessions import Sessions
 from tests.support.big_images import write_big_archive
 from tests.support.processes import ManagedProcess, free_port
@@ -110,6 +111,9 @@ async def look(redis_url: str) -> None:
         assert last == await queue.last_event()
         assert await queue.registries() == ()
         assert await queue.throughput()
+        figures = await QueueReport(queue.database, 50).read()
+        assert figures.housekeeper_seconds > 0
+        assert Ended("cancelled", "") in figures.ended
 
 
 async def log_in_and_out(redis_url: str) -> None:

@@ -43,6 +43,7 @@ if redis.call('ZADD', all, sequence, id) == 0 then
   redis.call('ZADD', all, sequence, id)
 end
 redis.call('ZADD', in_state.queued, sequence, id)
+wait_for_worker(fields.priority, due)
 if due > now_ms then
   redis.call('HSET', job, 'next_attempt_at', timestamp(due))
 end

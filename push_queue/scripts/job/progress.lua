@@ -29,7 +29,9 @@ if args[9] ~= '' then
 else
   redis.call('HDEL', job, 'seconds_left')
 end
-count('bytes_sent', args[6] - (tonumber(record.bytes_sent) or 0))
+local sent = args[6] - (tonumber(record.bytes_sent) or 0)
+count('bytes_sent', sent)
+add_up('bytes_sent', sent)
 if #args > 9 then
   redis.call('HSET', blobs, unpack(args, 10))
   -- Not when the job ends: most jobs end without any.

@@ -74,8 +74,9 @@ local function set(field, value)
   table.insert(changes, field)
   table.insert(changes, value)
 end
+local due = now_ms + (tonumber(args[6]) or 0)
 if args[6] ~= '' then
-  set('next_attempt_at', timestamp(now_ms + args[6]))
+  set('next_attempt_at', timestamp(due))
 end
 
 if not is_final(state) and record.cancel_requested then
@@ -118,6 +119,6 @@ else
 end
 redis.call('HSET', job, unpack(changes))
 redis.call('HDEL', job, unpack(gone))
-move(record, state)
+move(record, state, due)
 announce(state, record.attempt)
 return state

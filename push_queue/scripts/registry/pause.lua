@@ -19,8 +19,10 @@ elseif ends <= now_ms then
   streak = streak + 1
   ends = now_ms + math.min(longest, first * 2 ^ (streak - 1))
 end
+redis.call('HSETNX', KEYS[1], 'since', now_ms)
 redis.call('HSET', KEYS[1], 'until', string.format('%.0f', ends), 'streak', streak, 'reason', why,
   'kind', kind)
 stop_probe(registry)
+note_use(registry)
 redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ends - now_ms + REMEMBER_MS))
 return ends - now_ms

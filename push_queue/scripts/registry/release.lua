@@ -31,6 +31,8 @@ local function wake(id, place)
   local due = tonumber(redis.call('ZSCORE', KEYS[2], name) or 0)
   if due > now_ms then
     redis.call('ZADD', KEYS[2], 'XX', now_ms - (leads[record[3]] or leads.normal) + place, name)
+    local priority = leads[record[3]] and record[3] or 'normal'
+    redis.call('ZADD', namespace .. ':jobs:due:' .. priority, 'NX', now_ms, id)
   end
   return true
 end

@@ -1,7 +1,7 @@
 -- Take one of the blob uploads that a registry takes at once, or renew it.
 --
 -- KEYS    1 push:registry:{host}:slots   2 push:registry:{host}:pause
--- ARGV    1 namespace   2 token   3 uploads at once   4 milliseconds
+-- ARGV    1 namespace   2 token   3 uploads at once   4 milliseconds   5 registry
 -- Result  0 if it is ours, else the milliseconds after which to ask again; below zero if the
 --         registry has asked for a pause
 local token, limit, ms = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -18,4 +18,5 @@ if not redis.call('ZSCORE', KEYS[1], token) then
 end
 redis.call('ZADD', KEYS[1], now_ms + ms, token)
 redis.call('PEXPIRE', KEYS[1], 2 * ms)
+note_use(ARGV[5])
 return 0

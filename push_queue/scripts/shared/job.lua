@@ -194,13 +194,31 @@ local function source_keys(source)
   return namespace .. ':source:' .. source, namespace .. ':unwanted:' .. source
 end
 
+local ranks = {high = 0, normal = 1, low = 2}
+
+-- The jobs of a priority that wait for a worker, by the time (ms) from which they do.
+local function due_key(priority)
+  return namespace .. ':jobs:due:' .. priority
+end
+
+-- The job waits for a worker from that time on. For reports alone: arq's queue says what runs next.
+local function wait_for_worker(priority, due)
+  redis.call('ZADD', due_key(ranks[priority] and priority or 'normal'),
+    string.format('%.0f', due), id)
+end
+
+local function stop_waiting_for_worker()
+  for priority in pairs(ranks) do
+    redis.call('ZREM', due_key(priority), id)
+  end
+end
+
 local function registry_of(target)
   return string.match(target, '^[^/]+')
 end
 
 -- Larger than any sequence number of this century. Three times as much is still an exact number.
 local RANK = 2 ^ 51
-local ranks = {high = 0, normal = 1, low = 2}
 
 -- Let the job wait until release.lua wakes it for one of the registries. `record` needs sequence and
 -- priority.
@@ -213,6 +231,7 @@ local function wait_at(record, registries)
   end
   record.waiting_at = table.concat(registries, ' ')
   redis.call('HSET', job, 'waiting_at', record.waiting_at)
+  stop_waiting_for_worker()
 end
 
 local function stop_waiting(record)
@@ -244,16 +263,32 @@ local function count_end(state, error_kind, bytes_saved)
   end
 end
 
+-- Add to what all workers have done since this Redis is used. The key is below `push:jobs:`, since
+-- producers, who may cancel, may write there.
+local function add_up(what, number)
+  if number > 0 then
+    redis.call('HINCRBY', namespace .. ':jobs:totals', what, string.format('%.0f', number))
+  end
+end
+
 -- Move the job from the index of its state to that of another. A final job begins to expire. `record`
--- needs state, sequence, and waiting_at if the job may be waiting for a registry.
-local function move(record, state)
+-- needs state, sequence, and waiting_at if the job may be waiting for a registry. A job that waits
+-- for a worker from a later time on has that time as `due`.
+local function move(record, state, due)
   stop_waiting(record)
   redis.call('ZREM', in_state[record.state], id)
   redis.call('ZADD', in_state[state], record.sequence, id)
+  if state == 'queued' or state == 'retrying' then
+    wait_for_worker(redis.call('HGET', job, 'priority'), due or now_ms)
+  else
+    stop_waiting_for_worker()
+  end
   if state ~= 'running' then
     redis.call('HDEL', job, 'bytes_per_second', 'seconds_left')
   end
   if is_final(state) then
+    local kind = state == 'failed' and redis.call('HGET', job, 'error_kind')
+    add_up('ended:' .. state .. ':' .. (kind or ''), 1)
     redis.call('ZADD', finished, now_unix + keep, id)
     redis.call('EXPIRE', job, keep)
     redis.call('EXPIRE', attempts, keep)

@@ -4,7 +4,8 @@
 --
 -- A pause is a hash. It lasts `until` then, in milliseconds of Unix time. It has the `reason` and the
 -- `kind` of the error, the `streak` of failures in a row, and `asked_until` if the registry asked for
--- it. After a pause one job, the `probe`, tries the registry. Until `probe_until` the others wait.
+-- it. The first of the pauses in a row began at `since`. After a pause one job, the `probe`, tries the
+-- registry. Until `probe_until` the others wait.
 local namespace = ARGV[1]
 
 -- As long as the time-out of a registry that accepts connections but does not answer.
@@ -32,6 +33,18 @@ local function pause_of(registry)
     reason = pause[3], kind = pause[4] or 'registry_unavailable',
     asked = tonumber(pause[5] or 0) >= ends,
   }
+end
+
+local MOST_REMEMBERED = 1000
+local REMEMBERED_MS = 24 * 3600 * 1000
+
+-- Remember when the registry was last sent a blob, or paused.
+local function note_use(registry)
+  local used = namespace .. ':registry:used'
+  if redis.call('ZADD', used, now_ms, registry) == 1 then
+    redis.call('ZREMRANGEBYRANK', used, 0, -MOST_REMEMBERED - 1)
+  end
+  redis.call('PEXPIRE', used, REMEMBERED_MS)
 end
 
 -- How many blobs are being uploaded to the registry.

@@ -23,6 +23,7 @@ from push_queue.jobs import Jobs
 from push_queue.keys import Keys
 from push_queue.lease import Lease
 from push_queue.models import Assignment, JobState, JobStatus, WorkerInfo, make_job
+from push_queue.queue_metrics import QueueReport
 from push_queue.redis_errors import redis_errors
 from push_queue.registry_limits import RegistryLimits
 from push_queue.sessions import Sessions
@@ -88,6 +89,7 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
         "forget": ([WRITE],),
     },
     Throughput: {"last_hour": ()},
+    QueueReport: {"read": ()},
     Sessions: {"begin": ("hash",), "token_of": ("secret",), "close": ("secret",)},
     WorkerRoster: {"report": (WORKER, 5), "remove": ("w",), "alive": ()},
     ArqQueue: {
@@ -96,6 +98,7 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
         "hold": ("a", 1.0, 15),
         "give_back": ("a", 1),
         "promote": (),
+        "tidy_due": (),
         "release": (),
         "orphans": (JobState.QUEUED, 0, 1),
     },
@@ -105,12 +108,14 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
         "give_slot_back": ("h", "token"),
         "pause": ("h", "reason"),
         "waited_for": (),
+        "used_within": (60, 10),
         "look_at": (["h"],),
     },
 }
 ARGUMENTS: dict[type, tuple[Any, ...]] = {
     Lease: ("key", 10),
     RegistryLimits: (1,),
+    QueueReport: (1,),
 }
 KEYWORDS: dict[str, dict[str, Any]] = {
     "progress": {"bytes_done": 0, "bytes_total": 0, "blobs_done": 0, "blobs_total": 0},

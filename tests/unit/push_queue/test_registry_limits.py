@@ -72,6 +72,8 @@ async def test_slots_leave_nothing_behind(
 ) -> None:
     await fill(limits)
     clock.advance(2 * SECONDS + 1)
+    assert await redis.keys() == [b"push:registry:used"]
+    clock.advance(24 * 3600)
     assert await redis.keys() == []
 
 
