@@ -13,9 +13,10 @@ from producer.api.access.browsers import add_headers, own_origin_only
 from producer.api.access.keys import LIMITS, OIDC, OPEN, SESSIONS, TOKENS
 from producer.api.access.limits import CallerLimits
 from producer.api.access.oidc import OidcCallers
-from producer.api.context import EVENTS, OPERATOR, QUEUE, SPOOL
+from producer.api.context import EVENTS, OPERATOR, QUEUE, REPORT, SPOOL
 from producer.api.events.hub import EventHub
 from producer.api.inputs import JSON, MOST_BODY_BYTES
+from producer.api.metrics.handler import metrics
 from producer.api.openapi import describe
 from producer.api.problems import problems
 from producer.api.routes import ROUTES, Route
@@ -24,6 +25,8 @@ from producer.operator import Operator
 from producer.queue import PushQueue
 from producer.spool.expiry import keep_expiring
 from producer.spool.spool import Spool
+from push_queue.api_tokens import Role
+from push_queue.queue_metrics import QueueReport
 from push_queue.sessions import Sessions
 from push_queue.settings import Settings
 from push_queue.version import own_version
@@ -46,11 +49,13 @@ def make_application(queue: PushQueue, settings: Settings) -> web.Application:
     application[OPEN] = settings.api_open
     application[LIMITS] = CallerLimits(rate=settings.api_rate, streams=settings.api_streams)
     application[SPOOL] = Spool.of(settings)
+    application[REPORT] = QueueReport(queue.database, settings.registry_max_uploads)
     application.add_routes(map(_route, ROUTES))
     document = json.dumps(
         describe(ROUTES, own_version(), with_tokens=not settings.api_open)
     ).encode()
     application.router.add_get("/openapi.json", partial(_send, document))
+    application.router.add_get("/metrics", guarded(metrics, Role.READ))
     application.add_routes(page_routes())
     application.on_response_prepare.append(add_headers)
     application.cleanup_ctx.append(_hear_events)

@@ -6,8 +6,10 @@ from producer.api.events.hub import EventHub
 from producer.operator import Operator
 from producer.queue import PushQueue
 from producer.spool.spool import Spool
+from push_queue.queue_metrics import QueueReport
 
 OPERATOR = web.AppKey("operator", Operator)
 QUEUE = web.AppKey("queue", PushQueue)
 SPOOL: web.AppKey[Spool | None] = web.AppKey("spool", Spool)
+REPORT = web.AppKey("report", QueueReport)
 EVENTS = web.AppKey("events", EventHub)

@@ -86,8 +86,8 @@ class Spool:
     def __init__(self, folder: Path, *, quota: int, keep_free: int, keep_seconds: float) -> None:
         self.folder = folder
         self.keep_seconds = keep_seconds
+        self.quota = quota
         self.hashes = Hashes()
-        self._quota = quota
         self._keep_free = keep_free
         self._writers = 0
         # So that others do not wait for a volume that hangs.
@@ -255,9 +255,9 @@ class Spool:
         Raises:
             UploadTooLargeError: it could not.
         """
-        if length > self._quota:
+        if length > self.quota:
             raise UploadTooLargeError(
-                f"the upload has {length} bytes, and the spool takes {self._quota} in all "
+                f"the upload has {length} bytes, and the spool takes {self.quota} in all "
                 "(PUSH_QUEUE_SPOOL_QUOTA)"
             )
 
@@ -267,10 +267,10 @@ class Spool:
         Raises:
             SpoolFullError: for fewer than are wanted.
         """
-        files = [entry for entry in os.scandir(self.folder) if not entry.name.endswith(".json")]
+        files = self._tars()
         if len(files) >= MOST_UPLOADS:
             raise SpoolFullError(f"there are {MOST_UPLOADS} uploads; try again later")
-        within_quota = self._quota - sum(_sizes(files))
+        within_quota = self.quota - sum(_sizes(files))
         disk = os.statvfs(self.folder)
         on_disk = disk.f_bavail * disk.f_frsize - self._keep_free
         if min(within_quota, on_disk) < wanted:
@@ -281,6 +281,14 @@ class Spool:
                 f"the spool has no room for {wanted} more bytes ({limit}); try again later"
             )
         return min(within_quota, on_disk)
+
+    def used(self) -> int:
+        """Bytes that uploads take."""
+        return sum(_sizes(self._tars()))
+
+    def _tars(self) -> list[os.DirEntry[str]]:
+        """The tars, whole or not."""
+        return [entry for entry in os.scandir(self.folder) if not entry.name.endswith(".json")]
 
     def record_path(self, upload_id: str) -> Path:
         return self.folder / f"{upload_id}.json"

@@ -69,7 +69,9 @@ EXPECTED: dict[tuple[str, str], dict[Role, tuple[int, int]]] = {
     ("GET", CONTENT): {R: (403, 403), E: (403, 403), A: (404, 404)},
     ("DELETE", CONTENT): {R: (403, 403), E: (403, 403), A: (404, 404)},
     ("GET", "/api/v1/session"): {R: (200, 200), E: (200, 200), A: (200, 200)},
+    ("GET", "/metrics"): {R: (200, 200), E: (200, 200), A: (200, 200)},
 }
+METRICS = ("GET", "/metrics")
 OPEN = {
     ("GET", "/healthz"),
     ("GET", "/readyz"),
@@ -93,7 +95,9 @@ async def test_the_table_has_every_route(api: Api) -> None:
     }
     known = EXPECTED.keys() | OPEN | {("GET", "/"), ("GET", "/openapi.json")}
     assert {found for found in served - known if not found[1].startswith("/page/")} == set()
-    assert {(route.method.value, route.path) for route in ROUTES} == EXPECTED.keys() | OPEN
+    assert {(route.method.value, route.path) for route in ROUTES} | {
+        METRICS
+    } == EXPECTED.keys() | OPEN
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""``GET /metrics``: the figures of the queue for Prometheus."""
