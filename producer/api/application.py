@@ -13,6 +13,7 @@ from producer.api.access.browsers import add_headers, own_origin_only
 from producer.api.access.keys import LIMITS, OIDC, OPEN, SESSIONS, TOKENS
 from producer.api.access.limits import CallerLimits
 from producer.api.access.oidc import OidcCallers
+from producer.api.connections import note_request
 from producer.api.context import EVENTS, OPERATOR, QUEUE, REPORT, SPOOL
 from producer.api.events.hub import EventHub
 from producer.api.inputs import JSON, MOST_BODY_BYTES
@@ -39,7 +40,7 @@ def make_application(queue: PushQueue, settings: Settings) -> web.Application:
         CannotStartError: the spool of the settings cannot be used.
     """
     application = web.Application(
-        middlewares=[problems, own_origin_only], client_max_size=MOST_BODY_BYTES
+        middlewares=[note_request, problems, own_origin_only], client_max_size=MOST_BODY_BYTES
     )
     application[QUEUE] = queue
     application[OPERATOR] = Operator(queue)

@@ -21,8 +21,6 @@ from push_queue.models import JobId
 _SCHEMA = "#/components/schemas/{model}"
 _TOKEN = "token"
 _BYTES = "application/octet-stream"
-_NOT_HTTP = "text/plain"
-"""Of answers to what is refused before it is a request: a line that is too long, say."""
 _WITHOUT_TAR = (
     HTTPStatus.NOT_MODIFIED,
     HTTPStatus.PRECONDITION_FAILED,
@@ -47,7 +45,7 @@ def describe(routes: Iterable[Route], version: str, *, with_tokens: bool) -> Doc
             **_operation(route, references),
             **(_security(route) if with_tokens else {}),
         }
-    problem = {PROBLEM: {"schema": references[Problem, "serialization"]}, _NOT_HTTP: {}}
+    problem = {PROBLEM: {"schema": references[Problem, "serialization"]}}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Registry push queue", "version": version},

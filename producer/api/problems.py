@@ -88,29 +88,36 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except ProblemError as error:
-        return _answer(error.status, error.kind, str(error), error.headers)
+        return problem_answer(error.status, error.kind, str(error), error.headers)
     except web.HTTPException as error:
-        return _of_aiohttp(request, error)
+        return of_aiohttp(request, error)
     except Exception as error:
         for known in _KINDS:
             if isinstance(error, known.error):
-                return _answer(known.status, known.kind, str(error))
+                return problem_answer(known.status, known.kind, str(error))
         logger.exception("%s %s failed", request.method, request.rel_url.raw_path)
-        return _answer(
-            HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "the server's log says what failed"
-        )
+        return internal_error()
 
 
-def _of_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
+def internal_error() -> web.Response:
+    """The answer to a request that something of ours failed at."""
+    return problem_answer(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "the server's log says what failed"
+    )
+
+
+def of_aiohttp(request: web.BaseRequest, error: web.HTTPException) -> web.Response:
+    """The problem of a request that the server itself refuses."""
     path = request.rel_url.raw_path
     details = {
         HTTPStatus.NOT_FOUND: f"there is nothing at {path}; /openapi.json lists the paths",
         HTTPStatus.METHOD_NOT_ALLOWED: (
             f"{path} does not take {request.method}; it takes {error.headers.get('Allow')}"
         ),
+        HTTPStatus.EXPECTATION_FAILED: "Expect: may be 100-continue alone",
     }
     status = HTTPStatus(error.status)
-    answer = _answer(
+    answer = problem_answer(
         status,
         status.phrase.lower().replace(" ", "-"),
         details.get(status, error.text or error.reason),
@@ -120,9 +127,10 @@ def _of_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
     return answer
 
 
-def _answer(
+def problem_answer(
     status: HTTPStatus, kind: str, detail: str, headers: Mapping[str, str] | None = None
 ) -> web.Response:
+    """A problem as an answer."""
     problem = Problem(
         type=_URI + kind,
         title=status.phrase,

@@ -10,6 +10,7 @@ from aiohttp.abc import AbstractAccessLogger
 
 from producer.api.access.callers import name_of_caller
 from producer.api.application import make_application
+from producer.api.connections import ConnectionLimits, Connections
 from producer.errors import CannotStartError
 from producer.queue import PushQueue
 from push_queue.settings import Settings
@@ -18,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 10.0
 """Seconds in which requests under way are answered once the server is told to stop."""
+
+DEFAULT_LIMITS = ConnectionLimits()
 
 # aiohttp's own log shows requests that are no HTTP, with all that is in them.
 _connections = logging.getLogger(f"{__name__}.connections")
@@ -41,7 +44,11 @@ class AccessLog(AbstractAccessLogger):
 
 @asynccontextmanager
 async def running_server(
-    queue: PushQueue, settings: Settings, host: str, port: int
+    queue: PushQueue,
+    settings: Settings,
+    host: str,
+    port: int,
+    limits: ConnectionLimits = DEFAULT_LIMITS,
 ) -> AsyncIterator[str]:
     """Serve the API of this queue within the block; the URL where it is.
 
@@ -49,25 +56,36 @@ async def running_server(
         CannotStartError: it cannot listen there, or not use its spool.
         RedisUnavailableError: Redis is down at the start.
     """
-    runner = web.AppRunner(
-        make_application(queue, settings),
+    runner = web.AppRunner(make_application(queue, settings), shutdown_timeout=STOP_SECONDS)
+    await runner.setup()
+    try:
+        listening = await _listen(runner, host, port, limits)
+        name, number = listening.sockets[0].getsockname()[:2]
+        try:
+            yield f"http://[{name}]:{number}" if ":" in name else f"http://{name}:{number}"
+        finally:
+            listening.close()
+    finally:
+        await runner.cleanup()
+
+
+async def _listen(
+    runner: web.AppRunner, host: str, port: int, limits: ConnectionLimits
+) -> asyncio.Server:
+    assert runner.server
+    connections = Connections(
+        runner.server,
+        limits,
         access_log=logger,
         access_log_class=AccessLog,
         logger=_connections,
-        shutdown_timeout=STOP_SECONDS,
     )
-    await runner.setup()
     try:
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            raise CannotStartError(
-                f"cannot listen at {host}:{port} ({error.strerror}); name another with --port"
-            ) from None
-        name, number = runner.addresses[0][:2]
-        yield f"http://[{name}]:{number}" if ":" in name else f"http://{name}:{number}"
-    finally:
-        await runner.cleanup()
+        return await asyncio.get_running_loop().create_server(connections, host, port)
+    except OSError as error:
+        raise CannotStartError(
+            f"cannot listen at {host}:{port} ({error.strerror}); name another with --port"
+        ) from None
 
 
 async def serve_until_cancelled(queue: PushQueue, settings: Settings, host: str, port: int) -> None:

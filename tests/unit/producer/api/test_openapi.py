@@ -70,7 +70,7 @@ async def test_it_says_of_bodies_what_the_server_does(
     if not right:
         content = document["components"]["responses"]["Problem"]["content"]
         assert answer.headers["Content-Type"] == "application/problem+json"
-        assert set(content) == {"application/problem+json", "text/plain"}
+        assert set(content) == {"application/problem+json"}
         schema_of(document, "components", "schemas", "Problem").validate(answer.body)
 
 
