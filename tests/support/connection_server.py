@@ -1,4 +1,4 @@
-"""A server of plain connections on a free port of the loopback, for the length of a block."""
+"""A server of plain connections on a free port, for the length of a block."""
 
 import asyncio
 import socket
@@ -27,7 +27,8 @@ class ConnectionServer:
     async def __aenter__(self) -> Self:
         listener = self._listen()
         self._server = await asyncio.start_server(self._accept, sock=listener)
-        self.host = f"127.0.0.1:{listener.getsockname()[1]}"
+        address, port = listener.getsockname()
+        self.host = f"{address}:{port}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
