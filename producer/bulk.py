@@ -59,8 +59,8 @@ class BulkChanges:
         """Change the next jobs that match, and return them as they are then.
 
         The pages are those of ``PushQueue.find``, the last enqueued first. Without a state, those
-        jobs are enqueued again that have failed. With ``dry_run`` nothing is changed. No jobs are
-        found but those for which ``owns`` is true.
+        jobs are enqueued again that have failed; never those whose source is deleted. With
+        ``dry_run`` nothing is changed. No jobs are found but those for which ``owns`` is true.
 
         Raises:
             InvalidFilterError: it does not say which jobs, or no job in that state can be changed.
@@ -72,6 +72,9 @@ class BulkChanges:
             limit=limit,
             among=lambda job: job.state in states and owns(job),
         )
+        if action is BulkAction.RETRY:
+            jobs = await self._queue.with_source(page.jobs)
+            page = page.model_copy(update={"jobs": jobs})
         if dry_run:
             return page
         ids = [job.id for job in page.jobs]

@@ -1,7 +1,7 @@
 """The queue for pipelines: enqueue jobs and follow them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import islice
@@ -10,6 +10,7 @@ from typing import Self, Unpack
 
 from arq.connections import ArqRedis
 
+from producer.gone_sources import GoneSources
 from producer.job_description import PushOptions, check_start, describe_push
 from push_queue.arq_queue import ArqQueue
 from push_queue.connection import connect
@@ -73,6 +74,7 @@ class PushQueue:
     def __init__(self, redis: ArqRedis, settings: Settings) -> None:
         database = Database(redis, Keys(settings.namespace), settings.keep_finished_seconds)
         self._settings = settings
+        self._gone_sources = GoneSources(settings)
         self._database = database
         self._jobs = Jobs(database)
         self._arq_queue = ArqQueue(database)
@@ -296,8 +298,16 @@ class PushQueue:
         """Enqueue a final job again, with all its attempts; another one stays as it is.
 
         ``caller`` is kept in the job as ``retried_by``.
+
+        Raises:
+            SourceGoneError: its source is deleted, as far as can be told here.
         """
+        await self._gone_sources.check(await self.status(job_id))
         return await self._jobs.requeue(job_id, caller=caller)
+
+    async def with_source(self, jobs: Sequence[JobStatus]) -> tuple[JobStatus, ...]:
+        """Those of the jobs whose source is not deleted, as far as can be told here."""
+        return await self._gone_sources.without(jobs)
 
     async def needed_sources(self, sources: Iterable[str]) -> frozenset[str]:
         """Which of the sources unfinished jobs name."""

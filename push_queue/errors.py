@@ -7,6 +7,7 @@
     ├── InvalidJobError           the job asked for cannot exist
     │   └── JobConflictError      its id is another job's
     ├── InvalidFilterError        a filter does not say which jobs to change
+    ├── SourceGoneError           what the job pushed is gone, so it cannot run again
     ├── UnreadableJobError        the job's record cannot be read
     ├── UnknownJobError           no job has this id
     ├── WaitTimeoutError          the job did not finish in the time given
@@ -48,6 +49,10 @@ class UnreadableJobError(QueueError):
     """A job's record cannot be read: it was damaged, or something else wrote it."""
 
     kind = "invalid_job"
+
+
+class SourceGoneError(QueueError):
+    """What the job pushed is deleted, so running it again would only make it fail."""
 
 
 class UnknownJobError(QueueError):

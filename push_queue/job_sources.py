@@ -7,6 +7,10 @@ from push_queue.database import Database
 from push_queue.job_records import JobRecords
 from push_queue.models import FINAL_STATES, Assignment
 
+DELETED = "deleted"
+GONE = "gone already"
+"""What happened to a source that is not there any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Leave:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 
 from push_queue.errors import UnknownJobError
-from push_queue.job_sources import JobSources
+from push_queue.job_sources import DELETED, JobSources
 from push_queue.jobs import Jobs
 from push_queue.models import Assignment, JobState, JobStatus, PushJob
 from push_queue.settings import Settings
@@ -25,7 +25,6 @@ from registry_api_v2_client import (
 
 from .remote_uploads import RemoteUploads
 from .source_roots import (
-    DELETED,
     Place,
     delete_source,
     place_of,

@@ -6,6 +6,7 @@ from ipaddress import ip_network
 
 from yarl import URL
 
+from push_queue.job_sources import DELETED, GONE
 from push_queue.settings import Settings
 from push_queue.source_urls import Network
 from push_queue.uploads import upload_id_of
@@ -16,8 +17,6 @@ from registry_api_v2_client import (
     SourceMissingError,
     UrlSources,
 )
-
-from .source_roots import DELETED, GONE
 
 _OUTCOMES: dict[int, str] = {HTTPStatus.NO_CONTENT: DELETED, HTTPStatus.NOT_FOUND: GONE}
 _ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))

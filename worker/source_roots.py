@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from push_queue.job_sources import DELETED, GONE
 from push_queue.models import PushJob
 from push_queue.settings import Settings
 from push_queue.source_urls import is_url
@@ -22,10 +23,8 @@ from registry_api_v2_client.exceptions import SourceMissingError
 
 _FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
 
-DELETED = "deleted"
 FOLDER = "kept: a folder, which may hold other images"
 CHANGED = "kept: changed since"
-GONE = "gone already"
 _KEPT = {
     errno.ENOENT: GONE,
     errno.EROFS: "kept: read-only file system",

@@ -25,6 +25,7 @@ from push_queue.errors import (
     InvalidJobError,
     JobConflictError,
     RedisUnavailableError,
+    SourceGoneError,
     UnknownJobError,
     UnreadableJobError,
 )
@@ -64,6 +65,7 @@ class _Kind(NamedTuple):
 # First match wins.
 _KINDS = (
     _Kind(JobConflictError, HTTPStatus.CONFLICT, "job-conflict"),
+    _Kind(SourceGoneError, HTTPStatus.CONFLICT, "source-gone"),
     _Kind(UnreadableJobError, HTTPStatus.CONFLICT, "unreadable-job"),
     _Kind(InvalidJobError, HTTPStatus.BAD_REQUEST, "invalid-request"),
     _Kind(InvalidFilterError, HTTPStatus.BAD_REQUEST, "invalid-request"),

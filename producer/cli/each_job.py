@@ -8,7 +8,7 @@ from producer.cli.exits import code_of_error
 from producer.cli.output import print_error, print_json
 from producer.cli.queues import JobQueue, Opening
 from producer.cli.signals import run
-from push_queue.errors import UnknownJobError, UnreadableJobError
+from push_queue.errors import SourceGoneError, UnknownJobError, UnreadableJobError
 
 Result = TypeVar("Result")
 
@@ -25,7 +25,7 @@ def with_each(
         for job_id in dict.fromkeys(job_ids):
             try:
                 found.append(await use(queue, job_id))
-            except (UnknownJobError, UnreadableJobError) as error:
+            except (SourceGoneError, UnknownJobError, UnreadableJobError) as error:
                 print_error(str(error))
                 # A damaged job outweighs a wrong id, as a failed push does bad input.
                 if code is not ExitCode.PUSH_FAILED:

@@ -15,6 +15,7 @@ from push_queue.errors import (
     InvalidSettingsError,
     QueueError,
     RedisUnavailableError,
+    SourceGoneError,
     UnknownJobError,
     WaitTimeoutError,
 )
@@ -44,7 +45,7 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], ExitCode], ...] = (
     ((WaitTimeoutError, NotVerifiedError), ExitCode.UNDECIDED),
     ((BadInputError, InvalidJobError, InvalidSettingsError, UnknownJobError), ExitCode.BAD_INPUT),
     ((InvalidFilterError, CannotStartError, ServerRefusedError, UploadError), ExitCode.BAD_INPUT),
-    ((ValidationError, TarReadError), ExitCode.BAD_INPUT),
+    ((SourceGoneError, ValidationError, TarReadError), ExitCode.BAD_INPUT),
 )
 
 EXPECTED_ERRORS = (BadInputError, NotVerifiedError, QueueError, RegistryError)

@@ -12,7 +12,13 @@ from pydantic import BaseModel, ValidationError
 from yarl import URL
 
 from producer.errors import ServerRefusedError, ServerUnavailableError
-from push_queue.errors import InvalidJobError, JobConflictError, UnknownJobError, summarize
+from push_queue.errors import (
+    InvalidJobError,
+    JobConflictError,
+    SourceGoneError,
+    UnknownJobError,
+    summarize,
+)
 from push_queue.version import own_version
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -44,6 +50,7 @@ AWAY = frozenset(
 _ERRORS: Mapping[str, Callable[[str], Exception]] = {
     "job-conflict": JobConflictError,
     "unreadable-job": JobConflictError,
+    "source-gone": SourceGoneError,
     "invalid-request": InvalidJobError,
     "invalid-archive": InvalidJobError,
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from push_queue.job_sources import DELETED
 from push_queue.models import make_job
 from push_queue.settings import Settings
 from registry_api_v2_client import FileIdentity, SourceNotAllowedError, SourceUnreadableError
@@ -14,7 +15,6 @@ from registry_api_v2_client.exceptions import SourceMissingError
 from worker import source_roots
 from worker.source_roots import (
     CHANGED,
-    DELETED,
     FOLDER,
     delete_source,
     open_source,

@@ -190,6 +190,16 @@ async def test_what_a_job_needs_is_not_deleted_by_a_worker(api: Api, source: str
     assert (await api.ask("DELETE", url)).status == 204
 
 
+async def test_a_job_does_not_run_again_without_its_upload(api: Api, source: str) -> None:
+    job = (await enqueue(api, source)).body
+    await api.post(f"{JOBS}/{job['id']}/cancel")
+    await api.ask("DELETE", f"{UPLOADS}/{source.removeprefix('upload:')}")
+    answer = await api.post(f"{JOBS}/{job['id']}/retry")
+    assert (answer.status, answer.kind) == (409, "source-gone")
+    assert f"{source} is deleted; upload it again" in answer.problem
+    assert (await api.get(f"{JOBS}/{job['id']}")).body["state"] == "cancelled"
+
+
 async def test_looking_for_old_uploads_is_in_nobody_s_way(
     spool: Spool, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
