@@ -24,6 +24,7 @@ from push_queue.keys import Keys
 from push_queue.lease import Lease
 from push_queue.models import Assignment, JobState, JobStatus, WorkerInfo, make_job
 from push_queue.queue_metrics import QueueReport
+from push_queue.queue_stats import QueueFigures
 from push_queue.redis_errors import redis_errors
 from push_queue.registry_limits import RegistryLimits
 from push_queue.sessions import Sessions
@@ -48,6 +49,8 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
         "create_all": ([JOB],),
         "cancel": ("a",),
         "requeue": ("a",),
+        "cancel_all": (["a"],),
+        "requeue_all": (["a"],),
         "status": ("a",),
         "statuses": (),
         "find": (JobFilter(),),
@@ -89,6 +92,7 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
         "forget": ([WRITE],),
     },
     Throughput: {"last_hour": ()},
+    QueueFigures: {"read": ()},
     QueueReport: {"read": ()},
     Sessions: {"begin": ("hash",), "token_of": ("secret",), "close": ("secret",)},
     WorkerRoster: {"report": (WORKER, 5), "remove": ("w",), "alive": ()},
