@@ -66,6 +66,8 @@ from .models import ImageInspect as ImageInspect
 from .models import LayerInfo as LayerInfo
 from .models import ManifestInfo as ManifestInfo
 from .models import RegistryConfig as RegistryConfig
+from .observer import EndedRequest as EndedRequest
+from .observer import Observer as Observer
 from .outages import asks_for_a_pause as asks_for_a_pause
 from .outages import is_outage as is_outage
 from .platforms import Platform as Platform

@@ -19,6 +19,7 @@ from .auth.credentials import Credentials
 from .exceptions import ValidationError
 from .hosts import is_loopback
 from .http.tls import DOCKER_CERTS_DIR, TlsSettings
+from .observer import NOBODY, Observer
 from .platforms import Platform
 from .push.compression import CompressionPolicy
 from .push.engine import ImagePusher
@@ -54,6 +55,7 @@ class RegistryClient:
         ledger: knowledge about blobs that is shared beyond this client.
         limits: how many blobs are sent at the same time; eight to each registry if not given.
         retry: when to retry a request or a blob.
+        observer: hears what the client does.
 
     Raises:
         CredentialsError: a login file cannot be read.
@@ -72,6 +74,7 @@ class RegistryClient:
         ledger: BlobLedger | None = None,
         limits: UploadLimits | None = None,
         retry: RetryPolicy | None = None,
+        observer: Observer = NOBODY,
     ) -> None:
         self._plain_http_hosts = frozenset(host.lower() for host in plain_http_hosts)
         self._tls = TlsSettings(certs_dir, frozenset(host.lower() for host in insecure_hosts))
@@ -82,9 +85,10 @@ class RegistryClient:
             commit_timeout=commit_timeout,
             tls=self._tls,
             plain_http_hosts=self._plain_http_hosts,
+            observer=observer,
         )
         self._registries: dict[URL, Registry] = {}
-        self.pusher = ImagePusher(ledger=ledger, limits=limits, retry=retry)
+        self.pusher = ImagePusher(ledger=ledger, limits=limits, retry=retry, observer=observer)
 
     def registry(self, host: str) -> Registry:
         """The registry at ``host[:port]``, or at a URL, which says whether to use TLS.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from .exceptions import RegistryError, RegistryTimeoutError
+from .observer import NOBODY, Observer
 
 T = TypeVar("T")
 
@@ -52,6 +53,7 @@ class Retrier:
 
     policy: RetryPolicy
     on_failure: Callable[[RegistryError], Awaitable[None]]
+    observer: Observer = NOBODY
 
     async def run(self, step: Callable[[], Awaitable[T]]) -> T:
         """Run ``step``, and again as long as the policy allows."""
@@ -68,4 +70,7 @@ class Retrier:
     async def delay(self, attempt: int, error: RegistryError) -> float | None:
         """Seconds to wait after failed try number ``attempt``, or None to give up."""
         await self.on_failure(error)
-        return self.policy.delay(attempt, error)
+        delay = self.policy.delay(attempt, error)
+        if delay is not None:
+            self.observer.tried_again(error)
+        return delay

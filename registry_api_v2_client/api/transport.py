@@ -14,6 +14,7 @@ from ..http.messages import Answer, Request
 from ..http.named_hosts import NamedHosts, joined
 from ..http.session import HttpSession
 from ..http.tls import TlsSettings
+from ..observer import NOBODY, Observer
 
 _MOST_RENEWALS = 3
 """Limit of tokens fetched for one request: the registry may reject what its token server issues."""
@@ -32,6 +33,7 @@ class Transport:
         commit_timeout: seconds to wait for the answer to a request that commits an upload.
         tls: certificates; by default those in docker's folder.
         plain_http_hosts: ``host[:port]`` that may be token servers without TLS.
+        observer: hears of each request.
 
     Raises:
         ValidationError: no such folder of certificates, or the environment names a bad proxy.
@@ -45,9 +47,13 @@ class Transport:
         commit_timeout: float = 600.0,
         tls: TlsSettings | None = None,
         plain_http_hosts: Collection[str] = (),
+        observer: Observer = NOBODY,
     ) -> None:
         self._session = HttpSession(
-            timeout=timeout, commit_timeout=commit_timeout, tls=tls or TlsSettings()
+            timeout=timeout,
+            commit_timeout=commit_timeout,
+            tls=tls or TlsSettings(),
+            observer=observer,
         )
         self._named_hosts = NamedHosts(plain_http_hosts, self._session.addresses)
         self._auth = Authenticator(

@@ -5,6 +5,7 @@ import ipaddress
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from time import perf_counter
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -12,6 +13,7 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from ..exceptions import ProtocolError, RegistryError
+from ..observer import NOBODY, EndedRequest, Observer
 from .deadline import Deadline, WatchedBody
 from .errors import proxy_error, translated
 from .messages import Answer, Request, Sink
@@ -42,7 +44,15 @@ class HttpSession:
         ValidationError: no such folder of certificates, or the environment names a bad proxy.
     """
 
-    def __init__(self, *, timeout: float, commit_timeout: float, tls: TlsSettings) -> None:
+    def __init__(
+        self,
+        *,
+        timeout: float,
+        commit_timeout: float,
+        tls: TlsSettings,
+        observer: Observer = NOBODY,
+    ) -> None:
+        self._observer = observer
         self._timeout = timeout
         self._commit_timeout = max(timeout, commit_timeout)
         self._tls = TlsContexts(tls)
@@ -72,6 +82,22 @@ class HttpSession:
                 ours.
             ProtocolError: the answer is not HTTP, or is too long.
         """
+        began = perf_counter()
+        try:
+            answer = await self._send(request)
+        except RegistryError:
+            self._tell(request, None, began)
+            raise
+        self._tell(request, answer.status, began)
+        return answer
+
+    def _tell(self, request: Request, status: int | None, began: float) -> None:
+        seconds = perf_counter() - began
+        self._observer.request_ended(
+            EndedRequest(request.method, request.url, request.registry, status, seconds)
+        )
+
+    async def _send(self, request: Request) -> Answer:
         context = await self._tls.context(_host(request.url), _host(request.registry))
         answer_seconds = self._commit_timeout if request.commits else self._timeout
         stream: WatchedBody | None = None

@@ -174,7 +174,8 @@ class BlobFanOut:
         if isinstance(source, BytesSource):
             content = source.content
         else:
-            content = await self._pool.start_reading(source.tar.remote, source.read)
+            reading = self._pool.start_reading(source.tar.remote, source.read, self._pool.observer)
+            content = await reading
         blob = BlobInfo(sha256(content), len(content), source.media_type)
 
         async def send(destination: Destination) -> None:

@@ -13,8 +13,9 @@ from typing import Any, Self, TypeVar
 from ..archive.files import ArchiveFiles, Member, Reader
 from ..descriptors import sha256
 from ..exceptions import ArchiveDigestError
+from ..observer import NOBODY, Observer
 from .blocks import BlockPool
-from .compression import BLOCK_SIZE, AsIs, Encoder
+from .compression import BLOCK_SIZE, AsIs, Encoder, encode
 
 T = TypeVar("T")
 
@@ -30,7 +31,13 @@ class _Block:
     checksum: int
 
 
-def encode_small(reader: Reader, member: Member, digest: str | None, encoder: Encoder) -> bytes:
+def encode_small(
+    reader: Reader,
+    member: Member,
+    digest: str | None,
+    encoder: Encoder,
+    observer: Observer = NOBODY,
+) -> bytes:
     """All of a blob of at most BLOCK_SIZE bytes, encoded. Blocking.
 
     Raises:
@@ -41,7 +48,7 @@ def encode_small(reader: Reader, member: Member, digest: str | None, encoder: En
         buffer = bytearray(member.size)
         reader.readinto(memoryview(buffer))
     _verify(member, digest, sha256(buffer))
-    parts, checksum = encoder.encode(memoryview(buffer)) if buffer else ((), 0)
+    parts, checksum = encode(encoder, memoryview(buffer), observer) if buffer else ((), 0)
     encoder.add(checksum, len(buffer))
     return b"".join([encoder.header, *parts, encoder.trailer()])
 
@@ -183,7 +190,8 @@ class BlobStream:
         return length
 
     def _encode(self, buffer: bytearray, length: int) -> _Block:
-        return _Block(buffer, length, *self._encoder.encode(memoryview(buffer)[:length]))
+        block = memoryview(buffer)[:length]
+        return _Block(buffer, length, *encode(self._encoder, block, self._pool.observer))
 
 
 def _verify(member: Member, stated: str | None, actual: str) -> None:

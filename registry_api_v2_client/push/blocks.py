@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from ..observer import NOBODY, Observer
 from .compression import BLOCK_SIZE
 
 T = TypeVar("T")
@@ -17,9 +18,13 @@ _MOST_WAITING = 64
 
 
 class BlockPool:
-    """Threads that read, compress and hash, and a bounded number of block buffers."""
+    """Threads that read, compress and hash, and a bounded number of block buffers.
 
-    def __init__(self) -> None:
+    ``observer`` hears what they have encoded.
+    """
+
+    def __init__(self, observer: Observer = NOBODY) -> None:
+        self.observer = observer
         cores = os.cpu_count() or 1
         # One thread more than cores: one of them may be waiting for the disk.
         self._threads = ThreadPoolExecutor(cores + 1, thread_name_prefix="blocks")

@@ -11,6 +11,7 @@ import platform
 import struct
 from collections.abc import Sequence
 from enum import StrEnum
+from time import perf_counter
 from typing import Protocol
 
 import isal
@@ -18,6 +19,7 @@ import zstandard
 from isal import isal_zlib
 
 from ..media_types import Compression
+from ..observer import Observer
 
 BLOCK_SIZE = 1 << 20
 """Bytes read, compressed and hashed at a time; the compressed bytes depend on it."""
@@ -142,6 +144,16 @@ class Zstd:
 
     def trailer(self) -> bytes:
         return b""
+
+
+def encode(encoder: Encoder, block: memoryview, observer: Observer) -> tuple[Sequence[bytes], int]:
+    """What ``encoder`` makes of the block, which the observer is told. Blocking."""
+    began = perf_counter()
+    parts, checksum = encoder.encode(block)
+    seconds = perf_counter() - began
+    encoding = compression_of(type(encoder), Compression.NONE)
+    observer.encoded(encoding, len(block), sum(map(len, parts)), seconds)
+    return parts, checksum
 
 
 _ENCODERS: dict[CompressionPolicy, type[Encoder]] = {

@@ -15,6 +15,7 @@ from ..archive.image_archive import ImageArchive
 from ..archive.model import ArchiveContent, ArchiveImage
 from ..archive.source import Source
 from ..archive.tar_stream import TarStream
+from ..observer import NOBODY, Observer
 from ..retry import Retrier, RetryPolicy
 from .blob_fan_out import BlobFanOut
 from .blob_stream import hash_member
@@ -46,11 +47,12 @@ class ImagePusher:
         ledger: BlobLedger | None = None,
         limits: UploadLimits | None = None,
         retry: RetryPolicy | None = None,
+        observer: Observer = NOBODY,
     ) -> None:
         limits = limits or LocalLimits()
         self._ledger = ledger or MemoryLedger()
-        self._retrier = Retrier(retry or RetryPolicy(), limits.failed)
-        self._pool = BlockPool()
+        self._retrier = Retrier(retry or RetryPolicy(), limits.failed, observer)
+        self._pool = BlockPool(observer)
         self._blobs = BlobFanOut(
             ledger=self._ledger, limits=limits, pool=self._pool, retrier=self._retrier
         )

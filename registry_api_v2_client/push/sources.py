@@ -6,6 +6,7 @@ from functools import partial
 
 from ..archive.files import ArchiveFiles, Member
 from ..descriptors import BlobInfo, is_sha256
+from ..observer import NOBODY, Observer
 from .blob_stream import BlobStream, encode_small
 from .blocks import BlockPool
 from .compression import BLOCK_SIZE, AsIs, Encoder
@@ -35,10 +36,10 @@ class LayerSource:
         """Whether to send it in one request, from memory."""
         return self.member.size <= BLOCK_SIZE
 
-    def read(self) -> bytes:
+    def read(self, observer: Observer = NOBODY) -> bytes:
         """The encoded bytes of a small layer. Blocking."""
         reader = self.tar.open(self.member)
-        return encode_small(reader, self.member, self.digest, self.encoder())
+        return encode_small(reader, self.member, self.digest, self.encoder(), observer)
 
     def stream(self, pool: BlockPool, on_sent: Callable[[int], None]) -> BlobStream:
         """The encoded bytes in blocks."""
