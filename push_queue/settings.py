@@ -184,6 +184,10 @@ class Settings(BaseSettings):
     api_oidc: OidcIssuers = {}
     """Issuers of the tokens of CI systems that may call it, by name."""
 
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Where a worker serves its metrics; port 0 means nowhere."""
+
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

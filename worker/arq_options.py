@@ -1,6 +1,7 @@
 """How arq's worker is set up for push jobs."""
 
 import logging
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from push_queue.settings import Settings, doubts
 
 from .arq_lease import give_lease_back, take_lease
 from .log_context import log_worker
+from .observer import WorkerObserver
 from .push_task import push_image
 from .runtime import Runtime, close_runtime, open_runtime
 
@@ -55,7 +57,9 @@ async def _start_up(settings: Settings, patience: Patience, ctx: dict[str, Any])
     for warning in (*doubts(), *lease_doubts(settings), *warnings):
         logger.warning("%s", warning)
     ctx["redis"].set_retry(patience)
-    runtime = ctx["runtime"] = open_runtime(settings, ctx["redis"])
+    metrics = ctx["metrics"] = ExitStack()
+    observer = _observer(settings, metrics)
+    runtime = ctx["runtime"] = open_runtime(settings, ctx["redis"], observer)
     log_worker(runtime.worker_id)
     await _try_queue(runtime)
     await runtime.presence.start()
@@ -66,6 +70,22 @@ async def _start_up(settings: Settings, patience: Patience, ctx: dict[str, Any])
 async def _shut_down(ctx: dict[str, Any]) -> None:
     if "runtime" in ctx:
         await close_runtime(ctx["runtime"])
+    if "metrics" in ctx:
+        ctx["metrics"].close()
+
+
+def _observer(settings: Settings, stack: ExitStack) -> WorkerObserver:
+    """What counts the worker's work, and is served until the stack is closed, if it is wanted.
+
+    Raises:
+        InvalidSettingsError: the metrics cannot be served there.
+    """
+    if not settings.metrics_port:
+        return WorkerObserver()
+    # Loaded only where they are served.
+    from .metrics.endpoint import served_metrics
+
+    return stack.enter_context(served_metrics(settings))
 
 
 async def _try_queue(runtime: Runtime) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from push_queue.models import Assignment, JobState, Signal
 from push_queue.source_urls import is_url, shown
 from push_queue.uploads import upload_id_of
 from registry_api_v2_client import (
+    BlobProgress,
     CompressionPolicy,
     NoSlotError,
     OnProgress,
@@ -27,6 +29,7 @@ from registry_api_v2_client import (
 from .allowed_targets import check_targets
 from .errors import DeferError, JobLostError
 from .progress_reporter import ProgressReporter
+from .push_counts import PushCounts
 from .redis_tag_order import RedisTagOrder
 from .runtime import Runtime
 from .same_source import check_same_source
@@ -45,6 +48,11 @@ _NEXT_SOURCE_SECONDS = (5.0, 15.0)
 _NEXT_TARGETS_SECONDS = 1.0
 """The delay before trying the targets that an attempt left out."""
 
+_OUTCOMES = {JobState.QUEUED: "deferred"}
+"""What an attempt came to, if the job's state does not say it."""
+_FINE = (JobState.SUCCEEDED, JobState.SUPERSEDED, JobState.CANCELLED)
+"""States in which it does not matter what went wrong before."""
+
 
 class JobAttempt:
     """One attempt, from its start to its outcome."""
@@ -55,6 +63,8 @@ class JobAttempt:
         self._assignment = assignment
         self._job = assignment.job
         self._progress = ProgressReporter(runtime.attempts, assignment)
+        self._counts = PushCounts(runtime.observer)
+        self._began = time.monotonic()
         # If the job runs again they stay open at the registry, and the next attempt resumes them.
         self._uploads = OpenUploads()
         self._source: Source | None = None
@@ -68,7 +78,7 @@ class JobAttempt:
         logger.info(
             "started: %s to %s", shown(self._job.source), ", ".join(self._assignment.targets)
         )
-        push = asyncio.create_task(self._push(self._progress.update))
+        push = asyncio.create_task(self._push(self._on_progress))
         watch = asyncio.create_task(self._progress.watch())
         try:
             await asyncio.wait({push, watch}, return_when=asyncio.FIRST_COMPLETED)
@@ -80,11 +90,23 @@ class JobAttempt:
             await _end(push)
             await self._attempts.release(self._assignment)
             logger.info("handed back")
+            self._tell("released")
+            raise
+        except JobLostError:
+            self._tell("lost")
             raise
         finally:
             await _end(push, watch)
             if self._source:
                 self._source.close()
+
+    def _on_progress(self, progress: BlobProgress) -> None:
+        self._progress.update(progress)
+        self._counts.update(progress)
+
+    def _tell(self, outcome: str, error_kind: str = "") -> None:
+        seconds = time.monotonic() - self._began
+        self._runtime.observer.attempt_ended(outcome, error_kind, seconds)
 
     async def _push(self, on_progress: OnProgress) -> PushedImage:
         settings = self._runtime.settings
@@ -180,14 +202,16 @@ class JobAttempt:
         state = await self._written(
             lambda: self._attempts.retry(
                 self._assignment, str(error), error.kind, delay, answered=error.registry or ""
-            )
+            ),
+            error.kind,
         )
         return None if state.final else delay
 
     async def _defer(self, reason: str, delay: float, error_kind: str = "") -> float | None:
         logger.info("put off for %.1f s: %s", delay, reason)
         state = await self._written(
-            lambda: self._attempts.defer(self._assignment, reason, delay, error_kind=error_kind)
+            lambda: self._attempts.defer(self._assignment, reason, delay, error_kind=error_kind),
+            error_kind,
         )
         if state is JobState.FAILED:
             logger.error("given up: %s", reason)
@@ -196,10 +220,13 @@ class JobAttempt:
 
     async def _fail(self, error: str, error_kind: str, *, answered: str = "") -> JobState:
         return await self._written(
-            lambda: self._attempts.fail(self._assignment, error, error_kind, answered=answered)
+            lambda: self._attempts.fail(self._assignment, error, error_kind, answered=answered),
+            error_kind,
         )
 
-    async def _written(self, settle: Callable[[], Awaitable[JobState | None]]) -> JobState:
+    async def _written(
+        self, settle: Callable[[], Awaitable[JobState | None]], error_kind: str = ""
+    ) -> JobState:
         """Settle the job, however long Redis takes: the push must not be lost.
 
         Returns the job's new state, which is final if the job was cancelled meanwhile.
@@ -216,6 +243,7 @@ class JobAttempt:
             else:
                 if state is None:
                     raise JobLostError
+                self._tell(_OUTCOMES.get(state, state), "" if state in _FINE else error_kind)
                 return state
 
     async def _clean_up(self) -> str | None:

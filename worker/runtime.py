@@ -3,7 +3,7 @@
 import os
 import secrets
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from push_queue.arq_queue import ArqQueue
@@ -31,6 +31,7 @@ from registry_api_v2_client import (
 from .cleanup import Cleanup
 from .fleet_limits import LONGEST_ASKED, FleetLimits
 from .housekeeper import Housekeeper, duties
+from .observer import WorkerObserver
 from .orphaned_jobs import OrphanedJobs
 from .presence import Presence
 from .redis_ledger import RedisLedger
@@ -60,6 +61,7 @@ class Runtime:
     presence: Presence
     housekeeper: Housekeeper
     tag_repair: TagRepair
+    observer: WorkerObserver = field(default_factory=WorkerObserver)
     uploads: RemoteUploads | None = None
     """Without it, uploads are in the spool here."""
 
@@ -73,8 +75,10 @@ class Runtime:
         )
 
 
-def open_runtime(settings: Settings, redis: Any) -> Runtime:
+def open_runtime(settings: Settings, redis: Any, observer: WorkerObserver | None = None) -> Runtime:
     """Open the registry client and the stores on ``redis``, a connected client.
+
+    ``observer`` hears what the worker does.
 
     Raises:
         CredentialsError: a login file cannot be read.
@@ -84,7 +88,9 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
     presence = Presence(WorkerRoster(database), worker_id, settings.max_jobs)
     limits = _limits(settings, database, presence)
-    client = _client(settings, database, limits)
+    observer = observer or WorkerObserver()
+    observer.watch_jobs(lambda: presence.running, settings.max_jobs)
+    client = _client(settings, database, limits, observer)
     jobs = Jobs(database)
     sources = JobSources(database)
     queue = ArqQueue(database, settings.registry_max_uploads)
@@ -109,6 +115,7 @@ def open_runtime(settings: Settings, redis: Any) -> Runtime:
             presence.problems,
         ),
         tag_repair=tag_repair,
+        observer=observer,
         uploads=uploads,
     )
 
@@ -122,13 +129,16 @@ def _limits(settings: Settings, database: Database, presence: Presence) -> Fleet
     )
 
 
-def _client(settings: Settings, database: Database, limits: FleetLimits) -> RegistryClient:
+def _client(
+    settings: Settings, database: Database, limits: FleetLimits, observer: WorkerObserver
+) -> RegistryClient:
     return RegistryClient(
         credentials=settings.logins(Credentials),
         **settings.transport_options,
         ledger=RedisLedger(database, claim_seconds=settings.lease_seconds),
         limits=limits,
         retry=_REQUEST_RETRY,
+        observer=observer,
     )
 
 

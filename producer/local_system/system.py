@@ -125,9 +125,17 @@ def _worker(settings: Settings, number: int) -> Program:
         env={
             REDIS_URL_VARIABLES[0]: settings.redis_url.get_secret_value(),
             **({f"{ENV_PREFIX}SPOOL": str(settings.spool)} if settings.spool else {}),
+            **_metrics_port(settings, number),
         },
         stop_seconds=settings.shutdown_grace_seconds + _HAND_BACK_SECONDS,
     )
+
+
+def _metrics_port(settings: Settings, number: int) -> dict[str, str]:
+    """The first worker has the port of the settings, the second the next one, and so on."""
+    if not settings.metrics_port:
+        return {}
+    return {f"{ENV_PREFIX}METRICS_PORT": str(settings.metrics_port + number - 1)}
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """The worker as a process: what it says and how it exits when it cannot work."""
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -40,9 +41,21 @@ def test_no_redis_is_exit_code_3_and_one_line() -> None:
     assert "secret" not in done.stderr
 
 
+def test_a_taken_port_for_metrics_is_exit_code_2_and_one_line(redis_url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run_worker(PUSH_QUEUE_REDIS_URL=redis_url, PUSH_QUEUE_METRICS_PORT=port)
+    assert done.returncode == 2
+    (error,) = [line for line in done.stderr.splitlines() if "error:" in line]
+    assert f"127.0.0.1:{port}" in error
+    assert "PUSH_QUEUE_METRICS_PORT of its own" in error
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("PUSH_QUEUE_METRICS_PORT", "70000"),
         ("PUSH_QUEUE_REDIS_URL", "nonsense"),
         ("PUSH_QUEUE_MAX_JOBS", "none"),
         ("PUSH_QUEUE_REGISTRY_AUTH", "{secret"),

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from producer.api.metrics.families import FAMILIES
 from tests.support.servers import REPOSITORY_ROOT
+from worker.metrics.specs import SPECS
 
 DOCUMENT = REPOSITORY_ROOT / "docs" / "metrics.md"
 
@@ -26,7 +27,7 @@ class Described(Protocol):
     def help(self) -> str: ...
 
 
-TABLES: dict[str, Iterable[Described]] = {"queue": FAMILIES}
+TABLES: dict[str, Iterable[Described]] = {"queue": FAMILIES, "worker": SPECS}
 
 
 def table(metrics: Iterable[Described]) -> str:

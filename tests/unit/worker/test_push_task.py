@@ -48,6 +48,7 @@ from worker.cleanup import Cleanup
 from worker.errors import DeferError
 from worker.fleet_limits import FleetLimits
 from worker.housekeeper import Housekeeper
+from worker.observer import WorkerObserver
 from worker.presence import Presence
 from worker.push_task import push_image
 from worker.runtime import Runtime
@@ -103,8 +104,25 @@ def client() -> Client:
     return Client()
 
 
+class Ends(WorkerObserver):
+    """Keeps what it hears of attempts."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str]] = []
+        self.seconds: list[float] = []
+
+    def attempt_ended(self, outcome: str, error_kind: str, seconds: float) -> None:
+        self.heard.append((outcome, error_kind))
+        self.seconds.append(seconds)
+
+
 @pytest.fixture
-def runtime(redis: Redis, stores: Stores, client: Client) -> Runtime:
+def observer() -> Ends:
+    return Ends()
+
+
+@pytest.fixture
+def runtime(redis: Redis, stores: Stores, client: Client, observer: Ends) -> Runtime:
     limits = FleetLimits(
         RegistryLimits(Database(redis, Keys()), 10),
         max_uploads=10,
@@ -126,6 +144,7 @@ def runtime(redis: Redis, stores: Stores, client: Client) -> Runtime:
         presence=Presence(WorkerRoster(stores.database), "worker-1"),
         housekeeper=cast(Housekeeper, None),
         tag_repair=cast(TagRepair, None),
+        observer=observer,
     )
 
 
@@ -182,6 +201,11 @@ async def ended(stores: Stores) -> list[tuple[Outcome, str | None]]:
     ]
 
 
+def heard(runtime: Runtime) -> list[tuple[str, str]]:
+    """What the observer was told of the attempts: outcome and kind of the error."""
+    return cast(Ends, runtime.observer).heard
+
+
 async def test_a_push_that_succeeds(runtime: Runtime, stores: Stores, client: Client) -> None:
     await enqueue(stores)
     await run(runtime)
@@ -193,6 +217,7 @@ async def test_a_push_that_succeeds(runtime: Runtime, stores: Stores, client: Cl
     assert client.pushes == [TARGETS]
     assert client.abandoned == 0
     assert runtime.presence.running == 0
+    assert heard(runtime) == [("succeeded", "")]
 
 
 @pytest.mark.parametrize("job_id", ["job-1", "never enqueued"])
@@ -215,6 +240,7 @@ async def test_a_permanent_error_fails_the_job_and_closes_its_uploads(
     assert (job.state, job.error_kind) == (JobState.FAILED, "archive_digest_mismatch")
     assert job.error == "layer.tar has another digest"
     assert client.abandoned == 1
+    assert heard(runtime) == [("failed", "archive_digest_mismatch")]
 
 
 async def test_a_passing_error_is_tried_again_and_leaves_its_uploads(
@@ -231,6 +257,10 @@ async def test_a_passing_error_is_tried_again_and_leaves_its_uploads(
     assert (await stores.jobs.status("job-1")).state is JobState.FAILED
     assert await ended(stores) == [(Outcome.FAILED, "registry_unavailable")] * 2
     assert client.abandoned == 1, "by the last attempt"
+    assert heard(runtime) == [
+        ("retrying", "registry_unavailable"),
+        ("failed", "registry_unavailable"),
+    ]
 
 
 async def test_the_wait_is_at_least_what_the_registry_asks_for(
@@ -271,6 +301,7 @@ async def test_a_cancelled_job_stops_and_closes_its_uploads(
         await running
     assert (await stores.jobs.status("job-1")).state is JobState.CANCELLED
     assert await ended(stores) == [(Outcome.CANCELLED, None)]
+    assert heard(runtime) == [("cancelled", "")]
     assert client.stopped
     assert client.abandoned == 1
 
@@ -293,6 +324,7 @@ async def test_a_job_that_another_worker_has_taken_is_left_to_it(
     assert (job.state, job.worker) == (JobState.RUNNING, "worker-2")
     assert client.stopped
     assert client.abandoned == 0, "the other one goes on with the upload"
+    assert heard(runtime) == [("lost", "")]
 
 
 async def test_a_worker_that_stops_hands_the_job_back_and_leaves_its_uploads(
@@ -307,6 +339,7 @@ async def test_a_worker_that_stops_hands_the_job_back_and_leaves_its_uploads(
         await running
     assert (await stores.jobs.status("job-1")).state is JobState.QUEUED
     assert await ended(stores) == [(Outcome.RELEASED, None)]
+    assert heard(runtime) == [("released", "")]
     assert client.stopped
     assert client.abandoned == 0
     assert runtime.presence.running == 0
@@ -398,6 +431,7 @@ async def test_a_registry_that_is_away_uses_up_no_attempt(
     job = await stores.jobs.status("job-1")
     assert (job.state, job.attempt, job.waiting_for) == (JobState.QUEUED, 0, str(error))
     assert await ended(stores) == [(Outcome.DEFERRED, error.kind)]
+    assert heard(runtime) == [("deferred", error.kind)]
     assert client.abandoned == 0
     with pytest.raises(Retry):
         await run(runtime)
