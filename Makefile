@@ -71,14 +71,14 @@ $(SBOM): requirements/sbom.txt $(RUNTIME)
 	@$(PIP_CHECK)
 	@touch $@
 
+EXTRAS := --extra embedded --extra stores --extra tracing
 COMPILE := uv pip compile --quiet --generate-hashes --universal --no-header
 
 .PHONY: pins
 pins: ## Complete the lists in requirements/ after a change of pyproject.toml, by uv
-	@$(COMPILE) pyproject.toml --extra embedded --extra stores -o requirements/runtime.txt >/dev/null
-	@$(COMPILE) pyproject.toml --extra embedded --extra stores --group dev \
-	    -o requirements/dev.txt >/dev/null
-	@$(COMPILE) pyproject.toml --extra embedded --extra stores --group bench -c requirements/dev.txt \
+	@$(COMPILE) pyproject.toml $(EXTRAS) -o requirements/runtime.txt >/dev/null
+	@$(COMPILE) pyproject.toml $(EXTRAS) --group dev -o requirements/dev.txt >/dev/null
+	@$(COMPILE) pyproject.toml $(EXTRAS) --group bench -c requirements/dev.txt \
 	    -o requirements/bench.txt >/dev/null
 	@$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt >/dev/null
 	@$(COMPILE) --group sbom -c requirements/dev.txt -o requirements/sbom.txt >/dev/null

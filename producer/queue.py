@@ -39,6 +39,7 @@ from push_queue.registry_limits import RegistryLimits
 from push_queue.settings import Settings, load_settings
 from push_queue.source_urls import shown
 from push_queue.throughput import Minute, Throughput
+from push_queue.traces import enqueueing
 from push_queue.worker_roster import WorkerRoster
 
 POLL_SECONDS = 2.0
@@ -167,7 +168,10 @@ class PushQueue:
     ) -> JobStatus:
         """Enqueue a job that is made already; see ``enqueue``."""
         check_start(not_before)
-        status, created = await self._jobs.create(job, not_before=not_before)
+        with enqueueing(1) as traceparent:
+            status, created = await self._jobs.create(
+                job, not_before=not_before, traceparent=traceparent
+            )
         return status if created else await self._enqueued_before(job, status)
 
     def describe(
@@ -186,10 +190,12 @@ class PushQueue:
         *,
         not_before: datetime | timedelta | None = None,
         caller: str | None = None,
+        traceparent: str | None = None,
     ) -> list[JobStatus]:
         """Enqueue jobs that ``describe`` made, in this order, hundreds in one round trip.
 
-        ``caller`` is kept in the new ones as ``enqueued_by``.
+        ``caller`` is kept in the new ones as ``enqueued_by``, and ``traceparent``, by default that
+        of the current span, with them.
 
         After an error some may be enqueued. The same call enqueues the rest: existing jobs stay as
         they are.
@@ -201,7 +207,10 @@ class PushQueue:
         statuses: list[JobStatus] = []
         waiting = iter(jobs)
         while batch := list(islice(waiting, SENT_AT_ONCE)):
-            answers = await self._jobs.create_all(batch, not_before=not_before, caller=caller)
+            with enqueueing(len(batch)) as span:
+                answers = await self._jobs.create_all(
+                    batch, not_before=not_before, caller=caller, traceparent=traceparent or span
+                )
             statuses += [
                 status if created else await self._enqueued_before(job, status)
                 for job, (status, created) in zip(batch, answers, strict=True)

@@ -243,5 +243,11 @@ def _assignment(targets: list[str], fields: Mapping[str, str]) -> Assignment:
     if fence == 1:
         job_codec.refuse_unknown_options(fields)
     return Assignment(
-        status.job, tuple(targets), status.attempt, fence, status.sequence, status.bytes_sent
+        status.job,
+        tuple(targets),
+        status.attempt,
+        fence,
+        status.sequence,
+        status.bytes_sent,
+        status.traceparent,
     )

@@ -18,6 +18,9 @@ FIRST_FORMAT = 1
 NAMES_CALLERS = 3
 """The first format whose records say who enqueued, retried or cancelled the job."""
 
+NAMES_TRACES = 3
+"""The first format whose records name a trace."""
+
 _INTRODUCED: tuple[tuple[int, Callable[[PushJob], bool]], ...] = (
     (2, lambda job: job.give_up_after is not None),
     (3, lambda job: upload_id_of(job.source) is not None or is_url(job.source)),

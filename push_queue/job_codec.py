@@ -90,7 +90,9 @@ def one_line(text: str) -> str:
     return " ".join(text.split())[:_ERROR_LENGTH]
 
 
-def fields_of(job: PushJob, caller: str | None = None) -> dict[str, str]:
+def fields_of(
+    job: PushJob, caller: str | None = None, traceparent: str | None = None
+) -> dict[str, str]:
     """The fields of a new job. Options that are not given have none."""
     given = job.model_dump(
         mode="json", exclude_none=True, exclude=set() if job.labels else {"labels"}
@@ -100,6 +102,9 @@ def fields_of(job: PushJob, caller: str | None = None) -> dict[str, str]:
     if caller:
         number = max(number, formats.NAMES_CALLERS)
         fields["enqueued_by"] = caller
+    if traceparent:
+        number = max(number, formats.NAMES_TRACES)
+        fields["traceparent"] = traceparent
     return fields | {"format": str(number)}
 
 

@@ -55,18 +55,20 @@ class Jobs:
         *,
         not_before: datetime | timedelta | None = None,
         caller: str | None = None,
+        traceparent: str | None = None,
     ) -> tuple[JobStatus, bool]:
         """Enqueue the job. If its id is taken, return the job that has it, and False.
 
-        ``not_before`` is a moment, or a time from now. ``caller`` is who enqueues. Redis
-        accepts the job whole, with all that arq needs to run it, or not at all.
+        ``not_before`` is a moment, or a time from now. ``caller`` is who enqueues, and
+        ``traceparent`` names the span in which that happens. Redis accepts the job whole, with all
+        that arq needs to run it, or not at all.
 
         Raises:
             JobConflictError: the job that has the id is of a newer release, or its record is
             damaged.
         """
         answer = await self._database.run_on_job(
-            "create", job.id, _creation(job, not_before, caller)
+            "create", job.id, _creation(job, not_before, caller, traceparent)
         )
         return _created(job, answer)
 
@@ -76,13 +78,14 @@ class Jobs:
         *,
         not_before: datetime | timedelta | None = None,
         caller: str | None = None,
+        traceparent: str | None = None,
     ) -> list[tuple[JobStatus, bool]]:
         """``create`` each of the jobs, in this order and in one round trip.
 
         Raises:
             JobConflictError: as for ``create``; the other jobs are enqueued.
         """
-        calls = [(job.id, _creation(job, not_before, caller)) for job in jobs]
+        calls = [(job.id, _creation(job, not_before, caller, traceparent)) for job in jobs]
         answers = await self._database.run_on_jobs("create", calls)
         return [_created(job, answer) for job, answer in zip(jobs, answers, strict=True)]
 
@@ -237,12 +240,20 @@ def _known(job_id: str, fields: Mapping[str, str]) -> JobStatus:
 
 
 def _creation(
-    job: PushJob, not_before: datetime | timedelta | None, caller: str | None
+    job: PushJob,
+    not_before: datetime | timedelta | None,
+    caller: str | None,
+    traceparent: str | None,
 ) -> Arguments:
     """What ``create.lua`` takes."""
     moment = _ms(not_before.timestamp()) if isinstance(not_before, datetime) else 0
     delay = _ms(not_before.total_seconds()) if isinstance(not_before, timedelta) else 0
-    return [moment, delay, lead_ms(job.priority), *flat(job_codec.fields_of(job, caller))]
+    return [
+        moment,
+        delay,
+        lead_ms(job.priority),
+        *flat(job_codec.fields_of(job, caller, traceparent)),
+    ]
 
 
 def _signed(caller: str | None) -> Arguments:

@@ -178,6 +178,8 @@ class Assignment:
     """The job's place in the order of enqueueing."""
     bytes_sent: int = 0
     """By the attempts before."""
+    traceparent: str | None = None
+    """The span that enqueued the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +303,8 @@ class JobStatus(Progress, PushJob):
     give_up_at: Moment | None = None
     """The job waits until then for registries that are down. None if none is."""
     cancel_requested: bool = False
+    traceparent: str | None = None
+    """The span that enqueued it (W3C Trace Context)."""
     enqueued_by: str | None = None
     """The caller of the HTTP API that enqueued the job, where the server knows callers by name."""
     retried_by: str | None = None

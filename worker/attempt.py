@@ -34,6 +34,7 @@ from .redis_tag_order import RedisTagOrder
 from .runtime import Runtime
 from .same_source import check_same_source
 from .source_roots import open_source_of
+from .tracing import note_error, note_state
 
 logger = logging.getLogger(__name__)
 
@@ -198,6 +199,7 @@ class JobAttempt:
         return None if state.final else _NEXT_TARGETS_SECONDS
 
     async def _retry(self, error: RegistryError, delay: float) -> float | None:
+        note_error(str(error))
         logger.warning("%s", error)
         state = await self._written(
             lambda: self._attempts.retry(
@@ -209,6 +211,7 @@ class JobAttempt:
 
     async def _defer(self, reason: str, delay: float, error_kind: str = "") -> float | None:
         logger.info("put off for %.1f s: %s", delay, reason)
+        note_error(reason)
         state = await self._written(
             lambda: self._attempts.defer(self._assignment, reason, delay, error_kind=error_kind),
             error_kind,
@@ -219,6 +222,7 @@ class JobAttempt:
         return None if state.final else delay
 
     async def _fail(self, error: str, error_kind: str, *, answered: str = "") -> JobState:
+        note_error(error)
         return await self._written(
             lambda: self._attempts.fail(self._assignment, error, error_kind, answered=answered),
             error_kind,
@@ -244,6 +248,7 @@ class JobAttempt:
                 if state is None:
                     raise JobLostError
                 self._tell(_OUTCOMES.get(state, state), "" if state in _FINE else error_kind)
+                note_state(state)
                 return state
 
     async def _clean_up(self) -> str | None:

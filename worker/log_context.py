@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
 from push_queue.models import Assignment
+from push_queue.traces import trace_id
 
 
 def log_worker(worker_id: str) -> None:
@@ -19,13 +20,19 @@ def log_job(job_id: str) -> AbstractContextManager[None]:
 
 
 def log_attempt(assignment: Assignment) -> AbstractContextManager[None]:
-    """During the attempt; several registries or repositories stand together."""
+    """During the attempt."""
+    trace = {"trace": trace_id(assignment.traceparent)} if assignment.traceparent else {}
+    return bound_contextvars(**attempt_fields(assignment), **trace)
+
+
+def attempt_fields(assignment: Assignment) -> dict[str, str | int]:
+    """Which attempt it is, and where it pushes to; several names stand together."""
     places = [target.partition("/") for target in assignment.targets]
-    return bound_contextvars(
-        attempt=assignment.attempt,
-        registry=_together(registry for registry, _, _ in places),
-        repository=_together(image.rpartition(":")[0] for _, _, image in places),
-    )
+    return {
+        "attempt": assignment.attempt,
+        "registry": _together(registry for registry, _, _ in places),
+        "repository": _together(image.rpartition(":")[0] for _, _, image in places),
+    }
 
 
 def _together(names: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from .attempt import START_AGAIN_SECONDS, JobAttempt
 from .errors import JobLostError
 from .log_context import log_attempt
 from .runtime import Runtime
+from .tracing import attempt_span
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ async def _run(runtime: Runtime, job_id: str, generation: int, place: int) -> fl
         return None
     if isinstance(assignment, Wait):
         return assignment.seconds
-    with runtime.presence.of(job_id), log_attempt(assignment):
+    with runtime.presence.of(job_id), log_attempt(assignment), attempt_span(assignment):
         return await JobAttempt(runtime, assignment).run()
 
 

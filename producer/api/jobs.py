@@ -20,6 +20,7 @@ from producer.job_description import check_start
 from producer.queue import PushQueue
 from push_queue.errors import JobConflictError, UnknownJobError
 from push_queue.models import JobStatus, PushJob
+from push_queue.traces import valid_traceparent
 
 LOOK_SECONDS = 5.0
 """How often a job that is waited for is read even without an event."""
@@ -35,12 +36,15 @@ async def enqueue(request: web.Request) -> web.Response:
     caller = caller_of(request)
     _check_targets(caller, jobs)
     await claim_uploads(request, jobs)
+    traceparent = valid_traceparent(request.headers.get("traceparent"))
     statuses: list[JobStatus] = []
     moments = groupby(zip(new_jobs, jobs, strict=True), key=lambda pair: pair[0].not_before)
     for not_before, pairs in moments:
         batch = [job for _, job in pairs]
         try:
-            statuses += await queue.enqueue_many(batch, not_before=not_before, caller=caller.name)
+            statuses += await queue.enqueue_many(
+                batch, not_before=not_before, caller=caller.name, traceparent=traceparent
+            )
         except JobConflictError:
             await _check_ids(queue, caller, batch)
             raise

@@ -82,6 +82,7 @@ ROUTES = (
         (JobStatus, JobList),
         HTTPStatus.ACCEPTED,
         takes=(NewJob, NewJobs),
+        headers=("traceparent",),
         key=True,
         role=Role.ENQUEUE,
     ),

@@ -13,6 +13,7 @@ from producer.remote.upload_source import UploadSource
 from producer.remote.uploading import OnProgress, Uploading
 from push_queue.job_filter import JobFilter
 from push_queue.models import Attempt, BlobStatus, JobsPage, JobState, JobStatus, WorkerInfo
+from push_queue.traces import enqueueing
 
 LOOK_SECONDS = 1
 """How often watched jobs are read; the end of one is noticed at once."""
@@ -54,7 +55,9 @@ class RemoteQueue:
             InvalidJobError: one cannot be enqueued, so none is.
             JobConflictError: an id is that of another job.
         """
-        answer = await self._requests.ask("POST", "jobs", json=list(jobs))
+        with enqueueing(len(jobs)) as traceparent:
+            headers = {"traceparent": traceparent} if traceparent else {}
+            answer = await self._requests.ask("POST", "jobs", json=list(jobs), headers=headers)
         return list(parsed(JobList, answer).jobs)
 
     async def status(self, job_id: str, *, wait: float = 0) -> JobStatus:

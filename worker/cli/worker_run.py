@@ -16,6 +16,7 @@ from push_queue.settings import Settings
 
 from ..arq_options import worker_options
 from ..arq_worker import QueueWorker
+from ..tracing import set_up_tracing
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ def run_worker(settings: Settings, *, burst: bool) -> None:
         RedisUnavailableError: nothing answers there.
     """
     set_up_logging(settings)
+    set_up_tracing()
     # Closes what is open, also after Ctrl-C; arq handles signals by itself.
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         redis = runner.run(_connect(settings))

@@ -305,3 +305,9 @@ async def test_a_damaged_record_costs_only_itself(api: Api, redis: Any, keys: An
     await redis.hset(keys.job(job["id"]), "targets", "\\ud800 { no list")
     answer = await api.get(f"{JOBS}/{job['id']}")
     assert (answer.body["state"], answer.body["error_kind"]) == ("failed", "invalid_job")
+
+
+async def test_a_request_may_name_the_trace_of_its_job(api: Api) -> None:
+    named = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    answer = await api.post(JOBS, json=NEW_JOB, headers={"traceparent": named})
+    assert answer.body["traceparent"] == named
