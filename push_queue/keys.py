@@ -38,6 +38,10 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
 ``push:newer``             zset   the formats of jobs that older workers have left
 ``push:newer:{format}``    zset   arq's ids of these jobs, by their place in its queue
 ``push:minute:{n}``        hash   what was done in that minute of Unix time, for an hour
+``push:webhooks``          set    names of the receivers of webhooks
+``push:webhook:{name}``    hash   what a receiver wants, and how delivery goes
+``push:webhook:{name}:events`` stream the jobs' records that it does not have yet
+``push:webhook:{name}:sender`` string the worker that sends them
 ``push:housekeeper``       string the worker that keeps the queue in order
 ======================== ====== =====================================================
 
@@ -156,6 +160,19 @@ class Keys:
     def minute(self, number: int) -> str:
         """``number`` counts the minutes of Unix time."""
         return f"{self.namespace}:minute:{number}"
+
+    @property
+    def webhooks(self) -> str:
+        return f"{self.namespace}:webhooks"
+
+    def webhook(self, name: str) -> str:
+        return f"{self.namespace}:webhook:{name}"
+
+    def webhook_events(self, name: str) -> str:
+        return f"{self.webhook(name)}:events"
+
+    def webhook_sender(self, name: str) -> str:
+        return f"{self.webhook(name)}:sender"
 
     @property
     def housekeeper(self) -> str:

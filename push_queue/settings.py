@@ -36,6 +36,7 @@ from push_queue.oidc_issuers import OidcIssuers
 from push_queue.redis_url import RedisAddress, parse_redis_url
 from push_queue.source_urls import Origin, SourceUrlEntry, SourceUrls
 from push_queue.target_patterns import TargetPattern
+from push_queue.webhook_settings import Webhooks
 
 ENV_PREFIX = "PUSH_QUEUE_"
 REDIS_URL_VARIABLES = (f"{ENV_PREFIX}REDIS_URL", "REDIS_URL")
@@ -187,6 +188,9 @@ class Settings(BaseSettings):
     metrics_host: str = "127.0.0.1"
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Where a worker serves its metrics; port 0 means nowhere."""
+
+    webhooks: Webhooks = {}
+    """Who is told of jobs that end, by name."""
 
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 
 _SHARED = {
-    "job": ("common", "registries", "job"),
+    "job": ("common", "registries", "webhooks", "job"),
     "registry": ("common", "registries"),
     "plain": ("common",),
 }

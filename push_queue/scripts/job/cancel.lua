@@ -20,6 +20,7 @@ demand({
   {'SREM', (source_keys(record.source or '')), id},
   {'PUBLISH', namespace .. ':progress:' .. id, ''},
 })
+demand(notices())
 if record.waiting_at then
   demand({{'ZREM', waiting_key(record.waiting_at), id}})
 end

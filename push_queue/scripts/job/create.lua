@@ -28,10 +28,7 @@ local due = math.max(tonumber(args[1]), now_ms + tonumber(args[2]))
 demand({{'SADD', source, id}})
 give_to_arq(0, due, args[3])
 
--- It follows the clock, so that it keeps growing even if the last number was lost.
-local last = tonumber(redis.call('GET', sequence_key) or 0)
-local sequence = string.format('%.0f', math.max(last + 1, time[1] * 1000000 + time[2]))
-redis.call('SET', sequence_key, sequence)
+local sequence = next_number(sequence_key)
 
 -- The hashes expire on their own. The indexes are trimmed here, a few ids at a time.
 local expired = redis.call('ZRANGEBYSCORE', finished, '-inf', now_unix, 'LIMIT', 0, MOST_TRIMMED)

@@ -2,6 +2,7 @@
 --
 -- args    1 what is wrong
 -- Result  1 if it was ended; 0 if there was nothing to end
+demand(notices())
 local record = redis.pcall('HMGET', job, 'state', 'generation', 'attempt', 'waiting_at')
 local sequence = redis.call('ZSCORE', all, id) or now_ms
 for _, index in pairs(in_state) do

@@ -4,6 +4,15 @@
 local time = redis.call('TIME')
 local now_unix, now_ms = tonumber(time[1]), time[1] * 1000 + math.floor(time[2] / 1000)
 
+-- The next of the numbers at the key. They follow the clock in microseconds, so that they keep growing
+-- even if the last one was lost.
+local function next_number(key)
+  local last = tonumber(redis.call('GET', key) or 0)
+  local number = string.format('%.0f', math.max(last + 1, time[1] * 1000000 + time[2]))
+  redis.call('SET', key, number)
+  return number
+end
+
 -- The leads in milliseconds, by priority, from a list of priority, lead, … that starts at `first`.
 local function leads_in(items, first)
   local leads = {}

@@ -129,10 +129,14 @@ local function publish(message)
   redis.call('PUBLISH', namespace .. ':progress:' .. id, cjson.encode(message))
 end
 
+-- Tell everybody that the job has entered the state. Call it when the job's hash is written.
 local function announce(state, attempt)
   redis.call('XADD', events, 'MAXLEN', '~', EVENTS_KEPT, '*',
     'id', id, 'state', state, 'attempt', attempt, 'at', now)
   publish({id = id, state = state, attempt = tonumber(attempt)})
+  if is_final(state) then
+    notify(id, job, sequence_key, state)
+  end
 end
 
 -- arq's id of the job in this generation.

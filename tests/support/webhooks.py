@@ -1,0 +1,25 @@
+"""Receivers of webhooks, as settings name them."""
+
+import json
+from base64 import b64encode
+from typing import Any
+
+from push_queue.webhook_settings import Webhook
+
+KEY = bytes(range(32))
+SECRET = f"whsec_{b64encode(KEY).decode()}"
+PATH = "/hooks/T0P-S3CRET"
+
+
+def webhook(url: str = "http://127.0.0.1:1", **filters: Any) -> Webhook:
+    return Webhook.model_validate({"url": url + PATH, "secret": SECRET, **filters})
+
+
+def setting(**receivers: Any) -> str:
+    """``PUSH_QUEUE_WEBHOOKS``: the filters of each receiver and its ``url``, without a path."""
+    return json.dumps(
+        {
+            name: {**options, "url": options["url"] + PATH, "secret": SECRET}
+            for name, options in receivers.items()
+        }
+    )
