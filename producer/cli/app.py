@@ -65,6 +65,11 @@ COMMANDS = {
         "stats",
         "Show how the queue is doing: jobs by state, how long they wait, the last hour.",
     ),
+    "webhooks": Entry(
+        "operate.webhooks",
+        "webhooks",
+        "Show who is told of jobs that end, and whether that arrives; --test sends a ping.",
+    ),
     "serve": Entry("serve", "serve", "Serve the queue's HTTP API."),
     "token": Entry("token", "make_token", "Make a token for the HTTP API."),
     "verify": Entry(
