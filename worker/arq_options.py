@@ -63,6 +63,7 @@ async def _start_up(settings: Settings, patience: Patience, ctx: dict[str, Any])
     log_worker(runtime.worker_id)
     await _try_queue(runtime)
     await runtime.presence.start()
+    await runtime.couriers.start()
     runtime.housekeeper.start()
     logger.info("the worker is ready")
 

@@ -37,6 +37,7 @@ from .presence import Presence
 from .redis_ledger import RedisLedger
 from .remote_uploads import RemoteUploads
 from .tag_repair import TagRepair
+from .webhooks.couriers import Couriers
 
 _REQUEST_RETRY = RetryPolicy(patience=2.0, after_timeouts=False)
 """For retries of one request or blob. For longer waits the job goes back to the queue."""
@@ -61,6 +62,7 @@ class Runtime:
     presence: Presence
     housekeeper: Housekeeper
     tag_repair: TagRepair
+    couriers: Couriers
     observer: WorkerObserver = field(default_factory=WorkerObserver)
     uploads: RemoteUploads | None = None
     """Without it, uploads are in the spool here."""
@@ -115,6 +117,7 @@ def open_runtime(settings: Settings, redis: Any, observer: WorkerObserver | None
             presence.problems,
         ),
         tag_repair=tag_repair,
+        couriers=Couriers(settings, database, presence.problems),
         observer=observer,
         uploads=uploads,
     )
@@ -168,6 +171,7 @@ def _tag_repair(settings: Settings, database: Database, client: RegistryClient) 
 
 
 async def close_runtime(runtime: Runtime) -> None:
+    await runtime.couriers.stop()
     await runtime.housekeeper.stop()
     await runtime.tag_repair.stop()
     await runtime.presence.stop()

@@ -42,6 +42,7 @@ from worker.presence import Presence
 from worker.push_task import push_image
 from worker.runtime import Runtime
 from worker.tag_repair import TagRepair
+from worker.webhooks.couriers import Couriers
 
 KEYS = Keys()
 AWAY, WELL = "away:5000", "well:5000"
@@ -105,6 +106,7 @@ class Fleet:
             presence=Presence(WorkerRoster(self.stores.database), "worker-1"),
             housekeeper=cast(Housekeeper, None),
             tag_repair=cast(TagRepair, None),
+            couriers=cast(Couriers, None),
         )
 
     async def enqueue(

@@ -53,6 +53,7 @@ from worker.presence import Presence
 from worker.push_task import push_image
 from worker.runtime import Runtime
 from worker.tag_repair import TagRepair
+from worker.webhooks.couriers import Couriers
 
 TARGETS = ["localhost:15000/team/app:2", "localhost:15000/app:1"]
 HOST = "localhost:15000"
@@ -145,6 +146,7 @@ def runtime(redis: Redis, stores: Stores, client: Client, observer: Ends) -> Run
         housekeeper=cast(Housekeeper, None),
         tag_repair=cast(TagRepair, None),
         observer=observer,
+        couriers=cast(Couriers, None),
     )
 
 

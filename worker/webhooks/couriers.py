@@ -1,0 +1,38 @@
+"""The couriers of this worker, one for each receiver in its settings."""
+
+from push_queue.database import Database
+from push_queue.lease import Lease
+from push_queue.settings import Settings
+from push_queue.webhook_outbox import WebhookOutbox
+
+from .courier import Courier
+from .delivery import Delivery
+
+
+class Couriers:
+    """A receiver that is slow or down holds up neither the others nor any push."""
+
+    def __init__(self, settings: Settings, database: Database, problems: dict[str, str]) -> None:
+        outbox = WebhookOutbox(database)
+        self._couriers = [
+            Courier(
+                name,
+                webhook,
+                namespace=settings.namespace,
+                outbox=outbox,
+                delivery=Delivery(webhook, settings),
+                lease=Lease(database, database.keys.webhook_sender(name), settings.lease_seconds),
+                retry_base=settings.retry_base_seconds,
+                retry_max=settings.retry_max_seconds,
+                problems=problems,
+            )
+            for name, webhook in settings.webhooks.items()
+        ]
+
+    async def start(self) -> None:
+        for courier in self._couriers:
+            await courier.start()
+
+    async def stop(self) -> None:
+        for courier in self._couriers:
+            await courier.stop()
