@@ -156,10 +156,10 @@ chaos: $(DEV) test-tools ## Kill workers, Redis and registry under JOBS (300) jo
 local-test: $(DEV) ## The integration tests against the registry on REGISTRY_PORT
 	$(REGISTRY) run $(PYTEST) $(PARALLEL) -m "integration and not archive_tools"
 
-# The tests start registries of their own; a Debian package is all that this needs.
+# The tests start registries and browsers of their own; they need no more than the programs.
 .PHONY: test-tools
 test-tools:
-	@$(REGISTRY) tools
+	@$(PYTHON) scripts/tools.py
 
 .PHONY: bench-queue
 bench-queue: $(BENCH) test-tools ## Those of the queue, beside plain arq; takes a quarter of an hour

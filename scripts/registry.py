@@ -21,15 +21,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import tools
+from tools import UnavailableError
+
 ROOT = Path(__file__).resolve().parent.parent
 IMAGE = "registry:2"
-TOOLS = ("docker-registry", "skopeo", "faketime")  # binaries, and the Debian packages they come in
 PULL_SECONDS = 60
 START_SECONDS = 30
-
-
-class UnavailableError(Exception):
-    """A way to run the registry that this machine does not have; says why."""
 
 
 def state_dir(port: int) -> Path:
@@ -100,11 +98,7 @@ def start_in_docker(port: int) -> None:
 
 
 def start_binary(port: int) -> None:
-    try:
-        ensure_tools()
-    except UnavailableError:
-        if not shutil.which("docker-registry"):  # skopeo is optional here
-            raise
+    tools.ensure(["docker-registry"])
     state = state_dir(port)
     settings = {
         "REGISTRY_HTTP_ADDR": f"127.0.0.1:{port}",
@@ -183,40 +177,12 @@ def run(port: int, command: Sequence[str]) -> int:
             stop(port)
 
 
-def ensure_tools() -> None:
-    """Install what is missing of TOOLS by apt; where that cannot be, say what to do instead."""
-    missing = [tool for tool in TOOLS if not shutil.which(tool)]
-    if not missing:
-        return
-    names = " ".join(missing)
-    if not shutil.which("apt-get") or os.geteuid() != 0:
-        raise UnavailableError(
-            f"not installed: {names}\n"
-            f"  Debian, Ubuntu: sudo apt-get install {names}\n"
-            f"  elsewhere: a Docker daemon with {IMAGE} runs the registry; skopeo reads"
-            " back, and faketime has clocks that are off"
-        )
-    print(f"Installing {names}", flush=True)
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    install = ["install", "--yes", "--no-install-recommends", *missing]
-    for arguments in (["update"], install):
-        done = subprocess.run(
-            ["apt-get", "--quiet", "--quiet", *arguments],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            check=False,
-        )
-    if done.returncode != 0:
-        raise UnavailableError(f"apt-get could not install {names}")
-
-
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("start", help="in the background; a second start changes nothing")
     commands.add_parser("stop", help="end what start started, and drop its storage")
     commands.add_parser("wait", help="until a registry answers")
-    commands.add_parser("tools", help=f"install what is missing of {', '.join(TOOLS)}")
     runner = commands.add_parser("run", help="a command, with a registry around it")
     runner.add_argument("argv", nargs=argparse.REMAINDER, metavar="COMMAND")
     return parser.parse_args()
@@ -234,8 +200,6 @@ def main() -> int:
                 stop(port)
             case "wait":
                 wait(port)
-            case "tools":
-                ensure_tools()
             case "run":
                 return run(port, arguments.argv)
     except UnavailableError as reason:
