@@ -12,7 +12,8 @@ const connection = document.getElementById("connection");
 const trouble = el("p", { class: "problem", role: "alert", hidden: true });
 const refusal = el("p", { class: "problem", role: "alert", hidden: true });
 const content = el("div");
-let caller;
+const nav = document.querySelector("nav");
+let caller = null; // None while nobody is logged in.
 let leave = () => {};
 
 const TITLES = { jobs: "Push queue", job: "Job", workers: "Workers and registries" };
@@ -43,10 +44,11 @@ const onProblem = (problem) => tell(trouble, problem);
 const onRefusal = (problem) => tell(refusal, problem);
 
 function route() {
+  if (!caller) return;
   leave();
   const query = new URLSearchParams(location.search);
   const view = viewOf(query);
-  for (const link of document.querySelectorAll("nav [data-view]")) {
+  for (const link of nav.querySelectorAll("[data-view]")) {
     if (link.dataset.view === view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
@@ -66,6 +68,7 @@ function go(address) {
 }
 
 function showCaller() {
+  nav.hidden = false;
   const place = document.getElementById("caller");
   if (!caller.name) {
     show(place);
@@ -83,6 +86,8 @@ async function logOut() {
 function logIn() {
   leave();
   leave = () => {};
+  caller = null;
+  nav.hidden = true;
   show(document.getElementById("caller"));
   connection.textContent = "";
   trouble.hidden = refusal.hidden = true;

@@ -1,7 +1,7 @@
 // Cancelling or retrying all jobs that match the filters.
 
 import { changeAll } from "./api.js";
-import { announce, el } from "./dom.js";
+import { announce, el, resting } from "./dom.js";
 import { count } from "./format.js";
 import { isFinal } from "./wording.js";
 
@@ -16,10 +16,9 @@ export function bulkButtons(filters, refresh, onRefusal) {
   const actions = Object.keys(ACTIONS).filter((action) => !state || isFinal({ state }) === (action === "retry"));
   const buttons = actions.map((action) => {
     const { verb, done } = ACTIONS[action];
-    const button = el("button", { type: "button", onclick: run }, `${verb} all`);
+    const button = el("button", { type: "button", onclick: () => resting(button, run) }, `${verb} all`);
 
     async function run() {
-      button.disabled = true;
       onRefusal(null);
       try {
         const found = await changeAll(action, filters, true);
@@ -30,7 +29,6 @@ export function bulkButtons(filters, refresh, onRefusal) {
       } catch (problem) {
         onRefusal(problem);
       }
-      button.disabled = false;
       refresh();
     }
 

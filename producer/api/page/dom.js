@@ -38,6 +38,20 @@ export function announce(text) {
   document.getElementById("announcement").textContent = text;
 }
 
+// Have the button rest while the work is done. One that rests loses the focus, so it is given back.
+export async function resting(button, work) {
+  const focused = document.activeElement === button;
+  button.disabled = true;
+  await work();
+  button.disabled = false;
+  if (focused && document.activeElement === document.body) button.focus();
+}
+
+// A reference of an image, to be broken after its slashes where a line is too short.
+export function reference(text) {
+  return text.split("/").flatMap((part, place) => (place ? ["/", el("wbr"), part] : [part]));
+}
+
 // A button that copies a text.
 export function copyButton(text, what) {
   const button = el("button", { type: "button", class: "copy", "aria-label": `Copy ${what}` }, "Copy");

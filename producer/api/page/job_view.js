@@ -1,8 +1,8 @@
 // One job: how far it is, its layers, its attempts.
 
 import { cancelJob, eventsOf, follow, readJob, retryJob } from "./api.js";
-import { announce, copyButton, el, show, time } from "./dom.js";
-import { bytes, shortDigest } from "./format.js";
+import { announce, copyButton, el, reference, resting, show, time } from "./dom.js";
+import { bytes, seconds, shortDigest } from "./format.js";
 import { progressBar } from "./progress.js";
 import { refresher } from "./refresh.js";
 import { timeLine } from "./time_line.js";
@@ -24,9 +24,9 @@ export function jobView(main, { id, mayChange, onConnection, onProblem, onRefusa
   const bar = progressBar();
   const spent = el("p", { class: "spent" });
   const facts = el("dl", { class: "facts" });
-  const layers = el("section", { "aria-labelledby": "layers" });
-  const attempts = el("section", { "aria-labelledby": "attempts" });
-  const button = el("button", { type: "button", onclick: act, hidden: true });
+  const layers = el("section", { "aria-labelledby": "layers", hidden: true });
+  const attempts = el("section", { "aria-labelledby": "attempts", hidden: true });
+  const button = el("button", { type: "button", onclick: () => resting(button, act), hidden: true });
   show(
     main,
     el("p", {}, el("a", { href: "/", "data-view": "" }, "All jobs")),
@@ -40,14 +40,12 @@ export function jobView(main, { id, mayChange, onConnection, onProblem, onRefusa
   );
 
   async function act() {
-    button.disabled = true;
     onRefusal(null);
     try {
       await (isFinal(job) ? retryJob(id) : cancelJob(id));
     } catch (problem) {
       onRefusal(problem);
     }
-    button.disabled = false;
     refresh();
   }
 
@@ -69,11 +67,11 @@ export function jobView(main, { id, mayChange, onConnection, onProblem, onRefusa
 
   function put() {
     document.title = `${job.state}: ${job.targets[0]}`;
-    heading.textContent = job.targets[0];
+    show(heading, reference(job.targets[0]));
     putState();
     show(facts, factsOf(job));
-    show(layers, layersOf(job));
-    show(attempts, attemptsOf(job));
+    showSection(layers, layersOf(job));
+    showSection(attempts, attemptsOf(job));
     button.hidden = !mayChange || job.cancel_requested;
     button.textContent = isFinal(job) ? "Retry" : "Cancel";
   }
@@ -101,7 +99,8 @@ export function jobView(main, { id, mayChange, onConnection, onProblem, onRefusa
     } else {
       unfollow ??= follow(eventsOf(id), {
         open: () => onConnection(true),
-        lost: () => onConnection(false),
+        // It may have ended because the job has.
+        lost: () => (onConnection(false), refresh()),
         progress: tellProgress,
         job: () => refresh(),
       });
@@ -117,12 +116,17 @@ export function jobView(main, { id, mayChange, onConnection, onProblem, onRefusa
   };
 }
 
+function showSection(section, content) {
+  section.hidden = !content.length;
+  show(section, content);
+}
+
 function factsOf(job) {
   const results = new Map(job.results.map((result) => [result.target, result]));
   const targets = job.targets.map((target) => {
     const result = results.get(target);
     const what = result ? ` ${result.outcome}` : "";
-    return el("div", {}, el("code", {}, target), what, copyButton(target, "the target"));
+    return el("div", {}, el("code", {}, reference(target)), what, copyButton(target, "the target"));
   });
   const source = [job.image, job.platform].filter(Boolean).join(", ");
   const labels = Object.entries(job.labels).map(([name, value]) =>
@@ -139,6 +143,7 @@ function factsOf(job) {
     ["Cancelled by", job.cancelled_by],
     ["Finished", job.finished_at && [time(job.finished_at)]],
     ["Worker", job.worker],
+    ["Attempt", job.attempt > 0 && `${job.attempt} of ${job.max_attempts}`],
     ["Gives up", job.give_up_at && !isFinal(job) && [time(job.give_up_at)]],
     ["Priority", job.priority !== "normal" && job.priority],
     ["Source file", job.cleanup_outcome],
@@ -171,6 +176,8 @@ function layersOf(job) {
   ];
 }
 
+const lasted = (attempt) => (Date.parse(attempt.finished_at) - Date.parse(attempt.started_at)) / 1000;
+
 function attemptsOf(job) {
   if (!job.attempts.length && !job.started_at) return [];
   const rows = job.attempts.map((attempt) =>
@@ -180,11 +187,12 @@ function attemptsOf(job) {
       el("td", { "data-heading": "Attempt", class: "number" }, String(attempt.number)),
       el("td", { "data-heading": "Outcome" }, el("span", { class: `badge ${attempt.outcome}` }, attempt.outcome)),
       el("td", { "data-heading": "Started" }, time(attempt.started_at)),
+      el("td", { "data-heading": "Took", class: "number" }, seconds(lasted(attempt))),
       el("td", { "data-heading": "Worker" }, attempt.worker),
       el("td", { "data-heading": "Error", class: "why" }, attempt.error ? `${attempt.error} (${attempt.error_kind})` : "–"),
     ),
   );
-  const heads = ["Attempt", "Outcome", "Started", "Worker", "Error"].map((text) => el("th", { scope: "col" }, text));
+  const heads = ["Attempt", "Outcome", "Started", "Took", "Worker", "Error"].map((text) => el("th", { scope: "col" }, text));
   return [
     el("h2", { id: "attempts" }, "Attempts"),
     timeLine(job),

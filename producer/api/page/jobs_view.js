@@ -2,7 +2,7 @@
 
 import { EVENTS, cancelJob, follow, listJobs, retryJob } from "./api.js";
 import { bulkButtons } from "./bulk.js";
-import { announce, el, show, time } from "./dom.js";
+import { announce, el, reference, resting, show, time } from "./dom.js";
 import { count } from "./format.js";
 import { progressBar } from "./progress.js";
 import { refresher } from "./refresh.js";
@@ -30,7 +30,8 @@ export function jobsView(main, { query, go, mayChange, onConnection, onProblem, 
   const cursor = query.get("cursor");
   const rows = new Map();
   const body = el("tbody");
-  const empty = el("p", { class: "empty", hidden: true });
+  const nothing = filters.length || cursor ? "No job fits these filters." : HOW_TO_BEGIN;
+  const empty = el("p", { class: "empty", hidden: true }, nothing);
   const pager = el("nav", { class: "pager", "aria-label": "Pages" });
   const plot = throughput();
   const table = el(
@@ -41,7 +42,8 @@ export function jobsView(main, { query, go, mayChange, onConnection, onProblem, 
     body,
   );
   const bulk = filters.length && mayChange ? bulkButtons(filters, () => refresh(), onRefusal) : null;
-  show(main, el("h1", { class: "unseen" }, "Jobs"), plot.element, filterForm(query, go), bulk, table, empty, pager);
+  const form = filterForm(query, go);
+  show(main, el("h1", { class: "unseen" }, "Jobs"), plot.element, form, bulk, table, empty, pager);
 
   let told = false;
   async function load() {
@@ -50,11 +52,11 @@ export function jobsView(main, { query, go, mayChange, onConnection, onProblem, 
       if (!main.contains(table)) return;
       put(page.jobs);
       showPager(page.next);
-      empty.hidden = page.jobs.length > 0;
-      table.hidden = page.jobs.length === 0;
-      empty.textContent = filters.length
-        ? "No job fits these filters."
-        : "There are no jobs yet. Enqueue one: push-queue enqueue app.tar --to registry/repository:tag";
+      const none = page.jobs.length === 0;
+      table.hidden = none;
+      empty.hidden = !none;
+      form.hidden = none && !filters.length && !cursor;
+      if (bulk) bulk.hidden = none && !page.next;
       if (!told) announce(page.jobs.length ? `${count(page.jobs.length, "job")} shown` : empty.textContent);
       told = true;
       onProblem(null);
@@ -94,7 +96,7 @@ export function jobsView(main, { query, go, mayChange, onConnection, onProblem, 
   const figures = refresher(() => plot.load().catch(() => plot.hide()), PLOT_MS);
   const unfollow = follow(EVENTS, {
     open: () => (onConnection(true), refresh()),
-    lost: () => onConnection(false),
+    lost: () => (onConnection(false), refresh()),
     reset: refresh,
     state: refresh,
     progress: (progress) => rows.get(progress.id)?.progress(progress),
@@ -106,23 +108,27 @@ export function jobsView(main, { query, go, mayChange, onConnection, onProblem, 
   };
 }
 
+const HOW_TO_BEGIN = [
+  "There are no jobs yet. Enqueue one: ",
+  el("code", {}, "push-queue enqueue app.tar --to registry.example.com/team/app:1.0"),
+];
+
 const HEADINGS = ["State", "Targets", "Progress", "Attempt", "Enqueued", "Actions"];
 
 function jobRow(id, mayChange, refresh, onRefusal) {
   let job;
   const bar = progressBar();
-  const state = el("td", { "data-heading": "State" });
+  const state = el("td", { "data-heading": "State", class: "state" });
   const targets = el("td", { "data-heading": "Targets", class: "targets" });
   const why = el("p", { class: "why" });
   const spent = el("p", { class: "spent" });
   const progress = el("td", { "data-heading": "Progress", class: "progress" }, bar.element, why, spent);
-  const attempt = el("td", { "data-heading": "Attempt", class: "number" });
-  const enqueued = el("td", { "data-heading": "Enqueued" });
-  const button = el("button", { type: "button", onclick: act });
+  const attempt = el("td", { "data-heading": "Attempt", class: "number attempt" });
+  const enqueued = el("td", { "data-heading": "Enqueued", class: "enqueued" });
+  const button = el("button", { type: "button", onclick: () => resting(button, act) });
   const element = el("tr", {}, state, targets, progress, attempt, enqueued, el("td", { class: "actions" }, button));
 
   async function act() {
-    button.disabled = true;
     onRefusal(null);
     try {
       const done = isFinal(job) ? await retryJob(id) : await cancelJob(id);
@@ -131,7 +137,6 @@ function jobRow(id, mayChange, refresh, onRefusal) {
     } catch (problem) {
       onRefusal(problem);
     }
-    button.disabled = false;
     refresh();
   }
 
@@ -155,7 +160,7 @@ function jobRow(id, mayChange, refresh, onRefusal) {
   function showFixed(first) {
     const [target, ...others] = first.targets;
     const more = others.length ? [el("span", { class: "more" }, ` and ${others.length} more`)] : [];
-    const link = el("a", { href: `/?job=${encodeURIComponent(id)}`, "data-view": "" }, target);
+    const link = el("a", { href: `/?job=${encodeURIComponent(id)}`, "data-view": "" }, reference(target));
     show(targets, link, ...more);
   }
 

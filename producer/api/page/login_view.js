@@ -11,6 +11,7 @@ export function loginView(main, onDone) {
     { class: "login" },
     el("h1", {}, "Log in"),
     el("label", {}, "Token", token),
+    el("p", { class: "hint" }, "Whoever runs this server makes tokens: ", el("code", {}, "push-queue token NAME")),
     wrong,
     el("button", { type: "submit" }, "Log in"),
   );

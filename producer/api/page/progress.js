@@ -21,7 +21,7 @@ export function inWords(job) {
 export function progressBar() {
   const bar = el("progress", { max: 1, value: 0, "aria-label": "Progress" });
   const words = el("span", { class: "figures" });
-  const element = el("div", { class: "bar" }, bar, words);
+  const element = el("div", { class: "bar", hidden: true }, bar, words);
   return {
     element,
     update(job) {

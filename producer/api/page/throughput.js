@@ -13,13 +13,15 @@ const sum = (minutes, name) => minutes.reduce((total, minute) => total + minute[
 export function throughput() {
   const words = el("figcaption");
   const place = el("div", { class: "drawing" });
-  const element = el("figure", { class: "throughput", hidden: true }, words, place);
+  const ends = el("p", { class: "ends", "aria-hidden": "true" }, el("span", {}, "an hour ago"), el("span", {}, "now"));
+  const element = el("figure", { class: "throughput", hidden: true }, words, place, ends);
   return {
     element,
     hide: () => (element.hidden = true),
     async load() {
       const { minutes } = await get("/throughput");
       const most = Math.max(...minutes.map((minute) => minute.bytes_sent));
+      element.hidden = !minutes.some((minute) => minute.bytes_sent || minute.succeeded || minute.failed);
       words.textContent = [
         `Last hour: ${bytes(sum(minutes, "bytes_sent"))} sent`,
         `${bytes(most)} in the busiest minute`,
@@ -27,7 +29,6 @@ export function throughput() {
         `${sum(minutes, "failed").toLocaleString()} failed`,
       ].join(", ");
       show(place, draw(minutes, most || 1));
-      element.hidden = false;
     },
   };
 }

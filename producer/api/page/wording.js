@@ -18,9 +18,11 @@ export function reason(job) {
   if (job.waiting_for) return [job.waiting_for];
   if (job.error && job.state !== "succeeded") {
     const next = job.next_attempt_at && !isFinal(job) ? ["; again at ", time(job.next_attempt_at)] : [];
-    return [`${job.error} (${job.error_kind})`, ...next];
+    const whose = job.state === "running" ? "the attempt before: " : "";
+    return [`${whose}${job.error} (${job.error_kind})`, ...next];
   }
   if (job.next_attempt_at && !isFinal(job)) return ["starts at ", time(job.next_attempt_at)];
+  if (job.state === "queued") return ["waits for a worker"];
   return [];
 }
 
