@@ -19,6 +19,7 @@ from push_queue.settings import (
 )
 from push_queue.tag_turns import TagTurns
 from push_queue.tag_writes import TagWrites
+from push_queue.worker_roster import WorkerRoster
 
 
 class Stores:
@@ -49,3 +50,4 @@ class Stores:
         self.writes = TagWrites(self.database, tag_watch_seconds)
         self.queue = ArqQueue(self.database, registry_max_uploads)
         self.limits = RegistryLimits(self.database, registry_max_uploads)
+        self.roster = WorkerRoster(self.database)
