@@ -1,0 +1,61 @@
+"""Whether what the jobs say is what the registry has."""
+
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from tests.compose.client import Client
+from tests.compose.stack import Stack
+
+MANIFEST_PUT = re.compile(r'"PUT /v2/load/([\w-]+)/manifests/1 HTTP/1\.1" 201 ')
+
+
+def problems(stack: Stack, client: Client, job_ids: Iterable[str]) -> list[str]:
+    """What is wrong, a line each; and a summary on standard output."""
+    jobs = {job_id: client.job(job_id) for job_id in job_ids}
+    tags = {name: client.tags(name) for name in client.repositories()}
+    ends = successes(stack)
+    writes = Counter(MANIFEST_PUT.findall(stack.compose("logs", "--no-log-prefix", "registry")))
+    again = sum(job["attempt"] > 1 for job in jobs.values())
+    sys.stdout.write(
+        f"{dict(Counter(job['state'] for job in jobs.values()))},"
+        f" {again} of them in several attempts; {len(tags)} repositories with"
+        f" {sum(map(len, tags.values()))} tags, {sum(writes.values())} manifests written\n"
+    )
+    return [
+        *lost(jobs, tags),
+        *(f"{name} belongs to no job" for name in tags.keys() - {repository(j) for j in jobs}),
+        *(f"{job} succeeded {ends[job]} times" for job in jobs if ends[job] != 1),
+        *(
+            f"{name} was written {times} times by a job that ran once"
+            for name, times in writes.items()
+            if times > 1 and jobs[name.replace("app", "build")]["attempt"] == 1
+        ),
+    ]
+
+
+def lost(
+    jobs: dict[str, dict[str, object]], tags: dict[str, dict[str, str | None]]
+) -> Iterator[str]:
+    for job_id, job in jobs.items():
+        if job["state"] != "succeeded":
+            yield f"{job_id} {job['state']}: {job['error']}"
+        elif tags.get(repository(job_id)) != {"1": job["digest"]}:
+            yield f"{job_id} says {job['digest']}, the registry {tags.get(repository(job_id))}"
+
+
+def repository(job_id: str) -> str:
+    return f"load/{job_id.replace('build', 'app')}"
+
+
+def successes(stack: Stack) -> Counter[str]:
+    """How often each job came to success, by the stream of events."""
+    script = (
+        "REDISCLI_AUTH=$(sed -n 's/^requirepass //p' /run/secrets/redis.conf)"
+        " redis-cli --json xrange push:events - +"
+    )
+    events = json.loads(stack.compose("exec", "-T", "redis", "sh", "-c", script))
+    fields = [dict(zip(entry[::2], entry[1::2], strict=True)) for _, entry in events]
+    return Counter(event["id"] for event in fields if event["state"] == "succeeded")

@@ -1,0 +1,87 @@
+"""What the test asks the stack, from outside of it."""
+
+import http.client
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from tests.compose.stack import Stack
+
+MANIFESTS = (
+    "application/vnd.oci.image.manifest.v1+json,"
+    " application/vnd.docker.distribution.manifest.v2+json"
+)
+FINAL = {"succeeded", "superseded", "failed", "cancelled"}
+
+
+class Client:
+    """A user of the HTTP API, and of the registry."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._token = stack.secret("api", "PUSH_QUEUE_TOKEN")
+
+    def enqueue(self, jobs: Iterable[dict[str, Any]]) -> None:
+        """Enqueue jobs that have ids; again after an answer that says to try again."""
+        status, answer = self._ask("POST", "/api/v1/jobs", list(jobs))
+        assert status == 202, answer
+
+    def jobs(self) -> dict[str, dict[str, Any]]:
+        """All jobs by id."""
+        status, answer = self._ask("GET", "/api/v1/jobs?limit=1000")
+        assert status == 200, answer
+        return {job["id"]: job for job in answer["jobs"]}
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        status, answer = self._ask("GET", f"/api/v1/jobs/{job_id}")
+        assert status == 200, answer
+        assert isinstance(answer, dict)
+        return answer
+
+    def workers(self) -> list[dict[str, Any]]:
+        status, answer = self._ask("GET", "/api/v1/workers")
+        assert status == 200, answer
+        workers: list[dict[str, Any]] = answer["workers"]
+        return workers
+
+    def page(self) -> str:
+        connection = http.client.HTTPConnection("127.0.0.1", self._stack.api_port, timeout=30)
+        connection.request("GET", "/")
+        return connection.getresponse().read().decode()
+
+    def ready(self) -> bool:
+        """Whether the API says that it is ready."""
+        try:
+            return self._ask("GET", "/readyz")[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def repositories(self) -> set[str]:
+        """What the registry has."""
+        _, _, answer = self._ask_registry("GET", "/v2/_catalog?n=10000")
+        return set(json.loads(answer)["repositories"])
+
+    def tags(self, repository: str) -> dict[str, str | None]:
+        """The digest of each of its tags."""
+        _, _, answer = self._ask_registry("GET", f"/v2/{repository}/tags/list")
+        found = {}
+        for tag in json.loads(answer)["tags"] or ():
+            path = f"/v2/{repository}/manifests/{tag}"
+            status, digest, _ = self._ask_registry("HEAD", path)
+            assert status == 200, f"{repository}:{tag} is listed but not there"
+            found[tag] = digest
+        return found
+
+    def _ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self._stack.api_port, timeout=60)
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        content = None if body is None else json.dumps(body).encode()
+        connection.request(method, path, content, headers)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+
+    def _ask_registry(self, method: str, path: str) -> tuple[int, str | None, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self._stack.registry_port, timeout=60)
+        connection.request(method, path, headers={"Accept": MANIFESTS})
+        response = connection.getresponse()
+        return response.status, response.getheader("Docker-Content-Digest"), response.read()

@@ -1,0 +1,90 @@
+"""The services of docker-compose.yml, in a project of their own."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.processes import free_port
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "scripts/compose"
+PROJECT = f"push-queue-test-{os.getpid()}"
+COMMAND_SECONDS = 1200
+"""Building the image may take its time."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A system that runs, at ports of its own."""
+
+    api_port: int
+    registry_port: int
+    images: Path
+    environment: dict[str, str]
+
+    def compose(self, *arguments: str) -> str:
+        """Run a command of Compose; its output."""
+        return self._run(str(COMPOSE), "--project-name", PROJECT, *arguments)
+
+    def containers(self, service: str) -> list[str]:
+        """The ids of the service's containers that run."""
+        return self.compose("ps", "--quiet", service).split()
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._run("docker", "inspect", container))[0]
+        return found
+
+    def kill(self, container: str) -> None:
+        """Kill all of its processes as a crash would, so that Docker starts it again."""
+        os.kill(self.inspect(container)["State"]["Pid"], signal.SIGKILL)
+
+    def stop(self, container: str) -> int:
+        """Stop and remove it; its exit status."""
+        self._run("docker", "stop", container)
+        status: int = self.inspect(container)["State"]["ExitCode"]
+        self._run("docker", "rm", container)
+        return status
+
+    def scale_workers(self, number: int) -> None:
+        """Start workers until there are so many, and leave those that run alone."""
+        self.compose(
+            *("up", "--detach", "--no-recreate", "--no-deps", "--no-build"),
+            *("--scale", f"worker={number}", "worker"),
+        )
+
+    def secret(self, service: str, name: str) -> str:
+        return self.compose("exec", "-T", service, "cat", f"/run/secrets/{name}").strip()
+
+    def _run(self, *command: str) -> str:
+        done = subprocess.run(
+            command,
+            env=self.environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
+        return done.stdout
+
+
+@contextmanager
+def running_stack(images: Path, *, workers: int) -> Iterator[Stack]:
+    """Build and start everything; remove it with its volumes at the end."""
+    api, registry, redis = free_port(), free_port(), free_port()
+    ports = {"API_PORT": api, "REGISTRY_PORT": registry, "REDIS_PORT": redis}
+    environment = os.environ | {name: str(port) for name, port in ports.items()}
+    stack = Stack(api, registry, images, environment | {"IMAGES_DIR": str(images)})
+    try:
+        stack.compose("up", "--detach", "--build", "--wait", "--scale", f"worker={workers}")
+        yield stack
+    finally:
+        stack.compose("down", "--volumes", "--timeout", "5")
