@@ -188,6 +188,8 @@ class Settings(BaseSettings):
     metrics_host: str = "127.0.0.1"
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Where a worker serves its metrics; port 0 means nowhere."""
+    alive_file: Path | None = None
+    """What a worker touches every few seconds, for checks of this one worker."""
 
     webhooks: Webhooks = {}
     """Who is told of jobs that end, by name."""
@@ -242,9 +244,9 @@ class Settings(BaseSettings):
         """Whether everybody on this machine may call the HTTP API, and nobody else."""
         return not (self.api_tokens or self.api_oidc)
 
-    @field_validator("spool")
+    @field_validator("spool", "alive_file")
     @classmethod
-    def _check_spool(cls, value: Path | None) -> Path | None:
+    def _check_path(cls, value: Path | None) -> Path | None:
         if value and not value.is_absolute():
             raise ValueError("must be an absolute path")
         return value

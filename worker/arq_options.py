@@ -15,6 +15,7 @@ from push_queue.redis_retries import Patience
 from push_queue.redis_suitability import check_redis
 from push_queue.settings import Settings, doubts
 
+from .alive_file import AliveFile
 from .arq_lease import give_lease_back, take_lease
 from .log_context import log_worker
 from .observer import WorkerObserver
@@ -65,6 +66,9 @@ async def _start_up(settings: Settings, patience: Patience, ctx: dict[str, Any])
     await runtime.presence.start()
     await runtime.couriers.start()
     runtime.housekeeper.start()
+    if settings.alive_file:
+        ctx["alive_file"] = AliveFile(settings.alive_file)
+        ctx["alive_file"].start()
     logger.info("the worker is ready")
 
 
@@ -73,6 +77,8 @@ async def _shut_down(ctx: dict[str, Any]) -> None:
         await close_runtime(ctx["runtime"])
     if "metrics" in ctx:
         ctx["metrics"].close()
+    if "alive_file" in ctx:
+        await ctx["alive_file"].stop()
 
 
 def _observer(settings: Settings, stack: ExitStack) -> WorkerObserver:

@@ -1,8 +1,10 @@
 """The worker as a process: what it says and how it exits when it cannot work."""
 
+import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from tests.support.big_images import write_big_archive
 from tests.support.processes import free_port
 from tests.support.proxy import FaultProxy, is_commit, is_patch
 from tests.support.servers import RedisServer, StartWorker, clean_environment, worker_process
+from worker.alive_file import FRESH_SECONDS
 
 pytestmark = pytest.mark.integration
 
@@ -137,3 +140,28 @@ async def test_the_time_for_commits_is_set_for_workers(
         # Not after the ten minutes that are the default.
         assert (await queue.wait(job.id, timeout=60)).state is JobState.SUCCEEDED
         assert proxy.count(is_patch) == 2
+
+
+def test_check_by_file_is_of_this_worker_alone(
+    redis_url: str, namespace: str, tmp_path: Path
+) -> None:
+    env = {"PUSH_QUEUE_REDIS_URL": redis_url, "PUSH_QUEUE_NAMESPACE": namespace}
+    mine, other = (tmp_path / name for name in ("mine", "other"))
+
+    def is_alive(file: Path) -> bool:
+        # The check needs no Redis.
+        return run_worker("--check", PUSH_QUEUE_ALIVE_FILE=str(file)).returncode == 0
+
+    with (
+        worker_process(tmp_path / "1.log", env | {"PUSH_QUEUE_ALIVE_FILE": str(mine)}) as process,
+        worker_process(tmp_path / "2.log", env | {"PUSH_QUEUE_ALIVE_FILE": str(other)}) as second,
+    ):
+        second.wait_ready(other.exists)
+        process.wait_ready(lambda: is_alive(mine))
+        process.kill()
+        long_ago = time.time() - FRESH_SECONDS - 1
+        os.utime(mine, (long_ago, long_ago))
+        assert not is_alive(mine)
+        second.wait_ready(lambda: is_alive(other))
+        assert second.terminate() == 0
+    assert not other.exists()

@@ -20,6 +20,7 @@ from push_queue.version import own_version
 from push_queue.worker_roster import WorkerRoster
 from registry_api_v2_client import RegistryError
 
+from ..alive_file import is_fresh
 from ..exits import NAME, fail
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -35,7 +36,12 @@ def _print_version(wanted: bool) -> None:
 def work(
     burst: Annotated[bool, typer.Option("--burst", help="Stop when the queue is empty.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Only tell whether a worker is alive on this host.")
+        bool,
+        typer.Option(
+            "--check",
+            help="Only tell whether a worker is alive on this host, or the one"
+            " with PUSH_QUEUE_ALIVE_FILE.",
+        ),
     ] = False,
     _version: Annotated[
         bool,
@@ -52,7 +58,7 @@ def work(
     try:
         settings = load_settings()
         if check:
-            raise typer.Exit(0 if asyncio.run(_alive_here(settings)) else 1)
+            raise typer.Exit(0 if _is_alive(settings) else 1)
         from .worker_run import run_worker
 
         # From here on there is garbage, but not among what is loaded.
@@ -61,6 +67,13 @@ def work(
         run_worker(settings, burst=burst)
     except (QueueError, RegistryError) as error:
         fail(error)
+
+
+def _is_alive(settings: Settings) -> bool:
+    """Whether the worker with the file of the settings is alive, or else any on this host."""
+    if settings.alive_file:
+        return is_fresh(settings.alive_file)
+    return asyncio.run(_alive_here(settings))
 
 
 async def _alive_here(settings: Settings) -> bool:
