@@ -152,6 +152,11 @@ chaos: $(DEV) test-tools ## Kill workers, Redis and registry under JOBS (300) jo
 	@ROUNDS=50 OUTAGE_SECONDS=20 $(PYTEST) -q tests/chaos/test_tag_race.py tests/chaos/test_redis_away.py
 	@ROUNDS=20 $(PYTEST) -q tests/chaos/test_late_tag_writes.py
 
+# Needs Docker, which CI has not.
+.PHONY: test-compose
+test-compose: $(DEV) image ## Push JOBS (60) jobs by docker-compose.yml while workers and Redis crash
+	@$(BIN)/python -m tests.compose
+
 .PHONY: local-test
 local-test: $(DEV) ## The integration tests against the registry on REGISTRY_PORT
 	$(REGISTRY) run $(PYTEST) $(PARALLEL) -m "integration and not archive_tools"
