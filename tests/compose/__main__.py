@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,6 +25,11 @@ WORKERS = 3
 BASE_BYTES = 2_000_000
 LAYER_BYTES = 8_000_000
 PATIENCE_SECONDS = 600
+SETTINGS = """
+PUSH_QUEUE_PLAIN_HTTP_HOSTS=registry:5000
+# So that there is work left all the time.
+PUSH_QUEUE_MAX_JOBS=2
+"""
 
 
 def main() -> int:
@@ -33,7 +39,9 @@ def main() -> int:
         images = Path(directory)
         images.chmod(0o755)  # the workers are another user
         jobs = [write_job(images, number) for number in range(count)]
-        with running_stack(images, workers=WORKERS) as stack:
+        settings = images / "settings.env"
+        settings.write_text(SETTINGS)
+        with running_stack(images, workers=WORKERS, settings=settings) as stack:
             say(f"{WORKERS} workers, Redis, a registry and the API run")
             client = Client(stack)
             assert "<title>" in client.page(), "the page is not there"
@@ -58,26 +66,37 @@ def write_job(images: Path, number: int) -> dict[str, Any]:
 
 
 def run(stack: Stack, client: Client, jobs: list[dict[str, Any]]) -> None:
-    """Push a first part of the jobs while things crash, and the rest during an upgrade."""
-    half = len(jobs) // 2
-    client.enqueue(jobs[:half])
-    until("a tenth is pushed", lambda: finished(client) >= len(jobs) // 10)
-    victim = busiest(stack, client)
-    stack.kill(victim)
-    say(f"killed a worker, with {finished(client)} of {len(jobs)} jobs done")
-    until("a quarter is pushed", lambda: finished(client) >= len(jobs) // 4)
+    """Push a first half of the jobs while things crash, and the rest during an upgrade."""
+    crashing, upgrade = split(jobs, 2)
+    client.enqueue(crashing)
+    until("some are pushed", lambda: finished(client) >= len(crashing) // 6)
+    stack.kill(busiest(stack, client))
+    say(f"killed a worker, {at(client, crashing)}")
+    until("half of them are pushed", lambda: finished(client) >= len(crashing) // 2)
     stack.kill(stack.containers("redis")[0])
     say("killed Redis")
     until("the API is ready again", client.ready)
-    client.enqueue(jobs[half:])
-    for container in stack.containers("worker"):
+    for part, container in zip(split(upgrade, WORKERS), stack.containers("worker"), strict=True):
+        client.enqueue(part)
+        until("it runs some of them", partial(runs, client, container[:12]))
+        say(f"replacing a worker, {at(client, jobs)}")
         status = stack.stop(container)
         stack.scale_workers(WORKERS)
-        say(
-            f"replaced a worker (exit status {status}), {finished(client)} of {len(jobs)} jobs done"
-        )
+        say(f"replaced it (exit status {status}), {at(client, jobs)}")
     until("all are final", lambda: finished(client) == len(jobs))
     until("all workers report", lambda: len(client.workers()) == WORKERS)
+
+
+def split(jobs: list[dict[str, Any]], parts: int) -> list[list[dict[str, Any]]]:
+    return [jobs[len(jobs) * i // parts : len(jobs) * (i + 1) // parts] for i in range(parts)]
+
+
+def at(client: Client, jobs: list[dict[str, Any]]) -> str:
+    return f"with {finished(client)} of {len(jobs)} jobs done"
+
+
+def runs(client: Client, host: str) -> bool:
+    return any(worker["host"] == host and worker["running"] for worker in client.workers())
 
 
 def busiest(stack: Stack, client: Client) -> str:

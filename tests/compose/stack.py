@@ -24,7 +24,6 @@ class Stack:
 
     api_port: int
     registry_port: int
-    images: Path
     environment: dict[str, str]
 
     def compose(self, *arguments: str) -> str:
@@ -76,12 +75,13 @@ class Stack:
 
 
 @contextmanager
-def running_stack(images: Path, *, workers: int) -> Iterator[Stack]:
+def running_stack(images: Path, *, workers: int, settings: Path) -> Iterator[Stack]:
     """Start everything, from an image that is built; remove it with its volumes at the end."""
     api, registry, redis = free_port(), free_port(), free_port()
     ports = {"API_PORT": api, "REGISTRY_PORT": registry, "REDIS_PORT": redis}
     environment = os.environ | {name: str(port) for name, port in ports.items()}
-    stack = Stack(api, registry, images, environment | {"IMAGES_DIR": str(images)})
+    files = {"IMAGES_DIR": str(images), "SETTINGS_FILE": str(settings)}
+    stack = Stack(api, registry, environment | files)
     try:
         stack.compose("up", "--detach", "--no-build", "--wait", "--scale", f"worker={workers}")
         yield stack
