@@ -58,7 +58,7 @@ class Client:
 
     def repositories(self) -> set[str]:
         """What the registry has."""
-        _, _, answer = self._ask_registry("GET", "/v2/_catalog?n=10000")
+        _, _, answer = self._ask_registry("GET", "/v2/_catalog?n=1000")
         return set(json.loads(answer)["repositories"])
 
     def tags(self, repository: str) -> dict[str, str | None]:
