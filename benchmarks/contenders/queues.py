@@ -90,7 +90,7 @@ class BenchmarkedQueue(ABC):
     """What a worker logs once it takes jobs."""
 
     @abstractmethod
-    async def sleep(self, seconds: float, *, urgent: bool = False) -> str:
+    async def sleep(self, seconds: float, *, urgent: bool = False, team: str = "") -> str:
         """Enqueue a job that sleeps; an urgent one goes before others. Returns its id."""
 
     @abstractmethod
@@ -134,9 +134,9 @@ class OurQueue(BenchmarkedQueue):
             async with PushQueue.connect(settings) as queue:
                 yield cls(queue, Path(folder))
 
-    async def sleep(self, seconds: float, *, urgent: bool = False) -> str:
+    async def sleep(self, seconds: float, *, urgent: bool = False, team: str = "") -> str:
         priority: Priority = "high" if urgent else "normal"
-        job = self._sleeping(self._source(seconds), priority)
+        job = self._sleeping(self._source(seconds), priority, team)
         return (await self._queue.submit(job)).id
 
     async def sleep_all(self, seconds: float, count: int) -> None:
@@ -176,8 +176,13 @@ class OurQueue(BenchmarkedQueue):
         source.touch()  # the worker opens it
         return source
 
-    def _sleeping(self, source: Path, priority: Priority = "normal") -> PushJob:
-        return self._queue.describe(source, f"{_NOWHERE}:{secrets.token_hex(8)}", priority=priority)
+    def _sleeping(self, source: Path, priority: Priority = "normal", team: str = "") -> PushJob:
+        return self._queue.describe(
+            source,
+            f"{_NOWHERE}:{secrets.token_hex(8)}",
+            priority=priority,
+            labels={"team": team} if team else None,
+        )
 
 
 class PlainArq(BenchmarkedQueue):
@@ -196,8 +201,8 @@ class PlainArq(BenchmarkedQueue):
         async with await create_pool(RedisSettings.from_dsn(redis_url)) as redis:
             yield cls(redis)
 
-    async def sleep(self, seconds: float, *, urgent: bool = False) -> str:
-        # arq knows no priorities, but runs first what was due first.
+    async def sleep(self, seconds: float, *, urgent: bool = False, team: str = "") -> str:
+        # arq knows no teams and no priorities, but runs first what was due first.
         due = datetime.now(UTC) - _LONG_AGO if urgent else None
         return await self._enqueue("sleep", seconds, _defer_until=due)
 

@@ -32,6 +32,7 @@ RUNS_AGAIN = Measure("runs again after", "s")
 WAITING_BYTES = Measure("Redis memory of a waiting job", "KB")
 URGENT_P50 = Measure("urgent job to running, p50", "ms")
 URGENT_P99 = Measure("urgent job to running, p99", "ms")
+OVERTAKEN = Measure("jobs of the storm before the last of the ten", "jobs")
 LISTED = Measure("a page listed", "ms")
 
 RATE_JOBS = 2_000
@@ -49,6 +50,9 @@ BACKLOG_JOBS = 100_000
 DRAIN_SECONDS = 10
 URGENT_JOBS = 50
 PAGES = 20
+STORM_JOBS = 1000
+STORM_JOB_SECONDS = 0.05
+OTHER_JOBS = 10
 
 Run = Callable[[QueueBench, LocalRegistry], Awaitable[Values]]
 
@@ -233,6 +237,30 @@ def backlog(scale: Scale) -> Benchmark:
             # arq can only read the whole queue, by a request for each job.
             Comparison(LISTED),
         ),
+        run,
+        most_runs=1,
+    )
+
+
+def fair_share(scale: Scale) -> Benchmark:
+    count = scale.count(STORM_JOBS)
+
+    async def run(bench: QueueBench, _: LocalRegistry) -> Values:
+        def jobs(team: str, number: int) -> list[Callable[[], Awaitable[str]]]:
+            return [partial(bench.queue.sleep, STORM_JOB_SECONDS, team=team)] * number
+
+        storm = await bench.enqueue(jobs("storm", count))
+        others = await bench.enqueue(jobs("other", OTHER_JOBS))
+        await bench.start_workers()
+        await bench.all_ended()
+        last = max([(await bench.queue.span(job_id)).started for job_id in others])
+        starts = [(await bench.queue.span(job_id)).started for job_id in storm]
+        return {OVERTAKEN.name: sum(start < last for start in starts)}
+
+    return _benchmark(
+        "queue-fair-share",
+        f"{count} jobs of one team, then {OTHER_JOBS} of another, one worker",
+        (Comparison(OVERTAKEN, PLAIN_ARQ, Reach("at most", 5 * OTHER_JOBS, of="value")),),
         run,
         most_runs=1,
     )
