@@ -73,7 +73,12 @@ class PushQueue:
     """
 
     def __init__(self, redis: ArqRedis, settings: Settings) -> None:
-        database = Database(redis, Keys(settings.namespace), settings.keep_finished_seconds)
+        database = Database(
+            redis,
+            Keys(settings.namespace),
+            settings.keep_finished_seconds,
+            settings.fair_share_by,
+        )
         self._settings = settings
         self._gone_sources = GoneSources(settings)
         self._database = database

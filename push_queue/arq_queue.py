@@ -4,6 +4,9 @@ A job's score is the time in milliseconds at which it is due. arq runs jobs whos
 lowest score first. A job that is due gets a lead by its priority: it overtakes jobs of the next
 lower priority that were enqueued up to a quarter of an hour earlier. Older ones still go first, so
 that no job waits for ever.
+
+The due jobs of each team have a range of scores of their own, below zero, so that teams can take
+turns: see ``scripts/shared/teams.lua``. arq's own worker runs one such range after the other.
 """
 
 from datetime import timedelta
@@ -48,35 +51,52 @@ class ArqQueue:
         They include jobs that older workers left to newer ones. Returns arq's id and the score in
         the queue of each.
         """
-        arguments: Arguments = [most, lease_seconds * 1000, formats.FORMAT]
-        keys = [self._keys.queue, self._keys.newer]
+        arguments: Arguments = [most, lease_seconds * 1000, formats.FORMAT, _ms(STEP)]
+        keys = [self._keys.queue, self._keys.newer, self._keys.running, self._keys.turns]
         taken = await self._database.run("plain/take_due", keys, arguments)
         return [
             (arq_id.decode(), int(score))
             for arq_id, score in zip(taken[::2], taken[1::2], strict=True)
         ]
 
+    async def renew(self, arq_id: str, score: int, lease_seconds: int) -> None:
+        """Keep the job, which was taken from that ``score``, for another lease."""
+        await self._hold(arq_id, lease_seconds * 1000, lease_seconds, score)
+
     async def hold(self, arq_id: str, seconds: float, lease_seconds: int) -> None:
-        """Keep all workers from taking the job for ``seconds`` by Redis' clock.
+        """Keep all workers from taking the job, which is put off for ``seconds`` by Redis' clock.
 
         After a lease, ``release`` may wake it before that.
         """
-        keys = [self._keys.queue, in_progress_key_prefix + arq_id]
-        arguments: Arguments = [arq_id, max(1, round(seconds * 1000)), lease_seconds * 1000]
+        await self._hold(arq_id, max(1, round(seconds * 1000)), lease_seconds, "")
+
+    async def _hold(
+        self, arq_id: str, milliseconds: int, lease_seconds: int, score: int | str
+    ) -> None:
+        keys = [self._keys.queue, in_progress_key_prefix + arq_id, self._keys.running]
+        arguments: Arguments = [arq_id, milliseconds, lease_seconds * 1000, score]
         await self._database.run("plain/hold", keys, arguments)
 
     async def give_back(self, arq_id: str, score: int) -> None:
         """Put the job back where it was taken from, unless it has left the queue."""
-        command = self._redis.zadd(self._keys.queue, {arq_id: score}, xx=True)
-        await self._database.ask(command)
+        async with self._database.pipeline() as pipeline:
+            pipeline.zadd(self._keys.queue, {arq_id: score}, xx=True)
+            pipeline.zrem(self._keys.running, arq_id)
+            await pipeline.execute()
 
     async def promote(self) -> int:
         """Give postponed jobs that are due now the lead of their priority.
 
         Returns how many there were.
         """
-        arguments: Arguments = [self._keys.namespace, _ms(STEP), *leads_ms()]
-        count: int = await self._database.run("plain/promote", [self._keys.queue], arguments)
+        keys = [self._keys.queue, self._keys.running]
+        arguments: Arguments = [
+            self._keys.namespace,
+            _ms(STEP),
+            self._database.share_by,
+            *leads_ms(),
+        ]
+        count: int = await self._database.run("plain/promote", keys, arguments)
         return count
 
     async def tidy_due(self) -> int:
@@ -100,6 +120,7 @@ class ArqQueue:
         arguments: Arguments = [
             self._keys.namespace,
             self._registry_max_uploads,
+            self._database.share_by,
             *leads_ms(),
         ]
         count: int = await self._database.run("registry/release", keys, arguments)

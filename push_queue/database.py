@@ -14,19 +14,29 @@ from push_queue.models import JobState
 from push_queue.redis_errors import address_of, redis_errors
 from push_queue.scripts import load
 from push_queue.settings import WEEK_SECONDS
+from push_queue.teams import FAIR_SHARE_BY
 
 Arguments = list[str | int]
 
 
 class Database:
-    """One namespace of a Redis server, which keeps finished jobs for ``keep_finished`` seconds.
+    """One namespace of a Redis server.
+
+    It keeps finished jobs for ``keep_finished`` seconds. ``share_by`` is what tells a job's team.
 
     Every method raises :class:`RedisUnavailableError` when Redis fails.
     """
 
-    def __init__(self, redis: Redis, keys: Keys, keep_finished: int = WEEK_SECONDS) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        keep_finished: int = WEEK_SECONDS,
+        share_by: Iterable[str] = FAIR_SHARE_BY,
+    ) -> None:
         self.redis = redis
         self.keys = keys
+        self.share_by = ",".join(share_by)
         self._keep_finished = keep_finished
         self._address = address_of(redis)
         self._scripts: dict[str, AsyncScript] = {}
@@ -102,7 +112,7 @@ class Database:
         ]
 
     def _job_args(self, job_id: str, args: Iterable[str | int]) -> Arguments:
-        return [self.keys.namespace, job_id, self._keep_finished, *args]
+        return [self.keys.namespace, job_id, self._keep_finished, self.share_by, *args]
 
     def _script(self, name: str) -> AsyncScript:
         if name not in self._scripts:

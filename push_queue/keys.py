@@ -10,6 +10,7 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
 ``push:jobs:{state}``      zset   ids in that state, by sequence
 ``push:jobs:due:{prio}``   zset   ids that wait for a worker, by the time (ms) from which they do
 ``push:jobs:totals``       hash   what was done since the beginning: jobs ended, bytes sent
+``push:jobs:teams``        hash   team → number of its band of scores in arq's queue
 ``push:finished``          zset   ids of finished jobs by the Unix time they expire
 ``push:seq``               string last sequence number given out, the time in microseconds
 ``push:events``            stream every state change, capped
@@ -37,6 +38,8 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
 ``push:waiting``           set    the registries that jobs wait for
 ``push:newer``             zset   the formats of jobs that older workers have left
 ``push:newer:{format}``    zset   arq's ids of these jobs, by their place in its queue
+``push:teams:running``     zset   arq's ids of running jobs, by team and end of the lease (ms)
+``push:teams:turns``       hash   number of a team → when it last had a job taken (ms)
 ``push:minute:{n}``        hash   what was done in that minute of Unix time, for an hour
 ``push:webhooks``          set    names of the receivers of webhooks
 ``push:webhook:{name}``    hash   what a receiver wants, and how delivery goes
@@ -47,8 +50,8 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
 
 In a job's hash, ``fence`` and ``token`` guard its attempts: see ``scripts/job/start.lua``.
 
-The scripts build the keys of tags and registries themselves, which a Redis Cluster would not allow:
-the queue needs one primary.
+The scripts build the keys of tags, registries and teams themselves, which a Redis Cluster would not
+allow: the queue needs one primary.
 """
 
 from dataclasses import dataclass
@@ -156,6 +159,14 @@ class Keys:
     @property
     def newer(self) -> str:
         return f"{self.namespace}:newer"
+
+    @property
+    def running(self) -> str:
+        return f"{self.namespace}:teams:running"
+
+    @property
+    def turns(self) -> str:
+        return f"{self.namespace}:teams:turns"
 
     def minute(self, number: int) -> str:
         """``number`` counts the minutes of Unix time."""

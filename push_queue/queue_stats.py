@@ -9,6 +9,7 @@ from push_queue.arq_queue import lead_ms
 from push_queue.database import Database
 from push_queue.jobs import Jobs
 from push_queue.models import JobState
+from push_queue.teams import place_of
 from push_queue.throughput import Minute, Throughput
 
 
@@ -87,7 +88,7 @@ class QueueFigures:
         job_id = self._keys.job_of(arq_id.decode())
         job = (await self._jobs.look_up([job_id])).get(job_id)
         lead = lead_ms(job.priority if job else "normal")
-        return max(0.0, (now_ms - score - lead) / 1000)
+        return max(0.0, (now_ms - place_of(score) - lead) / 1000)
 
     async def _now_ms(self) -> int:
         seconds, micros = await self._database.ask(self._redis.time())

@@ -36,6 +36,7 @@ from push_queue.oidc_issuers import OidcIssuers
 from push_queue.redis_url import RedisAddress, parse_redis_url
 from push_queue.source_urls import Origin, SourceUrlEntry, SourceUrls
 from push_queue.target_patterns import TargetPattern
+from push_queue.teams import FAIR_SHARE_BY, TeamSources
 from push_queue.webhook_settings import Webhooks
 
 ENV_PREFIX = "PUSH_QUEUE_"
@@ -130,6 +131,8 @@ class Settings(BaseSettings):
     """Blob streams of all workers together to one registry."""
     job_uploads: PositiveInt = 3
     """Blob streams of one job."""
+    fair_share_by: TeamSources = FAIR_SHARE_BY
+    """What tells a job's team. Teams with jobs in the queue get equal shares of the workers."""
     lease_seconds: PositiveInt = LEASE_SECONDS
     shutdown_grace_seconds: PositiveInt = 20
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 5

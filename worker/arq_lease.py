@@ -47,7 +47,8 @@ class ArqLease:
         if self._delay is None:
             await self._write(self._queue.give_back(self._arq_id, self._score))
         else:
-            await self._write(self._hold(self._delay))
+            held = self._queue.hold(self._arq_id, self._delay, self._seconds)
+            await self._write(held)
 
     async def lose(self) -> None:
         """The job runs elsewhere by now, so its place in the queue is another worker's."""
@@ -55,10 +56,7 @@ class ArqLease:
         self._lost = True
 
     async def _renew(self) -> None:
-        await self._write(self._hold(self._seconds))
-
-    def _hold(self, seconds: float) -> Awaitable[None]:
-        return self._queue.hold(self._arq_id, seconds, self._seconds)
+        await self._write(self._queue.renew(self._arq_id, self._score, self._seconds))
 
     async def _write(self, command: Awaitable[None]) -> None:
         # An exception in an arq hook would end the worker. The lease is renewed the next time, or

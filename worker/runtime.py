@@ -86,7 +86,12 @@ def open_runtime(settings: Settings, redis: Any, observer: WorkerObserver | None
         CredentialsError: a login file cannot be read.
         ValidationError: no such folder of certificates, or the environment names a bad proxy.
     """
-    database = Database(redis, Keys(settings.namespace), settings.keep_finished_seconds)
+    database = Database(
+        redis,
+        Keys(settings.namespace),
+        settings.keep_finished_seconds,
+        settings.fair_share_by,
+    )
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
     presence = Presence(WorkerRoster(database), worker_id, settings.max_jobs)
     limits = _limits(settings, database, presence)

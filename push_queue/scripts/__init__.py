@@ -14,9 +14,9 @@ from functools import cache
 from importlib.resources import files
 
 _SHARED = {
-    "job": ("common", "registries", "webhooks", "job"),
-    "registry": ("common", "registries"),
-    "plain": ("common",),
+    "job": ("common", "teams", "registries", "webhooks", "job"),
+    "registry": ("common", "teams", "registries"),
+    "plain": ("common", "teams"),
 }
 
 

@@ -19,14 +19,14 @@ local function forget(ids)
   end
 end
 
-local fields = {}
+local fields = {generation = 0}
 for i = 4, #args, 2 do
   fields[args[i]] = args[i + 1]
 end
 local source = (source_keys(fields.source))
 local due = math.max(tonumber(args[1]), now_ms + tonumber(args[2]))
 demand({{'SADD', source, id}})
-give_to_arq(0, due, args[3])
+give_to_arq(fields, due, args[3])
 
 local sequence = next_number(sequence_key)
 

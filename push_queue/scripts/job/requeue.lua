@@ -2,16 +2,18 @@
 --
 -- args    1 the caller, or ''   2 the format of jobs that name one   3.. priority, lead in milliseconds, …
 -- Result  the hash as field, value, …; empty if there is no such job
-local record = read('state', 'sequence', 'generation', 'priority', 'source', 'fence', 'format')
+local record = read('state', 'sequence', 'generation', 'priority', 'source', 'fence', 'format',
+  'labels', 'enqueued_by')
 if not record.state or not is_final(record.state)
   or not tonumber(record.generation) or not tonumber(record.sequence) then
   return redis.call('HGETALL', job)
 end
 
-local generation, leads = record.generation + 1, leads_in(args, 3)
+local leads = leads_in(args, 3)
+record.generation = record.generation + 1
 local source = (source_keys(record.source or ''))
 demand({{'SADD', source, id}})
-give_to_arq(generation, now_ms, leads[record.priority] or leads.normal)
+give_to_arq(record, now_ms, leads[record.priority] or leads.normal)
 
 local stale = {'digest', 'notes', 'error', 'error_kind', 'worker', 'started_at', 'finished_at',
   'bytes_done', 'bytes_total', 'blobs_done', 'blobs_total', 'give_up_at',
@@ -22,7 +24,7 @@ for _, field in ipairs(redis.call('HKEYS', job)) do
   end
 end
 redis.call('HDEL', job, unpack(stale))
-redis.call('HSET', job, 'state', 'queued', 'generation', generation, 'attempt', 0,
+redis.call('HSET', job, 'state', 'queued', 'generation', record.generation, 'attempt', 0,
   'enqueued_at', now)
 sign(record, 'retried_by', args[1], args[2])
 redis.call('PERSIST', job)

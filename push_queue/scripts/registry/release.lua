@@ -2,11 +2,11 @@
 -- one job tries the registry. Once it answers, as many follow as it has room for.
 --
 -- KEYS    1 push:waiting   2 arq's queue
--- ARGV    1 namespace   2 blob uploads that a registry takes at once   3.. priority, lead in
---         milliseconds, …
+-- ARGV    1 namespace   2 blob uploads that a registry takes at once   3 what tells a job's team
+--         4.. priority, lead in milliseconds, …
 -- Result  how many were woken
-local max_uploads = tonumber(ARGV[2])
-local leads = leads_in(ARGV, 3)
+local max_uploads, teams_by = tonumber(ARGV[2]), ARGV[3]
+local leads = leads_in(ARGV, 4)
 
 -- How many jobs the registry takes now, and the position of the first of them in the list.
 local function room(registry, waiting)
@@ -21,16 +21,19 @@ local function room(registry, waiting)
   return 1, (redis.call('HINCRBY', pause_key(registry), 'turns', 1) - 1) % waiting
 end
 
--- Put the job before all that are enqueued from now on. False if it no longer waits.
+-- Put the job before all of its team that are enqueued from now on. False if it no longer waits.
 local function wake(id, place)
-  local record = redis.pcall('HMGET', namespace .. ':job:' .. id, 'state', 'generation', 'priority')
+  local record = redis.pcall('HMGET', namespace .. ':job:' .. id, 'state', 'generation', 'priority',
+    'labels', 'enqueued_by')
   if record.err or not record[2] or record[1] ~= 'queued' and record[1] ~= 'retrying' then
     return false
   end
   local name = namespace .. ':' .. id .. ':' .. record[2]
   local due = tonumber(redis.call('ZSCORE', KEYS[2], name) or 0)
   if due > now_ms then
-    redis.call('ZADD', KEYS[2], 'XX', now_ms - (leads[record[3]] or leads.normal) + place, name)
+    local team = {labels = record[4] or nil, enqueued_by = record[5]}
+    redis.call('ZADD', KEYS[2], 'XX', score_in(band_for(team, teams_by, namespace .. ':jobs:teams'),
+      now_ms - (leads[record[3]] or leads.normal) + place), name)
     local priority = leads[record[3]] and record[3] or 'normal'
     redis.call('ZADD', namespace .. ':jobs:due:' .. priority, 'NX', now_ms, id)
   end

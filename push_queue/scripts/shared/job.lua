@@ -4,7 +4,7 @@
 --       4 push:jobs       5 push:finished         6 push:events
 --       7 push:seq        8 arq's queue           9.. push:jobs:{state}, of each state
 -- ARGV  1 namespace       2 job id                3 seconds to keep finished jobs
---       4.. the script's own, as `args`
+--       4 what tells a job's team                 5.. the script's own, as `args`
 local job, blobs, attempts = KEYS[1], KEYS[2], KEYS[3]
 local all, finished, events, sequence_key = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local queue = KEYS[8]
@@ -12,8 +12,8 @@ local in_state = {}
 for i = 9, #KEYS do
   in_state[string.match(KEYS[i], '%a+$')] = KEYS[i]
 end
-local id, keep = ARGV[2], ARGV[3]
-local args = {unpack(ARGV, 4)}
+local id, keep, teams_by = ARGV[2], ARGV[3], ARGV[4]
+local args = {unpack(ARGV, 5)}
 
 -- Milliseconds of Unix time as ISO 8601 in UTC. Years are counted from the 1st of March of the year 0,
 -- so that a leap day is the last of its year.
@@ -157,19 +157,27 @@ local function demand(commands)
   end
 end
 
--- Give the job to arq, to run when it is due. Then it gets its lead over others.
+-- Give the job to arq, to run when it is due. Then it gets its lead over others. `record` needs
+-- generation, labels and enqueued_by.
 --
 -- Call it before all else that a script writes.
-local function give_to_arq(generation, due, lead)
-  local record = 'arq:job:' .. arq_id(generation)
-  demand({{'SET', record, ''}, {'PUBLISH', namespace .. ':progress:' .. id, ''}})
+local function give_to_arq(record, due, lead)
+  local name = arq_id(record.generation)
+  local arq_record, teams = 'arq:job:' .. name, namespace .. ':jobs:teams'
+  demand({
+    {'SET', arq_record, ''}, {'PUBLISH', namespace .. ':progress:' .. id, ''},
+    {'HSET', teams, '', ''},
+  })
   -- As arq's serialize_job writes it. An id needs no escaping.
   local text = string.format('{"t":null,"f":"push_image","a":["%s",%d],"k":{},"et":%.0f}',
-    id, generation, now_ms)
-  redis.call('SET', record, text,
+    id, record.generation, now_ms)
+  redis.call('SET', arq_record, text,
     'PX', string.format('%.0f', math.max(due - now_ms, 0) + ARQ_RECORD_MS))
-  local place = due > now_ms and due or now_ms - lead
-  redis.call('ZADD', queue, string.format('%.0f', place), arq_id(generation))
+  local score = string.format('%.0f', due)
+  if due <= now_ms then
+    score = score_in(band_for(record, teams_by, teams), now_ms - lead)
+  end
+  redis.call('ZADD', queue, score, name)
 end
 
 -- Whether arq has the job in its queue, or runs it.

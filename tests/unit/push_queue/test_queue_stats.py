@@ -12,20 +12,24 @@ from tests.support.stores import Stores
 TARGET = "localhost:15000/app:1"
 
 
-async def create(stores: Stores, job_id: str, priority: Priority = "normal") -> None:
-    job = make_job(id=job_id, source="/app.tar", targets=[TARGET], priority=priority)
+async def create(
+    stores: Stores, job_id: str, priority: Priority = "normal", team: str = ""
+) -> None:
+    labels = {"team": team} if team else {}
+    job = make_job(id=job_id, source="/app.tar", targets=[TARGET], priority=priority, labels=labels)
     await stores.jobs.create(job)
 
 
 @pytest.mark.parametrize("priority", ["low", "normal", "high"])
+@pytest.mark.parametrize("team", ["", "builds"])
 async def test_the_next_job_waits_since_it_was_due(
-    stores: Stores, clock: RedisClock, priority: Priority
+    stores: Stores, clock: RedisClock, priority: Priority, team: str
 ) -> None:
     figures = QueueFigures(stores.database)
     assert (await figures.read()).next_due_seconds is None
-    await create(stores, "a", priority)
+    await create(stores, "a", priority, team)
     clock.advance(90)
-    await create(stores, "b", priority)
+    await create(stores, "b", priority, team)
     stats = await figures.read()
     assert (stats.due, stats.next_due_seconds) == (2, 90)
 

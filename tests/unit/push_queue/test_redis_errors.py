@@ -99,6 +99,7 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
     ArqQueue: {
         "hand_over": (STATUS,),
         "take": (1, 15),
+        "renew": ("a", 1, 15),
         "hold": ("a", 1.0, 15),
         "give_back": ("a", 1),
         "promote": (),

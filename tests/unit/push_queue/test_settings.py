@@ -306,3 +306,26 @@ def test_an_issuer_has_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUSH_QUEUE_API_OIDC", json.dumps({"a": one, "b": one}))
     with pytest.raises(InvalidSettingsError, match="same issuer"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("value", "sources"),
+    [
+        ("", ("label:team", "caller")),
+        ("caller", ("caller",)),
+        ("label:cost centre, label:team", ("label:cost centre", "label:team")),
+        ("none", ()),
+    ],
+)
+def test_what_tells_a_team(
+    monkeypatch: pytest.MonkeyPatch, value: str, sources: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("PUSH_QUEUE_FAIR_SHARE_BY", value)
+    assert load_settings().fair_share_by == sources
+
+
+@pytest.mark.parametrize("value", ["team", "none,caller", "label:"])
+def test_what_tells_no_team_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("PUSH_QUEUE_FAIR_SHARE_BY", value)
+    with pytest.raises(InvalidSettingsError, match=r"FAIR_SHARE_BY.* neither caller nor label:"):
+        load_settings()
