@@ -14,6 +14,7 @@ PROGRAMS = {
     "docker-registry": ("docker-registry",),
     "skopeo": ("skopeo",),
     "faketime": ("faketime",),
+    "prometheus": ("promtool",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
 }
 """The Debian packages, and programs of which each brings one; any of them will do."""

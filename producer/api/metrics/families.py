@@ -14,14 +14,24 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from producer.api.metrics.snapshot import Snapshot, SpoolFigures
-from push_queue.models import RegistryInfo
-from push_queue.queue_metrics import QueueMetrics
+from push_queue.models import FINAL_STATES, JobState, RegistryInfo
+from push_queue.queue_metrics import Ended, QueueMetrics
 from push_queue.version import own_version
+from registry_api_v2_client import exceptions
 
 MOST_NAMED = 50
 OTHER = "other"
 MOST_ENDS = 100
-"""Kinds of ends that are told apart. There are some 40 kinds of errors."""
+"""Kinds of ends that are told apart. There are some 30 kinds of errors."""
+_KINDS = {
+    *("internal", "invalid_job", "target_not_allowed", "worker_lost"),
+    *(kind for one in vars(exceptions).values() if (kind := getattr(one, "kind", None))),
+}
+_NO_ENDS = {
+    **{Ended(state, ""): 0 for state in FINAL_STATES if state is not JobState.FAILED},
+    **{Ended(JobState.FAILED, kind): 0 for kind in sorted(_KINDS)},
+}
+"""What is shown before the first of its kind: a series that begins at 1 shows no increase."""
 
 Samples = Iterable[tuple[Sequence[str], float]]
 """Values of labels, and the value that they have."""
@@ -93,8 +103,8 @@ def _workers(figures: QueueMetrics) -> Samples:
 
 
 def _ended(figures: QueueMetrics) -> Samples:
-    often = Counter(figures.ended).most_common(MOST_ENDS)
-    return [(ended, count) for ended, count in often]
+    often = dict(Counter(figures.ended).most_common(MOST_ENDS))
+    return (_NO_ENDS | often).items()
 
 
 def _unix(moment: datetime | None) -> float:
