@@ -34,6 +34,7 @@ class MemberReader:
         self._stream = stream
         self._give_back = give_back
         self._left = member.size
+        self._interrupted = False
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill ``buffer``, and return the count of bytes: fewer than it holds only at the end.
@@ -54,10 +55,14 @@ class MemberReader:
 
     def interrupt(self) -> None:
         """Have a thread that waits for a server in ``readinto`` fail at once. Thread-safe."""
+        self._interrupted = True
         self._stream.reader.interrupt()
 
     def close(self) -> None:
-        self._give_back(self._stream)
+        if self._interrupted:
+            self._stream.close()
+        else:
+            self._give_back(self._stream)
 
     def __enter__(self) -> Self:
         return self

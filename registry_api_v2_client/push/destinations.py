@@ -8,6 +8,7 @@ from ..exceptions import (
     NoSlotError,
     RegistryError,
     RegistryUnavailableError,
+    SourceUnavailableError,
     ValidationError,
 )
 from ..outages import most_hopeful
@@ -98,7 +99,7 @@ class Attempt:
             self.made.add(destination)
             try:
                 results[destination] = await step(destination)
-            except ValidationError:  # the archive itself is wrong
+            except (ValidationError, SourceUnavailableError):  # wrong, or away, for all of them
                 raise
             except RegistryError as error:
                 error.registry = error.registry or destination.target.registry.name

@@ -5,18 +5,21 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
 from producer import JobState, JobStatus, PushQueue
+from push_queue.models import Outcome
 from tests.support.api_server import Serve
 from tests.support.big_images import BigArchive, write_big_archive
 from tests.support.certificates import Authority
 from tests.support.images import ARCHIVES
 from tests.support.object_server import ObjectServer
 from tests.support.processes import ManagedProcess
+from tests.support.proxy import FaultProxy, is_patch
 from tests.support.servers import StartWorker, clean_environment
 from tests.support.skopeo import skopeo_copy_to_dir, skopeo_inspect
 
@@ -145,6 +148,45 @@ async def test_a_cut_and_a_dead_worker_are_gone_on_from(
         ended = await queue.wait(job.id, timeout=60)
         assert (ended.state, ended.error) == (JobState.SUCCEEDED, None)
         assert (await asyncio.to_thread(skopeo_inspect, target))["Digest"] == ended.digest
+
+
+async def test_an_upload_that_breaks_is_sent_again_from_the_url(
+    big: BigArchive,
+    start_worker: StartReader,
+    queue: PushQueue,
+    proxy: FaultProxy,
+    repository: str,
+) -> None:
+    async with ObjectServer(big.path) as server:
+        proxy.cut(is_patch, after=1 * MIB)
+        worker = start_worker(f"{server.url}/", PUSH_QUEUE_PLAIN_HTTP_HOSTS=proxy.host)
+        job = await push(queue, server.url_of_object, f"{proxy.host}/{repository}:1")
+        assert (job.state, job.error) == (JobState.SUCCEEDED, None)
+        assert [one.outcome for one in await queue.attempts(job.id)] == [Outcome.SUCCEEDED]
+        assert "put off" not in worker.log
+
+
+async def test_a_server_that_fails_in_the_middle_is_named(
+    big: BigArchive,
+    start_worker: StartReader,
+    queue: PushQueue,
+    target: str,
+) -> None:
+    async with ObjectServer(big.path) as server:
+        server.answer = lambda request: (
+            web.Response(status=500) if len(asked_of(request)) > 6 * MIB else None
+        )
+        start_worker(f"{server.url}/")
+        job = await queue.enqueue(server.url_of_object, target, give_up_after=timedelta(seconds=1))
+        ended = await queue.wait(job.id, timeout=60)
+        assert (ended.state, ended.error_kind) == (JobState.FAILED, "source_unavailable")
+        assert "its server answered 500" in (ended.error or "")
+
+
+def asked_of(request: web.BaseRequest) -> range:
+    """The bytes of an object that a request is for."""
+    first, _, last = request.headers["Range"].removeprefix("bytes=").partition("-")
+    return range(int(first), int(last) + 1)
 
 
 async def test_another_object_at_the_next_attempt_is_refused(

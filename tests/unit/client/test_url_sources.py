@@ -149,6 +149,21 @@ async def test_many_small_members_take_few_requests(tmp_path: Path, urls: UrlSou
         assert server.sent < 2 * archive.path.stat().st_size
 
 
+async def test_a_reader_that_was_interrupted_is_not_used_again(
+    big: BigArchive, urls: UrlSources
+) -> None:
+    async with ObjectServer(big.path) as server:
+        source = await urls.open(server.url_of_object)
+        with source, await asyncio.to_thread(ImageArchive, source) as archive:
+            image = archive.images[0].images[0]
+            layer = image.layers[0].member
+            assert layer
+            with image.tar.open(layer) as reader:
+                reader.interrupt()
+            with image.tar.open(layer) as reader:
+                assert await asyncio.to_thread(reader.readinto, memoryview(bytearray(9))) == 9
+
+
 async def test_a_cut_goes_on_where_it_stopped(big: BigArchive, urls: UrlSources) -> None:
     async with ObjectServer(big.path) as server:
         server.cut(after=5 * MIB)
