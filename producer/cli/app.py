@@ -70,6 +70,11 @@ COMMANDS = {
         "webhooks",
         "Show who is told of jobs that end, and whether that arrives; --test sends a ping.",
     ),
+    "doctor": Entry(
+        "operate.doctor",
+        "doctor",
+        "Look for what is wrong with Redis, the workers, this machine and the registries.",
+    ),
     "serve": Entry("serve", "serve", "Serve the queue's HTTP API."),
     "token": Entry("token", "make_token", "Make a token for the HTTP API."),
     "verify": Entry(

@@ -81,12 +81,15 @@ def print_sections(
 
 
 def _coloured(line: str, job: JobStatus, label: str) -> str:
-    """The line, with the state that it may begin with in colour. https://no-color.org"""
+    """The line, with the state that it may begin with in colour."""
     if label != "State":
         return printable(line)
-    if os.environ.get("NO_COLOR"):
-        return line
-    return typer.style(job.state, fg=STATE_COLORS[job.state]) + line.removeprefix(job.state)
+    return coloured(job.state, STATE_COLORS[job.state]) + line.removeprefix(job.state)
+
+
+def coloured(text: str, color: str) -> str:
+    """In colour on a terminal, unless nobody wants that. https://no-color.org"""
+    return text if os.environ.get("NO_COLOR") else typer.style(text, fg=color)
 
 
 def _sections(

@@ -1,5 +1,7 @@
 """One registry, by the sections of its HTTP API."""
 
+from contextlib import suppress
+
 from yarl import URL
 
 from ..exceptions import UnauthorizedError
@@ -48,8 +50,15 @@ class Registry:
         Raises:
             RegistryError: no answer, or one that does not come from a registry.
         """
-        try:
-            async with self._endpoint.request("GET", "/v2/", scope="", what="/v2/", ok={200}):
-                return
-        except UnauthorizedError:
+        with suppress(UnauthorizedError):
+            await self.sign_in()
+
+    async def sign_in(self) -> None:
+        """``GET /v2/``, which says whether the registry takes the login for it.
+
+        Raises:
+            UnauthorizedError: it does not, or wants one and there is none.
+            RegistryError: as ``ping``.
+        """
+        async with self._endpoint.request("GET", "/v2/", scope="", what="/v2/", ok={200}):
             return

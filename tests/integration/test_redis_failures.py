@@ -92,7 +92,7 @@ async def test_a_worker_outlives_a_redis_that_takes_no_writes(
             assert "\n" not in str(caught.value)
             refused = len(process.log)
             hold.release()
-            await becomes(lambda: said_more(process, refused, "WARNING"))
+            await becomes(lambda: said_more(process, refused, "[warning"))
             assert process.returncode is None
             redis.config_set(*lifts)
         done = [await own_queue.wait(job.id, timeout=60) for job in (running, waiting)]

@@ -1,0 +1,1 @@
+"""Looks for what is wrong with a set-up, and says what to do about it."""

@@ -1,0 +1,53 @@
+"""Looks at everything that the settings name, and goes on after what fails."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+from producer.doctor import fleet, machine, redis, registry, webhooks
+from producer.doctor.finding import Finding, problem
+from producer.doctor.registry import Place
+from producer.operator import Operator
+from producer.queue import PushQueue
+from producer.registries import open_client
+from push_queue.errors import RedisUnavailableError
+from push_queue.settings import Settings
+from registry_api_v2_client.exceptions import RegistryError
+
+
+async def examine(settings: Settings, places: Sequence[Place]) -> AsyncIterator[Finding]:
+    """Findings as they are made. Without ``places``, the registries that are known are asked."""
+    used: list[str] = []
+    try:
+        async with PushQueue.connect(settings) as queue:
+            async for finding in redis.check(queue):
+                yield finding
+            operator = Operator(queue)
+            async for finding in fleet.check(operator):
+                yield finding
+            async for finding in webhooks.check(queue):
+                yield finding
+            used = [found.name for found in await operator.registries()]
+    except RedisUnavailableError as error:
+        yield problem(redis.SUBJECT, str(error))
+    for finding in await asyncio.to_thread(list, machine.check(settings)):
+        yield finding
+    async for finding in _registries(settings, places or _known(settings, used)):
+        yield finding
+
+
+async def _registries(settings: Settings, places: Iterable[Place]) -> AsyncIterator[Finding]:
+    try:
+        client = open_client(settings)
+    except RegistryError as error:
+        yield problem("registries", str(error))
+        return
+    async with client:
+        for place in places:
+            async for finding in registry.check(client, place):
+                yield finding
+
+
+def _known(settings: Settings, used: Iterable[str]) -> list[Place]:
+    """The registries in use, and those for which there is a login as a whole."""
+    hosts = [*used, *(name for name in settings.registry_auth if "/" not in name)]
+    return [Place(host) for host in dict.fromkeys(hosts)]

@@ -1,0 +1,62 @@
+"""Whether workers run, agree, and get through with their work."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+
+from producer.doctor.finding import Finding, ok, problem, warning
+from producer.operator import Operator
+from push_queue.models import WorkerInfo
+from push_queue.queue_stats import QueueStats
+from push_queue.version import own_version
+
+SUBJECT = "workers"
+LATE_SECONDS = 600.0
+
+
+async def check(operator: Operator) -> AsyncIterator[Finding]:
+    """What is found of the workers of a queue.
+
+    Raises:
+        RedisUnavailableError: Redis fails.
+    """
+    workers, stats = await operator.workers(), await operator.stats()
+    for finding in _of_workers(workers, stats):
+        yield finding
+    for worker in workers:
+        if worker.problem:
+            yield warning(f"worker {worker.id}", worker.problem, "see its log")
+    for registry in await operator.registries():
+        if registry.paused_until:
+            yield warning(
+                registry.name,
+                f"is paused: {registry.pause_reason}",
+                f"{registry.waiting} jobs wait until it answers",
+            )
+
+
+def _of_workers(workers: tuple[WorkerInfo, ...], stats: QueueStats) -> list[Finding]:
+    if not workers:
+        how_bad = problem if stats.due else warning
+        return [how_bad(SUBJECT, f"none runs, and {stats.due} jobs wait", "start push-worker")]
+    room = sum(worker.max_jobs for worker in workers)
+    busy = sum(worker.running for worker in workers)
+    found = [ok(SUBJECT, f"{len(workers)} run, {busy} of {room} places are taken")]
+    releases = Counter(worker.version for worker in workers)
+    if len(releases) > 1 or own_version() not in releases:
+        shown = ", ".join(f"{count} of {version}" for version, count in sorted(releases.items()))
+        found.append(
+            warning(
+                SUBJECT,
+                f"they are of other releases than this {own_version()}: {shown}",
+                "upgrade those that are behind",
+            )
+        )
+    if stats.next_due_seconds and stats.next_due_seconds > LATE_SECONDS:
+        found.append(
+            warning(
+                SUBJECT,
+                f"{stats.due} jobs wait, the next one for {stats.next_due_seconds / 60:.0f} min",
+                "start more workers, or see what holds these up",
+            )
+        )
+    return found

@@ -1,0 +1,72 @@
+"""Whether Redis keeps the jobs, and has room for them."""
+
+from collections.abc import AsyncIterator
+
+from producer.doctor.finding import Finding, ok, problem, warning
+from producer.queue import PushQueue
+from push_queue.errors import RedisUnavailableError, UnsuitableRedisError
+from push_queue.redis_facts import RedisFacts, read_facts
+from push_queue.redis_suitability import check_redis
+
+SUBJECT = "Redis"
+JOB_BYTES = 1000
+"""What a waiting job takes there, rounded up."""
+FEW_JOBS = 10_000
+
+_UNKNOWN = warning(
+    SUBJECT,
+    "this login may not ask what it is set up for",
+    "allow it INFO, to have that checked",
+)
+
+
+async def check(queue: PushQueue) -> AsyncIterator[Finding]:
+    """What is found of the Redis of a queue."""
+    redis = queue.database.redis
+    try:
+        facts = await read_facts(redis)
+        for finding in _of(facts) if facts else [_UNKNOWN]:
+            yield finding
+        try:
+            for doubt in await check_redis(redis, allow_eviction=False):
+                yield warning(SUBJECT, doubt)
+        except UnsuitableRedisError as error:
+            yield problem(SUBJECT, str(error))
+    except RedisUnavailableError as error:
+        yield problem(SUBJECT, str(error))
+
+
+def _of(facts: RedisFacts) -> list[Finding]:
+    name = f"{facts.product} {facts.version}"
+    found = [
+        ok(SUBJECT, name)
+        if facts.suits
+        else problem(SUBJECT, f"{name} is too old", "use Redis 7 or newer, or any Valkey")
+    ]
+    if not facts.primary:
+        found.append(
+            problem(
+                SUBJECT,
+                "it is a replica, which takes no jobs",
+                "name the primary, or use redis+sentinel://, which finds it",
+            )
+        )
+    if not facts.writes_at_once:
+        found.append(
+            warning(
+                SUBJECT,
+                "the jobs of the last seconds are lost if it is killed",
+                "set appendonly yes and appendfsync always",
+            )
+        )
+    return [*found, *_room(facts)]
+
+
+def _room(facts: RedisFacts) -> list[Finding]:
+    if not facts.most_bytes:
+        return []
+    jobs = max(0, facts.most_bytes - facts.used_bytes) // JOB_BYTES
+    text = f"room for about {jobs:,} more jobs"
+    if jobs >= FEW_JOBS:
+        return [ok(SUBJECT, text)]
+    return [warning(SUBJECT, text, "give it more memory (maxmemory), or keep jobs for less long")]

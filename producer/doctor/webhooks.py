@@ -1,0 +1,32 @@
+"""Whether those who want to know of jobs that end are told."""
+
+from collections.abc import AsyncIterator
+
+from producer.doctor.finding import Finding, ok, warning
+from producer.queue import PushQueue
+from push_queue.webhook_outbox import WebhookOutbox, WebhookStatus
+
+_TEST = "mend the receiver, then: push-queue webhooks --test {name}"
+
+
+async def check(queue: PushQueue) -> AsyncIterator[Finding]:
+    """What is found of each receiver.
+
+    Raises:
+        RedisUnavailableError: Redis fails.
+    """
+    for receiver in await WebhookOutbox(queue.database).statuses():
+        yield _of(receiver)
+
+
+def _of(receiver: WebhookStatus) -> Finding:
+    subject, advice = f"webhook {receiver.name}", _TEST.format(name=receiver.name)
+    if receiver.gone:
+        return warning(subject, f"{receiver.origin} wants no more events (410)", advice)
+    if receiver.waiting and receiver.last_failure:
+        text = f"{receiver.waiting} events wait for {receiver.origin}: {receiver.last_failure}"
+        return warning(subject, text, advice)
+    lost = receiver.given_up + receiver.dropped
+    if lost:
+        return warning(subject, f"{lost} events never arrived at {receiver.origin}", advice)
+    return ok(subject, f"{receiver.delivered} events have arrived at {receiver.origin}")

@@ -1,0 +1,331 @@
+"""`push-queue doctor` beside broken set-ups: each is named, with what to do about it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from producer import PushQueue
+from producer.doctor.examination import examine
+from producer.doctor.finding import Finding, Severity
+from producer.doctor.registry import Place
+from push_queue.settings import Settings
+from tests.support.certificates import Authority
+from tests.support.local_server import LocalServer
+from tests.support.processes import free_port
+from tests.support.servers import (
+    HTPASSWD_PASSWORD,
+    HTPASSWD_USER,
+    RedisServer,
+    Registry,
+    StartWorker,
+    clean_environment,
+)
+
+pytestmark = pytest.mark.integration
+
+StartRedis = Callable[[], RedisServer]
+StartRegistry = Callable[..., Registry]
+Answer = tuple[Any, ...]
+
+
+async def findings(*places: str, **values: Any) -> list[Finding]:
+    wanted = [Place.parse(place) for place in places]
+    return [finding async for finding in examine(Settings(**values), wanted)]
+
+
+def the_bad(found: list[Finding], subject: str) -> Finding:
+    """What is wrong with a subject, and fails unless it is one thing."""
+    (bad,) = [
+        finding
+        for finding in found
+        if finding.subject == subject and finding.severity is not Severity.OK
+    ]
+    return bad
+
+
+def assert_named(finding: Finding, severity: Severity, text: str, advice: str = "") -> None:
+    assert finding.severity is severity
+    assert text in finding.text
+    assert advice in finding.advice
+    assert "\n" not in finding.text + finding.advice
+
+
+# Redis -------------------------------------------------------------------------------------------
+
+
+async def test_a_redis_that_is_away_hides_nothing_else(registry_host: str, repository: str) -> None:
+    url = f"redis://:secret@127.0.0.1:{free_port()}/0"
+    found = await findings(f"{registry_host}/{repository}", redis_url=url)
+    assert_named(the_bad(found, "Redis"), Severity.PROBLEM, "Connection refused")
+    assert [finding.severity for finding in found[1:]] == [Severity.OK] * 2
+    assert "secret" not in str(found)
+
+
+async def test_a_wrong_password_of_redis(start_redis: StartRedis) -> None:
+    server = start_redis()
+    with server.client() as client:
+        client.config_set("requirepass", "secret")
+    try:
+        found = await findings(redis_url=server.url.replace("://", "://:guess@"))
+    finally:
+        server.url = server.url.replace("://", "://:secret@")
+    assert_named(the_bad(found, "Redis"), Severity.PROBLEM, "password")
+    assert "guess" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("settings", "severity", "text", "advice"),
+    [
+        (
+            {"maxmemory": "100mb", "maxmemory-policy": "allkeys-lru"},
+            Severity.PROBLEM,
+            "evicts keys",
+            "",
+        ),
+        ({"appendfsync": "everysec"}, Severity.WARNING, "last seconds", "appendfsync always"),
+        ({"maxmemory": "5mb"}, Severity.WARNING, "room for about", "maxmemory"),
+        ({"replicaof": "127.0.0.1 1"}, Severity.PROBLEM, "replica", "redis+sentinel://"),
+    ],
+    ids=["evicts", "syncs late", "full", "replica"],
+)
+async def test_a_redis_that_is_set_up_badly(
+    start_redis: StartRedis,
+    settings: dict[str, str],
+    severity: Severity,
+    text: str,
+    advice: str,
+) -> None:
+    server = start_redis()
+    with server.client() as client:
+        client.config_set("appendfsync", "always")
+        for name, value in settings.items():
+            if name == "replicaof":
+                client.replicaof(*value.split())
+            else:
+                client.config_set(name, value)
+    found = await findings(redis_url=server.url)
+    assert_named(the_bad(found, "Redis"), severity, text, advice)
+
+
+async def test_a_redis_that_writes_nothing_to_disk(start_redis: StartRedis) -> None:
+    server = start_redis()
+    with server.client() as client:
+        client.config_set("appendonly", "no")
+        client.config_set("save", "")
+    found = await findings(redis_url=server.url)
+    texts = [finding.text for finding in found if finding.subject == "Redis"]
+    assert any("writes nothing to disk" in text for text in texts)
+
+
+async def test_a_login_that_may_not_ask_for_facts(start_redis: StartRedis) -> None:
+    server = start_redis()
+    with server.client() as client:
+        client.acl_setuser(
+            "shy",
+            enabled=True,
+            passwords=["+x"],
+            keys=["*"],
+            channels=["*"],
+            commands=["+@all", "-info", "-config"],
+        )
+    found = await findings(redis_url=server.url.replace("://", "://shy:x@"))
+    assert_named(the_bad(found, "Redis"), Severity.WARNING, "may not ask", "INFO")
+
+
+# Workers -----------------------------------------------------------------------------------------
+
+
+async def test_no_worker_for_a_job_that_waits(
+    queue: PushQueue, redis_url: str, namespace: str
+) -> None:
+    found = await findings(redis_url=redis_url, namespace=namespace)
+    assert_named(the_bad(found, "workers"), Severity.WARNING, "none runs, and 0 jobs wait")
+    await queue.enqueue("/app.tar", "localhost:1/app:1")
+    found = await findings(redis_url=redis_url, namespace=namespace)
+    assert_named(the_bad(found, "workers"), Severity.PROBLEM, "1 jobs wait", "start push-worker")
+
+
+async def test_workers_of_another_release(
+    worker: StartWorker, shared_redis: RedisServer, redis_url: str, namespace: str
+) -> None:
+    worker()
+    found = await findings(redis_url=redis_url, namespace=namespace)
+    assert all(finding.severity is Severity.OK for finding in found if finding.subject == "workers")
+    with shared_redis.client() as client:
+        (key,) = client.scan_iter(f"{namespace}:worker:*")
+        record = client.hgetall(key)
+        record["id"], record["version"] = "old", "0.0.1"
+        client.hset(f"{namespace}:worker:old", mapping=record)
+        client.expire(f"{namespace}:worker:old", 60)
+        client.zadd(f"{namespace}:workers", {"old": 4102444800})
+    found = await findings(redis_url=redis_url, namespace=namespace)
+    assert_named(the_bad(found, "workers"), Severity.WARNING, "1 of 0.0.1", "upgrade")
+
+
+# Registries --------------------------------------------------------------------------------------
+
+
+async def tried(place: str, **values: Any) -> list[Finding]:
+    """What is found of a registry beside a Redis that is away."""
+    found = await findings(place, redis_url=f"redis://127.0.0.1:{free_port()}", **values)
+    return [finding for finding in found if finding.subject == place]
+
+
+class Answering(LocalServer):
+    """Answers ``/v2/`` with 200, and everything else in one way."""
+
+    def __init__(self, status: int, body: str, content_type: str, root: bool = True) -> None:
+        async def answer(request: web.BaseRequest) -> web.Response:
+            if root and request.path == "/v2/":
+                return web.json_response({})
+            return web.Response(status=status, text=body, content_type=content_type)
+
+        super().__init__(web.ServerRunner(web.Server(answer)))
+
+
+def refusal(code: str) -> str:
+    return json.dumps({"errors": [{"code": code, "message": "no"}]})
+
+
+async def test_a_registry_that_takes_uploads_is_left_as_it_was(
+    start_registry: StartRegistry, tmp_path: Path
+) -> None:
+    registry = start_registry()
+    found = await tried(f"{registry.host}/team/app")
+    assert [finding.severity for finding in found] == [Severity.OK] * 2
+    assert list(tmp_path.glob("**/_uploads")) != []
+    # distribution 2.8 keeps empty folders of a session that it has forgotten.
+    assert list(tmp_path.glob("**/_uploads/*/startedat")) == []
+
+
+async def test_a_registry_that_is_away() -> None:
+    host = f"127.0.0.1:{free_port()}"
+    (found,) = await tried(f"{host}/app")
+    assert_named(found, Severity.PROBLEM, "Connection refused", "whether it runs")
+
+
+async def test_a_certificate_that_nobody_trusts(
+    start_registry: StartRegistry, authority: Authority, certs_dir: Path
+) -> None:
+    registry = start_registry(tls=authority.server())
+    host = registry.host.replace("127.0.0.1", "localhost")
+    # So that it is spoken to by TLS, although it is on the loopback.
+    (certs_dir / host).mkdir()
+    (found,) = await tried(f"{host}/app", registry_certs_dir=certs_dir)
+    assert_named(found, Severity.PROBLEM, "", "PUSH_QUEUE_REGISTRY_CERTS_DIR")
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["wrong login", "no login"])
+async def test_a_login_that_is_not_taken(start_registry: StartRegistry, known: bool) -> None:
+    registry = start_registry(htpasswd=True)
+    auth = {registry.host: {"username": "alice", "password": "guess"}} if known else {}
+    for place in (f"{registry.host}/app", registry.host):
+        found = await tried(place, registry_auth=auth)
+        assert_named(found[-1], Severity.PROBLEM, "401", f"docker login {registry.host}")
+        assert "guess" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "advice"),
+    [
+        ((403, refusal("DENIED"), "application/json"), "403", "the right to push to app"),
+        ((404, refusal("NAME_UNKNOWN"), "application/json"), "create app", ""),
+        ((200, "<html>", "text/html", False), "", "check that it is a registry"),
+        ((500, "oops", "text/plain"), "500", "see the registry's log"),
+    ],
+    ids=["denied", "no repository", "a page", "broken"],
+)
+async def test_a_registry_that_refuses(answer: Answer, text: str, advice: str) -> None:
+    async with Answering(*answer) as server:
+        found = await tried(f"{server.host}/app")
+    assert_named(found[-1], Severity.PROBLEM, text, advice)
+
+
+async def test_registries_with_a_login_are_asked_by_themselves(
+    start_registry: StartRegistry,
+) -> None:
+    registry = start_registry(htpasswd=True)
+    good = {"username": HTPASSWD_USER, "password": HTPASSWD_PASSWORD}
+    found = await findings(
+        redis_url=f"redis://127.0.0.1:{free_port()}", registry_auth={registry.host: good}
+    )
+    assert_named(found[-1], Severity.OK, "answers at", f"push-queue doctor {registry.host}/team")
+
+
+# This machine ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "text", "advice"),
+    [
+        ({"source_roots": "/nowhere"}, "no such folder", "PUSH_QUEUE_SOURCE_ROOTS"),
+        ({"spool": "/nowhere"}, "no such folder", "PUSH_QUEUE_SPOOL"),
+        ({"spool": "/proc/version"}, "cannot be written", "let this user"),
+        ({"spool": "/tmp", "spool_keep_free": "900PB"}, "are free on its disk", "KEEP_FREE"),
+        ({"source_roots": "/proc/version"}, "cannot be read", "let this user"),
+    ],
+)
+async def test_a_folder_that_cannot_be_used(values: dict[str, str], text: str, advice: str) -> None:
+    found = await findings(redis_url=f"redis://127.0.0.1:{free_port()}", **values)
+    assert_named(found[1], Severity.PROBLEM, text, advice)
+
+
+# The command -------------------------------------------------------------------------------------
+
+
+def doctor(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "producer", "doctor", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=clean_environment(**env),
+    )
+
+
+def test_a_good_set_up(
+    worker: StartWorker,
+    start_redis: StartRedis,
+    namespace: str,
+    registry_host: str,
+    repository: str,
+    tmp_path: Path,
+) -> None:
+    server = start_redis()
+    with server.client() as client:
+        client.config_set("appendfsync", "always")
+    env = {
+        "PUSH_QUEUE_REDIS_URL": server.url,
+        "PUSH_QUEUE_NAMESPACE": namespace,
+        "PUSH_QUEUE_SOURCE_ROOTS": str(tmp_path),
+    }
+    worker(**env)
+    done = doctor(f"{registry_host}/{repository}", **env)
+    assert done.returncode == 0, done.stdout
+    assert done.stderr == "nothing is wrong\n"
+    lines = done.stdout.splitlines()
+    assert all(line.startswith("ok  ") for line in lines)
+    assert len(lines) == 6
+
+
+def test_a_bad_set_up_is_exit_code_1() -> None:
+    env = {"PUSH_QUEUE_REDIS_URL": f"redis://127.0.0.1:{free_port()}"}
+    done = doctor(**env)
+    assert done.returncode == 1
+    assert done.stderr == "1 problem\n"
+    assert done.stdout.startswith("problem  Redis: cannot reach Redis at ")
+    assert "\x1b" not in done.stdout
+    (finding,) = json.loads(doctor("--json", **env).stdout)
+    assert finding["severity"] == "problem"
+
+
+def test_what_is_no_repository_is_refused() -> None:
+    done = doctor("not a repository")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
