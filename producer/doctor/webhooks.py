@@ -23,7 +23,7 @@ def _of(receiver: WebhookStatus) -> Finding:
     subject, advice = f"webhook {receiver.name}", _TEST.format(name=receiver.name)
     if receiver.gone:
         return warning(subject, f"{receiver.origin} wants no more events (410)", advice)
-    if receiver.waiting and receiver.last_failure:
+    if receiver.waiting and receiver.failing:
         text = f"{receiver.waiting} events wait for {receiver.origin}: {receiver.last_failure}"
         return warning(subject, text, advice)
     lost = receiver.given_up + receiver.dropped

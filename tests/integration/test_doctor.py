@@ -193,15 +193,19 @@ def refusal(code: str) -> str:
     return json.dumps({"errors": [{"code": code, "message": "no"}]})
 
 
+def files_of(folder: Path, pattern: str) -> list[Path]:
+    return list(folder.glob(pattern))
+
+
 async def test_a_registry_that_takes_uploads_is_left_as_it_was(
     start_registry: StartRegistry, tmp_path: Path
 ) -> None:
     registry = start_registry()
     found = await tried(f"{registry.host}/team/app")
     assert [finding.severity for finding in found] == [Severity.OK] * 2
-    assert list(tmp_path.glob("**/_uploads")) != []
+    assert files_of(tmp_path, "**/_uploads")
     # distribution 2.8 keeps empty folders of a session that it has forgotten.
-    assert list(tmp_path.glob("**/_uploads/*/startedat")) == []
+    assert not files_of(tmp_path, "**/_uploads/*/startedat")
 
 
 async def test_a_registry_that_is_away() -> None:
