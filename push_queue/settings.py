@@ -34,7 +34,7 @@ from push_queue.errors import InvalidSettingsError, summarize
 from push_queue.models import MOST_PATIENCE_SECONDS
 from push_queue.oidc_issuers import OidcIssuers
 from push_queue.redis_url import RedisAddress, parse_redis_url
-from push_queue.source_urls import Origin, SourceUrlEntry, SourceUrls
+from push_queue.source_urls import Bucket, Origin, SourceUrlEntry, SourceUrls
 from push_queue.target_patterns import TargetPattern
 from push_queue.teams import FAIR_SHARE_BY, TeamSources
 from push_queue.webhook_settings import Webhooks
@@ -148,6 +148,8 @@ class Settings(BaseSettings):
     """Workers read URLs only below these. Networks beside them are allowed as addresses."""
     source_auth: dict[Origin, SourceLogin] = {}
     """Logins for servers of tars, by ``https://host[:port]``."""
+    stores: dict[Bucket, dict[str, SecretStr]] = {}
+    """Credentials and other options of obstore, by ``s3://bucket``."""
     targets: Annotated[tuple[TargetPattern, ...], NoDecode] = ()
     """Patterns of ``registry/repository`` to push to. Without any, workers push anywhere."""
 
@@ -289,6 +291,10 @@ class Settings(BaseSettings):
             "places": SourceUrls(self.source_urls),
             "authorizations": {
                 origin: login.authorization for origin, login in self.source_auth.items()
+            },
+            "stores": {
+                bucket: {name: value.get_secret_value() for name, value in options.items()}
+                for bucket, options in self.stores.items()
             },
             "timeout": self.registry_timeout_seconds,
             "certs_dir": self.registry_certs_dir,

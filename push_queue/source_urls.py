@@ -160,6 +160,21 @@ def check_origin(text: str) -> str:
 Origin = Annotated[str, AfterValidator(check_origin)]
 
 
+def check_bucket(text: str) -> str:
+    """``s3://bucket``, or one of another store, unchanged.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    url = _parsed(text)
+    if url.scheme not in _STORES or text != f"{url.scheme}://{url.raw_host}":
+        raise ValueError("credentials are for s3://bucket, gs://bucket or az://container")
+    return text
+
+
+Bucket = Annotated[str, AfterValidator(check_bucket)]
+
+
 def _entry(text: str) -> _Prefix | Network:
     if is_url(text):
         return _Prefix.of(text)

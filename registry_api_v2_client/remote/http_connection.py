@@ -44,6 +44,8 @@ class HttpSettings:
 
     places: Places
     authorizations: Mapping[str, str] = field(default_factory=dict)
+    stores: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    """Options of obstore, such as credentials, by ``s3://bucket``. The environment has the rest."""
     timeout: float = 60.0
     certs_dir: Path = DOCKER_CERTS_DIR
     insecure_hosts: Collection[str] = ()

@@ -1,14 +1,14 @@
 """Objects of S3, Google Cloud Storage and Azure: read over HTTPS by links that are signed here.
 
-The worker signs with what it finds of credentials, as the tools of these stores do: variables such
-as ``AWS_ACCESS_KEY_ID`` and ``AWS_ENDPOINT_URL``, or the role of its machine.
+The worker signs with the options that it is given for a bucket, and with what it finds, as the
+tools of these stores do: variables such as ``AWS_ACCESS_KEY_ID``, or the role of its machine.
 Source: https://developmentseed.org/obstore/latest/authentication/
 """
 
 import ipaddress
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from yarl import URL
@@ -32,9 +32,10 @@ _EVERYWHERE = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
 class SignedLinks:
     """Links to one object, and the leave to follow them. The operator says where a store is."""
 
-    def __init__(self, places: Places, url: URL) -> None:
+    def __init__(self, places: Places, url: URL, stores: Mapping[str, Mapping[str, str]]) -> None:
         self._places = places
         self._url = url
+        self._options = stores.get(f"{url.scheme}://{url.raw_host}", {})
         self._origin: URL | None = None
 
     def locate(self) -> URL:
@@ -42,11 +43,11 @@ class SignedLinks:
 
         Raises:
             SourceNotAllowedError: the object may not be read.
-            SourceUnreadableError: obstore is not installed.
+            SourceUnreadableError: obstore is not installed, or does not know an option.
             SourceUnavailableError: there are no credentials to sign with.
         """
         networks_of(self._places, self._url)
-        link = _signed(self._url)
+        link = _signed(self._url, self._options)
         self._origin = link.origin()
         return link
 
@@ -54,11 +55,11 @@ class SignedLinks:
         return _EVERYWHERE if url.origin() == self._origin else self._places.networks(url)
 
 
-def _signed(url: URL) -> URL:
+def _signed(url: URL, options: Mapping[str, str]) -> URL:
     name = shown(url)
     try:
         import obstore
-        from obstore.exceptions import BaseError
+        from obstore.exceptions import BaseError, UnknownConfigurationKeyError
         from obstore.store import AzureStore, GCSStore, S3Store
     except ImportError:
         raise SourceUnreadableError(
@@ -67,12 +68,18 @@ def _signed(url: URL) -> URL:
     stores: dict[str, type[S3Store] | type[GCSStore] | type[AzureStore]]
     stores = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
     try:
-        store = stores[url.scheme](url.raw_host, client_options=_TIMEOUTS, retry_config=_RETRY)
+        kind = stores[url.scheme]
+        config: Any = dict(options)
+        store = kind(url.raw_host, config=config, client_options=_TIMEOUTS, retry_config=_RETRY)
         link = obstore.sign(store, "GET", unquote(url.raw_path.lstrip("/")), _VALID)
+    except UnknownConfigurationKeyError:
+        raise SourceUnreadableError(
+            f"{name}: PUSH_QUEUE_STORES has an option for its bucket that obstore does not know"
+        ) from None
     except (BaseError, ValueError) as error:
         # What it says may have many lines, and parts of credentials.
         raise SourceUnavailableError(
             f"{name}: no link can be signed ({type(error).__name__}); give the workers "
-            "credentials for the store, such as AWS_ACCESS_KEY_ID"
+            "credentials for the store, in PUSH_QUEUE_STORES or such as AWS_ACCESS_KEY_ID"
         ) from error
     return URL(link, encoded=True)

@@ -1,13 +1,17 @@
 """Tars in buckets: read by links that are signed by the worker's own credentials."""
 
 import asyncio
+import base64
+import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from yarl import URL
 
 from registry_api_v2_client import (
@@ -24,10 +28,10 @@ from tests.support.object_server import ObjectServer
 
 
 class Buckets:
-    """Allows nothing but what is below `s3://bucket/builds/`."""
+    """Allows nothing but what is below `builds/` in buckets of that name."""
 
     def networks(self, url: URL) -> tuple[()]:
-        if not str(url).startswith("s3://bucket/builds/"):
+        if url.host != "bucket" or not url.path.startswith("/builds/"):
             raise ValueError("is not for you")
         return ()
 
@@ -45,12 +49,16 @@ def urls() -> Iterator[UrlSources]:
     urls.close()
 
 
+@pytest.fixture(autouse=True)
+def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "AZURE_", "GOOGLE_")):
+            monkeypatch.delenv(name)
+
+
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Credentials for a store whose address is still to be set, and nothing else."""
-    for name in list(os.environ):
-        if name.startswith("AWS_"):
-            monkeypatch.delenv(name)
     for name, value in {
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "s3cret",
@@ -74,6 +82,76 @@ async def test_an_object_is_read_where_the_operator_says_that_the_store_is(
             assert request.path == "/bucket/builds/a b.tar"
             assert request.query["X-Amz-Credential"].startswith("key/")
             assert "Authorization" not in request.headers
+
+
+@pytest.fixture(scope="module")
+def private_key() -> str:
+    """Of a service account."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+
+
+def s3(server: ObjectServer, _: str) -> tuple[dict[str, str], str, str]:
+    """Options, the path of a link, and what it is signed with."""
+    options = {
+        "endpoint": server.url,
+        "region": "eu-west-1",
+        "access_key_id": "key",
+        "secret_access_key": "s3cret",
+    }
+    return options, "/bucket/builds/app.tar", "X-Amz-Signature"
+
+
+def gs(server: ObjectServer, private_key: str) -> tuple[dict[str, str], str, str]:
+    account = {
+        "client_email": "worker@example.iam.gserviceaccount.com",
+        "private_key": private_key,
+        "private_key_id": "1",
+    }
+    options = {"service_account_key": json.dumps(account), "base_url": server.url}
+    return options, "/bucket/builds/app.tar", "X-Goog-Signature"
+
+
+def az(server: ObjectServer, _: str) -> tuple[dict[str, str], str, str]:
+    options = {
+        "account_name": "account",
+        "account_key": base64.b64encode(b"s3cret").decode(),
+        "endpoint": server.url,
+    }
+    return options, "/bucket/builds/app.tar", "sig"
+
+
+@pytest.mark.parametrize("store", [s3, gs, az])
+async def test_a_bucket_may_have_its_own_credentials(
+    store: Callable[[ObjectServer, str], tuple[dict[str, str], str, str]],
+    tar: Path,
+    private_key: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "another")
+    async with ObjectServer(tar) as server:
+        options, path, signature = store(server, private_key)
+        bucket = f"{store.__name__}://bucket"
+        urls = UrlSources(HttpSettings(Buckets(), stores={bucket: options}))
+        with await urls.open(f"{bucket}/builds/app.tar") as source:
+            (await asyncio.to_thread(ImageArchive, source)).close()
+        urls.close()
+        assert {request.path for request in server.requests} == {path}
+        assert all(signature in request.query for request in server.requests)
+        assert "another" not in str(server.requests[0].url)
+
+
+async def test_an_option_that_does_not_exist_is_told() -> None:
+    stores = {"s3://bucket": {"secret_acess_key": "s3cret"}}
+    urls = UrlSources(HttpSettings(Buckets(), stores=stores))
+    with pytest.raises(SourceUnreadableError, match="PUSH_QUEUE_STORES has an option") as caught:
+        await urls.open("s3://bucket/builds/app.tar")
+    urls.close()
+    assert "s3cret" not in str(caught.value)
 
 
 async def test_a_link_that_has_run_out_is_signed_anew(

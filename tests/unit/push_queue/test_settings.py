@@ -69,7 +69,10 @@ def test_lists_and_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUSH_QUEUE_INSECURE_HOSTS", "lab:5000")
     credentials = {"ghcr.io": {"username": "me", "password": SECRET}}
     monkeypatch.setenv("PUSH_QUEUE_REGISTRY_AUTH", json.dumps(credentials))
+    options = {"s3://bucket": {"access_key_id": "key", "secret_access_key": SECRET}}
+    monkeypatch.setenv("PUSH_QUEUE_STORES", json.dumps(options))
     settings = load_settings()
+    assert settings.url_options["stores"] == options
     assert settings.plain_http_hosts == ("registry:5000", "other")
     assert settings.insecure_hosts == ("lab:5000",)
     assert settings.registry_auth["ghcr.io"].password.get_secret_value() == SECRET
@@ -93,6 +96,13 @@ def test_the_redis_password_is_not_shown() -> None:
         ("PUSH_QUEUE_LOG_FORMAT", "xml", "'text' or 'json'"),
         ("PUSH_QUEUE_REGISTRY_AUTH", "{correct-horse", "must be JSON"),
         ("PUSH_QUEUE_REGISTRY_AUTH", '{"h": {"password": "correct-horse"}}', "h.username"),
+        (
+            "PUSH_QUEUE_STORES",
+            '{"https://h": {"secret_access_key": "correct-horse"}}',
+            "s3://bucket",
+        ),
+        ("PUSH_QUEUE_STORES", '{"s3://bucket/key": {"token": "correct-horse"}}', "s3://bucket"),
+        ("PUSH_QUEUE_STORES", '{"s3://bucket": "correct-horse"}', "dictionary"),
         ("PUSH_QUEUE_REDIS_URL", "http://:correct-horse@host", "must start with redis://"),
         ("PUSH_QUEUE_REDIS_URL", "redis://:correct-horse@host:port", "port"),
         ("REDIS_URL", "redis://:correct-horse@host/first", "database"),
