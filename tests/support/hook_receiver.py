@@ -63,6 +63,11 @@ class HookReceiver:
         self._changed = asyncio.Condition()
         self._answers: set[asyncio.Future[web.StreamResponse]] = set()
 
+    @property
+    def events(self) -> list[Event]:
+        """Those that were taken, as they first came. The same event may come again at any time."""
+        return list({event["id"]: event for event in reversed(self.taken)}.values())[::-1]
+
     async def open(self) -> None:
         self._runner = web.ServerRunner(web.Server(self._take), shutdown_timeout=0)
         await self._runner.setup()
@@ -88,6 +93,11 @@ class HookReceiver:
             while not condition():
                 await asyncio.wait_for(self._changed.wait(), HANG_SECONDS)
 
+    async def next(self) -> None:
+        """Wait until one more is taken; TimeoutError as `until`."""
+        taken = len(self.taken)
+        await self.until(lambda: len(self.taken) > taken)
+
     async def _take(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()
         event = json.loads(body)
@@ -108,8 +118,3 @@ class HookReceiver:
         async with self._changed:
             events.append(event)
             self._changed.notify_all()
-
-
-def firsts(events: list[Event]) -> list[Event]:
-    """The events as they first came, without those that came again."""
-    return list({event["id"]: event for event in reversed(events)}.values())[::-1]
