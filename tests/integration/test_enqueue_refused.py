@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from producer import JobState, PushQueue, RedisRefusedError, load_settings
+from push_queue.webhook_outbox import WebhookOutbox
 from tests.support.servers import RedisServer
+from tests.support.webhooks import webhook
 
 pytestmark = pytest.mark.integration
 
@@ -97,6 +99,27 @@ async def test_a_user_who_may_not_take_all_of_it_away(
     assert contents_of(server) == before
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        pytest.param(("%R~push:webhooks",), id="receivers"),
+        pytest.param(("~push:webhook:*",), id="their names"),
+        pytest.param(("%R~push:webhooks", "%R~push:webhook:*"), id="their events"),
+    ],
+)
+async def test_a_user_who_may_not_tell_the_receivers_of_webhooks(
+    server: RedisServer, queue: PushQueue, rules: tuple[str, ...]
+) -> None:
+    await WebhookOutbox(queue.database).register("ci", webhook())
+    job = await queue.enqueue("/app.tar", TARGET)
+    before = contents_of(server)
+    others = ("resetkeys", "~arq:*", "~push:registry:*", "~push:source:*", *OWN_KEYS)
+    async with limited_queue(server, (*others, *rules)) as limited:
+        with pytest.raises(RedisRefusedError, match="does not permit"):
+            await limited.cancel(job.id)
+    assert contents_of(server) == before
+
+
 async def test_a_user_who_may(server: RedisServer) -> None:
     async with limited_queue(server, ("~arq:*",)) as queue:
         job = await queue.enqueue("/app.tar", TARGET)
@@ -110,6 +133,22 @@ async def test_a_redis_that_is_full(server: RedisServer, queue: PushQueue) -> No
             await queue.enqueue("/app.tar", TARGET)
         client.config_set("maxmemory", "0")
     assert keys_of(server) == set()
+
+
+async def test_what_is_delivered_leaves_a_redis_that_is_full(
+    server: RedisServer, queue: PushQueue
+) -> None:
+    outbox = WebhookOutbox(queue.database)
+    await outbox.register("ci", webhook())
+    job = await queue.enqueue("/app.tar", TARGET)
+    await queue.cancel(job.id)
+    ((event,), _) = await outbox.read("ci", limit=1)
+    with server.client() as client:
+        client.config_set("maxmemory", "1")
+        await outbox.delivered("ci", event.place)
+        client.config_set("maxmemory", "0")
+    [status] = await outbox.statuses()
+    assert (status.waiting, status.delivered) == (0, 1)
 
 
 async def test_a_redis_that_is_full_takes_none_of_many(

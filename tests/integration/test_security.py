@@ -25,6 +25,7 @@ from tests.support.servers import (
     wait_for_worker,
     worker_process,
 )
+from tests.support.webhooks import setting
 
 pytestmark = pytest.mark.integration
 
@@ -95,6 +96,7 @@ def fleet(site: Site, tmp_path: Path) -> Iterator[ManagedProcess]:
     settings = {
         "PUSH_QUEUE_REDIS_URL": site.url("worker"),
         "PUSH_QUEUE_SOURCE_ROOTS": str(tmp_path),
+        "PUSH_QUEUE_WEBHOOKS": setting(ci={"url": f"http://127.0.0.1:{free_port()}"}),
     }
     with worker_process(tmp_path / "worker.log", settings) as process:
         wait_for_worker(process, site.url("admin"), "push")
@@ -139,6 +141,9 @@ def test_everybody_can_work(
     fleet.wait_ready(lambda: bool(site.admin.hexists("push:job:waits", "waiting_at")))
     site.output("producer", "cancel", "waits")
     site.output("producer", *to, "--id", "two", "--cleanup", "--wait")
+    for user in ("producer", "dashboard"):
+        (hook,) = json.loads(site.output(user, "webhooks", "--json"))
+        assert hook["waiting"] == 4
     status = json.loads(site.output("dashboard", "status", "two", "--json"))
     assert (status["state"], status["cleanup_outcome"]) == ("succeeded", "deleted")
     site.output("producer", "retry", "late")
