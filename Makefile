@@ -196,6 +196,10 @@ image: ## Build the container image IMAGE (push-queue) from PYTHON_IMAGE (python
 	    $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) \
 	    --tag $(or $(IMAGE),push-queue) .
 
+.PHONY: wheel
+wheel: $(RUNTIME) ## Build the wheel into dist/
+	@SOURCE_DATE_EPOCH=$(COMMIT_TIME) $(PIP) -q wheel --no-deps --no-build-isolation --wheel-dir dist .
+
 .PHONY: sbom
 sbom: $(SBOM) ## Write what the image is made of to dist/push-queue.cdx.json (CycloneDX)
 	@mkdir -p dist
