@@ -1,8 +1,8 @@
 """``python -m tests.compose``: docker-compose.yml under load, with three workers.
 
-While JOBS (60) jobs are pushed, a worker is killed, Redis is killed, and all workers are replaced
-one by one. Then what the registry has is compared with what the jobs say. Exit status 1 if anything
-was lost or done twice.
+While JOBS (60) jobs are pushed, a worker is killed, and then Redis. While more and more jobs come,
+all workers are replaced one by one. Then what the registry has is compared with what the jobs say.
+Exit status 1 if anything was lost or done twice.
 """
 
 import os
@@ -10,9 +10,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 from typing import Any
 
 from tests.chaos.archives import random_layer
@@ -22,31 +24,35 @@ from tests.compose.stack import Stack, running_stack
 from tests.support.images import make_image, oci_blobs, write_archive
 
 WORKERS = 3
+JOBS = int(os.environ.get("JOBS") or 60)
 BASE_BYTES = 2_000_000
 LAYER_BYTES = 8_000_000
 PATIENCE_SECONDS = 600
 SETTINGS = """
 PUSH_QUEUE_PLAIN_HTTP_HOSTS=registry:5000
-# So that there is work left all the time.
+# So that there is work left when something is killed.
 PUSH_QUEUE_MAX_JOBS=2
 """
+LOAD_SECONDS = 0.1
+"""Between two jobs while workers are replaced."""
 
 
 def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so all is removed
-    count = int(os.environ.get("JOBS") or 60)
     with TemporaryDirectory(prefix="push-queue-compose-") as directory:
         images = Path(directory)
         images.chmod(0o755)  # the workers are another user
-        jobs = [write_job(images, number) for number in range(count)]
+        jobs = [write_job(images, number) for number in range(JOBS)]
         settings = images / "settings.env"
         settings.write_text(SETTINGS)
         with running_stack(images, workers=WORKERS, settings=settings) as stack:
             say(f"{WORKERS} workers, Redis, a registry and the API run")
             client = Client(stack)
             assert "<title>" in client.page(), "the page is not there"
-            run(stack, client, jobs)
-            found = problems(stack, client, [job["id"] for job in jobs])
+            pushed = crash(stack, client, jobs) + upgrade(stack, client, jobs)
+            until("all are final", lambda: finished(client) == len(pushed))
+            until("all workers report", lambda: len(client.workers()) == WORKERS)
+            found = problems(stack, client, pushed)
     for line in found:
         say(f"WRONG: {line}")
     return 1 if found else 0
@@ -61,42 +67,51 @@ def write_job(images: Path, number: int) -> dict[str, Any]:
     return {
         "id": f"build-{number}",
         "source": f"/images/{path.name}",
-        "targets": [f"registry:5000/load/app-{number}:1"],
+        "targets": [f"registry:5000/load/build-{number}:1"],
     }
 
 
-def run(stack: Stack, client: Client, jobs: list[dict[str, Any]]) -> None:
-    """Push a first half of the jobs while things crash, and the rest during an upgrade."""
-    crashing, upgrade = split(jobs, 2)
-    client.enqueue(crashing)
-    until("some are pushed", lambda: finished(client) >= len(crashing) // 6)
+def crash(stack: Stack, client: Client, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Kill a worker and Redis while the jobs are pushed."""
+    client.enqueue(jobs)
+    until("some are pushed", lambda: finished(client) >= len(jobs) // 10)
     stack.kill(busiest(stack, client))
-    say(f"killed a worker, {at(client, crashing)}")
-    until("half of them are pushed", lambda: finished(client) >= len(crashing) // 2)
+    say(f"killed a worker, with {finished(client)} of {len(jobs)} jobs done")
+    until("more are pushed", lambda: finished(client) >= len(jobs) // 3)
     stack.kill(stack.containers("redis")[0])
     say("killed Redis")
     until("the API is ready again", client.ready)
-    for part, container in zip(split(upgrade, WORKERS), stack.containers("worker"), strict=True):
-        client.enqueue(part)
-        until("it runs some of them", partial(runs, client, container[:12]))
-        say(f"replacing a worker, {at(client, jobs)}")
-        status = stack.stop(container)
-        stack.scale_workers(WORKERS)
-        say(f"replaced it (exit status {status}), {at(client, jobs)}")
-    until("all are final", lambda: finished(client) == len(jobs))
-    until("all workers report", lambda: len(client.workers()) == WORKERS)
+    return jobs
 
 
-def split(jobs: list[dict[str, Any]], parts: int) -> list[list[dict[str, Any]]]:
-    return [jobs[len(jobs) * i // parts : len(jobs) * (i + 1) // parts] for i in range(parts)]
+def upgrade(stack: Stack, client: Client, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Replace the workers while jobs come; those jobs."""
+    enqueued: list[dict[str, Any]] = []
+    over = Event()
+    stack.scale_workers(WORKERS)  # the one that was killed, too, is ready
 
+    def enqueue() -> None:
+        for number in count():
+            job = jobs[number % len(jobs)]
+            again = {"id": f"again-{number}", "targets": [f"registry:5000/load/again-{number}:1"]}
+            client.enqueue([job | again])
+            enqueued.append(job | again)
+            if over.wait(LOAD_SECONDS):
+                return
 
-def at(client: Client, jobs: list[dict[str, Any]]) -> str:
-    return f"with {finished(client)} of {len(jobs)} jobs done"
-
-
-def runs(client: Client, host: str) -> bool:
-    return any(worker["host"] == host and worker["running"] for worker in client.workers())
+    with ThreadPoolExecutor(1) as pool:
+        load = pool.submit(enqueue)
+        try:
+            for container in stack.containers("worker"):
+                before = finished(client)
+                status = stack.stop(container)
+                stack.scale_workers(WORKERS)
+                assert status == 0, f"a worker ended with exit status {status}"
+                say(f"replaced a worker while {finished(client) - before} jobs ended")
+        finally:
+            over.set()
+        load.result()
+    return enqueued
 
 
 def busiest(stack: Stack, client: Client) -> str:
@@ -106,7 +121,7 @@ def busiest(stack: Stack, client: Client) -> str:
 
 
 def finished(client: Client) -> int:
-    return sum(job["state"] in FINAL for job in client.jobs().values())
+    return sum(job["state"] in FINAL for job in client.jobs())
 
 
 def until(what: str, condition: Callable[[], bool]) -> None:

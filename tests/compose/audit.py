@@ -5,6 +5,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from tests.compose.client import Client
 from tests.compose.stack import Stack
@@ -12,9 +13,9 @@ from tests.compose.stack import Stack
 MANIFEST_PUT = re.compile(r'"PUT /v2/load/([\w-]+)/manifests/1 HTTP/1\.1" 201 ')
 
 
-def problems(stack: Stack, client: Client, job_ids: Iterable[str]) -> list[str]:
+def problems(stack: Stack, client: Client, pushed: Iterable[dict[str, Any]]) -> list[str]:
     """What is wrong, a line each; and a summary on standard output."""
-    jobs = {job_id: client.job(job_id) for job_id in job_ids}
+    jobs = {job["id"]: client.job(job["id"]) for job in pushed}
     tags = {name: client.tags(name) for name in client.repositories()}
     ends = successes(stack)
     writes = Counter(MANIFEST_PUT.findall(stack.compose("logs", "--no-log-prefix", "registry")))
@@ -26,12 +27,12 @@ def problems(stack: Stack, client: Client, job_ids: Iterable[str]) -> list[str]:
     )
     return [
         *lost(jobs, tags),
-        *(f"{name} belongs to no job" for name in tags.keys() - {repository(j) for j in jobs}),
+        *(f"{name} belongs to no job" for name in tags.keys() - set(map(repository, jobs))),
         *(f"{job} succeeded {ends[job]} times" for job in jobs if ends[job] != 1),
         *(
             f"{name} was written {times} times by a job that ran once"
             for name, times in writes.items()
-            if times > 1 and jobs[name.replace("app", "build")]["attempt"] == 1
+            if times > 1 and jobs[name]["attempt"] == 1
         ),
     ]
 
@@ -47,7 +48,7 @@ def lost(
 
 
 def repository(job_id: str) -> str:
-    return f"load/{job_id.replace('build', 'app')}"
+    return f"load/{job_id}"
 
 
 def successes(stack: Stack) -> Counter[str]:

@@ -11,6 +11,7 @@ MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json,"
     " application/vnd.docker.distribution.manifest.v2+json"
 )
+MOST_REPOSITORIES = 1000
 FINAL = {"succeeded", "superseded", "failed", "cancelled"}
 
 
@@ -22,15 +23,20 @@ class Client:
         self._token = stack.secret("api", "PUSH_QUEUE_TOKEN")
 
     def enqueue(self, jobs: Iterable[dict[str, Any]]) -> None:
-        """Enqueue jobs that have ids; again after an answer that says to try again."""
+        """Enqueue jobs that have ids; the same again changes nothing."""
         status, answer = self._ask("POST", "/api/v1/jobs", list(jobs))
         assert status == 202, answer
 
-    def jobs(self) -> dict[str, dict[str, Any]]:
-        """All jobs by id."""
-        status, answer = self._ask("GET", "/api/v1/jobs?limit=1000")
-        assert status == 200, answer
-        return {job["id"]: job for job in answer["jobs"]}
+    def jobs(self) -> list[dict[str, Any]]:
+        """All jobs."""
+        found, cursor = [], ""
+        while True:
+            status, answer = self._ask("GET", f"/api/v1/jobs?limit=1000{cursor}")
+            assert status == 200, answer
+            found += answer["jobs"]
+            if not answer["next"]:
+                return found
+            cursor = f"&cursor={answer['next']}"
 
     def job(self, job_id: str) -> dict[str, Any]:
         status, answer = self._ask("GET", f"/api/v1/jobs/{job_id}")
@@ -58,8 +64,10 @@ class Client:
 
     def repositories(self) -> set[str]:
         """What the registry has."""
-        _, _, answer = self._ask_registry("GET", "/v2/_catalog?n=1000")
-        return set(json.loads(answer)["repositories"])
+        _, _, answer = self._ask_registry("GET", f"/v2/_catalog?n={MOST_REPOSITORIES}")
+        found = set(json.loads(answer)["repositories"])
+        assert len(found) < MOST_REPOSITORIES, "there may be more"
+        return found
 
     def tags(self, repository: str) -> dict[str, str | None]:
         """The digest of each of its tags."""

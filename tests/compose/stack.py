@@ -50,9 +50,9 @@ class Stack:
         return status
 
     def scale_workers(self, number: int) -> None:
-        """Start workers until there are so many, and leave those that run alone."""
+        """Have so many that are healthy, and leave those that run alone."""
         self.compose(
-            *("up", "--detach", "--no-recreate", "--no-deps", "--no-build"),
+            *("up", "--detach", "--wait", "--no-recreate", "--no-deps", "--no-build"),
             *("--scale", f"worker={number}", "worker"),
         )
 
