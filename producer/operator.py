@@ -6,10 +6,16 @@ from typing import Self, Unpack
 
 from producer.bulk import BulkAction, BulkChanges, BulkOptions
 from producer.queue import PushQueue
+from push_queue.errors import OldWorkerError, UnknownWorkerError
 from push_queue.job_filter import JobFilter
 from push_queue.models import JobsPage, RegistryInfo, WorkerInfo
+from push_queue.pause import WHOLE_QUEUE, Pause
+from push_queue.pauses import Pauses
 from push_queue.queue_stats import QueueFigures, QueueStats
 from push_queue.settings import Settings
+from push_queue.worker_roster import WorkerRoster
+from registry_api_v2_client.exceptions import ValidationError
+from registry_api_v2_client.reference import parse_reference
 
 
 class Operator:
@@ -20,6 +26,8 @@ class Operator:
 
     def __init__(self, queue: PushQueue) -> None:
         self.queue = queue
+        self._pauses = Pauses(queue.database)
+        self._roster = WorkerRoster(queue.database)
         self._bulk = BulkChanges(queue)
         self._figures = QueueFigures(queue.database)
 
@@ -47,3 +55,80 @@ class Operator:
     ) -> JobsPage:
         """Change the next jobs that match; see :meth:`BulkChanges.change`."""
         return await self._bulk.change(action, wanted, **options)
+
+    async def pause(
+        self, *, seconds: int | None = None, reason: str | None = None, caller: str | None = None
+    ) -> Pause:
+        """Have workers take no new job, for these seconds or without end; those they run go on."""
+        return await self._pauses.pause(WHOLE_QUEUE, seconds=seconds, reason=reason, by=caller)
+
+    async def resume(self) -> None:
+        """Have workers take jobs again."""
+        await self._pauses.resume(WHOLE_QUEUE)
+
+    async def pause_registry(
+        self,
+        host: str,
+        *,
+        seconds: int | None = None,
+        reason: str | None = None,
+        caller: str | None = None,
+    ) -> RegistryInfo:
+        """Have workers begin no upload to the registry, for these seconds or without end.
+
+        Raises:
+            ValidationError: it is no host of a registry.
+        """
+        registry = registry_named(host)
+        await self._pauses.pause(registry, seconds=seconds, reason=reason, by=caller)
+        return await self.queue.registry(registry)
+
+    async def resume_registry(self, host: str) -> RegistryInfo:
+        """End every pause of the registry, also one that it began itself.
+
+        Raises:
+            ValidationError: it is no host of a registry.
+        """
+        registry = registry_named(host)
+        await self._pauses.resume(registry)
+        return await self.queue.registry(registry)
+
+    async def drain(self, worker_id: str, *, caller: str | None = None) -> WorkerInfo:
+        """Have the worker take no more jobs, end those that it has, and then end itself.
+
+        Raises:
+            UnknownWorkerError: no such worker is alive.
+            OldWorkerError: it would not heed that.
+        """
+        worker = await self._worker(worker_id)
+        if not worker.heeds:
+            raise OldWorkerError(
+                f"worker {worker_id} of release {worker.version} cannot be drained; "
+                "end it by SIGTERM"
+            )
+        await self._roster.drain(worker_id, by=caller)
+        return await self._worker(worker_id)
+
+    async def _worker(self, worker_id: str) -> WorkerInfo:
+        for worker in await self.queue.workers():
+            if worker.id == worker_id:
+                return worker
+        raise UnknownWorkerError(worker_id)
+
+
+def registry_named(host: str) -> str:
+    """The registry as references name it.
+
+    Raises:
+        ValidationError: it is no host of a registry.
+    """
+    try:
+        reference = parse_reference(f"{host}/repository:tag")
+    except ValidationError:
+        reference = None
+    # A name that can be no host would be a part of the repository.
+    if reference is None or reference.repository != "repository":
+        raise ValidationError(
+            f"{host!r} is no host of a registry, such as reg.example.com or localhost:5000"
+        )
+    return reference.registry

@@ -34,6 +34,8 @@ from push_queue.models import (
     RegistryInfo,
     WorkerInfo,
 )
+from push_queue.pause import Pause
+from push_queue.pauses import Pauses
 from push_queue.redis_retries import RIDE_OUT_SECONDS
 from push_queue.registry_limits import RegistryLimits
 from push_queue.settings import Settings, load_settings
@@ -88,6 +90,7 @@ class PushQueue:
         self._sources = JobSources(database)
         self._workers = WorkerRoster(database)
         self._limits = RegistryLimits(database, settings.registry_max_uploads)
+        self._pauses = Pauses(database)
         self._throughput = Throughput(database)
 
     @classmethod
@@ -332,11 +335,20 @@ class PushQueue:
         return tuple(await self._workers.alive())
 
     async def registries(self) -> tuple[RegistryInfo, ...]:
-        """The registries that running jobs push to, and those that jobs wait for, by name."""
+        """Those that running jobs push to or jobs wait for, and those that are paused, by name."""
         running = await self._jobs.statuses(JobState.RUNNING, limit=MOST_RUNNING)
         used = {target.partition("/")[0] for job in running for target in job.targets}
-        names = sorted(used | await self._limits.waited_for())
+        names = sorted(used | await self._limits.held_back())
         return tuple(await self._limits.look_at(names))
+
+    async def registry(self, name: str) -> RegistryInfo:
+        """How much the registry of this host is used now."""
+        (found,) = await self._limits.look_at([name])
+        return found
+
+    async def paused(self) -> Pause | None:
+        """The pause of the whole queue that a person has set, if there is one."""
+        return await self._pauses.of_queue()
 
     async def throughput(self) -> tuple[Minute, ...]:
         """What all workers have done in the last hour, minute by minute, the oldest first."""

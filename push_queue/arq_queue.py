@@ -15,6 +15,7 @@ from arq.constants import in_progress_key_prefix
 
 from push_queue import formats
 from push_queue.database import Arguments, Database
+from push_queue.errors import DrainedError
 from push_queue.models import JobState, JobStatus, Priority
 from push_queue.settings import REGISTRY_MAX_UPLOADS
 
@@ -45,15 +46,29 @@ class ArqQueue:
         arguments: Arguments = [job.generation, due, lead_ms(job.priority)]
         return bool(await self._database.run_on_job("hand_over", job.id, arguments))
 
-    async def take(self, most: int, lease_seconds: int) -> list[tuple[str, int]]:
+    async def take(
+        self, most: int, lease_seconds: int, worker_id: str = ""
+    ) -> list[tuple[str, int]]:
         """Take at most ``most`` jobs that are due by Redis' clock, each for a lease.
 
         They include jobs that older workers left to newer ones. Returns arq's id and the score in
-        the queue of each.
+        the queue of each. There are none while the queue is paused.
+
+        Raises:
+            DrainedError: this worker is to take no job any more.
         """
-        arguments: Arguments = [most, lease_seconds * 1000, formats.FORMAT, _ms(STEP)]
-        keys = [self._keys.queue, self._keys.newer, self._keys.running, self._keys.turns]
+        lease_ms = lease_seconds * 1000
+        arguments: Arguments = [most, lease_ms, formats.FORMAT, _ms(STEP), worker_id]
+        keys = [
+            self._keys.queue,
+            self._keys.newer,
+            self._keys.running,
+            self._keys.turns,
+            self._keys.paused,
+        ]
         taken = await self._database.run("plain/take_due", keys, arguments)
+        if taken == [b"drained"]:
+            raise DrainedError("this worker is to take no more jobs")
         return [
             (arq_id.decode(), int(score))
             for arq_id, score in zip(taken[::2], taken[1::2], strict=True)

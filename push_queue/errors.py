@@ -10,6 +10,9 @@
     ├── SourceGoneError           what the job pushed is gone, so it cannot run again
     ├── UnreadableJobError        the job's record cannot be read
     ├── UnknownJobError           no job has this id
+    ├── UnknownWorkerError        no worker that is alive has this id
+    ├── OldWorkerError            the worker is too old for what is asked of it
+    ├── DrainedError              this worker is to take no job any more
     ├── WaitTimeoutError          the job did not finish in the time given
     ├── UnsuitableRedisError      Redis is set up so that it loses jobs
     └── RedisUnavailableError     Redis cannot be reached
@@ -63,6 +66,21 @@ class UnknownJobError(QueueError):
             f"no job {job_id!r}: check the id with `push-queue list` (finished jobs expire)"
         )
         self.job_id = job_id
+
+
+class UnknownWorkerError(QueueError):
+    """No worker that is alive has this id."""
+
+    def __init__(self, worker_id: str) -> None:
+        super().__init__(f"no worker {worker_id!r} is alive: see `push-queue workers`")
+
+
+class OldWorkerError(QueueError):
+    """The worker is too old for what is asked of it."""
+
+
+class DrainedError(QueueError):
+    """This worker is to take no job any more."""
 
 
 class WaitTimeoutError(QueueError):

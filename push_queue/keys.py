@@ -34,6 +34,8 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
 ``push:registry:{h}:pause`` hash  its end and the first one's start (ms), its reason, the
                                   job that probes
 ``push:registry:{h}:waiting`` zset ids of the jobs that wait for it, by priority and sequence
+``push:registry:paused``   hash   what a person has paused, JSON by registry; ``*`` is everything,
+                                  and ``worker/{id}`` a worker that is to end
 ``push:registry:used``     zset   registries by the time (ms) of the last upload or pause
 ``push:waiting``           set    the registries that jobs wait for
 ``push:newer``             zset   the formats of jobs that older workers have left
@@ -147,6 +149,10 @@ class Keys:
 
     def waiting(self, registry: str) -> str:
         return f"{self.namespace}:registry:{registry}:waiting"
+
+    @property
+    def paused(self) -> str:
+        return f"{self.namespace}:registry:paused"
 
     @property
     def used_registries(self) -> str:

@@ -22,6 +22,7 @@ from pydantic import (
 
 from push_queue.errors import InvalidJobError, summarize
 from push_queue.ids import JOB_ID_PATTERN
+from push_queue.pause import Pause
 from push_queue.source_urls import is_url, parse_source_url, shown
 from push_queue.uploads import SCHEME, upload_id_of
 
@@ -334,6 +335,17 @@ class JobsPage(BaseModel):
     """The place to continue from; None at the end."""
 
 
+class WorkerState(StrEnum):
+    """What a worker does about new jobs."""
+
+    WORKING = "working"
+    """It takes them."""
+    DRAINING = "draining"
+    """It ends those that it has, and then itself."""
+    PAUSED = "paused"
+    """The queue is paused: it ends those that it has, and waits."""
+
+
 class WorkerInfo(BaseModel):
     """What a worker reports about itself."""
 
@@ -352,6 +364,10 @@ class WorkerInfo(BaseModel):
     """The number of jobs that it runs at most. Older workers do not say."""
     problem: str = ""
     """What currently fails of its work for the whole queue, if anything does."""
+    heeds: bool = False
+    """Whether it heeds pauses of the queue, and can be drained. Older workers do not."""
+    state: WorkerState = WorkerState.WORKING
+    """As the roster knows it; no worker reports it."""
 
 
 class RegistryInfo(BaseModel):
@@ -371,6 +387,8 @@ class RegistryInfo(BaseModel):
     """The workers leave it alone until then."""
     pause_reason: str | None = None
     """What it did, on one line."""
+    pause: Pause | None = None
+    """The one that a person has set."""
     paused_since: datetime | None = None
     """The first of the pauses in a row began then. The registry has not answered since."""
 

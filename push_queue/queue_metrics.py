@@ -124,7 +124,7 @@ class QueueReport:
     async def _registries(self) -> list[RegistryInfo]:
         used, waited_for = await asyncio.gather(
             self._limits.used_within(USED_WITHIN_SECONDS, MOST_REGISTRIES),
-            self._limits.waited_for(),
+            self._limits.held_back(),
         )
         names = list(dict.fromkeys([*sorted(waited_for), *used]))
         return await self._limits.look_at(names[:MOST_REGISTRIES])

@@ -9,6 +9,8 @@ from push_queue.arq_queue import lead_ms
 from push_queue.database import Database
 from push_queue.jobs import Jobs
 from push_queue.models import JobState
+from push_queue.pause import Pause
+from push_queue.pauses import Pauses
 from push_queue.teams import place_of
 from push_queue.throughput import Minute, Throughput
 
@@ -52,6 +54,8 @@ class QueueStats(BaseModel):
     next_due_seconds: float | None
     """For how long the job that runs next has been due; None if none is."""
     last_hour: HourStats
+    pause: Pause | None = None
+    """Of the whole queue, set by a person."""
 
 
 class QueueFigures:
@@ -65,6 +69,7 @@ class QueueFigures:
         self._redis = database.redis
         self._keys = database.keys
         self._jobs = Jobs(database)
+        self._pauses = Pauses(database)
         self._throughput = Throughput(database)
 
     async def read(self) -> QueueStats:
@@ -80,6 +85,7 @@ class QueueFigures:
             jobs=await self._jobs.counts(),
             due=due,
             next_due_seconds=await self._waited(now_ms, *first[0]) if first else None,
+            pause=await self._pauses.of_queue(),
             last_hour=HourStats.of(await self._throughput.last_hour()),
         )
 

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from push_queue.database import Arguments, Database
 from push_queue.job_codec import one_line
 from push_queue.models import RegistryInfo
+from push_queue.pause import Pause, is_registry
+from push_queue.pauses import Pauses
 
 FIRST_PAUSE_MS = 1000
 LONGEST_PAUSE_MS = 30_000
@@ -19,14 +21,15 @@ class RegistryLimits:
         self._redis = database.redis
         self._keys = database.keys
         self._max_uploads = max_uploads
+        self._pauses = Pauses(database)
 
     async def take_slot(self, registry: str, token: str, seconds: float) -> float:
         """Take one of the registry's upload slots for ``seconds``, or renew it.
 
         Returns 0 once it is ours, else the seconds after which to ask again, negated if the
-        registry asks for a pause.
+        registry asks for a pause or a person has paused it.
         """
-        keys = [self._keys.slots(registry), self._keys.pause(registry)]
+        keys = [self._keys.slots(registry), self._keys.pause(registry), self._keys.paused]
         arguments: Arguments = [self._keys.namespace, token, self._max_uploads, int(seconds * 1000)]
         arguments.append(registry)
         milliseconds: int = await self._database.run("registry/take_slot", keys, arguments)
@@ -35,10 +38,11 @@ class RegistryLimits:
     async def give_slot_back(self, registry: str, token: str) -> None:
         await self._database.ask(self._redis.zrem(self._keys.slots(registry), token))
 
-    async def waited_for(self) -> set[str]:
-        """The registries that jobs wait for."""
+    async def held_back(self) -> set[str]:
+        """The registries that jobs wait for, and those that a person has paused."""
         members = await self._database.ask(self._redis.smembers(self._keys.waited_for))
-        return {member.decode() for member in members}
+        waited_for = {member.decode() for member in members}
+        return waited_for | set(filter(is_registry, await self._pauses.all()))
 
     async def used_within(self, seconds: float, most: int) -> list[str]:
         """The registries that were sent something or paused in the last ``seconds``.
@@ -67,13 +71,22 @@ class RegistryLimits:
                 pipeline.zcard(self._keys.waiting(registry))
                 pipeline.hmget(self._keys.pause(registry), ["until", "reason", "since"])
             replies = await pipeline.execute()
+        pauses = await self._pauses.all()
         return [
-            self._info(registry, now_ms, *replies[3 * number : 3 * number + 3])
+            self._info(
+                registry, now_ms, pauses.get(registry), *replies[3 * number : 3 * number + 3]
+            )
             for number, registry in enumerate(registries)
         ]
 
     def _info(
-        self, registry: str, now_ms: int, uploads: int, waiting: int, pause: list[bytes | None]
+        self,
+        registry: str,
+        now_ms: int,
+        person: Pause | None,
+        uploads: int,
+        waiting: int,
+        pause: list[bytes | None],
     ) -> RegistryInfo:
         until, reason, since = pause
         paused = until is not None and int(until) > now_ms
@@ -84,6 +97,7 @@ class RegistryLimits:
             waiting=waiting,
             paused_until=datetime.fromtimestamp(int(until or 0) / 1000, UTC) if paused else None,
             pause_reason=one_line(reason.decode(errors="replace")) if paused and reason else None,
+            pause=person,
             paused_since=datetime.fromtimestamp(int(since) / 1000, UTC) if since else None,
         )
 

@@ -1,11 +1,18 @@
 """Which workers are alive: each reports, and is forgotten once it stops reporting."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from push_queue.database import Database
 from push_queue.job_codec import decode, timestamp
-from push_queue.models import WorkerInfo
+from push_queue.models import WorkerInfo, WorkerState
+from push_queue.pause import WHOLE_QUEUE, worker_named
+from push_queue.pauses import Pauses
+from push_queue.settings import WEEK_SECONDS
+
+DRAIN_SECONDS = WEEK_SECONDS
+"""How long it is remembered that a worker is to end. One without room for another job notices it
+when one of its jobs ends."""
 
 
 class WorkerRoster:
@@ -15,13 +22,15 @@ class WorkerRoster:
         self._database = database
         self._redis = database.redis
         self._keys = database.keys
+        self._pauses = Pauses(database)
 
     async def report(self, worker: WorkerInfo, ttl: int) -> None:
         """The worker is alive. It counts as alive for ``ttl`` seconds."""
         key = self._keys.worker(worker.id)
-        fields = worker.model_dump(mode="json") | {
+        fields = worker.model_dump(mode="json", exclude={"state"}) | {
             "started_at": timestamp(worker.started_at),
             "jobs": json.dumps(worker.jobs),
+            "heeds": int(worker.heeds),
         }
         now = await self._now()
         async with self._database.pipeline(transaction=True) as pipeline:
@@ -36,6 +45,7 @@ class WorkerRoster:
         """The worker stopped."""
         async with self._database.pipeline(transaction=True) as pipeline:
             pipeline.unlink(self._keys.worker(worker_id))
+            pipeline.hdel(self._keys.paused, worker_named(worker_id))
             pipeline.zrem(self._keys.workers, worker_id)
             await pipeline.execute()
 
@@ -49,7 +59,12 @@ class WorkerRoster:
             for worker_id in ids:
                 pipeline.hgetall(self._keys.worker(worker_id.decode()))
             hashes = await pipeline.execute()
-        return [_worker(decode(fields)) for fields in hashes if fields]
+        paused = (await self._pauses.all()).keys()
+        return [_worker(decode(fields), paused) for fields in hashes if fields]
+
+    async def drain(self, worker_id: str, *, by: str | None = None) -> None:
+        """Have the worker take no more jobs, and end with those that it has."""
+        await self._pauses.pause(worker_named(worker_id), seconds=DRAIN_SECONDS, by=by)
 
     async def _now(self) -> int:
         """Redis' time, since the hosts' clocks may be off."""
@@ -57,5 +72,15 @@ class WorkerRoster:
         return int(seconds)
 
 
-def _worker(fields: Mapping[str, str]) -> WorkerInfo:
-    return WorkerInfo.model_validate({**fields, "jobs": json.loads(fields.get("jobs", "[]"))})
+def _worker(fields: Mapping[str, str], paused: Collection[str]) -> WorkerInfo:
+    values = {**fields, "jobs": json.loads(fields.get("jobs", "[]"))}
+    worker = WorkerInfo.model_validate(values)
+    return worker.model_copy(update={"state": _state(worker, paused)})
+
+
+def _state(worker: WorkerInfo, paused: Collection[str]) -> WorkerState:
+    if not worker.heeds:
+        return WorkerState.WORKING
+    if worker_named(worker.id) in paused:
+        return WorkerState.DRAINING
+    return WorkerState.PAUSED if WHOLE_QUEUE in paused else WorkerState.WORKING

@@ -31,13 +31,18 @@ _NO_LIMIT = 1_000_000
 """arq counts every start as a try and would give up by itself. Attempts are counted by us."""
 
 
-def worker_options(settings: Settings, patience: Patience | None = None) -> dict[str, Any]:
-    """Keyword arguments for ``arq.worker.Worker``."""
+def worker_options(
+    settings: Settings, patience: Patience | None = None, *, heeds: bool = False
+) -> dict[str, Any]:
+    """Keyword arguments for ``arq.worker.Worker``.
+
+    ``heeds`` says whether the worker takes jobs by ``ArqQueue.take``, so that it heeds pauses.
+    """
     return {
         "functions": [func(push_image, name=TASK, max_tries=_NO_LIMIT)],
         "queue_name": Keys(settings.namespace).queue,
         "redis_settings": redis_settings(settings),
-        "on_startup": partial(_start_up, settings, patience or Patience()),
+        "on_startup": partial(_start_up, settings, patience or Patience(), heeds),
         "on_shutdown": _shut_down,
         "on_job_start": take_lease,
         "on_job_end": give_lease_back,
@@ -53,7 +58,9 @@ def worker_options(settings: Settings, patience: Patience | None = None) -> dict
     }
 
 
-async def _start_up(settings: Settings, patience: Patience, ctx: dict[str, Any]) -> None:
+async def _start_up(
+    settings: Settings, patience: Patience, heeds: bool, ctx: dict[str, Any]
+) -> None:
     warnings = await check_redis(ctx["redis"], allow_eviction=settings.allow_eviction)
     for warning in (*doubts(), *lease_doubts(settings), *warnings):
         logger.warning("%s", warning)
@@ -63,6 +70,7 @@ async def _start_up(settings: Settings, patience: Patience, ctx: dict[str, Any])
     runtime = ctx["runtime"] = open_runtime(settings, ctx["redis"], observer)
     log_worker(runtime.worker_id)
     await _try_queue(runtime)
+    runtime.presence.heeds = heeds
     await runtime.presence.start()
     await runtime.couriers.start()
     runtime.housekeeper.start()
@@ -102,7 +110,7 @@ async def _try_queue(runtime: Runtime) -> None:
         RedisDeniedError: Redis refuses the login, or a right is missing.
     """
     try:
-        await runtime.queue.take(0, runtime.settings.lease_seconds)
+        await runtime.queue.take(0, runtime.settings.lease_seconds, runtime.worker_id)
     except RedisDeniedError:
         raise
     except RedisRefusedError as error:

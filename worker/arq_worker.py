@@ -16,7 +16,7 @@ from typing import Any
 from arq.worker import Worker
 from redis.exceptions import RedisError
 
-from push_queue.errors import RedisDeniedError, RedisUnavailableError
+from push_queue.errors import DrainedError, RedisDeniedError, RedisUnavailableError
 from push_queue.keys import Keys
 
 from .log_context import log_job
@@ -33,7 +33,7 @@ class QueueWorker(Worker):
     def __init__(self, *, keys: Keys, on_hand_back: Callable[[], None], **options: Any) -> None:
         super().__init__(**options)
         self._keys = keys
-        self._stopping = self._handed_back = False
+        self._stopping = self._handed_back = self._drained = False
         self._trouble: str | None = None
         self._trouble_since = 0.0
         self.on_stop = lambda _: on_hand_back()
@@ -45,6 +45,8 @@ class QueueWorker(Worker):
             if task.done():
                 del self.tasks[arq_id]
                 task.result()
+        if self._drained and not self.tasks:
+            self.handle_sig(Signals.SIGTERM)
         await self.heart_beat()
 
     async def _take_jobs(self) -> None:
@@ -67,8 +69,12 @@ class QueueWorker(Worker):
         runtime = self.ctx["runtime"]
         try:
             taken: list[tuple[str, int]] = await runtime.queue.take(
-                most, runtime.settings.lease_seconds
+                most, runtime.settings.lease_seconds, runtime.worker_id
             )
+        except DrainedError as reason:
+            logger.info("%s; it ends with those that it has", reason)
+            self.allow_pick_jobs, self._drained = False, True
+            return []
         except RedisUnavailableError as error:
             self._bear(error, runtime.settings.lease_seconds)
             return []

@@ -108,7 +108,7 @@ class FleetLimits:
         try:
             while delay := await self._registries.take_slot(registry, token, self._lease_seconds):
                 if delay < 0:
-                    raise NoSlotError(f"{registry} asks for a pause")
+                    raise NoSlotError(f"{registry} is paused")
                 patience.check()
                 await asyncio.sleep(delay * random.uniform(0.5, 1.5))
         except RedisUnavailableError as error:

@@ -27,6 +27,8 @@ class Presence:
         self._jobs: set[str] = set()
         self.problems: dict[str, str] = {}
         """Current failures by the name of the duty."""
+        self.heeds = False
+        """Whether the worker heeds pauses."""
         self._roster = roster
         self._worker_id = worker_id
         self._max_jobs = max_jobs
@@ -82,6 +84,7 @@ class Presence:
             running=self.running,
             max_jobs=self._max_jobs,
             jobs=tuple(sorted(self._jobs)),
+            heeds=self.heeds,
             problem="; ".join(f"{name}: {problem}" for name, problem in self.problems.items()),
         )
         await self._roster.report(info, ttl=_TTL)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from producer.api.access.callers import caller_of
 from producer.api.access.keys import LIMITS
-from producer.api.models import Login, NewJob, NewJobs
+from producer.api.models import NewJob, NewJobs
 from producer.api.problems import ProblemError
 from push_queue.errors import UnknownJobError, summarize
 from push_queue.models import JobId
@@ -58,14 +58,14 @@ def query_of(request: web.Request, model: type[Model]) -> Model:
         raise invalid(error) from None
 
 
-async def login_of(request: web.Request) -> Login:
-    """The token in the body.
+async def small_body_of(request: web.Request, model: type[Model]) -> Model:
+    """The body as this model.
 
     Raises:
         ProblemError: naming the field.
     """
     try:
-        return Login.model_validate_json(await _body(request, _MOST_SMALL_BODY_BYTES))
+        return model.model_validate_json(await _body(request, _MOST_SMALL_BODY_BYTES))
     except ValidationError as error:
         raise invalid(error) from None
 

@@ -22,6 +22,7 @@ from pydantic import (
 from push_queue.api_tokens import Role
 from push_queue.job_filter import JobFilter
 from push_queue.models import (
+    MOST_PATIENCE_SECONDS,
     Attempt,
     BlobStatus,
     JobsPage,
@@ -30,6 +31,7 @@ from push_queue.models import (
     RegistryInfo,
     WorkerInfo,
 )
+from push_queue.pause import MOST_REASON, Pause
 from push_queue.throughput import Minute
 
 MOST_JOBS = 1000
@@ -142,6 +144,23 @@ class RegistryList(BaseModel):
     """The registries in use, by name."""
 
     registries: tuple[RegistryInfo, ...]
+
+
+class NewPause(BaseModel):
+    """How long to pause, and why."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    seconds: Annotated[int, Field(ge=1, le=MOST_PATIENCE_SECONDS)] | None = None
+    """Without them, the pause lasts until it is ended."""
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=MOST_REASON)] | None = None
+
+
+class QueueState(BaseModel):
+    """What holds for the whole queue."""
+
+    pause: Pause | None
+    """While there is one, workers take no new job."""
 
 
 class ThroughputAnswer(BaseModel):

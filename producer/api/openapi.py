@@ -110,7 +110,8 @@ def _operation(route: Route, references: Any) -> Document:
 
 def _parameters(route: Route) -> Iterator[Document]:
     job_id = TypeAdapter(JobId).json_schema()
-    named = {"job_id": job_id, "upload_id": {"type": "string", "pattern": "^[^/]+$"}}
+    part: Document = {"type": "string", "pattern": "^[^/]+$"}
+    named = {"job_id": job_id, "upload_id": part, "registry": part, "worker_id": part}
     for name in _PATH_PARAMETER.findall(route.path):
         yield {"name": name, "in": "path", "required": True, "schema": named[name]}
     for name in route.headers:

@@ -24,9 +24,11 @@ from push_queue.errors import (
     InvalidFilterError,
     InvalidJobError,
     JobConflictError,
+    OldWorkerError,
     RedisUnavailableError,
     SourceGoneError,
     UnknownJobError,
+    UnknownWorkerError,
     UnreadableJobError,
 )
 from registry_api_v2_client.exceptions import ValidationError
@@ -71,6 +73,8 @@ _KINDS = (
     _Kind(InvalidFilterError, HTTPStatus.BAD_REQUEST, "invalid-request"),
     _Kind(ValidationError, HTTPStatus.BAD_REQUEST, "invalid-request"),
     _Kind(UnknownJobError, HTTPStatus.NOT_FOUND, "unknown-job"),
+    _Kind(UnknownWorkerError, HTTPStatus.NOT_FOUND, "unknown-worker"),
+    _Kind(OldWorkerError, HTTPStatus.CONFLICT, "old-worker"),
     _Kind(UnknownUploadError, HTTPStatus.NOT_FOUND, "unknown-upload"),
     _Kind(UploadBusyError, HTTPStatus.CONFLICT, "upload-busy"),
     _Kind(UploadCompleteError, HTTPStatus.CONFLICT, "completed-upload"),

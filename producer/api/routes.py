@@ -6,7 +6,7 @@ from http import HTTPMethod, HTTPStatus
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
-from producer.api import bulk, following, jobs, service, sessions
+from producer.api import bulk, following, jobs, operating, service, sessions
 from producer.api.models import (
     BulkQuery,
     Health,
@@ -18,6 +18,8 @@ from producer.api.models import (
     Login,
     NewJob,
     NewJobs,
+    NewPause,
+    QueueState,
     RegistryList,
     Reset,
     Session,
@@ -37,7 +39,7 @@ from producer.api.uploads.requests import (
 )
 from push_queue.api_tokens import Role
 from push_queue.job_events import JobEvent
-from push_queue.models import JobProgress, JobStatus
+from push_queue.models import JobProgress, JobStatus, RegistryInfo, WorkerInfo
 from push_queue.queue_stats import QueueStats
 
 V1 = "/api/v1"
@@ -192,7 +194,45 @@ ROUTES = (
         role=Role.WORKER,
     ),
     Route(HTTPMethod.GET, f"{V1}/workers", service.list_workers, (WorkerList,)),
+    Route(
+        HTTPMethod.POST,
+        f"{V1}/workers/{{worker_id}}/drain",
+        operating.drain_worker,
+        (WorkerInfo,),
+        role=Role.ADMIN,
+    ),
     Route(HTTPMethod.GET, f"{V1}/registries", service.list_registries, (RegistryList,)),
+    Route(
+        HTTPMethod.POST,
+        f"{V1}/registries/{{registry}}/pause",
+        operating.pause_registry,
+        (RegistryInfo,),
+        takes=(NewPause,),
+        role=Role.ADMIN,
+    ),
+    Route(
+        HTTPMethod.POST,
+        f"{V1}/registries/{{registry}}/resume",
+        operating.resume_registry,
+        (RegistryInfo,),
+        role=Role.ADMIN,
+    ),
+    Route(HTTPMethod.GET, f"{V1}/queue", operating.read_queue, (QueueState,)),
+    Route(
+        HTTPMethod.POST,
+        f"{V1}/queue/pause",
+        operating.pause_queue,
+        (QueueState,),
+        takes=(NewPause,),
+        role=Role.ADMIN,
+    ),
+    Route(
+        HTTPMethod.POST,
+        f"{V1}/queue/resume",
+        operating.resume_queue,
+        (QueueState,),
+        role=Role.ADMIN,
+    ),
     Route(HTTPMethod.GET, f"{V1}/stats", service.read_stats, (QueueStats,)),
     Route(HTTPMethod.GET, f"{V1}/throughput", service.throughput, (ThroughputAnswer,)),
     Route(

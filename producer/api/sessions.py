@@ -9,8 +9,8 @@ from producer.api.access.browsers import check_own_page
 from producer.api.access.callers import Caller, caller_of
 from producer.api.access.keys import SESSIONS, TOKENS
 from producer.api.answers import answer
-from producer.api.inputs import login_of, no_body
-from producer.api.models import Session
+from producer.api.inputs import no_body, small_body_of
+from producer.api.models import Login, Session
 from producer.api.problems import ProblemError
 from push_queue.api_tokens import hash_of
 from push_queue.sessions import SESSION_SECONDS
@@ -18,7 +18,7 @@ from push_queue.sessions import SESSION_SECONDS
 
 async def log_in(request: web.Request) -> web.Response:
     """Exchange a token for a session, whose secret goes into a cookie that no script can read."""
-    login = await login_of(request)
+    login = await small_body_of(request, Login)
     if not request.app[TOKENS]:
         raise ProblemError(
             HTTPStatus.CONFLICT,

@@ -53,13 +53,20 @@ COMMANDS = {
     "workers": Entry(
         "operate.workers",
         "workers",
-        "Show the workers that are alive, and how many jobs each runs.",
+        "Show the workers that are alive, what each does, and how many jobs it runs.",
+    ),
+    "drain": Entry(
+        "operate.drain", "drain", "Have workers take no more jobs, and end with those they have."
     ),
     "registries": Entry(
         "operate.registries",
-        "registries",
+        "group",
         "Show the registries in use: uploads under way, jobs that wait, pauses.",
     ),
+    "pause": Entry(
+        "operate.pauses", "pause", "Have workers take no new job; jobs can still be enqueued."
+    ),
+    "resume": Entry("operate.pauses", "resume", "Have workers take jobs again."),
     "stats": Entry(
         "operate.stats",
         "stats",
@@ -104,11 +111,14 @@ def load_command(name: str) -> Any:
     """The command of that name, ready to be run."""
     entry = COMMANDS[name]
     module = import_module(f"producer.cli.{entry.module}")
+    found = getattr(module, entry.function)
+    if isinstance(found, typer.Typer):
+        return get_command(found)
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
     command = alone.command(
         name, epilog=getattr(module, "EXAMPLES", None), context_settings=HELP_OPTIONS
     )
-    command(getattr(module, entry.function))
+    command(found)
     return get_command(alone)
 
 

@@ -8,7 +8,7 @@ import typer
 
 from producer.cli.exit_code import ExitCode
 from producer.cli.exits import BadInputError, code_of_jobs
-from producer.cli.follow import follow, warn_without_workers
+from producer.cli.follow import follow, warn_if_idle
 from producer.cli.options import (
     CompressionOption,
     GiveUpAfterOption,
@@ -196,7 +196,7 @@ async def _enqueue(
 async def _wait(
     queue: JobQueue, jobs: list[JobStatus], timeout: timedelta | None, json: bool
 ) -> ExitCode:
-    await warn_without_workers(queue)
+    await warn_if_idle(queue)
     view = SilentView() if json else choose_view(json=False, single=len(jobs) == 1)
     jobs = await follow(queue, [job.id for job in jobs], view, timeout=timeout, owner=queue)
     if json:

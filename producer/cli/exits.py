@@ -13,10 +13,12 @@ from push_queue.errors import (
     InvalidFilterError,
     InvalidJobError,
     InvalidSettingsError,
+    OldWorkerError,
     QueueError,
     RedisUnavailableError,
     SourceGoneError,
     UnknownJobError,
+    UnknownWorkerError,
     WaitTimeoutError,
 )
 from push_queue.models import JobState, JobStatus
@@ -44,7 +46,8 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], ExitCode], ...] = (
     ((RedisUnavailableError, ServerUnavailableError), ExitCode.NO_REDIS),
     ((WaitTimeoutError, NotVerifiedError), ExitCode.UNDECIDED),
     ((BadInputError, InvalidJobError, InvalidSettingsError, UnknownJobError), ExitCode.BAD_INPUT),
-    ((InvalidFilterError, CannotStartError, ServerRefusedError, UploadError), ExitCode.BAD_INPUT),
+    ((InvalidFilterError, UnknownWorkerError, OldWorkerError), ExitCode.BAD_INPUT),
+    ((CannotStartError, ServerRefusedError, UploadError), ExitCode.BAD_INPUT),
     ((SourceGoneError, ValidationError, TarReadError), ExitCode.BAD_INPUT),
 )
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import typer
 
+from producer.cli.output import warn
 from producer.cli.signals import by_keyboard
 from producer.cli.views import View
+from producer.cli.wording import how_paused
 from push_queue.errors import WaitTimeoutError
 from push_queue.models import BlobStatus, JobStatus
 
@@ -92,11 +94,14 @@ def _tell(what: str) -> None:
         typer.echo(f"push-queue: {what}", err=True)
 
 
-async def warn_without_workers(queue: "JobQueue") -> None:
-    """Warn if there is no worker."""
+async def warn_if_idle(queue: "JobQueue") -> None:
+    """Warn if there is no worker, or none takes jobs."""
     if not await queue.workers():
-        typer.echo(
-            "push-queue: warning: no worker is running; jobs wait until one is started "
-            "(push-worker)",
-            err=True,
-        )
+        warn("no worker is running; jobs wait until one is started (push-worker)")
+    await warn_if_paused(queue)
+
+
+async def warn_if_paused(queue: "JobQueue") -> None:
+    """Say that the queue is paused, so that nobody wonders why nothing happens."""
+    if pause := await queue.paused():
+        warn(f"the queue {how_paused(pause)}; jobs wait until `push-queue resume`")

@@ -18,7 +18,7 @@ from producer.cli.filters import (
     filter_of,
     jobs_that_match,
 )
-from producer.cli.follow import follow
+from producer.cli.follow import follow, warn_if_paused
 from producer.cli.options import (
     JobIdsArgument,
     JsonOption,
@@ -30,7 +30,7 @@ from producer.cli.output import as_json, print_job, print_json
 from producer.cli.queues import JobQueue, queue_of
 from producer.cli.times import longest_wait
 from producer.cli.views import choose_view
-from push_queue.models import Attempt, BlobStatus, JobStatus
+from push_queue.models import Attempt, BlobStatus, JobState, JobStatus
 
 Details = tuple[JobStatus, Sequence[BlobStatus], Sequence[Attempt]]
 
@@ -44,8 +44,14 @@ def status(
 ) -> ExitCode:
     """Show jobs: state, targets, progress, attempts."""
 
+    told = False
+
     async def read(queue: JobQueue, job_id: str) -> Details:
+        nonlocal told
         job = await queue.status(job_id)
+        if not told and job.state in (JobState.QUEUED, JobState.RETRYING):
+            await warn_if_paused(queue)
+            told = True
         return job, await queue.blobs(job_id), await queue.attempts(job_id)
 
     found, code = with_each(queue_of(context, server, token_file), job_ids, read)
@@ -94,6 +100,8 @@ def list_jobs(
             from producer.cli.job_table import print_table
 
             print_table(jobs)
+        if not all(job.state.final for job in jobs):
+            await warn_if_paused(queue)
 
     with_queue(queue_of(context, server, token_file), read)
 
@@ -113,6 +121,7 @@ def watch(
     most = longest_wait(timeout)
 
     async def show(queue: JobQueue) -> ExitCode:
+        await warn_if_paused(queue)
         view = choose_view(json=json, single=len(ids) == 1)
         return code_of_jobs(await follow(queue, ids, view, timeout=most))
 

@@ -58,6 +58,11 @@ def print_error(message: str) -> None:
     typer.echo(f"push-queue: error: {' '.join(message.split())}", err=True)
 
 
+def warn(message: str) -> None:
+    """Write to standard error what the user should know."""
+    typer.echo(f"push-queue: warning: {printable(message)}", err=True)
+
+
 def print_notes(job: JobStatus) -> None:
     """Write to standard error what the push left out."""
     for note in job.notes:

@@ -7,7 +7,7 @@ import typer
 
 from producer.cli.exit_code import ExitCode
 from producer.cli.exits import BadInputError, code_of_jobs
-from producer.cli.follow import follow, warn_without_workers
+from producer.cli.follow import follow, warn_if_idle
 from producer.cli.options import (
     CompressionOption,
     GiveUpAfterOption,
@@ -105,7 +105,7 @@ async def _push(job: PushJob, settings: Settings, view: View, *, cache: bool) ->
         from producer.queue import PushQueue
 
         async with PushQueue.connect(settings) as queue:
-            await warn_without_workers(queue)
+            await warn_if_idle(queue)
             enqueued = await queue.submit(job)
             (ended,) = await follow(queue, [enqueued.id], view, owner=queue)
     else:

@@ -27,19 +27,27 @@ def print_rows(
         typer.echo("\t".join(row))
 
 
-def print_table(names: Sequence[str], dispensable: Sequence[str], rows: Sequence[Row]) -> None:
+def print_table(
+    names: Sequence[str],
+    dispensable: Sequence[str],
+    rows: Sequence[Row],
+    colours: Mapping[str, str] = {},
+) -> None:
     """A table with as many of the columns as the terminal has room for.
 
-    Where it has too little for the rest, their cells are broken over several lines. Elsewhere the
-    lines have all columns.
+    Where it has too little for the rest, cells behind the first are broken over several lines.
+    Elsewhere the lines have all columns. ``colours`` are those of whole cells.
     """
 
     def draw(width: int) -> RenderableType:
         left = fitting(names, rows, dispensable, width)
-        table = plain_table(Column(name, overflow="fold") for name in left)
+        table = plain_table(
+            Column(name, overflow="fold", no_wrap=name == names[0]) for name in left
+        )
         for row in rows:
             # Text, since square brackets in a name are no markup.
-            table.add_row(*(Text(row[name]) for name in left))
+            cells = (row[name] for name in left)
+            table.add_row(*(Text(cell, colours.get(cell, "")) for cell in cells))
         return table
 
     print_rows(names, (row.values() for row in rows), draw)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from rich.filesize import decimal
 
 from push_queue.models import JobState, JobStatus
+from push_queue.pause import Pause
 from push_queue.source_urls import shown
 
 STATE_COLORS = {
@@ -107,3 +108,10 @@ def headline(job: JobStatus) -> str:
         case _:
             detail = ""
     return f"{job.state}{printable(detail)}"
+
+
+def how_paused(pause: Pause) -> str:
+    """``is paused by alice until 2026-01-31 09:30:00 UTC: it is being repaired``."""
+    by = f" by {pause.by}" if pause.by else ""
+    until = f" until {moment(pause.until)}" if pause.until else f" since {moment(pause.since)}"
+    return f"is paused{by}{until}{f': {pause.reason}' if pause.reason else ''}"

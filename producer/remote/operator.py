@@ -1,15 +1,18 @@
 """What whoever runs the queue does with it, by a server's HTTP API."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Any, Self
 
-from producer.api.models import RegistryList
+from producer.api.models import QueueState, RegistryList
 from producer.bulk import BulkAction
+from producer.operator import registry_named
 from producer.remote.queue import RemoteQueue, filter_params, page_of
-from producer.remote.requests import Requests, parsed
+from producer.remote.requests import Model, Requests, parsed
+from push_queue.errors import UnknownWorkerError
 from push_queue.job_filter import JobFilter
 from push_queue.models import JobsPage, RegistryInfo, WorkerInfo
+from push_queue.pause import Pause
 from push_queue.queue_stats import QueueStats
 
 
@@ -56,3 +59,35 @@ class RemoteOperator:
         riding = action is not BulkAction.RETRY
         answer = await self._requests.ask("POST", f"jobs/{action}", params=params, riding=riding)
         return page_of(answer)
+
+    async def pause(self, *, seconds: int | None = None, reason: str | None = None) -> Pause | None:
+        """Have workers take no new job, for these seconds or without end; those they run go on."""
+        return (await self._ask(QueueState, "queue/pause", _pause(seconds, reason))).pause
+
+    async def resume(self) -> None:
+        """Have workers take jobs again."""
+        await self._ask(QueueState, "queue/resume", {})
+
+    async def pause_registry(
+        self, host: str, *, seconds: int | None = None, reason: str | None = None
+    ) -> RegistryInfo:
+        """Have workers begin no upload to the registry, for these seconds or without end."""
+        path = f"registries/{registry_named(host)}/pause"
+        return await self._ask(RegistryInfo, path, _pause(seconds, reason))
+
+    async def resume_registry(self, host: str) -> RegistryInfo:
+        """End every pause of the registry, also one that it began itself."""
+        return await self._ask(RegistryInfo, f"registries/{registry_named(host)}/resume", {})
+
+    async def drain(self, worker_id: str) -> WorkerInfo:
+        """Have the worker take no more jobs, end those that it has, and then end itself."""
+        if "/" in worker_id:
+            raise UnknownWorkerError(worker_id)
+        return await self._ask(WorkerInfo, f"workers/{worker_id}/drain", {})
+
+    async def _ask(self, model: type[Model], path: str, body: Mapping[str, Any]) -> Model:
+        return parsed(model, await self._requests.ask("POST", path, json=dict(body)))
+
+
+def _pause(seconds: int | None, reason: str | None) -> Mapping[str, Any]:
+    return {"seconds": seconds, "reason": reason}

@@ -6,13 +6,15 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 from urllib.parse import quote
 
-from producer.api.models import JobDetails, JobList, JobPage, WorkerList
+from producer.api.models import JobDetails, JobList, JobPage, QueueState, WorkerList
+from producer.errors import ServerRefusedError
 from producer.queue import WATCHED
 from producer.remote.requests import Requests, parsed
 from producer.remote.upload_source import UploadSource
 from producer.remote.uploading import OnProgress, Uploading
 from push_queue.job_filter import JobFilter
 from push_queue.models import Attempt, BlobStatus, JobsPage, JobState, JobStatus, WorkerInfo
+from push_queue.pause import Pause
 from push_queue.traces import enqueueing
 
 LOOK_SECONDS = 1
@@ -127,6 +129,15 @@ class RemoteQueue:
     async def workers(self) -> tuple[WorkerInfo, ...]:
         """The workers that are alive."""
         return parsed(WorkerList, await self._requests.ask("GET", "workers")).workers
+
+    async def paused(self) -> Pause | None:
+        """The pause of the whole queue that a person has set, if there is one."""
+        try:
+            return parsed(QueueState, await self._requests.ask("GET", "queue")).pause
+        except ServerRefusedError as error:
+            if error.kind == "not-found":
+                return None  # An older server knows of no pauses.
+            raise
 
     async def _read(self, job_id: str) -> JobDetails:
         if job_id not in self._details:

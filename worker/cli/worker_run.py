@@ -37,7 +37,10 @@ def run_worker(settings: Settings, *, burst: bool) -> None:
         redis = runner.run(_connect(settings))
         asyncio.set_event_loop(runner.get_loop())
         patience = Patience()
-        options = worker_options(settings, patience) | {"burst": burst, "redis_pool": redis}
+        options = worker_options(settings, patience, heeds=True) | {
+            "burst": burst,
+            "redis_pool": redis,
+        }
         with redis_errors(settings.redis_address):
             keys = Keys(settings.namespace)
             QueueWorker(keys=keys, on_hand_back=patience.end, **options).run()

@@ -6,14 +6,19 @@ import { workersView } from "./workers_view.js";
 import { jobView } from "./job_view.js";
 import { jobsView } from "./jobs_view.js";
 import { loginView } from "./login_view.js";
+import { howPaused } from "./wording.js";
+import { refresher } from "./refresh.js";
 
 const main = document.getElementById("main");
 const connection = document.getElementById("connection");
 const trouble = el("p", { class: "problem", role: "alert", hidden: true });
+const paused = el("p", { class: "paused", role: "status", hidden: true });
 const refusal = el("p", { class: "problem", role: "alert", hidden: true });
 const content = el("div");
 const nav = document.querySelector("nav");
 let caller = null; // None while nobody is logged in.
+const PAUSE_MS = 5000;
+let looking;
 let leave = () => {};
 
 const TITLES = { jobs: "Push queue", job: "Job", workers: "Workers and registries" };
@@ -85,6 +90,8 @@ async function logOut() {
 
 function logIn() {
   leave();
+  looking?.stop();
+  paused.hidden = true;
   leave = () => {};
   caller = null;
   nav.hidden = true;
@@ -92,6 +99,15 @@ function logIn() {
   connection.textContent = "";
   trouble.hidden = refusal.hidden = true;
   loginView(content, start);
+}
+
+// Nobody should wonder why nothing happens.
+async function lookWhetherPaused() {
+  const { pause } = await get("/queue").catch(() => ({}));
+  if (pause === undefined) return;
+  const text = pause ? `The queue ${howPaused(pause)}. Workers take no new job until it is resumed.` : "";
+  if (paused.textContent !== text) paused.textContent = text;
+  paused.hidden = !pause;
 }
 
 async function start() {
@@ -104,6 +120,8 @@ async function start() {
   }
   showCaller();
   route();
+  looking?.stop();
+  looking = refresher(lookWhetherPaused, PAUSE_MS);
 }
 
 document.addEventListener("click", (event) => {
@@ -115,5 +133,5 @@ document.addEventListener("click", (event) => {
   }
 });
 addEventListener("popstate", route);
-main.append(trouble, refusal, content);
+main.append(paused, trouble, refusal, content);
 start();

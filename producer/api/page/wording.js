@@ -34,3 +34,11 @@ export function effort(job) {
   if (job.bytes_saved) parts.push(`${bytes(job.bytes_saved)} saved`);
   return parts.join(", ");
 }
+
+// `is paused by alice until 31.1.2026, 09:30: it gets new disks`, of what a person has paused.
+export function howPaused(pause) {
+  const when = pause.until ? `until ${moment(pause.until)}` : `since ${moment(pause.since)}`;
+  return `is paused${pause.by ? ` by ${pause.by}` : ""} ${when}${pause.reason ? `: ${pause.reason}` : ""}`;
+}
+
+const moment = (text) => new Date(text).toLocaleString();

@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { el, show, time } from "./dom.js";
 import { count } from "./format.js";
 import { refresher } from "./refresh.js";
+import { howPaused } from "./wording.js";
 
 const QUIET_MS = 5000;
 
@@ -54,9 +55,10 @@ function workersTable(workers) {
   if (!workers.length) {
     return [el("p", { class: "empty" }, "No worker is running. Jobs wait until one is started: push-worker")];
   }
-  const heads = ["Worker", "Host", "Version", "Started", "Jobs", "Trouble"];
+  const heads = ["Worker", "State", "Host", "Version", "Started", "Jobs", "Trouble"];
   const rows = workers.map((worker) => [
     el("code", {}, worker.id),
+    worker.state,
     `${worker.host} (${worker.pid})`,
     worker.version,
     time(worker.started_at),
@@ -79,7 +81,12 @@ function registriesTable(registries) {
     el("a", { href: `/?${new URLSearchParams({ registry: registry.name })}`, "data-view": "" }, registry.name),
     `${registry.uploads} of ${registry.max_uploads}`,
     String(registry.waiting),
-    registry.paused_until ? ["until ", time(registry.paused_until), `: ${registry.pause_reason}`] : "–",
+    pauseOf(registry),
   ]);
   return [el("h2", { id: "registries" }, "Registries"), table(heads, rows)];
+}
+
+function pauseOf(registry) {
+  if (registry.pause) return howPaused(registry.pause);
+  return registry.paused_until ? ["until ", time(registry.paused_until), `: ${registry.pause_reason}`] : "–";
 }

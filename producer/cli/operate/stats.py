@@ -8,7 +8,7 @@ import typer
 from producer.cli.operate.operators import AnyOperator, operate
 from producer.cli.options import JsonOption, ServerOption, TokenFileOption
 from producer.cli.output import print_json, print_sections
-from producer.cli.wording import size, span
+from producer.cli.wording import how_paused, size, span
 from push_queue.queue_stats import QueueStats
 
 
@@ -31,6 +31,7 @@ def stats(
 
 
 def _sections(found: QueueStats) -> Iterator[tuple[str, list[str]]]:
+    yield "Queue", [how_paused(found.pause)] if found.pause else []
     yield "Jobs", [f"{count} {state}" for state, count in found.jobs.items()]
     yield "Due", [_due(found)]
     hour = found.last_hour

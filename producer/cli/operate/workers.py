@@ -9,11 +9,17 @@ from producer.cli.options import JsonOption, ServerOption, TokenFileOption
 from producer.cli.output import print_json
 from producer.cli.tables import Row, print_table
 from producer.cli.wording import moment, printable
-from push_queue.models import WorkerInfo
+from push_queue.models import WorkerInfo, WorkerState
 
-COLUMNS = ("WORKER", "JOBS", "VERSION", "HOST", "PID", "SINCE", "TROUBLE")
-DISPENSABLE = ("PID", "HOST", "SINCE", "VERSION", "TROUBLE")
+COLUMNS = ("WORKER", "STATE", "JOBS", "VERSION", "HOST", "PID", "SINCE", "TROUBLE")
+DISPENSABLE = ("PID", "HOST", "SINCE", "VERSION", "TROUBLE", "JOBS")
 """Columns that go first where a terminal is too narrow for all."""
+
+COLOURS: dict[str, str] = {
+    WorkerState.WORKING: "green",
+    WorkerState.DRAINING: "yellow",
+    WorkerState.PAUSED: "magenta",
+}
 
 
 def workers(
@@ -22,7 +28,7 @@ def workers(
     server: ServerOption = None,
     token_file: TokenFileOption = None,
 ) -> None:
-    """Show the workers that are alive, and how many jobs each runs."""
+    """Show the workers that are alive, what each does, and how many jobs it runs."""
 
     async def read(operator: AnyOperator) -> Sequence[WorkerInfo]:
         return await operator.workers()
@@ -31,12 +37,13 @@ def workers(
     if json:
         print_json([worker.model_dump(mode="json") for worker in found])
     else:
-        print_table(COLUMNS, DISPENSABLE, [_row(worker) for worker in found])
+        print_table(COLUMNS, DISPENSABLE, [_row(worker) for worker in found], COLOURS)
 
 
 def _row(worker: WorkerInfo) -> Row:
     cells = (
         worker.id,
+        worker.state,
         str(worker.running),
         worker.version,
         worker.host,

@@ -124,6 +124,14 @@ end
 -- Why the registry cannot be tried now, and in how many milliseconds it can. nil if it can now.
 local probing = {}
 local function held_back(registry)
+  local person = paused_by_person(namespace .. ':registry:paused', registry)
+  if person then
+    return {
+      ms = person['until'] and person['until'] - now_ms or math.huge, person = true,
+      why = registry .. ' is paused' .. (person.by and ' by ' .. person.by or '')
+        .. (person.reason and ': ' .. person.reason or ''),
+    }
+  end
   local pause = pause_of(registry)
   if pause and pause.left > 0 then
     local how = pause.asked and ' asks for a pause: ' or ' is down: '
@@ -233,6 +241,9 @@ if #open == 0 then
     if wait_ms <= 0 then
       return fail(hold.error, hold.error_kind)
     end
+  end
+  if hold.person then
+    redis.call('HDEL', job, 'give_up_at') -- It is not the registry that keeps the job waiting.
   end
   if lost then
     put_back()

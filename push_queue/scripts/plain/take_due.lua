@@ -6,9 +6,12 @@
 -- team that has just had its turn comes after the others. Jobs without a team are those of one more.
 --
 -- KEYS    1 arq's queue   2 push:newer   3 push:teams:running   4 push:teams:turns
+--         5 push:registry:paused
 -- ARGV    1 how many at most   2 milliseconds of a lease
 --         3 newest format that the worker understands   4 lead of the lowest priority, in milliseconds
--- Result  arq's id of each, and the score that it had, …
+--         5 the worker
+-- Result  arq's id of each, and the score that it had, …; 'drained' alone if the worker is to take no
+--         job any more
 local queue, newer, running, turns = unpack(KEYS)
 local most, lease, format, least = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 -- Jobs may be due and in progress: they are being given back, or a worker has another clock.
@@ -16,6 +19,13 @@ local PASSED_OVER = 100
 -- Teams to choose from. If there are more, another choice of them each time.
 local MOST_BANDS = 20
 local DAY_SECONDS = 86400
+
+if paused_by_person(KEYS[5], 'worker/' .. ARGV[5]) then
+  return {'drained'}
+end
+if paused_by_person(KEYS[5], '*') then
+  return {}
+end
 
 local bands, band_by_number = {}, {}
 

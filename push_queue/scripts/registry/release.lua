@@ -10,6 +10,9 @@ local leads = leads_in(ARGV, 4)
 
 -- How many jobs the registry takes now, and the position of the first of them in the list.
 local function room(registry, waiting)
+  if paused_by_person(namespace .. ':registry:paused', registry) then
+    return 0, 0
+  end
   local pause = pause_of(registry)
   if not pause then
     return max_uploads - uploads_to(registry), 0

@@ -21,3 +21,14 @@ local function leads_in(items, first)
   end
   return leads
 end
+
+-- The pause that a person has set for the registry, for `worker/{id}`, or for `*`, everything; nil if
+-- there is none. `key` is push:registry:paused. Only its end, or a person, ends it. It has `since` and
+-- `until` in milliseconds of Unix time, `by` and `reason`; all but the first may be missing.
+local function paused_by_person(key, what)
+  local text = redis.call('HGET', key, what)
+  local pause = text and cjson.decode(text)
+  if pause and (not pause['until'] or pause['until'] > now_ms) then
+    return pause
+  end
+end

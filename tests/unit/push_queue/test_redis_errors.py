@@ -23,6 +23,7 @@ from push_queue.jobs import Jobs
 from push_queue.keys import Keys
 from push_queue.lease import Lease
 from push_queue.models import Assignment, JobState, JobStatus, WorkerInfo, make_job
+from push_queue.pauses import Pauses
 from push_queue.queue_metrics import QueueReport
 from push_queue.queue_stats import QueueFigures
 from push_queue.redis_errors import redis_errors
@@ -93,9 +94,10 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
     },
     Throughput: {"last_hour": ()},
     QueueFigures: {"read": ()},
+    Pauses: {"pause": ("h",), "resume": ("h",), "all": (), "of_queue": ()},
     QueueReport: {"read": ()},
     Sessions: {"begin": ("hash",), "token_of": ("secret",), "close": ("secret",)},
-    WorkerRoster: {"report": (WORKER, 5), "remove": ("w",), "alive": ()},
+    WorkerRoster: {"report": (WORKER, 5), "remove": ("w",), "alive": (), "drain": ("w",)},
     ArqQueue: {
         "hand_over": (STATUS,),
         "take": (1, 15),
@@ -112,7 +114,7 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
         "take_slot": ("h", "token", 1.0),
         "give_slot_back": ("h", "token"),
         "pause": ("h", "reason"),
-        "waited_for": (),
+        "held_back": (),
         "used_within": (60, 10),
         "look_at": (["h"],),
     },

@@ -150,7 +150,7 @@ async def test_it_shows_what_a_registry_is_used_for_now(
     await fill(limits)
     await redis.zadd(Keys().waiting("other:5000"), {"job-1": 1, "job-2": 2})
     await redis.sadd(Keys().waited_for, "other:5000")
-    assert await limits.waited_for() == {"other:5000"}
+    assert await limits.held_back() == {"other:5000"}
     here, other = await limits.look_at([HOST, "other:5000"])
     assert here == RegistryInfo(name=HOST, uploads=3, max_uploads=MAX_UPLOADS, waiting=0)
     assert (other.uploads, other.waiting) == (0, 2)

@@ -1,5 +1,6 @@
 """arq's worker, as far as it needs no process of its own."""
 
+import asyncio
 import logging
 import signal
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import pytest
 from arq.connections import ArqRedis
 from arq.worker import func
 
-from push_queue.errors import RedisDeniedError, RedisRefusedError
+from push_queue.errors import DrainedError, RedisDeniedError, RedisRefusedError
 from push_queue.keys import Keys
 from worker import arq_worker
 from worker.arq_worker import QueueWorker
@@ -52,7 +53,7 @@ class Takes:
         self._answer: Exception | None = None
         self._now = 0.0
         settings = SimpleNamespace(lease_seconds=LEASE_SECONDS)
-        worker.ctx["runtime"] = SimpleNamespace(queue=self, settings=settings)
+        worker.ctx["runtime"] = SimpleNamespace(queue=self, settings=settings, worker_id="w")
         monkeypatch.setattr(arq_worker, "time", SimpleNamespace(monotonic=lambda: self._now))
 
     async def take(self, *_: int) -> list[tuple[str, int]]:
@@ -90,3 +91,20 @@ async def test_a_worker_outlives_what_else_is_refused_and_rights_that_come_back(
             await queue.ask(DENIED, at=moment)
     denied = f"cannot take jobs: {DENIED}"
     assert caplog.messages == [f"cannot take jobs: {FULL}", denied, "takes jobs again", denied]
+
+
+async def test_a_drained_worker_ends_when_its_last_job_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with fakeredis.FakeAsyncRedis() as fake:
+        worker = worker_on(fake)
+        job = asyncio.get_running_loop().create_future()
+        worker.tasks["queue:job:0"] = asyncio.ensure_future(job)
+        queue = Takes(worker, monkeypatch)
+        ended: list[signal.Signals] = []
+        monkeypatch.setattr(worker, "handle_sig", ended.append)
+        await queue.ask(DrainedError(), at=0)
+        for _ in range(2):
+            await worker._poll_iteration()
+        assert (ended, worker.allow_pick_jobs) == ([], False)
+        job.set_result(None)
+        await worker._poll_iteration()
+        assert ended == [signal.SIGTERM]

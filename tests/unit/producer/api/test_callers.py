@@ -31,13 +31,15 @@ async def enqueue(api: Api, role: Role, target: str, **fields: Any) -> Answer:
     return await api.post(JOBS, json=job, headers=bearer(TOKENS[role]))
 
 
-IDS = {"job_id": "a", "upload_id": "u"}
+IDS = {"job_id": "a", "upload_id": "u", "registry": "reg.example.com", "worker_id": "w"}
 
 
 def asked(path: str, target: str) -> dict[str, Any]:
     """What a request says beside its path."""
     if path in (f"{JOBS}/cancel", f"{JOBS}/retry"):
         return {"params": {"registry": "reg.example.com"}}
+    if path.endswith("/pause"):
+        return {"json": {}}
     # With GET the body says nothing.
     return {"json": {**NEW_JOB, "targets": [target]}} if path == JOBS else {}
 
@@ -58,6 +60,13 @@ EXPECTED: dict[tuple[str, str], dict[Role, tuple[int, int]]] = {
     ("GET", "/api/v1/events"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     ("GET", "/api/v1/workers"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     ("GET", "/api/v1/registries"): {R: (200, 200), E: (200, 200), A: (200, 200)},
+    ("GET", "/api/v1/queue"): {R: (200, 200), E: (200, 200), A: (200, 200)},
+    ("POST", "/api/v1/queue/pause"): {R: (403, 403), E: (403, 403), A: (200, 200)},
+    ("POST", "/api/v1/queue/resume"): {R: (403, 403), E: (403, 403), A: (200, 200)},
+    ("POST", "/api/v1/registries/{registry}/pause"): {R: (403, 403), E: (403, 403), A: (200, 200)},
+    ("POST", "/api/v1/registries/{registry}/resume"): {R: (403, 403), E: (403, 403), A: (200, 200)},
+    # There is no worker, which only those are told who may drain one.
+    ("POST", "/api/v1/workers/{worker_id}/drain"): {R: (403, 403), E: (403, 403), A: (404, 404)},
     ("GET", "/api/v1/stats"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     ("GET", "/api/v1/throughput"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     # There is no spool, which only those are told who may upload.

@@ -41,7 +41,7 @@ def test_workers_are_listed(cli: CommandLine) -> None:
     assert cli.run("workers").rows == []
     cli.prepare(report)
     assert cli.run("workers").rows == [
-        [WORKER.id, "1", "1.2", "빌더", "7", "2026-01-31 09:30:00 UTC", WORKER.problem]
+        [WORKER.id, "working", "1", "1.2", "빌더", "7", "2026-01-31 09:30:00 UTC", WORKER.problem]
     ]
     (worker,) = cli.run("workers", "--json").json
     assert (worker["id"], worker["jobs"], worker["pid"]) == (WORKER.id, ["a"], 7)
@@ -69,7 +69,7 @@ def test_registries_show_uploads_waiting_jobs_and_pauses(cli: CommandLine) -> No
     cli.prepare(prepare)
     ((name, uploads, waiting, paused),) = cli.run("registries").rows
     assert (name, uploads, waiting) == (REGISTRY, "1 of 50", "0")
-    assert paused.startswith("until 2")
+    assert paused.startswith("waits until 2")
     assert paused.endswith(": is full")
     (registry,) = cli.run("registries", "--json").json
     assert (registry["name"], registry["pause_reason"]) == (REGISTRY, "is full")

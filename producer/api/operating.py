@@ -1,0 +1,72 @@
+"""Pause and resume, drain workers: for admins."""
+
+import logging
+
+from aiohttp import web
+
+from producer.api.access.callers import caller_of
+from producer.api.answers import answer
+from producer.api.context import OPERATOR, QUEUE
+from producer.api.inputs import no_body, small_body_of
+from producer.api.models import NewPause, QueueState
+
+logger = logging.getLogger(__name__)
+
+
+async def read_queue(request: web.Request) -> web.Response:
+    """Whether a person has paused the whole queue."""
+    return answer(QueueState(pause=await request.app[QUEUE].paused()))
+
+
+async def pause_queue(request: web.Request) -> web.Response:
+    """Have workers take no new job. Those that they run go on, and jobs can be enqueued."""
+    asked = await small_body_of(request, NewPause)
+    caller = caller_of(request).name
+    pause = await request.app[OPERATOR].pause(
+        seconds=asked.seconds, reason=asked.reason, caller=caller
+    )
+    _note(request, "the queue is paused")
+    return answer(QueueState(pause=pause))
+
+
+async def resume_queue(request: web.Request) -> web.Response:
+    """Have workers take jobs again."""
+    await no_body(request)
+    await request.app[OPERATOR].resume()
+    _note(request, "the queue is resumed")
+    return await read_queue(request)
+
+
+async def pause_registry(request: web.Request) -> web.Response:
+    """Have workers begin no upload to the registry. Its jobs wait, without end if need be."""
+    asked, host = await small_body_of(request, NewPause), request.match_info["registry"]
+    caller = caller_of(request).name
+    registry = await request.app[OPERATOR].pause_registry(
+        host, seconds=asked.seconds, reason=asked.reason, caller=caller
+    )
+    _note(request, f"registry {registry.name} is paused")
+    return answer(registry)
+
+
+async def resume_registry(request: web.Request) -> web.Response:
+    """End every pause of the registry, also one that it began itself."""
+    await no_body(request)
+    registry = await request.app[OPERATOR].resume_registry(request.match_info["registry"])
+    _note(request, f"registry {registry.name} is resumed")
+    return answer(registry)
+
+
+async def drain_worker(request: web.Request) -> web.Response:
+    """Have the worker take no more jobs, end those that it has, and then end itself."""
+    await no_body(request)
+    worker = await request.app[OPERATOR].drain(
+        request.match_info["worker_id"], caller=caller_of(request).name
+    )
+    _note(request, f"worker {worker.id} is drained")
+    return answer(worker)
+
+
+def _note(request: web.Request, what: str) -> None:
+    """For whoever asks later why nothing happened."""
+    caller = caller_of(request).name
+    logger.warning("%s%s", what, f" by {caller}" if caller else "")

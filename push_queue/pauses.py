@@ -1,0 +1,57 @@
+"""The pauses that people set, in ``push:registry:paused``."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from push_queue.database import Arguments, Database
+from push_queue.job_codec import one_line
+from push_queue.pause import WHOLE_QUEUE, Pause, is_registry
+
+
+class Pauses:
+    """The pauses of one namespace: of registries by their hosts, and of what ``pause`` names.
+
+    Every method raises :class:`RedisUnavailableError` when Redis fails, and may be called twice.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._redis = database.redis
+        self._keys = database.keys
+
+    async def pause(
+        self,
+        what: str,
+        *,
+        seconds: int | None = None,
+        by: str | None = None,
+        reason: str | None = None,
+    ) -> Pause:
+        """Pause it for these seconds from now, or without end. This replaces another such pause."""
+        milliseconds = "" if seconds is None else seconds * 1000
+        arguments: Arguments = [what, milliseconds, by or "", one_line(reason or "")]
+        stored = await self._database.run("plain/pause", [self._keys.paused], arguments)
+        return Pause.read(json.loads(stored))
+
+    async def resume(self, what: str) -> None:
+        """End the pause, if there is one. That of a registry ends also if the registry began it."""
+        async with self._database.pipeline(transaction=True) as pipeline:
+            pipeline.hdel(self._keys.paused, what)
+            if is_registry(what):
+                pipeline.unlink(self._keys.pause(what))
+            await pipeline.execute()
+
+    async def all(self) -> Mapping[str, Pause]:
+        """Those that hold now."""
+        async with self._database.pipeline() as pipeline:
+            pipeline.time()
+            pipeline.hgetall(self._keys.paused)
+            (seconds, micros), stored = await pipeline.execute()
+        now = datetime.fromtimestamp(seconds + micros / 1_000_000, UTC)
+        pauses = {what.decode(): Pause.read(json.loads(text)) for what, text in stored.items()}
+        return {what: pause for what, pause in pauses.items() if pause.holds_at(now)}
+
+    async def of_queue(self) -> Pause | None:
+        """The pause of the whole queue."""
+        return (await self.all()).get(WHOLE_QUEUE)

@@ -1,0 +1,247 @@
+"""Pauses and drains of a running fleet: what was begun ends, and nothing else begins."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from producer import JobState, PushQueue, load_settings
+from producer.operator import Operator
+from push_queue.models import Outcome, WorkerState
+from tests.support.api_server import ApiServer
+from tests.support.big_images import write_big_archive
+from tests.support.processes import ManagedProcess
+from tests.support.proxy import FaultProxy, Hold, is_patch
+from tests.support.servers import RedisServer, StartWorker, clean_environment
+from tests.support.waiting import becomes
+
+pytestmark = pytest.mark.integration
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def cli(folder: Path, redis_url: str, namespace: str) -> Cli:
+    environment = clean_environment(PUSH_QUEUE_REDIS_URL=redis_url, PUSH_QUEUE_NAMESPACE=namespace)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "producer", *arguments],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run
+
+
+@pytest.fixture
+def tars(tmp_path: Path) -> list[Path]:
+    """With other layers each."""
+    return [
+        write_big_archive(tmp_path / f"{number}.tar", [2_000_000 + number]).path
+        for number in range(3)
+    ]
+
+
+async def held(queue: PushQueue, proxy: FaultProxy, tar: Path, repository: str) -> tuple[str, Hold]:
+    """A job that is in the middle of its upload."""
+    hold = proxy.hold(is_patch, after=500_000)
+    job = await queue.enqueue(tar, f"{proxy.host}/{repository}:1")
+    await hold.reached.wait()
+    return job.id, hold
+
+
+async def succeeded(queue: PushQueue, *job_ids: str) -> None:
+    for job_id in job_ids:
+        job = await queue.wait(job_id, timeout=60)
+        assert job.state is JobState.SUCCEEDED, job.error
+
+
+async def its_state(queue: PushQueue, state: WorkerState) -> None:
+    async def reported() -> bool:
+        return [worker.state for worker in await queue.workers()] == [state]
+
+    await becomes(reported)
+
+
+async def test_a_paused_queue_ends_what_runs_and_begins_nothing(
+    queue: PushQueue,
+    cli: Cli,
+    worker: StartWorker,
+    proxy: FaultProxy,
+    tars: list[Path],
+    repository: str,
+) -> None:
+    worker()
+    running, hold = await held(queue, proxy, tars[0], repository)
+    done = cli("pause", "--reason", "새 디스크")
+    assert (done.returncode, done.stderr) == (0, "")
+    waiting = await queue.enqueue(tars[1], f"{proxy.host}/{repository}:2")
+    hold.release()
+    await succeeded(queue, running)
+    # It has room now, and looks twenty times a second; its next report comes after many looks.
+    (before,) = await queue.workers()
+    assert before.state is WorkerState.PAUSED
+    shown = cli("list")
+    assert "is paused since" in shown.stderr
+    assert (await queue.status(waiting.id)).state is JobState.QUEUED
+    assert cli("resume").stdout == "the queue is not paused\n"
+    await succeeded(queue, waiting.id)
+
+
+async def test_a_pause_outlives_redis_and_workers(
+    start_redis: Callable[[], RedisServer],
+    namespace: str,
+    worker: StartWorker,
+    registry_host: str,
+    tars: list[Path],
+    repository: str,
+) -> None:
+    redis = start_redis()
+    settings = load_settings(redis_url=redis.url, namespace=namespace)
+    async with Operator.connect(settings) as operator:
+        queue = operator.queue
+        first = worker(PUSH_QUEUE_REDIS_URL=redis.url)
+        await operator.pause(reason="새 디스크")
+        job = await queue.enqueue(tars[0], f"{registry_host}/{repository}:1")
+        redis.kill()
+        redis.start()
+        redis.wait_ready()
+        pause = await queue.paused()
+        assert pause is not None
+        assert pause.reason == "새 디스크"
+        assert first.terminate() == 0
+        worker(PUSH_QUEUE_REDIS_URL=redis.url)
+        await its_state(queue, WorkerState.PAUSED)
+        assert (await queue.status(job.id)).state is JobState.QUEUED
+        await operator.resume()
+        await succeeded(queue, job.id)
+
+
+async def test_no_upload_to_a_paused_registry_begins(
+    queue: PushQueue,
+    cli: Cli,
+    worker: StartWorker,
+    proxy: FaultProxy,
+    registry_host: str,
+    tars: list[Path],
+    repository: str,
+) -> None:
+    worker()
+    running, hold = await held(queue, proxy, tars[0], repository)
+    assert cli("registries", "pause", proxy.host, "--reason", "수리 중").returncode == 0
+    waiting = await queue.enqueue(tars[1], f"{proxy.host}/{repository}:2")
+    elsewhere = await queue.enqueue(tars[2], f"{registry_host}/{repository}:3")
+    await succeeded(queue, elsewhere.id)
+
+    async def told() -> bool:
+        reason = (await queue.status(waiting.id)).waiting_for
+        return reason == f"{proxy.host} is paused: 수리 중"
+
+    await becomes(told)
+    hold.release()
+    await becomes(lambda: _is_idle(queue))
+    uploads = proxy.count(is_patch)
+    listed = json.loads(cli("registries", "--json").stdout)
+    assert [(one["name"], one["pause"]["reason"]) for one in listed] == [(proxy.host, "수리 중")]
+    assert proxy.count(is_patch) == uploads
+    assert cli("registries", "resume", proxy.host).stdout == f"{proxy.host} is not paused\n"
+    await succeeded(queue, running, waiting.id)
+
+
+async def _is_idle(queue: PushQueue) -> bool:
+    return not await queue.list(JobState.RUNNING)
+
+
+async def drained(cli: Cli, queue: PushQueue) -> str:
+    (worker,) = await queue.workers()
+    done = await asyncio.to_thread(cli, "drain", worker.id)
+    assert done.stdout == f"{worker.id} draining: 1 job is left\n", done.stderr
+    return worker.id
+
+
+async def test_a_drained_worker_ends_its_job_and_then_itself(
+    queue: PushQueue,
+    cli: Cli,
+    worker: StartWorker,
+    proxy: FaultProxy,
+    tars: list[Path],
+    repository: str,
+) -> None:
+    process = worker(PUSH_QUEUE_SHUTDOWN_GRACE_SECONDS="1")
+    running, hold = await held(queue, proxy, tars[0], repository)
+    await becomes(lambda: _reports_a_job(queue))
+    worker_id = await drained(cli, queue)
+    late = cli("drain", worker_id, "--wait", "--timeout", "2s")
+    assert (late.returncode, process.returncode) == (4, None), "longer than its grace period"
+    waiting = await queue.enqueue(tars[1], f"{proxy.host}/{repository}:2")
+    hold.release()
+    ended = await asyncio.to_thread(cli, "drain", worker_id, "--wait")
+    assert ended.returncode in (0, 2), "it may have ended before"
+    assert await asyncio.to_thread(process.wait) == 0
+    await succeeded(queue, running)
+    assert (await queue.status(waiting.id)).state is JobState.QUEUED
+    assert "Traceback" not in process.log
+    worker()
+    await succeeded(queue, waiting.id)
+
+
+async def _reports_a_job(queue: PushQueue) -> bool:
+    return any(worker.running for worker in await queue.workers())
+
+
+async def test_a_worker_that_hangs_while_it_is_drained_takes_no_job_afterwards(
+    queue: PushQueue,
+    cli: Cli,
+    worker: StartWorker,
+    proxy: FaultProxy,
+    tars: list[Path],
+    repository: str,
+) -> None:
+    process = worker(PUSH_QUEUE_LEASE_SECONDS="5")
+    running, hold = await held(queue, proxy, tars[0], repository)
+    await becomes(lambda: _reports_a_job(queue))
+    process.signal(signal.SIGSTOP)
+    await drained(cli, queue)
+    other = worker(PUSH_QUEUE_LEASE_SECONDS="5")
+    hold.release()
+    await succeeded(queue, running)
+    outcomes = [attempt.outcome for attempt in await queue.attempts(running)]
+    assert outcomes == [Outcome.LOST, Outcome.SUCCEEDED]
+    assert other.terminate() == 0
+    waiting = await queue.enqueue(tars[1], f"{proxy.host}/{repository}:2")
+    process.signal(signal.SIGCONT)
+    assert await asyncio.to_thread(process.wait) == 0
+    assert (await queue.status(waiting.id)).state is JobState.QUEUED
+    assert await queue.workers() == ()
+
+
+async def test_a_server_pauses_and_drains(
+    queue: PushQueue, cli: Cli, server: ApiServer, worker: StartWorker
+) -> None:
+    process: ManagedProcess = worker()
+    at = ("--server", server.url)
+    assert cli("pause", "--for", "10m", *at).stdout.startswith("the queue is paused until 2")
+    (row,) = cli("workers", *at).stdout.splitlines()[1:]
+    assert row.split("\t")[1] == "paused"
+    assert cli("resume", *at).stdout == "the queue is not paused\n"
+    host = "localhost:5000"
+    assert cli("registries", "pause", host, *at).stdout.startswith(f"{host} is paused since 2")
+    assert host in cli("registries", *at).stdout
+    assert cli("registries", "resume", host, *at).stdout == f"{host} is not paused\n"
+    bad = cli("registries", "pause", "a b", *at)
+    assert (bad.returncode, len(bad.stderr.splitlines())) == (2, 1)
+    (found,) = await queue.workers()
+    done = cli("drain", found.id, "--wait", *at)
+    assert (done.returncode, done.stdout) == (0, f"{found.id} draining: 0 jobs are left\n")
+    assert process.wait() == 0
+    assert cli("drain", found.id, *at).returncode == 2

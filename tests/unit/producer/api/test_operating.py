@@ -1,0 +1,112 @@
+"""Pause, resume and drain: what is answered, and who is named."""
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from push_queue.api_tokens import Role
+from push_queue.models import WorkerInfo
+from push_queue.settings import Settings
+from push_queue.worker_roster import WorkerRoster
+from tests.support.api import Api
+from tests.support.stores import Stores
+from tests.support.tokens import TOKENS, bearer, with_tokens
+
+ADMIN = bearer(TOKENS[Role.ADMIN])
+V1 = "/api/v1"
+HOST = "reg.example.com:5000"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return with_tokens(settings)
+
+
+async def report(stores: Stores, worker_id: str, *, heeds: bool = True) -> None:
+    started = datetime(2026, 1, 31, tzinfo=UTC)
+    worker = WorkerInfo(
+        id=worker_id, host="h", pid=1, version="0.9", started_at=started, heeds=heeds
+    )  # fmt: skip
+    await WorkerRoster(stores.database).report(worker, 60)
+
+
+async def test_the_queue_is_paused_and_resumed(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    body = {"seconds": 60, "reason": "새 디스크"}
+    paused = await api.post(f"{V1}/queue/pause", json=body, headers=ADMIN)
+    assert paused.status == 200
+    pause = paused.body["pause"]
+    assert (pause["by"], pause["reason"]) == ("team-admin", "새 디스크")
+    read = bearer(TOKENS[Role.READ])
+    assert (await api.get(f"{V1}/queue", headers=read)).body == paused.body
+    assert (await api.get(f"{V1}/stats", headers=read)).body["pause"] == pause
+    resumed = await api.post(f"{V1}/queue/resume", headers=ADMIN)
+    assert (resumed.status, resumed.body) == (200, {"pause": None})
+    assert caplog.messages == [
+        "the queue is paused by team-admin",
+        "the queue is resumed by team-admin",
+    ]
+
+
+async def test_a_registry_is_paused_and_resumed(api: Api) -> None:
+    path = f"{V1}/registries/{HOST}"
+    paused = await api.post(f"{path}/pause", json={}, headers=ADMIN)
+    assert (paused.status, paused.body["name"]) == (200, HOST)
+    assert paused.body["pause"]["until"] is None
+    (listed,) = (await api.get(f"{V1}/registries", headers=ADMIN)).body["registries"]
+    assert listed == paused.body
+    resumed = await api.post(f"{path}/resume", headers=ADMIN)
+    assert (resumed.status, resumed.body["pause"]) == (200, None)
+    assert (await api.get(f"{V1}/registries", headers=ADMIN)).body["registries"] == []
+
+
+@pytest.mark.parametrize(
+    "host", ["a b", "*", "%E3%80%80", "reg.example.com:x", "-", "registry", "h%2Fa"]
+)
+@pytest.mark.parametrize("action", ["pause", "resume"])
+async def test_what_is_no_registry_is_refused(api: Api, host: str, action: str) -> None:
+    body: dict[str, Any] = {"json": {}} if action == "pause" else {}
+    answer = await api.post(f"{V1}/registries/{host}/{action}", headers=ADMIN, **body)
+    assert (answer.status, answer.kind) == (400, "invalid-request")
+
+
+@pytest.mark.parametrize("path", ["queue/pause", f"registries/{HOST}/pause"])
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"seconds": 0}, "seconds"),
+        ({"seconds": 10**12}, "seconds"),
+        ({"seconds": "60"}, "seconds"),
+        ({"reason": ""}, "reason"),
+        ({"reason": "x" * 201}, "reason"),
+        ({"until": "2026-01-31"}, "until"),
+        ([], "body"),
+    ],
+)
+async def test_a_pause_that_makes_no_sense_is_refused(
+    api: Api, path: str, body: Any, said: str
+) -> None:
+    answer = await api.post(f"{V1}/{path}", json=body, headers=ADMIN)
+    assert (answer.status, answer.kind) == (400, "invalid-request")
+    assert said in answer.problem
+    assert (await api.get(f"{V1}/queue", headers=ADMIN)).body == {"pause": None}
+
+
+async def test_a_worker_is_drained(api: Api, stores: Stores) -> None:
+    await report(stores, "빌더-1")
+    drained = await api.post(f"{V1}/workers/빌더-1/drain", headers=ADMIN)
+    assert (drained.status, drained.body["state"]) == (200, "draining")
+    (worker,) = (await api.get(f"{V1}/workers", headers=ADMIN)).body["workers"]
+    assert worker == drained.body
+
+
+async def test_a_worker_that_would_not_heed_it_is_not_drained(api: Api, stores: Stores) -> None:
+    await report(stores, "old", heeds=False)
+    answer = await api.post(f"{V1}/workers/old/drain", headers=ADMIN)
+    assert (answer.status, answer.kind) == (409, "old-worker")
+    assert answer.problem == "worker old of release 0.9 cannot be drained; end it by SIGTERM"
+    unknown = await api.post(f"{V1}/workers/nobody/drain", headers=ADMIN)
+    assert (unknown.status, unknown.kind) == (404, "unknown-worker")
+    assert unknown.problem == "no worker 'nobody' is alive: see `push-queue workers`"
