@@ -8,6 +8,7 @@ import yaml
 from tests.support.metrics_table import DOCUMENT
 from tests.support.monitoring import (
     ALERT_TESTS,
+    DEPLOY,
     alerts,
     dashboard,
     dashboard_queries,
@@ -66,6 +67,13 @@ def test_panels_do_not_overlap_and_have_ids_of_their_own() -> None:
         cells = {(at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"])}
         assert not taken & cells, panel["title"]
         taken |= cells
+
+
+def test_keda_asks_for_metrics_that_exist() -> None:
+    scaled = yaml.safe_load((DEPLOY / "kubernetes/components/keda/scaled-object.yaml").read_text())
+    queries = [trigger["metadata"]["query"] for trigger in scaled["spec"]["triggers"]]
+    assert queries
+    assert [wrong for query in queries for wrong in unknown(query)] == []
 
 
 def test_the_documents_name_metrics_that_exist() -> None:

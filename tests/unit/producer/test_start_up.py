@@ -11,7 +11,7 @@ from tests.support.images import ARCHIVES
 from tests.support.processes import free_port
 from tests.support.servers import clean_environment
 
-HTTP = {"aiohttp", "registry_api_v2_client.client"}
+HTTP = {"aiohttp", "prometheus_client", "registry_api_v2_client.client"}
 ALL = {*HTTP, "arq", "pydantic", "redis", "push_queue.models"}
 
 LOADED = """
