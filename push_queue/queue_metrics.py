@@ -10,6 +10,7 @@ from push_queue.job_codec import decode
 from push_queue.job_events import JobEvents, Position
 from push_queue.models import JobState, Priority, RegistryInfo, WorkerInfo
 from push_queue.registry_limits import RegistryLimits
+from push_queue.webhook_outbox import WebhookOutbox, WebhookStatus
 from push_queue.worker_roster import WorkerRoster
 
 USED_WITHIN_SECONDS = 24 * 3600
@@ -54,6 +55,7 @@ class QueueMetrics(NamedTuple):
     events: int
     """State changes that are kept."""
     last_event: Position
+    webhooks: tuple[WebhookStatus, ...]
 
 
 class _Own(NamedTuple):
@@ -76,6 +78,7 @@ class QueueReport:
         self._limits = RegistryLimits(database, registry_max_uploads)
         self._workers = WorkerRoster(database)
         self._events = JobEvents(database)
+        self._webhooks = WebhookOutbox(database)
 
     async def read(self) -> QueueMetrics:
         """The figures now.
@@ -85,8 +88,12 @@ class QueueReport:
         """
         seconds, micros = await self._database.ask(self._redis.time())
         now_ms = seconds * 1000 + micros // 1000
-        own, registries, workers, last_event = await asyncio.gather(
-            self._own(now_ms), self._registries(), self._workers.alive(), self._events.last()
+        own, registries, workers, last_event, webhooks = await asyncio.gather(
+            self._own(now_ms),
+            self._registries(),
+            self._workers.alive(),
+            self._events.last(),
+            self._webhooks.statuses(),
         )
         jobs, waiting, totals, lease_ms, events = own
         return QueueMetrics(
@@ -99,6 +106,7 @@ class QueueReport:
             housekeeper_seconds=max(0, lease_ms) / 1000,
             events=events,
             last_event=last_event,
+            webhooks=webhooks,
         )
 
     async def _own(self, now_ms: int) -> _Own:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, NonNegativeInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt
 
 from push_queue.database import Database
 from push_queue.job_codec import decode, one_line, parse_whatever
@@ -61,6 +61,8 @@ class WebhookStatus(BaseModel):
     """Events that are not delivered yet."""
     waiting_since: datetime | None
     """When the first of them happened."""
+    waiting_seconds: Annotated[float, Field(ge=0)] = 0
+    """How long ago that was; 0 if there is none."""
     delivered: NonNegativeInt = 0
     failed: NonNegativeInt = 0
     """Tries that failed."""
@@ -177,13 +179,18 @@ class WebhookOutbox:
         members = await self._database.ask(self._redis.smembers(self._keys.webhooks))
         names = sorted(member.decode() for member in members)
         async with self._database.pipeline() as pipeline:
+            pipeline.time()
             for name in names:
                 pipeline.hgetall(self._keys.webhook(name))
                 pipeline.xlen(self._keys.webhook_events(name))
                 pipeline.xrange(self._keys.webhook_events(name), count=1)
-            answers = await pipeline.execute()
+            now, *answers = await pipeline.execute()
         each = zip(names, answers[::3], answers[1::3], answers[2::3], strict=True)
-        return tuple(_status(name, decode(known), *rest) for name, known, *rest in each if known)
+        return tuple(
+            _status(name, decode(known), waiting, first, now[0] + now[1] / 1e6)
+            for name, known, waiting, first in each
+            if known
+        )
 
 
 def _event(place: str, fields: dict[str, str], now: float) -> FinalEvent:
@@ -193,11 +200,21 @@ def _event(place: str, fields: dict[str, str], now: float) -> FinalEvent:
 
 
 def _status(
-    name: str, known: Mapping[str, str], waiting: int, first: list[tuple[bytes, object]]
+    name: str,
+    known: Mapping[str, str],
+    waiting: int,
+    first: list[tuple[bytes, object]],
+    now: float,
 ) -> WebhookStatus:
-    since = datetime.fromtimestamp(_unix(first[0][0].decode()), UTC) if first else None
+    since = _unix(first[0][0].decode()) if first else None
     return WebhookStatus.model_validate(
-        {**known, "name": name, "waiting": waiting, "waiting_since": since}
+        {
+            **known,
+            "name": name,
+            "waiting": waiting,
+            "waiting_since": None if since is None else datetime.fromtimestamp(since, UTC),
+            "waiting_seconds": 0.0 if since is None else max(0.0, now - since),
+        }
     )
 
 

@@ -17,6 +17,7 @@ from producer.api.metrics.snapshot import Snapshot, SpoolFigures
 from push_queue.models import FINAL_STATES, JobState, RegistryInfo
 from push_queue.queue_metrics import Ended, QueueMetrics
 from push_queue.version import own_version
+from push_queue.webhook_outbox import WebhookStatus
 from registry_api_v2_client import exceptions
 
 MOST_NAMED = 50
@@ -105,6 +106,22 @@ def _workers(figures: QueueMetrics) -> Samples:
 def _ended(figures: QueueMetrics) -> Samples:
     often = dict(Counter(figures.ended).most_common(MOST_ENDS))
     return (_NO_ENDS | often).items()
+
+
+def _webhooks(value: Callable[[WebhookStatus], float]) -> Callable[[Snapshot], Samples | None]:
+    return _queue(lambda figures: [((one.name,), value(one)) for one in figures.webhooks])
+
+
+def _requests(figures: QueueMetrics) -> Samples:
+    for one in figures.webhooks:
+        yield (one.name, "delivered"), one.delivered
+        yield (one.name, "failed"), one.failed
+
+
+def _lost_events(figures: QueueMetrics) -> Samples:
+    for one in figures.webhooks:
+        yield (one.name, "given_up"), one.given_up
+        yield (one.name, "dropped"), one.dropped
 
 
 def _unix(moment: datetime | None) -> float:
@@ -232,6 +249,32 @@ FAMILIES = (
         lambda snapshot: (
             None if snapshot.events_lag_seconds is None else [((), snapshot.events_lag_seconds)]
         ),
+    ),
+    Family(
+        "push_queue_webhook_waiting_events",
+        "Events that a receiver of webhooks does not have yet.",
+        _webhooks(lambda one: one.waiting),
+        ("webhook",),
+    ),
+    Family(
+        "push_queue_webhook_oldest_event_age_seconds",
+        "How long the oldest of them has waited; 0 without any.",
+        _webhooks(lambda one: one.waiting_seconds),
+        ("webhook",),
+    ),
+    Family(
+        "push_queue_webhook_requests_total",
+        "Requests to receivers of webhooks, by outcome: `delivered` or `failed`.",
+        _queue(_requests),
+        ("webhook", "outcome"),
+        counter=True,
+    ),
+    Family(
+        "push_queue_webhook_lost_events_total",
+        "Events that never arrived: `given_up` after a day, or `dropped` as too many waited.",
+        _queue(_lost_events),
+        ("webhook", "reason"),
+        counter=True,
     ),
     Family(
         "push_queue_spool_used_bytes",

@@ -16,10 +16,12 @@ from producer.api.events.hub import EventHub
 from producer.api.metrics.families import FAMILIES, MOST_NAMED
 from push_queue.api_tokens import ApiToken, Role, hash_of
 from push_queue.settings import Settings
+from push_queue.webhook_outbox import WebhookOutbox
 from tests.support.api import Api
 from tests.support.metrics import Samples, parse_metrics
 from tests.support.redis_clock import RedisClock
 from tests.support.stores import Stores
+from tests.support.webhooks import webhook
 
 TOKEN = "prometheus-secret"
 
@@ -81,6 +83,7 @@ async def test_every_family_that_is_defined_is_shown_and_explained(
     await enqueue(queue, "one")
     await queue.cancel("one")
     await stores.limits.take_slot("one.example", "token", 10)
+    await WebhookOutbox(stores.database).register("ci", webhook())
     async with api.client.get("/metrics") as response:
         families = {one.name: one for one in text_string_to_metric_families(await response.text())}
     for family in FAMILIES:
@@ -89,6 +92,31 @@ async def test_every_family_that_is_defined_is_shown_and_explained(
             assert shown.documentation == family.help
             assert shown.type == family.kind
             assert all(set(one.labels) == set(family.labels) for one in shown.samples)
+
+
+async def test_webhooks_show_what_waits_and_what_is_lost(
+    scraped: Scrape, queue: PushQueue, stores: Stores, clock: RedisClock
+) -> None:
+    outbox = WebhookOutbox(stores.database)
+    await outbox.register("ci", webhook(backlog=2))
+    for job_id in ("one", "two", "three"):
+        await enqueue(queue, job_id)
+        await queue.cancel(job_id)
+        clock.advance(60)
+    (two, _), _ = await outbox.read("ci", limit=2)
+    await outbox.failed("ci", "500")
+    await outbox.delivered("ci", two.place)
+    found = await scraped()
+    assert found["push_queue_webhook_waiting_events", "ci"] == 1
+    assert found["push_queue_webhook_oldest_event_age_seconds", "ci"] == pytest.approx(60, abs=1)
+    assert found.of("push_queue_webhook_requests_total") == {
+        ("delivered", "ci"): 1,
+        ("failed", "ci"): 1,
+    }
+    assert found.of("push_queue_webhook_lost_events_total") == {
+        ("given_up", "ci"): 0,
+        ("dropped", "ci"): 1,
+    }
 
 
 async def test_registries_beyond_the_most_are_others(scraped: Scrape, stores: Stores) -> None:
