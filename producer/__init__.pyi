@@ -1,6 +1,8 @@
 """What the package offers at its root, which ``lazy_exports`` reads, too."""
 
+from producer.errors import NotAllEnqueuedError as NotAllEnqueuedError
 from producer.queue import PushQueue as PushQueue
+from producer.routed_queue import RoutedQueue as RoutedQueue
 from push_queue.errors import InvalidJobError as InvalidJobError
 from push_queue.errors import InvalidSettingsError as InvalidSettingsError
 from push_queue.errors import JobConflictError as JobConflictError

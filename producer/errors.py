@@ -5,6 +5,8 @@
     QueueError
     ├── CannotStartError         the machine lacks something, or something is in the way
     ├── PartFailedError          a part of the system ends again and again
+    ├── RedisUnavailableError    (push_queue.errors)
+    │   └── NotAllEnqueuedError  one of several is away; the others have their jobs
     ├── ServerUnavailableError   the server of the HTTP API cannot be reached
     ├── ServerRefusedError       it does not do what is asked
     └── UploadError              what is asked of an upload cannot be done
@@ -20,8 +22,19 @@
         └── SpoolBusyError       too many are written at once
 """
 
-from push_queue.errors import QueueError
+from collections.abc import Sequence
+
+from push_queue.errors import QueueError, RedisUnavailableError
+from push_queue.models import JobStatus
 from push_queue.uploads import is_upload_id, source_of
+
+
+class NotAllEnqueuedError(RedisUnavailableError):
+    """One of several Redis servers is away, and the others have their jobs."""
+
+    def __init__(self, enqueued: Sequence[JobStatus], asked: int, failure: Exception) -> None:
+        super().__init__(f"{asked - len(enqueued)} of {asked} jobs are not enqueued: {failure}")
+        self.enqueued = enqueued
 
 
 class CannotStartError(QueueError):

@@ -33,9 +33,10 @@ from push_queue.api_tokens import ApiTokens
 from push_queue.errors import InvalidSettingsError, summarize
 from push_queue.models import MOST_PATIENCE_SECONDS
 from push_queue.oidc_issuers import OidcIssuers
+from push_queue.redis_routes import RedisRoutes, RedisUrl
 from push_queue.redis_url import RedisAddress, parse_redis_url
 from push_queue.source_urls import Bucket, Origin, SourceUrlEntry, SourceUrls
-from push_queue.target_patterns import TargetPattern
+from push_queue.target_patterns import TargetPattern, fits
 from push_queue.teams import FAIR_SHARE_BY, TeamSources
 from push_queue.webhook_settings import Webhooks
 
@@ -115,10 +116,12 @@ class Settings(BaseSettings):
         populate_by_name=True,
     )
 
-    redis_url: SecretStr = Field(
+    redis_url: RedisUrl = Field(
         default=SecretStr("redis://localhost:6379/0"),
         validation_alias=AliasChoices(*REDIS_URL_VARIABLES),
     )
+    redis_routes: RedisRoutes = {}
+    """Other Redis servers, for the jobs with these targets; for producers."""
     namespace: Namespace = "push"
     allow_eviction: bool = False
     """Let workers start on a Redis that evicts keys when it is full, and so loses jobs."""
@@ -217,12 +220,6 @@ class Settings(BaseSettings):
             return sources
         return (*sources, SecretsSettingsSource(settings_cls, secrets_dir=SECRETS_FOLDER))
 
-    @field_validator("redis_url")
-    @classmethod
-    def _check_redis_url(cls, value: SecretStr) -> SecretStr:
-        parse_redis_url(value.get_secret_value())
-        return value
-
     @field_validator(
         "plain_http_hosts",
         "insecure_hosts",
@@ -306,10 +303,16 @@ class Settings(BaseSettings):
         """How long a tag is watched after a write of unknown outcome."""
         return tag_watch_seconds(self.lease_seconds, self.registry_timeout_seconds)
 
+    def redis_for(self, target: str) -> SecretStr:
+        """The URL of the Redis that has the jobs for ``registry/repository:tag``."""
+        name = target.rpartition(":")[0]
+        routes = self.redis_routes.items()
+        return next((url for pattern, url in routes if fits(name, [pattern])), self.redis_url)
+
     @property
     def redis_configured(self) -> bool:
         """Whether a Redis was named. If not, the default address is a guess."""
-        return "redis_url" in self.model_fields_set
+        return bool(self.redis_routes) or "redis_url" in self.model_fields_set
 
     @property
     def cache_folder(self) -> Path | None:
@@ -344,6 +347,8 @@ def load_settings(*, redis_url: str | None = None, namespace: str | None = None)
     """
     arguments = {"redis_url": redis_url, "namespace": namespace}
     given: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None}
+    if redis_url:
+        given["redis_routes"] = {}
     try:
         return Settings(**given)
     except ValidationError as error:

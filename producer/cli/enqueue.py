@@ -28,6 +28,7 @@ from producer.cli.requests import (
     STANDARD_INPUT,
     Request,
     Tar,
+    by_redis,
     check_archive,
     remote_source,
     standard_input_or,
@@ -39,8 +40,10 @@ from producer.cli.signals import run
 from producer.cli.times import duration, longest_wait, start_time
 from producer.cli.views import SilentView, choose_view
 from producer.cli.wording import headline
+from producer.errors import NotAllEnqueuedError
 from producer.job_description import PushOptions
 from producer.queue import PushQueue
+from producer.routed_queue import RoutedQueue
 from push_queue.models import JobState, JobStatus, Priority
 
 ENDED_BADLY = (JobState.FAILED, JobState.CANCELLED)
@@ -136,7 +139,13 @@ def enqueue(
         _check_standard_input(sources, upload=upload, original_tags=original_tags)
     if cleanup and upload:
         raise BadInputError("--cleanup is for tars of the workers; an upload is deleted anyway")
-    requests = _requests(sources, to or [], original_tags, registry, remote_path, image, platform)
+    requests = [
+        part
+        for request in _requests(
+            sources, to or [], original_tags, registry, remote_path, image, platform
+        )
+        for part in by_redis(request, settings)
+    ]
     if job_id is not None and len(requests) > 1:
         raise BadInputError(f"--id names one job, but this makes {len(requests)}")
     if cleanup and len({request.source for request in requests}) < len(requests):
@@ -165,7 +174,7 @@ def enqueue(
 
     async def main() -> ExitCode:
         async with connected(settings, server) as queue:
-            if isinstance(queue, PushQueue):
+            if isinstance(queue, (PushQueue, RoutedQueue)):
                 jobs = await _enqueue(queue, requests, options, not_before)
             else:
                 # Loaded here: what speaks to Redis needs no HTTP.
@@ -181,7 +190,7 @@ def enqueue(
 
 
 async def _enqueue(
-    queue: PushQueue,
+    queue: PushQueue | RoutedQueue,
     requests: list[Request],
     options: PushOptions,
     not_before: datetime | timedelta | None,
@@ -190,7 +199,12 @@ async def _enqueue(
         queue.describe(request.source, request.targets, **request.with_options(options))
         for request in requests
     ]
-    return await queue.enqueue_many(jobs, not_before=not_before)
+    try:
+        return await queue.enqueue_many(jobs, not_before=not_before)
+    except NotAllEnqueuedError as error:
+        for job in error.enqueued:
+            typer.echo(job.id)
+        raise
 
 
 async def _wait(

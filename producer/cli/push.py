@@ -103,8 +103,10 @@ async def _push(job: PushJob, settings: Settings, view: View, *, cache: bool) ->
         return await _push_standard_input(job, settings, view, cache=cache)
     if settings.redis_configured:
         from producer.queue import PushQueue
+        from producer.routed_queue import RoutedQueue
 
-        async with PushQueue.connect(settings) as queue:
+        kind = RoutedQueue if settings.redis_routes else PushQueue
+        async with kind.connect(settings) as queue:
             await warn_if_idle(queue)
             enqueued = await queue.submit(job)
             (ended,) = await follow(queue, [enqueued.id], view, owner=queue)

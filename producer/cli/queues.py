@@ -9,12 +9,13 @@ import typer
 
 from producer.cli.options import Server, server_of, settings_of
 from producer.queue import PushQueue
+from producer.routed_queue import RoutedQueue
 from push_queue.settings import Settings
 
 if TYPE_CHECKING:
     from producer.remote.queue import RemoteQueue
 
-JobQueue: TypeAlias = "PushQueue | RemoteQueue"
+JobQueue: TypeAlias = "PushQueue | RoutedQueue | RemoteQueue"
 Opening: TypeAlias = "AbstractAsyncContextManager[JobQueue]"
 
 
@@ -36,6 +37,10 @@ async def connected(settings: Settings, server: Server | None) -> AsyncIterator[
         ServerRefusedError: the server's URL is none.
         RedisUnavailableError: within three seconds.
     """
+    if server is None and settings.redis_routes:
+        async with RoutedQueue.connect(settings) as queues:
+            yield queues
+        return
     if server is None:
         async with PushQueue.connect(settings) as queue:
             yield queue

@@ -4,12 +4,15 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from pydantic import SecretStr
+
 from producer.cli.exits import BadInputError, BadInputsError
 from producer.job_description import PushOptions
+from push_queue.settings import Settings
 from push_queue.source_urls import is_url, parse_source_url, shown
 from registry_api_v2_client.archive.image_archive import ImageArchive
 from registry_api_v2_client.archive.opening import open_source
@@ -44,6 +47,15 @@ class Request:
     def with_options(self, options: PushOptions) -> PushOptions:
         """The options of this job, on top of those for all."""
         return {**options, "image": self.image, "platform": self.platform}
+
+
+def by_redis(request: Request, settings: Settings) -> list[Request]:
+    """The request, or one for each Redis that has some of its targets."""
+    parts: dict[SecretStr, list[str]] = {}
+    for target in request.targets:
+        url = settings.redis_for(str(parse_reference(target)))
+        parts.setdefault(url, []).append(target)
+    return [replace(request, targets=tuple(targets)) for targets in parts.values()]
 
 
 def check_source(path: Path) -> Path:
