@@ -28,6 +28,7 @@ def problems(stack: Stack, client: Client, pushed: Iterable[dict[str, Any]]) -> 
     return [
         *lost(jobs, tags),
         *(f"{name} belongs to no job" for name in tags.keys() - set(map(repository, jobs))),
+        *wrong_metrics(client, len(jobs)),
         *(f"{job} succeeded {ends[job]} times" for job in jobs if ends[job] != 1),
         *(
             f"{name} was written {times} times by a job that ran once"
@@ -45,6 +46,13 @@ def lost(
             yield f"{job_id} {job['state']}: {job['error']}"
         elif tags.get(repository(job_id)) != {"1": job["digest"]}:
             yield f"{job_id} says {job['digest']}, the registry {tags.get(repository(job_id))}"
+
+
+def wrong_metrics(client: Client, pushed: int) -> Iterator[str]:
+    for name in ("push_queue_jobs", "push_queue_jobs_ended_total"):
+        told = client.metric(name, state="succeeded")
+        if told != pushed:
+            yield f"{name} says {told:g} of {pushed} jobs"
 
 
 def repository(job_id: str) -> str:

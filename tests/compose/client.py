@@ -55,6 +55,17 @@ class Client:
         connection.request("GET", "/")
         return connection.getresponse().read().decode()
 
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric over all series with these labels."""
+        status, text = self._send("GET", "/metrics")
+        assert status == 200, text
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in text.decode().splitlines()
+            if line.startswith((f"{name}{{", f"{name} ")) and all(each in line for each in wanted)
+        )
+
     def ready(self) -> bool:
         """Whether the API says that it is ready."""
         try:
@@ -81,12 +92,16 @@ class Client:
         return found
 
     def _ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        status, answer = self._send(method, path, body)
+        return status, json.loads(answer)
+
+    def _send(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self._stack.api_port, timeout=60)
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         content = None if body is None else json.dumps(body).encode()
         connection.request(method, path, content, headers)
         response = connection.getresponse()
-        return response.status, json.loads(response.read())
+        return response.status, response.read()
 
     def _ask_registry(self, method: str, path: str) -> tuple[int, str | None, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self._stack.registry_port, timeout=60)
