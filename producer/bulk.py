@@ -16,6 +16,7 @@ class BulkAction(StrEnum):
 
     CANCEL = "cancel"
     RETRY = "retry"
+    PURGE = "purge"
 
 
 UNFINISHED_STATES = tuple(state for state in JobState if not state.final)
@@ -23,6 +24,7 @@ UNFINISHED_STATES = tuple(state for state in JobState if not state.final)
 STATES = {
     BulkAction.CANCEL: UNFINISHED_STATES,
     BulkAction.RETRY: FINAL_STATES,
+    BulkAction.PURGE: FINAL_STATES,
 }
 """The states of the jobs that it changes."""
 
@@ -43,7 +45,11 @@ class BulkChanges:
     def __init__(self, queue: PushQueue) -> None:
         self._queue = queue
         jobs = Jobs(queue.database)
-        self._changes = {BulkAction.CANCEL: jobs.cancel_all, BulkAction.RETRY: jobs.requeue_all}
+        self._changes = {
+            BulkAction.CANCEL: jobs.cancel_all,
+            BulkAction.RETRY: jobs.requeue_all,
+            BulkAction.PURGE: jobs.purge_all,
+        }
 
     async def change(
         self,
@@ -56,7 +62,7 @@ class BulkChanges:
         caller: str | None = None,
         owns: Callable[[JobStatus], bool] = lambda _: True,
     ) -> JobsPage:
-        """Change the next jobs that match, and return them as they are then.
+        """Change the next jobs that match, and return them as they are then, or were at last.
 
         The pages are those of ``PushQueue.find``, the last enqueued first. Without a state, those
         jobs are enqueued again that have failed; never those whose source is deleted. With
@@ -81,6 +87,8 @@ class BulkChanges:
         change = self._changes[action]
         for first in range(0, len(ids), SENT_AT_ONCE):
             await change(ids[first : first + SENT_AT_ONCE], caller=caller)
+        if action is BulkAction.PURGE:
+            return page
         # Some may have expired since.
         now = await self._queue.look_up(ids)
         return JobsPage(jobs=tuple(now[one] for one in ids if one in now), next=page.next)

@@ -9,6 +9,7 @@
     │   └── NotAllEnqueuedError  one of several is away; the others have their jobs
     ├── ServerUnavailableError   the server of the HTTP API cannot be reached
     ├── ServerRefusedError       it does not do what is asked
+    ├── NoSpoolError             there is no spool of uploads here
     └── UploadError              what is asked of an upload cannot be done
         ├── UnknownUploadError   there is no such upload
         ├── UploadBusyError      somebody else writes it just now
@@ -56,6 +57,10 @@ class ServerRefusedError(QueueError):
         super().__init__(message)
         self.kind = kind
         """Which problem it is, as ``docs/http-api.md`` lists them."""
+
+
+class NoSpoolError(QueueError):
+    """There is no spool of uploads here."""
 
 
 class UploadError(QueueError):

@@ -1,17 +1,22 @@
 """What whoever runs the queue does with it, besides enqueueing jobs."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Self, Unpack
 
 from producer.bulk import BulkAction, BulkChanges, BulkOptions
+from producer.errors import NoSpoolError
 from producer.queue import PushQueue
+from producer.spool.purge import PurgedUploads, purge_uploads
+from producer.spool.spool import Spool
 from push_queue.errors import OldWorkerError, UnknownWorkerError
 from push_queue.job_filter import JobFilter
 from push_queue.models import JobsPage, RegistryInfo, WorkerInfo
 from push_queue.pause import WHOLE_QUEUE, Pause
 from push_queue.pauses import Pauses
 from push_queue.queue_stats import QueueFigures, QueueStats
+from push_queue.registry_knowledge import ForgottenKnowledge, RegistryKnowledge
 from push_queue.settings import Settings
 from push_queue.worker_roster import WorkerRoster
 from registry_api_v2_client.exceptions import ValidationError
@@ -24,8 +29,12 @@ class Operator:
     Every method raises :class:`RedisUnavailableError` when Redis fails.
     """
 
-    def __init__(self, queue: PushQueue) -> None:
+    def __init__(
+        self, queue: PushQueue, find_spool: Callable[[], Spool | None] = lambda: None
+    ) -> None:
         self.queue = queue
+        self._find_spool = find_spool
+        self._knowledge = RegistryKnowledge(queue.database)
         self._pauses = Pauses(queue.database)
         self._roster = WorkerRoster(queue.database)
         self._bulk = BulkChanges(queue)
@@ -36,7 +45,7 @@ class Operator:
     async def connect(cls, settings: Settings) -> AsyncIterator[Self]:
         """The operator of the queue of these settings; raises as ``PushQueue.connect`` does."""
         async with PushQueue.connect(settings) as queue:
-            yield cls(queue)
+            yield cls(queue, partial(Spool.of, settings))
 
     async def workers(self) -> tuple[WorkerInfo, ...]:
         """The workers that are alive."""
@@ -108,6 +117,28 @@ class Operator:
             )
         await self._roster.drain(worker_id, by=caller)
         return await self._worker(worker_id)
+
+    async def forget_registry(self, host: str, *, dry_run: bool = False) -> ForgottenKnowledge:
+        """Delete what is known about a registry that was emptied, or only count it.
+
+        Raises:
+            ValidationError: it is no host of a registry.
+        """
+        return await self._knowledge.forget(registry_named(host), dry_run=dry_run)
+
+    async def purge_uploads(self, *, dry_run: bool = False) -> PurgedUploads:
+        """Delete the uploads that nobody needs, or only count them.
+
+        Raises:
+            NoSpoolError: there is no spool here.
+            CannotStartError: it cannot be used.
+        """
+        spool = self._find_spool()
+        if spool is None:
+            raise NoSpoolError(
+                "there is no spool here: set PUSH_QUEUE_SPOOL, or use the server that has it"
+            )
+        return await purge_uploads(spool, self.queue, dry_run=dry_run)
 
     async def _worker(self, worker_id: str) -> WorkerInfo:
         for worker in await self.queue.workers():

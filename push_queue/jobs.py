@@ -125,6 +125,10 @@ class Jobs:
         """``requeue`` those of the jobs that are there and can be read, in one round trip."""
         await self._change_all("requeue", job_ids, [*_signed(caller), *leads_ms()])
 
+    async def purge_all(self, job_ids: Sequence[str], *, caller: str | None = None) -> None:
+        """Forget those of the jobs that are final, in one round trip. ``caller`` is not kept."""
+        await self._change_all("purge", job_ids, [])
+
     async def status(self, job_id: str) -> JobStatus:
         """The job and its progress.
 

@@ -43,13 +43,13 @@ def make_application(queue: PushQueue, settings: Settings) -> web.Application:
         middlewares=[note_request, problems, own_origin_only], client_max_size=MOST_BODY_BYTES
     )
     application[QUEUE] = queue
-    application[OPERATOR] = Operator(queue)
     application[SESSIONS] = Sessions(queue.database)
     application[TOKENS] = settings.api_tokens
     application[OIDC] = OidcCallers(settings.api_oidc) if settings.api_oidc else None
     application[OPEN] = settings.api_open
     application[LIMITS] = CallerLimits(rate=settings.api_rate, streams=settings.api_streams)
-    application[SPOOL] = Spool.of(settings)
+    spool = application[SPOOL] = Spool.of(settings)
+    application[OPERATOR] = Operator(queue, lambda: spool)
     application[REPORT] = QueueReport(queue.database, settings.registry_max_uploads)
     application.add_routes(map(_route, ROUTES))
     document = json.dumps(

@@ -20,6 +20,11 @@ async def retry_jobs(request: web.Request) -> web.Response:
     return await _change(request, BulkAction.RETRY)
 
 
+async def purge_jobs(request: web.Request) -> web.Response:
+    """Forget the finished jobs that match, and answer with them as they were."""
+    return await _change(request, BulkAction.PURGE)
+
+
 async def _change(request: web.Request, action: BulkAction) -> web.Response:
     await no_body(request)
     query, caller = query_of(request, BulkQuery), caller_of(request)

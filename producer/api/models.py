@@ -156,6 +156,15 @@ class NewPause(BaseModel):
     reason: Annotated[str, StringConstraints(min_length=1, max_length=MOST_REASON)] | None = None
 
 
+class PurgeQuery(BaseModel):
+    """How to delete."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dry_run: bool = False
+    """Answer with what would be deleted, and delete nothing."""
+
+
 class QueueState(BaseModel):
     """What holds for the whole queue."""
 

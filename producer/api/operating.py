@@ -7,8 +7,8 @@ from aiohttp import web
 from producer.api.access.callers import caller_of
 from producer.api.answers import answer
 from producer.api.context import OPERATOR, QUEUE
-from producer.api.inputs import no_body, small_body_of
-from producer.api.models import NewPause, QueueState
+from producer.api.inputs import no_body, query_of, small_body_of
+from producer.api.models import NewPause, PurgeQuery, QueueState
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,26 @@ async def drain_worker(request: web.Request) -> web.Response:
     )
     _note(request, f"worker {worker.id} is drained")
     return answer(worker)
+
+
+async def forget_registry(request: web.Request) -> web.Response:
+    """Delete what is known about a registry that was emptied: places of blobs, writers of tags."""
+    await no_body(request)
+    query, host = query_of(request, PurgeQuery), request.match_info["registry"]
+    found = await request.app[OPERATOR].forget_registry(host, dry_run=query.dry_run)
+    if not query.dry_run:
+        _note(request, f"what was known of registry {host} is forgotten")
+    return answer(found)
+
+
+async def purge_uploads(request: web.Request) -> web.Response:
+    """Delete the uploads that no unfinished job names and nobody has used for ten minutes."""
+    await no_body(request)
+    query = query_of(request, PurgeQuery)
+    found = await request.app[OPERATOR].purge_uploads(dry_run=query.dry_run)
+    if not query.dry_run:
+        _note(request, f"{found.uploads} uploads are deleted")
+    return answer(found)
 
 
 def _note(request: web.Request, what: str) -> None:

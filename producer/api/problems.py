@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 
 from producer.api.models import Problem
 from producer.errors import (
+    NoSpoolError,
     SpoolBusyError,
     SpoolFullError,
     UnknownUploadError,
@@ -75,6 +76,7 @@ _KINDS = (
     _Kind(UnknownJobError, HTTPStatus.NOT_FOUND, "unknown-job"),
     _Kind(UnknownWorkerError, HTTPStatus.NOT_FOUND, "unknown-worker"),
     _Kind(OldWorkerError, HTTPStatus.CONFLICT, "old-worker"),
+    _Kind(NoSpoolError, HTTPStatus.NOT_FOUND, "no-spool"),
     _Kind(UnknownUploadError, HTTPStatus.NOT_FOUND, "unknown-upload"),
     _Kind(UploadBusyError, HTTPStatus.CONFLICT, "upload-busy"),
     _Kind(UploadCompleteError, HTTPStatus.CONFLICT, "completed-upload"),

@@ -19,6 +19,7 @@ from producer.api.models import (
     NewJob,
     NewJobs,
     NewPause,
+    PurgeQuery,
     QueueState,
     RegistryList,
     Reset,
@@ -37,10 +38,12 @@ from producer.api.uploads.requests import (
     OFFSET,
     REPR_DIGEST,
 )
+from producer.spool.purge import PurgedUploads
 from push_queue.api_tokens import Role
 from push_queue.job_events import JobEvent
 from push_queue.models import JobProgress, JobStatus, RegistryInfo, WorkerInfo
 from push_queue.queue_stats import QueueStats
+from push_queue.registry_knowledge import ForgottenKnowledge
 
 V1 = "/api/v1"
 
@@ -104,6 +107,14 @@ ROUTES = (
         (JobPage,),
         query=BulkQuery,
         role=Role.ENQUEUE,
+    ),
+    Route(
+        HTTPMethod.POST,
+        f"{V1}/jobs/purge",
+        bulk.purge_jobs,
+        (JobPage,),
+        query=BulkQuery,
+        role=Role.ADMIN,
     ),
     Route(HTTPMethod.GET, f"{V1}/jobs/{{job_id}}", jobs.read_job, (JobDetails,), query=JobQuery),
     Route(
@@ -215,6 +226,22 @@ ROUTES = (
         f"{V1}/registries/{{registry}}/resume",
         operating.resume_registry,
         (RegistryInfo,),
+        role=Role.ADMIN,
+    ),
+    Route(
+        HTTPMethod.POST,
+        f"{V1}/registries/{{registry}}/forget",
+        operating.forget_registry,
+        (ForgottenKnowledge,),
+        query=PurgeQuery,
+        role=Role.ADMIN,
+    ),
+    Route(
+        HTTPMethod.POST,
+        f"{V1}/uploads/purge",
+        operating.purge_uploads,
+        (PurgedUploads,),
+        query=PurgeQuery,
         role=Role.ADMIN,
     ),
     Route(HTTPMethod.GET, f"{V1}/queue", operating.read_queue, (QueueState,)),

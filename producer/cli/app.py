@@ -50,6 +50,9 @@ COMMANDS = {
         "changes", "cancel", "Cancel jobs; those that run are stopped by their workers."
     ),
     "retry": Entry("changes", "retry", "Enqueue finished jobs again."),
+    "purge": Entry(
+        "operate.purge", "purge", "Forget finished jobs, what is known of a registry, or uploads."
+    ),
     "workers": Entry(
         "operate.workers",
         "workers",

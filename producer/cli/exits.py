@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from producer.cli.exit_code import ExitCode
 from producer.errors import (
     CannotStartError,
+    NoSpoolError,
     ServerRefusedError,
     ServerUnavailableError,
     UploadError,
@@ -47,7 +48,7 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], ExitCode], ...] = (
     ((WaitTimeoutError, NotVerifiedError), ExitCode.UNDECIDED),
     ((BadInputError, InvalidJobError, InvalidSettingsError, UnknownJobError), ExitCode.BAD_INPUT),
     ((InvalidFilterError, UnknownWorkerError, OldWorkerError), ExitCode.BAD_INPUT),
-    ((CannotStartError, ServerRefusedError, UploadError), ExitCode.BAD_INPUT),
+    ((CannotStartError, NoSpoolError, ServerRefusedError, UploadError), ExitCode.BAD_INPUT),
     ((SourceGoneError, ValidationError, TarReadError), ExitCode.BAD_INPUT),
 )
 

@@ -9,11 +9,13 @@ from producer.bulk import BulkAction
 from producer.operator import registry_named
 from producer.remote.queue import RemoteQueue, filter_params, page_of
 from producer.remote.requests import Model, Requests, parsed
+from producer.spool.purge import PurgedUploads
 from push_queue.errors import UnknownWorkerError
 from push_queue.job_filter import JobFilter
 from push_queue.models import JobsPage, RegistryInfo, WorkerInfo
 from push_queue.pause import Pause
 from push_queue.queue_stats import QueueStats
+from push_queue.registry_knowledge import ForgottenKnowledge
 
 
 class RemoteOperator:
@@ -85,8 +87,23 @@ class RemoteOperator:
             raise UnknownWorkerError(worker_id)
         return await self._ask(WorkerInfo, f"workers/{worker_id}/drain", {})
 
-    async def _ask(self, model: type[Model], path: str, body: Mapping[str, Any]) -> Model:
-        return parsed(model, await self._requests.ask("POST", path, json=dict(body)))
+    async def forget_registry(self, host: str, *, dry_run: bool = False) -> ForgottenKnowledge:
+        """Delete what is known about a registry that was emptied, or only count it."""
+        path = f"registries/{registry_named(host)}/forget"
+        return await self._ask(ForgottenKnowledge, path, {}, params=_dry(dry_run))
+
+    async def purge_uploads(self, *, dry_run: bool = False) -> PurgedUploads:
+        """Delete the uploads that nobody needs, or only count them."""
+        return await self._ask(PurgedUploads, "uploads/purge", {}, params=_dry(dry_run))
+
+    async def _ask(
+        self, model: type[Model], path: str, body: Mapping[str, Any], **options: Any
+    ) -> Model:
+        return parsed(model, await self._requests.ask("POST", path, json=dict(body), **options))
+
+
+def _dry(dry_run: bool) -> Mapping[str, str]:
+    return {"dry_run": "true"} if dry_run else {}
 
 
 def _pause(seconds: int | None, reason: str | None) -> Mapping[str, Any]:

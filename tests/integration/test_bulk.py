@@ -11,6 +11,7 @@ import pytest
 from producer import JobState, PushQueue
 from push_queue.jobs import Jobs
 from tests.support.api_server import ApiServer
+from tests.support.redis_client import Redis
 from tests.support.servers import clean_environment
 
 pytestmark = pytest.mark.integration
@@ -83,3 +84,29 @@ async def test_a_server_changes_those_that_match(
     assert json.loads(cli("stats", "--json", *at).stdout)["jobs"]["queued"] == 500
     for command in ("workers", "registries"):
         assert json.loads(cli(command, "--json", *at).stdout) == []
+
+
+async def test_one_registry_is_forgotten_among_many_keys(
+    queue: PushQueue, cli: Cli, redis: Redis, namespace: str
+) -> None:
+    for start in range(0, MANY, 1000):
+        pipeline = redis.pipeline(transaction=False)
+        for number in range(start, start + 1000):
+            pipeline.set(f"{namespace}:blob:localhost:15000:sha256:{number}", "1", ex=600)
+            pipeline.set(f"{namespace}:blob:localhost:15001:sha256:{number}", "1", ex=600)
+        await pipeline.execute()
+    done = cli("purge", "--registry-knowledge", "localhost:15000", "--yes", "--json")
+    assert json.loads(done.stdout) == {"blobs": MANY, "uploads": 0, "tags": 0}
+    left = [key async for key in redis.scan_iter(f"{namespace}:blob:*", count=1000)]
+    assert len(left) == MANY
+    assert {key.decode().split(":")[3] for key in left} == {"15001"}
+
+
+async def test_thousands_of_finished_jobs_are_forgotten(queue: PushQueue, cli: Cli) -> None:
+    await enqueue(queue, 2000, team="가")
+    assert cli("cancel", "--label", "n=1", "--yes").returncode == 0
+    done = cli("purge", "--label", "team=가", "--yes")
+    assert done.stderr == "push-queue: 1000 jobs forgotten\n"
+    assert await counts(queue) == {JobState.QUEUED: 1000}
+    found = await queue.list(limit=1000)
+    assert {job.labels["n"] for job in found} == {"0"}

@@ -1,6 +1,5 @@
 """Change all jobs that match: ask first, then page by page."""
 
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +8,7 @@ import typer
 
 from producer.bulk import BulkAction, checked
 from producer.cli.exit_code import ExitCode
-from producer.cli.exits import BadInputError
+from producer.cli.operate.consent import agreed, check_can_ask, tell
 from producer.cli.operate.operators import AnyOperator, operate
 from producer.cli.output import printing
 from push_queue.job_filter import JobFilter
@@ -18,7 +17,11 @@ from push_queue.models import JobStatus
 PAGE = 200
 """Jobs that are changed before they are told."""
 COUNTED_AT_ONCE = 1000
-PAST = {BulkAction.CANCEL: "cancelled", BulkAction.RETRY: "enqueued again"}
+PAST = {
+    BulkAction.CANCEL: "cancelled",
+    BulkAction.RETRY: "enqueued again",
+    BulkAction.PURGE: "forgotten",
+}
 
 
 class Bulk(NamedTuple):
@@ -52,11 +55,7 @@ def change_all(
     checked(bulk.action, bulk.wanted)
     before = None
     if not (bulk.dry_run or bulk.yes):
-        if not sys.stdin.isatty():
-            raise BadInputError(
-                f"{bulk.action} with a filter may change many jobs: add --yes to do it, or "
-                "--dry-run to see them"
-            )
+        check_can_ask(f"{bulk.action} with a filter may change many jobs")
         found = operate(context, server, token_file, lambda operator: _count(operator, bulk))
         if not _agreed(bulk, found.jobs):
             return ExitCode.SUCCESS
@@ -67,18 +66,14 @@ def change_all(
         return await _print(jobs, json=json)
 
     number = operate(context, server, token_file, change)
-    _tell(f"{_jobs(number)} {'would be ' if bulk.dry_run else ''}{PAST[bulk.action]}")
+    tell(f"{_jobs(number)} {'would be ' if bulk.dry_run else ''}{PAST[bulk.action]}")
     return ExitCode.SUCCESS
 
 
 def _agreed(bulk: Bulk, number: int) -> bool:
-    if not number:
-        _tell("no job matches")
-        return False
-    question = f"push-queue: {_jobs(number)} would be {PAST[bulk.action]}; go on?"
-    if typer.confirm(question, err=True):
-        return True
-    _tell("nothing was changed")
+    if number:
+        return agreed(f"{_jobs(number)} would be {PAST[bulk.action]}")
+    tell("no job matches")
     return False
 
 
@@ -117,7 +112,3 @@ async def _print(pages: AsyncIterator[tuple[JobStatus, ...]], *, json: bool) -> 
 
 def _jobs(number: int) -> str:
     return "1 job" if number == 1 else f"{number} jobs"
-
-
-def _tell(what: str) -> None:
-    typer.echo(f"push-queue: {what}", err=True)

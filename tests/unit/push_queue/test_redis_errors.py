@@ -27,6 +27,7 @@ from push_queue.pauses import Pauses
 from push_queue.queue_metrics import QueueReport
 from push_queue.queue_stats import QueueFigures
 from push_queue.redis_errors import redis_errors
+from push_queue.registry_knowledge import RegistryKnowledge
 from push_queue.registry_limits import RegistryLimits
 from push_queue.sessions import Sessions
 from push_queue.settings import load_settings
@@ -52,6 +53,7 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
         "requeue": ("a",),
         "cancel_all": (["a"],),
         "requeue_all": (["a"],),
+        "purge_all": (["a"],),
         "status": ("a",),
         "statuses": (),
         "find": (JobFilter(),),
@@ -94,6 +96,7 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
     },
     Throughput: {"last_hour": ()},
     QueueFigures: {"read": ()},
+    RegistryKnowledge: {"forget": ("h",)},
     Pauses: {"pause": ("h",), "resume": ("h",), "all": (), "of_queue": ()},
     QueueReport: {"read": ()},
     Sessions: {"begin": ("hash",), "token_of": ("secret",), "close": ("secret",)},

@@ -36,7 +36,7 @@ IDS = {"job_id": "a", "upload_id": "u", "registry": "reg.example.com", "worker_i
 
 def asked(path: str, target: str) -> dict[str, Any]:
     """What a request says beside its path."""
-    if path in (f"{JOBS}/cancel", f"{JOBS}/retry"):
+    if path in (f"{JOBS}/cancel", f"{JOBS}/retry", f"{JOBS}/purge"):
         return {"params": {"registry": "reg.example.com"}}
     if path.endswith("/pause"):
         return {"json": {}}
@@ -60,6 +60,13 @@ EXPECTED: dict[tuple[str, str], dict[Role, tuple[int, int]]] = {
     ("GET", "/api/v1/events"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     ("GET", "/api/v1/workers"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     ("GET", "/api/v1/registries"): {R: (200, 200), E: (200, 200), A: (200, 200)},
+    ("POST", f"{JOBS}/purge"): {R: (403, 403), E: (403, 403), A: (200, 200)},
+    ("POST", "/api/v1/registries/{registry}/forget"): {
+        R: (403, 403),
+        E: (403, 403),
+        A: (200, 200),
+    },
+    ("POST", "/api/v1/uploads/purge"): {R: (403, 403), E: (403, 403), A: (404, 404)},
     ("GET", "/api/v1/queue"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     ("POST", "/api/v1/queue/pause"): {R: (403, 403), E: (403, 403), A: (200, 200)},
     ("POST", "/api/v1/queue/resume"): {R: (403, 403), E: (403, 403), A: (200, 200)},

@@ -11,6 +11,7 @@ from push_queue.models import WorkerInfo
 from push_queue.settings import Settings
 from push_queue.worker_roster import WorkerRoster
 from tests.support.api import Api
+from tests.support.redis_client import Redis
 from tests.support.stores import Stores
 from tests.support.tokens import TOKENS, bearer, with_tokens
 
@@ -110,3 +111,31 @@ async def test_a_worker_that_would_not_heed_it_is_not_drained(api: Api, stores: 
     unknown = await api.post(f"{V1}/workers/nobody/drain", headers=ADMIN)
     assert (unknown.status, unknown.kind) == (404, "unknown-worker")
     assert unknown.problem == "no worker 'nobody' is alive: see `push-queue workers`"
+
+
+async def test_knowledge_of_a_registry_is_forgotten(api: Api, redis: Redis) -> None:
+    await redis.set(f"push:blob:{HOST}:sha256:a", "1")
+    path = f"{V1}/registries/{HOST}/forget"
+    found = {"blobs": 1, "uploads": 0, "tags": 0}
+    dry = await api.post(path, params={"dry_run": "true"}, headers=ADMIN)
+    assert (dry.status, dry.body) == (200, found)
+    assert (await api.post(path, headers=ADMIN)).body == found
+    assert await redis.exists(f"push:blob:{HOST}:sha256:a") == 0
+    bad = await api.post(path, params={"dryrun": "true"}, headers=ADMIN)
+    assert (bad.status, bad.kind) == (400, "invalid-request")
+
+
+async def test_finished_jobs_are_forgotten(api: Api) -> None:
+    for job_id in ("a", "b"):
+        job = {"id": job_id, "source": "/a.tar", "targets": [f"{HOST}/a:1"]}
+        assert (await api.post(f"{V1}/jobs", json=job, headers=ADMIN)).status == 202
+    await api.post(f"{V1}/jobs/a/cancel", headers=ADMIN)
+    purge = f"{V1}/jobs/purge"
+    params = {"registry": HOST}
+    dry = await api.post(purge, params={**params, "dry_run": "true"}, headers=ADMIN)
+    done = await api.post(purge, params=params, headers=ADMIN)
+    assert [job["id"] for job in done.body["jobs"]] == ["a"]
+    assert done.body == dry.body
+    left = (await api.get(f"{V1}/jobs", headers=ADMIN)).body["jobs"]
+    assert [job["id"] for job in left] == ["b"]
+    assert (await api.post(purge, headers=ADMIN)).status == 400

@@ -1,0 +1,114 @@
+"""``push-queue purge``: forget finished jobs, a registry that was emptied, or unneeded uploads."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel
+
+from producer.bulk import BulkAction
+from producer.cli.exit_code import ExitCode
+from producer.cli.exits import BadInputError
+from producer.cli.filters import (
+    OPTIONS,
+    ErrorKindOption,
+    LabelOption,
+    RegistryOption,
+    RepositoryOption,
+    SinceOption,
+    StateOption,
+    filter_of,
+)
+from producer.cli.operate.bulk import Bulk, change_all
+from producer.cli.operate.consent import agreed, check_can_ask, tell
+from producer.cli.operate.operators import AnyOperator, operate
+from producer.cli.options import JsonOption, ServerOption, TokenFileOption
+from producer.cli.output import print_json
+from producer.cli.wording import size
+from producer.spool.purge import PurgedUploads
+from push_queue.registry_knowledge import ForgottenKnowledge
+
+EXAMPLES = """
+Examples:
+
+    push-queue purge --state failed --label team=a
+
+    push-queue purge --registry-knowledge reg.example.com --dry-run
+
+    push-queue purge --uploads
+
+Finished jobs expire by themselves. Without --state, those in every final state that match
+all options are forgotten.
+
+--registry-knowledge is for a registry that was emptied: where its blobs are, uploads that
+were interrupted, and which job wrote a tag last. What it holds now is pushed again.
+
+--uploads deletes those that no unfinished job needs and nobody has used for ten minutes.
+Jobs that failed then cannot be retried.
+"""
+
+Purge = Callable[[AnyOperator, bool], Awaitable[BaseModel]]
+"""What is done by the operator, or only counted."""
+
+
+def purge(
+    context: typer.Context,
+    state: StateOption = None,
+    error_kind: ErrorKindOption = None,
+    registry: RegistryOption = None,
+    repository: RepositoryOption = None,
+    label: LabelOption = None,
+    since: SinceOption = None,
+    registry_knowledge: Annotated[
+        str | None,
+        typer.Option(
+            "--registry-knowledge", metavar="HOST", help="What is known of this registry."
+        ),
+    ] = None,
+    uploads: Annotated[bool, typer.Option("--uploads", help="Uploads that nobody needs.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be forgotten.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without a question.")] = False,
+    json: JsonOption = False,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+) -> ExitCode:
+    """Forget finished jobs, what is known of a registry, or uploads."""
+    wanted = filter_of(state, error_kind, registry, repository, label, since)
+    if (not wanted.selects_all) + (registry_knowledge is not None) + uploads != 1:
+        raise BadInputError(
+            "say what to forget: jobs, by "
+            f"{', '.join(OPTIONS)}; or --registry-knowledge HOST; or --uploads"
+        )
+    if not wanted.selects_all:
+        bulk = Bulk(BulkAction.PURGE, wanted, dry_run, yes)
+        return change_all(context, server, token_file, bulk, json=json)
+
+    async def forget(operator: AnyOperator, only_count: bool) -> BaseModel:
+        if registry_knowledge is not None:
+            return await operator.forget_registry(registry_knowledge, dry_run=only_count)
+        return await operator.purge_uploads(dry_run=only_count)
+
+    def run(only_count: bool) -> BaseModel:
+        return operate(context, server, token_file, lambda operator: forget(operator, only_count))
+
+    if not (dry_run or yes):
+        check_can_ask("purge may delete much")
+        if not agreed(f"{_wording(run(True))} would be deleted"):
+            return ExitCode.SUCCESS
+    done = run(dry_run)
+    if json:
+        print_json(done.model_dump(mode="json"))
+    tell(f"{_wording(done)} {'would be ' if dry_run else ''}deleted")
+    return ExitCode.SUCCESS
+
+
+def _wording(found: BaseModel) -> str:
+    match found:
+        case ForgottenKnowledge(blobs=blobs, uploads=uploads, tags=tags):
+            return f"places of {blobs} blobs, {uploads} interrupted uploads, writers of {tags} tags"
+        case PurgedUploads(uploads=uploads, bytes=count):
+            return f"{uploads} uploads ({size(count)})"
+        case _:
+            raise TypeError(type(found))
