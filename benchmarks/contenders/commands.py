@@ -17,12 +17,14 @@ curl --fail --silent --show-error --output /dev/null \
 """
 
 
-def push_command(archive: Path, target: str, cache: Path, compression: str = "gzip") -> Command:
+def push_command(
+    archive: str | Path, target: str, cache: Path, compression: str = "gzip", **environment: str
+) -> Command:
     """``push-queue push`` without a queue, with its ledger in ``cache``."""
     options = ["--compression", compression, "--to", target]
     return Command(
         [sys.executable, "-m", "producer", "push", archive, *options],
-        {"XDG_CACHE_HOME": str(cache)},
+        {"XDG_CACHE_HOME": str(cache), **environment},
     )
 
 

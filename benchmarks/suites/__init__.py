@@ -10,6 +10,7 @@ from .memory import peak_memory
 from .shared_base import shared_base
 from .single_image import keep, one_layer, six_layers, small_image
 from .small_images import small_images
+from .sources import sources
 from .start_up import start_up
 
 MakeBenchmark = Callable[[Scale], Benchmark]
@@ -27,6 +28,7 @@ SUITES: Mapping[str, Sequence[MakeBenchmark]] = {
     ),
     "queue": (rate, latency, cost, slots, recovery, backlog, fair_share),
     "api": (http_api,),
+    "sources": (sources,),
     "growth": (by_size, by_layers, by_targets, by_workers, by_queued),
 }
 DEFAULT_SUITES = ("push", "queue", "api")
