@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from producer import JobState, PushQueue
+from producer import JobState, PushQueue, load_settings
 from push_queue.webhook_outbox import WebhookOutbox
+from tests.support.certificates import Authority
 from tests.support.hook_receiver import (
     Answer,
     Event,
@@ -22,9 +23,11 @@ from tests.support.hook_receiver import (
     hang,
     take,
 )
+from tests.support.local_server import LocalServer
 from tests.support.servers import StartWorker, clean_environment
 from tests.support.waiting import becomes
-from tests.support.webhooks import KEY, PATH, SECRET, setting
+from tests.support.webhooks import KEY, PATH, SECRET, setting, webhook
+from worker.webhooks.delivery import Delivery, NotDeliveredError
 from worker.webhooks.signature import signed_headers
 
 pytestmark = pytest.mark.integration
@@ -262,3 +265,44 @@ async def test_a_backlog_is_sent_while_jobs_go_on(
         await receiver.until(lambda: len(receiver.events) == 150)
         await nothing_waits(outbox)
         assert len({event["subject"] for event in receiver.events}) == 150
+
+
+async def test_a_worker_that_ends_sends_what_is_there(
+    queue: PushQueue, receiver: HookReceiver, redis_url: str, namespace: str
+) -> None:
+    """With `--burst` it ends with its last job, and nobody may be left to tell of it."""
+    await queue.enqueue("/no/such.tar", NOWHERE, job_id="a")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "worker", "--burst"),
+        env=clean_environment(
+            PUSH_QUEUE_REDIS_URL=redis_url,
+            PUSH_QUEUE_NAMESPACE=namespace,
+            PUSH_QUEUE_WEBHOOKS=setting(ci={"url": receiver.url}),
+        ),
+    )
+    async with asyncio.timeout(60):
+        assert await process.wait() == 0
+    assert [event["subject"] for event in receiver.events] == ["a"]
+
+
+async def test_a_receiver_with_a_certificate_of_its_own(
+    authority: Authority, certs_dir: Path
+) -> None:
+    received: list[str] = []
+
+    async def take_all(request: web.BaseRequest) -> web.Response:
+        received.append(request.headers["webhook-id"])
+        return web.Response()
+
+    runner = web.ServerRunner(web.Server(take_all), shutdown_timeout=0)
+    async with LocalServer(runner, authority.server().context()) as server:
+        settings = load_settings().model_copy(update={"registry_certs_dir": certs_dir})
+        delivery = Delivery(webhook(server.url), settings)
+        with pytest.raises(NotDeliveredError, match="certificate"):
+            await delivery.send("1", b"{}")
+        await delivery.close()
+        authority.trust(certs_dir, server.host)
+        delivery = Delivery(webhook(server.url), settings)
+        await delivery.send("2", b"{}")
+        await delivery.close()
+    assert received == ["2"]

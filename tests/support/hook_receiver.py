@@ -93,10 +93,9 @@ class HookReceiver:
             while not condition():
                 await asyncio.wait_for(self._changed.wait(), HANG_SECONDS)
 
-    async def next(self) -> None:
-        """Wait until one more is taken; TimeoutError as `until`."""
-        taken = len(self.taken)
-        await self.until(lambda: len(self.taken) > taken)
+    async def takes_more_than(self, number: int) -> None:
+        """Wait until it has; TimeoutError as `until`."""
+        await self.until(lambda: len(self.taken) > number)
 
     async def _take(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()

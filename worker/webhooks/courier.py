@@ -32,6 +32,8 @@ _IN_HAND = 100
 """Events that are read before others have left, so that one that fails does not stop the rest."""
 _AT_ONCE = 10
 """Requests to one receiver."""
+_LAST_SECONDS = 10.0
+"""How long a worker that stops waits for answers."""
 _PATIENCE_SECONDS = 24 * 3600
 """An event that is older and fails is given up."""
 _LONGEST_ASKED = 3600.0
@@ -91,8 +93,12 @@ class Courier:
         self._rounds.start()
 
     async def stop(self) -> None:
-        """Leave the rest to others."""
+        """Send what is there, unless the receiver is slow or fails; leave the rest to others."""
         await self._rounds.stop()
+        if self._label not in self._problems:
+            await self._guarded_round()
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=_LAST_SECONDS)
         await self._let_go()
         with suppress(RedisUnavailableError):
             await self._lease.give_back()

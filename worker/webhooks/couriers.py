@@ -1,5 +1,7 @@
 """The couriers of this worker, one for each receiver in its settings."""
 
+import asyncio
+
 from push_queue.database import Database
 from push_queue.lease import Lease
 from push_queue.settings import Settings
@@ -34,5 +36,4 @@ class Couriers:
             await courier.start()
 
     async def stop(self) -> None:
-        for courier in self._couriers:
-            await courier.stop()
+        await asyncio.gather(*(courier.stop() for courier in self._couriers))

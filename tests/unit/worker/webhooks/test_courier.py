@@ -219,7 +219,17 @@ async def test_only_the_one_with_the_lease_sends_and_another_takes_over(
     assert site.receiver.taken == []
 
 
-async def test_one_that_stops_leaves_the_rest_at_once(site: Site) -> None:
+async def test_one_that_stops_sends_what_is_there(site: Site) -> None:
+    await site.fail_job("a")
+    await site.courier().stop()
+    assert site.receiver.jobs == [("a", "failed")]
+    await site.is_empty()
+
+
+async def test_one_that_stops_leaves_the_rest_at_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LAST_SECONDS", 0)
     await site.fail_job("a")
     first, second = site.courier(), site.courier(other := Receiver())
     site.receiver.open.clear()
