@@ -119,6 +119,12 @@ async def test_webhooks_show_what_waits_and_what_is_lost(
     }
 
 
+async def test_kinds_of_ends_are_there_before_the_first(scraped: Scrape) -> None:
+    ended = (await scraped()).of("push_queue_jobs_ended_total")
+    assert set(ended.values()) == {0}
+    assert {("", "succeeded"), ("denied", "failed"), ("worker_lost", "failed")} <= ended.keys()
+
+
 async def test_registries_beyond_the_most_are_others(scraped: Scrape, stores: Stores) -> None:
     for number in range(MOST_NAMED + 3):
         await stores.limits.take_slot(f"r{number}.example", "token", 10)
