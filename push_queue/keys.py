@@ -31,6 +31,9 @@ With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a d
 ``push:writes``            zset   writes of tags that may arrive at the registry yet,
                                   ``token sequence digest reference``, by the time (ms) that ends
 ``push:registry:{h}:slots`` zset  blob uploads by the time (ms) they expire
+``push:registry:{h}:senders`` zset the workers that send to it at a limited rate, by the time (ms)
+                                  until which they do
+``push:registry:{h}:granted`` string the time (µs) up to which its bandwidth is given out
 ``push:registry:{h}:pause`` hash  its end and the first one's start (ms), its reason, the
                                   job that probes
 ``push:registry:{h}:waiting`` zset ids of the jobs that wait for it, by priority and sequence
@@ -143,6 +146,12 @@ class Keys:
 
     def slots(self, registry: str) -> str:
         return f"{self.namespace}:registry:{registry}:slots"
+
+    def senders(self, registry: str) -> str:
+        return f"{self.namespace}:registry:{registry}:senders"
+
+    def granted(self, registry: str) -> str:
+        return f"{self.namespace}:registry:{registry}:granted"
 
     def pause(self, registry: str) -> str:
         return f"{self.namespace}:registry:{registry}:pause"

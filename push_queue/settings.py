@@ -68,6 +68,7 @@ def tag_watch_seconds(lease_seconds: int, registry_timeout_seconds: int) -> int:
 TAG_WATCH_SECONDS = tag_watch_seconds(LEASE_SECONDS, REGISTRY_TIMEOUT_SECONDS)
 
 Login = TypeVar("Login")
+Rate = Annotated[ByteSize, Field(gt=0)]
 Namespace = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
@@ -132,6 +133,10 @@ class Settings(BaseSettings):
     """Blob streams of one worker to one registry."""
     registry_max_uploads: PositiveInt = REGISTRY_MAX_UPLOADS
     """Blob streams of all workers together to one registry."""
+    registry_max_rate: Rate | None = None
+    """Bytes a second that all workers together send to one registry."""
+    registry_max_rates: dict[str, Rate] = {}
+    """The same for single registries, by host."""
     job_uploads: PositiveInt = 3
     """Blob streams of one job."""
     fair_share_by: TeamSources = FAIR_SHARE_BY
@@ -262,6 +267,10 @@ class Settings(BaseSettings):
     def redis_address(self) -> RedisAddress:
         """Where Redis is. It prints without the password."""
         return parse_redis_url(self.redis_url.get_secret_value())
+
+    def max_rate_of(self, registry: str) -> int | None:
+        """Bytes a second that all workers together send to the registry; None if as many as go."""
+        return self.registry_max_rates.get(registry, self.registry_max_rate)
 
     @property
     def transport_options(self) -> dict[str, Any]:

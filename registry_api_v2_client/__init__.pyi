@@ -80,6 +80,7 @@ from .push.progress import BlobProgress as BlobProgress
 from .push.progress import BlobState as BlobState
 from .push.progress import OnProgress as OnProgress
 from .push.progress import PushProgress as PushProgress
+from .push.send_rate import SendRate as SendRate
 from .push.tag_order import AnyOrder as AnyOrder
 from .push.tag_order import TagOrder as TagOrder
 from .push.tag_order import TagTurn as TagTurn

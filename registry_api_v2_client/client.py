@@ -27,6 +27,7 @@ from .push.image_push import PushedImage
 from .push.ledger import BlobLedger
 from .push.manifest_push import Target
 from .push.progress import OnProgress, ignore_progress
+from .push.send_rate import SendRate
 from .push.stream_push import needless, without_sent
 from .push.tag_order import TagOrder
 from .push.upload_limits import UploadLimits
@@ -54,6 +55,7 @@ class RegistryClient:
         certs_dir: a folder for each host with certificates, as docker's ``certs.d``.
         ledger: knowledge about blobs that is shared beyond this client.
         limits: how many blobs are sent at the same time; eight to each registry if not given.
+        rate: how fast they are sent; as fast as they go if not given.
         retry: when to retry a request or a blob.
         observer: hears what the client does.
 
@@ -73,6 +75,7 @@ class RegistryClient:
         certs_dir: Path = DOCKER_CERTS_DIR,
         ledger: BlobLedger | None = None,
         limits: UploadLimits | None = None,
+        rate: SendRate | None = None,
         retry: RetryPolicy | None = None,
         observer: Observer = NOBODY,
     ) -> None:
@@ -88,7 +91,9 @@ class RegistryClient:
             observer=observer,
         )
         self._registries: dict[URL, Registry] = {}
-        self.pusher = ImagePusher(ledger=ledger, limits=limits, retry=retry, observer=observer)
+        self.pusher = ImagePusher(
+            ledger=ledger, limits=limits, rate=rate, retry=retry, observer=observer
+        )
 
     def registry(self, host: str) -> Registry:
         """The registry at ``host[:port]``, or at a URL, which says whether to use TLS.

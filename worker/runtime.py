@@ -15,6 +15,7 @@ from push_queue.jobs import Jobs
 from push_queue.keys import Keys
 from push_queue.lease import Lease
 from push_queue.registry_limits import RegistryLimits
+from push_queue.registry_rates import RegistryRates
 from push_queue.settings import Settings
 from push_queue.tag_turns import TagTurns
 from push_queue.tag_writes import TagWrites
@@ -30,6 +31,7 @@ from registry_api_v2_client import (
 
 from .cleanup import Cleanup
 from .fleet_limits import LONGEST_ASKED, FleetLimits
+from .fleet_rate import FleetRate
 from .housekeeper import Housekeeper, duties
 from .observer import WorkerObserver
 from .orphaned_jobs import OrphanedJobs
@@ -59,6 +61,7 @@ class Runtime:
     urls: UrlSources
     cleanup: Cleanup
     limits: FleetLimits
+    rate: FleetRate
     presence: Presence
     housekeeper: Housekeeper
     tag_repair: TagRepair
@@ -97,7 +100,8 @@ def open_runtime(settings: Settings, redis: Any, observer: WorkerObserver | None
     limits = _limits(settings, database, presence)
     observer = observer or WorkerObserver()
     observer.watch_jobs(lambda: presence.running, settings.max_jobs)
-    client = _client(settings, database, limits, observer)
+    rate = FleetRate(RegistryRates(database), worker_id, settings.max_rate_of)
+    client = _client(settings, database, limits, rate, observer)
     jobs = Jobs(database)
     sources = JobSources(database)
     queue = ArqQueue(database, settings.registry_max_uploads)
@@ -115,6 +119,7 @@ def open_runtime(settings: Settings, redis: Any, observer: WorkerObserver | None
         urls=_urls(settings),
         cleanup=Cleanup(jobs, sources, settings, uploads),
         limits=limits,
+        rate=rate,
         presence=presence,
         housekeeper=Housekeeper(
             Lease(database, database.keys.housekeeper, _HOUSEKEEPER_SECONDS),
@@ -138,13 +143,18 @@ def _limits(settings: Settings, database: Database, presence: Presence) -> Fleet
 
 
 def _client(
-    settings: Settings, database: Database, limits: FleetLimits, observer: WorkerObserver
+    settings: Settings,
+    database: Database,
+    limits: FleetLimits,
+    rate: FleetRate,
+    observer: WorkerObserver,
 ) -> RegistryClient:
     return RegistryClient(
         credentials=settings.logins(Credentials),
         **settings.transport_options,
         ledger=RedisLedger(database, claim_seconds=settings.lease_seconds),
         limits=limits,
+        rate=rate,
         retry=_REQUEST_RETRY,
         observer=observer,
     )
@@ -184,3 +194,4 @@ async def close_runtime(runtime: Runtime) -> None:
     if runtime.uploads:
         runtime.uploads.close()
     await runtime.client.close()
+    await runtime.rate.close()

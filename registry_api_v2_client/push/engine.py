@@ -28,6 +28,7 @@ from .manifest_push import ManifestPush, Target
 from .plan import PushPlan
 from .progress import OnProgress, ignore_progress
 from .repository_blobs import RepositoryBlobs
+from .send_rate import SendRate, Unlimited
 from .stream_push import StreamPush
 from .tag_order import AnyOrder, TagOrder
 from .tagged_images import TaggedImages
@@ -38,7 +39,8 @@ from .uploads import OpenUploads
 class ImagePusher:
     """Pushes images. All pushes of a process share it, since it bounds their threads.
 
-    ``limits`` bound how many blobs are sent at the same time. Close it when done.
+    ``limits`` bound how many blobs are sent at the same time, ``rate`` how fast. Close it when
+    done.
     """
 
     def __init__(
@@ -46,11 +48,13 @@ class ImagePusher:
         *,
         ledger: BlobLedger | None = None,
         limits: UploadLimits | None = None,
+        rate: SendRate | None = None,
         retry: RetryPolicy | None = None,
         observer: Observer = NOBODY,
     ) -> None:
         limits = limits or LocalLimits()
         self._ledger = ledger or MemoryLedger()
+        self._rate = rate or Unlimited()
         self._retrier = Retrier(retry or RetryPolicy(), limits.failed, observer)
         self._pool = BlockPool(observer)
         self._blobs = BlobFanOut(
@@ -151,6 +155,7 @@ class ImagePusher:
                 target.repository,
                 ledger=self._ledger,
                 uploads=sessions,
+                rate=self._rate,
                 on_progress=on_progress,
             )
 

@@ -11,6 +11,7 @@ from ..exceptions import DeniedError, RegistryError, ServerError, UnsupportedErr
 from ..outages import is_outage
 from .ledger import BlobLedger
 from .progress import BlobProgress, BlobState, OnProgress
+from .send_rate import SendRate
 from .sources import BlobSource
 from .uploads import BlobUpload, OpenUploads
 
@@ -25,12 +26,14 @@ class RepositoryBlobs:
         *,
         ledger: BlobLedger,
         uploads: OpenUploads,
+        rate: SendRate,
         on_progress: OnProgress,
     ) -> None:
         self.registry = registry
         self.repository = repository
         self._ledger = ledger
         self._uploads = uploads
+        self._rate = rate
         self._on_progress = on_progress
         self._believes = True
         self._failed: set[str] = set()
@@ -96,6 +99,7 @@ class RepositoryBlobs:
             source.key,
             ledger=self._ledger,
             open_uploads=self._uploads,
+            rate=self._rate,
             has=self._has,
             on_sent=partial(self._count, source.digest),
         )

@@ -10,6 +10,7 @@ from ..descriptors import BlobInfo
 from ..exceptions import DigestMismatchError, RegistryError, ResponseError, UploadUnknownError
 from .chunks import Chunks
 from .ledger import BlobLedger
+from .send_rate import SendRate
 
 _ABANDON_SECONDS = 5.0
 
@@ -54,8 +55,8 @@ class BlobUpload:
 
     ``key`` names the blob before its digest is known. While the session is open it is in
     ``open_uploads``. The session of a stream is noted in the ledger, too, and the next try resumes
-    it from there. ``has`` says whether the registry has a blob whose commit it refused. ``on_sent``
-    is called with the bytes that were sent.
+    it from there. ``rate`` says how fast to send, and ``has`` whether the registry has a blob whose
+    commit it refused. ``on_sent`` is called with the bytes that were sent.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class BlobUpload:
         *,
         ledger: BlobLedger,
         open_uploads: OpenUploads,
+        rate: SendRate,
         has: Callable[[BlobInfo], Awaitable[bool]],
         on_sent: Callable[[int], None],
     ) -> None:
@@ -74,11 +76,15 @@ class BlobUpload:
         self._place = registry.host, repository, key
         self._ledger = ledger
         self._open_uploads = open_uploads
+        self._rate = rate
+        self._registry = registry.name
         self._has = has
         self._on_sent = on_sent
 
     async def send(self, blob: BlobInfo, content: bytes) -> None:
         """Send a small blob: POST and PUT."""
+        async for _ in self._paced(memoryview(content)):
+            pass
         session = await self._start()
         try:
             await self._commit(session, blob, content)
@@ -176,15 +182,22 @@ class BlobUpload:
         """The pieces without their first ``count`` bytes, which the registry already has."""
         async for piece in pieces:
             if count < len(piece):
-                rest = piece[count:] if count else piece
-                yield rest
-                self._on_sent(len(rest))
+                async for part in self._paced(piece[count:] if count else piece):
+                    yield part
+                    self._on_sent(len(part))
             count = max(0, count - len(piece))
         if count:
             host, *_ = self._place
             raise UploadUnknownError(
                 f"{host} says that it has {count} bytes more than there are to send", status=416
             )
+
+    async def _paced(self, piece: memoryview) -> AsyncIterator[memoryview]:
+        """The piece in parts, each as soon as it may be sent."""
+        while piece:
+            count = await self._rate.may_send(self._registry, len(piece))
+            yield piece[:count]
+            piece = piece[count:]
 
     async def _note(self, session: UploadSession) -> None:
         """Note where to resume, in case the upload is interrupted."""

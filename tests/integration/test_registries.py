@@ -31,6 +31,7 @@ from registry_api_v2_client.push.engine import ImagePusher
 from registry_api_v2_client.push.ledger import MemoryLedger
 from registry_api_v2_client.push.progress import ignore_progress
 from registry_api_v2_client.push.repository_blobs import RepositoryBlobs
+from registry_api_v2_client.push.send_rate import Unlimited
 from registry_api_v2_client.push.sources import BytesSource
 from registry_api_v2_client.push.upload_limits import LocalLimits
 from registry_api_v2_client.push.uploads import OpenUploads
@@ -187,7 +188,12 @@ class Push:
         self.ledger = MemoryLedger()
         self.uploads = OpenUploads()
         self.blobs = RepositoryBlobs(
-            registry, "app", ledger=self.ledger, uploads=self.uploads, on_progress=ignore_progress
+            registry,
+            "app",
+            ledger=self.ledger,
+            uploads=self.uploads,
+            rate=Unlimited(),
+            on_progress=ignore_progress,
         )
         self.source = BytesSource(BLOB, DIGEST, "")
 

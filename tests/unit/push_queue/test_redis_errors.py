@@ -29,6 +29,7 @@ from push_queue.queue_stats import QueueFigures
 from push_queue.redis_errors import redis_errors
 from push_queue.registry_knowledge import RegistryKnowledge
 from push_queue.registry_limits import RegistryLimits
+from push_queue.registry_rates import RegistryRates
 from push_queue.sessions import Sessions
 from push_queue.settings import load_settings
 from push_queue.tag_turns import TagTurns
@@ -113,6 +114,7 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
         "orphans": (JobState.QUEUED, 0, 1),
     },
     Lease: {"take": (), "renew": (), "held": (), "give_back": ()},
+    RegistryRates: {"grant": ("h", "worker", 1000)},
     RegistryLimits: {
         "take_slot": ("h", "token", 1.0),
         "give_slot_back": ("h", "token"),

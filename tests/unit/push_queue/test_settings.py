@@ -339,3 +339,20 @@ def test_what_tells_no_team_is_refused(monkeypatch: pytest.MonkeyPatch, value: s
     monkeypatch.setenv("PUSH_QUEUE_FAIR_SHARE_BY", value)
     with pytest.raises(InvalidSettingsError, match=r"FAIR_SHARE_BY.* neither caller nor label:"):
         load_settings()
+
+
+def test_a_registry_may_have_a_rate_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().max_rate_of("reg.example.com") is None
+    monkeypatch.setenv("PUSH_QUEUE_REGISTRY_MAX_RATES", '{"reg.example.com": "20MB"}')
+    assert load_settings().max_rate_of("reg.example.com") == 20_000_000
+    assert load_settings().max_rate_of("other.example.com") is None
+    monkeypatch.setenv("PUSH_QUEUE_REGISTRY_MAX_RATE", "50MiB")
+    assert load_settings().max_rate_of("reg.example.com") == 20_000_000
+    assert load_settings().max_rate_of("other.example.com") == 50 << 20
+
+
+@pytest.mark.parametrize("rate", ["0", "fast", "-1"])
+def test_a_rate_that_sends_nothing_is_refused(monkeypatch: pytest.MonkeyPatch, rate: str) -> None:
+    monkeypatch.setenv("PUSH_QUEUE_REGISTRY_MAX_RATE", rate)
+    with pytest.raises(InvalidSettingsError, match="PUSH_QUEUE_REGISTRY_MAX_RATE"):
+        load_settings()
