@@ -28,10 +28,11 @@ JOBS = int(os.environ.get("JOBS") or 60)
 BASE_BYTES = 2_000_000
 LAYER_BYTES = 8_000_000
 PATIENCE_SECONDS = 600
-SETTINGS = """
+MAX_JOBS = 2
+"""Of a worker, so that there is work left when something is killed."""
+SETTINGS = f"""
 PUSH_QUEUE_PLAIN_HTTP_HOSTS=registry:5000
-# So that there is work left when something is killed.
-PUSH_QUEUE_MAX_JOBS=2
+PUSH_QUEUE_MAX_JOBS={MAX_JOBS}
 """
 LOAD_SECONDS = 0.1
 """Between two jobs while workers are replaced."""
@@ -52,6 +53,7 @@ def main() -> int:
             pushed = crash(stack, client, jobs) + upgrade(stack, client, jobs)
             until("all are final", lambda: finished(client) == len(pushed))
             until("all workers report", lambda: len(client.workers()) == WORKERS)
+            assert {worker["max_jobs"] for worker in client.workers()} == {MAX_JOBS}, "settings"
             found = problems(stack, client, pushed)
     for line in found:
         say(f"WRONG: {line}")
