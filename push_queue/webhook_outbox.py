@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt
@@ -29,7 +30,7 @@ START = "-"
 class FinalEvent:
     """A job has entered a final state."""
 
-    id: str
+    sequence: str
     """A number that grows from event to event of a job."""
     place: str
     """In the stream of one receiver."""
@@ -37,6 +38,11 @@ class FinalEvent:
     """As it was then."""
     age: float
     """Seconds since then, when it was read."""
+
+    @property
+    def id(self) -> str:
+        """The same for all receivers. Other queues may have the number, but not for this job."""
+        return f"{self.sequence}-{sha256(self.job.id.encode()).hexdigest()[:8]}"
 
 
 class Wishes(NamedTuple):
@@ -194,9 +200,9 @@ class WebhookOutbox:
 
 
 def _event(place: str, fields: dict[str, str], now: float) -> FinalEvent:
-    number, job_id = fields.pop("event", place), fields.pop("job", "?")
+    sequence, job_id = fields.pop("event", place), fields.pop("job", "?")
     job = parse_whatever(job_id, fields)
-    return FinalEvent(number, place, job, max(0.0, now - _unix(place)))
+    return FinalEvent(sequence, place, job, max(0.0, now - _unix(place)))
 
 
 def _status(

@@ -23,7 +23,7 @@ def event_of_job(event: FinalEvent, namespace: str) -> bytes:
         subject=event.job.id,
         **({"time": job["finished_at"]} if job["finished_at"] else {}),
         # https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/extensions/sequence.md
-        sequence=event.id,
+        sequence=event.sequence,
         data=job,
     )
 

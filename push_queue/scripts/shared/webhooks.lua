@@ -26,7 +26,7 @@ end
 
 -- Give the job, as its hash is now, to the receivers that want to hear of this state.
 --
--- All of them get the same number as the event's id. The numbers of a job's events grow.
+-- All of them get the same number. The numbers of a job's events grow.
 local function notify(id, job, sequence_key, state)
   local number
   for _, name in ipairs(redis.call('SMEMBERS', namespace .. ':webhooks')) do

@@ -1,5 +1,6 @@
 """Each receiver's stream has every end of a job that it wants, once, in order, and no more."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -117,6 +118,17 @@ async def test_receivers_have_streams_of_their_own_and_the_same_ids(
     await outbox.delivered("ci", of_ci.place)
     assert await events(outbox) == ()
     assert [event.id for event in await events(outbox, "chat")] == [of_chat.id]
+
+
+async def test_two_queues_that_use_a_number_at_once_have_different_ids(
+    stores: Stores, outbox: WebhookOutbox
+) -> None:
+    await outbox.register("ci", webhook())
+    await end(stores, JobState.FAILED)
+    [event] = await events(outbox)
+    of_another = replace(event, job=event.job.model_copy(update={"id": "another"}))
+    assert event.id != of_another.id
+    assert event.id == replace(event, place="1-0", age=9.0).id
 
 
 async def test_a_settled_attempt_that_is_settled_again_is_told_once(

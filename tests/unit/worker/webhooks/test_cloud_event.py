@@ -3,6 +3,7 @@
 import hmac
 import json
 from base64 import b64decode, b64encode
+from hashlib import sha256
 
 from push_queue.job_codec import fields_of, parse_status
 from push_queue.models import JobStatus, make_job
@@ -39,7 +40,7 @@ def test_the_event_of_a_job() -> None:
     data = event.pop("data")
     assert event == {
         "specversion": "1.0",
-        "id": "1769851860123456",
+        "id": "1769851860123456-" + sha256(b"build-1").hexdigest()[:8],
         "source": "push-queue:prod",
         "type": "push-queue.job.succeeded",
         "subject": "build-1",
