@@ -9,6 +9,7 @@ from push_queue.database import Database
 from push_queue.job_codec import decode
 from push_queue.job_events import JobEvents, Position
 from push_queue.models import JobState, Priority, RegistryInfo, WorkerInfo
+from push_queue.pauses import Pauses
 from push_queue.registry_limits import RegistryLimits
 from push_queue.webhook_outbox import WebhookOutbox, WebhookStatus
 from push_queue.worker_roster import WorkerRoster
@@ -50,6 +51,8 @@ class QueueMetrics(NamedTuple):
     """By all workers, since the beginning."""
     registries: tuple[RegistryInfo, ...]
     workers: tuple[WorkerInfo, ...]
+    paused: bool
+    """Whether a person has paused the whole queue."""
     housekeeper_seconds: float
     """How long the housekeeper's lease lasts; 0 if nobody has it."""
     events: int
@@ -79,6 +82,7 @@ class QueueReport:
         self._workers = WorkerRoster(database)
         self._events = JobEvents(database)
         self._webhooks = WebhookOutbox(database)
+        self._pauses = Pauses(database)
 
     async def read(self) -> QueueMetrics:
         """The figures now.
@@ -88,12 +92,13 @@ class QueueReport:
         """
         seconds, micros = await self._database.ask(self._redis.time())
         now_ms = seconds * 1000 + micros // 1000
-        own, registries, workers, last_event, webhooks = await asyncio.gather(
+        own, registries, workers, last_event, webhooks, pause = await asyncio.gather(
             self._own(now_ms),
             self._registries(),
             self._workers.alive(),
             self._events.last(),
             self._webhooks.statuses(),
+            self._pauses.of_queue(),
         )
         jobs, waiting, totals, lease_ms, events = own
         return QueueMetrics(
@@ -103,6 +108,7 @@ class QueueReport:
             bytes_sent=_number(totals.get("bytes_sent", "")),
             registries=tuple(registries),
             workers=tuple(workers),
+            paused=pause is not None,
             housekeeper_seconds=max(0, lease_ms) / 1000,
             events=events,
             last_event=last_event,

@@ -14,7 +14,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from producer.api.metrics.snapshot import Snapshot, SpoolFigures
-from push_queue.models import FINAL_STATES, JobState, RegistryInfo
+from push_queue.models import FINAL_STATES, JobState, RegistryInfo, WorkerState
 from push_queue.queue_metrics import Ended, QueueMetrics
 from push_queue.version import own_version
 from push_queue.webhook_outbox import WebhookStatus
@@ -208,6 +208,17 @@ FAMILIES = (
         ("registry",),
     ),
     Family(
+        "push_queue_registry_paused_by_person",
+        "Whether a person has paused the registry.",
+        _registries(lambda registry: registry.pause is not None, max),
+        ("registry",),
+    ),
+    Family(
+        "push_queue_paused",
+        "Whether a person has paused the whole queue.",
+        _one(lambda figures: figures.paused),
+    ),
+    Family(
         "push_queue_workers",
         "Live workers, by their version.",
         _queue(_workers),
@@ -222,6 +233,11 @@ FAMILIES = (
         "push_queue_workers_max_jobs",
         "Jobs that live workers run at most, together.",
         _one(lambda figures: sum(worker.max_jobs for worker in figures.workers)),
+    ),
+    Family(
+        "push_queue_workers_draining",
+        "Live workers that end once their jobs have.",
+        _one(lambda figures: sum(one.state is WorkerState.DRAINING for one in figures.workers)),
     ),
     Family(
         "push_queue_workers_with_problems",

@@ -1,7 +1,7 @@
 """A scrape agrees with the queue, succeeds without Redis, and shows each caller its registries."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,12 @@ from producer.api.application import make_application
 from producer.api.events.hub import EventHub
 from producer.api.metrics.families import FAMILIES, MOST_NAMED
 from push_queue.api_tokens import ApiToken, Role, hash_of
+from push_queue.models import WorkerInfo
+from push_queue.pause import WHOLE_QUEUE
+from push_queue.pauses import Pauses
 from push_queue.settings import Settings
 from push_queue.webhook_outbox import WebhookOutbox
+from push_queue.worker_roster import WorkerRoster
 from tests.support.api import Api
 from tests.support.metrics import Samples, parse_metrics
 from tests.support.redis_clock import RedisClock
@@ -117,6 +121,44 @@ async def test_webhooks_show_what_waits_and_what_is_lost(
         ("given_up", "ci"): 0,
         ("dropped", "ci"): 1,
     }
+
+
+async def test_what_people_have_paused_is_told_from_what_failed(
+    scraped: Scrape, stores: Stores
+) -> None:
+    pauses = Pauses(stores.database)
+    await stores.limits.take_slot("fine.example", "token", 10)
+    before = await scraped()
+    assert before["push_queue_paused"] == 0
+    assert before.of("push_queue_registry_paused_by_person") == {("fine.example",): 0}
+    await pauses.pause(WHOLE_QUEUE)
+    await pauses.pause("quiet.example", seconds=60)
+    found = await scraped()
+    assert found["push_queue_paused"] == 1
+    assert found["push_queue_registry_paused_by_person", "quiet.example"] == 1
+    assert found["push_queue_registry_paused_since_timestamp_seconds", "quiet.example"] == 0
+
+
+async def test_workers_that_are_drained_are_counted(scraped: Scrape, stores: Stores) -> None:
+    roster = WorkerRoster(stores.database)
+    for worker_id in ("one", "two"):
+        worker = WorkerInfo(
+            id=worker_id,
+            host="h",
+            pid=1,
+            version="1.2",
+            started_at=datetime.now(UTC),
+            running=3,
+            max_jobs=10,
+            heeds=True,
+        )
+        await roster.report(worker, ttl=15)
+    await roster.drain("two")
+    found = await scraped()
+    assert found["push_queue_workers", "1.2"] == 2
+    assert found["push_queue_workers_draining"] == 1
+    assert found["push_queue_workers_running_jobs"] == 6
+    assert found["push_queue_workers_max_jobs"] == 20
 
 
 async def test_kinds_of_ends_are_there_before_the_first(scraped: Scrape) -> None:
