@@ -134,7 +134,7 @@ test-unit: $(DEV) ## The tests that need no server
 
 .PHONY: test-integration
 test-integration: $(DEV) test-tools ## The tests with a real Valkey and a real registry
-	$(PYTEST) $(PARALLEL) -m "integration and not archive_tools"
+	$(PYTEST) $(PARALLEL) -m "integration and not archive_tools and not store_emulators"
 
 .PHONY: test-cov
 test-cov: $(DEV) test-tools ## All tests, with coverage in htmlcov/
@@ -145,6 +145,15 @@ test-archive-tools: $(DEV) test-tools ## Archives of podman, buildah and umoci; 
 	@for tool in podman buildah umoci; do \
 	    command -v $$tool >/dev/null || apt-get -qq install --yes --no-install-recommends $$tool; done
 	$(PYTEST) -m archive_tools
+
+STORES := $(CURDIR)/.venv-stores
+
+.PHONY: test-stores
+test-stores: $(DEV) test-tools ## Buckets of moto, s3rver and Azurite, which it installs (npm), and fake-gcs-server
+	@[ -e $(STORES)/bin/python ] || $(PYTHON) -m venv --without-pip $(STORES)
+	@$(PIP) -qq --python $(STORES)/bin/python install "moto[server]"
+	@npm install --silent --no-audit --prefix $(STORES) azurite s3rver
+	PATH=$(STORES)/bin:$(STORES)/node_modules/.bin:$$PATH $(PYTEST) -m store_emulators
 
 .PHONY: chaos
 chaos: $(DEV) test-tools ## Kill workers, Redis and registry under JOBS (300) jobs, by SEED
@@ -159,7 +168,7 @@ test-compose: $(DEV) image ## Push JOBS (60) jobs by docker-compose.yml while wo
 
 .PHONY: local-test
 local-test: $(DEV) ## The integration tests against the registry on REGISTRY_PORT
-	$(REGISTRY) run $(PYTEST) $(PARALLEL) -m "integration and not archive_tools"
+	$(REGISTRY) run $(PYTEST) $(PARALLEL) -m "integration and not archive_tools and not store_emulators"
 
 # The tests start registries and browsers of their own; they need no more than the programs.
 .PHONY: test-tools
