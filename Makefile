@@ -183,6 +183,10 @@ bench-queue: $(BENCH) test-tools ## Those of the queue, beside plain arq; takes 
 bench-growth: $(BENCH) test-tools ## How cost grows with size, layers, targets, workers, jobs; ten minutes
 	@$(BIN)/python -m benchmarks growth --runs 2 --save-as growth
 
+.PHONY: screenshots
+screenshots: $(DEV) test-tools ## Take the pictures of the page in docs/ again
+	@$(BIN)/python -m tests.browser.screenshots
+
 # Neither make test nor CI runs this: what it finds becomes a test there.
 .PHONY: fuzz
 fuzz: $(DEV) ## Fuzz every parser, each for FUZZ_SECONDS (60)

@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Page
 
 from push_queue.api_tokens import Role
 from tests.browser.scene import Scene
-from tests.browser.site import Site, run_site, visit
+from tests.browser.site import Site, Visitor, run_site, visit
 from tests.support.browser import run_chromium
 from tests.support.processes import ManagedProcess
 from tests.support.servers import RedisServer, wait_for_worker, worker_process
@@ -65,6 +65,10 @@ async def open_page(browser: Browser, site: Site) -> AsyncIterator[OpenPage]:
             address: str = "/", role: Role | None = Role.ADMIN, **options: Any
         ) -> Page:
             visitor = await stack.enter_async_context(visit(browser, site.url, role, **options))
+            visitors.append(visitor)
             return await visitor.open(address)
 
+        visitors: list[Visitor] = []
         yield open_page
+        for visitor in visitors:
+            print(await visitor.evidence())

@@ -3,10 +3,11 @@
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from push_queue.job_codec import timestamp
 from push_queue.models import Assignment, BlobStatus, WorkerInfo, make_job
 from push_queue.settings import DAY_SECONDS
 from tests.browser.site import Site
@@ -140,26 +141,34 @@ class Scene:
         await self.progress(
             await self.start(job_id), [(210 * MB, ""), (31 * MB, "")], 0.45, rate=11 * MB
         )
-        await self.move_to_the_past(job_id, [(20, 95), (110, 290), (295, 430)], 445)
+        await self.happened(job_id, 505, (20, 95), (110, 290), (295, 430), running_since=445)
         return job_id
 
-    async def move_to_the_past(
-        self, job_id: str, spans: Sequence[tuple[int, int]], started: int
+    async def happened(
+        self, job_id: str, ago: int, *spans: tuple[int, int], running_since: int | None = None
     ) -> None:
-        """Have the attempts last from and until so many seconds after the job was enqueued."""
+        """Have the job be enqueued so many seconds ago, and its attempts last from and until so
+        many seconds after that."""
         redis: Redis = self.site.stores.database.redis
         keys = self.site.keys
-        enqueued = datetime.now(UTC) - timedelta(seconds=started + 60)
+        enqueued = datetime.now(UTC) - timedelta(seconds=ago)
 
         def after(seconds: int) -> str:
-            return (enqueued + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+            return timestamp(enqueued + timedelta(seconds=seconds))
 
         for place, (start, end) in enumerate(spans):
             attempt = json.loads(await redis.lindex(keys.attempts(job_id), place))
             attempt |= {"started_at": after(start), "finished_at": after(end)}
             await redis.lset(keys.attempts(job_id), place, json.dumps(attempt))
-        times = {"enqueued_at": after(0), "started_at": after(started)}
-        await redis.hset(keys.job(job_id), mapping=times)
+        fields: dict[str, str | int] = {"enqueued_at": after(0)}
+        if spans:
+            fields["started_at"] = after(spans[-1][0])
+            fields["seconds_run"] = sum(end - start for start, end in spans)
+        if running_since is not None:
+            fields["started_at"] = after(running_since)
+        if spans and await redis.hexists(keys.job(job_id), "finished_at"):
+            fields["finished_at"] = after(spans[-1][1])
+        await redis.hset(keys.job(job_id), mapping=fields)
 
     async def workers(self) -> None:
         """Two, of which one has trouble."""
@@ -204,21 +213,27 @@ class Scene:
         """Jobs in every state, workers, registries, and an hour of work."""
         await self.last_hour()
         for version in range(1, 5):
-            await self.succeeded(f"team/web:1.{version}", labels={"branch": "main"})
-        await self.failed(
+            job_id = await self.succeeded(f"team/web:1.{version}", labels={"branch": "main"})
+            await self.happened(job_id, 3000 - 400 * version, (2, 5 + version))
+        denied = await self.failed(
             "team/api:2.3.9",
             f"{REGISTRY} denies to push to team/api: the token may pull only",
             "denied",
             labels={"branch": "main", "commit": "9fceb02"},
         )
+        await self.happened(denied, 1200, (1, 3))
         missing = "/images/team-docs-latest.tar does not exist"
-        await self.failed("team/docs:latest", missing, "source_unreadable")
-        await self.cancelled("team/experiment:2026-11")
+        unreadable = await self.failed("team/docs:latest", missing, "source_unreadable")
+        await self.happened(unreadable, 1100, (1, 2))
+        await self.happened(await self.cancelled("team/experiment:2026-11"), 1000)
         answered = f"{REGISTRY} answered 502 Bad Gateway"
-        await self.retrying("team/search:5.0", answered, "registry_unavailable")
+        retried = await self.retrying("team/search:5.0", answered, "registry_unavailable")
+        await self.happened(retried, 40, (3, 24))
         await self.running(FRONTEND, f"{REGISTRY}/team/frontend:latest", labels={"branch": "main"})
-        await self.running(BACKEND, share=0.1)
-        await self.tried_often(LONG)
+        await self.running(LONG, share=0.1)
+        for name, ago in ((FRONTEND, 31), (LONG, 18)):
+            await self.happened(job_id_of(name), ago, running_since=1)
+        await self.tried_often(BACKEND)
         await self.queued("team/nightly:2030-01-01", not_before=datetime(2030, 1, 1, 3, tzinfo=UTC))
         await self.mirror_down()
         await self.queued(

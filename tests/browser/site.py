@@ -22,6 +22,9 @@ SESSION = "/api/v1/session"
 ANSWERED_NO = "Failed to load resource"
 """What a browser's console says of every answer that is an error, which the page shows itself."""
 
+MOST_SHOWN = 3000
+"""Characters of a page that are shown where a test fails."""
+
 
 @dataclass
 class Site:
@@ -77,15 +80,19 @@ class Visitor:
     Attributes:
         complaints: what the page did that no page should do: errors of its scripts, and what its
             policy of contents kept from running.
+        heard: all that its console says, and the requests that were not answered.
     """
 
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.context = context
         self.url = url
         self.complaints: list[str] = []
+        self.heard: list[str] = []
         context.set_default_timeout(HANG_MS)
         context.on("console", self._hear)
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+        context.on("console", lambda message: self.heard.append(message.text))
+        context.on("requestfailed", lambda lost: self.heard.append(f"{lost.url} {lost.failure}"))
 
     async def log_in(self, role: Role) -> None:
         answer = await self.context.request.post(
@@ -98,6 +105,14 @@ class Visitor:
         page = await self.context.new_page()
         await page.goto(address)
         return page
+
+    async def evidence(self) -> str:
+        """What there is to be seen, for whoever reads why a test failed."""
+        views = [
+            f"{page.url}\n{(await page.locator('body').aria_snapshot())[:MOST_SHOWN]}"
+            for page in self.context.pages
+        ]
+        return "\n".join([*self.heard, *views])
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and ANSWERED_NO not in message.text:

@@ -10,7 +10,7 @@ from playwright.async_api import Page, ViewportSize, expect
 
 from push_queue.api_tokens import Role
 from tests.browser.conftest import OpenPage
-from tests.browser.scene import FRONTEND, LONG, Scene, job_id_of
+from tests.browser.scene import BACKEND, LONG, Scene, job_id_of
 from tests.browser.site import Site
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
@@ -19,8 +19,8 @@ VIEWS = {
     "jobs": ("/", "tbody tr"),
     "filtered": ("/?state=failed", "tbody tr"),
     "none": ("/?repository=none", ".empty"),
-    "running job": (f"/?job={job_id_of(FRONTEND)}", "#attempts"),
-    "retried job": (f"/?job={job_id_of(LONG)}", "#attempts"),
+    "running job": (f"/?job={job_id_of(LONG)}", "#attempts"),
+    "retried job": (f"/?job={job_id_of(BACKEND)}", "#attempts"),
     "finished job": ("/?job=team-web-1.4", "#attempts"),
     "failed job": ("/?job=team-api-2.3.9", "#attempts"),
     "no job": ("/?job=nothing", ".problem"),
