@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Page
 
 from push_queue.api_tokens import Role
 from tests.browser.scene import Scene
-from tests.browser.site import Site, Visitor, run_site, visit
+from tests.browser.site import MOST_SHOWN, Site, Visitor, run_site, visit
 from tests.support.browser import run_chromium
 from tests.support.processes import ManagedProcess
 from tests.support.servers import RedisServer, wait_for_worker, worker_process
@@ -72,3 +72,4 @@ async def open_page(browser: Browser, site: Site) -> AsyncIterator[OpenPage]:
         yield open_page
         for visitor in visitors:
             print(await visitor.evidence())
+        print(site.server.process.log[-MOST_SHOWN:])

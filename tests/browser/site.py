@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
 from producer import PushQueue, load_settings
 from push_queue.api_tokens import Role, hash_of
@@ -80,7 +80,8 @@ class Visitor:
     Attributes:
         complaints: what the page did that no page should do: errors of its scripts, and what its
             policy of contents kept from running.
-        heard: all that its console says, and the requests that were not answered.
+        heard: all that its console says.
+        asked: those that are not answered yet.
     """
 
     def __init__(self, context: BrowserContext, url: str) -> None:
@@ -88,11 +89,13 @@ class Visitor:
         self.url = url
         self.complaints: list[str] = []
         self.heard: list[str] = []
+        self.asked: dict[Request, None] = {}
         context.set_default_timeout(HANG_MS)
         context.on("console", self._hear)
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
         context.on("console", lambda message: self.heard.append(message.text))
-        context.on("requestfailed", lambda lost: self.heard.append(f"{lost.url} {lost.failure}"))
+        context.on("request", lambda request: self.asked.setdefault(request))
+        context.on("response", lambda response: self.asked.pop(response.request, None))
 
     async def log_in(self, role: Role) -> None:
         answer = await self.context.request.post(
@@ -112,7 +115,8 @@ class Visitor:
             f"{page.url}\n{(await page.locator('body').aria_snapshot())[:MOST_SHOWN]}"
             for page in self.context.pages
         ]
-        return "\n".join([*self.heard, *views])
+        silent = [f"not answered: {request.url} {request.failure or ''}" for request in self.asked]
+        return "\n".join([*self.heard, *silent, *views])
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and ANSWERED_NO not in message.text:

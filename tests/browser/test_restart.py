@@ -1,7 +1,7 @@
 """A server that goes away and comes back while somebody looks."""
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.scene import Scene
@@ -36,6 +36,32 @@ async def test_the_list_goes_on_where_the_server_does(
     # By the new stream.
     await site.queue.retry(job_id)
     await expect(page.locator(".state .badge")).to_have_text("queued")
+
+
+async def test_a_server_that_does_not_answer_is_asked_again(
+    open_page: OpenPage, scene: Scene
+) -> None:
+    """As over a connection that is dead without a word."""
+    await scene.queued("team/silent:1")
+    page = await open_page("/?repository=team/silent")
+    await expect(page.get_by_role("link", name="team/silent:1")).to_be_visible()
+    silent: list[Route] = []
+
+    async def keep(route: Route) -> None:
+        await (route.continue_() if silent else no_answer(route))
+
+    async def no_answer(route: Route) -> None:
+        silent.append(route)
+
+    await page.route("**/session", keep)
+    await page.clock.install()
+    await page.reload()
+    await page.clock.fast_forward(15_000)
+    await expect(page.get_by_role("alert")).to_have_text("the server does not answer; trying again")
+    await page.clock.fast_forward(5_000)
+    await expect(page.get_by_role("link", name="team/silent:1")).to_be_visible()
+    await expect(page.get_by_role("alert")).to_have_count(0)
+    await page.unroute("**/session")
 
 
 async def test_the_view_of_a_job_goes_on_where_the_server_does(

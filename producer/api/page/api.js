@@ -2,6 +2,10 @@
 
 const V1 = "/api/v1";
 
+// What is read is answered at once. A connection that is dead without a word, as after a laptop's sleep,
+// would otherwise be waited for without end.
+const READ_MS = 15000;
+
 // An answer that is a problem (RFC 9457): its detail is the message.
 export class Problem extends Error {
   constructor(status, detail) {
@@ -16,13 +20,21 @@ async function call(method, path, body) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
   }
+  const late = new AbortController();
+  const timer = method === "GET" ? setTimeout(() => late.abort(), READ_MS) : undefined;
   let response;
+  let answer = null;
   try {
-    response = await fetch(V1 + path, options);
-  } catch {
-    throw new Problem(0, "the server cannot be reached; trying again");
+    response = await fetch(V1 + path, { ...options, signal: late.signal });
+    if (response.status !== 204) answer = await response.json();
+  } catch (error) {
+    // An answer that is no JSON, as of a proxy, is one for its status alone.
+    if (!(error instanceof SyntaxError)) {
+      throw new Problem(0, `the server ${late.signal.aborted ? "does not answer" : "cannot be reached"}; trying again`);
+    }
+  } finally {
+    clearTimeout(timer);
   }
-  const answer = response.status === 204 ? null : await response.json().catch(() => ({}));
   if (!response.ok) throw new Problem(response.status, answer?.detail || response.statusText);
   return answer;
 }
