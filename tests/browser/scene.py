@@ -184,6 +184,7 @@ class Scene:
                 running=len(jobs),
                 jobs=tuple(jobs),
                 problem=problem,
+                heeds=True,
             )
             await self.site.stores.roster.report(info, ttl=DAY_SECONDS)
 

@@ -48,6 +48,10 @@ const onProblem = (problem) => tell(trouble, problem);
 // Why a button did nothing, until another is used.
 const onRefusal = (problem) => tell(refusal, problem);
 
+const onPause = () => looking?.soon();
+
+const allowed = () => ({ mayChange: caller.role !== "read", mayOperate: caller.role === "admin" });
+
 function route() {
   if (!caller) return;
   leave();
@@ -59,7 +63,7 @@ function route() {
   }
   document.title = TITLES[view];
   trouble.hidden = refusal.hidden = true;
-  const shared = { query, go, mayChange: caller.role !== "read", onConnection, onProblem, onRefusal };
+  const shared = { query, go, ...allowed(), onConnection, onPause, onProblem, onRefusal };
   if (view === "job") leave = jobView(content, { ...shared, id: query.get("job") });
   else if (view === "workers") leave = workersView(content, shared);
   else leave = jobsView(content, shared);

@@ -3,26 +3,29 @@
 import { get } from "./api.js";
 import { el, show, time } from "./dom.js";
 import { count } from "./format.js";
+import { drainButton, pauseButton } from "./operate.js";
 import { refresher } from "./refresh.js";
 import { howPaused } from "./wording.js";
 
 const QUIET_MS = 5000;
 
-export function workersView(main, { onConnection, onProblem }) {
+export function workersView(main, { mayOperate, onConnection, onPause, onProblem, onRefusal }) {
   const workers = el("section", { "aria-labelledby": "workers" });
   const registries = el("section", { "aria-labelledby": "registries" });
   let shown;
-  show(main, el("h1", {}, "Workers and registries"), workers, registries);
+  const queue = el("div");
+  const headline = el("div", { class: "headline" }, el("h1", {}, "Workers and registries"), queue);
+  show(main, headline, workers, registries);
+  // None for those who may change nothing.
+  const after = mayOperate && { onRefusal, refresh: () => (loading.soon(), onPause()) };
 
   async function load() {
     try {
-      const [found, used] = await Promise.all([get("/workers"), get("/registries")]);
-      const text = JSON.stringify([found, used]);
+      const answers = await Promise.all([get("/workers"), get("/registries"), get("/queue")]);
       // Left as it is while nothing changes, so that the focus stays.
-      if (text !== shown) {
-        show(workers, workersTable(found.workers));
-        show(registries, registriesTable(used.registries));
-        shown = text;
+      if (JSON.stringify(answers) !== shown) {
+        shown = JSON.stringify(answers);
+        put(...answers);
       }
       onConnection(true);
       onProblem(null);
@@ -30,6 +33,14 @@ export function workersView(main, { onConnection, onProblem }) {
       onConnection(false);
       onProblem(problem);
     }
+  }
+
+  function put(found, used, { pause }) {
+    const focused = document.activeElement?.dataset.key;
+    if (after) show(queue, pauseButton("the queue", "/queue", pause, after));
+    show(workers, workersTable(found.workers, after));
+    show(registries, registriesTable(used.registries, after));
+    if (focused) main.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
   }
 
   const loading = refresher(load, QUIET_MS);
@@ -51,11 +62,18 @@ function table(heads, rows) {
   );
 }
 
-function workersTable(workers) {
+const canDrain = (worker) => worker.heeds && worker.state !== "draining";
+
+function registryButton(registry, after) {
+  const paused = registry.pause || registry.paused_until;
+  return pauseButton(registry.name, `/registries/${encodeURIComponent(registry.name)}`, paused, after);
+}
+
+function workersTable(workers, after) {
   if (!workers.length) {
     return [el("p", { class: "empty" }, "No worker is running. Jobs wait until one is started: push-worker")];
   }
-  const heads = ["Worker", "State", "Host", "Version", "Started", "Jobs", "Trouble"];
+  const heads = ["Worker", "State", "Host", "Version", "Started", "Jobs", "Trouble", ...(after ? ["Actions"] : [])];
   const rows = workers.map((worker) => [
     el("code", {}, worker.id),
     worker.state,
@@ -64,6 +82,7 @@ function workersTable(workers) {
     time(worker.started_at),
     jobsOf(worker),
     worker.problem ? el("span", { class: "why" }, worker.problem) : "–",
+    ...(after ? [canDrain(worker) ? drainButton(worker, after) : "–"] : []),
   ]);
   return [el("h2", { id: "workers" }, count(workers.length, "worker")), table(heads, rows)];
 }
@@ -74,14 +93,15 @@ function jobsOf(worker) {
   return links.flatMap((link, place) => (place ? [", ", link] : [link]));
 }
 
-function registriesTable(registries) {
+function registriesTable(registries, after) {
   if (!registries.length) return [];
-  const heads = ["Registry", "Uploads", "Jobs that wait", "Paused"];
+  const heads = ["Registry", "Uploads", "Jobs that wait", "Paused", ...(after ? ["Actions"] : [])];
   const rows = registries.map((registry) => [
     el("a", { href: `/?${new URLSearchParams({ registry: registry.name })}`, "data-view": "" }, registry.name),
     `${registry.uploads} of ${registry.max_uploads}`,
     String(registry.waiting),
     pauseOf(registry),
+    ...(after ? [registryButton(registry, after)] : []),
   ]);
   return [el("h2", { id: "registries" }, "Registries"), table(heads, rows)];
 }
