@@ -24,8 +24,8 @@ class WorkerRoster:
         self._keys = database.keys
         self._pauses = Pauses(database)
 
-    async def report(self, worker: WorkerInfo, ttl: int) -> None:
-        """The worker is alive. It counts as alive for ``ttl`` seconds."""
+    async def report(self, worker: WorkerInfo, ttl: int) -> int:
+        """The worker is alive. It counts as alive for ``ttl`` seconds. Returns how many are."""
         key = self._keys.worker(worker.id)
         fields = worker.model_dump(mode="json", exclude={"state"}) | {
             "started_at": timestamp(worker.started_at),
@@ -39,7 +39,9 @@ class WorkerRoster:
             pipeline.zadd(self._keys.workers, {worker.id: now + ttl})
             # Done here, so that readers need no write permission.
             pipeline.zremrangebyscore(self._keys.workers, "-inf", now)
-            await pipeline.execute()
+            pipeline.zcard(self._keys.workers)
+            *_, alive = await pipeline.execute()
+        return int(alive)
 
     async def remove(self, worker_id: str) -> None:
         """The worker stopped."""

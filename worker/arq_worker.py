@@ -8,6 +8,7 @@ host's clock. Here it is Redis' clock, which all workers share.
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable
 from signal import Signals
@@ -23,6 +24,9 @@ from .log_context import log_job
 
 logger = logging.getLogger(__name__)
 
+_MOST_LOOKS = 400
+"""How often a second the idle workers of a fleet may look for jobs, all together."""
+_LONGEST_PAUSE = 1.0
 _SHARE_SECONDS = 0.005
 """The pause between two takes, so that other workers get their share."""
 
@@ -34,12 +38,14 @@ class QueueWorker(Worker):
         super().__init__(**options)
         self._keys = keys
         self._stopping = self._handed_back = self._drained = False
+        self._looks_at = 0.0
         self._trouble: str | None = None
         self._trouble_since = 0.0
         self.on_stop = lambda _: on_hand_back()
 
     async def _poll_iteration(self) -> None:
-        if self.allow_pick_jobs and self.job_counter < self.max_jobs:
+        has_room = self.allow_pick_jobs and self.job_counter < self.max_jobs
+        if has_room and time.monotonic() >= self._looks_at:
             await self._take_jobs()
         for arq_id, task in list(self.tasks.items()):
             if task.done():
@@ -61,6 +67,8 @@ class QueueWorker(Worker):
             for arq_id, score in taken:
                 self._start(arq_id, score)
             if len(taken) < wanted or not self.allow_pick_jobs:
+                fleet = self.ctx["runtime"].presence.fleet
+                self._looks_at = time.monotonic() + pause_before_look(fleet)
                 return
             await asyncio.sleep(_SHARE_SECONDS)
             most *= 2
@@ -147,3 +155,12 @@ class QueueWorker(Worker):
         if not self._handed_back:
             self._handed_back = True
             super().handle_sig(signum)
+
+
+def pause_before_look(fleet: int) -> float:
+    """Seconds until an idle worker of a fleet of that size looks for jobs again, at least.
+
+    The more workers look, the sooner one of them sees a job. So each may look less often, and the
+    load on Redis does not grow with the fleet.
+    """
+    return random.uniform(0.5, 1.5) * min(fleet / _MOST_LOOKS, _LONGEST_PAUSE)

@@ -29,6 +29,8 @@ class Presence:
         """Current failures by the name of the duty."""
         self.heeds = False
         """Whether the worker heeds pauses."""
+        self.fleet = 1
+        """How many workers are alive, this one included."""
         self._roster = roster
         self._worker_id = worker_id
         self._max_jobs = max_jobs
@@ -87,7 +89,7 @@ class Presence:
             heeds=self.heeds,
             problem="; ".join(f"{name}: {problem}" for name, problem in self.problems.items()),
         )
-        await self._roster.report(info, ttl=_TTL)
+        self.fleet = await self._roster.report(info, ttl=_TTL)
 
 
 def _warn(error: RedisUnavailableError) -> None:

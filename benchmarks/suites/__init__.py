@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..model import Benchmark, Scale
 from .beside_arq import backlog, cost, fair_share, latency, rate, recovery, slots
+from .fleet import fleet
 from .growth import by_layers, by_queued, by_size, by_targets, by_workers
 from .http_api import http_api
 from .memory import peak_memory
@@ -28,6 +29,7 @@ SUITES: Mapping[str, Sequence[MakeBenchmark]] = {
     ),
     "queue": (rate, latency, cost, slots, recovery, backlog, fair_share),
     "api": (http_api,),
+    "fleet": (fleet,),
     "sources": (sources,),
     "growth": (by_size, by_layers, by_targets, by_workers, by_queued),
 }

@@ -39,6 +39,17 @@ async def test_a_worker_from_before_workers_named_their_jobs_is_alive(
     assert (worker.running, worker.jobs) == (1, ())
 
 
+async def test_each_learns_how_many_are_alive(
+    workers: WorkerRoster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", lambda: 1000.0)
+    assert await workers.report(a_worker("host:1"), TTL) == 1
+    assert await workers.report(a_worker("host:2"), TTL) == 2
+    assert await workers.report(a_worker("host:1"), 2 * TTL) == 2
+    monkeypatch.setattr("time.time", lambda: 1000.0 + TTL)
+    assert await workers.report(a_worker("host:1"), TTL) == 1
+
+
 async def test_a_worker_that_stops_is_gone(workers: WorkerRoster, redis: Redis) -> None:
     await workers.report(a_worker(), TTL)
     await workers.remove("host:1")

@@ -52,11 +52,18 @@ class Takes:
         self._worker = worker
         self._answer: Exception | None = None
         self._now = 0.0
-        settings = SimpleNamespace(lease_seconds=LEASE_SECONDS)
-        worker.ctx["runtime"] = SimpleNamespace(queue=self, settings=settings, worker_id="w")
+        self.looks = 0
+        self.presence = SimpleNamespace(fleet=1)
+        worker.ctx["runtime"] = SimpleNamespace(
+            queue=self,
+            settings=SimpleNamespace(lease_seconds=LEASE_SECONDS),
+            worker_id="w",
+            presence=self.presence,
+        )
         monkeypatch.setattr(arq_worker, "time", SimpleNamespace(monotonic=lambda: self._now))
 
     async def take(self, *_: int) -> list[tuple[str, int]]:
+        self.looks += 1
         if self._answer:
             raise self._answer
         return []
@@ -64,6 +71,26 @@ class Takes:
     async def ask(self, answer: Exception | None, *, at: float) -> None:
         self._answer, self._now = answer, at
         assert await self._worker._take(1) == []
+
+    async def looks_at(self, now: float) -> bool:
+        """Whether the worker looks for jobs then."""
+        self._now, before = now, self.looks
+        await self._worker._poll_iteration()
+        return self.looks > before
+
+
+@pytest.mark.parametrize(
+    ("fleet", "early", "late"), [(1, 0.004, 0.004), (40, 0.049, 0.151), (4000, 0.49, 1.51)]
+)
+async def test_the_larger_the_fleet_the_less_often_an_idle_worker_looks(
+    monkeypatch: pytest.MonkeyPatch, fleet: int, early: float, late: float
+) -> None:
+    async with fakeredis.FakeAsyncRedis() as fake:
+        queue = Takes(worker_on(fake), monkeypatch)
+        queue.presence.fleet = fleet
+        assert await queue.looks_at(1)
+        assert await queue.looks_at(1 + early) is (early == late)
+        assert await queue.looks_at(1 + early + late)
 
 
 async def test_a_worker_that_is_denied_for_a_lease_ends(monkeypatch: pytest.MonkeyPatch) -> None:
