@@ -22,6 +22,10 @@ async def check(operator: Operator) -> AsyncIterator[Finding]:
     workers, stats = await operator.workers(), await operator.stats()
     for finding in _of_workers(workers, stats):
         yield finding
+    if pause := await operator.queue.paused():
+        yield warning(
+            "queue", f"it is paused: {pause.reason or 'nobody said why'}", "push-queue resume"
+        )
     for worker in workers:
         if worker.problem:
             yield warning(f"worker {worker.id}", worker.problem, "see its log")

@@ -14,6 +14,7 @@ from producer import PushQueue
 from producer.doctor.examination import examine
 from producer.doctor.finding import Finding, Severity
 from producer.doctor.registry import Place
+from producer.operator import Operator
 from push_queue.settings import Settings
 from tests.support.certificates import Authority
 from tests.support.local_server import LocalServer
@@ -166,6 +167,14 @@ async def test_workers_of_another_release(
         client.zadd(f"{namespace}:workers", {"old": 4102444800})
     found = await findings(redis_url=redis_url, namespace=namespace)
     assert_named(the_bad(found, "workers"), Severity.WARNING, "1 of 0.0.1", "upgrade")
+
+
+async def test_a_queue_that_a_person_has_paused(
+    queue: PushQueue, redis_url: str, namespace: str
+) -> None:
+    await Operator(queue).pause(reason="the storage is moved")
+    found = await findings(redis_url=redis_url, namespace=namespace)
+    assert_named(the_bad(found, "queue"), Severity.WARNING, "storage is moved", "resume")
 
 
 # Registries --------------------------------------------------------------------------------------
