@@ -165,7 +165,7 @@ async def _is_idle(queue: PushQueue) -> bool:
 async def drained(cli: Cli, queue: PushQueue) -> str:
     (worker,) = await queue.workers()
     done = await asyncio.to_thread(cli, "drain", worker.id)
-    assert done.stdout == f"{worker.id} draining: 1 job is left\n", done.stderr
+    assert done.stdout == f"{worker.id} draining: 1 job left\n", done.stderr
     return worker.id
 
 
@@ -242,6 +242,6 @@ async def test_a_server_pauses_and_drains(
     assert (bad.returncode, len(bad.stderr.splitlines())) == (2, 1)
     (found,) = await queue.workers()
     done = cli("drain", found.id, "--wait", *at)
-    assert (done.returncode, done.stdout) == (0, f"{found.id} draining: 0 jobs are left\n")
+    assert (done.returncode, done.stdout) == (0, f"{found.id} draining: 0 jobs left\n")
     assert process.wait() == 0
     assert cli("drain", found.id, *at).returncode == 2

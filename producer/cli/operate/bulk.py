@@ -11,6 +11,7 @@ from producer.cli.exit_code import ExitCode
 from producer.cli.operate.consent import agreed, check_can_ask, tell
 from producer.cli.operate.operators import AnyOperator, operate
 from producer.cli.output import printing
+from producer.cli.wording import how_many
 from push_queue.job_filter import JobFilter
 from push_queue.models import JobStatus
 
@@ -66,13 +67,13 @@ def change_all(
         return await _print(jobs, json=json)
 
     number = operate(context, server, token_file, change)
-    tell(f"{_jobs(number)} {'would be ' if bulk.dry_run else ''}{PAST[bulk.action]}")
+    tell(f"{how_many(number, 'job')} {'would be ' if bulk.dry_run else ''}{PAST[bulk.action]}")
     return ExitCode.SUCCESS
 
 
 def _agreed(bulk: Bulk, number: int) -> bool:
     if number:
-        return agreed(f"{_jobs(number)} would be {PAST[bulk.action]}")
+        return agreed(f"{how_many(number, 'job')} would be {PAST[bulk.action]}")
     tell("no job matches")
     return False
 
@@ -108,7 +109,3 @@ async def _print(pages: AsyncIterator[tuple[JobStatus, ...]], *, json: bool) -> 
                 print_one(job)
             number += len(page)
     return number
-
-
-def _jobs(number: int) -> str:
-    return "1 job" if number == 1 else f"{number} jobs"

@@ -12,7 +12,7 @@ from producer.cli.operate.operators import AnyOperator, operate
 from producer.cli.options import JsonOption, ServerOption, TimeoutOption, TokenFileOption
 from producer.cli.output import print_json
 from producer.cli.times import longest_wait
-from producer.cli.wording import printable
+from producer.cli.wording import how_many, printable
 from push_queue.errors import WaitTimeoutError
 from push_queue.models import WorkerInfo
 
@@ -59,7 +59,7 @@ def drain(
 
 
 def _left(worker: WorkerInfo) -> str:
-    return "1 job is left" if worker.running == 1 else f"{worker.running} jobs are left"
+    return f"{how_many(worker.running, 'job')} left"
 
 
 async def _gone(operator: AnyOperator, ids: Sequence[str], most: timedelta | None) -> None:

@@ -24,7 +24,7 @@ from producer.cli.operate.consent import agreed, check_can_ask, tell
 from producer.cli.operate.operators import AnyOperator, operate
 from producer.cli.options import JsonOption, ServerOption, TokenFileOption
 from producer.cli.output import print_json
-from producer.cli.wording import size
+from producer.cli.wording import how_many, size
 from producer.spool.purge import PurgedUploads
 from push_queue.registry_knowledge import ForgottenKnowledge
 
@@ -107,8 +107,11 @@ def purge(
 def _wording(found: BaseModel) -> str:
     match found:
         case ForgottenKnowledge(blobs=blobs, uploads=uploads, tags=tags):
-            return f"places of {blobs} blobs, {uploads} interrupted uploads, writers of {tags} tags"
+            return (
+                f"places of {how_many(blobs, 'blob')}, {how_many(uploads, 'interrupted upload')}, "
+                f"writers of {how_many(tags, 'tag')}"
+            )
         case PurgedUploads(uploads=uploads, bytes=count):
-            return f"{uploads} uploads ({size(count)})"
+            return f"{how_many(uploads, 'upload')} ({size(count)})"
         case _:
             raise TypeError(type(found))

@@ -79,7 +79,7 @@ def test_a_registry_is_paused_until_it_is_resumed(cli: CommandLine) -> None:
 def test_a_worker_is_drained(cli: CommandLine) -> None:
     report(cli, WORKER.model_copy(update={"heeds": True}))
     done = cli.run("drain", WORKER.id, WORKER.id)
-    assert (done.code, done.out) == (0, f"{WORKER.id} draining: 1 job is left\n")
+    assert (done.code, done.out) == (0, f"{WORKER.id} draining: 1 job left\n")
     ((_, state, *_),) = cli.run("workers").rows
     assert state == "draining"
     (worker,) = cli.run("drain", WORKER.id, "--json").json

@@ -60,7 +60,7 @@ def test_knowledge_of_a_registry_is_forgotten(cli: CommandLine) -> None:
         await stores.database.ask(stores.database.redis.set(f"push:tag:{HOST}/a:1", "1"))
 
     cli.prepare(know)
-    words = "places of 0 blobs, 0 interrupted uploads, writers of 1 tags"
+    words = "places of 0 blobs, 0 interrupted uploads, writers of 1 tag"
     dry = cli.run("purge", "--registry-knowledge", HOST, "--dry-run")
     assert (dry.code, dry.out, dry.err) == (0, "", f"push-queue: {words} would be deleted\n")
     done = cli.run("purge", "--registry-knowledge", HOST, "--yes", "--json")
@@ -90,7 +90,7 @@ def test_uploads_that_nobody_needs_are_deleted(cli: CommandLine, tmp_path: Path)
 
     cli.prepare(enqueue)
     dry = cli.run("purge", "--uploads", "--dry-run")
-    assert dry.err == "push-queue: 1 uploads (5 bytes) would be deleted\n"
+    assert dry.err == "push-queue: 1 upload (5 bytes) would be deleted\n"
     assert set(spool.ids()) == {unneeded, needed, new}
     assert cli.run("purge", "--uploads", "--yes", "--json").json == {"uploads": 1, "bytes": 5}
     assert set(spool.ids()) == {needed, new}
