@@ -40,6 +40,7 @@ export function workersView(main, { mayOperate, onConnection, onPause, onProblem
     if (after) show(queue, pauseButton("the queue", "/queue", pause, after));
     show(workers, workersTable(found.workers, after));
     show(registries, registriesTable(used.registries, after));
+    registries.hidden = !used.registries.length;
     if (focused) main.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
   }
 
