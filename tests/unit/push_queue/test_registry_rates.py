@@ -6,6 +6,7 @@ Time stands still unless it is told to move, so a simulation tells exactly what 
 import heapq
 from collections import Counter
 from collections.abc import Mapping
+from itertools import pairwise
 
 import pytest
 
@@ -34,6 +35,9 @@ class Fleet:
         self.rates = RegistryRates(Database(redis, KEYS))
         self.clock = clock
         self.rate = rate
+        self.lateness = 0.0
+        """How late every other question is."""
+        self._late = False
         self._sent: list[tuple[float, str, int]] = []
         self._events: list[tuple[float, str]] = []
         self._lines: dict[str, float] = {}
@@ -43,6 +47,10 @@ class Fleet:
         for number, (worker, line) in enumerate(lines.items()):
             self._lines[worker] = line
             heapq.heappush(self._events, (self.clock.now + number / 1000, worker))
+
+    def longest_silence(self, worker: str) -> float:
+        moments = [moment for moment, sender, _ in self._sent if sender == worker]
+        return max(later - earlier for earlier, later in pairwise(moments))
 
     def die(self, worker: str) -> None:
         self._events = [event for event in self._events if event[1] != worker]
@@ -57,7 +65,9 @@ class Fleet:
             grant = await self.rates.grant(HOST, worker, self.rate)
             sending = self.clock.now + grant.wait
             self._sent.append((sending, worker, grant.bytes))
-            heapq.heappush(self._events, (sending + grant.bytes / self._lines[worker], worker))
+            self._late = not self._late and self.lateness > 0
+            asks = sending + grant.bytes / self._lines[worker] + self._late * self.lateness
+            heapq.heappush(self._events, (asks, worker))
         self.clock.now = end
         sent: Counter[str] = Counter()
         for moment, worker, count in self._sent:
@@ -87,6 +97,8 @@ async def test_all_of_it_is_used_and_shared_evenly(count: int, fleet: Fleet) -> 
     assert sent.total() == pytest.approx(5 * RATE, rel=0.03)
     assert min(sent.values()) == pytest.approx(5 * RATE / count, rel=0.1)
     assert max(sent.values()) == pytest.approx(5 * RATE / count, rel=0.1)
+    # Those that were there first have sent more than their share, and wait for the others once.
+    assert fleet.longest_silence(f"worker-{count - 1}") <= 2 * PERIOD
 
 
 async def test_what_a_worker_with_a_slow_line_leaves_the_others_use(fleet: Fleet) -> None:
@@ -94,6 +106,13 @@ async def test_what_a_worker_with_a_slow_line_leaves_the_others_use(fleet: Fleet
     await fleet.run(2)
     sent = await fleet.run(5)
     assert sent.total() == pytest.approx(5 * RATE, rel=0.15)
+
+
+async def test_what_a_worker_that_asks_late_has_missed_it_gets_the_next_time(fleet: Fleet) -> None:
+    fleet.lateness = PERIOD / 5
+    fleet.join({"a": 1.1 * RATE})
+    await fleet.run(2)
+    assert (await fleet.run(10)).total() == pytest.approx(10 * RATE, rel=0.02)
 
 
 async def test_a_worker_that_comes_gets_its_share_and_one_that_dies_leaves_it(
@@ -110,6 +129,7 @@ async def test_a_worker_that_comes_gets_its_share_and_one_that_dies_leaves_it(
     sent = await fleet.run(10)
     assert sent.total() == pytest.approx(10 * RATE, rel=0.03)
     assert sent["new"] == 0
+    assert (await fleet.rates.grant(HOST, "worker-0", RATE)).bytes == RATE * PERIOD / 2
 
 
 @pytest.mark.parametrize(("rate", "count"), [(20_000, 1), (100_000, 20)])

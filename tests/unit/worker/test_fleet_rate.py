@@ -23,6 +23,7 @@ class Rates(RegistryRates):
         self.answers = asyncio.Event()
         self.answers.set()
         self.refuses = False
+        self.wait = 0.0
 
     async def grant(self, registry: str, worker: str, bytes_per_second: int) -> Grant:
         self.asked.append((registry, worker, bytes_per_second))
@@ -30,7 +31,7 @@ class Rates(RegistryRates):
         await self.answers.wait()
         if self.refuses:
             raise RedisUnavailableError("Redis is down")
-        return Grant(SHARE, 0, 0.001)
+        return Grant(SHARE, self.wait, 0.001)
 
 
 @pytest.fixture
@@ -58,6 +59,20 @@ async def test_a_share_is_asked_for_when_the_last_one_is_used_up(
 ) -> None:
     assert [await rate.may_send(HOST, 60) for _ in range(4)] == [60, 40, 60, 40]
     assert rates.asked == [(HOST, "worker-1", LIMIT)] * 2
+
+
+async def test_a_share_is_not_used_before_its_time(
+    rate: FleetRate, rates: Rates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates.wait = 7.0
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    await take(rate, 2 * SHARE)
+    assert slept == [7.0, 7.0]
 
 
 async def test_uploads_that_send_at_the_same_time_share_it(rate: FleetRate, rates: Rates) -> None:
