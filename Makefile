@@ -166,6 +166,10 @@ chaos: $(DEV) test-tools ## Kill workers, Redis and registry under JOBS (300) jo
 test-compose: $(DEV) image ## Push JOBS (60) jobs by docker-compose.yml while workers and Redis crash
 	@$(BIN)/python -m tests.compose
 
+.PHONY: soak
+soak: $(DEV) test-tools ## JOBS (10000) small pushes over MINUTES (30): does anything grow?
+	@$(BIN)/python -m tests.soak
+
 .PHONY: local-test
 local-test: $(DEV) ## The integration tests against the registry on REGISTRY_PORT
 	$(REGISTRY) run $(PYTEST) $(PARALLEL) -m "integration and not archive_tools and not store_emulators"

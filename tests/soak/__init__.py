@@ -1,0 +1,1 @@
+"""Hours in small: does anything grow that should not?"""
