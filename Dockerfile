@@ -3,7 +3,7 @@
 #   docker build --build-arg PYTHON_IMAGE=your.registry/python:3.12-slim -t push-queue .
 #
 # The same sources make the same files, byte for byte. Hence each stage that fills the image leaves
-# one time on all it wrote, and the last stage only copies.
+# one time on all it wrote, the folders above included, and the last stage only copies.
 ARG PYTHON_IMAGE=python:3.12-slim
 
 FROM ${PYTHON_IMAGE} AS builder
@@ -27,7 +27,8 @@ RUN python3 -m venv --without-pip /opt/venv \
     # CPython uses the other backend.
     && rm /opt/venv/lib/python3.*/site-packages/zstandard/_cffi.*.so \
     && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib \
-    && find /opt/venv -exec touch --no-dereference --date="@${SOURCE_DATE_EPOCH}" {} +
+    && mkdir -p /packages/opt && cp -a /opt/venv /packages/opt/ \
+    && find /packages -exec touch --no-dereference --date="@${SOURCE_DATE_EPOCH}" {} +
 
 FROM dependencies AS program
 COPY . .
@@ -53,7 +54,7 @@ LABEL org.opencontainers.image.title="push-queue" \
     org.opencontainers.image.licenses="MIT" \
     org.opencontainers.image.version="${VERSION}" \
     org.opencontainers.image.revision="${REVISION}"
-COPY --from=dependencies /opt/venv /opt/venv
+COPY --from=dependencies /packages /
 COPY --from=program /program /
 # A worker touches the file, so the check is of this worker alone, and costs next to nothing.
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 HOME=/home/worker \

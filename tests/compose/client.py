@@ -11,7 +11,7 @@ MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json,"
     " application/vnd.docker.distribution.manifest.v2+json"
 )
-MOST_REPOSITORIES = 1000
+PAGE = 1000
 FINAL = {"succeeded", "superseded", "failed", "cancelled"}
 
 
@@ -31,7 +31,7 @@ class Client:
         """All jobs."""
         found, cursor = [], ""
         while True:
-            status, answer = self._ask("GET", f"/api/v1/jobs?limit=1000{cursor}")
+            status, answer = self._ask("GET", f"/api/v1/jobs?limit={PAGE}{cursor}")
             assert status == 200, answer
             found += answer["jobs"]
             if not answer["next"]:
@@ -75,10 +75,14 @@ class Client:
 
     def repositories(self) -> set[str]:
         """What the registry has."""
-        _, _, answer = self._ask_registry("GET", f"/v2/_catalog?n={MOST_REPOSITORIES}")
-        found = set(json.loads(answer)["repositories"])
-        assert len(found) < MOST_REPOSITORIES, "there may be more"
-        return found
+        found: list[str] = []
+        while True:
+            last = f"&last={found[-1]}" if found else ""
+            _, _, answer = self._ask_registry("GET", f"/v2/_catalog?n={PAGE}{last}")
+            page = json.loads(answer)["repositories"]
+            found += page
+            if len(page) < PAGE:
+                return set(found)
 
     def tags(self, repository: str) -> dict[str, str | None]:
         """The digest of each of its tags."""
