@@ -219,3 +219,30 @@ async def test_a_worker_that_loses_its_rights_hands_over_and_says_so(
             tmp_path / "other.log", settings | {"PUSH_QUEUE_REDIS_URL": site.url("admin")}
         ):
             assert (await queue.wait(job.id, timeout=60)).state is JobState.SUCCEEDED
+
+
+def test_operators_pause_and_purge_and_all_others_only_see_it(site: Site) -> None:
+    enqueue = ("enqueue", "/a.tar", "--remote-path", "--to", "localhost:1/app:1", "--id", "a")
+    for arguments in (
+        enqueue,
+        ("pause", "--reason", "새 디스크"),
+        ("registries", "pause", "localhost:1"),
+        ("cancel", "a"),
+        ("purge", "--state", "cancelled", "--yes"),
+        ("purge", "--registry-knowledge", "localhost:1", "--yes"),
+    ):
+        done = site.run("operator", *arguments)
+        assert done.returncode == 0, done.stderr
+    assert site.refused() == []
+    for user in ("producer", "dashboard"):
+        assert "새 디스크" in site.run(user, "stats").stdout
+        assert "localhost:1" in site.run(user, "registries").stdout
+        assert site.run(user, "workers").returncode == 0
+    assert site.refused() == []
+    for user in ("producer", "dashboard"):
+        for what in (("resume",), ("pause",), ("registries", "resume", "localhost:1")):
+            done = site.run(user, *what)
+            assert (done.returncode, "ACL" in done.stderr) == (3, True), done.stderr
+    assert "새 디스크" in site.run("operator", "stats").stdout
+    for what in (("resume",), ("registries", "resume", "localhost:1")):
+        assert site.run("operator", *what).returncode == 0
