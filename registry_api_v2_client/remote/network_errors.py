@@ -32,7 +32,7 @@ def _explanation(name: str, error: Exception) -> RegistryError:
             )
         case TimeoutError():
             return SourceUnavailableError(f"{name} did not answer in time")
-        case ConnectionError() | ssl.SSLEOFError():
+        case ConnectionError() | ssl.SSLEOFError() | http.client.IncompleteRead():
             return SourceUnavailableError(f"{name}: the connection broke, or was refused")
         case OSError():
             # What a proxy answers has no number.

@@ -42,7 +42,7 @@ STORE = {
 
 @pytest.fixture(scope="module")
 def tar(tmp_path_factory: pytest.TempPathFactory) -> BigArchive:
-    return write_big_archive(tmp_path_factory.mktemp("big") / "app.tar", [100 * MIB, 2 * MIB])
+    return write_big_archive(tmp_path_factory.mktemp("big") / "app.tar", [40 * MIB, 2 * MIB])
 
 
 @pytest.fixture(params=["folder", "network"])
@@ -121,7 +121,7 @@ async def push_with_cuts(
     queue: PushQueue, source: str, target: str, server: CuttingProxy, tar: BigArchive
 ) -> JobStatus:
     """Push, and cut the answers of the server in the middle: the job goes on in its one attempt."""
-    server.cut(after=80 * MIB)
+    server.cut(after=30 * MIB)
     server.cut(after=5 * MIB)
     job = await queue.enqueue(source, target, cleanup=source.startswith("upload:"))
     job = await queue.wait(job.id, timeout=120)

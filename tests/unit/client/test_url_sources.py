@@ -306,12 +306,15 @@ async def test_a_full_disk_is_told(
     urls.close()
 
 
-async def test_a_copy_that_breaks_off_is_no_copy(big: BigArchive, spooling: UrlSources) -> None:
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_copy_that_breaks_off_is_no_copy(
+    chunked: bool, big: BigArchive, spooling: UrlSources
+) -> None:
     async with ObjectServer(big.path) as server:
-        server.ranges = False
+        server.ranges, server.chunked = False, chunked
         server.cut(after=MIB)  # of the answer to the question for a range
         server.cut(after=MIB)
-        with pytest.raises(SourceUnavailableError):
+        with pytest.raises(SourceUnavailableError, match="broke"):
             await spooling.open(server.url_of_object)
 
 
