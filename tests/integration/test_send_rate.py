@@ -1,13 +1,22 @@
 """What the engine asks before it sends blobs, and what it makes of the answers."""
 
+import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 
 import pytest
+from yarl import URL
 
-from registry_api_v2_client import CompressionPolicy
+from registry_api_v2_client import BlobInfo, CompressionPolicy, MemoryLedger, OpenUploads
+from registry_api_v2_client.api.registry import Registry
+from registry_api_v2_client.api.transport import Transport
+from registry_api_v2_client.descriptors import sha256
 from registry_api_v2_client.push.engine import ImagePusher
+from registry_api_v2_client.push.progress import ignore_progress
+from registry_api_v2_client.push.repository_blobs import RepositoryBlobs
+from registry_api_v2_client.push.sources import BytesSource
 from tests.support.big_images import BigArchive
-from tests.support.proxy import FaultProxy
+from tests.support.proxy import FaultProxy, is_patch
 from tests.support.pushes import FEW_AND_FAST, push
 from tests.support.spec_registry import SpecRegistry
 
@@ -51,3 +60,54 @@ async def test_every_byte_of_a_blob_is_allowed_before_it_is_sent(big: BigArchive
         assert blob_bytes(first) > 4_000_000
         assert rate.allowed == {proxy.host: blob_bytes(proxy) for proxy in (first, second)}
     pusher.close()
+
+
+HOUR = 3600.0
+BLOB = bytes(3 * MOST)
+
+
+class HourLong(Rate):
+    """Has every piece but the first wait for an hour, which is over at once."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self._now = 0.0
+        loop = asyncio.get_running_loop()
+        time = loop.time
+        monkeypatch.setattr(loop, "time", lambda: time() + self._now)
+
+    async def may_send(self, registry: str, most: int) -> int:
+        if self.allowed:
+            self._now += HOUR
+            for _ in range(3):
+                await asyncio.sleep(0)  # What is due by then comes first.
+        return await super().may_send(registry, most)
+
+
+async def test_an_upload_that_waits_for_its_share_does_not_time_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def pieces() -> AsyncIterator[memoryview]:
+        yield memoryview(BLOB)
+
+    async def finished() -> BlobInfo:
+        return BlobInfo(sha256(BLOB), len(BLOB))
+
+    async with (
+        SpecRegistry() as registry,
+        FaultProxy(registry.url) as proxy,
+        Transport(timeout=60, commit_timeout=60) as transport,
+    ):
+        rate = HourLong(monkeypatch)
+        blobs = RepositoryBlobs(
+            Registry(transport, URL(proxy.url)),
+            "app",
+            ledger=MemoryLedger(),
+            uploads=OpenUploads(),
+            rate=rate,
+            on_progress=ignore_progress,
+        )
+        source = BytesSource(BLOB, sha256(BLOB), "")
+        await blobs.send_stream(source, pieces(), finished)
+        assert rate.allowed == {proxy.host: len(BLOB)}
+        assert proxy.count(is_patch) == 1
