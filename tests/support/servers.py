@@ -151,8 +151,9 @@ class RedisServer:
     Append-only file with fsync on every write: what was acknowledged survives `kill()`.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **changes: str) -> None:
         directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         options = {
@@ -163,6 +164,7 @@ class RedisServer:
             "appendonly": "yes",
             "appendfsync": "always",
             "maxmemory-policy": "noeviction",
+            **changes,
         }
         argv = [valkey_server(), *(word for k, v in options.items() for word in (f"--{k}", v))]
         self.process = ManagedProcess(argv, directory / "redis.log")
@@ -193,8 +195,9 @@ def valkey_server() -> str:
 
 
 @contextmanager
-def run_redis(directory: Path) -> Iterator[RedisServer]:
-    server = RedisServer(directory)
+def run_redis(directory: Path, **changes: str) -> Iterator[RedisServer]:
+    """A Valkey in that folder; `changes` are of its options."""
+    server = RedisServer(directory, **changes)
     with server.process:
         server.wait_ready()
         yield server
