@@ -1,5 +1,8 @@
 """A team's storm of jobs beside a few of another team, with a real worker."""
 
+import asyncio
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -7,7 +10,8 @@ import pytest
 
 from producer import JobState, PushQueue, load_settings
 from tests.support.images import ARCHIVES
-from tests.support.servers import StartWorker
+from tests.support.processes import HANG_SECONDS
+from tests.support.servers import StartWorker, clean_environment
 
 pytestmark = pytest.mark.integration
 
@@ -50,3 +54,32 @@ async def test_a_storm_of_one_team_does_not_hold_up_another(
         starts = [await first_start(queue, job.id) for job in jobs]
     last = max(starts[STORM:])
     assert sum(start < last for start in starts[:STORM]) in before
+
+
+async def test_a_worker_that_knows_no_teams_runs_the_jobs_of_all(
+    tmp_path: Path,
+    queue: PushQueue,
+    registry_host: str,
+    repository: str,
+    redis_url: str,
+    namespace: str,
+) -> None:
+    """arq's own, which reads the queue by score, as workers from before there were teams do."""
+    source = ARCHIVES["guide"](tmp_path).path
+    jobs = [
+        await queue.enqueue(
+            source,
+            f"{registry_host}/{repository}:{number}",
+            labels={"team": team} if team else None,
+        )
+        for number, team in enumerate(["a", "b", "", "a", "b"])
+    ]
+    await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "arq", "worker.WorkerSettings", "--burst"],
+        check=True,
+        timeout=HANG_SECONDS,
+        env=clean_environment(PUSH_QUEUE_REDIS_URL=redis_url, PUSH_QUEUE_NAMESPACE=namespace),
+    )
+    states = [(await queue.status(job.id)).state for job in jobs]
+    assert states == [JobState.SUCCEEDED] * len(jobs)
