@@ -1,13 +1,14 @@
 """A server of the page, and a browser that looks at it."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Route
 
 from producer import PushQueue, load_settings
 from push_queue.api_tokens import Role, hash_of
@@ -21,6 +22,8 @@ SESSION = "/api/v1/session"
 
 ANSWERED_NO = "Failed to load resource"
 """What a browser's console says of every answer that is an error, which the page shows itself."""
+
+PAGE_FILES = re.compile(r"^https?://[^/]+/(page/|\?|$)")
 
 MOST_SHOWN = 3000
 """Characters of a page that are shown where a test fails."""
@@ -123,6 +126,13 @@ class Visitor:
             self.complaints.append(message.text)
 
 
+async def load_beside_chromium(route: Route) -> None:
+    """Chromium drops its connections whenever any network of the machine changes, and other tests
+    make networks. The page sends its requests again; what loads it cannot.
+    """
+    await route.fulfill(response=await route.fetch())
+
+
 @asynccontextmanager
 async def visit(
     browser: Browser, url: str, role: Role | None = Role.ADMIN, **options: Any
@@ -130,6 +140,7 @@ async def visit(
     """`options` are those of Playwright's contexts: `viewport`, `color_scheme`, …"""
     options = {"base_url": url, "locale": "en-GB", "timezone_id": "UTC", **options}
     async with await browser.new_context(**options) as context:
+        await context.route(PAGE_FILES, load_beside_chromium)
         visitor = Visitor(context, url)
         if role:
             await visitor.log_in(role)

@@ -125,6 +125,17 @@ async def test_whoever_may_only_read_has_no_button_that_changes(
         )
 
 
+async def test_a_change_is_asked_for_again_where_the_network_broke(
+    open_page: OpenPage, scene: Scene, repository: str
+) -> None:
+    await scene.queued(f"{repository}:1")
+    page = await open_page(f"/?repository={repository}")
+    await page.route("**/cancel", lambda route: route.abort("connectionreset"), times=1)
+    await page.get_by_role("button", name="Cancel the push").click()
+    await expect(page.locator("td.state")).to_have_text("cancelled")
+    await expect(page.get_by_role("alert")).to_have_count(0)
+
+
 async def test_why_a_button_did_nothing_is_said_until_another_is_used(
     open_page: OpenPage, scene: Scene, repository: str
 ) -> None:

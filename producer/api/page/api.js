@@ -6,6 +6,22 @@ const V1 = "/api/v1";
 // would otherwise be waited for without end.
 const READ_MS = 15000;
 
+// How long to wait before a request whose connection broke is sent again: networks change. It may be, since
+// all that this page asks for can be asked for twice.
+const AGAIN_AFTER_MS = [300, 1500];
+
+async function send(path, options) {
+  for (const wait of AGAIN_AFTER_MS) {
+    try {
+      return await fetch(path, options);
+    } catch (error) {
+      if (options.signal.aborted) throw error;
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+  }
+  return fetch(path, options);
+}
+
 // An answer that is a problem (RFC 9457): its detail is the message.
 export class Problem extends Error {
   constructor(status, detail) {
@@ -25,7 +41,7 @@ async function call(method, path, body) {
   let response;
   let answer = null;
   try {
-    response = await fetch(V1 + path, { ...options, signal: late.signal });
+    response = await send(V1 + path, { ...options, signal: late.signal });
     if (response.status !== 204) answer = await response.json();
   } catch (error) {
     // An answer that is no JSON, as of a proxy, is one for its status alone.
