@@ -30,6 +30,7 @@ EXPECTED = {
     ("GET", ONE): {"reader": 403, "ci": 200, "other": 404, "admin": 200},
     ("DELETE", ONE): {"reader": 403, "ci": 204, "other": 404, "admin": 204},
     ("GET", CONTENT): {"reader": 403, "ci": 403, "other": 403, "admin": 200, "fleet": 200},
+    ("POST", f"{UPLOADS}/purge"): {"reader": 403, "ci": 403, "other": 403, "admin": 200},
     ("DELETE", CONTENT): {"reader": 403, "ci": 403, "other": 403, "admin": 204, "fleet": 204},
 }
 HEADERS = {"PUT": {"Content-Range": "bytes 0-0/1"}, "PATCH": {"Upload-Offset": "0"}}
