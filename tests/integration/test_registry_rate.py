@@ -1,15 +1,17 @@
 """The bandwidth to a registry that all workers share, with real workers and a real registry."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
-from producer import JobState, JobStatus, PushQueue
+from producer import JobState, JobStatus, PushQueue, load_settings
 from push_queue.keys import Keys
 from tests.support.big_images import write_big_archive
-from tests.support.servers import StartWorker
+from tests.support.proxy import FaultProxy
+from tests.support.servers import RedisServer, StartWorker
 from tests.support.waiting import becomes
 
 pytestmark = pytest.mark.integration
@@ -85,3 +87,33 @@ async def test_a_worker_that_is_killed_leaves_its_share_to_the_others(
     await becomes(one_sends)
     done = [await queue.wait(job.id, timeout=60) for job in jobs]
     assert {(job.state, job.error) for job in done} == {(JobState.SUCCEEDED, None)}
+
+
+async def test_while_redis_is_away_an_upload_goes_on(
+    tmp_path: Path,
+    start_redis: Callable[[], RedisServer],
+    worker: StartWorker,
+    registry_url: str,
+    repository: str,
+    namespace: str,
+) -> None:
+    size = 8 * RATE
+    server = start_redis()
+    worker(PUSH_QUEUE_REDIS_URL=server.url, PUSH_QUEUE_REGISTRY_MAX_RATE=f"{RATE}")
+    settings = load_settings(redis_url=server.url, namespace=namespace)
+    async with PushQueue.connect(settings) as queue, FaultProxy(registry_url) as proxy:
+
+        async def has_sent(count: int) -> None:
+            async def so_much() -> bool:
+                return proxy.bytes_sent() >= count
+
+            await becomes(so_much)
+
+        archive = write_big_archive(tmp_path / "big.tar", [size])
+        job = await queue.enqueue(archive.path, f"{proxy.host}/{repository}:1", compression="keep")
+        await has_sent(RATE // 2)
+        await asyncio.to_thread(server.kill)
+        await has_sent(min(proxy.bytes_sent() + RATE, size))
+        await asyncio.to_thread(server.restart)
+        job = await queue.wait(job.id, timeout=60)
+        assert (job.state, job.error) == (JobState.SUCCEEDED, None)
