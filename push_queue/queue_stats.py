@@ -5,13 +5,12 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
-from push_queue.arq_queue import lead_ms
+from push_queue.arq_queue import LEADS
 from push_queue.database import Database
 from push_queue.jobs import Jobs
 from push_queue.models import JobState
 from push_queue.pause import Pause
 from push_queue.pauses import Pauses
-from push_queue.teams import place_of
 from push_queue.throughput import Minute, Throughput
 
 
@@ -51,8 +50,8 @@ class QueueStats(BaseModel):
     """How many are in each state. Finished ones are those that are still kept."""
     due: NonNegativeInt
     """Jobs that only wait for a worker."""
-    next_due_seconds: float | None
-    """For how long the job that runs next has been due; None if none is."""
+    oldest_due_seconds: float | None
+    """For how long the first of them has been due; None if there are none."""
     last_hour: HourStats
     pause: Pause | None = None
     """Of the whole queue, set by a person."""
@@ -75,26 +74,24 @@ class QueueFigures:
     async def read(self) -> QueueStats:
         """The figures now. The time that it takes does not grow with the number of jobs."""
         now_ms = await self._now_ms()
-        async with self._database.pipeline() as pipeline:
-            pipeline.zcount(self._keys.queue, "-inf", now_ms)
-            pipeline.zrangebyscore(
-                self._keys.queue, "-inf", now_ms, start=0, num=1, withscores=True
-            )
-            due, first = await pipeline.execute()
+        due, oldest_ms = await self._due(now_ms)
         return QueueStats(
             jobs=await self._jobs.counts(),
             due=due,
-            next_due_seconds=await self._waited(now_ms, *first[0]) if first else None,
+            oldest_due_seconds=None if oldest_ms is None else (now_ms - oldest_ms) / 1000,
             pause=await self._pauses.of_queue(),
             last_hour=HourStats.of(await self._throughput.last_hour()),
         )
 
-    async def _waited(self, now_ms: int, arq_id: bytes, score: float) -> float:
-        """Since the job was due: its place in the queue is that time without its lead."""
-        job_id = self._keys.job_of(arq_id.decode())
-        job = (await self._jobs.look_up([job_id])).get(job_id)
-        lead = lead_ms(job.priority if job else "normal")
-        return max(0.0, (now_ms - place_of(score) - lead) / 1000)
+    async def _due(self, now_ms: int) -> tuple[int, float | None]:
+        """How many jobs are due, and since when the first of them is."""
+        async with self._database.pipeline() as pipeline:
+            for priority in LEADS:
+                pipeline.zcount(self._keys.due(priority), "-inf", now_ms)
+                pipeline.zrange(self._keys.due(priority), 0, 0, withscores=True)
+            replies = await pipeline.execute()
+        since = [score for first in replies[1::2] for _, score in first if score <= now_ms]
+        return sum(replies[::2]), min(since, default=None)
 
     async def _now_ms(self) -> int:
         seconds, micros = await self._database.ask(self._redis.time())

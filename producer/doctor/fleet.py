@@ -55,11 +55,11 @@ def _of_workers(workers: tuple[WorkerInfo, ...], stats: QueueStats) -> list[Find
                 "upgrade those that are behind",
             )
         )
-    if stats.next_due_seconds and stats.next_due_seconds > LATE_SECONDS:
+    if stats.oldest_due_seconds and stats.oldest_due_seconds > LATE_SECONDS:
         found.append(
             warning(
                 SUBJECT,
-                f"{stats.due} jobs wait, the next one for {stats.next_due_seconds / 60:.0f} min",
+                f"{stats.due} jobs wait, the first one for {stats.oldest_due_seconds / 60:.0f} min",
                 "start more workers, or see what holds these up",
             )
         )

@@ -41,7 +41,7 @@ def _sections(found: QueueStats) -> Iterator[tuple[str, list[str]]]:
 
 
 def _due(found: QueueStats) -> str:
-    if found.next_due_seconds is None:
+    if found.oldest_due_seconds is None:
         return "no job waits for a worker"
-    waited = span(timedelta(seconds=found.next_due_seconds))
-    return f"{found.due} for a worker, the next one since {waited}"
+    waited = span(timedelta(seconds=found.oldest_due_seconds))
+    return f"{found.due} for a worker, the first one for {waited}"

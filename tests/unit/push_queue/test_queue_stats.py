@@ -1,5 +1,7 @@
 """How long jobs wait, and what is saved."""
 
+from datetime import timedelta
+
 import pytest
 
 from push_queue.models import Assignment, Priority, make_job
@@ -22,23 +24,35 @@ async def create(
 
 @pytest.mark.parametrize("priority", ["low", "normal", "high"])
 @pytest.mark.parametrize("team", ["", "builds"])
-async def test_the_next_job_waits_since_it_was_due(
+async def test_the_first_job_waits_since_it_was_due(
     stores: Stores, clock: RedisClock, priority: Priority, team: str
 ) -> None:
     figures = QueueFigures(stores.database)
-    assert (await figures.read()).next_due_seconds is None
+    assert (await figures.read()).oldest_due_seconds is None
     await create(stores, "a", priority, team)
     clock.advance(90)
     await create(stores, "b", priority, team)
     stats = await figures.read()
-    assert (stats.due, stats.next_due_seconds) == (2, 90)
+    assert (stats.due, stats.oldest_due_seconds) == (2, 90)
 
 
-async def test_a_job_that_was_taken_is_not_due(stores: Stores) -> None:
+async def test_jobs_of_teams_and_those_that_start_later_are_told_apart(
+    stores: Stores, clock: RedisClock
+) -> None:
+    job = make_job(id="a", source="/a.tar", targets=[TARGET], labels={"team": "가"})
+    await stores.jobs.create(job, not_before=timedelta(seconds=60))
+    figures = QueueFigures(stores.database)
+    assert (await figures.read()).due == 0
+    clock.advance(90)
+    stats = await figures.read()
+    assert (stats.due, stats.oldest_due_seconds) == (1, 30)
+
+
+async def test_a_job_that_runs_is_not_due(stores: Stores) -> None:
     await create(stores, "a")
-    await stores.queue.take(1, 15)
+    assert await stores.attempts.start("a", 0, "worker")
     stats = await QueueFigures(stores.database).read()
-    assert (stats.due, stats.next_due_seconds) == (0, None)
+    assert (stats.due, stats.oldest_due_seconds) == (0, None)
 
 
 async def test_what_was_saved_counts_once_the_job_has_succeeded(stores: Stores) -> None:

@@ -92,7 +92,7 @@ def test_stats_count_jobs_and_what_the_last_hour_brought(cli: CommandLine) -> No
     shown = cli.run("stats").out
     for line in ("4 failed", "1 queued", "2 denied", "1 rate_limited", "4.0 kB, 0 bytes saved"):
         assert line in shown
-    assert "1 for a worker, the next one since " in shown
+    assert "1 for a worker, the first one for " in shown
     found = cli.run("stats", "--json").json
     assert (found["jobs"]["failed"], found["due"]) == (4, 1)
     assert found["last_hour"]["failures"] == {"denied": 2, "internal": 1, "rate_limited": 1}
@@ -100,4 +100,4 @@ def test_stats_count_jobs_and_what_the_last_hour_brought(cli: CommandLine) -> No
 
 def test_an_empty_queue_has_no_job_that_waits(cli: CommandLine) -> None:
     assert "no job waits for a worker" in cli.run("stats").out
-    assert cli.run("stats", "--json").json["next_due_seconds"] is None
+    assert cli.run("stats", "--json").json["oldest_due_seconds"] is None
