@@ -16,14 +16,25 @@ DOCKER_HUB_LOGIN = "index.docker.io"
 """Docker Hub's former name. References may still use it, and docker's logins do."""
 DOCKER_HUB_HOSTS = (DOCKER_HUB, DOCKER_HUB_LOGIN, DOCKER_HUB_API)
 
+DIGEST_PATTERN = "sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
+
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _HOST = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
 )
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+_DIGEST = re.compile(DIGEST_PATTERN)
 _MAX_NAME = 255
+_PORT = "(?:[0-9]{1,4}|[0-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_PLAIN_HOST = "[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
+_DOTTED_HOST = r"[A-Za-z0-9][A-Za-z0-9-]*\.(?:[A-Za-z0-9.-]*[A-Za-z0-9])"
+_IP_V6 = r"\[[0-9a-fA-F]*:[0-9a-fA-F:]*\]"
+_REGISTRY = f"(?:localhost|{_DOTTED_HOST}|{_IP_V6})(?::{_PORT})?|{_PLAIN_HOST}:{_PORT}"
+_NO_HOST = "[a-z0-9]+(?:(?:__?|-+)[a-z0-9]+)*"
+TAGGED_PATTERN = rf"(?:{_REGISTRY}|{_NO_HOST})/{_REPOSITORY.pattern}(?::{_TAG.pattern})?"
+"""What ``parse_reference`` takes, but for digests and the length of the repository. Schemas may
+use it: JavaScript understands it."""
 
 
 @dataclass(frozen=True, slots=True)

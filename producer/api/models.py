@@ -3,9 +3,9 @@
 Answers are stable: fields are added, never renamed or removed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AwareDatetime,
@@ -19,6 +19,7 @@ from pydantic import (
     field_validator,
 )
 
+from producer.bulk import STATES, BulkAction
 from push_queue.api_tokens import Role
 from push_queue.job_filter import JobFilter
 from push_queue.models import (
@@ -26,13 +27,16 @@ from push_queue.models import (
     Attempt,
     BlobStatus,
     JobsPage,
+    JobState,
     JobStatus,
     PushRequest,
     RegistryInfo,
+    Target,
     WorkerInfo,
 )
 from push_queue.pause import MOST_REASON, Pause
 from push_queue.throughput import Minute
+from registry_api_v2_client.reference import DIGEST_PATTERN, TAGGED_PATTERN
 
 MOST_JOBS = 1000
 """Jobs in one batch."""
@@ -49,10 +53,21 @@ def _written_out(value: object) -> object:
 Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written_out)]
 
 
+IMAGE_PATTERN = f"^[^@]*(@({DIGEST_PATTERN}))?$"
+
+
 class NewJob(PushRequest):
     """A push to enqueue."""
 
     model_config = ConfigDict(strict=True)
+
+    targets: Annotated[
+        tuple[Annotated[Target, Field(json_schema_extra={"pattern": f"^{TAGGED_PATTERN}$"})], ...],
+        Field(min_length=1, max_length=64, json_schema_extra={"uniqueItems": True}),
+    ]
+    """``registry/repository:tag``, each once."""
+    image: Annotated[Target, Field(json_schema_extra={"pattern": IMAGE_PATTERN})] | None = None
+    """The tag or digest of one image, if the archive holds several."""
 
     not_before: Moment | None = None
     """When to start; at once if not given."""
@@ -63,6 +78,15 @@ Batch = Annotated[tuple[NewJob, ...], Field(min_length=1, max_length=MOST_JOBS)]
 
 class NewJobs(RootModel[Batch]):
     """Pushes to enqueue in one request, in this order."""
+
+
+def _in_one_of(states: Iterable[JobState]) -> Callable[[dict[str, Any]], None]:
+    """What the schema of a query says of ``state``; other states are refused with a better word."""
+
+    def narrow(schema: dict[str, Any]) -> None:
+        schema["properties"]["state"] = {"type": "string", "enum": [*states]}
+
+    return narrow
 
 
 class JobsQuery(JobFilter):
@@ -92,6 +116,18 @@ class BulkQuery(JobsQuery):
     """Most jobs to change at once."""
     dry_run: bool = False
     """Answer with the jobs that would be changed, and change none."""
+
+
+class CancelQuery(BulkQuery):
+    """Which unfinished jobs to cancel."""
+
+    model_config = ConfigDict(json_schema_extra=_in_one_of(STATES[BulkAction.CANCEL]))
+
+
+class RetryQuery(BulkQuery):
+    """Which final jobs to enqueue again."""
+
+    model_config = ConfigDict(json_schema_extra=_in_one_of(STATES[BulkAction.RETRY]))
 
 
 class JobQuery(BaseModel):

@@ -8,10 +8,12 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from producer.api.access.authentication import COOKIE
 from producer.api.events.stream import MEDIA_TYPE as EVENT_STREAM
 from producer.api.inputs import JSON
 from producer.api.models import Problem
 from producer.api.problems import MEDIA_TYPE as PROBLEM
+from producer.api.refusals import MEANINGS, refusals_of
 from producer.api.routes import Models, Route
 from producer.api.uploads.handlers import TAR
 from producer.api.uploads.requests import HEADER_SCHEMAS, OFFSET
@@ -20,6 +22,7 @@ from push_queue.models import JobId
 
 _SCHEMA = "#/components/schemas/{model}"
 _TOKEN = "token"
+_SESSION = "session"
 _BYTES = "application/octet-stream"
 _WITHOUT_TAR = (
     HTTPStatus.NOT_MODIFIED,
@@ -41,10 +44,13 @@ def describe(routes: Iterable[Route], version: str, *, with_tokens: bool) -> Doc
     )
     paths: dict[str, Document] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = {
-            **_operation(route, references),
-            **(_security(route) if with_tokens else {}),
-        }
+        operation = _operation(route, references)
+        for status in sorted(refusals_of(route, with_tokens=with_tokens)):
+            ref = f"#/components/responses/{_name(status)}"
+            operation["responses"].setdefault(str(status.value), {"$ref": ref})
+        if with_tokens:
+            operation["security"] = _security(route)
+        paths.setdefault(route.path, {})[route.method.lower()] = operation
     problem = {PROBLEM: {"schema": references[Problem, "serialization"]}}
     return {
         "openapi": "3.1.0",
@@ -52,15 +58,26 @@ def describe(routes: Iterable[Route], version: str, *, with_tokens: bool) -> Doc
         "paths": paths,
         "components": {
             "schemas": definitions["$defs"],
-            "responses": {"Problem": {"description": "What went wrong.", "content": problem}},
-            "securitySchemes": {_TOKEN: {"type": "http", "scheme": "bearer"}},
+            "responses": {
+                _name(status): {"description": meaning, "content": problem}
+                for status, meaning in MEANINGS.items()
+            },
+            "securitySchemes": {
+                _TOKEN: {"type": "http", "scheme": "bearer"},
+                _SESSION: {"type": "apiKey", "in": "cookie", "name": COOKIE},
+            },
         },
     }
 
 
-def _security(route: Route) -> Document:
-    """OpenAPI 3.1 has the role beside the scheme."""
-    return {"security": [{_TOKEN: [str(route.role)]}] if route.role else []}
+def _security(route: Route) -> list[Document]:
+    """Each is enough. OpenAPI 3.1 has the role beside the scheme."""
+    return [{_TOKEN: [route.role]}, {_SESSION: [route.role]}] if route.role else []
+
+
+def _name(status: HTTPStatus) -> str:
+    """``Not Found`` is ``NotFound``."""
+    return status.phrase.replace(" ", "")
 
 
 def _models(routes: Iterable[Route]) -> Iterator[tuple[type[BaseModel], JsonSchemaMode]]:
@@ -90,7 +107,6 @@ def _operation(route: Route, references: Any) -> Document:
                 "description": route.status.phrase,
                 **(one_of(route.answers, "serialization") if route.answers else {}),
             },
-            "default": {"$ref": "#/components/responses/Problem"},
         },
     }
     if route.may_be_empty:
@@ -115,7 +131,7 @@ def _parameters(route: Route) -> Iterator[Document]:
     for name in _PATH_PARAMETER.findall(route.path):
         yield {"name": name, "in": "path", "required": True, "schema": named[name]}
     for name in route.headers:
-        schema = {"type": "string", **HEADER_SCHEMAS.get(name, {})}
+        schema = HEADER_SCHEMAS.get(name, {"type": "string"})
         required = route.method == HTTPMethod.PATCH and name == OFFSET
         yield {"name": name, "in": "header", "required": required, "schema": schema}
     if route.stream:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from producer.api import bulk, following, jobs, operating, service, sessions
 from producer.api.models import (
     BulkQuery,
+    CancelQuery,
     Health,
     JobDetails,
     JobList,
@@ -23,6 +24,7 @@ from producer.api.models import (
     QueueState,
     RegistryList,
     Reset,
+    RetryQuery,
     Session,
     ThroughputAnswer,
     UploadQuery,
@@ -77,6 +79,8 @@ class Route:
     """Whether it reads ``Idempotency-Key``."""
     role: Role | None = Role.READ
     """Who may; anybody at all if None."""
+    refusals: tuple[HTTPStatus, ...] = ()
+    """What it may answer besides what routes of its kind do."""
 
 
 ROUTES = (
@@ -90,6 +94,7 @@ ROUTES = (
         headers=("traceparent",),
         key=True,
         role=Role.ENQUEUE,
+        refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
     ),
     Route(HTTPMethod.GET, f"{V1}/jobs", jobs.list_jobs, (JobPage,), query=JobsQuery),
     Route(
@@ -97,7 +102,7 @@ ROUTES = (
         f"{V1}/jobs/cancel",
         bulk.cancel_jobs,
         (JobPage,),
-        query=BulkQuery,
+        query=CancelQuery,
         role=Role.ENQUEUE,
     ),
     Route(
@@ -105,7 +110,7 @@ ROUTES = (
         f"{V1}/jobs/retry",
         bulk.retry_jobs,
         (JobPage,),
-        query=BulkQuery,
+        query=RetryQuery,
         role=Role.ENQUEUE,
     ),
     Route(
@@ -116,16 +121,29 @@ ROUTES = (
         query=BulkQuery,
         role=Role.ADMIN,
     ),
-    Route(HTTPMethod.GET, f"{V1}/jobs/{{job_id}}", jobs.read_job, (JobDetails,), query=JobQuery),
+    Route(
+        HTTPMethod.GET,
+        f"{V1}/jobs/{{job_id}}",
+        jobs.read_job,
+        (JobDetails,),
+        query=JobQuery,
+        refusals=(HTTPStatus.CONFLICT,),
+    ),
     Route(
         HTTPMethod.POST,
         f"{V1}/jobs/{{job_id}}/cancel",
         jobs.cancel,
         (JobStatus,),
         role=Role.ENQUEUE,
+        refusals=(HTTPStatus.CONFLICT,),
     ),
     Route(
-        HTTPMethod.POST, f"{V1}/jobs/{{job_id}}/retry", jobs.retry, (JobStatus,), role=Role.ENQUEUE
+        HTTPMethod.POST,
+        f"{V1}/jobs/{{job_id}}/retry",
+        jobs.retry,
+        (JobStatus,),
+        role=Role.ENQUEUE,
+        refusals=(HTTPStatus.CONFLICT,),
     ),
     Route(
         HTTPMethod.GET,
@@ -134,6 +152,7 @@ ROUTES = (
         (JobStatus, JobProgress),
         stream=True,
         may_be_empty=True,
+        refusals=(HTTPStatus.CONFLICT,),
     ),
     Route(
         HTTPMethod.GET,
@@ -150,6 +169,7 @@ ROUTES = (
         HTTPStatus.CREATED,
         headers=(LENGTH,),
         role=Role.ENQUEUE,
+        refusals=(HTTPStatus.INSUFFICIENT_STORAGE,),
     ),
     Route(
         HTTPMethod.PUT,
@@ -161,6 +181,7 @@ ROUTES = (
         headers=(CONTENT_RANGE, REPR_DIGEST, CONTENT_DIGEST),
         takes_tar=True,
         role=Role.ENQUEUE,
+        refusals=(HTTPStatus.CONFLICT, HTTPStatus.INSUFFICIENT_STORAGE),
     ),
     Route(
         HTTPMethod.PATCH,
@@ -171,6 +192,7 @@ ROUTES = (
         headers=(OFFSET, COMPLETE, LENGTH, REPR_DIGEST, CONTENT_DIGEST),
         takes_tar=True,
         role=Role.ENQUEUE,
+        refusals=(HTTPStatus.CONFLICT, HTTPStatus.INSUFFICIENT_STORAGE),
     ),
     Route(
         HTTPMethod.GET,
@@ -186,6 +208,7 @@ ROUTES = (
         (),
         HTTPStatus.NO_CONTENT,
         role=Role.ENQUEUE,
+        refusals=(HTTPStatus.CONFLICT,),
     ),
     Route(
         HTTPMethod.GET,
@@ -195,6 +218,7 @@ ROUTES = (
         headers=("Range", "If-Range", "If-Match"),
         gives_tar=True,
         role=Role.WORKER,
+        refusals=(HTTPStatus.CONFLICT,),
     ),
     Route(
         HTTPMethod.DELETE,
@@ -203,6 +227,7 @@ ROUTES = (
         (),
         HTTPStatus.NO_CONTENT,
         role=Role.WORKER,
+        refusals=(HTTPStatus.CONFLICT,),
     ),
     Route(HTTPMethod.GET, f"{V1}/workers", service.list_workers, (WorkerList,)),
     Route(
@@ -211,6 +236,7 @@ ROUTES = (
         operating.drain_worker,
         (WorkerInfo,),
         role=Role.ADMIN,
+        refusals=(HTTPStatus.CONFLICT,),
     ),
     Route(HTTPMethod.GET, f"{V1}/registries", service.list_registries, (RegistryList,)),
     Route(
@@ -270,6 +296,7 @@ ROUTES = (
         HTTPStatus.CREATED,
         takes=(Login,),
         role=None,
+        refusals=(HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT),
     ),
     Route(HTTPMethod.GET, f"{V1}/session", sessions.who_am_i, (Session,)),
     Route(

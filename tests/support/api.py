@@ -7,6 +7,9 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
+from producer.api.access.keys import OPEN
+from tests.support.documented import check_documented
+
 JOBS = "/api/v1/jobs"
 TARGET = "localhost:15000/team/app:1"
 NEW_JOB = {"source": "/images/app.tar", "targets": [TARGET]}
@@ -40,7 +43,7 @@ class Answer:
 
 
 class Api:
-    """A client of the API."""
+    """A client of the API, which fails where an answer is not documented."""
 
     def __init__(self, client: TestClient[web.Request, web.Application]) -> None:
         self.client = client
@@ -60,4 +63,9 @@ class Api:
     async def ask(self, method: str, path: str, **options: Any) -> Answer:
         async with self.client.request(method, path, **options) as response:
             text = await response.text()
+            app = self.client.app
+            if app:
+                check_documented(
+                    method, response.url.raw_path, response.status, with_tokens=not app[OPEN]
+                )
             return Answer(response.status, response.headers, json.loads(text) if text else None)

@@ -35,12 +35,12 @@ _NUMBER = re.compile(r"[0-9]{1,16}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,16})-([0-9]{1,16})/([0-9]{1,16}|\*)")
 _SHA256 = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
 
-_ONE_NUMBER = {"pattern": f"^{_NUMBER.pattern}$"}
+_ONE_NUMBER = {"type": "string", "pattern": f"^{_NUMBER.pattern}$"}
 HEADER_SCHEMAS: dict[str, dict[str, Any]] = {
     OFFSET: _ONE_NUMBER,
     LENGTH: _ONE_NUMBER,
-    COMPLETE: {"enum": [_FALSE, _TRUE]},
-    CONTENT_RANGE: {"pattern": f"^{_CONTENT_RANGE.pattern}$"},
+    COMPLETE: {"type": "string", "enum": [_FALSE, _TRUE]},
+    CONTENT_RANGE: {"type": "string", "pattern": f"^{_CONTENT_RANGE.pattern}$"},
 }
 """What the headers may hold, in the words of JSON Schema."""
 

@@ -1,13 +1,15 @@
 """References by docker's rules."""
 
+import re
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from registry_api_v2_client.exceptions import InvalidReferenceError, RegistryError
 from registry_api_v2_client.reference import (
+    TAGGED_PATTERN,
     Reference,
     check_repository,
     check_tag,
@@ -44,6 +46,25 @@ DIGEST = "sha256:" + "ab" * 32
 )
 def test_reads_every_part(text: str, expected: Reference) -> None:
     assert parse_reference(text) == expected
+    assert bool(re.fullmatch(TAGGED_PATTERN, text)) is (expected.digest is None)
+
+
+PIECES = st.sampled_from(["localhost", "a", "Z", "0", "_", "-", ".", ":", "/", "[", "]", ":5000"])
+
+
+@given(st.lists(PIECES, max_size=8).map("".join))
+@example("0.0_0/0")
+@example("a_0/b")
+@example("[::1]:65536/a")
+@example("h:65535/a")
+@example("h:65536/a")
+def test_the_pattern_is_what_can_be_read(text: str) -> None:
+    try:
+        parse_reference(text)
+    except InvalidReferenceError:
+        assert not re.fullmatch(TAGGED_PATTERN, text)
+    else:
+        assert re.fullmatch(TAGGED_PATTERN, text)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,12 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from producer.api.access.authentication import COOKIE
 from producer.api.routes import ROUTES
+from push_queue.models import JobState
 from push_queue.settings import Settings
-from tests.support.api import JOBS, NEW_JOB, Api
+from tests.support.api import JOBS, NEW_JOB, TARGET, Api
+from tests.support.tokens import with_tokens
 
 
 @pytest.fixture
@@ -54,6 +57,11 @@ async def test_it_has_every_route(document: Any) -> None:
         ([], False),
         ({**NEW_JOB, "password": "x"}, False),
         ({**NEW_JOB, "id": "a b"}, False),
+        ({**NEW_JOB, "targets": ["app"]}, False),
+        ({**NEW_JOB, "targets": ["https://localhost/app:1"]}, False),
+        ({**NEW_JOB, "targets": [f"localhost/app@sha256:{'0' * 64}"]}, False),
+        ({**NEW_JOB, "targets": [TARGET, TARGET]}, False),
+        ({**NEW_JOB, "image": "user@app:1"}, False),
         ({**NEW_JOB, "max_attempts": 101}, False),
         ({**NEW_JOB, "ordered": "yes"}, False),
     ],
@@ -68,7 +76,8 @@ async def test_it_says_of_bodies_what_the_server_does(
     answer = await api.post(JOBS, json=body)
     assert (answer.status == 202) is right
     if not right:
-        content = document["components"]["responses"]["Problem"]["content"]
+        assert "400" in operation["responses"]
+        content = document["components"]["responses"]["BadRequest"]["content"]
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert set(content) == {"application/problem+json"}
         schema_of(document, "components", "schemas", "Problem").validate(answer.body)
@@ -141,6 +150,38 @@ async def test_answers_are_as_it_says(api: Api, document: Any) -> None:
         schema = response["content"]["application/json"]["schema"]
         answer = await api.get(url)
         Draft202012Validator({**schema, "components": document["components"]}).validate(answer.body)
+
+
+class TestWithTokens:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return with_tokens(settings)
+
+    async def test_a_token_or_a_session_is_enough(self, document: Any) -> None:
+        schemes = document["components"]["securitySchemes"]
+        assert schemes["token"] == {"type": "http", "scheme": "bearer"}
+        assert schemes["session"] == {"type": "apiKey", "in": "cookie", "name": COOKIE}
+        jobs = document["paths"][JOBS]
+        assert jobs["post"]["security"] == [{"token": ["enqueue"]}, {"session": ["enqueue"]}]
+        assert document["paths"]["/healthz"]["get"]["security"] == []
+
+
+@pytest.mark.parametrize(
+    ("action", "states"),
+    [
+        ("cancel", {"queued", "running", "retrying"}),
+        ("retry", {"succeeded", "failed", "cancelled", "superseded"}),
+    ],
+)
+async def test_it_says_which_jobs_can_be_changed(
+    api: Api, document: Any, action: str, states: set[str]
+) -> None:
+    parameters = document["paths"][f"{JOBS}/{action}"]["post"]["parameters"]
+    (schema,) = [one["schema"] for one in parameters if one["name"] == "state"]
+    assert set(schema["enum"]) == states
+    for state in JobState:
+        answer = await api.post(f"{JOBS}/{action}", params={"state": state})
+        assert (answer.status == 200) is (state in states)
 
 
 async def test_a_parameter_that_may_be_left_out_is_never_null(document: Any) -> None:
