@@ -356,10 +356,8 @@ def load_settings(*, redis_url: str | None = None, namespace: str | None = None)
     """
     arguments = {"redis_url": redis_url, "namespace": namespace}
     given: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None}
-    if redis_url:
-        given["redis_routes"] = {}
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as error:
         raise InvalidSettingsError(summarize(error, _variable)) from None
     except SettingsError as error:
@@ -368,6 +366,8 @@ def load_settings(*, redis_url: str | None = None, namespace: str | None = None)
         raise InvalidSettingsError(f"{ENV_FILE} is not UTF-8; save it as UTF-8") from None
     except OSError as error:
         raise InvalidSettingsError(f"{error.filename} cannot be read: {error.strerror}") from None
+    # Not as an argument: what the sources have of a dict is merged.
+    return settings.model_copy(update={"redis_routes": {}}) if redis_url else settings
 
 
 def doubts() -> list[str]:

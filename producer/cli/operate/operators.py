@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import typer
 
+from producer.cli.exits import BadInputError
 from producer.cli.options import Server, server_of, settings_of
 from producer.cli.signals import run
 from producer.operator import Operator
@@ -28,12 +29,16 @@ def operate(
     """The result of the work, done with Redis or with the server that was named.
 
     Raises:
-        BadInputError, InvalidSettingsError: it is not known with which.
+        BadInputError, InvalidSettingsError: it is not known with which. There may be several.
         ServerRefusedError: the server's URL is none.
         RedisUnavailableError: within three seconds.
     """
     settings = settings_of(context)
     named = server_of(context, settings, server, token_file)
+    if named is None and settings.redis_routes:
+        raise BadInputError(
+            "PUSH_QUEUE_REDIS_ROUTES names several Redis servers; say which by --redis-url"
+        )
 
     async def main() -> Result:
         async with _operator(settings, named) as operator:

@@ -101,3 +101,24 @@ def test_stats_count_jobs_and_what_the_last_hour_brought(cli: CommandLine) -> No
 def test_an_empty_queue_has_no_job_that_waits(cli: CommandLine) -> None:
     assert "no job waits for a worker" in cli.run("stats").out
     assert cli.run("stats", "--json").json["oldest_due_seconds"] is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("workers",),
+        ("stats",),
+        ("pause",),
+        ("registries", "resume", REGISTRY),
+        ("cancel", "--label", "team", "--yes"),
+        ("purge", "--state", "failed", "--yes"),
+    ],
+)
+def test_of_several_redis_servers_one_has_to_be_named(
+    cli: CommandLine, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the others would be left out, and nobody would notice."""
+    monkeypatch.setenv("PUSH_QUEUE_REDIS_ROUTES", '{"other.example.com/*": "redis://other"}')
+    said = cli.fails(*command)
+    assert said.startswith("PUSH_QUEUE_REDIS_ROUTES names several Redis servers")
+    assert cli.run("--redis-url", "redis://fake", *command).code == 0
