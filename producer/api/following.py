@@ -8,11 +8,13 @@ from aiohttp import web
 
 from producer.api.access.callers import Caller, caller_of
 from producer.api.access.keys import LIMITS
+from producer.api.access.long_requests import while_allowed
 from producer.api.context import EVENTS, QUEUE
 from producer.api.events.hub import MOST_READ, EventHub
 from producer.api.events.stream import NOTHING, EventStream, message
 from producer.api.inputs import bad_request, job_id_of
 from producer.api.models import Reset
+from producer.api.problems import ProblemError
 from producer.queue import PushQueue
 from push_queue.errors import QueueError, RedisUnavailableError, UnknownJobError
 from push_queue.job_events import Position
@@ -48,11 +50,13 @@ async def follow_all(request: web.Request) -> web.StreamResponse:
             position = min(last_seen, max(position, await request.app[QUEUE].last_event()))
             missed = position != last_seen
         stream = EventStream()
-        with suppress(ConnectionError):
+        # The answer has begun, so the end is all that can be said of a login that is over.
+        with suppress(ConnectionError, ProblemError):
             await stream.begin(request)
             if missed:
                 await stream.send(message("reset", Reset(), position))
-            await _send_all(stream, hub, caller_of(request), position, shown)
+            async with while_allowed(request):
+                await _send_all(stream, hub, caller_of(request), position, shown)
     return stream
 
 
@@ -72,9 +76,10 @@ async def follow_job(request: web.Request) -> web.StreamResponse:
             return web.Response(status=204)
         stream = EventStream()
         # A job that has expired has no more events.
-        with suppress(ConnectionError, QueueError):
+        with suppress(ConnectionError, QueueError, ProblemError):
             await stream.begin(request)
-            await _send_job(stream, hub, job, position, shown)
+            async with while_allowed(request):
+                await _send_job(stream, hub, job, position, shown)
     return stream
 
 

@@ -9,6 +9,7 @@ from itertools import groupby
 from aiohttp import web
 
 from producer.api.access.callers import Caller, caller_of
+from producer.api.access.long_requests import while_allowed
 from producer.api.answers import answer
 from producer.api.context import EVENTS, QUEUE
 from producer.api.following import follower
@@ -130,16 +131,21 @@ async def _final_or_late(request: web.Request, job_id: str, seconds: float) -> J
     """The job when it is final, or after these seconds, or as soon as the server stops."""
     if not seconds:
         return await request.app[QUEUE].status(job_id)
-    hub, loop = request.app[EVENTS], asyncio.get_running_loop()
-    end = loop.time() + seconds
+    end = asyncio.get_running_loop().time() + seconds
     with follower(request):
-        position = hub.position
-        while True:
-            status = await hub.status(job_id)
-            left = end - loop.time()
-            if status.state.final or left <= 0 or hub.ended or _gone(request):
-                return status
-            position, _ = await hub.change_of(job_id, position, min(left, LOOK_SECONDS))
+        async with while_allowed(request):
+            return await _final_by(request, job_id, end)
+
+
+async def _final_by(request: web.Request, job_id: str, end: float) -> JobStatus:
+    hub, loop = request.app[EVENTS], asyncio.get_running_loop()
+    position = hub.position
+    while True:
+        status = await hub.status(job_id)
+        left = end - loop.time()
+        if status.state.final or left <= 0 or hub.ended or _gone(request):
+            return status
+        position, _ = await hub.change_of(job_id, position, min(left, LOOK_SECONDS))
 
 
 def _gone(request: web.Request) -> bool:

@@ -26,7 +26,7 @@ def guarded(handler: Handler, role: Role) -> Handler:
 
     @wraps(handler)
     async def guard(request: web.Request) -> web.StreamResponse:
-        caller = EVERYBODY if request.app[OPEN] else await _identify(request)
+        caller = EVERYBODY if request.app[OPEN] else await identify(request)
         note_caller(request, caller)
         request.app[LIMITS].count(caller)
         if not caller.role.includes(role):
@@ -58,7 +58,13 @@ def owner_of(sha256: str, tokens: Mapping[str, ApiToken]) -> Caller:
     return found[0]
 
 
-async def _identify(request: web.Request) -> Caller:
+async def identify(request: web.Request) -> Caller:
+    """Who sent the request.
+
+    Raises:
+        ProblemError: nobody who may.
+        RedisUnavailableError: sessions cannot be looked up.
+    """
     given = request.headers.getall("Authorization", [])
     if not given and (secret := request.cookies.get(COOKIE)):
         check_own_page(request)
