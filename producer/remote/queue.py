@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, Self
 from urllib.parse import quote
 
 from producer.api.models import JobDetails, JobList, JobPage, QueueState, WorkerList
 from producer.errors import ServerRefusedError
 from producer.queue import WATCHED
+from producer.remote.endings import Endings
 from producer.remote.requests import Requests, parsed
 from producer.remote.upload_source import UploadSource
 from producer.remote.uploading import OnProgress, Uploading
+from push_queue.errors import UnknownJobError
 from push_queue.job_filter import JobFilter
 from push_queue.models import Attempt, BlobStatus, JobsPage, JobState, JobStatus, WorkerInfo
 from push_queue.pause import Pause
@@ -80,18 +82,16 @@ class RemoteQueue:
     async def watch(self, *job_ids: str) -> AsyncGenerator[JobStatus, None]:
         """Every job's status now and at each change, until all of them are final.
 
-        Without ids: of all jobs that run, wait for a retry or were queued recently, without end.
+        Without ids: of all jobs that run, wait for a retry or were queued recently, and of those
+        that end, without end.
         """
         seen: dict[str, JobStatus] = {}
-        wait = 0
-        while True:
-            async for status in self._watched(job_ids, seen, wait):
+        changes = self._watched(job_ids, seen) if job_ids else self._watched_all(seen)
+        async with aclosing(changes):
+            async for status in changes:
                 if seen.get(status.id) != status:
                     seen[status.id] = status
                     yield status
-            if job_ids and all(seen[job_id].state.final for job_id in job_ids):
-                return
-            wait = LOOK_SECONDS
 
     async def list(
         self, state: JobState | None = None, *, limit: int = 50, offset: int = 0
@@ -145,19 +145,32 @@ class RemoteQueue:
         return self._details[job_id]
 
     async def _watched(
-        self, job_ids: tuple[str, ...], seen: Mapping[str, JobStatus], wait: float
-    ) -> AsyncIterator[JobStatus]:
-        if not job_ids:
-            await asyncio.sleep(wait)
-            for state, most in WATCHED.items():
-                for status in await self.list(state, limit=most):
+        self, job_ids: Sequence[str], seen: Mapping[str, JobStatus]
+    ) -> AsyncGenerator[JobStatus, None]:
+        wait, unfinished = 0, job_ids
+        while unfinished:
+            for first in range(0, len(unfinished), ASKED_AT_ONCE):
+                some = unfinished[first : first + ASKED_AT_ONCE]
+                for status in await asyncio.gather(*(self.status(one, wait=wait) for one in some)):
                     yield status
-            return
-        unfinished = [one for one in job_ids if one not in seen or not seen[one].state.final]
-        for first in range(0, len(unfinished), ASKED_AT_ONCE):
-            some = unfinished[first : first + ASKED_AT_ONCE]
-            for status in await asyncio.gather(*(self.status(one, wait=wait) for one in some)):
-                yield status
+            unfinished = [one for one in unfinished if not seen[one].state.final]
+            wait = LOOK_SECONDS
+
+    async def _watched_all(self, seen: dict[str, JobStatus]) -> AsyncGenerator[JobStatus, None]:
+        endings = Endings(self._requests)
+        async with endings.heard():
+            while True:
+                for job_id in endings.take():
+                    with suppress(UnknownJobError):  # It has expired since.
+                        yield await self.status(job_id)
+                    self._details.pop(job_id, None)
+                pages = [await self.list(state, limit=most) for state, most in WATCHED.items()]
+                unfinished = {status.id: status for page in pages for status in page}
+                for status in unfinished.values():
+                    yield status
+                for job_id in seen.keys() - unfinished.keys():
+                    del seen[job_id]
+                await asyncio.sleep(LOOK_SECONDS)
 
 
 def filter_params(wanted: JobFilter, *, before: int | None, limit: int) -> list[tuple[str, str]]:

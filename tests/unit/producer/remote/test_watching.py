@@ -1,0 +1,79 @@
+"""Watching all jobs of a server: also their ends, however soon, and in bounded memory."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+import pytest
+from aiohttp.test_utils import TestServer
+
+from producer import PushQueue
+from producer.api.application import make_application
+from producer.remote import endings
+from producer.remote import queue as remote_queue
+from producer.remote.queue import RemoteQueue
+from push_queue.models import JobState, JobStatus
+from push_queue.settings import Settings
+from tests.support.api import TARGET
+from tests.support.proxy import FaultProxy
+
+HANG_SECONDS = 60
+SOURCE = "/images/app.tar"
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_queue, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(endings, "PAUSE_SECONDS", 0.01)
+
+
+@pytest.fixture
+async def proxy(queue: PushQueue, settings: Settings) -> AsyncIterator[FaultProxy]:
+    async with (
+        TestServer(make_application(queue, settings)) as server,
+        FaultProxy(str(server.make_url(""))) as proxy,
+    ):
+        yield proxy
+
+
+@pytest.fixture
+async def remote(proxy: FaultProxy) -> AsyncIterator[RemoteQueue]:
+    async with RemoteQueue.connect(proxy.url) as remote:
+        yield remote
+
+
+async def until(
+    changes: AsyncGenerator[JobStatus, None], job_id: str, state: JobState
+) -> JobStatus:
+    async with asyncio.timeout(HANG_SECONDS):
+        async for job in changes:
+            if (job.id, job.state) == (job_id, state):
+                return job
+    raise AssertionError("it ends by itself")
+
+
+async def test_the_end_of_a_job_is_told(remote: RemoteQueue, queue: PushQueue) -> None:
+    await queue.enqueue(SOURCE, TARGET, job_id="a")
+    async with aclosing(remote.watch()) as changes:
+        await until(changes, "a", JobState.QUEUED)
+        await queue.cancel("a")
+        await until(changes, "a", JobState.CANCELLED)
+        # One that was never seen before its end.
+        await queue.enqueue(SOURCE, TARGET, job_id="b")
+        await queue.cancel("b")
+        await until(changes, "b", JobState.CANCELLED)
+
+
+async def test_nothing_is_kept_of_jobs_that_have_ended(
+    remote: RemoteQueue, queue: PushQueue
+) -> None:
+    await queue.enqueue(SOURCE, TARGET, job_id="last")
+    async with aclosing(remote.watch()) as changes:
+        await until(changes, "last", JobState.QUEUED)
+        for number in range(5):
+            await queue.enqueue(SOURCE, TARGET, job_id=f"a{number}")
+            await queue.cancel(f"a{number}")
+            await until(changes, f"a{number}", JobState.CANCELLED)
+        await queue.cancel("last")
+        await until(changes, "last", JobState.CANCELLED)
+        assert len(remote._details) <= 1
