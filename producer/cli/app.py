@@ -56,7 +56,7 @@ COMMANDS = {
     "workers": Entry(
         "operate.workers",
         "workers",
-        "Show the workers that are alive, what each does, and how many jobs it runs.",
+        "Show the live workers, and what each of them does.",
     ),
     "drain": Entry(
         "operate.drain", "drain", "Have workers take no more jobs, and end with those they have."
@@ -64,7 +64,7 @@ COMMANDS = {
     "registries": Entry(
         "operate.registries",
         "group",
-        "Show the registries in use: uploads under way, jobs that wait, pauses.",
+        "Show the registries in use; pause or resume one.",
     ),
     "pause": Entry(
         "operate.pauses", "pause", "Have workers take no new job; jobs can still be enqueued."
@@ -73,17 +73,17 @@ COMMANDS = {
     "stats": Entry(
         "operate.stats",
         "stats",
-        "Show how the queue is doing: jobs by state, how long they wait, the last hour.",
+        "Show how the queue is doing, now and in the last hour.",
     ),
     "webhooks": Entry(
         "operate.webhooks",
         "webhooks",
-        "Show who is told of jobs that end, and whether that arrives; --test sends a ping.",
+        "Show who is told of jobs that end, and whether it arrives.",
     ),
     "doctor": Entry(
         "operate.doctor",
         "doctor",
-        "Look for what is wrong with Redis, the workers, this machine and the registries.",
+        "Look for what is wrong with the set-up, and say what to do.",
     ),
     "serve": Entry("serve", "serve", "Serve the queue's HTTP API."),
     "token": Entry("token", "make_token", "Make a token for the HTTP API."),

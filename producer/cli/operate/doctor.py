@@ -42,7 +42,7 @@ def doctor(
     ] = None,
     json: JsonOption = False,
 ) -> ExitCode:
-    """Look for what is wrong with Redis, the workers, this machine and the registries."""
+    """Look for what is wrong with the set-up, and say what to do."""
     settings = settings_of(context)
     wanted = [Place.parse(text) for text in places or ()]
     found: list[Finding] = []

@@ -18,7 +18,7 @@ def stats(
     server: ServerOption = None,
     token_file: TokenFileOption = None,
 ) -> None:
-    """Show how the queue is doing: jobs by state, how long they wait, the last hour."""
+    """Show how the queue is doing, now and in the last hour."""
 
     async def read(operator: AnyOperator) -> QueueStats:
         return await operator.stats()

@@ -35,7 +35,7 @@ def webhooks(
     ] = None,
     json: JsonOption = False,
 ) -> ExitCode:
-    """Show who is told of jobs that end, and whether that arrives; --test sends a ping."""
+    """Show who is told of jobs that end, and whether it arrives."""
     settings = settings_of(context)
     if test is not None:
         return run(_ping(settings, test))

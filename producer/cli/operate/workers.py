@@ -28,7 +28,7 @@ def workers(
     server: ServerOption = None,
     token_file: TokenFileOption = None,
 ) -> None:
-    """Show the workers that are alive, what each does, and how many jobs it runs."""
+    """Show the live workers, and what each of them does."""
 
     async def read(operator: AnyOperator) -> Sequence[WorkerInfo]:
         return await operator.workers()

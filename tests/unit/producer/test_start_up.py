@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from producer.cli import app
 from tests.support.images import ARCHIVES
@@ -144,3 +145,9 @@ def test_summaries_are_those_of_the_commands(name: str) -> None:
     command = app.load_command(name)
     assert command.name == name
     assert command.help.splitlines()[0] == app.COMMANDS[name].summary
+
+
+def test_the_list_of_commands_is_not_cut_on_a_usual_terminal() -> None:
+    done = CliRunner().invoke(app.app, ["--help"], terminal_width=80)
+    assert "doctor" in done.output
+    assert "..." not in done.output
