@@ -196,6 +196,11 @@ screenshots: $(DEV) test-tools ## Take the pictures of the page in docs/ again
 fuzz: $(DEV) ## Fuzz every parser, each for FUZZ_SECONDS (60)
 	@$(BIN)/python -m tests.fuzz
 
+# schemathesis 4 has to be on PATH: pipx install schemathesis
+.PHONY: fuzz-api
+fuzz-api: $(DEV) ## Call the HTTP API in all ways that its OpenAPI document allows, and in others
+	@$(BIN)/python -m tests.fuzz.api
+
 .PHONY: bench
 bench: $(BENCH) test-tools ## All benchmarks; takes half an hour
 	@$(BIN)/python -m benchmarks

@@ -50,6 +50,11 @@ def _written_out(value: object) -> object:
     return value
 
 
+def _whole(value: object) -> object:
+    """In JSON, ``60.0`` is a whole number, too."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written_out)]
 
 
@@ -187,7 +192,9 @@ class NewPause(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    seconds: Annotated[int, Field(ge=1, le=MOST_PATIENCE_SECONDS)] | None = None
+    seconds: (
+        Annotated[int, Field(ge=1, le=MOST_PATIENCE_SECONDS), BeforeValidator(_whole)] | None
+    ) = None
     """Without them, the pause lasts until it is ended."""
     reason: Annotated[str, StringConstraints(min_length=1, max_length=MOST_REASON)] | None = None
 

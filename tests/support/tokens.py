@@ -1,5 +1,7 @@
 """Tokens of the HTTP API for tests, one of each role."""
 
+import json
+
 from push_queue.api_tokens import ApiToken, Role, hash_of
 from push_queue.settings import Settings
 
@@ -20,6 +22,12 @@ def with_tokens(settings: Settings) -> Settings:
         for role, token in TOKENS.items()
     }
     return settings.model_copy(update={"api_tokens": tokens})
+
+
+def operator_token() -> tuple[str, str]:
+    """The token of an admin, and the ``PUSH_QUEUE_API_TOKENS`` that knows it."""
+    token = TOKENS[Role.ADMIN]
+    return token, json.dumps({"operator": {"role": Role.ADMIN, "sha256": hash_of(token)}})
 
 
 def bearer(token: str) -> dict[str, str]:

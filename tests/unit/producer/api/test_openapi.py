@@ -184,6 +184,18 @@ async def test_it_says_which_jobs_can_be_changed(
         assert (answer.status == 200) is (state in states)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "right"), [(60, True), (60.0, True), (60.5, False), (0, False), ("60", False)]
+)
+async def test_a_whole_number_may_have_a_point(
+    api: Api, document: Any, seconds: Any, right: bool
+) -> None:
+    schema = schema_of(document, "components", "schemas", "NewPause")
+    assert schema.is_valid({"seconds": seconds}) is right
+    answer = await api.post("/api/v1/queue/pause", json={"seconds": seconds})
+    assert (answer.status == 200) is right
+
+
 async def test_a_parameter_that_may_be_left_out_is_never_null(document: Any) -> None:
     parameters = {
         parameter["name"]: parameter["schema"]
