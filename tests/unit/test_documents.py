@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from push_queue.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
 
@@ -31,6 +33,13 @@ def test_every_link_leads_somewhere(document: Path) -> None:
     assert set(re.findall(r"\]\[([^\]]+)\]", text)) == labels
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
         assert (document.parent / target).exists(), target
+
+
+def test_every_setting_is_in_the_table() -> None:
+    text = (ROOT / "docs" / "settings.md").read_text()
+    cells = re.findall(r"^\| (.*?) \|", text, re.M)
+    named = [name for cell in cells for name in re.findall(r"`(?:PUSH_QUEUE|…)_(\w+)`", cell)]
+    assert sorted(name.lower() for name in named) == sorted(Settings.model_fields)
 
 
 def test_every_file_that_the_architecture_names_exists() -> None:
