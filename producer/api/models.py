@@ -77,6 +77,11 @@ class NewJob(PushRequest):
     not_before: Moment | None = None
     """When to start; at once if not given."""
 
+    @field_validator("max_attempts", "give_up_after", mode="before")
+    @classmethod
+    def _with_or_without_point(cls, value: object) -> object:
+        return _whole(value)
+
 
 Batch = Annotated[tuple[NewJob, ...], Field(min_length=1, max_length=MOST_JOBS)]
 

@@ -62,6 +62,8 @@ async def test_it_has_every_route(document: Any) -> None:
         ({**NEW_JOB, "targets": [f"localhost/app@sha256:{'0' * 64}"]}, False),
         ({**NEW_JOB, "targets": [TARGET, TARGET]}, False),
         ({**NEW_JOB, "image": "user@app:1"}, False),
+        ({**NEW_JOB, "max_attempts": 3.0, "give_up_after": 60.0}, True),
+        ({**NEW_JOB, "max_attempts": 2.5}, False),
         ({**NEW_JOB, "max_attempts": 101}, False),
         ({**NEW_JOB, "ordered": "yes"}, False),
     ],
