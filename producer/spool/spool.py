@@ -157,19 +157,24 @@ class Spool:
 
         Raises:
             UploadTooLargeError: there could never be room for it.
-            SpoolFullError: there is no room for it now.
+            SpoolFullError: there is no room for it now, or the disk takes nothing; nothing stays.
         """
         self.check_length(length or 0)
         self.check_room(length or 0)
         upload_id = new_upload_id()
         path = self.record_path(upload_id)
-        record = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, records.MODE)
         try:
-            records.lock(record, upload_id)
-            self.part_path(upload_id).touch(records.MODE, exist_ok=False)
-            UploadRecord(owner=owner, length=length).write(record)
-        finally:
-            os.close(record)
+            record = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, records.MODE)
+            try:
+                records.lock(record, upload_id)
+                self.part_path(upload_id).touch(records.MODE, exist_ok=False)
+                UploadRecord(owner=owner, length=length).write(record)
+            finally:
+                os.close(record)
+        except OSError as error:
+            self.part_path(upload_id).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+            raise cannot_be_written(error) from None
         return self.find(upload_id)
 
     def find(self, upload_id: str) -> Upload:
@@ -313,6 +318,11 @@ class Spool:
         except UnknownUploadError:
             return NOTHING_LEFT_SECONDS
         return self.keep_seconds
+
+
+def cannot_be_written(error: OSError) -> SpoolFullError:
+    """What to say of a disk that is full or fails."""
+    return SpoolFullError(f"the spool cannot be written to ({error.strerror}); try again later")
 
 
 def _sizes(files: list[os.DirEntry[str]]) -> Iterator[int]:

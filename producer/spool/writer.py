@@ -8,13 +8,12 @@ from typing import Any, Self
 
 from producer.errors import (
     OffsetError,
-    SpoolFullError,
     UploadCompleteError,
     UploadDigestError,
     UploadLengthError,
 )
 from producer.spool import record as records
-from producer.spool.spool import Spool
+from producer.spool.spool import Spool, cannot_be_written
 from push_queue.uploads import source_of, tar_of
 
 BLOCK_BYTES = 1 << 20
@@ -102,9 +101,7 @@ class UploadWriter:
                 _write_all(self._part, block)
             except OSError as error:
                 self._digest, self.offset = None, os.fstat(self._part).st_size
-                raise SpoolFullError(
-                    f"the spool cannot be written to ({error.strerror}); try again later"
-                ) from None
+                raise cannot_be_written(error) from None
             self.offset += len(block)
             self._digest.update(block)
 

@@ -3,8 +3,10 @@
 
 import asyncio
 import base64
+import errno
 import fcntl
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from producer import PushQueue
 from producer.api.application import make_application
 from producer.api.uploads import requests as upload_requests
+from producer.spool.record import UploadRecord
 from producer.spool.spool import MOST_UPLOADS, Spool
 from push_queue.settings import Settings
 from tests.support.api import Answer, Api
@@ -470,3 +473,19 @@ async def test_a_refused_request_leaves_no_length(api: Api) -> None:
     assert (await api.get(f"{UPLOADS}/{upload_id}")).body["length"] is None
     answer = await append(api, upload_id, 0, b"abc", **{"Upload-Length": "3"})
     assert (answer.status, answer.body["complete"]) == (200, True)
+
+
+async def test_an_upload_that_a_full_disk_cannot_begin_leaves_nothing(
+    api: Api, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(UploadRecord, "write", full)
+
+    answer = await api.post(UPLOADS)
+
+    assert answer.status == 507
+    assert answer.body["type"].endswith(":spool-full")
+    assert "No space left on device" in answer.body["detail"]
+    assert list(folder.iterdir()) == []
