@@ -135,6 +135,8 @@ class PushRequest(BaseModel):
     def _check_source(cls, value: str) -> str:
         if upload_id_of(value):
             return value
+        if value.startswith(SCHEME):
+            raise ValueError("is not upload: with the id that the upload was answered with")
         if is_url(value):
             parse_source_url(value)
             return value

@@ -45,6 +45,11 @@ def test_an_impossible_job_is_named_by_field(field: str, value: object) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_an_impossible_upload_is_not_taken_for_a_path() -> None:
+    with pytest.raises(InvalidJobError, match="source: is not upload: with the id"):
+        make_job(**{**VALID, "source": "upload:../app"})
+
+
 def test_nothing_that_shows_a_job_shows_the_signature_in_its_url() -> None:
     url = "https://artifacts.example.com/app.tar?X-Amz-Signature=secret"
     now = datetime.now(UTC)
