@@ -26,11 +26,10 @@ LEASE = {"PUSH_QUEUE_LEASE_SECONDS": "3"}
 async def save_rdb(server: RedisServer, folder: Path) -> dict[str, str]:
     """A snapshot. Redis loads it without its append-only file, which is made again then."""
     with server.client() as client:
-        last = client.lastsave()
         client.bgsave()
 
         async def saved() -> bool:
-            return bool(client.lastsave() != last)
+            return not client.info("persistence")["rdb_bgsave_in_progress"]
 
         await becomes(saved)
     shutil.copy(server.directory / "dump.rdb", folder)
