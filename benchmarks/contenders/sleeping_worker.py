@@ -37,9 +37,9 @@ class SleepingClient:
         await self._client.close()
 
 
-def sleeping_options(settings: Settings, patience: Patience) -> dict[str, Any]:
+def sleeping_options(settings: Settings, patience: Patience, *, heeds: bool) -> dict[str, Any]:
     """``worker_options`` with a client that sleeps."""
-    options = worker_options(settings, patience)
+    options = worker_options(settings, patience, heeds=heeds)
 
     async def on_startup(ctx: dict[str, Any]) -> None:
         await options["on_startup"](ctx)
