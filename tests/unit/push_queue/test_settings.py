@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from push_queue import settings as settings_module
 from push_queue.errors import InvalidSettingsError
-from push_queue.settings import doubts, load_settings
+from push_queue.settings import doubts, load_settings, model
 
 SECRET = "correct-horse"
 
@@ -20,7 +19,7 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith("PUSH_QUEUE_") or name == "REDIS_URL":
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(settings_module, "SECRETS_FOLDER", tmp_path / "secrets")
+    monkeypatch.setattr(model, "SECRETS_FOLDER", tmp_path / "secrets")
 
 
 def test_defaults() -> None:

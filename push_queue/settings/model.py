@@ -1,24 +1,17 @@
-"""Settings, the same for producers and workers; the only place that reads the environment."""
+"""The settings: every one with its default, and what follows from several of them."""
 
-import os
-from base64 import b64encode
-from collections.abc import Callable, Iterable
-from difflib import get_close_matches
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from dotenv import dotenv_values
 from pydantic import (
     AliasChoices,
-    BaseModel,
     ByteSize,
     Field,
     PositiveInt,
     SecretStr,
     StringConstraints,
-    ValidationError,
     field_validator,
-    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -26,79 +19,40 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SecretsSettingsSource,
     SettingsConfigDict,
-    SettingsError,
 )
 
 from push_queue.api_tokens import ApiTokens
-from push_queue.errors import InvalidSettingsError, summarize
 from push_queue.models import MOST_PATIENCE_SECONDS
 from push_queue.oidc_issuers import OidcIssuers
 from push_queue.redis_routes import RedisRoutes, RedisUrl
 from push_queue.redis_url import RedisAddress, parse_redis_url
+from push_queue.settings.defaults import (
+    DAY_SECONDS,
+    LEASE_SECONDS,
+    REGISTRY_MAX_UPLOADS,
+    REGISTRY_TIMEOUT_SECONDS,
+    WEEK_SECONDS,
+    tag_watch_seconds,
+)
+from push_queue.settings.logins import RegistryCredentials, SourceLogin
+from push_queue.settings.sources import (
+    ENV_FILE,
+    ENV_FILE_ENCODING,
+    ENV_PREFIX,
+    REDIS_URL_VARIABLES,
+    SECRETS_FOLDER,
+)
+from push_queue.settings.user_folders import user_folder
 from push_queue.source_urls import Bucket, Origin, SourceUrlEntry, SourceUrls
 from push_queue.target_patterns import TargetPattern, fits
 from push_queue.teams import FAIR_SHARE_BY, TeamSources
 from push_queue.webhook_settings import Webhooks
 
-ENV_PREFIX = "PUSH_QUEUE_"
-REDIS_URL_VARIABLES = (f"{ENV_PREFIX}REDIS_URL", "REDIS_URL")
-REDIS_URL_NAMES = " or ".join(REDIS_URL_VARIABLES)
-ENV_FILE = Path(".env")
-ENV_FILE_ENCODING = "utf-8-sig"
-"""Some editors begin a file with a byte order mark, which would be part of the first name."""
-SECRETS_FOLDER = Path("/run/secrets")
-WEEK_SECONDS = 7 * 24 * 3600
-REGISTRY_MAX_UPLOADS = 50
-LEASE_SECONDS = 15
-DAY_SECONDS = 24 * 3600
-REGISTRY_TIMEOUT_SECONDS = 60
 GB = 10**9
-
-
-def tag_watch_seconds(lease_seconds: int, registry_timeout_seconds: int) -> int:
-    """How long a tag's write may still arrive at the registry after its turn was last renewed.
-
-    The worker may write until the turn, a lease, runs out. A worker that was suspended may go on
-    sending for one time-out, and then gives up. A request that is under way gets another time-out
-    to arrive.
-    """
-    return lease_seconds + 2 * registry_timeout_seconds
-
-
-TAG_WATCH_SECONDS = tag_watch_seconds(LEASE_SECONDS, REGISTRY_TIMEOUT_SECONDS)
 
 Login = TypeVar("Login")
 Rate = Annotated[ByteSize, Field(gt=0)]
 Namespace = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-
-
-class RegistryCredentials(BaseModel):
-    """The login for one registry."""
-
-    username: str
-    password: SecretStr
-
-
-class SourceLogin(BaseModel):
-    """The login for a server of tars: a user and password, or a token."""
-
-    username: str | None = None
-    password: SecretStr | None = None
-    token: SecretStr | None = None
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if bool(self.token) == bool(self.username and self.password):
-            raise ValueError("give either username and password, or token")
-        return self
-
-    @property
-    def authorization(self) -> str:
-        """The value of that header."""
-        if self.token:
-            return f"Bearer {self.token.get_secret_value()}"
-        password = self.password.get_secret_value() if self.password else ""
-        return f"Basic {b64encode(f'{self.username}:{password}'.encode()).decode()}"
 
 
 class Settings(BaseSettings):
@@ -246,11 +200,6 @@ class Settings(BaseSettings):
             raise ValueError("must be absolute paths")
         return value
 
-    @property
-    def api_open(self) -> bool:
-        """Whether everybody on this machine may call the HTTP API, and nobody else."""
-        return not (self.api_tokens or self.api_oidc)
-
     @field_validator("spool", "alive_file")
     @classmethod
     def _check_path(cls, value: Path | None) -> Path | None:
@@ -262,6 +211,11 @@ class Settings(BaseSettings):
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    @property
+    def api_open(self) -> bool:
+        """Whether everybody on this machine may call the HTTP API, and nobody else."""
+        return not (self.api_tokens or self.api_oidc)
 
     @property
     def redis_address(self) -> RedisAddress:
@@ -326,84 +280,9 @@ class Settings(BaseSettings):
     @property
     def cache_folder(self) -> Path | None:
         """Where this user's pushes may keep their ledger; None for a user without a home."""
-        return _user_folder("XDG_CACHE_HOME", ".cache")
+        return user_folder("XDG_CACHE_HOME", ".cache")
 
     @property
     def data_folder(self) -> Path | None:
         """Where ``push-queue up`` keeps this user's jobs; None for a user without a home."""
-        return _user_folder("XDG_DATA_HOME", ".local/share")
-
-
-def _user_folder(variable: str, default: str) -> Path | None:
-    """Our folder below the one that the variable names, or below the default in the user's home.
-
-    Source: https://specifications.freedesktop.org/basedir-spec/latest/
-    """
-    named = os.environ.get(variable, "")
-    try:
-        # The specification says to ignore a path that is not absolute.
-        folder = Path(named) if Path(named).is_absolute() else Path.home() / default
-    except RuntimeError:
-        return None
-    return folder / "push-queue"
-
-
-def load_settings(*, redis_url: str | None = None, namespace: str | None = None) -> Settings:
-    """Read the settings. Arguments that are given win over every source.
-
-    Raises:
-        InvalidSettingsError: naming the variable, without its value, or the file.
-    """
-    arguments = {"redis_url": redis_url, "namespace": namespace}
-    given: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None}
-    try:
-        settings = Settings(**given)
-    except ValidationError as error:
-        raise InvalidSettingsError(summarize(error, _variable)) from None
-    except SettingsError as error:
-        raise InvalidSettingsError(_name_undecodable(error)) from None
-    except UnicodeDecodeError:
-        raise InvalidSettingsError(f"{ENV_FILE} is not UTF-8; save it as UTF-8") from None
-    except OSError as error:
-        raise InvalidSettingsError(f"{error.filename} cannot be read: {error.strerror}") from None
-    # Not as an argument: what the sources have of a dict is merged.
-    return settings.model_copy(update={"redis_routes": {}}) if redis_url else settings
-
-
-def doubts() -> list[str]:
-    """Variables that are likely mistyped settings, one line each."""
-    fields = [field.upper() for field in Settings.model_fields]
-    given = sorted({*os.environ, *dotenv_values(ENV_FILE, encoding=ENV_FILE_ENCODING)})
-    # Settings are read in any case.
-    named = {
-        name: name.upper().removeprefix(ENV_PREFIX)
-        for name in given
-        if name.upper().startswith(ENV_PREFIX)
-    }
-    return [
-        f"{name} is not a setting{_meant(field, fields)}"
-        for name, field in named.items()
-        if field not in fields
-    ]
-
-
-def _meant(name: str, names: Iterable[str]) -> str:
-    nearest = get_close_matches(name, names, n=1)
-    return f"; did you mean {ENV_PREFIX}{nearest[0]}?" if nearest else ""
-
-
-def _variable(location: str) -> str:
-    """The variable behind a field, then the place inside its value, if any."""
-    name, *inside = location.split(".", 1)
-    # A field with aliases is located by the first of them.
-    variable = REDIS_URL_NAMES if name in REDIS_URL_VARIABLES else f"{ENV_PREFIX}{name.upper()}"
-    return ": ".join([variable, *inside])
-
-
-def _name_undecodable(error: SettingsError) -> str:
-    # The message is 'error parsing value for field "registry_auth" from source "…"'; the value
-    # itself, maybe secret, is only in its cause.
-    what = "UTF-8" if isinstance(error.__cause__, UnicodeDecodeError) else "JSON"
-    quoted = str(error).split('"')
-    field = quoted[1] if len(quoted) > 1 else ""
-    return f"{_variable(field)}: must be {what}"
+        return user_folder("XDG_DATA_HOME", ".local/share")

@@ -1,0 +1,35 @@
+"""Logins for registries, and for servers of tars."""
+
+from base64 import b64encode
+from typing import Self
+
+from pydantic import BaseModel, SecretStr, model_validator
+
+
+class RegistryCredentials(BaseModel):
+    """The login for one registry."""
+
+    username: str
+    password: SecretStr
+
+
+class SourceLogin(BaseModel):
+    """The login for a server of tars: a user and password, or a token."""
+
+    username: str | None = None
+    password: SecretStr | None = None
+    token: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if bool(self.token) == bool(self.username and self.password):
+            raise ValueError("give either username and password, or token")
+        return self
+
+    @property
+    def authorization(self) -> str:
+        """The value of that header."""
+        if self.token:
+            return f"Bearer {self.token.get_secret_value()}"
+        password = self.password.get_secret_value() if self.password else ""
+        return f"Basic {b64encode(f'{self.username}:{password}'.encode()).decode()}"
