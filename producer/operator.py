@@ -11,8 +11,9 @@ from producer.queue import PushQueue
 from producer.spool.purge import PurgedUploads, purge_uploads
 from producer.spool.spool import Spool
 from push_queue.errors import OldWorkerError, UnknownWorkerError
+from push_queue.fleet import RegistryInfo, WorkerInfo
 from push_queue.job_filter import JobFilter
-from push_queue.models import JobsPage, RegistryInfo, WorkerInfo
+from push_queue.models import JobsPage
 from push_queue.pause import WHOLE_QUEUE, Pause
 from push_queue.pauses import Pauses
 from push_queue.queue_stats import QueueFigures, QueueStats

@@ -12,10 +12,13 @@ from arq.connections import ArqRedis
 
 from producer.gone_sources import GoneSources
 from producer.job_description import PushOptions, check_start, describe_push
+from producer.same_job import check_same
+from producer.watching import watch_jobs
 from push_queue.arq_queue import ArqQueue
 from push_queue.connection import connect
 from push_queue.database import Database
-from push_queue.errors import JobConflictError, UnknownJobError, WaitTimeoutError
+from push_queue.errors import UnknownJobError, WaitTimeoutError
+from push_queue.fleet import RegistryInfo, WorkerInfo
 from push_queue.job_events import JobEvents, PlacedEvent, Position
 from push_queue.job_filter import JobFilter
 from push_queue.job_sources import JobSources
@@ -31,30 +34,18 @@ from push_queue.models import (
     JobStatus,
     Priority,
     PushJob,
-    RegistryInfo,
-    WorkerInfo,
 )
 from push_queue.pause import Pause
 from push_queue.pauses import Pauses
 from push_queue.redis_retries import RIDE_OUT_SECONDS
 from push_queue.registry_limits import RegistryLimits
 from push_queue.settings import Settings, load_settings
-from push_queue.source_urls import shown
 from push_queue.throughput import Minute, Throughput
 from push_queue.traces import enqueueing
 from push_queue.worker_roster import WorkerRoster
 
-POLL_SECONDS = 2.0
-"""How often a watched job is read even without a message: messages may be lost."""
-
-WATCHED = {JobState.RUNNING: 1000, JobState.RETRYING: 1000, JobState.QUEUED: 50}
-"""States of the jobs that are watched where none is named, and how many of each at most."""
-
 MOST_RUNNING = 1000
 """How many running jobs are read for their registries."""
-
-NOT_COMPARED = frozenset({"labels"})
-"""The fields that may differ when the same job is enqueued again."""
 
 SENT_AT_ONCE = 200
 """Jobs to enqueue in one round trip, so that commands of others get their turn."""
@@ -256,26 +247,12 @@ class PushQueue:
             raise WaitTimeoutError(f"job {job_id} did not finish within {timeout:g} s") from None
         raise UnknownJobError(job_id)
 
-    async def watch(self, *job_ids: str) -> AsyncGenerator[JobStatus, None]:
+    def watch(self, *job_ids: str) -> AsyncGenerator[JobStatus, None]:
         """Every job's status now and at each change, until all of them are final.
 
         Without ids: of all jobs that run, wait for a retry or were queued recently, without end.
         """
-        seen: dict[str, JobStatus] = {}
-        async with self._jobs.changes(*job_ids) as changes:
-            batch = await self._watched(job_ids)
-            while True:
-                for status in batch:
-                    if seen.get(status.id) != status:
-                        seen[status.id] = status
-                        yield status
-                        if status.state.final and not job_ids:
-                            del seen[status.id]
-                unfinished = [job_id for job_id in job_ids if not seen[job_id].state.final]
-                if job_ids and not unfinished:
-                    return
-                changed = await changes.next(POLL_SECONDS)
-                batch = await self._watched((changed,) if changed else tuple(unfinished))
+        return watch_jobs(self._jobs, *job_ids)
 
     async def list(
         self, state: JobState | None = None, *, limit: int = 50, offset: int = 0
@@ -381,34 +358,7 @@ class PushQueue:
         await self._database.ping()
 
     async def _enqueued_before(self, job: PushJob, status: JobStatus) -> JobStatus:
-        _check_same(status.job, job)
+        check_same(status.job, job)
         if status.state is JobState.QUEUED:
             await self._arq_queue.hand_over(status)
         return status
-
-    async def _watched(self, job_ids: tuple[str, ...]) -> tuple[JobStatus, ...]:
-        if not job_ids:
-            pages = [await self.list(state, limit=most) for state, most in WATCHED.items()]
-            return tuple(job for page in pages for job in page)
-        return tuple([await self._jobs.status(job_id) for job_id in job_ids])
-
-
-def _check_same(there: PushJob, asked: PushJob) -> None:
-    fields = [name for name in PushJob.model_fields if name not in NOT_COMPARED]
-    differences = [
-        f"{name} {_shown(getattr(there, name))}, not {_shown(getattr(asked, name))}"
-        for name in fields
-        if getattr(there, name) != getattr(asked, name)
-    ]
-    if differences:
-        raise JobConflictError(
-            f"job {there.id} exists, with {'; '.join(differences)}; use another id"
-        )
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(value)
-    text = str(value)
-    # The query of a URL may be secret.
-    return text if shown(text) == text else f"{shown(text)}?…"

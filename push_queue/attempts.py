@@ -9,11 +9,12 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 
 from push_queue import formats, job_codec
+from push_queue.assignments import Assignment, Signal, Wait
 from push_queue.database import Arguments, Database
 from push_queue.errors import UnreadableJobError
 from push_queue.job_codec import flat, one_line, pairs, parse_status
 from push_queue.job_records import JobRecords
-from push_queue.models import Assignment, BlobStatus, JobState, Outcome, Signal, Wait
+from push_queue.models import BlobStatus, JobState, Outcome
 from push_queue.settings import DAY_SECONDS, LEASE_SECONDS, REGISTRY_MAX_UPLOADS
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from push_queue.assignments import Assignment
 from push_queue.database import Database
 from push_queue.job_records import JobRecords
-from push_queue.models import FINAL_STATES, Assignment
+from push_queue.models import FINAL_STATES
 
 DELETED = "deleted"
 GONE = "gone already"

@@ -1,7 +1,6 @@
 """A job, its states and its results."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -22,7 +21,6 @@ from pydantic import (
 
 from push_queue.errors import InvalidJobError, summarize
 from push_queue.ids import JOB_ID_PATTERN
-from push_queue.pause import Pause
 from push_queue.source_urls import is_url, parse_source_url, shown
 from push_queue.uploads import SCHEME, upload_id_of
 
@@ -67,16 +65,6 @@ FINAL_STATES = (
     JobState.CANCELLED,
     JobState.SUPERSEDED,
 )
-
-
-class Signal(StrEnum):
-    """The answer to a worker that reports on the job that it runs."""
-
-    CONTINUE = "continue"
-    CANCEL = "cancel"
-    """The user has cancelled the job: stop, then call ``mark_cancelled``."""
-    LOST = "lost"
-    """The job is no longer this worker's: stop, and write nothing else."""
 
 
 class Outcome(StrEnum):
@@ -165,44 +153,6 @@ class PushJob(PushRequest):
 
     id: JobId
     max_attempts: MostAttempts = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """A job that a worker is to run now, for one attempt."""
-
-    job: PushJob
-    targets: tuple[str, ...]
-    """The targets to push to now: not done yet, and not at a registry that is down."""
-    attempt: int
-    fence: int
-    """Increases with each start of the job, even if ``attempt`` does not."""
-    sequence: int = 0
-    """The job's place in the order of enqueueing."""
-    bytes_sent: int = 0
-    """By the attempts before."""
-    traceparent: str | None = None
-    """The span that enqueued the job."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """The job is due, but waits for registries, its last worker, or a newer worker."""
-
-    seconds: float
-    """How long to wait. ``ArqQueue.release`` may wake it earlier, or a newer worker take it."""
-
-
-class Turn(StrEnum):
-    """The answer to a worker that asks for the turn to write a tag."""
-
-    WRITE = "write"
-    WAIT = "wait"
-    """Another job is writing it."""
-    SUPERSEDED = "superseded"
-    """A job enqueued later has written it. This is recorded as the target's result."""
-    LOST = "lost"
-    """The job is no longer this worker's."""
 
 
 class TargetResult(BaseModel):
@@ -335,64 +285,6 @@ class JobsPage(BaseModel):
     """May be fewer than asked for, even none, although there are more."""
     next: int | None
     """The place to continue from; None at the end."""
-
-
-class WorkerState(StrEnum):
-    """What a worker does about new jobs."""
-
-    WORKING = "working"
-    """It takes them."""
-    DRAINING = "draining"
-    """It ends those that it has, and then itself."""
-    PAUSED = "paused"
-    """The queue is paused: it ends those that it has, and waits."""
-
-
-class WorkerInfo(BaseModel):
-    """What a worker reports about itself."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    id: Annotated[str, StringConstraints(min_length=1, max_length=128)]
-    host: str
-    pid: int
-    version: str
-    started_at: datetime
-    running: NonNegativeInt = 0
-    """The number of jobs that it runs now."""
-    jobs: tuple[str, ...] = ()
-    """Their ids. Older workers do not say."""
-    max_jobs: NonNegativeInt = 0
-    """The number of jobs that it runs at most. Older workers do not say."""
-    problem: str = ""
-    """What currently fails of its work for the whole queue, if anything does."""
-    heeds: bool = False
-    """Whether it heeds pauses of the queue, and can be drained. Older workers do not."""
-    state: WorkerState = WorkerState.WORKING
-    """As the roster knows it; no worker reports it."""
-
-
-class RegistryInfo(BaseModel):
-    """How much a registry is used now, by all workers together."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    """Its host in references, with its port if it has one."""
-    uploads: NonNegativeInt
-    """Blobs that are being sent to it."""
-    max_uploads: NonNegativeInt
-    """How many of them it gets at once."""
-    waiting: NonNegativeInt
-    """Jobs that wait for it."""
-    paused_until: datetime | None = None
-    """The workers leave it alone until then."""
-    pause_reason: str | None = None
-    """What it did, on one line."""
-    pause: Pause | None = None
-    """The one that a person has set."""
-    paused_since: datetime | None = None
-    """The first of the pauses in a row began then. The registry has not answered since."""
 
 
 def make_job(**fields: object) -> PushJob:

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from push_queue.arq_queue import LEADS
 from push_queue.database import Database
+from push_queue.fleet import RegistryInfo, WorkerInfo
 from push_queue.job_codec import decode
 from push_queue.job_events import JobEvents, Position
-from push_queue.models import JobState, Priority, RegistryInfo, WorkerInfo
+from push_queue.models import JobState, Priority
 from push_queue.pauses import Pauses
 from push_queue.registry_limits import RegistryLimits
 from push_queue.webhook_outbox import WebhookOutbox, WebhookStatus

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from push_queue.database import Arguments, Database
+from push_queue.fleet import RegistryInfo
 from push_queue.job_codec import one_line
-from push_queue.models import RegistryInfo
 from push_queue.pause import Pause, is_registry
 from push_queue.pauses import Pauses
 

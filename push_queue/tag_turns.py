@@ -1,7 +1,7 @@
 """Which job may write a tag: one after the other, and the last one enqueued wins."""
 
+from push_queue.assignments import Assignment, Turn
 from push_queue.database import Arguments, Database
-from push_queue.models import Assignment, Turn
 from push_queue.settings import TAG_WATCH_SECONDS
 from push_queue.tag_writes import TagWrite
 

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 
 from yarl import URL
 
-from push_queue.models import Assignment, JobState
+from push_queue.assignments import Assignment
+from push_queue.models import JobState
 
 from .log_context import attempt_fields
 

@@ -21,6 +21,7 @@ from pydantic import (
 
 from producer.bulk import STATES, BulkAction
 from push_queue.api_tokens import Role
+from push_queue.fleet import RegistryInfo, WorkerInfo
 from push_queue.job_filter import JobFilter
 from push_queue.models import (
     MOST_PATIENCE_SECONDS,
@@ -30,9 +31,7 @@ from push_queue.models import (
     JobState,
     JobStatus,
     PushRequest,
-    RegistryInfo,
     Target,
-    WorkerInfo,
 )
 from push_queue.pause import MOST_REASON, Pause
 from push_queue.throughput import Minute

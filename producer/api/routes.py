@@ -42,8 +42,9 @@ from producer.api.uploads.requests import (
 )
 from producer.spool.purge import PurgedUploads
 from push_queue.api_tokens import Role
+from push_queue.fleet import RegistryInfo, WorkerInfo
 from push_queue.job_events import JobEvent
-from push_queue.models import JobProgress, JobStatus, RegistryInfo, WorkerInfo
+from push_queue.models import JobProgress, JobStatus
 from push_queue.queue_stats import QueueStats
 from push_queue.registry_knowledge import ForgottenKnowledge
 

@@ -8,14 +8,15 @@ from urllib.parse import quote
 
 from producer.api.models import JobDetails, JobList, JobPage, QueueState, WorkerList
 from producer.errors import ServerRefusedError
-from producer.queue import WATCHED
 from producer.remote.endings import Endings
 from producer.remote.requests import Requests, parsed
 from producer.remote.upload_source import UploadSource
 from producer.remote.uploading import OnProgress, Uploading
+from producer.watching import WATCHED
 from push_queue.errors import UnknownJobError
+from push_queue.fleet import WorkerInfo
 from push_queue.job_filter import JobFilter
-from push_queue.models import Attempt, BlobStatus, JobsPage, JobState, JobStatus, WorkerInfo
+from push_queue.models import Attempt, BlobStatus, JobsPage, JobState, JobStatus
 from push_queue.pause import Pause
 from push_queue.traces import enqueueing
 

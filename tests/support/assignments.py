@@ -3,8 +3,9 @@
 from arq.constants import in_progress_key_prefix, job_key_prefix
 from redis.asyncio import Redis
 
+from push_queue.assignments import Assignment, Turn
 from push_queue.keys import Keys
-from push_queue.models import Assignment, JobState, Turn
+from push_queue.models import JobState
 from push_queue.tag_writes import TagWrite
 from tests.support.stores import Stores
 

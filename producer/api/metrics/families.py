@@ -14,7 +14,8 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from producer.api.metrics.snapshot import Snapshot, SpoolFigures
-from push_queue.models import FINAL_STATES, JobState, RegistryInfo, WorkerState
+from push_queue.fleet import RegistryInfo, WorkerState
+from push_queue.models import FINAL_STATES, JobState
 from push_queue.queue_metrics import Ended, QueueMetrics
 from push_queue.version import own_version
 from push_queue.webhook_outbox import WebhookStatus

@@ -4,19 +4,10 @@ from typing import Any
 
 import pytest
 
+from push_queue.assignments import Assignment, Turn, Wait
 from push_queue.database import Database
 from push_queue.keys import Keys
-from push_queue.models import (
-    Assignment,
-    JobState,
-    JobStatus,
-    Outcome,
-    Priority,
-    TargetResult,
-    Turn,
-    Wait,
-    make_job,
-)
+from push_queue.models import JobState, JobStatus, Outcome, Priority, TargetResult, make_job
 from push_queue.registry_limits import RegistryLimits
 from push_queue.tag_writes import TagWrite
 from tests.support.assignments import succeed, write_tags

@@ -5,17 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from push_queue.assignments import Assignment, Signal
 from push_queue.errors import UnknownJobError
 from push_queue.job_codec import timestamp
 from push_queue.keys import Keys
 from push_queue.models import (
-    Assignment,
     BlobStatus,
     JobState,
     JobStatus,
     Outcome,
     PushJob,
-    Signal,
     TargetResult,
     make_job,
 )

@@ -3,9 +3,10 @@
 import pytest
 
 from push_queue import formats
+from push_queue.assignments import Assignment, Wait
 from push_queue.formats import FIRST_FORMAT, NAMES_CALLERS
 from push_queue.keys import Keys
-from push_queue.models import Assignment, JobState, PushJob, Wait, make_job
+from push_queue.models import JobState, PushJob, make_job
 from tests.support.assignments import succeed
 from tests.support.redis_client import Redis
 from tests.support.stores import Stores

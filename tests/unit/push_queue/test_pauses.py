@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from push_queue.assignments import Assignment, Wait
 from push_queue.errors import DrainedError
-from push_queue.models import Assignment, JobState, Wait, WorkerInfo, WorkerState, make_job
+from push_queue.fleet import WorkerInfo, WorkerState
+from push_queue.models import JobState, make_job
 from push_queue.pause import WHOLE_QUEUE
 from push_queue.pauses import Pauses
 from push_queue.worker_roster import WorkerRoster

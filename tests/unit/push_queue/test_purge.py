@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from push_queue.assignments import Assignment
 from push_queue.errors import UnknownJobError
-from push_queue.models import Assignment, JobState, make_job
+from push_queue.models import JobState, make_job
 from push_queue.registry_knowledge import ForgottenKnowledge, RegistryKnowledge
 from tests.support.assignments import succeed
 from tests.support.redis_client import Redis

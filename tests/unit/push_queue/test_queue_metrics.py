@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from push_queue.assignments import Assignment, Wait
+from push_queue.fleet import WorkerInfo
 from push_queue.lease import Lease
-from push_queue.models import Assignment, JobState, Priority, Wait, WorkerInfo, make_job
+from push_queue.models import JobState, Priority, make_job
 from push_queue.queue_metrics import Ended, QueueReport, WaitingJobs
 from push_queue.worker_roster import WorkerRoster
 from tests.support.assignments import succeed

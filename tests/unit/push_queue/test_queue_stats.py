@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from push_queue.models import Assignment, Priority, make_job
+from push_queue.assignments import Assignment
+from push_queue.models import Priority, make_job
 from push_queue.queue_stats import QueueFigures
 from tests.support.assignments import succeed
 from tests.support.redis_client import Redis

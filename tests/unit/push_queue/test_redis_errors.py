@@ -11,10 +11,12 @@ from redis._parsers.base import BaseParser
 from redis.asyncio import Redis
 
 from push_queue.arq_queue import ArqQueue
+from push_queue.assignments import Assignment
 from push_queue.attempts import Attempts
 from push_queue.connection import connect
 from push_queue.database import Database
 from push_queue.errors import QueueError, RedisDeniedError, RedisRefusedError, RedisUnavailableError
+from push_queue.fleet import WorkerInfo
 from push_queue.job_events import START, JobEvents
 from push_queue.job_filter import JobFilter
 from push_queue.job_records import JobRecords
@@ -22,7 +24,7 @@ from push_queue.job_sources import JobSources
 from push_queue.jobs import Jobs
 from push_queue.keys import Keys
 from push_queue.lease import Lease
-from push_queue.models import Assignment, JobState, JobStatus, WorkerInfo, make_job
+from push_queue.models import JobState, JobStatus, make_job
 from push_queue.pauses import Pauses
 from push_queue.queue_metrics import QueueReport
 from push_queue.queue_stats import QueueFigures

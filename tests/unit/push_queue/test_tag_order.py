@@ -12,9 +12,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from push_queue.assignments import Assignment, Turn, Wait
 from push_queue.database import Database
 from push_queue.keys import Keys
-from push_queue.models import Assignment, JobState, JobStatus, Outcome, Turn, Wait, make_job
+from push_queue.models import JobState, JobStatus, Outcome, make_job
 from push_queue.tag_writes import TagWrite, TagWrites
 from registry_api_v2_client import RegistryUnavailableError, TagTurn
 from tests.support.assignments import TURN_SECONDS, succeed

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from push_queue.models import Assignment, make_job
+from push_queue.assignments import Assignment
+from push_queue.models import make_job
 from push_queue.throughput import MINUTES, Minute, Throughput
 from tests.support.assignments import succeed
 from tests.support.redis_client import Redis

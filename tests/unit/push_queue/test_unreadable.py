@@ -5,11 +5,12 @@ import pytest
 
 from push_queue import formats
 from push_queue.arq_queue import ArqQueue
+from push_queue.assignments import Assignment, Signal, Wait
 from push_queue.database import Database
 from push_queue.errors import JobConflictError, UnknownJobError, UnreadableJobError
 from push_queue.formats import FORMAT, format_of
 from push_queue.keys import Keys
-from push_queue.models import Assignment, JobState, Outcome, Signal, Wait, make_job
+from push_queue.models import JobState, Outcome, make_job
 from push_queue.registry_limits import RegistryLimits
 from tests.support.assignments import lose_in_arq, write_tags
 from tests.support.redis_client import Redis

@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 import pytest
 
 from push_queue.database import Database
+from push_queue.fleet import WorkerInfo
 from push_queue.keys import Keys
-from push_queue.models import WorkerInfo
 from push_queue.worker_roster import WorkerRoster
 from tests.support.redis_client import Redis
 

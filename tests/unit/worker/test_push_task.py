@@ -15,10 +15,11 @@ from arq import Retry
 from arq.worker import RetryJob
 
 from push_queue.arq_queue import ArqQueue
+from push_queue.assignments import Assignment
 from push_queue.database import Database
 from push_queue.errors import RedisRefusedError
 from push_queue.keys import Keys
-from push_queue.models import Assignment, JobState, Outcome, make_job
+from push_queue.models import JobState, Outcome, make_job
 from push_queue.registry_limits import RegistryLimits
 from push_queue.settings import Settings, load_settings
 from push_queue.source_urls import SourceUrls

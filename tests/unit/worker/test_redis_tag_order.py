@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
+from push_queue.assignments import Assignment, Turn
 from push_queue.database import Database
 from push_queue.keys import Keys
-from push_queue.models import Assignment, Turn, make_job
+from push_queue.models import make_job
 from push_queue.tag_writes import TagWrite, TagWrites
 from registry_api_v2_client import (
     DeniedError,

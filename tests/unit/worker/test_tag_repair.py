@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from redis.asyncio import Redis
 
+from push_queue.assignments import Assignment, Turn
 from push_queue.database import Database
 from push_queue.keys import Keys
-from push_queue.models import Assignment, Turn, make_job
+from push_queue.models import make_job
 from push_queue.tag_writes import TagWrite, TagWrites, UnsettledTag
 from registry_api_v2_client import DeniedError, ManifestUnknownError, RegistryUnavailableError
 from tests.support.assignments import TURN_SECONDS, succeed

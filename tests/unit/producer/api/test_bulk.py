@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from push_queue.api_tokens import Role
-from push_queue.models import Assignment
+from push_queue.assignments import Assignment
 from push_queue.settings import Settings
 from tests.support.api import JOBS, NEW_JOB, Api
 from tests.support.redis_client import Redis

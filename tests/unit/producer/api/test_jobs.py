@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 from redis.asyncio.client import Pipeline
 
 from producer import JobState, PushQueue
-from push_queue.models import Assignment
+from push_queue.assignments import Assignment
 from tests.support.api import JOBS, NEW_JOB, TARGET, Api
 from tests.support.assignments import succeed
 from tests.support.stores import Stores

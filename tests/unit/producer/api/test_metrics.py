@@ -15,7 +15,7 @@ from producer.api.application import make_application
 from producer.api.events.hub import EventHub
 from producer.api.metrics.families import FAMILIES, MOST_NAMED
 from push_queue.api_tokens import ApiToken, Role, hash_of
-from push_queue.models import WorkerInfo
+from push_queue.fleet import WorkerInfo
 from push_queue.pause import WHOLE_QUEUE
 from push_queue.pauses import Pauses
 from push_queue.settings import Settings

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from push_queue.api_tokens import Role
-from push_queue.models import WorkerInfo
+from push_queue.fleet import WorkerInfo
 from push_queue.settings import Settings
 from push_queue.worker_roster import WorkerRoster
 from tests.support.api import Api

@@ -8,9 +8,10 @@ from typing import Any, cast
 
 import pytest
 
+from push_queue.assignments import Assignment
 from push_queue.errors import RedisUnavailableError
 from push_queue.lease import Lease
-from push_queue.models import Assignment, make_job
+from push_queue.models import make_job
 from push_queue.webhook_outbox import WebhookOutbox
 from tests.support.redis_clock import RedisClock
 from tests.support.stores import Stores

@@ -8,7 +8,8 @@ import pytest
 
 from producer.spool.purge import UNTOUCHED_SECONDS
 from producer.spool.spool import Spool
-from push_queue.models import Assignment, make_job
+from push_queue.assignments import Assignment
+from push_queue.models import make_job
 from push_queue.settings import Settings
 from push_queue.uploads import source_of
 from tests.support.stores import Stores
