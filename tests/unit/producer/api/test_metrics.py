@@ -13,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from producer import PushQueue
 from producer.api.application import make_application
 from producer.api.events.hub import EventHub
-from producer.api.metrics.families import FAMILIES, MOST_NAMED
+from producer.api.metrics.families import FAMILIES
+from producer.api.metrics.samples import MOST_NAMED
 from push_queue.api_tokens import ApiToken, Role, hash_of
 from push_queue.fleet import WorkerInfo
 from push_queue.pause import WHOLE_QUEUE
