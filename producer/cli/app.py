@@ -1,4 +1,4 @@
-"""The command line: global options, the commands, and how errors are reported.
+"""The command line: global options, how a command is loaded, and how errors are reported.
 
 A command's module is loaded when the command is run, so that help and version appear at once.
 """
@@ -8,89 +8,22 @@ import gc
 import io
 import sys
 from importlib import import_module
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from producer.cli.commands import COMMANDS, HELP_OPTIONS
 from producer.cli.exit_code import ExitCode
 
 NAME = "push-queue"
 DISTRIBUTION = "registry-push-queue"
 
-HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
-
 EPILOG = """
 Exit status: 0 success, 1 a push failed, 2 bad input, 3 Redis or the server cannot be reached,
 4 not known yet.
 """
-
-
-class Entry(NamedTuple):
-    """Where a command is, and the first line of its help."""
-
-    module: str
-    function: str
-    summary: str
-
-
-COMMANDS = {
-    "up": Entry("up", "up", "Run the whole system on this machine, until Ctrl-C or SIGTERM."),
-    "push": Entry("push", "push", "Push an image tar now and show the progress."),
-    "enqueue": Entry("enqueue", "enqueue", "Enqueue image tars for pushing and return at once."),
-    "status": Entry("jobs", "status", "Show jobs: state, targets, progress, attempts."),
-    "list": Entry("jobs", "list_jobs", "List jobs, the last enqueued first."),
-    "watch": Entry(
-        "jobs",
-        "watch",
-        "Show jobs as they go, until they end; without ids, all.",
-    ),
-    "cancel": Entry(
-        "changes", "cancel", "Cancel jobs; those that run are stopped by their workers."
-    ),
-    "retry": Entry("changes", "retry", "Enqueue finished jobs again."),
-    "purge": Entry(
-        "operate.purge", "purge", "Forget finished jobs, what is known of a registry, or uploads."
-    ),
-    "workers": Entry(
-        "operate.workers",
-        "workers",
-        "Show the live workers, and what each of them does.",
-    ),
-    "drain": Entry(
-        "operate.drain", "drain", "Have workers take no more jobs, and end with those they have."
-    ),
-    "registries": Entry(
-        "operate.registries",
-        "group",
-        "Show the registries in use; pause or resume one.",
-    ),
-    "pause": Entry(
-        "operate.pauses", "pause", "Have workers take no new job; jobs can still be enqueued."
-    ),
-    "resume": Entry("operate.pauses", "resume", "Have workers take jobs again."),
-    "stats": Entry(
-        "operate.stats",
-        "stats",
-        "Show how the queue is doing, now and in the last hour.",
-    ),
-    "webhooks": Entry(
-        "operate.webhooks",
-        "webhooks",
-        "Show who is told of jobs that end, and whether it arrives.",
-    ),
-    "doctor": Entry(
-        "operate.doctor",
-        "doctor",
-        "Look for what is wrong with the set-up, and say what to do.",
-    ),
-    "serve": Entry("serve", "serve", "Serve the queue's HTTP API."),
-    "token": Entry("token", "make_token", "Make a token for the HTTP API."),
-    "verify": Entry(
-        "verify", "verify", "Check an image in a registry against a tar, layer by layer."
-    ),
-}
 
 
 class LazyGroup(TyperGroup):

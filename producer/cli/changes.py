@@ -1,6 +1,7 @@
 """``push-queue cancel`` and ``retry``: jobs by their ids, or all that match."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 import typer
 
@@ -64,17 +65,13 @@ def cancel(
 ) -> ExitCode:
     """Cancel jobs; those that run are stopped by their workers."""
     wanted = filter_of(state, error_kind, registry, repository, label, since)
-    ids = job_ids or []
-    if not by_ids(ids, wanted, dry_run=dry_run):
-        bulk = Bulk(BulkAction.CANCEL, wanted, dry_run, yes)
-        return change_all(context, server, token_file, bulk, json=json)
+    bulk = Bulk(BulkAction.CANCEL, wanted, dry_run, yes)
 
     async def stop(queue: JobQueue, job_id: str) -> JobStatus:
         await queue.cancel(job_id)
         return await queue.status(job_id)
 
-    opening = queue_of(context, server, token_file)
-    return _print(*with_each(opening, ids, stop), ids, json)
+    return _change(context, server, token_file, job_ids or [], bulk, stop, json=json)
 
 
 def retry(
@@ -94,10 +91,7 @@ def retry(
 ) -> ExitCode:
     """Enqueue finished jobs again."""
     wanted = filter_of(state, error_kind, registry, repository, label, since)
-    ids = job_ids or []
-    if not by_ids(ids, wanted, dry_run=dry_run):
-        bulk = Bulk(BulkAction.RETRY, wanted, dry_run, yes)
-        return change_all(context, server, token_file, bulk, json=json)
+    bulk = Bulk(BulkAction.RETRY, wanted, dry_run, yes)
 
     async def again(queue: JobQueue, job_id: str) -> JobStatus:
         job = await queue.retry(job_id)
@@ -105,16 +99,30 @@ def retry(
             raise UnreadableJobError(f"{job.id} {headline(job)}")
         return job
 
-    opening = queue_of(context, server, token_file)
-    return _print(*with_each(opening, ids, again), ids, json)
+    return _change(context, server, token_file, job_ids or [], bulk, again, json=json)
 
 
-def _print(
-    jobs: Sequence[JobStatus], code: ExitCode, job_ids: Sequence[str], json: bool
+def _change(
+    context: typer.Context,
+    server: str | None,
+    token_file: Path | None,
+    job_ids: Sequence[str],
+    bulk: Bulk,
+    change: Callable[[JobQueue, str], Awaitable[JobStatus]],
+    *,
+    json: bool,
 ) -> ExitCode:
+    """Change the jobs with these ids, or all that match."""
+    if not by_ids(job_ids, bulk.wanted, dry_run=bulk.dry_run):
+        return change_all(context, server, token_file, bulk, json=json)
+    jobs, code = with_each(queue_of(context, server, token_file), job_ids, change)
+    _print(jobs, job_ids, json=json)
+    return code
+
+
+def _print(jobs: Sequence[JobStatus], job_ids: Sequence[str], *, json: bool) -> None:
     if json:
         print_json_of([as_json(job) for job in jobs], job_ids)
     else:
         for job in jobs:
             typer.echo(f"{job.id} {headline(job)}")
-    return code

@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from producer.cli.app import COMMANDS, HELP_OPTIONS
+from producer.cli.commands import COMMANDS, HELP_OPTIONS
 from producer.cli.operate.operators import AnyOperator, operate
 from producer.cli.operate.pauses import ForOption, ReasonOption, reason_of, seconds_of
 from producer.cli.options import JsonOption, ServerOption, TokenFileOption

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from producer.cli import app
+from producer.cli.commands import COMMANDS
 from tests.support.images import ARCHIVES
 from tests.support.processes import free_port
 from tests.support.servers import clean_environment
@@ -140,11 +141,11 @@ def test_who_pushes_does_not_wait_for_what_inspects() -> None:
     assert not modules & {"pydantic", "registry_api_v2_client.models"}
 
 
-@pytest.mark.parametrize("name", app.COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_summaries_are_those_of_the_commands(name: str) -> None:
     command = app.load_command(name)
     assert command.name == name
-    assert command.help.splitlines()[0] == app.COMMANDS[name].summary
+    assert command.help.splitlines()[0] == COMMANDS[name].summary
 
 
 def test_the_list_of_commands_is_not_cut_on_a_usual_terminal() -> None:
