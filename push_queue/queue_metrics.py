@@ -28,7 +28,7 @@ class WaitingJobs(NamedTuple):
 
     due: int
     oldest_seconds: float
-    """How long the first of them has been due; 0 without any."""
+    """How long the first of them has been due; 0 if there is none."""
     later: int
     """Those whose time has not come yet: scheduled, or between two attempts."""
 

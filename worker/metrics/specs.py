@@ -57,7 +57,7 @@ ATTEMPT_SECONDS = Spec(
 LEASES_LOST = Spec(
     "leases_lost_total",
     "counter",
-    "Jobs that this worker still ran when they belonged to another.",
+    "Jobs that this worker was still running after they had gone to another.",
 )
 RUNNING = Spec("running_jobs", "gauge", "Jobs that run now.")
 MOST_RUNNING = Spec("max_jobs", "gauge", "Jobs that run at most at once.")
@@ -76,7 +76,7 @@ ENCODED_BYTES = Spec(
 ENCODING_SECONDS = Spec(
     "encoding_seconds_total",
     "counter",
-    "Seconds of threads that this took.",
+    "Seconds that this took, summed over all threads.",
     ("encoding",),
 )
 SENT_BYTES = Spec(
@@ -107,7 +107,7 @@ REQUESTS = Spec(
 REQUEST_SECONDS = Spec(
     "registry_request_duration_seconds",
     "histogram",
-    "How long these requests took, with the time to send a body.",
+    "How long these requests took, including the time to send a body.",
     ("registry", "method", "route"),
     _REQUEST_BUCKETS,
 )

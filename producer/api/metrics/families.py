@@ -65,7 +65,7 @@ def collect(snapshot: Snapshot) -> Iterator[Metric]:
 FAMILIES = (
     Family(
         "push_queue_redis_up",
-        "Whether Redis answers (1), or all figures of the queue are missing (0).",
+        "1 if Redis answers; 0 if not, and then all figures of the queue are missing.",
         lambda snapshot: [((), snapshot.queue is not None)],
     ),
     Family(
@@ -82,7 +82,7 @@ FAMILIES = (
     ),
     Family(
         "push_queue_oldest_due_job_age_seconds",
-        "How long the oldest of them has been due; 0 without any.",
+        "How long the oldest of them has been due; 0 if there is none.",
         from_queue(
             lambda figures: [((name,), one.oldest_seconds) for name, one in figures.waiting.items()]
         ),
@@ -96,14 +96,14 @@ FAMILIES = (
     ),
     Family(
         "push_queue_jobs_ended_total",
-        "Jobs that ended, since this Redis is used, by final state and kind of the error.",
+        "Jobs that have ended since this queue began, by final state and kind of error.",
         from_queue(ended_jobs),
         ("state", "error_kind"),
         counter=True,
     ),
     Family(
         "push_queue_sent_bytes_total",
-        "Bytes of blobs sent by all workers, compressed, since this Redis is used.",
+        "Compressed bytes that all workers have sent since this queue began.",
         one_from_queue(lambda figures: figures.bytes_sent),
         counter=True,
     ),
@@ -166,7 +166,7 @@ FAMILIES = (
     ),
     Family(
         "push_queue_workers_draining",
-        "Live workers that end once their jobs have.",
+        "Live workers that take no more jobs, and stop once theirs are done.",
         sum_over_workers(lambda worker: worker.state is WorkerState.DRAINING),
     ),
     Family(
@@ -204,7 +204,7 @@ FAMILIES = (
     ),
     Family(
         "push_queue_webhook_oldest_event_age_seconds",
-        "How long the oldest of them has waited; 0 without any.",
+        "How long the oldest of them has waited; 0 if there is none.",
         by_webhook(lambda one: one.waiting_seconds),
         ("webhook",),
     ),
