@@ -31,7 +31,7 @@ COMMANDS = {
         "operate.workers", "workers", "Show the live workers, and what each of them does."
     ),
     "drain": Entry(
-        "operate.drain", "drain", "Have workers take no more jobs, and end with those they have."
+        "operate.drain", "drain", "Have workers finish their jobs, take no more, and stop."
     ),
     "registries": Entry(
         "operate.registries", "group", "Show the registries in use; pause or resume one."
@@ -44,7 +44,7 @@ COMMANDS = {
         "operate.stats", "stats", "Show how the queue is doing, now and in the last hour."
     ),
     "webhooks": Entry(
-        "operate.webhooks", "webhooks", "Show who is told of jobs that end, and whether it arrives."
+        "operate.webhooks", "webhooks", "Show the receivers of webhooks, and whether events arrive."
     ),
     "doctor": Entry(
         "operate.doctor", "doctor", "Look for what is wrong with the set-up, and say what to do."

@@ -49,7 +49,7 @@ DryRunOption: TypeAlias = Annotated[
     bool, typer.Option("--dry-run", help="Only show the jobs that would be changed.")
 ]
 YesOption: TypeAlias = Annotated[
-    bool, typer.Option("--yes", "-y", help="Change all jobs that match without a question.")
+    bool, typer.Option("--yes", "-y", help="Change all jobs that match without asking.")
 ]
 OPTIONS = ("--state", "--error-kind", "--registry", "--repository", "--label", "--since")
 

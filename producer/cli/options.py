@@ -100,7 +100,7 @@ TokenFileOption: TypeAlias = Annotated[
     typer.Option(
         "--token-file",
         metavar="FILE",
-        help="Has the token for --server; else PUSH_QUEUE_TOKEN.",
+        help="File with the token for --server; else PUSH_QUEUE_TOKEN.",
     ),
 ]
 
@@ -156,7 +156,7 @@ def check_host(settings: Settings, host: str) -> None:
     if settings.api_open and not is_loopback(host):
         raise BadInputError(
             f"cannot serve at {host}: without PUSH_QUEUE_API_TOKENS or PUSH_QUEUE_API_OIDC only "
-            "this machine may call; make tokens by `push-queue token`, or use 127.0.0.1"
+            "this machine may call; make tokens with `push-queue token`, or use 127.0.0.1"
         )
 
 

@@ -51,7 +51,7 @@ def _of_workers(workers: tuple[WorkerInfo, ...], stats: QueueStats) -> list[Find
         found.append(
             warning(
                 SUBJECT,
-                f"they are of other releases than this {own_version()}: {shown}",
+                f"some are of another release than this one, {own_version()}: {shown}",
                 "upgrade those that are behind",
             )
         )

@@ -15,8 +15,8 @@ FEW_JOBS = 10_000
 
 _UNKNOWN = warning(
     SUBJECT,
-    "this login may not ask what it is set up for",
-    "allow it INFO, to have that checked",
+    "its set-up cannot be checked, since this login may not run INFO",
+    "allow it INFO",
 )
 
 

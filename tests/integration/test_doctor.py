@@ -136,7 +136,7 @@ async def test_a_login_that_may_not_ask_for_facts(start_redis: StartRedis) -> No
             commands=["+@all", "-info", "-config"],
         )
     found = await findings(redis_url=server.url.replace("://", "://shy:x@"))
-    assert_named(the_bad(found, "Redis"), Severity.WARNING, "may not ask", "INFO")
+    assert_named(the_bad(found, "Redis"), Severity.WARNING, "may not run", "INFO")
 
 
 # Workers -----------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ def drain(
     server: ServerOption = None,
     token_file: TokenFileOption = None,
 ) -> None:
-    """Have workers take no more jobs, and end with those they have."""
+    """Have workers finish their jobs, take no more, and stop."""
     if timeout and not wait:
         raise BadInputError("--timeout goes with --wait")
     ids, most = list(dict.fromkeys(worker_ids)), longest_wait(timeout)
@@ -71,4 +71,6 @@ async def _gone(operator: AnyOperator, ids: Sequence[str], most: timedelta | Non
                     return
                 await asyncio.sleep(LOOK_SECONDS)
     except TimeoutError:
-        raise WaitTimeoutError("--timeout is over; the workers end when their jobs have") from None
+        raise WaitTimeoutError(
+            "--timeout is over; the workers stop once their jobs are done"
+        ) from None

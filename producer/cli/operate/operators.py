@@ -37,7 +37,7 @@ def operate(
     named = server_of(context, settings, server, token_file)
     if named is None and settings.redis_routes:
         raise BadInputError(
-            "PUSH_QUEUE_REDIS_ROUTES names several Redis servers; say which by --redis-url"
+            "PUSH_QUEUE_REDIS_ROUTES names several Redis servers; say which with --redis-url"
         )
 
     async def main() -> Result:

@@ -26,10 +26,10 @@ workers, and ends with `push-queue resume`, or after the time that --for gives.
 
 ForOption: TypeAlias = Annotated[
     str | None,
-    typer.Option("--for", metavar="TIME", help="End by itself after 90s, 10m, 2h."),
+    typer.Option("--for", metavar="TIME", help="End the pause by itself after 90s, 10m, 2h."),
 ]
 ReasonOption: TypeAlias = Annotated[
-    str | None, typer.Option("--reason", metavar="TEXT", help="Shown to all who wonder.")
+    str | None, typer.Option("--reason", metavar="TEXT", help="Why; shown wherever the pause is.")
 ]
 
 
@@ -79,7 +79,7 @@ def seconds_of(text: str | None) -> int | None:
         return None
     seconds = int(duration("--for", text).total_seconds())
     if not 0 < seconds <= MOST_PATIENCE_SECONDS:
-        raise BadInputError(f"--for {text!r} is no time between 1s and 365d")
+        raise BadInputError(f"--for {text!r} is not between 1s and 365d")
     return seconds
 
 

@@ -69,7 +69,7 @@ def purge(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would be forgotten.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without a question.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
     json: JsonOption = False,
     server: ServerOption = None,
     token_file: TokenFileOption = None,

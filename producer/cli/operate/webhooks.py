@@ -35,7 +35,7 @@ def webhooks(
     ] = None,
     json: JsonOption = False,
 ) -> ExitCode:
-    """Show who is told of jobs that end, and whether it arrives."""
+    """Show the receivers of webhooks, and whether events arrive."""
     settings = settings_of(context)
     if test is not None:
         return run(_ping(settings, test))

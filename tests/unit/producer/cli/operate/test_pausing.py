@@ -87,7 +87,7 @@ def test_a_worker_is_drained(cli: CommandLine) -> None:
     assert worker["state"] == "draining"
     late = cli.run("drain", WORKER.id, "--wait", "--timeout", "1s")
     assert late.code == 4
-    assert "the workers end when their jobs have" in late.err
+    assert "the workers stop once their jobs are done" in late.err
 
 
 def test_a_worker_that_is_gone_is_not_waited_for(cli: CommandLine) -> None:
@@ -100,8 +100,8 @@ def test_a_worker_that_is_gone_is_not_waited_for(cli: CommandLine) -> None:
     ("arguments", "said"),
     [
         (("pause", "--for", "soon"), "--for 'soon' is not a time such as"),
-        (("pause", "--for", "0"), "--for '0' is no time between 1s and 365d"),
-        (("pause", "--for", "366d"), "--for '366d' is no time between"),
+        (("pause", "--for", "0"), "--for '0' is not between 1s and 365d"),
+        (("pause", "--for", "366d"), "--for '366d' is not between"),
         (("pause", "--reason", "x" * 201), "--reason is too long"),
         (("registries", "pause", "a b"), "'a b' is no host of a registry, such as reg.example.com"),
         (("registries", "pause", "registry"), "'registry' is no host of a registry"),
