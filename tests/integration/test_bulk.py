@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from producer import JobState, PushQueue
 from push_queue.jobs import Jobs
 from tests.support.api_server import ApiServer
+from tests.support.commands import push_queue
 from tests.support.redis_client import Redis
 from tests.support.servers import clean_environment
 
@@ -27,15 +27,7 @@ def cli(folder: Path, redis_url: str, namespace: str) -> Cli:
     environment = clean_environment(PUSH_QUEUE_REDIS_URL=redis_url, PUSH_QUEUE_NAMESPACE=namespace)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "producer", *arguments],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
+        return push_queue(*arguments, env=environment, cwd=folder, timeout=600)
 
     return run
 

@@ -20,7 +20,7 @@ import redis
 
 from producer.cli import app
 from push_queue.formats import FORMAT
-from tests.support.commands import error_of
+from tests.support.commands import error_of, push_queue
 from tests.support.images import SEVERAL_IMAGES, make_image
 from tests.support.layouts import Layout, platform_image
 from tests.support.processes import ManagedProcess, free_port
@@ -65,15 +65,7 @@ def cli(folder: Path, environment: dict[str, str], redis_url: str, namespace: st
 
 def _runner(folder: Path, environment: dict[str, str]) -> Cli:
     def run(*arguments: object, **extra: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "producer", *map(str, arguments)],
-            cwd=folder,
-            env={**environment, **extra},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=90,
-        )
+        return push_queue(*arguments, env={**environment, **extra}, cwd=folder, timeout=90)
 
     return run
 

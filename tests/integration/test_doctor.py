@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from producer.doctor.registry import Place
 from producer.operator import Operator
 from push_queue.settings import Settings
 from tests.support.certificates import Authority
+from tests.support.commands import push_queue
 from tests.support.local_server import LocalServer
 from tests.support.processes import free_port
 from tests.support.servers import (
@@ -293,13 +293,7 @@ async def test_a_folder_that_cannot_be_used(values: dict[str, str], text: str, a
 
 
 def doctor(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "producer", "doctor", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=clean_environment(**env),
-    )
+    return push_queue("doctor", *arguments, env=clean_environment(**env))
 
 
 def test_a_good_set_up(

@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from push_queue.models import Outcome
 from push_queue.worker_roster import WorkerRoster
 from tests.support.api_server import ApiServer
 from tests.support.big_images import write_big_archive
+from tests.support.commands import push_queue
 from tests.support.processes import ManagedProcess
 from tests.support.proxy import FaultProxy, Hold, is_patch
 from tests.support.servers import RedisServer, StartWorker, clean_environment
@@ -32,15 +32,7 @@ def cli(folder: Path, redis_url: str, namespace: str) -> Cli:
     environment = clean_environment(PUSH_QUEUE_REDIS_URL=redis_url, PUSH_QUEUE_NAMESPACE=namespace)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "producer", *arguments],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        return push_queue(*arguments, env=environment, cwd=folder, timeout=120)
 
     return run
 

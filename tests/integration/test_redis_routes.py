@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from producer import (
 from push_queue.errors import InvalidJobError, RedisUnavailableError
 from push_queue.job_filter import JobFilter
 from push_queue.settings import Settings
+from tests.support.commands import push_queue
 from tests.support.images import ARCHIVES
 from tests.support.servers import RedisServer, StartWorker, clean_environment
 
@@ -52,6 +52,10 @@ class Two:
             "PUSH_QUEUE_REDIS_ROUTES": json.dumps({self.pattern: self.there.url}),
         }
 
+    async def push_queue(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        env = clean_environment(**self.environment)
+        return await asyncio.to_thread(push_queue, *arguments, env=env)
+
     async def ids_of(self, server: RedisServer) -> set[str]:
         async with PushQueue.connect(Settings(redis_url=SecretStr(server.url))) as queue:
             return {job.id for job in await queue.list()}
@@ -60,16 +64,6 @@ class Two:
 @pytest.fixture
 def two(start_redis: Callable[[], RedisServer]) -> Two:
     return Two(start_redis(), start_redis())
-
-
-def push_queue(two: Two, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "producer", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=clean_environment(**two.environment),
-    )
 
 
 async def test_each_job_is_with_the_redis_of_its_registry(two: Two) -> None:
@@ -160,16 +154,16 @@ async def test_one_that_is_away_holds_up_its_own_jobs_alone(
 async def test_the_command_makes_a_job_for_each(two: Two, tmp_path: Path) -> None:
     archive = str(ARCHIVES["guide"](tmp_path).path)
     targets = ("--to", f"{HERE}:1", "--to", f"{THERE}:1", "--to", f"{HERE}:2")
-    done = await asyncio.to_thread(push_queue, two, "enqueue", archive, *targets)
+    done = await two.push_queue("enqueue", archive, *targets)
     assert done.returncode == 0, done.stderr
     here, there = await two.ids_of(two.here), await two.ids_of(two.there)
     assert (len(here), len(there)) == (1, 1)
     assert set(done.stdout.split()) == here | there
-    listed = await asyncio.to_thread(push_queue, two, "list", "--json")
+    listed = await two.push_queue("list", "--json")
     assert {job["id"] for job in json.loads(listed.stdout)} == here | there
-    shown = await asyncio.to_thread(push_queue, two, "status", *there)
+    shown = await two.push_queue("status", *there)
     assert f"{THERE}:1" in shown.stdout
-    named = await asyncio.to_thread(push_queue, two, "enqueue", archive, *targets, "--id", "x")
+    named = await two.push_queue("enqueue", archive, *targets, "--id", "x")
     assert named.returncode == 2
 
 
@@ -177,7 +171,7 @@ async def test_the_command_tells_what_is_enqueued(two: Two, tmp_path: Path) -> N
     archive = str(ARCHIVES["guide"](tmp_path).path)
     two.there.kill()
     targets = ("--to", f"{HERE}:1", "--to", f"{THERE}:1")
-    done = await asyncio.to_thread(push_queue, two, "enqueue", archive, *targets)
+    done = await two.push_queue("enqueue", archive, *targets)
     assert done.returncode == 3
     assert set(done.stdout.split()) == await two.ids_of(two.here)
     assert "1 of 2 jobs are not enqueued" in done.stderr
@@ -186,13 +180,7 @@ async def test_the_command_tells_what_is_enqueued(two: Two, tmp_path: Path) -> N
 
 def test_a_route_that_is_none_is_named() -> None:
     env = {"PUSH_QUEUE_REDIS_ROUTES": '{"reg.example.com/*": "http://secret@x"}'}
-    done = subprocess.run(
-        [sys.executable, "-m", "producer", "list"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=clean_environment(**env),
-    )
+    done = push_queue("list", env=clean_environment(**env))
     assert done.returncode == 2
     assert "PUSH_QUEUE_REDIS_ROUTES" in done.stderr
     assert "secret" not in done.stderr

@@ -3,8 +3,6 @@
 import asyncio
 import base64
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,6 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from producer import PushQueue, load_settings
+from tests.support.commands import push_queue
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.credential_helper import CredentialHelper, in_path
 from tests.support.images import ARCHIVES
@@ -70,12 +69,9 @@ def command_line(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 
-def push_queue(env: dict[str, str], *arguments: str) -> str:
+def printed(env: dict[str, str], *arguments: str) -> str:
     """What `push-queue` prints, on both channels."""
-    command = [sys.executable, "-m", "producer", *arguments]
-    done = subprocess.run(
-        command, env=clean_environment(**env), capture_output=True, text=True, timeout=60
-    )
+    done = push_queue(*arguments, env=clean_environment(**env))
     return done.stdout + done.stderr
 
 
@@ -164,12 +160,12 @@ async def test_no_secret_is_emitted(
             assert outcomes == expected, [job.error for job in done]
             emitted += map(repr, done)
             emitted += await asyncio.gather(
-                asyncio.to_thread(push_queue, env, "list"),
-                asyncio.to_thread(push_queue, env, "list", "--json"),
-                asyncio.to_thread(push_queue, env, "status", done[2].id),
+                asyncio.to_thread(printed, env, "list"),
+                asyncio.to_thread(printed, env, "list", "--json"),
+                asyncio.to_thread(printed, env, "status", done[2].id),
             )
             wrong = {**env, "PUSH_QUEUE_REDIS_URL": redis_url.replace("remember", "forgot")}
-            emitted.append(await asyncio.to_thread(push_queue, wrong, "list"))
+            emitted.append(await asyncio.to_thread(printed, wrong, "list"))
         with server.client() as client:
             emitted.append(dump(client))
         await asyncio.to_thread(process.terminate)

@@ -15,6 +15,7 @@ from push_queue.job_filter import JobFilter
 from push_queue.queue_metrics import Ended, QueueReport
 from push_queue.sessions import Sessions
 from tests.support.big_images import write_big_archive
+from tests.support.commands import push_queue
 from tests.support.processes import ManagedProcess, free_port
 from tests.support.proxy import FaultProxy, is_patch
 from tests.support.redis_client import Redis
@@ -55,14 +56,7 @@ class Site:
         return redis.Redis.from_url(self.url(user), decode_responses=True)
 
     def run(self, user: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "producer", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-            env=clean_environment(PUSH_QUEUE_REDIS_URL=self.url(user)),
-        )
+        return push_queue(*arguments, env=clean_environment(PUSH_QUEUE_REDIS_URL=self.url(user)))
 
     def run_worker(self, user: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

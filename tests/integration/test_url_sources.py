@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from push_queue.models import Outcome
 from tests.support.api_server import Serve
 from tests.support.big_images import BigArchive, write_big_archive
 from tests.support.certificates import Authority
+from tests.support.commands import push_queue
 from tests.support.images import ARCHIVES
 from tests.support.object_server import ObjectServer
 from tests.support.processes import ManagedProcess
@@ -335,15 +335,7 @@ async def test_hostile_sources(
 
 async def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     """`push-queue` with these arguments."""
-    return await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "producer", *arguments],
-        env=clean_environment(**env),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return await asyncio.to_thread(push_queue, *arguments, env=clean_environment(**env))
 
 
 @pytest.mark.parametrize("by", ["redis", "server"])

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -22,6 +21,7 @@ from registry_api_v2_client import (
 )
 from registry_api_v2_client.exceptions import AnswerCutShortError
 from tests.support.broken_images import LYING_DIGEST
+from tests.support.commands import push_queue
 from tests.support.images import (
     APP_LAYER,
     ARCHIVES,
@@ -302,15 +302,7 @@ Cli = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "producer", "verify", *map(str, arguments)],
-            cwd=tmp_path,
-            env=clean_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=90,
-        )
+        return push_queue("verify", *arguments, env=clean_environment(), cwd=tmp_path, timeout=90)
 
     return run
 
