@@ -1,4 +1,4 @@
-"""Teams: who shares the workers with whom, and the place of a job in the queue of its team."""
+"""Teams: who shares the workers with whom."""
 
 import re
 from typing import Annotated
@@ -8,9 +8,6 @@ from pydantic_settings import NoDecode
 
 NOBODY = "none"
 """The setting's value for a queue without teams."""
-
-_BAND = 2**42
-"""How far apart the scores of two teams are. As in ``scripts/shared/teams.lua``."""
 
 
 def _split(value: object) -> object:
@@ -31,8 +28,3 @@ TeamSources = Annotated[tuple[TeamSource, ...], NoDecode, BeforeValidator(_split
 """What tells a job's team: the first that the job has."""
 
 FAIR_SHARE_BY: TeamSources = ("label:team", "caller")
-
-
-def place_of(score: float) -> int:
-    """The place in its team's queue, in milliseconds of Unix time, of a job with that score."""
-    return int(score % _BAND)

@@ -15,7 +15,7 @@ from push_queue.jobs import Jobs
 from push_queue.keys import Keys
 from push_queue.models import Priority, make_job
 from push_queue.registry_limits import RegistryLimits
-from push_queue.teams import FAIR_SHARE_BY, place_of
+from push_queue.teams import FAIR_SHARE_BY
 from tests.support.redis_client import Redis
 from tests.support.redis_clock import RedisClock
 from tests.support.stores import Stores
@@ -25,6 +25,11 @@ LEASE_SECONDS = 15
 MOST_BANDS = 20
 BAND = 2**42
 MOST_TEAMS = 2000
+
+
+def place_of(score: float) -> int:
+    """The place in its team's queue, in milliseconds of Unix time, of a job with that score."""
+    return int(score % BAND)
 
 
 class Queue:
