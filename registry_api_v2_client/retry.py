@@ -43,8 +43,11 @@ class RetryPolicy:
             return None
         if isinstance(error, RegistryTimeoutError) and not self.after_timeouts:
             return None
-        backoff = jitter() * min(self.maximum, self.base * 2.0 ** min(attempt - 1, 32))
-        return max(backoff, asked)
+        return max(self.backoff(attempt, jitter), asked)
+
+    def backoff(self, attempt: int, jitter: Callable[[], float] = random.random) -> float:
+        """Seconds to wait after failed try number ``attempt`` where nothing asks for more."""
+        return jitter() * min(self.maximum, self.base * 2.0 ** min(attempt - 1, 32))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ suspended and its lease ran out, the receiver may get an event twice, with the s
 import asyncio
 import itertools
 import logging
-import random
 import time
 from collections import deque
 from collections.abc import Coroutine
@@ -19,6 +18,7 @@ from push_queue.errors import QueueError, RedisUnavailableError
 from push_queue.lease import Lease
 from push_queue.webhook_outbox import START, FinalEvent, WebhookOutbox
 from push_queue.webhook_settings import Webhook
+from registry_api_v2_client import RetryPolicy
 
 from ..periodic import Periodic
 from .cloud_event import event_of_job, event_of_ping
@@ -45,7 +45,7 @@ class _GoneError(QueueError):
 
 
 class Courier:
-    """``retry_base`` and ``retry_max`` are the seconds of an exponential backoff with full jitter.
+    """``retry`` has the backoff between two tries of an event, which is tried for a day.
 
     ``problems`` has an entry as long as the receiver fails. That is logged when it begins and when
     it ends.
@@ -60,8 +60,7 @@ class Courier:
         outbox: WebhookOutbox,
         delivery: Delivery,
         lease: Lease,
-        retry_base: float,
-        retry_max: float,
+        retry: RetryPolicy,
         problems: dict[str, str],
     ) -> None:
         self._name = name
@@ -70,8 +69,7 @@ class Courier:
         self._outbox = outbox
         self._delivery = delivery
         self._lease = lease
-        self._retry_base = retry_base
-        self._retry_max = retry_max
+        self._retry = retry
         self._problems = problems
         self._label = f"webhook {name}"
         self._rounds = Periodic(_INTERVAL, self._guarded_round)
@@ -228,8 +226,7 @@ class Courier:
         await self._outbox.answer_ping(self._name, token, str(failure or ""))
 
     def _delay(self, attempt: int, asked: float) -> float:
-        backoff = min(self._retry_max, self._retry_base * 2.0 ** min(attempt - 1, 32))
-        return max(random.random() * backoff, min(asked, _LONGEST_ASKED))
+        return max(self._retry.backoff(attempt), min(asked, _LONGEST_ASKED))
 
     def _complain(self, problem: str) -> bool:
         """Log the problem if it is news. Returns whether it is."""

@@ -6,6 +6,7 @@ from push_queue.database import Database
 from push_queue.lease import Lease
 from push_queue.settings import Settings
 from push_queue.webhook_outbox import WebhookOutbox
+from registry_api_v2_client import RetryPolicy
 
 from .courier import Courier
 from .delivery import Delivery
@@ -16,6 +17,7 @@ class Couriers:
 
     def __init__(self, settings: Settings, database: Database, problems: dict[str, str]) -> None:
         outbox = WebhookOutbox(database)
+        retry = RetryPolicy(base=settings.retry_base_seconds, maximum=settings.retry_max_seconds)
         self._couriers = [
             Courier(
                 name,
@@ -24,8 +26,7 @@ class Couriers:
                 outbox=outbox,
                 delivery=Delivery(webhook, settings),
                 lease=Lease(database, database.keys.webhook_sender(name), settings.lease_seconds),
-                retry_base=settings.retry_base_seconds,
-                retry_max=settings.retry_max_seconds,
+                retry=retry,
                 problems=problems,
             )
             for name, webhook in settings.webhooks.items()

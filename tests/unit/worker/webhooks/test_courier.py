@@ -13,6 +13,7 @@ from push_queue.errors import RedisUnavailableError
 from push_queue.lease import Lease
 from push_queue.models import make_job
 from push_queue.webhook_outbox import WebhookOutbox
+from registry_api_v2_client import RetryPolicy
 from tests.support.redis_clock import RedisClock
 from tests.support.stores import Stores
 from tests.support.waiting import becomes
@@ -74,8 +75,7 @@ class Site:
             outbox=self.outbox,
             delivery=cast(Delivery, receiver or self.receiver),
             lease=Lease(database, database.keys.webhook_sender("ci"), LEASE_SECONDS),
-            retry_base=0.001,
-            retry_max=0.01,
+            retry=RetryPolicy(base=0.001, maximum=0.01),
             problems=self.problems,
         )
 
@@ -333,9 +333,9 @@ async def test_what_redis_has_not_noted_is_sent_again(
 def test_waits_grow_and_what_is_asked_for_is_kept(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("random.random", lambda: 1.0)
+    monkeypatch.setattr(RetryPolicy.backoff, "__defaults__", (lambda: 1.0,))
     courier = Site(stores).courier()
-    courier._retry_base, courier._retry_max = 1.0, 300.0
+    courier._retry = RetryPolicy(base=1.0, maximum=300.0)
     waits = [courier._delay(attempt, 0.0) for attempt in (1, 2, 3, 9, 10, 5000)]
     assert waits == [1.0, 2.0, 4.0, 256.0, 300.0, 300.0]
     assert courier._delay(1, 120.0) == 120.0
