@@ -49,6 +49,11 @@ class Database:
         """Check that Redis answers."""
         await self.ask(self.redis.ping())
 
+    async def now_ms(self) -> int:
+        """Redis' time, which all processes share: the clocks of their hosts may be off."""
+        seconds, micros = await self.ask(self.redis.time())
+        return int(seconds) * 1000 + int(micros) // 1000
+
     async def ask(self, reply: Any) -> Any:
         """The reply to a command of ``redis``."""
         # redis-py types its commands for its synchronous client as well, hence Any.

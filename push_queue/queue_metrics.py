@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from push_queue.arq_queue import LEADS
 from push_queue.database import Database
 from push_queue.fleet import RegistryInfo, WorkerInfo
 from push_queue.job_codec import decode
@@ -12,6 +11,7 @@ from push_queue.job_events import JobEvents, Position
 from push_queue.models import JobState, Priority
 from push_queue.pauses import Pauses
 from push_queue.registry_limits import RegistryLimits
+from push_queue.waiting_jobs import WaitingJobs, ask_for_waiting, read_waiting
 from push_queue.webhook_outbox import WebhookOutbox, WebhookStatus
 from push_queue.worker_roster import WorkerRoster
 
@@ -21,16 +21,6 @@ MOST_REGISTRIES = 200
 """Those used last; the others are left out."""
 
 _ENDED = "ended"
-
-
-class WaitingJobs(NamedTuple):
-    """The jobs of one priority that wait for a worker, without those held back by registries."""
-
-    due: int
-    oldest_seconds: float
-    """How long the first of them has been due; 0 if there is none."""
-    later: int
-    """Those whose time has not come yet: scheduled, or between two attempts."""
 
 
 class Ended(NamedTuple):
@@ -66,7 +56,7 @@ class _Own(NamedTuple):
     """What one round trip tells."""
 
     jobs: dict[JobState, int]
-    waiting: dict[Priority, WaitingJobs]
+    waiting: Mapping[Priority, WaitingJobs]
     totals: dict[str, str]
     lease_ms: int
     events: int
@@ -77,7 +67,6 @@ class QueueReport:
 
     def __init__(self, database: Database, registry_max_uploads: int) -> None:
         self._database = database
-        self._redis = database.redis
         self._keys = database.keys
         self._limits = RegistryLimits(database, registry_max_uploads)
         self._workers = WorkerRoster(database)
@@ -91,8 +80,7 @@ class QueueReport:
         Raises:
             RedisUnavailableError: Redis fails.
         """
-        seconds, micros = await self._database.ask(self._redis.time())
-        now_ms = seconds * 1000 + micros // 1000
+        now_ms = await self._database.now_ms()
         own, registries, workers, last_event, webhooks, pause = await asyncio.gather(
             self._own(now_ms),
             self._registries(),
@@ -120,20 +108,13 @@ class QueueReport:
         async with self._database.pipeline() as pipeline:
             for state in JobState:
                 pipeline.zcard(self._keys.jobs_in(state))
-            for priority in LEADS:
-                due = self._keys.due(priority)
-                pipeline.zcount(due, "-inf", now_ms)
-                pipeline.zrange(due, 0, 0, withscores=True)
-                pipeline.zcard(due)
+            ask_for_waiting(pipeline, self._keys, now_ms)
             pipeline.hgetall(self._keys.totals)
             pipeline.pttl(self._keys.housekeeper)
             pipeline.xlen(self._keys.events)
             replies = iter(await pipeline.execute())
         jobs = {state: next(replies) for state in JobState}
-        waiting = {
-            priority: _waiting(now_ms, next(replies), next(replies), next(replies))
-            for priority in LEADS
-        }
+        waiting = read_waiting(replies, now_ms)
         return _Own(jobs, waiting, decode(next(replies)), next(replies), next(replies))
 
     async def _registries(self) -> list[RegistryInfo]:
@@ -143,11 +124,6 @@ class QueueReport:
         )
         names = list(dict.fromkeys([*sorted(waited_for), *used]))
         return await self._limits.look_at(names[:MOST_REGISTRIES])
-
-
-def _waiting(now_ms: int, due: int, first: list[tuple[bytes, float]], listed: int) -> WaitingJobs:
-    oldest_ms = max(0.0, now_ms - first[0][1]) if first else 0.0
-    return WaitingJobs(due, oldest_ms / 1000, listed - due)
 
 
 def _ended(counted: Mapping[str, str]) -> dict[Ended, int]:

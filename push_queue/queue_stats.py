@@ -1,17 +1,17 @@
 """How the queue is doing, in a few figures."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
-from push_queue.arq_queue import LEADS
 from push_queue.database import Database
 from push_queue.jobs import Jobs
-from push_queue.models import JobState
+from push_queue.models import JobState, Priority
 from push_queue.pause import Pause
 from push_queue.pauses import Pauses
 from push_queue.throughput import Minute, Throughput
+from push_queue.waiting_jobs import WaitingJobs, ask_for_waiting, read_waiting
 
 
 class HourStats(BaseModel):
@@ -65,7 +65,6 @@ class QueueFigures:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._redis = database.redis
         self._keys = database.keys
         self._jobs = Jobs(database)
         self._pauses = Pauses(database)
@@ -73,26 +72,17 @@ class QueueFigures:
 
     async def read(self) -> QueueStats:
         """The figures now. The time that it takes does not grow with the number of jobs."""
-        now_ms = await self._now_ms()
-        due, oldest_ms = await self._due(now_ms)
+        due = [waiting for waiting in (await self._waiting()).values() if waiting.due]
         return QueueStats(
             jobs=await self._jobs.counts(),
-            due=due,
-            oldest_due_seconds=None if oldest_ms is None else (now_ms - oldest_ms) / 1000,
+            due=sum(waiting.due for waiting in due),
+            oldest_due_seconds=max((waiting.oldest_seconds for waiting in due), default=None),
             pause=await self._pauses.of_queue(),
             last_hour=HourStats.of(await self._throughput.last_hour()),
         )
 
-    async def _due(self, now_ms: int) -> tuple[int, float | None]:
-        """How many jobs are due, and since when the first of them is."""
+    async def _waiting(self) -> Mapping[Priority, WaitingJobs]:
+        now_ms = await self._database.now_ms()
         async with self._database.pipeline() as pipeline:
-            for priority in LEADS:
-                pipeline.zcount(self._keys.due(priority), "-inf", now_ms)
-                pipeline.zrange(self._keys.due(priority), 0, 0, withscores=True)
-            replies = await pipeline.execute()
-        since = [score for first in replies[1::2] for _, score in first if score <= now_ms]
-        return sum(replies[::2]), min(since, default=None)
-
-    async def _now_ms(self) -> int:
-        seconds, micros = await self._database.ask(self._redis.time())
-        return int(seconds) * 1000 + int(micros) // 1000
+            ask_for_waiting(pipeline, self._keys, now_ms)
+            return read_waiting(iter(await pipeline.execute()), now_ms)

@@ -49,7 +49,7 @@ class RegistryLimits:
 
         At most so many, the ones used last first.
         """
-        now, _ = await self._database.ask(self._redis.time())
+        now = await self._database.now_ms() // 1000
         found = await self._database.ask(
             self._redis.zrevrangebyscore(
                 self._keys.used_registries,
@@ -63,8 +63,7 @@ class RegistryLimits:
 
     async def look_at(self, registries: Sequence[str]) -> list[RegistryInfo]:
         """How much these are used now, in this order."""
-        seconds, micros = await self._database.ask(self._redis.time())
-        now_ms = seconds * 1000 + micros // 1000
+        now_ms = await self._database.now_ms()
         async with self._database.pipeline() as pipeline:
             for registry in registries:
                 pipeline.zcount(self._keys.slots(registry), f"({now_ms}", "+inf")

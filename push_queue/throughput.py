@@ -38,13 +38,11 @@ class Throughput:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._redis = database.redis
         self._keys = database.keys
 
     async def last_hour(self) -> tuple[Minute, ...]:
         """The latest ``MINUTES``, the oldest first. The last one is not over yet."""
-        seconds, _ = await self._database.ask(self._redis.time())
-        latest = int(seconds) // _SECONDS
+        latest = await self._database.now_ms() // 1000 // _SECONDS
         minutes = range(latest - MINUTES + 1, latest + 1)
         async with self._database.pipeline() as pipeline:
             for minute in minutes:

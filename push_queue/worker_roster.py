@@ -69,9 +69,7 @@ class WorkerRoster:
         await self._pauses.pause(worker_named(worker_id), seconds=DRAIN_SECONDS, by=by)
 
     async def _now(self) -> int:
-        """Redis' time, since the hosts' clocks may be off."""
-        seconds, _ = await self._database.ask(self._redis.time())
-        return int(seconds)
+        return await self._database.now_ms() // 1000
 
 
 def _worker(fields: Mapping[str, str], paused: Collection[str]) -> WorkerInfo:
