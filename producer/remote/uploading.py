@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 
 from aiohttp import ClientError
 
@@ -21,11 +22,14 @@ CUT_SECONDS = 120.0
 STILL_SECONDS = 300.0
 """After which a connection is given up that takes nothing. A server that was killed reads
 again what it has first."""
+GIVE_UP_SECONDS = 5.0
+"""How long to try to delete an upload that cannot go on."""
 
 OnProgress = Callable[[int, int | None], None]
 """Called with the bytes that were sent, and with all if it is known how many."""
 
-_GO_ON = frozenset({"mismatching-upload-offset", "upload-busy"})
+_BUSY = "upload-busy"
+_GO_ON = frozenset({"mismatching-upload-offset", _BUSY})
 """Refusals after which it goes on where it ends: a request that was cut may be under way yet."""
 
 
@@ -132,8 +136,19 @@ class Uploading:
 
     async def _give_up(self, path: str) -> None:
         """Leave nothing behind, if the server can be reached at once."""
-        try:
-            async with asyncio.timeout(2):
+        with suppress(TimeoutError, ServerRefusedError, ServerUnavailableError, UploadError):
+            async with asyncio.timeout(GIVE_UP_SECONDS):
+                await self._delete(path)
+
+    async def _delete(self, path: str) -> None:
+        patience = Patience(GIVE_UP_SECONDS)
+        while True:
+            try:
                 await self._requests.ask("DELETE", path, riding=False)
-        except (TimeoutError, ServerRefusedError, ServerUnavailableError, UploadError):
-            return
+            except ServerRefusedError as error:
+                if error.kind != _BUSY:
+                    raise
+                # The server has yet to notice that the request which was cut has ended.
+                await patience.wait(error)
+            else:
+                return

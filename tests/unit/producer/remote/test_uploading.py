@@ -4,6 +4,7 @@
 import asyncio
 import hashlib
 import io
+import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
@@ -60,6 +61,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upload_source, "PART_BYTES", MIB)
     monkeypatch.setattr(upload_source, "BLOCK_BYTES", MIB // 16)
     monkeypatch.setattr(requests, "_FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(uploading, "GIVE_UP_SECONDS", 60)
 
 
 @pytest.fixture
@@ -82,6 +84,10 @@ async def upload(remote: RemoteQueue, source: UploadSource) -> str:
 
 def arrived(spool: Path, name: str) -> bytes:
     return (spool / f"{name.removeprefix('upload:')}.tar").read_bytes()
+
+
+def is_upload_delete(request: Request) -> bool:
+    return request.method == "DELETE" and "/uploads/" in request.path
 
 
 def is_upload_read(request: Request) -> bool:
@@ -162,6 +168,19 @@ async def test_a_file_that_becomes_shorter_is_named(
     tar.write_bytes(CONTENT[:MIB])
     with pytest.raises(UploadError, match=r"app\.tar became shorter while it was read"):
         await upload(remote, source)
+    assert not list(spool.iterdir())
+
+
+async def test_one_that_is_given_up_is_deleted_once_the_server_lets_go_of_it(
+    remote: RemoteQueue, proxy: FaultProxy, spool: Path, tar: Path
+) -> None:
+    busy = json.dumps({"type": "urn:push-queue:problem:upload-busy"}).encode()
+    proxy.answer(is_upload_delete, status=409, body=busy)
+    source = FileSource(tar)
+    tar.write_bytes(CONTENT[:MIB])
+    with pytest.raises(UploadError, match=r"app\.tar became shorter while it was read"):
+        await upload(remote, source)
+    assert proxy.count(is_upload_delete) >= 2
     assert not list(spool.iterdir())
 
 
