@@ -12,14 +12,14 @@ from push_queue.errors import RedisRefusedError as RedisRefusedError
 from push_queue.errors import RedisUnavailableError as RedisUnavailableError
 from push_queue.errors import UnknownJobError as UnknownJobError
 from push_queue.errors import WaitTimeoutError as WaitTimeoutError
-from push_queue.fleet import WorkerInfo as WorkerInfo
-from push_queue.models import Attempt as Attempt
-from push_queue.models import BlobStatus as BlobStatus
-from push_queue.models import Compression as Compression
-from push_queue.models import JobState as JobState
-from push_queue.models import JobStatus as JobStatus
-from push_queue.models import PushJob as PushJob
-from push_queue.models import TargetResult as TargetResult
+from push_queue.models.fleet import WorkerInfo as WorkerInfo
+from push_queue.models.job import Attempt as Attempt
+from push_queue.models.job import BlobStatus as BlobStatus
+from push_queue.models.job import Compression as Compression
+from push_queue.models.job import JobState as JobState
+from push_queue.models.job import JobStatus as JobStatus
+from push_queue.models.job import PushJob as PushJob
+from push_queue.models.job import TargetResult as TargetResult
 from push_queue.settings import Settings as Settings
 from push_queue.settings import load_settings as load_settings
 

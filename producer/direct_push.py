@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from producer.registries import open_client
-from push_queue.models import BlobStatus, JobState, JobStatus, PushJob, TargetResult
+from push_queue.models.job import BlobStatus, JobState, JobStatus, PushJob, TargetResult
+from push_queue.models.source_urls import is_url
 from push_queue.settings import Settings
-from push_queue.source_urls import is_url
 from registry_api_v2_client import (
     AnyOrder,
     CompressionPolicy,

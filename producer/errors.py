@@ -26,8 +26,8 @@
 from collections.abc import Sequence
 
 from push_queue.errors import QueueError, RedisUnavailableError
-from push_queue.models import JobStatus
-from push_queue.uploads import is_upload_id, source_of
+from push_queue.models.job import JobStatus
+from push_queue.models.uploads import is_upload_id, source_of
 
 
 class NotAllEnqueuedError(RedisUnavailableError):

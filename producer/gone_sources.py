@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from push_queue.errors import SourceGoneError
-from push_queue.job_sources import DELETED, GONE
-from push_queue.models import JobStatus
+from push_queue.jobs.sources import DELETED, GONE
+from push_queue.models.job import JobStatus
+from push_queue.models.uploads import tar_of, upload_id_of
 from push_queue.settings import Settings
-from push_queue.uploads import tar_of, upload_id_of
 
 
 class GoneSources:

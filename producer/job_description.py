@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TypedDict, TypeGuard
 
 from push_queue.errors import InvalidJobError
-from push_queue.ids import new_job_id
-from push_queue.models import Compression, Priority, PushJob, make_job
+from push_queue.models.ids import new_job_id
+from push_queue.models.job import Compression, Priority, PushJob, make_job
+from push_queue.models.source_urls import is_url
+from push_queue.models.uploads import upload_id_of
 from push_queue.settings import Settings
-from push_queue.source_urls import is_url
-from push_queue.uploads import upload_id_of
 from registry_api_v2_client.exceptions import ValidationError
 from registry_api_v2_client.platforms import Platform
 from registry_api_v2_client.reference import parse_reference, split_digest

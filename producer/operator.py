@@ -11,13 +11,13 @@ from producer.queue import PushQueue
 from producer.spool.purge import PurgedUploads, purge_uploads
 from producer.spool.spool import Spool
 from push_queue.errors import OldWorkerError, UnknownWorkerError
-from push_queue.fleet import RegistryInfo, WorkerInfo
-from push_queue.job_filter import JobFilter
-from push_queue.models import JobsPage
-from push_queue.pause import WHOLE_QUEUE, Pause
+from push_queue.figures.stats import QueueFigures, QueueStats
+from push_queue.models.fleet import RegistryInfo, WorkerInfo
+from push_queue.models.job import JobsPage
+from push_queue.models.job_filter import JobFilter
+from push_queue.models.pause import WHOLE_QUEUE, Pause
 from push_queue.pauses import Pauses
-from push_queue.queue_stats import QueueFigures, QueueStats
-from push_queue.registry_knowledge import ForgottenKnowledge, RegistryKnowledge
+from push_queue.registries.knowledge import ForgottenKnowledge, RegistryKnowledge
 from push_queue.settings import Settings
 from push_queue.worker_roster import WorkerRoster
 from registry_api_v2_client.exceptions import ValidationError

@@ -14,17 +14,14 @@ from producer.gone_sources import GoneSources
 from producer.job_description import PushOptions, check_start, describe_push
 from producer.same_job import check_same
 from producer.watching import watch_jobs
-from push_queue.arq_queue import ArqQueue
-from push_queue.connection import connect
-from push_queue.database import Database
 from push_queue.errors import UnknownJobError, WaitTimeoutError
-from push_queue.fleet import RegistryInfo, WorkerInfo
-from push_queue.job_events import JobEvents, PlacedEvent, Position
-from push_queue.job_filter import JobFilter
-from push_queue.job_sources import JobSources
-from push_queue.jobs import Jobs
-from push_queue.keys import Keys
-from push_queue.models import (
+from push_queue.figures.throughput import Minute, Throughput
+from push_queue.jobs.arq_queue import ArqQueue
+from push_queue.jobs.events import JobEvents, PlacedEvent, Position
+from push_queue.jobs.sources import JobSources
+from push_queue.jobs.store import Jobs
+from push_queue.models.fleet import RegistryInfo, WorkerInfo
+from push_queue.models.job import (
     Attempt,
     BlobStatus,
     Compression,
@@ -35,12 +32,15 @@ from push_queue.models import (
     Priority,
     PushJob,
 )
-from push_queue.pause import Pause
+from push_queue.models.job_filter import JobFilter
+from push_queue.models.pause import Pause
 from push_queue.pauses import Pauses
-from push_queue.redis_retries import RIDE_OUT_SECONDS
-from push_queue.registry_limits import RegistryLimits
+from push_queue.redis.connection import connect
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
+from push_queue.redis.retries import RIDE_OUT_SECONDS
+from push_queue.registries.limits import RegistryLimits
 from push_queue.settings import Settings, load_settings
-from push_queue.throughput import Minute, Throughput
 from push_queue.traces import enqueueing
 from push_queue.worker_roster import WorkerRoster
 

@@ -13,10 +13,10 @@ from producer.errors import NotAllEnqueuedError
 from producer.job_description import PushOptions, describe_push
 from producer.queue import PushQueue
 from push_queue.errors import InvalidJobError, RedisUnavailableError, UnknownJobError
-from push_queue.fleet import WorkerInfo
-from push_queue.job_filter import JobFilter
-from push_queue.models import Attempt, BlobStatus, JobsPage, JobState, JobStatus, PushJob
-from push_queue.pause import Pause
+from push_queue.models.fleet import WorkerInfo
+from push_queue.models.job import Attempt, BlobStatus, JobsPage, JobState, JobStatus, PushJob
+from push_queue.models.job_filter import JobFilter
+from push_queue.models.pause import Pause
 from push_queue.settings import Settings, load_settings
 
 Result = TypeVar("Result")

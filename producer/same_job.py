@@ -1,8 +1,8 @@
 """Whether a job that is enqueued again is the job that has the id."""
 
 from push_queue.errors import JobConflictError
-from push_queue.models import PushJob
-from push_queue.source_urls import shown
+from push_queue.models.job import PushJob
+from push_queue.models.source_urls import shown
 
 NOT_COMPARED = frozenset({"labels"})
 """The fields that may differ when the same job is enqueued again."""

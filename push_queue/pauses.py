@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from push_queue.database import Arguments, Database
-from push_queue.job_codec import one_line
-from push_queue.pause import WHOLE_QUEUE, Pause, is_registry
+from push_queue.jobs.codec import one_line
+from push_queue.models.pause import WHOLE_QUEUE, Pause, is_registry
+from push_queue.redis.database import Arguments, Database
 
 
 class Pauses:

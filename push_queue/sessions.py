@@ -4,8 +4,8 @@ Kept in Redis, so that all servers know them and a restart ends none. Redis hold
 of both, which is useless to a reader.
 """
 
-from push_queue.api_tokens import hash_of, new_secret
-from push_queue.database import Database
+from push_queue.redis.database import Database
+from push_queue.settings.api_tokens import hash_of, new_secret
 
 SESSION_SECONDS = 12 * 3600
 

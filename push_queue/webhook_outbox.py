@@ -14,10 +14,10 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt
 
-from push_queue.database import Database
-from push_queue.job_codec import decode, one_line, parse_whatever
-from push_queue.models import JobState, JobStatus
-from push_queue.webhook_settings import Webhook
+from push_queue.jobs.codec import decode, one_line, parse_whatever
+from push_queue.models.job import JobState, JobStatus
+from push_queue.redis.database import Database
+from push_queue.settings.webhooks import Webhook
 
 KEPT_SECONDS = 7 * 24 * 3600
 """How long a receiver is known that no worker has in its settings any more."""

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Collection, Mapping
 
-from push_queue.database import Database
-from push_queue.fleet import WorkerInfo, WorkerState
-from push_queue.job_codec import decode, timestamp
-from push_queue.pause import WHOLE_QUEUE, worker_named
+from push_queue.jobs.codec import decode, timestamp
+from push_queue.models.fleet import WorkerInfo, WorkerState
+from push_queue.models.pause import WHOLE_QUEUE, worker_named
 from push_queue.pauses import Pauses
+from push_queue.redis.database import Database
 from push_queue.settings import WEEK_SECONDS
 
 DRAIN_SECONDS = WEEK_SECONDS

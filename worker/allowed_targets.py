@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from push_queue.target_patterns import fits
+from push_queue.settings.target_patterns import fits
 from registry_api_v2_client import Reference, ValidationError
 
 

@@ -11,8 +11,8 @@ import logging
 from collections.abc import Awaitable
 from typing import Any
 
-from push_queue.arq_queue import ArqQueue
 from push_queue.errors import RedisUnavailableError
+from push_queue.jobs.arq_queue import ArqQueue
 
 from .periodic import renewals
 

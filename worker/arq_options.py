@@ -7,12 +7,12 @@ from typing import Any
 
 from arq.worker import func
 
-from push_queue.arq_queue import TASK
-from push_queue.connection import arq_options, redis_settings
 from push_queue.errors import RedisDeniedError, RedisRefusedError
-from push_queue.keys import Keys
-from push_queue.redis_retries import Patience
-from push_queue.redis_suitability import check_redis
+from push_queue.jobs.arq_queue import TASK
+from push_queue.redis.connection import arq_options, redis_settings
+from push_queue.redis.keys import Keys
+from push_queue.redis.retries import Patience
+from push_queue.redis.suitability import check_redis
 from push_queue.settings import Settings, doubts
 
 from .alive_file import AliveFile

@@ -8,8 +8,8 @@ import asyncio
 import logging
 from typing import Any
 
-from push_queue.connection import connect
 from push_queue.errors import QueueError
+from push_queue.redis.connection import connect
 from push_queue.settings import Settings, load_settings
 from registry_api_v2_client import RegistryError
 

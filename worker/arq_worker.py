@@ -18,7 +18,7 @@ from arq.worker import Worker
 from redis.exceptions import RedisError
 
 from push_queue.errors import DrainedError, RedisDeniedError, RedisUnavailableError
-from push_queue.keys import Keys
+from push_queue.redis.keys import Keys
 
 from .log_context import log_job
 

@@ -7,11 +7,11 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from push_queue.assignments import Assignment, Signal
 from push_queue.errors import RedisUnavailableError
-from push_queue.models import JobState
-from push_queue.source_urls import is_url, shown
-from push_queue.uploads import upload_id_of
+from push_queue.models.assignments import Assignment, Signal
+from push_queue.models.job import JobState
+from push_queue.models.source_urls import is_url, shown
+from push_queue.models.uploads import upload_id_of
 from registry_api_v2_client import (
     BlobProgress,
     CompressionPolicy,

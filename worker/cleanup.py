@@ -9,13 +9,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 
-from push_queue.assignments import Assignment
 from push_queue.errors import UnknownJobError
-from push_queue.job_sources import DELETED, JobSources
-from push_queue.jobs import Jobs
-from push_queue.models import JobState, JobStatus, PushJob
+from push_queue.jobs.sources import DELETED, JobSources
+from push_queue.jobs.store import Jobs
+from push_queue.models.assignments import Assignment
+from push_queue.models.job import JobState, JobStatus, PushJob
+from push_queue.models.uploads import upload_id_of
 from push_queue.settings import Settings
-from push_queue.uploads import upload_id_of
 from registry_api_v2_client import (
     FileIdentity,
     Source,

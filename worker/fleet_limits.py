@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from push_queue.errors import RedisUnavailableError
-from push_queue.registry_limits import RegistryLimits
+from push_queue.registries.limits import RegistryLimits
 from registry_api_v2_client import (
     NoSlotError,
     RegistryError,

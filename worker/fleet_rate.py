@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 
 from push_queue.errors import RedisUnavailableError
-from push_queue.registry_rates import Grant, RegistryRates
+from push_queue.registries.rates import Grant, RegistryRates
 
 logger = logging.getLogger(__name__)
 

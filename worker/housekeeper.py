@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
-from push_queue.arq_queue import ArqQueue
 from push_queue.errors import RedisUnavailableError
-from push_queue.lease import Lease
+from push_queue.jobs.arq_queue import ArqQueue
+from push_queue.redis.lease import Lease
 
 from .orphaned_jobs import OrphanedJobs
 from .periodic import Periodic

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
-from push_queue.assignments import Assignment
+from push_queue.models.assignments import Assignment
 from push_queue.traces import trace_id
 
 

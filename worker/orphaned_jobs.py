@@ -2,11 +2,11 @@
 
 import logging
 
-from push_queue.arq_queue import ArqQueue
 from push_queue.errors import RedisRefusedError, UnknownJobError
-from push_queue.job_records import JobRecords
-from push_queue.jobs import Jobs
-from push_queue.models import JobState
+from push_queue.jobs.arq_queue import ArqQueue
+from push_queue.jobs.records import JobRecords
+from push_queue.jobs.store import Jobs
+from push_queue.models.job import JobState
 
 logger = logging.getLogger(__name__)
 

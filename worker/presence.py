@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from push_queue.errors import RedisDeniedError, RedisUnavailableError
-from push_queue.fleet import WorkerInfo
+from push_queue.models.fleet import WorkerInfo
 from push_queue.version import own_version
 from push_queue.worker_roster import WorkerRoster
 

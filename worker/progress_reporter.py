@@ -4,10 +4,10 @@ import asyncio
 import logging
 import math
 
-from push_queue.assignments import Assignment, Signal
-from push_queue.attempts import Attempts
 from push_queue.errors import RedisUnavailableError
-from push_queue.models import BlobStatus
+from push_queue.jobs.attempts import Attempts
+from push_queue.models.assignments import Assignment, Signal
+from push_queue.models.job import BlobStatus
 from registry_api_v2_client import BlobProgress, PushProgress
 
 from .upload_rate import UploadRate

@@ -6,8 +6,8 @@ from typing import Any
 from arq import Retry
 from arq.worker import RetryJob
 
-from push_queue.assignments import Wait
 from push_queue.errors import RedisUnavailableError, UnknownJobError
+from push_queue.models.assignments import Wait
 
 from .attempt import START_AGAIN_SECONDS, JobAttempt
 from .errors import JobLostError

@@ -14,9 +14,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from push_queue.database import Database
 from push_queue.errors import RedisUnavailableError
-from push_queue.lease import Lease
+from push_queue.redis.database import Database
+from push_queue.redis.lease import Lease
 from registry_api_v2_client import BlobInfo
 from registry_api_v2_client.push.ledger import Claims
 

@@ -5,10 +5,10 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from push_queue.assignments import Assignment, Turn
 from push_queue.errors import RedisUnavailableError
-from push_queue.tag_turns import TagTurns
-from push_queue.tag_writes import TagWrite
+from push_queue.jobs.tag_turns import TagTurns
+from push_queue.jobs.tag_writes import TagWrite
+from push_queue.models.assignments import Assignment, Turn
 from registry_api_v2_client import ResponseError, TagTurn
 
 from .errors import DeferError, JobLostError

@@ -6,10 +6,10 @@ from ipaddress import ip_network
 
 from yarl import URL
 
-from push_queue.job_sources import DELETED, GONE
+from push_queue.jobs.sources import DELETED, GONE
+from push_queue.models.source_urls import Network
+from push_queue.models.uploads import upload_id_of
 from push_queue.settings import Settings
-from push_queue.source_urls import Network
-from push_queue.uploads import upload_id_of
 from registry_api_v2_client import (
     HttpSettings,
     RegistryError,

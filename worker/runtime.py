@@ -6,19 +6,19 @@ import socket
 from dataclasses import dataclass, field
 from typing import Any
 
-from push_queue.arq_queue import ArqQueue
-from push_queue.attempts import Attempts
-from push_queue.database import Database
-from push_queue.job_records import JobRecords
-from push_queue.job_sources import JobSources
-from push_queue.jobs import Jobs
-from push_queue.keys import Keys
-from push_queue.lease import Lease
-from push_queue.registry_limits import RegistryLimits
-from push_queue.registry_rates import RegistryRates
+from push_queue.jobs.arq_queue import ArqQueue
+from push_queue.jobs.attempts import Attempts
+from push_queue.jobs.records import JobRecords
+from push_queue.jobs.sources import JobSources
+from push_queue.jobs.store import Jobs
+from push_queue.jobs.tag_turns import TagTurns
+from push_queue.jobs.tag_writes import TagWrites
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
+from push_queue.redis.lease import Lease
+from push_queue.registries.limits import RegistryLimits
+from push_queue.registries.rates import RegistryRates
 from push_queue.settings import Settings
-from push_queue.tag_turns import TagTurns
-from push_queue.tag_writes import TagWrites
 from push_queue.worker_roster import WorkerRoster
 from registry_api_v2_client import (
     Credentials,

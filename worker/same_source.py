@@ -1,8 +1,8 @@
 """All attempts of a job push the same tar, even if another file takes its name meanwhile."""
 
-from push_queue.assignments import Assignment
-from push_queue.job_sources import JobSources
-from push_queue.uploads import upload_id_of
+from push_queue.jobs.sources import JobSources
+from push_queue.models.assignments import Assignment
+from push_queue.models.uploads import upload_id_of
 from registry_api_v2_client import Source, SourceChangedError
 
 from .errors import JobLostError

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from push_queue.job_sources import DELETED, GONE
-from push_queue.models import PushJob
+from push_queue.jobs.sources import DELETED, GONE
+from push_queue.models.job import PushJob
+from push_queue.models.source_urls import is_url
+from push_queue.models.uploads import tar_of, upload_id_of
 from push_queue.settings import Settings
-from push_queue.source_urls import is_url
-from push_queue.uploads import tar_of, upload_id_of
 from registry_api_v2_client import FileIdentity, SourceFile, SourceFolder, SourceNotAllowedError
 from registry_api_v2_client import open_source as open_anywhere
 from registry_api_v2_client.exceptions import SourceMissingError

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Sequence
 
 from push_queue.errors import RedisUnavailableError
-from push_queue.tag_writes import TagWrite, TagWrites, UnsettledTag
+from push_queue.jobs.tag_writes import TagWrite, TagWrites, UnsettledTag
 from registry_api_v2_client import RegistryClient, RegistryError, parse_reference
 
 from .allowed_targets import check_targets

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 from yarl import URL
 
-from push_queue.assignments import Assignment
-from push_queue.models import JobState
+from push_queue.models.assignments import Assignment
+from push_queue.models.job import JobState
 
 from .log_context import attempt_fields
 

@@ -18,8 +18,8 @@ from arq.constants import default_queue_name
 from arq.jobs import Job
 
 from producer import PushQueue, load_settings
-from push_queue.keys import Keys
-from push_queue.models import Priority, PushJob
+from push_queue.models.job import Priority, PushJob
+from push_queue.redis.keys import Keys
 
 from ..errors import ContenderError
 from ..model import OURS

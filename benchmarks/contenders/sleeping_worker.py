@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import worker.cli.worker_run
-from push_queue.redis_retries import Patience
+from push_queue.redis.retries import Patience
 from push_queue.settings import Settings
 from registry_api_v2_client import PushedImage, Reference, RegistryClient, SourceFile, TagOrder
 from registry_api_v2_client.media_types import OCI

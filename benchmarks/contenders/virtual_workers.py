@@ -15,16 +15,16 @@ from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
 
 from producer import load_settings
-from push_queue.arq_queue import ArqQueue
-from push_queue.assignments import Assignment
-from push_queue.attempts import Attempts
-from push_queue.connection import connect
-from push_queue.database import Database
-from push_queue.fleet import WorkerInfo
-from push_queue.keys import Keys
-from push_queue.models import BlobStatus
-from push_queue.tag_turns import TagTurns
-from push_queue.tag_writes import TagWrite
+from push_queue.jobs.arq_queue import ArqQueue
+from push_queue.jobs.attempts import Attempts
+from push_queue.jobs.tag_turns import TagTurns
+from push_queue.jobs.tag_writes import TagWrite
+from push_queue.models.assignments import Assignment
+from push_queue.models.fleet import WorkerInfo
+from push_queue.models.job import BlobStatus
+from push_queue.redis.connection import connect
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
 from push_queue.worker_roster import WorkerRoster
 from worker.arq_worker import pause_before_look
 

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import mkdtemp
 
-from push_queue.keys import Keys
-from push_queue.models import JobState
+from push_queue.models.job import JobState
+from push_queue.redis.keys import Keys
 
 from ..contenders.queue_bench import QueueBench, queue_bench
 from ..contenders.queues import NAMESPACE, OurQueue

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
-from push_queue.api_tokens import hash_of, new_token
+from push_queue.settings.api_tokens import hash_of, new_token
 
 REDIS_CONFIG = Path("redis/redis.conf")
 REDIS_URLS = (Path("worker/PUSH_QUEUE_REDIS_URL"), Path("api/PUSH_QUEUE_REDIS_URL"))

@@ -26,10 +26,10 @@ from producer.operator import Operator
 from producer.queue import PushQueue
 from producer.spool.expiry import keep_expiring
 from producer.spool.spool import Spool
-from push_queue.api_tokens import Role
-from push_queue.queue_metrics import QueueReport
+from push_queue.figures.metrics import QueueReport
 from push_queue.sessions import Sessions
 from push_queue.settings import Settings
+from push_queue.settings.api_tokens import Role
 from push_queue.version import own_version
 
 

@@ -6,7 +6,7 @@ from producer.api.events.hub import EventHub
 from producer.operator import Operator
 from producer.queue import PushQueue
 from producer.spool.spool import Spool
-from push_queue.queue_metrics import QueueReport
+from push_queue.figures.metrics import QueueReport
 
 OPERATOR = web.AppKey("operator", Operator)
 QUEUE = web.AppKey("queue", PushQueue)

@@ -13,7 +13,7 @@ from producer.api.access.keys import LIMITS
 from producer.api.models import NewJob, NewJobs
 from producer.api.problems import ProblemError
 from push_queue.errors import UnknownJobError, summarize
-from push_queue.models import JobId
+from push_queue.models.job import JobId
 
 MOST_BODY_BYTES = 1024 * 1024
 _MOST_SMALL_BODY_BYTES = 4096

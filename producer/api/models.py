@@ -20,10 +20,9 @@ from pydantic import (
 )
 
 from producer.bulk import STATES, BulkAction
-from push_queue.api_tokens import Role
-from push_queue.fleet import RegistryInfo, WorkerInfo
-from push_queue.job_filter import JobFilter
-from push_queue.models import (
+from push_queue.figures.throughput import Minute
+from push_queue.models.fleet import RegistryInfo, WorkerInfo
+from push_queue.models.job import (
     MOST_PATIENCE_SECONDS,
     Attempt,
     BlobStatus,
@@ -33,8 +32,9 @@ from push_queue.models import (
     PushRequest,
     Target,
 )
-from push_queue.pause import MOST_REASON, Pause
-from push_queue.throughput import Minute
+from push_queue.models.job_filter import JobFilter
+from push_queue.models.pause import MOST_REASON, Pause
+from push_queue.settings.api_tokens import Role
 from registry_api_v2_client.reference import DIGEST_PATTERN, TAGGED_PATTERN
 
 MOST_JOBS = 1000

@@ -17,8 +17,8 @@ from producer.api.refusals import MEANINGS, refusals_of
 from producer.api.routes import Models, Route
 from producer.api.uploads.handlers import TAR
 from producer.api.uploads.requests import HEADER_SCHEMAS, OFFSET
-from push_queue.job_events import POSITION
-from push_queue.models import JobId
+from push_queue.jobs.events import POSITION
+from push_queue.models.job import JobId
 
 _SCHEMA = "#/components/schemas/{model}"
 _TOKEN = "token"

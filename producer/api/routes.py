@@ -41,12 +41,12 @@ from producer.api.uploads.requests import (
     REPR_DIGEST,
 )
 from producer.spool.purge import PurgedUploads
-from push_queue.api_tokens import Role
-from push_queue.fleet import RegistryInfo, WorkerInfo
-from push_queue.job_events import JobEvent
-from push_queue.models import JobProgress, JobStatus
-from push_queue.queue_stats import QueueStats
-from push_queue.registry_knowledge import ForgottenKnowledge
+from push_queue.figures.stats import QueueStats
+from push_queue.jobs.events import JobEvent
+from push_queue.models.fleet import RegistryInfo, WorkerInfo
+from push_queue.models.job import JobProgress, JobStatus
+from push_queue.registries.knowledge import ForgottenKnowledge
+from push_queue.settings.api_tokens import Role
 
 V1 = "/api/v1"
 

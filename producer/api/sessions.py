@@ -12,8 +12,8 @@ from producer.api.answers import answer
 from producer.api.inputs import no_body, small_body_of
 from producer.api.models import Login, Session
 from producer.api.problems import ProblemError
-from push_queue.api_tokens import hash_of
 from push_queue.sessions import SESSION_SECONDS
+from push_queue.settings.api_tokens import hash_of
 
 
 async def log_in(request: web.Request) -> web.Response:

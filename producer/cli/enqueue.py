@@ -44,7 +44,7 @@ from producer.errors import NotAllEnqueuedError
 from producer.job_description import PushOptions
 from producer.queue import PushQueue
 from producer.routed_queue import RoutedQueue
-from push_queue.models import JobState, JobStatus, Priority
+from push_queue.models.job import JobState, JobStatus, Priority
 
 ENDED_BADLY = (JobState.FAILED, JobState.CANCELLED)
 

@@ -16,9 +16,9 @@ from producer.job_description import PushOptions, describe_push
 from producer.remote.queue import RemoteQueue
 from producer.remote.upload_source import FileSource, StreamSource, UploadSource
 from push_queue.errors import UnknownJobError
-from push_queue.models import JobStatus, PushJob, PushRequest
+from push_queue.models.job import JobStatus, PushJob, PushRequest
+from push_queue.models.uploads import upload_id_of
 from push_queue.settings import Settings
-from push_queue.uploads import upload_id_of
 
 REDRAW_SECONDS = 0.1
 

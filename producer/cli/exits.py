@@ -22,7 +22,7 @@ from push_queue.errors import (
     UnknownWorkerError,
     WaitTimeoutError,
 )
-from push_queue.models import JobState, JobStatus
+from push_queue.models.job import JobState, JobStatus
 from registry_api_v2_client.exceptions import RegistryError, TarReadError, ValidationError
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import typer
 
 from producer.cli.exits import BadInputError
-from push_queue.models import Compression
+from push_queue.models.job import Compression
 from push_queue.settings import Settings, doubts, load_settings
 from registry_api_v2_client.hosts import is_loopback
 

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from producer.cli.exits import BadInputError, BadInputsError
 from producer.job_description import PushOptions
+from push_queue.models.source_urls import is_url, parse_source_url, shown
 from push_queue.settings import Settings
-from push_queue.source_urls import is_url, parse_source_url, shown
 from registry_api_v2_client.archive.image_archive import ImageArchive
 from registry_api_v2_client.archive.opening import open_source
 from registry_api_v2_client.exceptions import RegistryError

@@ -7,8 +7,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from producer.cli.exits import BadInputError
 from producer.cli.options import settings_of
-from push_queue.api_tokens import ApiToken, ApiTokens, Role, hash_of, new_token
 from push_queue.errors import summarize
+from push_queue.settings.api_tokens import ApiToken, ApiTokens, Role, hash_of, new_token
 
 EXAMPLES = """
 Examples:

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from rich.filesize import decimal
 
-from push_queue.models import JobState, JobStatus
-from push_queue.pause import Pause
-from push_queue.source_urls import shown
+from push_queue.models.job import JobState, JobStatus
+from push_queue.models.pause import Pause
+from push_queue.models.source_urls import shown
 
 STATE_COLORS = {
     JobState.QUEUED: "yellow",

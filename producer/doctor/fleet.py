@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 from producer.doctor.finding import Finding, ok, problem, warning
 from producer.operator import Operator
-from push_queue.fleet import WorkerInfo
-from push_queue.queue_stats import QueueStats
+from push_queue.figures.stats import QueueStats
+from push_queue.models.fleet import WorkerInfo
 from push_queue.version import own_version
 
 SUBJECT = "workers"

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from producer.doctor.finding import Finding, ok, problem, warning
 from producer.queue import PushQueue
 from push_queue.errors import RedisUnavailableError, UnsuitableRedisError
-from push_queue.redis_facts import RedisFacts, read_facts
-from push_queue.redis_suitability import check_redis
+from push_queue.redis.facts import RedisFacts, read_facts
+from push_queue.redis.suitability import check_redis
 
 SUBJECT = "Redis"
 JOB_BYTES = 1000

@@ -11,12 +11,12 @@ from producer.remote.queue import RemoteQueue, filter_params, page_of
 from producer.remote.requests import Model, Requests, parsed
 from producer.spool.purge import PurgedUploads
 from push_queue.errors import UnknownWorkerError
-from push_queue.fleet import RegistryInfo, WorkerInfo
-from push_queue.job_filter import JobFilter
-from push_queue.models import JobsPage
-from push_queue.pause import Pause
-from push_queue.queue_stats import QueueStats
-from push_queue.registry_knowledge import ForgottenKnowledge
+from push_queue.figures.stats import QueueStats
+from push_queue.models.fleet import RegistryInfo, WorkerInfo
+from push_queue.models.job import JobsPage
+from push_queue.models.job_filter import JobFilter
+from push_queue.models.pause import Pause
+from push_queue.registries.knowledge import ForgottenKnowledge
 
 
 class RemoteOperator:

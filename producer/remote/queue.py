@@ -14,10 +14,10 @@ from producer.remote.upload_source import UploadSource
 from producer.remote.uploading import OnProgress, Uploading
 from producer.watching import WATCHED
 from push_queue.errors import UnknownJobError
-from push_queue.fleet import WorkerInfo
-from push_queue.job_filter import JobFilter
-from push_queue.models import Attempt, BlobStatus, JobsPage, JobState, JobStatus
-from push_queue.pause import Pause
+from push_queue.models.fleet import WorkerInfo
+from push_queue.models.job import Attempt, BlobStatus, JobsPage, JobState, JobStatus
+from push_queue.models.job_filter import JobFilter
+from push_queue.models.pause import Pause
 from push_queue.traces import enqueueing
 
 LOOK_SECONDS = 1

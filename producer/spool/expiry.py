@@ -6,7 +6,7 @@ import logging
 from producer.queue import PushQueue
 from producer.spool.spool import Spool
 from push_queue.errors import RedisUnavailableError
-from push_queue.uploads import source_of
+from push_queue.models.uploads import source_of
 
 logger = logging.getLogger(__name__)
 

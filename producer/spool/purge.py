@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt
 from producer.errors import UnknownUploadError, UploadBusyError
 from producer.queue import PushQueue
 from producer.spool.spool import Spool
-from push_queue.uploads import source_of
+from push_queue.models.uploads import source_of
 
 UNTOUCHED_SECONDS = 600
 """One that was used since then may be about to be enqueued or continued."""

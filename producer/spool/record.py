@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from producer.errors import UnknownUploadError, UploadBusyError
-from push_queue.uploads import source_of
+from push_queue.models.uploads import source_of
 
 MODE = 0o640
 """Workers may run as another user of the same group."""

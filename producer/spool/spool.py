@@ -24,9 +24,9 @@ from producer.errors import (
 )
 from producer.spool import record as records
 from producer.spool.record import UploadRecord
-from push_queue.ids import new_upload_id
+from push_queue.models.ids import new_upload_id
+from push_queue.models.uploads import is_upload_id, tar_of
 from push_queue.settings import Settings
-from push_queue.uploads import is_upload_id, tar_of
 
 MOST_UPLOADS = 10_000
 MOST_WRITERS = 100

@@ -14,7 +14,7 @@ from producer.errors import (
 )
 from producer.spool import record as records
 from producer.spool.spool import Spool, cannot_be_written
-from push_queue.uploads import source_of, tar_of
+from push_queue.models.uploads import source_of, tar_of
 
 BLOCK_BYTES = 1 << 20
 GRANTED_BYTES = 16 << 20

@@ -21,11 +21,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from push_queue.api_tokens import ApiTokens
-from push_queue.models import MOST_PATIENCE_SECONDS
-from push_queue.oidc_issuers import OidcIssuers
-from push_queue.redis_routes import RedisRoutes, RedisUrl
-from push_queue.redis_url import RedisAddress, parse_redis_url
+from push_queue.models.job import MOST_PATIENCE_SECONDS
+from push_queue.models.source_urls import Bucket, Origin, SourceUrlEntry, SourceUrls
+from push_queue.settings.api_tokens import ApiTokens
 from push_queue.settings.defaults import (
     DAY_SECONDS,
     LEASE_SECONDS,
@@ -35,6 +33,9 @@ from push_queue.settings.defaults import (
     tag_watch_seconds,
 )
 from push_queue.settings.logins import RegistryCredentials, SourceLogin
+from push_queue.settings.oidc_issuers import OidcIssuers
+from push_queue.settings.redis_routes import RedisRoutes, RedisUrl
+from push_queue.settings.redis_url import RedisAddress, parse_redis_url
 from push_queue.settings.sources import (
     ENV_FILE,
     ENV_FILE_ENCODING,
@@ -42,11 +43,10 @@ from push_queue.settings.sources import (
     REDIS_URL_VARIABLES,
     SECRETS_FOLDER,
 )
+from push_queue.settings.target_patterns import TargetPattern, fits
+from push_queue.settings.teams import FAIR_SHARE_BY, TeamSources
 from push_queue.settings.user_folders import user_folder
-from push_queue.source_urls import Bucket, Origin, SourceUrlEntry, SourceUrls
-from push_queue.target_patterns import TargetPattern, fits
-from push_queue.teams import FAIR_SHARE_BY, TeamSources
-from push_queue.webhook_settings import Webhooks
+from push_queue.settings.webhooks import Webhooks
 
 GB = 10**9
 

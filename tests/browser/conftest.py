@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from push_queue.api_tokens import Role
+from push_queue.settings.api_tokens import Role
 from tests.browser.scene import Scene
 from tests.browser.site import MOST_SHOWN, Site, Visitor, run_site, visit
 from tests.support.browser import run_chromium

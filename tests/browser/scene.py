@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from push_queue.assignments import Assignment
-from push_queue.fleet import WorkerInfo
-from push_queue.job_codec import timestamp
-from push_queue.models import BlobStatus, make_job
+from push_queue.jobs.codec import timestamp
+from push_queue.models.assignments import Assignment
+from push_queue.models.fleet import WorkerInfo
+from push_queue.models.job import BlobStatus, make_job
 from push_queue.settings import DAY_SECONDS
 from tests.browser.site import Site
 from tests.support.assignments import succeed

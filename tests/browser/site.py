@@ -11,8 +11,8 @@ from typing import Any
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Route
 
 from producer import PushQueue, load_settings
-from push_queue.api_tokens import Role, hash_of
-from push_queue.keys import Keys
+from push_queue.redis.keys import Keys
+from push_queue.settings.api_tokens import Role, hash_of
 from tests.support.api_server import ApiServer, run_api_server
 from tests.support.browser import HANG_MS
 from tests.support.stores import Stores

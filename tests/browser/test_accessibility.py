@@ -8,7 +8,7 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, ViewportSize, expect
 
-from push_queue.api_tokens import Role
+from push_queue.settings.api_tokens import Role
 from tests.browser.conftest import OpenPage
 from tests.browser.scene import BACKEND, LONG, Scene, job_id_of
 from tests.browser.site import Site

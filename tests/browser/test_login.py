@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Page, expect
 
-from push_queue.api_tokens import Role
+from push_queue.settings.api_tokens import Role
 from tests.browser.conftest import OpenPage
 from tests.browser.scene import Scene
 from tests.browser.site import Site

@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Dialog, Page, expect
 
-from push_queue.api_tokens import Role
+from push_queue.settings.api_tokens import Role
 from tests.browser.conftest import OpenPage
 from tests.browser.scene import MIRROR, WORKERS, Scene
 from tests.browser.site import Site

@@ -8,7 +8,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
 from producer.operator import Operator
-from push_queue.api_tokens import Role
+from push_queue.settings.api_tokens import Role
 from tests.browser.conftest import OpenPage
 from tests.browser.site import Site
 

@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Dialog, expect
 
-from push_queue.models import make_job
+from push_queue.models.job import make_job
 from tests.browser.conftest import OpenPage
 from tests.browser.site import Site
 

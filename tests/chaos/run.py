@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from producer import PushQueue, UnknownJobError, load_settings
-from push_queue.connection import connect
-from push_queue.keys import Keys
+from push_queue.redis.connection import connect
+from push_queue.redis.keys import Keys
 from tests.chaos.archives import write_images, write_next_builds
 from tests.chaos.evidence import Evidence
 from tests.chaos.fleet import Fleet

@@ -9,7 +9,7 @@ from contextlib import suppress
 from urllib.error import HTTPError
 
 from producer import JobState, PushQueue
-from push_queue.formats import FIRST_FORMAT
+from push_queue.models.formats import FIRST_FORMAT
 from tests.chaos.evidence import Evidence
 from tests.chaos.jobs import Jobs
 from tests.chaos.network import HeldWrite

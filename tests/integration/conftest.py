@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from producer import PushQueue, load_settings
-from push_queue.keys import Keys
+from push_queue.redis.keys import Keys
 from registry_api_v2_client.push.engine import ImagePusher
 from tests.support.api_server import ApiServer, Serve, run_api_server
 from tests.support.big_images import BigArchive, write_big_archive

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from producer import JobState, PushQueue
-from push_queue.jobs import Jobs
+from push_queue.jobs.store import Jobs
 from tests.support.api_server import ApiServer
 from tests.support.commands import push_queue
 from tests.support.redis_client import Redis

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from push_queue.connection import connect
+from push_queue.redis.connection import connect
 from push_queue.settings import load_settings
 from tests.support.sentinel import run_sentinel_redis
 

@@ -19,7 +19,7 @@ import pytest
 import redis
 
 from producer.cli import app
-from push_queue.formats import FORMAT
+from push_queue.models.formats import FORMAT
 from tests.support.commands import error_of, push_queue
 from tests.support.images import SEVERAL_IMAGES, make_image
 from tests.support.layouts import Layout, platform_image

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from push_queue.api_tokens import hash_of
+from push_queue.settings.api_tokens import hash_of
 from tests.support.api_server import ApiServer, Serve
 from tests.support.big_images import write_big_archive
 from tests.support.commands import error_of

@@ -14,7 +14,7 @@ from typing import Self
 import pytest
 
 from producer import JobState, JobStatus, PushQueue
-from push_queue.api_tokens import hash_of
+from push_queue.settings.api_tokens import hash_of
 from tests.support.api_server import Serve
 from tests.support.big_images import BigArchive, write_big_archive
 from tests.support.certificates import Authority

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from push_queue.api_tokens import hash_of
+from push_queue.settings.api_tokens import hash_of
 from tests.support.api_server import Serve
 from tests.support.images import ARCHIVES
 from tests.support.oidc_issuer import AUDIENCE, OidcIssuer

@@ -2,9 +2,9 @@
 
 import pytest
 
-from push_queue.assignments import Wait
-from push_queue.ids import new_job_id
-from push_queue.keys import Keys
+from push_queue.models.assignments import Wait
+from push_queue.models.ids import new_job_id
+from push_queue.redis.keys import Keys
 from tests.support.assignments import succeed
 from tests.support.redis_client import Redis
 from tests.support.stores import Stores

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from push_queue.database import Database
-from push_queue.keys import Keys
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
 from registry_api_v2_client.push.engine import ImagePusher
 from tests.support.big_images import write_big_archive
 from tests.support.images import sha256_digest

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from producer import PushQueue
-from push_queue.models import JobState, PushJob
-from push_queue.queue_metrics import QueueMetrics, QueueReport
+from push_queue.figures.metrics import QueueMetrics, QueueReport
+from push_queue.models.job import JobState, PushJob
 from push_queue.settings import load_settings
 from tests.support.redis_client import Redis
 from tests.support.servers import RedisServer

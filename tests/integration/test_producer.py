@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from producer import JobState, PushQueue
-from push_queue.assignments import Assignment
-from push_queue.connection import connect
-from push_queue.keys import Keys
+from push_queue.models.assignments import Assignment
+from push_queue.redis.connection import connect
+from push_queue.redis.keys import Keys
 from push_queue.settings import load_settings
 from tests.support.assignments import succeed
 from tests.support.servers import RedisServer

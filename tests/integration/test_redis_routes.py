@@ -19,7 +19,7 @@ from producer import (
     UnknownJobError,
 )
 from push_queue.errors import InvalidJobError, RedisUnavailableError
-from push_queue.job_filter import JobFilter
+from push_queue.models.job_filter import JobFilter
 from push_queue.settings import Settings
 from tests.support.commands import push_queue
 from tests.support.images import ARCHIVES

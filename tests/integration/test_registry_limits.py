@@ -8,10 +8,10 @@ import pytest
 from redis.asyncio import Redis
 
 from producer import JobState, PushQueue
-from push_queue.database import Database
-from push_queue.keys import Keys
-from push_queue.models import Outcome
-from push_queue.registry_limits import RegistryLimits
+from push_queue.models.job import Outcome
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
+from push_queue.registries.limits import RegistryLimits
 from tests.support.images import docker_legacy, layer_tar, make_image, write_archive
 from tests.support.processes import free_port
 from tests.support.proxy import FaultProxy, Request, is_manifest_put, is_patch

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from producer import JobState, JobStatus, PushQueue, load_settings
-from push_queue.keys import Keys
+from push_queue.redis.keys import Keys
 from tests.support.big_images import write_big_archive
 from tests.support.proxy import FaultProxy
 from tests.support.servers import RedisServer, StartWorker

@@ -11,8 +11,8 @@ import pytest
 import redis
 
 from producer import JobState, PushQueue, load_settings
-from push_queue.job_filter import JobFilter
-from push_queue.queue_metrics import Ended, QueueReport
+from push_queue.figures.metrics import Ended, QueueReport
+from push_queue.models.job_filter import JobFilter
 from push_queue.sessions import Sessions
 from tests.support.big_images import write_big_archive
 from tests.support.commands import push_queue

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from arq.connections import ArqRedis
 
-from push_queue.connection import connect
+from push_queue.redis.connection import connect
 from push_queue.settings import load_settings
 from tests.support.servers import RedisServer
 from tests.unit.push_queue.test_unreadable import *  # noqa: F403 - its tests are ours

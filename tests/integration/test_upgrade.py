@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from producer import JobState, JobStatus, PushQueue
-from push_queue.formats import FIRST_FORMAT, FORMAT
+from push_queue.models.formats import FIRST_FORMAT, FORMAT
 from tests.support.images import ARCHIVES
 from tests.support.servers import RedisServer, StartWorker
 from tests.support.waiting import becomes

@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 
 from producer import JobState, PushQueue, load_settings
-from push_queue.job_events import START
-from push_queue.keys import Keys
+from push_queue.jobs.events import START
+from push_queue.redis.keys import Keys
 from push_queue.webhook_outbox import WebhookOutbox
 from tests.support.hook_receiver import Event, HookReceiver, take
 from tests.support.processes import ManagedProcess

@@ -3,10 +3,10 @@
 from arq.constants import in_progress_key_prefix, job_key_prefix
 from redis.asyncio import Redis
 
-from push_queue.assignments import Assignment, Turn
-from push_queue.keys import Keys
-from push_queue.models import JobState
-from push_queue.tag_writes import TagWrite
+from push_queue.jobs.tag_writes import TagWrite
+from push_queue.models.assignments import Assignment, Turn
+from push_queue.models.job import JobState
+from push_queue.redis.keys import Keys
 from tests.support.stores import Stores
 
 TURN_SECONDS = 15.0

@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from push_queue.arq_queue import ArqQueue
-from push_queue.attempts import Attempts
-from push_queue.database import Database
-from push_queue.job_records import JobRecords
-from push_queue.job_sources import JobSources
-from push_queue.jobs import Jobs
-from push_queue.keys import Keys
-from push_queue.registry_limits import RegistryLimits
+from push_queue.jobs.arq_queue import ArqQueue
+from push_queue.jobs.attempts import Attempts
+from push_queue.jobs.records import JobRecords
+from push_queue.jobs.sources import JobSources
+from push_queue.jobs.store import Jobs
+from push_queue.jobs.tag_turns import TagTurns
+from push_queue.jobs.tag_writes import TagWrites
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
+from push_queue.registries.limits import RegistryLimits
 from push_queue.settings import (
     DAY_SECONDS,
     LEASE_SECONDS,
@@ -17,8 +19,6 @@ from push_queue.settings import (
     TAG_WATCH_SECONDS,
     WEEK_SECONDS,
 )
-from push_queue.tag_turns import TagTurns
-from push_queue.tag_writes import TagWrites
 from push_queue.worker_roster import WorkerRoster
 
 

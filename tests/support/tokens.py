@@ -2,8 +2,8 @@
 
 import json
 
-from push_queue.api_tokens import ApiToken, Role, hash_of
 from push_queue.settings import Settings
+from push_queue.settings.api_tokens import ApiToken, Role, hash_of
 
 PATTERN = "reg.example.com/team/*"
 OWN = "reg.example.com/team/app:1"

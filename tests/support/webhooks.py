@@ -4,7 +4,7 @@ import json
 from base64 import b64encode
 from typing import Any
 
-from push_queue.webhook_settings import Webhook
+from push_queue.settings.webhooks import Webhook
 
 KEY = bytes(range(32))
 SECRET = f"whsec_{b64encode(KEY).decode()}"

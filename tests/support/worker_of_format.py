@@ -2,7 +2,7 @@
 
 import sys
 
-from push_queue import formats
+from push_queue.models import formats
 from worker.cli import main
 
 formats.FORMAT = int(sys.argv.pop(1))

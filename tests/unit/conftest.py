@@ -6,8 +6,8 @@ import fakeredis
 import pytest
 from arq.connections import ArqRedis
 
-from push_queue.connection import arq_options
-from push_queue.keys import Keys
+from push_queue.redis.connection import arq_options
+from push_queue.redis.keys import Keys
 from tests.support.redis_client import Redis
 from tests.support.redis_clock import RedisClock
 from tests.support.stores import Stores

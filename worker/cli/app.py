@@ -11,10 +11,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from push_queue.connection import connect
-from push_queue.database import Database
 from push_queue.errors import QueueError
-from push_queue.keys import Keys
+from push_queue.redis.connection import connect
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
 from push_queue.settings import Settings, load_settings
 from push_queue.version import own_version
 from push_queue.worker_roster import WorkerRoster

@@ -5,13 +5,13 @@ import logging
 
 from arq.connections import ArqRedis
 
-from push_queue.connection import connect
 from push_queue.errors import RedisDeniedError, RedisRefusedError
 from push_queue.event_loop import new_event_loop
-from push_queue.keys import Keys
 from push_queue.log_setup import set_up_logging
-from push_queue.redis_errors import redis_errors
-from push_queue.redis_retries import Patience
+from push_queue.redis.connection import connect
+from push_queue.redis.errors import redis_errors
+from push_queue.redis.keys import Keys
+from push_queue.redis.retries import Patience
 from push_queue.settings import Settings
 
 from ..arq_options import worker_options

@@ -15,9 +15,9 @@ from contextlib import suppress
 from typing import Any
 
 from push_queue.errors import QueueError, RedisUnavailableError
-from push_queue.lease import Lease
+from push_queue.redis.lease import Lease
+from push_queue.settings.webhooks import Webhook
 from push_queue.webhook_outbox import START, FinalEvent, WebhookOutbox
-from push_queue.webhook_settings import Webhook
 from registry_api_v2_client import RetryPolicy
 
 from ..periodic import Periodic

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from push_queue.database import Database
-from push_queue.lease import Lease
+from push_queue.redis.database import Database
+from push_queue.redis.lease import Lease
 from push_queue.settings import Settings
 from push_queue.webhook_outbox import WebhookOutbox
 from registry_api_v2_client import RetryPolicy

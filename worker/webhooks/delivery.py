@@ -6,7 +6,7 @@ from http import HTTPStatus
 from yarl import URL
 
 from push_queue.settings import Settings
-from push_queue.webhook_settings import Webhook
+from push_queue.settings.webhooks import Webhook
 from registry_api_v2_client import RegistryError
 from registry_api_v2_client.http.errors import error_of
 from registry_api_v2_client.http.messages import Request

@@ -16,7 +16,7 @@ from producer.api.access.browsers import check_own_page
 from producer.api.access.callers import EVERYBODY, Caller, note_caller
 from producer.api.access.keys import LIMITS, OIDC, OPEN, SESSIONS, TOKENS
 from producer.api.access.refusals import forbidden, missing_token, unauthorized
-from push_queue.api_tokens import ApiToken, Role, hash_of
+from push_queue.settings.api_tokens import ApiToken, Role, hash_of
 
 COOKIE = "push-queue-session"
 

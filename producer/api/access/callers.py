@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from push_queue.api_tokens import Role
-from push_queue.target_patterns import fits
+from push_queue.settings.api_tokens import Role
+from push_queue.settings.target_patterns import fits
 from registry_api_v2_client.exceptions import ValidationError
 from registry_api_v2_client.reference import parse_reference
 

@@ -15,7 +15,7 @@ import aiohttp
 from jwt import PyJWK, PyJWTError
 from pydantic import AfterValidator, BaseModel, ValidationError
 
-from push_queue.oidc_issuers import check_issuer_url
+from push_queue.settings.oidc_issuers import check_issuer_url
 
 logger = logging.getLogger(__name__)
 

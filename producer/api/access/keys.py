@@ -6,8 +6,8 @@ from aiohttp import web
 
 from producer.api.access.limits import CallerLimits
 from producer.api.access.oidc import OidcCallers
-from push_queue.api_tokens import ApiToken
 from push_queue.sessions import Sessions
+from push_queue.settings.api_tokens import ApiToken
 
 TOKENS: web.AppKey[Mapping[str, ApiToken]] = web.AppKey("tokens", Mapping)
 SESSIONS = web.AppKey("sessions", Sessions)

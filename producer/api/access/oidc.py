@@ -14,7 +14,7 @@ from producer.api.access.callers import Caller
 from producer.api.access.issuer_keys import IssuerKeys, IssuerUnavailableError
 from producer.api.access.refusals import forbidden, unauthorized
 from producer.api.problems import ProblemError
-from push_queue.oidc_issuers import OidcIssuer
+from push_queue.settings.oidc_issuers import OidcIssuer
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
 """All with a public key: knowing it is not enough to make a token."""

@@ -5,7 +5,7 @@ import asyncio
 from aiohttp import web
 from pydantic import BaseModel
 
-from push_queue.job_events import Position
+from push_queue.jobs.events import Position
 
 MEDIA_TYPE = "text/event-stream"
 RETRY_MS = 2000

@@ -26,7 +26,7 @@ from producer.api.metrics.samples import (
     workers_by_version,
 )
 from producer.api.metrics.snapshot import Snapshot
-from push_queue.fleet import WorkerState
+from push_queue.models.fleet import WorkerState
 from push_queue.version import own_version
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from producer.api.metrics.snapshot import Snapshot, SpoolFigures
-from push_queue.fleet import RegistryInfo, WorkerInfo
-from push_queue.models import FINAL_STATES, JobState
-from push_queue.queue_metrics import Ended, QueueMetrics
+from push_queue.figures.metrics import Ended, QueueMetrics
+from push_queue.models.fleet import RegistryInfo, WorkerInfo
+from push_queue.models.job import FINAL_STATES, JobState
 from push_queue.version import own_version
 from push_queue.webhook_outbox import WebhookStatus
 from registry_api_v2_client import exceptions

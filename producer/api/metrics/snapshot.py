@@ -11,7 +11,7 @@ from producer.api.context import EVENTS, REPORT, SPOOL
 from producer.errors import SpoolFullError
 from producer.spool.spool import Spool
 from push_queue.errors import RedisUnavailableError
-from push_queue.queue_metrics import QueueMetrics
+from push_queue.figures.metrics import QueueMetrics
 
 logger = logging.getLogger(__name__)
 

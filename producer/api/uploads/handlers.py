@@ -30,7 +30,7 @@ from producer.api.uploads.requests import (
 from producer.errors import OffsetError, UnknownUploadError
 from producer.spool.spool import Spool, Upload
 from producer.spool.writer import UploadWriter
-from push_queue.uploads import is_upload_id, source_of, tar_of
+from push_queue.models.uploads import is_upload_id, source_of, tar_of
 
 TAR = "application/x-tar"
 

@@ -10,8 +10,8 @@ from producer.api.context import QUEUE
 from producer.api.problems import ProblemError
 from producer.api.uploads.handlers import own_upload, spool_of
 from producer.errors import UnknownUploadError
-from push_queue.models import PushJob
-from push_queue.uploads import upload_id_of
+from push_queue.models.job import PushJob
+from push_queue.models.uploads import upload_id_of
 from registry_api_v2_client.archive.image_archive import ImageArchive
 from registry_api_v2_client.exceptions import TarReadError
 

@@ -14,7 +14,7 @@ from producer.cli.output import print_json
 from producer.cli.times import longest_wait
 from producer.cli.wording import how_many, printable
 from push_queue.errors import WaitTimeoutError
-from push_queue.fleet import WorkerInfo
+from push_queue.models.fleet import WorkerInfo
 
 LOOK_SECONDS = 0.5
 

@@ -10,8 +10,8 @@ from producer.cli.options import JsonOption, ServerOption, TokenFileOption
 from producer.cli.output import print_json, warn
 from producer.cli.times import duration
 from producer.cli.wording import how_paused, printable
-from push_queue.models import MOST_PATIENCE_SECONDS
-from push_queue.pause import MOST_REASON, Pause
+from push_queue.models.job import MOST_PATIENCE_SECONDS
+from push_queue.models.pause import MOST_REASON, Pause
 
 EXAMPLES = """
 Examples:

@@ -26,7 +26,7 @@ from producer.cli.options import JsonOption, ServerOption, TokenFileOption
 from producer.cli.output import print_json
 from producer.cli.wording import how_many, size
 from producer.spool.purge import PurgedUploads
-from push_queue.registry_knowledge import ForgottenKnowledge
+from push_queue.registries.knowledge import ForgottenKnowledge
 
 EXAMPLES = """
 Examples:

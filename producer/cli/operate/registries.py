@@ -12,7 +12,7 @@ from producer.cli.options import JsonOption, ServerOption, TokenFileOption
 from producer.cli.output import print_json
 from producer.cli.tables import Row, print_table
 from producer.cli.wording import how_paused, moment, printable
-from push_queue.fleet import RegistryInfo
+from push_queue.models.fleet import RegistryInfo
 
 COLUMNS = ("REGISTRY", "UPLOADS", "WAITING", "PAUSED")
 DISPENSABLE = ("WAITING", "UPLOADS")

@@ -9,7 +9,7 @@ from producer.cli.operate.operators import AnyOperator, operate
 from producer.cli.options import JsonOption, ServerOption, TokenFileOption
 from producer.cli.output import print_json, print_sections
 from producer.cli.wording import how_paused, size, span
-from push_queue.queue_stats import QueueStats
+from push_queue.figures.stats import QueueStats
 
 
 def stats(

@@ -9,7 +9,7 @@ from producer.cli.options import JsonOption, ServerOption, TokenFileOption
 from producer.cli.output import print_json
 from producer.cli.tables import Row, print_table
 from producer.cli.wording import moment, printable
-from push_queue.fleet import WorkerInfo, WorkerState
+from push_queue.models.fleet import WorkerInfo, WorkerState
 
 COLUMNS = ("WORKER", "STATE", "JOBS", "VERSION", "HOST", "PID", "SINCE", "TROUBLE")
 DISPENSABLE = ("PID", "HOST", "SINCE", "VERSION", "TROUBLE", "JOBS")

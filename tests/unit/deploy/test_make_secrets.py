@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from push_queue.api_tokens import hash_of
-from push_queue.redis_url import parse_redis_url
+from push_queue.settings.api_tokens import hash_of
+from push_queue.settings.redis_url import parse_redis_url
 
 SCRIPT = Path(__file__).parents[3] / "deploy/compose/make_secrets.py"
 URLS = ("worker/PUSH_QUEUE_REDIS_URL", "api/PUSH_QUEUE_REDIS_URL")

@@ -4,11 +4,11 @@ import pytest
 
 from producer import PushQueue
 from producer.bulk import BulkAction, BulkChanges
-from push_queue.assignments import Assignment
-from push_queue.database import Database
 from push_queue.errors import RedisRefusedError
-from push_queue.job_filter import JobFilter
-from push_queue.models import JobState, make_job
+from push_queue.models.assignments import Assignment
+from push_queue.models.job import JobState, make_job
+from push_queue.models.job_filter import JobFilter
+from push_queue.redis.database import Database
 from tests.support.redis_client import Redis
 from tests.support.stores import Stores
 

@@ -10,7 +10,7 @@ from pydantic import ByteSize
 from producer import PushQueue
 from producer.doctor import machine, webhooks
 from producer.doctor.finding import Severity
-from push_queue.models import JobState
+from push_queue.models.job import JobState
 from push_queue.settings import Settings
 from push_queue.webhook_outbox import WebhookOutbox, WebhookStatus
 

@@ -16,9 +16,9 @@ from producer import (
     UnknownJobError,
     WaitTimeoutError,
 )
-from push_queue.assignments import Assignment
-from push_queue.job_changes import JobChanges
-from push_queue.keys import Keys
+from push_queue.jobs.changes import JobChanges
+from push_queue.models.assignments import Assignment
+from push_queue.redis.keys import Keys
 from registry_api_v2_client import ValidationError
 from tests.support.assignments import succeed
 from tests.support.stores import Stores

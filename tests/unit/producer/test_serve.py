@@ -8,7 +8,7 @@ import pytest
 
 from producer.cli import app
 from producer.cli.exit_code import ExitCode
-from push_queue.api_tokens import hash_of
+from push_queue.settings.api_tokens import hash_of
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "reg.example.com", ""])

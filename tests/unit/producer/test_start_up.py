@@ -14,7 +14,7 @@ from tests.support.processes import free_port
 from tests.support.servers import clean_environment
 
 HTTP = {"aiohttp", "prometheus_client", "registry_api_v2_client.client"}
-ALL = {*HTTP, "arq", "pydantic", "redis", "push_queue.models"}
+ALL = {*HTTP, "arq", "pydantic", "redis", "push_queue.models.job"}
 
 LOADED = """
 import contextlib, io, sys

@@ -6,8 +6,8 @@ import pytest
 
 from producer.cli import app
 from producer.cli.exit_code import ExitCode
-from push_queue.api_tokens import hash_of
 from push_queue.settings import load_settings
+from push_queue.settings.api_tokens import hash_of
 
 VARIABLE = "PUSH_QUEUE_API_TOKENS"
 TEAM = ["--role", "enqueue", "--target", "reg.example.com/team/*"]

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from push_queue import arq_codec, connection
-from push_queue.connection import connect, redis_settings
 from push_queue.errors import RedisUnavailableError
-from push_queue.keys import Keys
+from push_queue.redis import arq_codec, connection
+from push_queue.redis.connection import connect, redis_settings
+from push_queue.redis.keys import Keys
 from push_queue.settings import load_settings
 
 

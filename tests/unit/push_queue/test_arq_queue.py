@@ -7,11 +7,11 @@ from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix, job_key_prefix
 from arq.jobs import serialize_job
 
-from push_queue import arq_codec
-from push_queue.arq_queue import LEADS, TASK, ArqQueue
-from push_queue.database import Database
-from push_queue.keys import Keys
-from push_queue.models import JobState, JobStatus, make_job
+from push_queue.jobs.arq_queue import LEADS, TASK, ArqQueue
+from push_queue.models.job import JobState, JobStatus, make_job
+from push_queue.redis import arq_codec
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
 from tests.support.assignments import lose_in_arq
 from tests.support.redis_clock import RedisClock
 from tests.support.stores import Stores

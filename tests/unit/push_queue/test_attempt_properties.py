@@ -9,9 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from push_queue.assignments import Assignment, Signal
-from push_queue.keys import Keys
-from push_queue.models import FINAL_STATES, JobState, Outcome, make_job
+from push_queue.models.assignments import Assignment, Signal
+from push_queue.models.job import FINAL_STATES, JobState, Outcome, make_job
+from push_queue.redis.keys import Keys
 from tests.support.assignments import succeed
 from tests.support.stores import Stores
 

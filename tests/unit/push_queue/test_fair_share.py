@@ -9,13 +9,13 @@ from arq.constants import in_progress_key_prefix
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from push_queue.arq_queue import ArqQueue
-from push_queue.database import Database
-from push_queue.jobs import Jobs
-from push_queue.keys import Keys
-from push_queue.models import Priority, make_job
-from push_queue.registry_limits import RegistryLimits
-from push_queue.teams import FAIR_SHARE_BY
+from push_queue.jobs.arq_queue import ArqQueue
+from push_queue.jobs.store import Jobs
+from push_queue.models.job import Priority, make_job
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
+from push_queue.registries.limits import RegistryLimits
+from push_queue.settings.teams import FAIR_SHARE_BY
 from tests.support.redis_client import Redis
 from tests.support.redis_clock import RedisClock
 from tests.support.stores import Stores

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from push_queue.assignments import Assignment, Turn, Wait
-from push_queue.database import Database
-from push_queue.keys import Keys
-from push_queue.models import JobState, JobStatus, Outcome, Priority, TargetResult, make_job
-from push_queue.registry_limits import RegistryLimits
-from push_queue.tag_writes import TagWrite
+from push_queue.jobs.tag_writes import TagWrite
+from push_queue.models.assignments import Assignment, Turn, Wait
+from push_queue.models.job import JobState, JobStatus, Outcome, Priority, TargetResult, make_job
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
+from push_queue.registries.limits import RegistryLimits
 from tests.support.assignments import succeed, write_tags
 from tests.support.redis_client import Redis
 from tests.support.redis_clock import RedisClock

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_queue.job_codec import (
+from push_queue.jobs.codec import (
     blob_fields,
     fields_of,
     parse_blobs,
     parse_status,
     timestamp,
 )
-from push_queue.models import BlobStatus, JobState, TargetResult, make_job
+from push_queue.models.job import BlobStatus, JobState, TargetResult, make_job
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 STATE_FIELDS = {"state": "queued", "sequence": "7", "enqueued_at": timestamp(NOW)}

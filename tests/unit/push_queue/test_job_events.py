@@ -1,9 +1,9 @@
 import pytest
 from redis.asyncio import Redis
 
-from push_queue.job_events import START, JobEvents, Position
-from push_queue.keys import Keys
-from push_queue.models import JobState, PushJob, make_job
+from push_queue.jobs.events import START, JobEvents, Position
+from push_queue.models.job import JobState, PushJob, make_job
+from push_queue.redis.keys import Keys
 from tests.support.stores import Stores
 
 

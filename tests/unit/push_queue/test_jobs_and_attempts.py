@@ -5,11 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from push_queue.assignments import Assignment, Signal
 from push_queue.errors import UnknownJobError
-from push_queue.job_codec import timestamp
-from push_queue.keys import Keys
-from push_queue.models import (
+from push_queue.jobs.codec import timestamp
+from push_queue.models.assignments import Assignment, Signal
+from push_queue.models.job import (
     BlobStatus,
     JobState,
     JobStatus,
@@ -18,6 +17,7 @@ from push_queue.models import (
     TargetResult,
     make_job,
 )
+from push_queue.redis.keys import Keys
 from tests.support.assignments import succeed, write_tags
 from tests.support.redis_client import Redis
 from tests.support.redis_clock import redis_now

@@ -4,10 +4,10 @@ import fakeredis
 import pytest
 from redis.asyncio import Redis
 
-from push_queue.database import Database
 from push_queue.errors import RedisUnavailableError
-from push_queue.keys import Keys
-from push_queue.lease import Lease
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
+from push_queue.redis.lease import Lease
 from tests.support.redis_clock import RedisClock
 
 SECONDS = 10

@@ -2,11 +2,11 @@
 
 import pytest
 
-from push_queue import formats
-from push_queue.assignments import Assignment, Wait
-from push_queue.formats import FIRST_FORMAT, NAMES_CALLERS
-from push_queue.keys import Keys
-from push_queue.models import JobState, PushJob, make_job
+from push_queue.models import formats
+from push_queue.models.assignments import Assignment, Wait
+from push_queue.models.formats import FIRST_FORMAT, NAMES_CALLERS
+from push_queue.models.job import JobState, PushJob, make_job
+from push_queue.redis.keys import Keys
 from tests.support.assignments import succeed
 from tests.support.redis_client import Redis
 from tests.support.stores import Stores

@@ -3,13 +3,13 @@
 import pytest
 from arq.constants import in_progress_key_prefix
 
-from push_queue import formats
-from push_queue.arq_queue import ArqQueue
-from push_queue.assignments import Assignment, Wait
-from push_queue.database import Database
-from push_queue.formats import FORMAT
-from push_queue.keys import Keys
-from push_queue.models import JobState, Outcome, make_job
+from push_queue.jobs.arq_queue import ArqQueue
+from push_queue.models import formats
+from push_queue.models.assignments import Assignment, Wait
+from push_queue.models.formats import FORMAT
+from push_queue.models.job import JobState, Outcome, make_job
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
 from tests.support.redis_client import Redis
 from tests.support.redis_clock import RedisClock
 from tests.support.stores import Stores

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from push_queue.assignments import Assignment
 from push_queue.errors import UnknownJobError
-from push_queue.models import JobState, make_job
-from push_queue.registry_knowledge import ForgottenKnowledge, RegistryKnowledge
+from push_queue.models.assignments import Assignment
+from push_queue.models.job import JobState, make_job
+from push_queue.registries.knowledge import ForgottenKnowledge, RegistryKnowledge
 from tests.support.assignments import succeed
 from tests.support.redis_client import Redis
 from tests.support.stores import Stores

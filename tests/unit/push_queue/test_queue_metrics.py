@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from push_queue.assignments import Assignment, Wait
-from push_queue.fleet import WorkerInfo
-from push_queue.lease import Lease
-from push_queue.models import JobState, Priority, make_job
-from push_queue.queue_metrics import Ended, QueueReport
-from push_queue.waiting_jobs import WaitingJobs
+from push_queue.figures.metrics import Ended, QueueReport
+from push_queue.jobs.waiting import WaitingJobs
+from push_queue.models.assignments import Assignment, Wait
+from push_queue.models.fleet import WorkerInfo
+from push_queue.models.job import JobState, Priority, make_job
+from push_queue.redis.lease import Lease
 from push_queue.worker_roster import WorkerRoster
 from tests.support.assignments import succeed
 from tests.support.redis_client import Redis

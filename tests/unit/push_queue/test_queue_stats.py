@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from push_queue.assignments import Assignment
-from push_queue.models import Priority, make_job
-from push_queue.queue_stats import QueueFigures
+from push_queue.figures.stats import QueueFigures
+from push_queue.models.assignments import Assignment
+from push_queue.models.job import Priority, make_job
 from tests.support.assignments import succeed
 from tests.support.redis_client import Redis
 from tests.support.redis_clock import RedisClock

@@ -10,33 +10,33 @@ import redis.exceptions
 from redis._parsers.base import BaseParser
 from redis.asyncio import Redis
 
-from push_queue.arq_queue import ArqQueue
-from push_queue.assignments import Assignment
-from push_queue.attempts import Attempts
-from push_queue.connection import connect
-from push_queue.database import Database
 from push_queue.errors import QueueError, RedisDeniedError, RedisRefusedError, RedisUnavailableError
-from push_queue.fleet import WorkerInfo
-from push_queue.job_events import START, JobEvents
-from push_queue.job_filter import JobFilter
-from push_queue.job_records import JobRecords
-from push_queue.job_sources import JobSources
-from push_queue.jobs import Jobs
-from push_queue.keys import Keys
-from push_queue.lease import Lease
-from push_queue.models import JobState, JobStatus, make_job
+from push_queue.figures.metrics import QueueReport
+from push_queue.figures.stats import QueueFigures
+from push_queue.figures.throughput import Throughput
+from push_queue.jobs.arq_queue import ArqQueue
+from push_queue.jobs.attempts import Attempts
+from push_queue.jobs.events import START, JobEvents
+from push_queue.jobs.records import JobRecords
+from push_queue.jobs.sources import JobSources
+from push_queue.jobs.store import Jobs
+from push_queue.jobs.tag_turns import TagTurns
+from push_queue.jobs.tag_writes import TagWrite, TagWrites
+from push_queue.models.assignments import Assignment
+from push_queue.models.fleet import WorkerInfo
+from push_queue.models.job import JobState, JobStatus, make_job
+from push_queue.models.job_filter import JobFilter
 from push_queue.pauses import Pauses
-from push_queue.queue_metrics import QueueReport
-from push_queue.queue_stats import QueueFigures
-from push_queue.redis_errors import redis_errors
-from push_queue.registry_knowledge import RegistryKnowledge
-from push_queue.registry_limits import RegistryLimits
-from push_queue.registry_rates import RegistryRates
+from push_queue.redis.connection import connect
+from push_queue.redis.database import Database
+from push_queue.redis.errors import redis_errors
+from push_queue.redis.keys import Keys
+from push_queue.redis.lease import Lease
+from push_queue.registries.knowledge import RegistryKnowledge
+from push_queue.registries.limits import RegistryLimits
+from push_queue.registries.rates import RegistryRates
 from push_queue.sessions import Sessions
 from push_queue.settings import load_settings
-from push_queue.tag_turns import TagTurns
-from push_queue.tag_writes import TagWrite, TagWrites
-from push_queue.throughput import Throughput
 from push_queue.worker_roster import WorkerRoster
 
 SECRET = "correct-horse"

@@ -11,12 +11,12 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from push_queue.redis_retries import Patience
+from push_queue.redis.retries import Patience
 
 
 @pytest.fixture(autouse=True)
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("push_queue.redis_retries.EqualJitterBackoff", lambda **_: NoBackoff())
+    monkeypatch.setattr("push_queue.redis.retries.EqualJitterBackoff", lambda **_: NoBackoff())
 
 
 async def ignore(_: Exception) -> None:
@@ -86,7 +86,7 @@ async def test_a_replica_may_be_given_up_before_a_redis_that_is_away() -> None:
 
 
 async def test_a_login_that_is_refused_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("push_queue.redis_retries.RIDE_OUT_SECONDS", 0)
+    monkeypatch.setattr("push_queue.redis.retries.RIDE_OUT_SECONDS", 0)
     patience = Patience()
     with pytest.raises(AuthenticationError):
         await patience.call_with_retry(failing(AuthenticationError("WRONGPASS")), ignore)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_queue.redis_url import RedisAddress, parse_redis_url
+from push_queue.settings.redis_url import RedisAddress, parse_redis_url
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from push_queue.database import Database
-from push_queue.fleet import RegistryInfo
-from push_queue.keys import Keys
-from push_queue.registry_limits import RegistryLimits
+from push_queue.models.fleet import RegistryInfo
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
+from push_queue.registries.limits import RegistryLimits
 from tests.support.redis_client import Redis
 from tests.support.redis_clock import RedisClock
 

@@ -10,9 +10,9 @@ from itertools import pairwise
 
 import pytest
 
-from push_queue.database import Database
-from push_queue.keys import Keys
-from push_queue.registry_rates import Grant, RegistryRates
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
+from push_queue.registries.rates import Grant, RegistryRates
 from tests.support.redis_client import Redis
 from tests.support.redis_clock import RedisClock
 

@@ -4,11 +4,11 @@ import pytest
 from yarl import URL
 
 from push_queue.errors import InvalidJobError, InvalidSettingsError
-from push_queue.formats import format_of
-from push_queue.job_codec import fields_of
-from push_queue.models import JobState, JobStatus, PushJob, make_job
+from push_queue.jobs.codec import fields_of
+from push_queue.models.formats import format_of
+from push_queue.models.job import JobState, JobStatus, PushJob, make_job
+from push_queue.models.source_urls import SourceUrls, parse_source_url, shown
 from push_queue.settings import load_settings
-from push_queue.source_urls import SourceUrls, parse_source_url, shown
 
 SIGNED = "https://artifacts.example.com/builds/app.tar?X-Amz-Signature=s%2Fcret%3D&x=%7E"
 

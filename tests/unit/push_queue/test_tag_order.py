@@ -12,11 +12,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from push_queue.assignments import Assignment, Turn, Wait
-from push_queue.database import Database
-from push_queue.keys import Keys
-from push_queue.models import JobState, JobStatus, Outcome, make_job
-from push_queue.tag_writes import TagWrite, TagWrites
+from push_queue.jobs.tag_writes import TagWrite, TagWrites
+from push_queue.models.assignments import Assignment, Turn, Wait
+from push_queue.models.job import JobState, JobStatus, Outcome, make_job
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
 from registry_api_v2_client import RegistryUnavailableError, TagTurn
 from tests.support.assignments import TURN_SECONDS, succeed
 from tests.support.redis_client import Redis

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from push_queue.assignments import Assignment
-from push_queue.models import make_job
-from push_queue.throughput import MINUTES, Minute, Throughput
+from push_queue.figures.throughput import MINUTES, Minute, Throughput
+from push_queue.models.assignments import Assignment
+from push_queue.models.job import make_job
 from tests.support.assignments import succeed
 from tests.support.redis_client import Redis
 from tests.support.redis_clock import RedisClock

@@ -3,15 +3,15 @@ as well."""
 
 import pytest
 
-from push_queue import formats
-from push_queue.arq_queue import ArqQueue
-from push_queue.assignments import Assignment, Signal, Wait
-from push_queue.database import Database
 from push_queue.errors import JobConflictError, UnknownJobError, UnreadableJobError
-from push_queue.formats import FORMAT, format_of
-from push_queue.keys import Keys
-from push_queue.models import JobState, Outcome, make_job
-from push_queue.registry_limits import RegistryLimits
+from push_queue.jobs.arq_queue import ArqQueue
+from push_queue.models import formats
+from push_queue.models.assignments import Assignment, Signal, Wait
+from push_queue.models.formats import FORMAT, format_of
+from push_queue.models.job import JobState, Outcome, make_job
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
+from push_queue.registries.limits import RegistryLimits
 from tests.support.assignments import lose_in_arq, write_tags
 from tests.support.redis_client import Redis
 from tests.support.stores import Stores

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from push_queue.errors import InvalidSettingsError
-from push_queue.job_codec import fields_of, parse_status
-from push_queue.models import FINAL_STATES, JobState, JobStatus, make_job
+from push_queue.jobs.codec import fields_of, parse_status
+from push_queue.models.job import FINAL_STATES, JobState, JobStatus, make_job
 from push_queue.settings import load_settings
 from tests.support.webhooks import SECRET, setting, webhook
 

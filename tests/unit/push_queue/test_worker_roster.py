@@ -2,9 +2,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from push_queue.database import Database
-from push_queue.fleet import WorkerInfo
-from push_queue.keys import Keys
+from push_queue.models.fleet import WorkerInfo
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
 from push_queue.worker_roster import WorkerRoster
 from tests.support.redis_client import Redis
 

@@ -12,7 +12,7 @@ from arq.connections import ArqRedis
 from arq.worker import func
 
 from push_queue.errors import DrainedError, RedisDeniedError, RedisRefusedError
-from push_queue.keys import Keys
+from push_queue.redis.keys import Keys
 from worker import arq_worker
 from worker.arq_worker import QueueWorker
 

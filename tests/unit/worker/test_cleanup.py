@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from push_queue.assignments import Assignment
-from push_queue.models import JobState, make_job
+from push_queue.models.assignments import Assignment
+from push_queue.models.job import JobState, make_job
 from push_queue.settings import Settings
 from tests.support.assignments import succeed, write_tags
 from tests.support.redis_client import Redis

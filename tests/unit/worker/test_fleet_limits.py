@@ -6,9 +6,9 @@ import fakeredis
 import pytest
 from redis.asyncio import Redis
 
-from push_queue.database import Database
-from push_queue.keys import Keys
-from push_queue.registry_limits import RegistryLimits
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
+from push_queue.registries.limits import RegistryLimits
 from registry_api_v2_client import (
     NoSlotError,
     RateLimitedError,

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from push_queue.errors import RedisUnavailableError
-from push_queue.registry_rates import Grant, RegistryRates
+from push_queue.registries.rates import Grant, RegistryRates
 from worker.fleet_rate import FleetRate
 
 HOST = "localhost:15000"

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from push_queue.assignments import Assignment
-from push_queue.keys import Keys
-from push_queue.lease import Lease
-from push_queue.models import JobState, make_job
+from push_queue.models.assignments import Assignment
+from push_queue.models.job import JobState, make_job
+from push_queue.redis.keys import Keys
+from push_queue.redis.lease import Lease
 from tests.support.assignments import lose_in_arq
 from tests.support.redis_client import Redis
 from tests.support.stores import Stores

@@ -12,13 +12,13 @@ from arq import Retry
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
 
-from push_queue.connection import arq_options
-from push_queue.database import Database
-from push_queue.keys import Keys
-from push_queue.models import JobState, make_job
-from push_queue.registry_limits import RegistryLimits
+from push_queue.models.job import JobState, make_job
+from push_queue.models.source_urls import SourceUrls
+from push_queue.redis.connection import arq_options
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
+from push_queue.registries.limits import RegistryLimits
 from push_queue.settings import Settings, load_settings
-from push_queue.source_urls import SourceUrls
 from push_queue.worker_roster import WorkerRoster
 from registry_api_v2_client import (
     HttpSettings,

@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import pytest
 
-from push_queue.assignments import Assignment, Signal
-from push_queue.attempts import Attempts
 from push_queue.errors import RedisUnavailableError
-from push_queue.models import BlobStatus, make_job
+from push_queue.jobs.attempts import Attempts
+from push_queue.models.assignments import Assignment, Signal
+from push_queue.models.job import BlobStatus, make_job
 from registry_api_v2_client import BlobProgress, BlobState
 from worker import progress_reporter
 from worker.progress_reporter import ProgressReporter

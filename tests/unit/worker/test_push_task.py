@@ -14,15 +14,15 @@ import pytest
 from arq import Retry
 from arq.worker import RetryJob
 
-from push_queue.arq_queue import ArqQueue
-from push_queue.assignments import Assignment
-from push_queue.database import Database
 from push_queue.errors import RedisRefusedError
-from push_queue.keys import Keys
-from push_queue.models import JobState, Outcome, make_job
-from push_queue.registry_limits import RegistryLimits
+from push_queue.jobs.arq_queue import ArqQueue
+from push_queue.models.assignments import Assignment
+from push_queue.models.job import JobState, Outcome, make_job
+from push_queue.models.source_urls import SourceUrls
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
+from push_queue.registries.limits import RegistryLimits
 from push_queue.settings import Settings, load_settings
-from push_queue.source_urls import SourceUrls
 from push_queue.worker_roster import WorkerRoster
 from registry_api_v2_client import (
     ArchiveDigestError,

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from push_queue.database import Database
-from push_queue.keys import Keys
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
 from registry_api_v2_client import BlobInfo, BlobLedger
 from tests.support.waiting import becomes
 from worker.redis_ledger import RedisLedger

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from push_queue.job_sources import DELETED
-from push_queue.models import make_job
+from push_queue.jobs.sources import DELETED
+from push_queue.models.job import make_job
 from push_queue.settings import Settings
 from registry_api_v2_client import FileIdentity, SourceNotAllowedError, SourceUnreadableError
 from registry_api_v2_client.exceptions import SourceMissingError

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from redis.asyncio import Redis
 
-from push_queue.assignments import Assignment, Turn
-from push_queue.database import Database
-from push_queue.keys import Keys
-from push_queue.models import make_job
-from push_queue.tag_writes import TagWrite, TagWrites, UnsettledTag
+from push_queue.jobs.tag_writes import TagWrite, TagWrites, UnsettledTag
+from push_queue.models.assignments import Assignment, Turn
+from push_queue.models.job import make_job
+from push_queue.redis.database import Database
+from push_queue.redis.keys import Keys
 from registry_api_v2_client import DeniedError, ManifestUnknownError, RegistryUnavailableError
 from tests.support.assignments import TURN_SECONDS, succeed
 from tests.support.stores import Stores

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from push_queue.api_tokens import Role
-from push_queue.assignments import Assignment
+from push_queue.models.assignments import Assignment
 from push_queue.settings import Settings
+from push_queue.settings.api_tokens import Role
 from tests.support.api import JOBS, NEW_JOB, Api
 from tests.support.redis_client import Redis
 from tests.support.stores import Stores

@@ -10,10 +10,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from producer import PushQueue
 from producer.api.routes import ROUTES
-from push_queue.api_tokens import Role, hash_of
-from push_queue.assignments import Assignment
-from push_queue.fleet import WorkerInfo
+from push_queue.models.assignments import Assignment
+from push_queue.models.fleet import WorkerInfo
 from push_queue.settings import Settings
+from push_queue.settings.api_tokens import Role, hash_of
 from push_queue.worker_roster import WorkerRoster
 from tests.support.api import JOBS, NEW_JOB, Answer, Api
 from tests.support.stores import Stores

@@ -17,10 +17,10 @@ from producer.api import following
 from producer.api.context import EVENTS, QUEUE
 from producer.api.events import hub as event_hub
 from producer.api.events import progress_board
-from push_queue.assignments import Assignment
-from push_queue.job_events import START, Position
-from push_queue.keys import Keys
-from push_queue.models import JobProgress
+from push_queue.jobs.events import START, Position
+from push_queue.models.assignments import Assignment
+from push_queue.models.job import JobProgress
+from push_queue.redis.keys import Keys
 from tests.support.api import JOBS, Api
 from tests.support.assignments import succeed
 from tests.support.stores import Stores

@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 from producer import PushQueue, QueueError
 from producer.api import inputs
 from producer.api.problems import RETRY_AFTER_SECONDS
-from push_queue.fleet import WorkerInfo
+from push_queue.models.fleet import WorkerInfo
 from push_queue.worker_roster import WorkerRoster
 from tests.support.api import JOBS, NEW_JOB, Api
 from tests.support.stores import Stores

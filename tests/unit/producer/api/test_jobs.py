@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 from redis.asyncio.client import Pipeline
 
 from producer import JobState, PushQueue
-from push_queue.assignments import Assignment
+from push_queue.models.assignments import Assignment
 from tests.support.api import JOBS, NEW_JOB, TARGET, Api
 from tests.support.assignments import succeed
 from tests.support.stores import Stores
@@ -205,8 +205,8 @@ async def test_pages_stay_while_jobs_are_added(api: Api) -> None:
 
 
 async def test_a_page_looks_at_so_many_jobs_only(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("push_queue.jobs.READ_AT_ONCE", 2)
-    monkeypatch.setattr("push_queue.jobs.LOOKED_AT", 4)
+    monkeypatch.setattr("push_queue.jobs.store.READ_AT_ONCE", 2)
+    monkeypatch.setattr("push_queue.jobs.store.LOOKED_AT", 4)
     await api.enqueue(id="wanted", labels={"x": ""})
     for _ in range(5):
         await api.enqueue()

@@ -13,8 +13,8 @@ from producer.api.access.callers import EVERYBODY, Caller
 from producer.api.access.keys import LIMITS
 from producer.api.access.limits import CallerLimits
 from producer.api.problems import ProblemError
-from push_queue.api_tokens import Role
 from push_queue.settings import Settings
+from push_queue.settings.api_tokens import Role
 from tests.support.api import JOBS, Answer, Api
 from tests.support.tokens import TOKENS, bearer, with_tokens
 from tests.support.waiting import becomes

@@ -9,8 +9,8 @@ from producer.api.access import long_requests
 from producer.api.access.authentication import COOKIE
 from producer.api.access.keys import SESSIONS
 from producer.api.access.limits import CallerLimits
-from push_queue.api_tokens import Role, hash_of
 from push_queue.settings import Settings
+from push_queue.settings.api_tokens import Role, hash_of
 from tests.support.api import JOBS, Api
 from tests.support.tokens import OWN, TOKENS, bearer, with_tokens
 

@@ -15,11 +15,11 @@ from producer.api.application import make_application
 from producer.api.events.hub import EventHub
 from producer.api.metrics.families import FAMILIES
 from producer.api.metrics.samples import MOST_NAMED
-from push_queue.api_tokens import ApiToken, Role, hash_of
-from push_queue.fleet import WorkerInfo
-from push_queue.pause import WHOLE_QUEUE
+from push_queue.models.fleet import WorkerInfo
+from push_queue.models.pause import WHOLE_QUEUE
 from push_queue.pauses import Pauses
 from push_queue.settings import Settings
+from push_queue.settings.api_tokens import ApiToken, Role, hash_of
 from push_queue.webhook_outbox import WebhookOutbox
 from push_queue.worker_roster import WorkerRoster
 from tests.support.api import Api

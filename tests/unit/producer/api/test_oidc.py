@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from producer import PushQueue
 from producer.api.access import issuer_keys, oidc
 from producer.api.application import make_application
-from push_queue.api_tokens import Role
-from push_queue.oidc_issuers import OidcIssuer as IssuerSettings
-from push_queue.oidc_issuers import OidcRule
 from push_queue.settings import Settings
+from push_queue.settings.api_tokens import Role
+from push_queue.settings.oidc_issuers import OidcIssuer as IssuerSettings
+from push_queue.settings.oidc_issuers import OidcRule
 from tests.support.api import JOBS, NEW_JOB, Answer, Api
 from tests.support.oidc_issuer import AUDIENCE, OidcIssuer, rsa_key
 from tests.support.tokens import FOREIGN, OWN, PATTERN, TOKENS, bearer, with_tokens

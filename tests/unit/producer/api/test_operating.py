@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from push_queue.api_tokens import Role
-from push_queue.fleet import WorkerInfo
+from push_queue.models.fleet import WorkerInfo
 from push_queue.settings import Settings
+from push_queue.settings.api_tokens import Role
 from push_queue.worker_roster import WorkerRoster
 from tests.support.api import Api
 from tests.support.redis_client import Redis

@@ -16,8 +16,8 @@ from producer.api.access import limits
 from producer.api.inputs import MOST_BODY_BYTES
 from producer.api.openapi import describe
 from producer.api.routes import ROUTES, Route
-from push_queue.api_tokens import Role
 from push_queue.settings import Settings
+from push_queue.settings.api_tokens import Role
 from tests.support.api import Api
 from tests.support.tokens import OWN, TOKENS, bearer, with_tokens
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from producer.api.access.authentication import COOKIE
-from push_queue.api_tokens import Role, hash_of
 from push_queue.sessions import SESSION_SECONDS
 from push_queue.settings import Settings
+from push_queue.settings.api_tokens import Role, hash_of
 from tests.support.api import JOBS, NEW_JOB, Answer, Api
 from tests.support.redis_client import Redis
 from tests.support.tokens import OWN, PATTERN, TOKENS, bearer, with_tokens

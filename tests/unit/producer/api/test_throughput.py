@@ -1,4 +1,4 @@
-from push_queue.assignments import Assignment
+from push_queue.models.assignments import Assignment
 from tests.support.api import Api
 from tests.support.stores import Stores
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from producer.api.routes import ROUTES
-from push_queue.api_tokens import ApiToken, Role, hash_of
 from push_queue.settings import Settings
+from push_queue.settings.api_tokens import ApiToken, Role, hash_of
 from tests.support.api import Api
 
 UPLOADS = "/api/v1/uploads"

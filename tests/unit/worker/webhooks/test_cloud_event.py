@@ -5,8 +5,8 @@ import json
 from base64 import b64decode, b64encode
 from hashlib import sha256
 
-from push_queue.job_codec import fields_of, parse_status
-from push_queue.models import JobStatus, make_job
+from push_queue.jobs.codec import fields_of, parse_status
+from push_queue.models.job import JobStatus, make_job
 from push_queue.webhook_outbox import FinalEvent
 from tests.support.webhooks import KEY
 from worker.webhooks.cloud_event import event_of_job, event_of_ping

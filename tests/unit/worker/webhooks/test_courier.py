@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from push_queue.assignments import Assignment
 from push_queue.errors import RedisUnavailableError
-from push_queue.lease import Lease
-from push_queue.models import make_job
+from push_queue.models.assignments import Assignment
+from push_queue.models.job import make_job
+from push_queue.redis.lease import Lease
 from push_queue.webhook_outbox import WebhookOutbox
 from registry_api_v2_client import RetryPolicy
 from tests.support.redis_clock import RedisClock

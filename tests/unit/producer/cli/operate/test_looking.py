@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from producer.cli import tables
-from push_queue.assignments import Assignment
-from push_queue.fleet import WorkerInfo
-from push_queue.models import make_job
+from push_queue.models.assignments import Assignment
+from push_queue.models.fleet import WorkerInfo
+from push_queue.models.job import make_job
 from push_queue.worker_roster import WorkerRoster
 from tests.support.stores import Stores
 from tests.unit.producer.cli.conftest import CommandLine

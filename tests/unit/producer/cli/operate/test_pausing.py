@@ -2,8 +2,8 @@
 
 import pytest
 
-from push_queue.fleet import WorkerInfo
-from push_queue.models import make_job
+from push_queue.models.fleet import WorkerInfo
+from push_queue.models.job import make_job
 from push_queue.worker_roster import WorkerRoster
 from tests.support.stores import Stores
 from tests.unit.producer.cli.conftest import CommandLine

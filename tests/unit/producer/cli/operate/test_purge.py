@@ -8,10 +8,10 @@ import pytest
 
 from producer.spool.purge import UNTOUCHED_SECONDS
 from producer.spool.spool import Spool
-from push_queue.assignments import Assignment
-from push_queue.models import make_job
+from push_queue.models.assignments import Assignment
+from push_queue.models.job import make_job
+from push_queue.models.uploads import source_of
 from push_queue.settings import Settings
-from push_queue.uploads import source_of
 from tests.support.stores import Stores
 from tests.unit.producer.cli.conftest import CommandLine
 

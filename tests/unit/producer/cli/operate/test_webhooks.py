@@ -3,7 +3,7 @@
 import pytest
 
 from producer.cli.operate import webhooks as module
-from push_queue.models import make_job
+from push_queue.models.job import make_job
 from push_queue.webhook_outbox import WebhookOutbox
 from tests.support.stores import Stores
 from tests.support.webhooks import webhook

@@ -1,0 +1,1 @@
+"""What the queue has done and has to do, in figures."""

@@ -1,0 +1,1 @@
+"""The jobs in Redis, as producers and as workers see them."""

@@ -1,0 +1,1 @@
+"""What producers and workers tell each other: jobs, workers, pauses. Nothing here knows Redis."""

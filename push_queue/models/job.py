@@ -1,0 +1,299 @@
+"""A job, its states and its results."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    StringConstraints,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+
+from push_queue.errors import InvalidJobError, summarize
+from push_queue.models.ids import JOB_ID_PATTERN
+from push_queue.models.source_urls import is_url, parse_source_url, shown
+from push_queue.models.uploads import SCHEME, upload_id_of
+
+JobId = Annotated[str, StringConstraints(pattern=JOB_ID_PATTERN)]
+Target = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+LabelValue = Annotated[str, StringConstraints(max_length=1024)]
+Platform = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9_]+/[a-z0-9_-]+(/[a-z0-9]+)?$", max_length=64)
+]
+MOST_PATIENCE_SECONDS = 365 * 24 * 3600
+Moment = Annotated[AwareDatetime, Field(ge=datetime.fromtimestamp(0, UTC))]
+MostAttempts = Annotated[int, Field(ge=1, le=100)]
+Compression = Literal["gzip", "zstd", "keep"]
+Priority = Literal["high", "normal", "low"]
+
+
+class JobState(StrEnum):
+    """The state of a job.
+
+    ``queued → running → succeeded | superseded | failed | cancelled``, and
+    ``running → retrying → running``. A job is superseded if newer jobs have written all its tags.
+    """
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+
+    @property
+    def final(self) -> bool:
+        """Whether the job stays as it is unless it is enqueued again."""
+        return self in FINAL_STATES
+
+
+FINAL_STATES = (
+    JobState.SUCCEEDED,
+    JobState.FAILED,
+    JobState.CANCELLED,
+    JobState.SUPERSEDED,
+)
+
+
+class Outcome(StrEnum):
+    """How one attempt ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+    RELEASED = "released"
+    """A worker that was stopped handed the job back. The attempt does not count."""
+    DEFERRED = "deferred"
+    """A registry is down or asks for a pause. The attempt does not count."""
+    LOST = "lost"
+    """The worker stopped reporting."""
+
+
+class PushRequest(BaseModel):
+    """What a caller may ask of a push. It holds no credentials."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: JobId | None = None
+    """The caller's own id. Enqueueing the same job again returns the existing one."""
+    source: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=4096),
+        Field(json_schema_extra={"pattern": f"^(/|{SCHEME}|(https?|s3|gs|az)://)"}),
+    ]
+    """The archive: its absolute path as workers see it, ``upload:<id>``, or a URL."""
+    targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=64)]
+    """``registry/repository:tag``, each once."""
+    image: Target | None = None
+    """The tag or digest of one image, if the archive holds several."""
+    platform: Platform | None = None
+    """``linux/arm64``: push the image for this platform alone. Without it, a whole index."""
+    compression: Compression = "gzip"
+    priority: Priority = "normal"
+    max_attempts: MostAttempts | None = None
+    """Attempts before the job fails; by default the setting."""
+    give_up_after: Annotated[int, Field(ge=1, le=MOST_PATIENCE_SECONDS)] | None = None
+    """Seconds to wait for registries that are down; by default the workers' setting."""
+    ordered: bool = True
+    """Leave a tag alone if a job enqueued later has written it."""
+    cleanup: bool = False
+    """Delete the source once this job and all others with the same source have succeeded."""
+    labels: Annotated[dict[Label, LabelValue], Field(max_length=32)] = {}
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """As ``JobStatus`` is answered: without the query of a URL, which may carry a signature."""
+        for name, value in super().__repr_args__():
+            yield name, shown(value) if name == "source" else value
+
+    @field_validator("source")
+    @classmethod
+    def _check_source(cls, value: str) -> str:
+        if upload_id_of(value):
+            return value
+        if value.startswith(SCHEME):
+            raise ValueError("is not upload: with the id that the upload was answered with")
+        if is_url(value):
+            parse_source_url(value)
+            return value
+        if not PurePosixPath(value).is_absolute():
+            raise ValueError("must be an absolute path, since workers resolve it elsewhere")
+        if "\0" in value:
+            raise ValueError("must not contain NUL")
+        return value
+
+    @model_validator(mode="after")
+    def _check_cleanup(self) -> Self:
+        if self.cleanup and is_url(self.source):
+            raise ValueError("cleanup: workers delete files and uploads, but nothing at a URL")
+        return self
+
+    @field_validator("targets")
+    @classmethod
+    def _check_targets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("must not name a target twice")
+        return value
+
+
+class PushJob(PushRequest):
+    """One image tar to push, as it is stored in Redis."""
+
+    id: JobId
+    max_attempts: MostAttempts = 5
+
+
+class TargetResult(BaseModel):
+    """The result of a target that is done."""
+
+    model_config = ConfigDict(frozen=True)
+
+    target: str
+    outcome: Literal["pushed", "superseded"]
+    """Superseded: a job enqueued later has written the tag, so this one left it alone."""
+    digest: str | None = None
+    """The digest of the manifest that was pushed."""
+
+
+class BlobStatus(BaseModel):
+    """The progress of one blob. ``how`` is empty until the registry has it."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    digest: str
+    size: NonNegativeInt
+    """Bytes to send, as far as known."""
+    done: NonNegativeInt
+    how: Literal["", "uploaded", "mounted", "exists", "waited"] = ""
+
+
+class Attempt(BaseModel):
+    """One attempt that has ended. Numbers start at 1, and again after ``requeue``."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    number: int
+    worker: str
+    started_at: datetime
+    finished_at: datetime
+    outcome: Outcome
+    error: str | None = None
+    error_kind: str | None = None
+
+
+class Progress(BaseModel):
+    """How far a job is."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    attempt: NonNegativeInt = 0
+    bytes_total: NonNegativeInt = 0
+    bytes_done: NonNegativeInt = 0
+    blobs_total: NonNegativeInt = 0
+    blobs_done: NonNegativeInt = 0
+    bytes_saved: NonNegativeInt = 0
+    """Of ``bytes_total``, those of blobs that the latest attempt need not send: they were there,
+    were mounted, or another job has sent them."""
+    bytes_sent: NonNegativeInt = 0
+    """Bytes that were sent, compressed, in all attempts and tries."""
+    bytes_per_second: NonNegativeInt | None = None
+    """Of ``bytes_total``, over the last seconds. None unless the job runs."""
+    seconds_left: NonNegativeInt | None = None
+    """Until all bytes are done, at this rate."""
+
+
+class JobProgress(Progress):
+    """How far a running job is."""
+
+    id: str
+    """The job's."""
+    targets: Annotated[tuple[Target, ...], Field(exclude=True)]
+    """The job's, to tell whom its progress is told."""
+
+
+class JobStatus(Progress, PushJob):
+    """A job and its progress. Fields of newer releases are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    state: JobState
+    sequence: int
+    """The job's place in the order of enqueueing."""
+    generation: NonNegativeInt = 0
+    """How often the finished job was enqueued again."""
+    seconds_run: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
+    """How long the attempts that ended took together, without the time between them."""
+    digest: str | None = None
+    results: tuple[TargetResult, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the user may not expect of the push: what was left out, and why."""
+    error: str | None = None
+    """The error of the last attempt that failed, on one line."""
+    error_kind: str | None = None
+    worker: str | None = None
+    enqueued_at: Moment
+    started_at: Moment | None = None
+    """The start of the latest attempt."""
+    finished_at: Moment | None = None
+    next_attempt_at: Moment | None = None
+    """The job does not run earlier: it is scheduled, or its next attempt is."""
+    waiting_for: str | None = None
+    """Why a due job does not run, on one line."""
+    cleanup_outcome: str | None = None
+    """What happened to the source, if it was to be deleted: ``deleted``, ``kept: …``."""
+    give_up_at: Moment | None = None
+    """The job waits until then for registries that are down. None if none is."""
+    cancel_requested: bool = False
+    traceparent: str | None = None
+    """The span that enqueued it (W3C Trace Context)."""
+    enqueued_by: str | None = None
+    """The caller of the HTTP API that enqueued the job, where the server knows callers by name."""
+    retried_by: str | None = None
+    """The caller that enqueued it again last."""
+    cancelled_by: str | None = None
+    """The caller that asked first to have it cancelled."""
+
+    @field_serializer("source", when_used="json")
+    def _without_query(self, source: str) -> str:
+        """The query of a URL may carry a signature, which is for workers alone."""
+        return shown(source)
+
+    @property
+    def job(self) -> PushJob:
+        """The job alone, without its status."""
+        return PushJob(**self.model_dump(include=set(PushJob.model_fields)))
+
+
+class JobsPage(BaseModel):
+    """Jobs that match, the last enqueued first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    jobs: tuple[JobStatus, ...]
+    """May be fewer than asked for, even none, although there are more."""
+    next: int | None
+    """The place to continue from; None at the end."""
+
+
+def make_job(**fields: object) -> PushJob:
+    """Make a job from a user's input.
+
+    Raises:
+        InvalidJobError: names the field that cannot be used.
+    """
+    try:
+        return PushJob.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidJobError(f"invalid job: {summarize(error)}") from None

@@ -1,0 +1,1 @@
+"""Redis: how it is reached, its keys, and what may go wrong with it."""

@@ -1,0 +1,1 @@
+"""What the workers know of registries, and how much they send to each."""
