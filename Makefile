@@ -188,7 +188,7 @@ bench-growth: $(BENCH) test-tools ## How cost grows with size, layers, targets, 
 	@$(BIN)/python -m benchmarks growth --runs 2 --save-as growth
 
 .PHONY: screenshots
-screenshots: $(DEV) test-tools ## Take the pictures of the page in docs/ again
+screenshots: $(DEV) test-tools ## Take the pictures of the page in docs/pictures/ again
 	@$(BIN)/python -m tests.browser.screenshots
 
 # Neither make test nor CI runs this: what it finds becomes a test there.

@@ -135,7 +135,7 @@ class RegistryClient:
         with all its platforms, or the image for ``platform`` alone. Upload sessions that a failed
         push leaves open are closed, or left in ``uploads`` if that is given. With ``reuse_tagged``,
         layers of the image that a target's tag names already are neither compressed nor sent, see
-        ``docs/security.md``.
+        ``docs/explanation/security.md``.
 
         Raises:
             SourceUnreadableError, SourceChangedError, TarReadError: what is wrong with the tar.

@@ -67,7 +67,8 @@ _WHATEVER_THE_CODE: dict[int, type[ResponseError]] = {
     425: ServerError,
     429: RateLimitedError,
 }
-# The specification has no code for this, and statuses differ; sources in docs/registries.md.
+# The specification has no code for this, and statuses differ; docs/how-to/private-registries.md has
+# the sources.
 _IMMUTABLE = re.compile(r"immutab|cannot be overwritten", re.IGNORECASE)
 # How OpenSSL says that a server wants a client certificate, or another one. With TLS 1.3 that comes
 # only after the handshake. https://www.rfc-editor.org/rfc/rfc8446#section-6.2

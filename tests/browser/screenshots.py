@@ -13,7 +13,7 @@ from tests.browser.site import run_site, visit
 from tests.support.browser import run_chromium
 from tests.support.servers import run_redis
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 
 WIDE: dict[str, Any] = {"viewport": {"width": 1180, "height": 760}}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 760}, "color_scheme": "dark"}
@@ -30,7 +30,7 @@ async def take(browser: Browser, url: str, name: str, address: str, options: Any
         page = await visitor.open(address)
         await expect(page.locator("figure svg").first).to_be_visible()
         await expect(page.get_by_role("progressbar").first).to_be_visible()
-        await page.screenshot(path=DOCS / name, full_page="job" in name, animations="disabled")
+        await page.screenshot(path=FOLDER / name, full_page="job" in name, animations="disabled")
 
 
 async def main() -> None:

@@ -1,7 +1,7 @@
 """Registries that differ, each replaying the exchange that is documented for it.
 
-Sources are in docs/registries.md, which names these tests. The scripts stand for the registry: a
-request that is not in one fails the test.
+Sources are in docs/how-to/private-registries.md, which names these tests. The scripts stand for the
+registry: a request that is not in one fails the test.
 """
 
 import hashlib

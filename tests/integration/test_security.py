@@ -1,4 +1,4 @@
-"""The ACLs of docs/security.md: they allow each role its work, and no more."""
+"""The ACLs of docs/explanation/security.md: they allow each role its work, and no more."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ TOKEN_HASH = "2" * 64
 
 
 def acl_lines() -> list[str]:
-    text = (REPOSITORY_ROOT / "docs/security.md").read_text()
+    text = (REPOSITORY_ROOT / "docs/explanation/security.md").read_text()
     return [line for line in text.splitlines() if line.startswith("ACL SETUSER ")]
 
 

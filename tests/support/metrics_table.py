@@ -1,4 +1,4 @@
-"""The tables of docs/metrics.md, made from the metrics that there are.
+"""The tables of docs/reference/metrics.md, made from the metrics that there are.
 
 `python -m tests.support.metrics_table` writes them anew.
 """
@@ -11,7 +11,7 @@ from producer.api.metrics.families import FAMILIES
 from tests.support.servers import REPOSITORY_ROOT
 from worker.metrics.specs import SPECS
 
-DOCUMENT = REPOSITORY_ROOT / "docs" / "metrics.md"
+DOCUMENT = REPOSITORY_ROOT / "docs" / "reference" / "metrics.md"
 
 
 class Described(Protocol):

@@ -1,1 +1,1 @@
-"""Tells the receivers of webhooks about jobs that have ended: see ``docs/webhooks.md``."""
+"""Tells the receivers of webhooks about jobs that have ended: see ``docs/how-to/webhooks.md``."""

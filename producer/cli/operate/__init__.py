@@ -1,1 +1,1 @@
-"""Commands for whoever runs the queue: see ``docs/operating.md``."""
+"""Commands for whoever runs the queue: see ``docs/how-to/operating.md``."""

@@ -205,7 +205,7 @@ def test_each_deployment_has_one(kind: str, name: str) -> None:
 
 
 def test_keda_asks_for_metrics_that_there_are() -> None:
-    documented = (FOLDER.parents[1] / "docs/metrics.md").read_text()
+    documented = (FOLDER.parents[1] / "docs/reference/metrics.md").read_text()
     triggers = named("ScaledObject", "push-queue-worker")["spec"]["triggers"]
     asked = {
         word.strip("()")

@@ -17,7 +17,7 @@ from tests.support.monitoring import (
 )
 from tests.support.servers import REPOSITORY_ROOT
 
-RUNBOOK = REPOSITORY_ROOT / "docs" / "runbook.md"
+RUNBOOK = REPOSITORY_ROOT / "docs" / "how-to" / "runbook.md"
 
 
 @pytest.mark.parametrize("name", alerts())
@@ -28,7 +28,7 @@ def test_an_alert_asks_for_metrics_that_exist(name: str) -> None:
 @pytest.mark.parametrize("name", alerts())
 def test_an_alert_leads_to_its_paragraph(name: str) -> None:
     annotations = alerts()[name]["annotations"]
-    assert annotations["runbook"] == f"docs/runbook.md#{name.lower()}"
+    assert annotations["runbook"] == f"docs/how-to/runbook.md#{name.lower()}"
     paragraph = re.search(rf"^## {name}\n\n(.+?)(?=\n\n## |\Z)", RUNBOOK.read_text(), re.M | re.S)
     assert paragraph
     assert len(paragraph[1].split()) > 20

@@ -1,4 +1,4 @@
-"""The code in docs/webhooks.md tells who has sent an event."""
+"""The code in docs/how-to/webhooks.md tells who has sent an event."""
 
 import re
 import time
@@ -11,7 +11,7 @@ import pytest
 from tests.support.webhooks import KEY, SECRET
 from worker.webhooks.signature import signed_headers
 
-DOCUMENT = Path(__file__).parents[4] / "docs" / "webhooks.md"
+DOCUMENT = Path(__file__).parents[4] / "docs" / "how-to" / "webhooks.md"
 OTHER = b"x" * 32
 BODY = '{"é": 1}'.encode()
 
