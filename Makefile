@@ -22,6 +22,7 @@ RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 BENCH := $(VENV)/.bench-installed
 SBOM := $(VENV)/.sbom-installed
+DOCS := $(VENV)/.docs-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PIP_INSTALL := $(PIP) -qq install
 # The lists are complete, so nothing is left to resolve: what the index gains changes nothing.
@@ -71,6 +72,12 @@ $(SBOM): requirements/sbom.txt $(RUNTIME)
 	@$(PIP_CHECK)
 	@touch $@
 
+$(DOCS): requirements/docs.txt $(RUNTIME)
+	@echo "Installing what builds the site into $(VENV)"
+	@$(PIP_INSTALL) $(PINNED) requirements/docs.txt
+	@$(PIP_CHECK)
+	@touch $@
+
 EXTRAS := --extra embedded --extra stores --extra tracing
 COMPILE := uv pip compile --quiet --generate-hashes --universal --no-header
 
@@ -82,6 +89,7 @@ pins: ## Complete the lists in requirements/ after a change of pyproject.toml, b
 	    -o requirements/bench.txt >/dev/null
 	@$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt >/dev/null
 	@$(COMPILE) --group sbom -c requirements/dev.txt -o requirements/sbom.txt >/dev/null
+	@$(COMPILE) --group docs -c requirements/dev.txt -o requirements/docs.txt >/dev/null
 	@$(COMPILE) --group pip -o requirements/pip.txt >/dev/null
 
 ##@ Trying it
@@ -204,6 +212,18 @@ fuzz-api: $(DEV) ## Call the HTTP API in all ways that its OpenAPI document allo
 .PHONY: bench
 bench: $(BENCH) test-tools ## All benchmarks; takes half an hour
 	@$(BIN)/python -m benchmarks
+
+##@ The documentation
+
+# A link or an anchor that leads nowhere fails it, and so does a page that asks another host for anything.
+.PHONY: docs
+docs: $(DOCS) ## Build docs/ as a site in dist/site
+	@$(BIN)/zensical build --strict --clean
+	@! grep -rE '<(script|link|img|iframe)[^>]+(src|href)="?(https?:)?//' --include='*.html' dist/site
+
+.PHONY: docs-serve
+docs-serve: $(DOCS) ## Serve it at http://localhost:8000, built anew with every change
+	@$(BIN)/zensical serve
 
 ##@ Releasing
 

@@ -26,15 +26,6 @@ def test_every_test_that_is_named_exists(document: Path) -> None:
     assert named - defined_tests() == set()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_link_leads_somewhere(document: Path) -> None:
-    text = document.read_text()
-    labels = set(re.findall(r"^\[([^\]]+)\]:", text, re.M))
-    assert set(re.findall(r"\]\[([^\]]+)\]", text)) == labels
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
-        assert (document.parent / target).exists(), target
-
-
 def test_every_setting_is_in_the_table() -> None:
     text = (ROOT / "docs" / "reference" / "settings.md").read_text()
     cells = re.findall(r"^\| (.*?) \|", text, re.M)
@@ -44,7 +35,8 @@ def test_every_setting_is_in_the_table() -> None:
 
 def test_every_file_that_the_architecture_names_exists() -> None:
     names = {path.name for path in (ROOT / "push_queue").rglob("*.lua")}
-    names |= {path.name for path in (ROOT / "registry_api_v2_client").rglob("*.py")}
+    for package in ("push_queue", "registry_api_v2_client"):
+        names |= {path.name for path in (ROOT / package).rglob("*.py")}
     text = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
     for named in re.findall(r"`([\w./-]+(?:\.py|\.lua|\.toml|/))`", text):
         assert named in names or (ROOT / named).exists(), named
