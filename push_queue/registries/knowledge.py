@@ -63,8 +63,9 @@ def _kind(key: str, prefixes: Iterable[tuple[str, str]]) -> str:
     """What the key holds; empty if it is something else."""
     for prefix, kind in prefixes:
         rest = key.removeprefix(prefix)
-        # ``repository:tag:writer`` is a lease of a job that runs.
-        if rest != key and not (kind == "tags" and rest.count(":") > 1):
+        # With a second colon, a blob's digest follows the port of another registry of this host,
+        # and ``repository:tag:writer`` is a lease of a job that runs.
+        if rest != key and (kind == "uploads" or rest.count(":") == 1):
             return kind
     return ""
 

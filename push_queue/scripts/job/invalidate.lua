@@ -31,6 +31,7 @@ redis.call('ZADD', all, sequence, id)
 redis.call('HSET', job, 'state', 'failed', 'error', args[1], 'error_kind', 'invalid_job',
   'finished_at', now)
 redis.call('HDEL', job, 'cancel_requested', 'waiting_for', 'next_attempt_at', 'probing')
+count_end('failed', 'invalid_job')
 move({state = 'failed', sequence = sequence, waiting_at = waiting_at}, 'failed')
 announce('failed', tonumber(attempt or 0) or 0)
 return 1

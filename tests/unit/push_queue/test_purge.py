@@ -105,6 +105,19 @@ async def test_what_is_known_of_one_registry_is_forgotten(stores: Stores, redis:
     assert await knowledge.forget(HOST) == ForgottenKnowledge()
 
 
+async def test_another_registry_of_the_same_host_is_not_forgotten(
+    stores: Stores, redis: Redis
+) -> None:
+    for key in KNOWN:
+        await redis.set(key, "1")
+    knowledge = RegistryKnowledge(stores.database)
+    host, _, _ = HOST.partition(":")
+    assert await knowledge.forget(host) == ForgottenKnowledge()
+    assert await redis.dbsize() == len(KNOWN)
+    await redis.set(f"push:blob:{host}:{DIGEST}", "1")
+    assert await knowledge.forget(host) == ForgottenKnowledge(blobs=1)
+
+
 async def test_an_address_in_brackets_is_no_pattern(stores: Stores, redis: Redis) -> None:
     await redis.set(f"push:blob:[::1]:5000:{DIGEST}", "1")
     await redis.set(f"push:blob:1:5000:{DIGEST}", "1")

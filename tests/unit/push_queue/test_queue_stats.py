@@ -76,3 +76,11 @@ async def test_failures_are_counted_by_kind(stores: Stores, redis: Redis) -> Non
     assert await stores.attempts.start("a", 0, "worker") is None
     hour = (await QueueFigures(stores.database).read()).last_hour
     assert (hour.failed, hour.failures) == (1, {"worker_lost": 1})
+
+
+async def test_a_job_whose_record_is_damaged_counts_as_failed(stores: Stores, redis: Redis) -> None:
+    await create(stores, "a")
+    await redis.hset("push:job:a", "targets", "no list")
+    assert await stores.attempts.start("a", 0, "worker") is None
+    hour = (await QueueFigures(stores.database).read()).last_hour
+    assert (hour.failed, hour.failures) == (1, {"invalid_job": 1})
