@@ -189,7 +189,7 @@ class JobAttempt:
         if is_outage(error):
             await self._runtime.limits.leave_alone(error)
             # Without a delay: the job then waits with all others for that registry.
-            return await self._defer(str(error), 0.0, error.kind)
+            return await self._defer(str(error), 0.0, error.kind, registry=error.registry or "")
         policy = self._runtime.retry_policy(self._job.max_attempts)
         delay = policy.delay(self._assignment.attempt, error)
         if delay is not None:
@@ -210,11 +210,15 @@ class JobAttempt:
         )
         return None if state.final else delay
 
-    async def _defer(self, reason: str, delay: float, error_kind: str = "") -> float | None:
+    async def _defer(
+        self, reason: str, delay: float, error_kind: str = "", registry: str = ""
+    ) -> float | None:
         logger.info("put off for %.1f s: %s", delay, reason)
         note_error(reason)
         state = await self._written(
-            lambda: self._attempts.defer(self._assignment, reason, delay, error_kind=error_kind),
+            lambda: self._attempts.defer(
+                self._assignment, reason, delay, error_kind=error_kind, registry=registry
+            ),
             error_kind,
         )
         if state is JobState.FAILED:

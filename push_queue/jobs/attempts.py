@@ -159,7 +159,7 @@ class Attempts:
         afterwards.
         """
         return await self._settle(
-            assignment, JobState.FAILED, Outcome.FAILED, error, error_kind, answered=answered
+            assignment, JobState.FAILED, Outcome.FAILED, error, error_kind, registry=answered
         )
 
     async def retry(
@@ -183,21 +183,35 @@ class Attempts:
             error,
             error_kind,
             delay,
-            answered=answered,
+            registry=answered,
         )
 
     async def defer(
-        self, assignment: Assignment, reason: str, delay: float, *, error_kind: str = ""
+        self,
+        assignment: Assignment,
+        reason: str,
+        delay: float,
+        *,
+        error_kind: str = "",
+        registry: str = "",
     ) -> JobState | None:
         """Postpone the attempt by ``delay`` seconds. It does not count.
 
-        A given ``error_kind`` means that a registry is down. Then the attempt is listed, and the
-        job is ``failed`` once it has waited for its registries for too long.
+        A given ``error_kind`` means that ``registry`` or the source is away. Then the attempt is
+        listed, and the job is ``failed`` once it has waited for too long. If it is a registry, other
+        targets that could not be tried yet come first, as with ``fail``.
         """
         fields = {"waiting_for": one_line(reason)}
         error = reason if error_kind else ""
         return await self._settle(
-            assignment, JobState.QUEUED, Outcome.DEFERRED, error, error_kind, delay, fields
+            assignment,
+            JobState.QUEUED,
+            Outcome.DEFERRED,
+            error,
+            error_kind,
+            delay,
+            fields,
+            registry=registry,
         )
 
     async def release(self, assignment: Assignment) -> JobState | None:
@@ -218,7 +232,7 @@ class Attempts:
         delay: float | None = None,
         fields: Mapping[str, str] | None = None,
         *,
-        answered: str = "",
+        registry: str = "",
     ) -> JobState | None:
         arguments: Arguments = [
             assignment.fence,
@@ -228,7 +242,7 @@ class Attempts:
             error_kind,
             "" if delay is None else round(delay * 1000),
             self._give_up_after,
-            answered,
+            registry,
             *flat(fields or {}),
         ]
         try:

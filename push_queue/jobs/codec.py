@@ -23,6 +23,9 @@ from push_queue.models.job import (
 RESULT = "result:"
 """Prefix of the fields that hold a target's digest: ``result:localhost:5000/app:1``."""
 
+FAILURE = "failure:"
+"""Prefix of the fields that say why a target was given up, while others are waited for."""
+
 SUPERSEDED = "superseded"
 """The value of such a field if a newer job has written the tag."""
 
@@ -133,8 +136,8 @@ def refuse_unknown_options(fields: Mapping[str, str]) -> None:
     Raises:
         UnreadableJobError: naming the fields.
     """
-    known = JobStatus.model_fields.keys() | _BOOKKEEPING
-    unknown = sorted(name for name in fields if name not in known and not name.startswith(RESULT))
+    known, prefixes = JobStatus.model_fields.keys() | _BOOKKEEPING, (RESULT, FAILURE)
+    unknown = sorted(name for name in fields if name not in known and not name.startswith(prefixes))
     if unknown:
         raise UnreadableJobError(f"{', '.join(unknown)}: unknown")
 

@@ -3,16 +3,17 @@
 -- args    1 fence   2 state to go to   3 outcome of the attempt   4 error or ''
 --         5 error kind or ''   6 milliseconds until the next attempt, if it is put off, or ''
 --         7 seconds to wait for registries that are down, unless the job has its own
---         8 registry that answered with the error, or ''   9.. field, value, … to set besides
+--         8 registry that the error is of, or ''. Unless the attempt is deferred, it has answered.
+--         9.. field, value, … to set besides
 -- Result  the job's new state, also if the call was sent twice; false if the job is no longer this
 --         worker's
 --
 -- Some ends lead to another state:
 --   succeeded → superseded  newer jobs have written all its tags
 --   succeeded → queued      some targets could not be tried yet
---   failed → queued         the same, and a registry answered with the error: it is noted for the
---                           targets that were tried
 --   queued → failed         for an error, once the job has waited for its registries for long enough
+--   failed → queued         some targets could not be tried yet, and the error is a registry's: it is
+--                           noted for the targets that were tried
 local fence, state, outcome = args[1], args[2], args[3]
 local error = args[4] ~= '' and args[4] or nil
 local error_kind = args[5] ~= '' and args[5] or nil
@@ -46,17 +47,18 @@ if state == 'succeeded' then
     state, outcome = 'superseded', 'superseded'
   end
 end
+local answered = args[8] ~= '' and outcome ~= 'deferred'
+if outcome == 'deferred' and error and not record.cancel_requested
+  and patience_left(record, args[7], record.progressed_at or record.started_at) <= 0 then
+  state, outcome = 'failed', 'failed'
+end
 -- The targets that this attempt left out are waited for, and the job fails after them.
 local held = state == 'failed' and args[8] ~= '' and strings(record.held) or {}
 local given_up = #held > 0
 if given_up then
   state = 'queued'
 end
-if outcome == 'deferred' and error and not record.cancel_requested
-  and patience_left(record, args[7], record.progressed_at or record.started_at) <= 0 then
-  state, outcome = 'failed', 'failed'
-end
-if args[8] ~= '' then
+if answered then
   end_pause(args[8])
 end
 if record.probing then

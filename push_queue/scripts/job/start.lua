@@ -177,29 +177,52 @@ local function targets_left()
   return left, pushed, failure
 end
 
--- The targets that can be tried now. Of the others: what holds back the first, their registries, and
--- the targets themselves.
+-- The targets that can be tried now, the others, and what holds back each registry of those.
 local function open_targets(left)
-  local open, held, first, closed, others = {}, {}, nil, {}, {}
+  local open, others, held = {}, {}, {}
   for _, target in ipairs(left) do
     local registry = registry_of(target)
     if held[registry] == nil then
       held[registry] = held_back(registry) or false
-      if held[registry] then
-        table.insert(closed, registry)
-      end
     end
+    table.insert(held[registry] and others or open, target)
+  end
+  return open, others, held
+end
+
+-- What holds back the first of the targets that can be tried, and the registries of all.
+local function what_holds(targets, held)
+  local first, registries, known = nil, {}, {}
+  for _, target in ipairs(targets) do
+    local registry = registry_of(target)
     local hold = held[registry]
-    if not hold then
-      table.insert(open, target)
-    else
-      table.insert(others, target)
-      if not first or hold.ms < first.ms then
-        first = hold
-      end
+    if not known[registry] then
+      known[registry] = true
+      table.insert(registries, registry)
+    end
+    if not first or hold.ms < first.ms then
+      first = hold
     end
   end
-  return open, first, closed, others
+  return first, registries
+end
+
+-- Give up the targets whose registries are down, unless that leaves none. Returns those that are left.
+local function give_up_some(targets, held)
+  local paused = {}
+  for _, target in ipairs(targets) do
+    if held[registry_of(target)].person then
+      table.insert(paused, target)
+    end
+  end
+  for _, target in ipairs(#paused > 0 and targets or {}) do
+    local hold = held[registry_of(target)]
+    if hold.error then
+      redis.call('HSET', job, 'failure:' .. target, hold.error_kind .. ' ' .. hold.error,
+        'error', hold.error, 'error_kind', hold.error_kind)
+    end
+  end
+  return paused
 end
 
 if lost then
@@ -233,14 +256,19 @@ if tonumber(record.attempt) >= tonumber(record.max_attempts) then
 end
 
 stop_waiting(record)
-local open, hold, closed, others = open_targets(left)
+local open, others, held = open_targets(left)
 if #open == 0 then
   local wait_ms = LOOK_MS + record.sequence % 100 * LOOK_MS / 100
-  if hold.error then
-    wait_ms = math.min(wait_ms, patience_left(record, give_up_after, now))
-    if wait_ms <= 0 then
+  local hold, closed = what_holds(others, held)
+  local patience = hold.error and patience_left(record, give_up_after, now)
+  if patience and patience <= 0 then
+    local paused = give_up_some(others, held)
+    if #paused == 0 then
       return fail(hold.error, hold.error_kind)
     end
+    hold, closed = what_holds(paused, held)
+  elseif patience then
+    wait_ms = math.min(wait_ms, patience)
   end
   if hold.person then
     redis.call('HDEL', job, 'give_up_at') -- It is not the registry that keeps the job waiting.

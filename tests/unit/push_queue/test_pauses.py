@@ -140,6 +140,49 @@ async def test_what_is_paused_uses_up_no_patience(
     await start(stores, "a")
 
 
+@pytest.mark.parametrize("gives_up", ["while it waits", "in an attempt"])
+async def test_a_registry_that_is_given_up_keeps_no_job_from_one_that_is_paused(
+    stores: Stores, pauses: Pauses, clock: RedisClock, gives_up: str
+) -> None:
+    await create(stores, "a", HOST, OTHER)
+    await pauses.pause(OTHER)
+    await stores.limits.pause(HOST, "is down", kind="timeout")
+    await waits(stores, "a")
+    clock.advance(DAY)
+    if gives_up == "in an attempt":
+        assignment = await start(stores, "a")
+        await stores.limits.pause(HOST, "is down", kind="timeout")
+        state = await stores.attempts.defer(
+            assignment, "is down", 0, error_kind="timeout", registry=HOST
+        )
+        assert state is JobState.QUEUED
+    else:
+        await stores.limits.pause(HOST, "is down", kind="timeout")
+    assert await waits(stores, "a") == f"{OTHER} is paused"
+    clock.advance(DAY)
+    await pauses.resume(OTHER)
+    assignment = await start(stores, "a")
+    assert assignment.targets == (f"{OTHER}/app:1",)
+    assert await succeed(stores, assignment, DIGEST) is JobState.QUEUED
+    assert await stores.attempts.start("a", 0, "worker") is None
+    job = await stores.jobs.status("a")
+    assert (job.state, job.error, job.error_kind) == (JobState.FAILED, "is down", "timeout")
+    assert [result.target for result in job.results] == [f"{OTHER}/app:1"]
+
+
+async def test_a_source_that_is_away_fails_the_job_though_a_registry_is_paused(
+    stores: Stores, pauses: Pauses, clock: RedisClock
+) -> None:
+    await create(stores, "a", HOST, OTHER)
+    await pauses.pause(OTHER)
+    assignment = await start(stores, "a")
+    clock.advance(DAY)
+    assert (
+        await stores.attempts.defer(assignment, "no tar", 5, error_kind="source_unavailable")
+        is JobState.FAILED
+    )
+
+
 async def test_uploads_under_way_go_on_and_no_other_begins(stores: Stores, pauses: Pauses) -> None:
     assert await stores.limits.take_slot(HOST, "one", 60) == 0
     await pauses.pause(HOST)
