@@ -81,15 +81,22 @@ class ArqQueue:
     async def hold(self, arq_id: str, seconds: float, lease_seconds: int) -> None:
         """Keep all workers from taking the job, which is put off for ``seconds`` by Redis' clock.
 
-        After a lease, ``release`` may wake it before that.
+        After a lease, ``release`` may wake it before that. A job that is over is due at once, so
+        that it leaves the queue.
         """
         await self._hold(arq_id, max(1, round(seconds * 1000)), lease_seconds, "")
 
     async def _hold(
         self, arq_id: str, milliseconds: int, lease_seconds: int, score: int | str
     ) -> None:
-        keys = [self._keys.queue, in_progress_key_prefix + arq_id, self._keys.running]
-        arguments: Arguments = [arq_id, milliseconds, lease_seconds * 1000, score]
+        keys = [
+            self._keys.queue,
+            in_progress_key_prefix + arq_id,
+            self._keys.running,
+            self._keys.job(self._keys.job_of(arq_id)),
+        ]
+        _, _, generation = arq_id.rpartition(":")
+        arguments: Arguments = [arq_id, milliseconds, lease_seconds * 1000, score, generation]
         await self._database.run("plain/hold", keys, arguments)
 
     async def give_back(self, arq_id: str, score: int) -> None:

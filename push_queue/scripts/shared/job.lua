@@ -187,12 +187,15 @@ local function arq_has(generation)
     or redis.call('ZSCORE', queue, name) and redis.call('EXISTS', 'arq:job:' .. name) == 1
 end
 
--- Take the job out of arq's queue. A worker that has just taken it will notice.
+-- Take the job out of arq's queue. A worker that has just taken it will notice. If that worker dies,
+-- the next one does.
 local function take_from_arq(generation)
   local name = arq_id(generation)
   if redis.call('EXISTS', 'arq:in-progress:' .. name) == 0 then
     redis.call('ZREM', queue, name)
     redis.call('DEL', 'arq:job:' .. name, 'arq:retry:' .. name)
+  else
+    redis.call('ZADD', queue, 'XX', now_ms, name)
   end
 end
 

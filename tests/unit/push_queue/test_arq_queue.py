@@ -164,6 +164,27 @@ async def test_a_job_that_another_runs_though_it_is_due_is_passed_over(
     assert [name for name, _ in taken] == [keys.arq_job_id("job-2", 0)]
 
 
+@pytest.mark.parametrize("worker", ["puts it off", "dies before", "dies after"])
+async def test_a_job_that_is_cancelled_as_it_is_put_off_leaves_the_queue(
+    dispatch: ArqQueue,
+    stores: Stores,
+    redis: ArqRedis,
+    keys: Keys,
+    clock: RedisClock,
+    worker: str,
+) -> None:
+    await create(stores, "job-1")
+    ((name, _),) = await dispatch.take(1, LEASE_SECONDS)
+    if worker == "dies after":
+        await dispatch.hold(name, 1800, LEASE_SECONDS)
+    await stores.jobs.cancel("job-1")
+    if worker == "puts it off":
+        await dispatch.hold(name, 1800, LEASE_SECONDS)
+    await redis.delete(in_progress_key_prefix + name)  # As arq does, or as it runs out.
+    ((again, _),) = await dispatch.take(1, LEASE_SECONDS)
+    assert again == name
+
+
 # Handing over
 
 

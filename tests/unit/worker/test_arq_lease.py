@@ -19,6 +19,7 @@ from worker.arq_lease import ArqLease, give_lease_back, take_lease
 KEYS = Keys()
 QUEUE = KEYS.queue
 JOB = KEYS.arq_job_id("job-1", 0)
+RECORD = KEYS.job("job-1")
 IN_PROGRESS = in_progress_key_prefix + JOB
 SCORE = 1_700_000_000_000
 LONG_MS = 86_400_000
@@ -30,6 +31,7 @@ async def redis(redis: Redis) -> Redis:
     """As arq leaves it when it starts a job: in the queue, in progress for the longest time."""
     await redis.zadd(QUEUE, {JOB: SCORE})
     await redis.psetex(IN_PROGRESS, LONG_MS, b"1")
+    await redis.hset(RECORD, mapping={"state": "queued", "generation": "0"})
     return redis
 
 
@@ -72,6 +74,23 @@ async def test_a_job_that_is_put_off_is_due_when_the_time_has_passed(
     lease.put_off(delay)
     await lease.give_back()
     assert await redis.zscore(QUEUE, JOB) == (clock.now + delay) * 1000
+
+
+@pytest.mark.parametrize(
+    "change", [{"state": "cancelled"}, {"state": "queued", "generation": "1"}, None]
+)
+async def test_a_job_that_is_over_is_not_put_off(
+    change: dict[str, str] | None, redis: Redis, clock: RedisClock
+) -> None:
+    lease = lease_of(redis)
+    await lease.take()
+    if change:
+        await redis.hset(RECORD, mapping=change)
+    else:
+        await redis.delete(RECORD)
+    lease.put_off(600)
+    await lease.give_back()
+    assert await redis.zscore(QUEUE, JOB) == clock.now * 1000
 
 
 async def test_a_worker_that_dies_over_it_keeps_nobody_from_waking_a_job_that_is_put_off(
