@@ -58,7 +58,11 @@ class ArqQueue:
             DrainedError: this worker is to take no job any more.
         """
         lease_ms = lease_seconds * 1000
-        arguments: Arguments = [most, lease_ms, formats.FORMAT, _ms(STEP), worker_id]
+        arguments: Arguments = [
+            *(most, lease_ms, formats.FORMAT, _ms(STEP), worker_id),
+            *(self._keys.namespace, self._database.share_by),
+            *leads_ms(),
+        ]
         keys = [
             self._keys.queue,
             self._keys.newer,

@@ -198,8 +198,8 @@ class Attempts:
         """Postpone the attempt by ``delay`` seconds. It does not count.
 
         A given ``error_kind`` means that ``registry`` or the source is away. Then the attempt is
-        listed, and the job is ``failed`` once it has waited for too long. If it is a registry, other
-        targets that could not be tried yet come first, as with ``fail``.
+        listed, and the job is ``failed`` once it has waited for too long. Because of a registry it
+        only fails after the targets that could not be tried yet, as with ``fail``.
         """
         fields = {"waiting_for": one_line(reason)}
         error = reason if error_kind else ""

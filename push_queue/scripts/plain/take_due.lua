@@ -9,7 +9,7 @@
 --         5 push:registry:paused
 -- ARGV    1 how many at most   2 milliseconds of a lease
 --         3 newest format that the worker understands   4 lead of the lowest priority, in milliseconds
---         5 the worker
+--         5 the worker   6 namespace   7 what tells a job's team   8.. priority, lead, …
 -- Result  arq's id of each, and the score that it had, …; 'drained' alone if the worker is to take no
 --         job any more
 local queue, newer, running, turns = unpack(KEYS)
@@ -26,6 +26,10 @@ end
 if paused_by_person(KEYS[5], '*') then
   return {}
 end
+
+-- A postponed job whose time has come is not taken before it is among those of its team.
+promote(queue, ARGV[6], ARGV[7], leads_in(ARGV, 8), least, most + PASSED_OVER)
+local last_place = now_ms - least
 
 local bands, band_by_number = {}, {}
 
@@ -44,7 +48,8 @@ end
 -- Find the bands with jobs that are due, from a score on, up to one that has been found already.
 local function find_bands(from)
   while #bands < MOST_BANDS do
-    local first = redis.call('ZRANGEBYSCORE', queue, from, now_ms, 'WITHSCORES', 'LIMIT', 0, 1)
+    local first = redis.call('ZRANGEBYSCORE', queue, from, last_place, 'WITHSCORES',
+      'LIMIT', 0, 1)
     if not first[1] then
       return
     end
@@ -116,7 +121,8 @@ local function next_job(band)
   if band.at == 0 then
     local left = #band.jobs > 0
     add(band, redis.call('ZRANGEBYSCORE', queue, score_in(band.number, 0),
-      score_in(band.number, now_ms), 'WITHSCORES', 'LIMIT', 0, most + PASSED_OVER))
+      score_in(band.number, band.number == 0 and last_place or now_ms),
+      'WITHSCORES', 'LIMIT', 0, most + PASSED_OVER))
     if left then
       table.sort(band.jobs, function(one, other)
         return tonumber(one.score) < tonumber(other.score)

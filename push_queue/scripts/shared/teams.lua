@@ -52,3 +52,22 @@ local function band_for(record, by, teams)
   end
   return band
 end
+
+-- Give postponed jobs that are due now the place in the queue of their priority and team, so many at
+-- most. `leads` are in milliseconds, by priority; `least` is the lowest. Returns how many there were.
+local function promote(queue, namespace, by, leads, least, most)
+  -- All others have their place already, or are not due.
+  local due = redis.call('ZRANGEBYSCORE', queue, '(' .. now_ms - least, now_ms, 'WITHSCORES',
+    'LIMIT', 0, most)
+  local pattern = '^' .. string.gsub(namespace, '%W', '%%%0') .. ':(.*):%d+$'
+  for i = 1, #due, 2 do
+    local id = string.match(due[i], pattern)
+    local priority, labels, caller = unpack(redis.pcall('HMGET', namespace .. ':job:' .. (id or ''),
+      'priority', 'labels', 'enqueued_by'))
+    -- Not there if the job's key holds something other than a hash.
+    local record = {labels = labels or nil, enqueued_by = caller}
+    redis.call('ZADD', queue, 'XX', score_in(band_for(record, by, namespace .. ':jobs:teams'),
+      due[i + 1] - (leads[priority or 'normal'] or least)), due[i])
+  end
+  return #due / 2
+end

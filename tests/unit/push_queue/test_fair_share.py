@@ -159,6 +159,16 @@ async def test_jobs_without_a_team_are_those_of_one_more(queue: Queue) -> None:
     assert sorted(teams_of(await queue.take(4))) == ["N", "N", "b", "b"]
 
 
+async def test_a_storm_of_jobs_whose_time_has_come_gets_no_second_share(
+    queue: Queue, clock: RedisClock
+) -> None:
+    await queue.enqueue("a", *range(200), delay=timedelta(seconds=60))
+    clock.advance(60)
+    await queue.enqueue("a", *range(200, 210))
+    await queue.enqueue("b", *range(10))
+    assert sorted(teams_of(await queue.take(8))) == ["a"] * 4 + ["b"] * 4
+
+
 async def test_a_job_that_has_ended_counts_no_longer(queue: Queue) -> None:
     await queue.enqueue("a", *range(9))
     taken = await queue.take(3)

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import fakeredis
 import pytest
 from arq.constants import in_progress_key_prefix
-from redis.asyncio import Redis
 
 from push_queue.jobs.arq_queue import ArqQueue
 from push_queue.redis.database import Database
 from push_queue.redis.keys import Keys
 from push_queue.settings import load_settings
+from tests.support.redis_client import Redis
 from tests.support.redis_clock import RedisClock
 from tests.support.waiting import becomes
 from worker.arq_lease import ArqLease, give_lease_back, take_lease
