@@ -12,7 +12,7 @@ from producer.spool.purge import PurgedUploads, purge_uploads
 from producer.spool.spool import Spool
 from push_queue.errors import OldWorkerError, UnknownWorkerError
 from push_queue.figures.stats import QueueFigures, QueueStats
-from push_queue.models.fleet import RegistryInfo, WorkerInfo
+from push_queue.models.fleet import RegistryInfo, WorkerInfo, WorkerState
 from push_queue.models.job import JobsPage
 from push_queue.models.job_filter import JobFilter
 from push_queue.models.pause import WHOLE_QUEUE, Pause
@@ -117,7 +117,8 @@ class Operator:
                 "end it by SIGTERM"
             )
         await self._roster.drain(worker_id, by=caller)
-        return await self._worker(worker_id)
+        # It may have ended already.
+        return worker.model_copy(update={"state": WorkerState.DRAINING})
 
     async def forget_registry(self, host: str, *, dry_run: bool = False) -> ForgottenKnowledge:
         """Delete what is known about a registry that was emptied, or only count it.
