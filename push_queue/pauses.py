@@ -42,6 +42,11 @@ class Pauses:
                 pipeline.unlink(self._keys.pause(what))
             await pipeline.execute()
 
+    async def forget_past(self) -> int:
+        """Forget those that are over. Returns how many there were."""
+        count: int = await self._database.run("plain/forget_pauses", [self._keys.paused], [])
+        return count
+
     async def all(self) -> Mapping[str, Pause]:
         """Those that hold now."""
         async with self._database.pipeline() as pipeline:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from push_queue.errors import RedisUnavailableError
 from push_queue.jobs.arq_queue import ArqQueue
+from push_queue.pauses import Pauses
 from push_queue.redis.lease import Lease
 
 from .orphaned_jobs import OrphanedJobs
@@ -18,7 +19,9 @@ _INTERVAL = 1.0
 Duty = Callable[[], Awaitable[object]]
 
 
-def duties(queue: ArqQueue, tag_repair: TagRepair, orphaned_jobs: OrphanedJobs) -> dict[str, Duty]:
+def duties(
+    queue: ArqQueue, tag_repair: TagRepair, orphaned_jobs: OrphanedJobs, pauses: Pauses
+) -> dict[str, Duty]:
     """The duties of each round, by name."""
     return {
         "the order of the queue": queue.promote,
@@ -26,6 +29,7 @@ def duties(queue: ArqQueue, tag_repair: TagRepair, orphaned_jobs: OrphanedJobs) 
         "jobs that wait for registries": queue.release,
         "late writes of tags": tag_repair.work,
         "lost jobs": orphaned_jobs.work,
+        "pauses that are over": pauses.forget_past,
     }
 
 

@@ -13,6 +13,7 @@ from push_queue.jobs.sources import JobSources
 from push_queue.jobs.store import Jobs
 from push_queue.jobs.tag_turns import TagTurns
 from push_queue.jobs.tag_writes import TagWrites
+from push_queue.pauses import Pauses
 from push_queue.redis.database import Database
 from push_queue.redis.keys import Keys
 from push_queue.redis.lease import Lease
@@ -123,7 +124,12 @@ def open_runtime(settings: Settings, redis: Any, observer: WorkerObserver | None
         presence=presence,
         housekeeper=Housekeeper(
             Lease(database, database.keys.housekeeper, _HOUSEKEEPER_SECONDS),
-            duties(queue, tag_repair, OrphanedJobs(queue, jobs, JobRecords(database))),
+            duties(
+                queue,
+                tag_repair,
+                OrphanedJobs(queue, jobs, JobRecords(database)),
+                Pauses(database),
+            ),
             presence.problems,
         ),
         tag_repair=tag_repair,
@@ -179,6 +185,7 @@ def _attempts(settings: Settings, database: Database) -> Attempts:
 def _tag_repair(settings: Settings, database: Database, client: RegistryClient) -> TagRepair:
     return TagRepair(
         TagWrites(database, settings.tag_watch_seconds),
+        Pauses(database),
         client,
         settings.lease_seconds,
         settings.targets,

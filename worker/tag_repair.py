@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from push_queue.errors import RedisUnavailableError
 from push_queue.jobs.tag_writes import TagWrite, TagWrites, UnsettledTag
+from push_queue.pauses import Pauses
 from registry_api_v2_client import RegistryClient, RegistryError, parse_reference
 
 from .allowed_targets import check_targets
@@ -25,7 +26,7 @@ _LOOK_AGAIN_SECONDS = 60.0
 """The longest time between two looks if the registry fails or refuses. The wait grows with the time
 since the last write could arrive."""
 _GIVE_UP_SECONDS = 24 * 3600.0
-"""How long to try after the last write could arrive. Then the tag is given up."""
+"""How long after the last write could arrive a look that fails is the last one."""
 _LOOKS = 20
 """How many tags to look at in parallel."""
 
@@ -33,17 +34,20 @@ _LOOKS = 20
 class TagRepair:
     """A duty of the leading worker. A turn to repair a tag lasts ``turn_seconds``.
 
+    Registries that a person has paused are left alone until that is over.
     ``targets`` are patterns for ``check_targets``, since what Redis holds may be forged.
     """
 
     def __init__(
         self,
         writes: TagWrites,
+        pauses: Pauses,
         client: RegistryClient,
         turn_seconds: float,
         targets: Sequence[str] = (),
     ) -> None:
         self._writes = writes
+        self._pauses = pauses
         self._client = client
         self._turn_seconds = turn_seconds
         self._targets = targets
@@ -52,8 +56,10 @@ class TagRepair:
 
     async def work(self) -> None:
         """Start looking at the tags that are due, without waiting for registries."""
-        for tag in await self._writes.unsettled():
-            if tag.target not in self._looks:
+        unsettled = await self._writes.unsettled()
+        paused = await self._pauses.all() if unsettled else {}
+        for tag in unsettled:
+            if tag.target not in self._looks and tag.registry not in paused:
                 self._looks[tag.target] = asyncio.create_task(self._look(tag))
 
     async def stop(self) -> None:
@@ -87,11 +93,14 @@ class TagRepair:
             RegistryError, TimeoutError: the registry fails, or refuses.
             RedisUnavailableError: Redis fails.
         """
-        if tag.overdue >= _GIVE_UP_SECONDS:
-            logger.error("%s is given up: it may show an outdated image", tag.target)
-        elif await self._is_outdated(tag):
-            await self._put_back(tag)
-            return
+        try:
+            if await self._is_outdated(tag):
+                await self._put_back(tag)
+                return
+        except (RegistryError, TimeoutError) as error:
+            if tag.overdue < _GIVE_UP_SECONDS:
+                raise
+            logger.error("%s is given up: it may show an outdated image: %s", tag.target, error)
         if tag.over:
             await self._writes.forget(tag.over)
 

@@ -55,6 +55,11 @@ class UnsettledTag:
     """Seconds since the first of ``over`` could last arrive."""
 
     @property
+    def registry(self) -> str:
+        """The host in ``target``."""
+        return self.target.partition("/")[0]
+
+    @property
     def outdated(self) -> frozenset[str]:
         """Digests that the tag must not have.
 

@@ -95,11 +95,23 @@ async def test_another_pause_replaces_it(pauses: Pauses, clock: RedisClock) -> N
 
 async def test_what_is_over_is_forgotten(pauses: Pauses, redis: Redis, clock: RedisClock) -> None:
     await pauses.pause(HOST, seconds=60)
-    clock.advance(60)
     await pauses.pause(OTHER)
+    clock.advance(60)
+    assert await pauses.forget_past() == 1
     assert await redis.hkeys("push:registry:paused") == [OTHER.encode()]
     await pauses.resume(OTHER)
     assert await redis.exists("push:registry:paused") == 0
+
+
+async def test_a_worker_that_died_while_it_was_drained_is_forgotten(
+    stores: Stores, pauses: Pauses, redis: Redis, clock: RedisClock
+) -> None:
+    await WorkerRoster(stores.database).drain("one")
+    clock.advance(6 * DAY)
+    assert await pauses.forget_past() == 0, "it may only hang"
+    clock.advance(DAY)
+    assert await pauses.forget_past() == 1
+    assert await redis.dbsize() == 0
 
 
 async def test_jobs_of_a_paused_registry_wait_and_say_why(stores: Stores, pauses: Pauses) -> None:

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from push_queue.jobs.tag_writes import TagWrite, TagWrites
 from push_queue.models.assignments import Assignment, Turn, Wait
 from push_queue.models.job import JobState, JobStatus, Outcome, make_job
+from push_queue.pauses import Pauses
 from push_queue.redis.database import Database
 from push_queue.redis.keys import Keys
 from registry_api_v2_client import RegistryUnavailableError, TagTurn
@@ -160,7 +161,9 @@ class TagRace(RuleBasedStateMachine):
     @rule()
     def repair(self) -> None:
         """It never brings an older image back."""
-        repair = TagRepair(self.writes, self.registry.client, TURN_SECONDS)
+        repair = TagRepair(
+            self.writes, Pauses(self.stores.database), self.registry.client, TURN_SECONDS
+        )
         shown = dict(self.registry.tags)
         for tag in self.run(self.writes.unsettled()):
             self.run(repair.settle(tag))

@@ -6,6 +6,7 @@ import pytest
 
 from push_queue.models.assignments import Assignment
 from push_queue.models.job import JobState, make_job
+from push_queue.pauses import Pauses
 from push_queue.redis.keys import Keys
 from push_queue.redis.lease import Lease
 from tests.support.assignments import lose_in_arq
@@ -29,12 +30,14 @@ def housekeeper(redis: Redis, stores: Stores) -> Housekeeper:
 def housekeeper_of(
     redis: Redis, stores: Stores, problems: dict[str, str] | None = None
 ) -> Housekeeper:
+    pauses = Pauses(stores.database)
     return Housekeeper(
         Lease(stores.database, KEYS.housekeeper, 10),
         duties(
             stores.queue,
-            TagRepair(stores.writes, TagRegistry().client, 15),
+            TagRepair(stores.writes, pauses, TagRegistry().client, 15),
             OrphanedJobs(stores.queue, stores.jobs, stores.records),
+            pauses,
         ),
         problems={} if problems is None else problems,
     )
@@ -183,3 +186,11 @@ async def test_a_duty_that_fails_costs_the_others_nothing(
     assert problems == {}
     told = [record.getMessage() for record in caplog.records if "looked after" in record.message]
     assert [line.startswith("the queue is not looked after") for line in told] == [True, False]
+
+
+async def test_pauses_that_are_over_are_forgotten(
+    redis: Redis, stores: Stores, housekeeper: Housekeeper
+) -> None:
+    await Pauses(stores.database).pause("localhost:15000", seconds=0)
+    await housekeeper.work()
+    assert not await redis.exists(KEYS.paused)

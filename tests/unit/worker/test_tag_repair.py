@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from push_queue.jobs.tag_writes import TagWrite, TagWrites, UnsettledTag
 from push_queue.models.assignments import Assignment, Turn
 from push_queue.models.job import make_job
+from push_queue.pauses import Pauses
 from push_queue.redis.database import Database
 from push_queue.redis.keys import Keys
 from registry_api_v2_client import DeniedError, ManifestUnknownError, RegistryUnavailableError
@@ -32,13 +33,20 @@ def writes(redis: Redis) -> TagWrites:
 
 
 @pytest.fixture
+def pauses(redis: Redis) -> Pauses:
+    return Pauses(Database(redis, KEYS))
+
+
+@pytest.fixture
 def registry() -> TagRegistry:
     return TagRegistry()
 
 
 @pytest.fixture
-async def repair(writes: TagWrites, registry: TagRegistry) -> AsyncIterator[TagRepair]:
-    repair = TagRepair(writes, registry.client, TURN_SECONDS)
+async def repair(
+    writes: TagWrites, pauses: Pauses, registry: TagRegistry
+) -> AsyncIterator[TagRepair]:
+    repair = TagRepair(writes, pauses, registry.client, TURN_SECONDS)
     yield repair
     await repair.stop()
 
@@ -249,6 +257,31 @@ async def test_a_registry_that_fails_is_asked_again_for_a_day(
     assert f"{TAG} is given up" in caplog.text
 
 
+async def test_a_registry_that_a_person_has_paused_is_left_alone(
+    overtaken: TagWrite,
+    stores: Stores,
+    redis: Redis,
+    repair: TagRepair,
+    registry: TagRegistry,
+    pauses: Pauses,
+) -> None:
+    elsewhere = "other.example.com/app:1"
+    await left_over(stores, redis, "old2", OLD, elsewhere)
+    await succeed(stores, await start(stores, "new2", elsewhere), NEW)
+    registry.tags = {TAG: OLD, elsewhere: OLD}
+    await pauses.pause("localhost:15000")
+    await is_over(redis, overtaken, 2 * DAY)
+
+    async def right(*tags: str) -> bool:
+        await repair.work()
+        return all(registry.tags[tag] == NEW for tag in tags)
+
+    await becomes(lambda: right(elsewhere))
+    assert registry.tags[TAG] == OLD
+    await pauses.resume("localhost:15000")
+    await becomes(lambda: right(TAG))
+
+
 async def test_a_newest_image_that_is_gone_cannot_be_put_back(
     overtaken: TagWrite, redis: Redis, writes: TagWrites, repair: TagRepair, registry: TagRegistry
 ) -> None:
@@ -356,9 +389,9 @@ async def test_a_note_that_nobody_understands_goes(redis: Redis, writes: TagWrit
 
 
 async def test_a_tag_that_workers_do_not_push_to_is_left_alone(
-    overtaken: TagWrite, writes: TagWrites, registry: TagRegistry
+    overtaken: TagWrite, writes: TagWrites, pauses: Pauses, registry: TagRegistry
 ) -> None:
-    repair = TagRepair(writes, registry.client, TURN_SECONDS, ["elsewhere.example.com/*"])
+    repair = TagRepair(writes, pauses, registry.client, TURN_SECONDS, ["elsewhere.example.com/*"])
     registry.tags[TAG] = OLD
     (tag,) = await writes.unsettled()
     with pytest.raises(TargetNotAllowedError):
