@@ -37,6 +37,16 @@ RANKS = {JobState.RUNNING: 0, JobState.RETRYING: 1, JobState.QUEUED: 2}
 """Which jobs to show if the terminal has too few lines for all; finished ones come last."""
 LAST = len(RANKS)
 
+COLORS = {
+    "bar.complete": STATE_COLORS[JobState.RUNNING],
+    "bar.finished": STATE_COLORS[JobState.SUCCEEDED],
+    "progress.data.speed": "default",
+    "progress.download": "default",
+    "progress.percentage": "default",
+    "progress.remaining": "default",
+}
+"""In place of Rich's, whose red is for errors here."""
+
 Name = Callable[[int], Text]
 """What a row is about, shortened to a number of cells if possible."""
 
@@ -107,11 +117,11 @@ class _Bars(Progress):
         self._terminal = console
         name = _NameColumn(self._name)
         done = TaskProgressColumn(table_column=Column(no_wrap=True))
-        left = TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True))
+        left = _WhileItMoves(TimeRemainingColumn(compact=True))
         note = TextColumn("{task.fields[note]}", table_column=Column(min_width=NOTE_WIDTH))
         bar = BarColumn(bar_width=None, table_column=Column(ratio=1))
         size = DownloadColumn(table_column=Column(no_wrap=True))
-        speed = TransferSpeedColumn(table_column=Column(no_wrap=True))
+        speed = _WhileItMoves(TransferSpeedColumn())
         self._layouts = (
             Layout(80, 55, (name, bar, size, speed, left, note)),
             Layout(LEAST_NAME + 22, 22, (name, done, left, note)),
@@ -150,6 +160,19 @@ class _Bars(Progress):
         room = width - layout.beside_name
         name: Name = task.fields["name"]
         return name(max(LEAST_NAME, room) if layout.least_width else room)
+
+
+class _WhileItMoves(ProgressColumn):
+    """A rate or a time that is left, which what has ended or not begun does not have."""
+
+    def __init__(self, column: ProgressColumn) -> None:
+        super().__init__(Column(no_wrap=True))
+        self._column = column
+
+    def render(self, task: Task) -> RenderableType:
+        if task.finished or task.speed is None:
+            return Text()
+        return self._column.render(task)
 
 
 class _NameColumn(ProgressColumn):

@@ -35,10 +35,11 @@ def choose_view(*, json: bool, single: bool) -> View:
         return PlainView()
     # Loaded here: views without bars load faster.
     from rich.console import Console
+    from rich.theme import Theme
 
-    from producer.cli.bars import BarView
+    from producer.cli.bars import COLORS, BarView
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, theme=Theme(COLORS))
     return BarView(console, per_blob=single) if console.is_terminal else PlainView()
 
 

@@ -1,6 +1,7 @@
-"""Take the pictures of the page that the documentation shows."""
+"""Take the pictures of the page and of a terminal that the documentation shows."""
 
 import asyncio
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -10,8 +11,11 @@ from playwright.async_api import Browser, expect
 
 from tests.browser.scene import BACKEND, Scene, job_id_of
 from tests.browser.site import run_site, visit
+from tests.browser.terminal import run_on_terminal
+from tests.support.big_images import write_big_archive
 from tests.support.browser import run_chromium
-from tests.support.servers import run_redis
+from tests.support.proxy import FaultProxy
+from tests.support.servers import clean_environment, run_redis, run_registry
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 
@@ -25,6 +29,12 @@ PICTURES: tuple[tuple[str, str, dict[str, Any]], ...] = (
 )
 
 
+LAYER_SIZES = [29_000_000, 71_000_000, 12_000_000, 3_000_000]
+LINE = 8_000_000
+"""Bytes a second of each request."""
+HALF_DONE = re.compile(r" 3\d\.\d/71\.0 MB")
+
+
 async def take(browser: Browser, url: str, name: str, address: str, options: Any) -> None:
     async with visit(browser, url, **options) as visitor:
         page = await visitor.open(address)
@@ -33,7 +43,25 @@ async def take(browser: Browser, url: str, name: str, address: str, options: Any
         await page.screenshot(path=FOLDER / name, full_page="job" in name, animations="disabled")
 
 
+async def take_terminal(folder: Path) -> None:
+    """A push of four layers, half done, to a registry at the end of a slow line."""
+    write_big_archive(folder / "app.tar", LAYER_SIZES)
+    with run_registry(folder / "registry") as registry:
+        async with FaultProxy(registry.url, bandwidth=LINE) as line:
+            port = line.url.rpartition(":")[2]
+            command = [sys.executable, "-m", "producer", "push", str(folder / "app.tar")]
+            env = clean_environment(XDG_CACHE_HOME=str(folder))
+            to = f"localhost:{port}/team/app:1.0"
+            async with run_on_terminal([*command, "--to", to], env) as terminal:
+                await terminal.shows(HALF_DONE.search)
+                svg = terminal.picture(f"push-queue push app.tar --to {to}")
+    svg = svg.replace(port, "15000")
+    (FOLDER / "terminal.svg").write_text(svg)
+
+
 async def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        await take_terminal(Path(folder))
     with tempfile.TemporaryDirectory() as folder, run_redis(Path(folder) / "redis") as redis:
         async with (
             run_site(Path(folder), redis.url, "push") as site,

@@ -127,6 +127,16 @@ def test_bars_show_the_job_and_each_blob(width: int) -> None:
     assert "100/400 bytes" in going
 
 
+def test_what_has_ended_shows_no_rate_and_no_time_that_is_left() -> None:
+    screen = Screen(120)
+    sizes = (BLOBS[0].model_copy(update={"done": done, "how": ""}) for done in (0, 300, 600))
+    with BarView(screen.console, per_blob=True) as view:
+        for blob in sizes:
+            view.show(with_progress(blob.done), (blob,))
+    done = screen.text.rsplit("sha256:", 1)[1]
+    assert done.rstrip().endswith("600/600 bytes")
+
+
 def test_a_narrow_terminal_has_id_and_target_and_per_cent() -> None:
     screen = Screen(60)
     long = {"id": "i" * 26, "targets": (f"{TARGET}-{'x' * 60}",)}
