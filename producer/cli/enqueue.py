@@ -1,11 +1,25 @@
 """``push-queue enqueue``."""
 
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from producer.cli.enqueue_options import (
+    AtOption,
+    CleanupOption,
+    DelayOption,
+    JobIdOption,
+    LabelOption,
+    MaxAttemptsOption,
+    OrderedOption,
+    OriginalTagsOption,
+    PriorityOption,
+    RegistryOption,
+    RemotePathOption,
+    TarsArgument,
+    WaitOption,
+)
+from producer.cli.enqueue_order import Order, parse_label
 from producer.cli.exit_code import ExitCode
 from producer.cli.exits import BadInputError, code_of_jobs
 from producer.cli.follow import follow, warn_if_idle
@@ -24,18 +38,7 @@ from producer.cli.options import (
 )
 from producer.cli.output import as_json, print_json, print_notes
 from producer.cli.queues import JobQueue, connected
-from producer.cli.requests import (
-    STANDARD_INPUT,
-    Request,
-    Tar,
-    by_redis,
-    check_archive,
-    remote_source,
-    standard_input_or,
-    tar_of,
-    to_original_tags,
-    to_targets,
-)
+from producer.cli.requests import Request, tar_of
 from producer.cli.signals import run
 from producer.cli.times import duration, longest_wait, start_time
 from producer.cli.views import SilentView, choose_view
@@ -44,7 +47,7 @@ from producer.errors import NotAllEnqueuedError
 from producer.job_description import PushOptions
 from producer.queue import PushQueue
 from producer.routed_queue import RoutedQueue
-from push_queue.models.job import JobState, JobStatus, Priority
+from push_queue.models.job import JobState, JobStatus
 
 ENDED_BADLY = (JobState.FAILED, JobState.CANCELLED)
 
@@ -69,62 +72,24 @@ wrong, none is enqueued.
 
 def enqueue(
     context: typer.Context,
-    tars: Annotated[
-        list[str],
-        typer.Argument(metavar="TAR", help="Image tars or folders of OCI layouts; path or URL."),
-    ],
+    tars: TarsArgument,
     to: TargetsOption = None,
-    original_tags: Annotated[
-        bool, typer.Option("--original-tags", help="Push under the tags that are in the tar.")
-    ] = False,
-    registry: Annotated[
-        str | None,
-        typer.Option("--registry", metavar="HOST", help="Where --original-tags go: host:port."),
-    ] = None,
-    remote_path: Annotated[
-        bool,
-        typer.Option(
-            "--remote-path", help="TAR is a path of the workers; do not look for it here."
-        ),
-    ] = False,
+    original_tags: OriginalTagsOption = False,
+    registry: RegistryOption = None,
+    remote_path: RemotePathOption = False,
     image: ImageOption = None,
     platform: PlatformOption = None,
     compression: CompressionOption = "gzip",
-    job_id: Annotated[
-        str | None,
-        typer.Option("--id", metavar="ID", help="Your own id; the same job is enqueued once."),
-    ] = None,
-    priority: Annotated[
-        Priority,
-        typer.Option("--priority", help="Overtakes lower ones enqueued up to 15 minutes before."),
-    ] = "normal",
-    delay: Annotated[
-        str | None, typer.Option("--delay", metavar="TIME", help="Start after 90s, 5m, 2h30m.")
-    ] = None,
-    at: Annotated[
-        str | None, typer.Option("--at", metavar="TIME", help="Start at 2026-01-31T09:30.")
-    ] = None,
-    ordered: Annotated[
-        bool,
-        typer.Option(
-            "--ordered/--unordered",
-            help="Whether to leave tags alone that a job enqueued later has written.",
-        ),
-    ] = True,
-    cleanup: Annotated[
-        bool, typer.Option("--cleanup", help="Have the worker delete the tar after success.")
-    ] = False,
-    max_attempts: Annotated[
-        int | None, typer.Option("--max-attempts", metavar="N", help="Tries before it fails.")
-    ] = None,
+    job_id: JobIdOption = None,
+    priority: PriorityOption = "normal",
+    delay: DelayOption = None,
+    at: AtOption = None,
+    ordered: OrderedOption = True,
+    cleanup: CleanupOption = False,
+    max_attempts: MaxAttemptsOption = None,
     give_up_after: GiveUpAfterOption = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option("--label", metavar="NAME=VALUE", help="Kept with the job; may be repeated."),
-    ] = None,
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Wait for the end; exit 1 if a push failed.")
-    ] = False,
+    label: LabelOption = None,
+    wait: WaitOption = False,
     timeout: TimeoutOption = None,
     json: JsonOption = False,
     server_url: ServerOption = None,
@@ -133,34 +98,21 @@ def enqueue(
     """Enqueue image tars for pushing and return at once."""
     settings = settings_of(context)
     server = server_of(context, settings, server_url, token_file)
-    upload = server is not None and not remote_path
-    sources = [tar_of(text) for text in tars]
-    if STANDARD_INPUT in sources:
-        _check_standard_input(sources, upload=upload, original_tags=original_tags)
-    if cleanup and upload:
-        raise BadInputError("--cleanup is for tars of the workers; an upload is deleted anyway")
-    requests = [
-        part
-        for request in _requests(
-            sources, to or [], original_tags, registry, remote_path, image, platform
-        )
-        for part in by_redis(request, settings)
-    ]
-    if job_id is not None and len(requests) > 1:
-        raise BadInputError(f"--id names one job, but this makes {len(requests)}")
-    if cleanup and len({request.source for request in requests}) < len(requests):
-        raise BadInputError("--cleanup needs one job a tar, and this makes several of one")
-    if upload:
-        _refuse_folders(requests, "--server takes tars: tar -C {} -cf - . | push-queue enqueue -")
-    if cleanup and not remote_path:
-        _refuse_folders(requests, "--cleanup does not delete {}: it may hold other images")
-    labels = dict(_label(text) for text in label or [])
-    not_before = start_time(delay, at)
+    order = Order(
+        tars=[tar_of(text) for text in tars],
+        targets=to or [],
+        original_tags=original_tags,
+        registry=registry,
+        image=image,
+        platform=platform,
+        remote_path=remote_path,
+        upload=server is not None and not remote_path,
+        cleanup=cleanup,
+        job_id=job_id,
+    )
+    requests = order.requests(settings)
     if timeout is not None and not wait:
         raise BadInputError("--timeout goes with --wait")
-    most = longest_wait(timeout)
-    patience = duration("--give-up-after", give_up_after) if give_up_after else None
-
     options = PushOptions(
         job_id=job_id,
         compression=compression,
@@ -168,20 +120,21 @@ def enqueue(
         ordered=ordered,
         cleanup=cleanup,
         max_attempts=max_attempts,
-        give_up_after=patience,
-        labels=labels,
+        give_up_after=duration("--give-up-after", give_up_after) if give_up_after else None,
+        labels=dict(map(parse_label, label or [])),
     )
+    start, most = start_time(delay, at), longest_wait(timeout)
 
     async def main() -> ExitCode:
         async with connected(settings, server) as queue:
             if isinstance(queue, (PushQueue, RoutedQueue)):
-                jobs = await _enqueue(queue, requests, options, not_before)
+                jobs = await _enqueue(queue, requests, options, start)
             else:
                 # Loaded here: what speaks to Redis needs no HTTP.
                 from producer.cli.enqueue_remotely import enqueue_remotely
 
                 jobs = await enqueue_remotely(
-                    queue, settings, requests, options, not_before, upload=upload
+                    queue, settings, requests, options, start, upload=order.upload
                 )
             _tell_of_ended(jobs)
             return await _wait(queue, jobs, most, json) if wait else _report(jobs, json)
@@ -242,50 +195,3 @@ def _tell_of_ended(jobs: list[JobStatus]) -> None:
                 f" to run it again: push-queue retry {job.id}",
                 err=True,
             )
-
-
-def _requests(
-    tars: list[Tar],
-    targets: list[str],
-    original_tags: bool,
-    registry: str | None,
-    remote_path: bool,
-    image: str | None,
-    platform: str | None,
-) -> list[Request]:
-    if original_tags == bool(targets):
-        raise BadInputError("say where to push: either --to REF, or --original-tags")
-    if original_tags != bool(registry):
-        raise BadInputError("--original-tags and --registry HOST belong together")
-    if image and original_tags:
-        raise BadInputError("--image goes with --to; --original-tags pushes every image")
-    if remote_path and original_tags:
-        raise BadInputError("--remote-path goes with --to; --original-tags reads the tar here")
-    if registry:
-        return to_original_tags(tars, registry, platform)
-    check = remote_source if remote_path else standard_input_or(check_archive)
-    return to_targets(tars, targets, image, platform, check=check)
-
-
-def _check_standard_input(tars: list[Tar], *, upload: bool, original_tags: bool) -> None:
-    if not upload:
-        raise BadInputError(
-            "- is standard input, which only --server takes; `push -` pushes it from here"
-        )
-    if original_tags:
-        raise BadInputError("--original-tags reads the tar twice; write it to a file, not to -")
-    if len(tars) > 1:
-        raise BadInputError("- is one tar; enqueue the others by themselves")
-
-
-def _refuse_folders(requests: list[Request], why: str) -> None:
-    for request in requests:
-        if isinstance(request.source, Path) and request.source.is_dir():
-            raise BadInputError(f"{request.source} is a folder; {why.format(request.source)}")
-
-
-def _label(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise BadInputError(f"--label {text!r} is not NAME=VALUE")
-    return name, value
