@@ -32,7 +32,10 @@ RUN python3 -m venv --without-pip /opt/venv \
 
 FROM dependencies AS program
 COPY . .
-RUN python3 -m pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
+# Without the client beside it, the queue asks for it by version instead of by path.
+RUN python3 -m pip wheel --no-deps --no-build-isolation --wheel-dir /dist ./registry_api_v2_client \
+    && rm -r registry_api_v2_client \
+    && python3 -m pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
     && python3 -m pip --python /opt/venv/bin/python install --no-deps --no-index --no-compile \
         --root /program /dist/*.whl \
     && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash -s /program /program \

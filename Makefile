@@ -79,7 +79,9 @@ $(DOCS): requirements/docs.txt $(RUNTIME)
 	@touch $@
 
 EXTRAS := --extra embedded --extra stores --extra tracing
-COMPILE := uv pip compile --quiet --generate-hashes --universal --no-header
+# What these folders hold is no pin.
+COMPILE := uv pip compile --quiet --generate-hashes --universal --no-header \
+    --no-emit-package registry-api-v2-client
 
 .PHONY: pins
 pins: ## Complete the lists in requirements/ after a change of pyproject.toml, by uv
@@ -87,6 +89,8 @@ pins: ## Complete the lists in requirements/ after a change of pyproject.toml, b
 	@$(COMPILE) pyproject.toml $(EXTRAS) --group dev -o requirements/dev.txt >/dev/null
 	@$(COMPILE) pyproject.toml $(EXTRAS) --group bench -c requirements/dev.txt \
 	    -o requirements/bench.txt >/dev/null
+	@$(COMPILE) registry_api_v2_client/pyproject.toml -c requirements/runtime.txt \
+	    -o requirements/client.txt >/dev/null
 	@$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt >/dev/null
 	@$(COMPILE) --group sbom -c requirements/dev.txt -o requirements/sbom.txt >/dev/null
 	@$(COMPILE) --group docs -c requirements/dev.txt -o requirements/docs.txt >/dev/null
@@ -229,24 +233,40 @@ docs-serve: $(DOCS) ## Serve it at http://localhost:8000, built anew with every 
 
 # The time of the last commit, so that the same commit makes the same files.
 COMMIT_TIME = $(shell git log -1 --format=%ct)
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .PHONY: image
 image: ## Build the container image IMAGE (push-queue) from PYTHON_IMAGE (python:3.12-slim)
 	docker build --build-arg SOURCE_DATE_EPOCH=$(COMMIT_TIME) \
-	    --build-arg VERSION=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+	    --build-arg VERSION=$(VERSION) \
 	    --build-arg REVISION=$(shell git rev-parse HEAD) \
 	    $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) \
 	    --tag $(or $(IMAGE),push-queue) .
 
-.PHONY: wheel
-wheel: $(RUNTIME) ## Build the wheel into dist/
-	@SOURCE_DATE_EPOCH=$(COMMIT_TIME) $(PIP) -q wheel --no-deps --no-build-isolation --wheel-dir dist .
+# Wheels come from the sdists, which do not see what lies beside them here: hatch_build.py.
+.PHONY: dist
+dist: export SOURCE_DATE_EPOCH = $(COMMIT_TIME)
+dist: $(RUNTIME) ## Build the sdists and wheels of both distributions into dist/
+	@rm -f dist/*.tar.gz dist/*.whl
+	@mkdir -p dist
+	@for project in registry_api_v2_client .; do (cd $$project && $(abspath $(BIN))/python -c \
+	    'from hatchling.build import build_sdist; build_sdist("$(CURDIR)/dist")') || exit; done
+	@$(PIP) -q wheel --no-deps --no-build-isolation --wheel-dir dist dist/*.tar.gz
+
+.PHONY: check-dist
+check-dist: dist ## Install them into empty environments, import and run them (docker-registry)
+	@.ci/pythons | $(REGISTRY) run xargs -n 2 -P 2 .ci/check-dist
+
+CYCLONEDX = PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements --output-reproducible --of JSON
 
 .PHONY: sbom
-sbom: $(SBOM) ## Write what the image is made of to dist/push-queue.cdx.json (CycloneDX)
+sbom: $(SBOM) ## Write what both distributions are made of to dist/*.cdx.json (CycloneDX)
 	@mkdir -p dist
-	@PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements requirements/runtime.txt --pyproject pyproject.toml \
-	    --output-reproducible --of JSON --output-file dist/push-queue.cdx.json
+	@sed 's/^dynamic = .*/version = "$(VERSION)"/' registry_api_v2_client/pyproject.toml \
+	    | $(CYCLONEDX) --mc-type library --pyproject /dev/stdin \
+	        --output-file dist/registry-api-v2-client.cdx.json requirements/client.txt
+	@{ echo "registry-api-v2-client==$(VERSION)"; cat requirements/runtime.txt; } \
+	    | $(CYCLONEDX) --pyproject pyproject.toml --output-file dist/registry-push-queue.cdx.json -
 
 ##@ A local registry on REGISTRY_PORT (15000)
 
