@@ -14,6 +14,8 @@ PROGRAMS = {
     "docker-registry": ("docker-registry",),
     "skopeo": ("skopeo",),
     "faketime": ("faketime",),
+    "curl": ("curl",),
+    "jq": ("jq",),
     "prometheus": ("promtool",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
 }
