@@ -10,8 +10,10 @@ export REGISTRY_URL ?= http://localhost:$(REGISTRY_PORT)
 REGISTRY := $(PYTHON) scripts/registry.py
 
 PYTEST := $(BIN)/pytest
-# Tests of one module stay in one process. The unit tests are over before this pays.
-PARALLEL := --numprocesses auto --dist loadscope
+# Tests with servers wait more than they compute, so there are two processes a core.
+# Tests of one module stay in one process.
+PROCESSES = $(shell $(PYTHON) -c "import os; print(2 * os.cpu_count())")
+PARALLEL = --numprocesses $(PROCESSES) --dist loadscope
 
 .DEFAULT_GOAL := help
 
@@ -142,7 +144,7 @@ test: $(DEV) test-tools ## All tests
 
 .PHONY: test-unit
 test-unit: $(DEV) ## The tests that need no server
-	$(PYTEST) -m "not integration"
+	$(PYTEST) --numprocesses auto -m "not integration"
 
 .PHONY: test-integration
 test-integration: $(DEV) test-tools ## The tests with a real Valkey and a real registry
