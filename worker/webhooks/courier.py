@@ -77,6 +77,8 @@ class Courier:
         self._in_hand: dict[str, deque[FinalEvent]] = {}
         """By job."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._pings: set[asyncio.Task[None]] = set()
+        """At most one."""
         self._read_to = START
         self._stale = False
         """Whether to begin again with what Redis has."""
@@ -97,6 +99,7 @@ class Courier:
             await self._guarded_round()
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=_LAST_SECONDS)
+        await _cancel(self._pings)
         await self._let_go()
         with suppress(RedisUnavailableError):
             await self._lease.give_back()
@@ -124,8 +127,8 @@ class Courier:
         wishes = await self._outbox.wishes(self._name)
         if self._stale or wishes.gone:
             await self._let_go()
-        if wishes.ping:
-            self._begin(self._ping(wishes.ping))
+        if wishes.ping and not self._pings:
+            self._begin(self._ping(wishes.ping), self._pings)
         if not wishes.gone:
             await self._read_on()
 
@@ -143,12 +146,12 @@ class Courier:
                 self._in_hand[event.job.id].append(event)
             else:
                 self._in_hand[event.job.id] = deque([event])
-                self._begin(self._bring_all_of(event.job.id))
+                self._begin(self._bring_all_of(event.job.id), self._tasks)
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None], among: set[asyncio.Task[None]]) -> None:
         task = asyncio.create_task(self._guarded(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        among.add(task)
+        task.add_done_callback(among.discard)
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -162,10 +165,7 @@ class Courier:
 
     async def _let_go(self) -> None:
         """Forget what is in hand. Redis still has it."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _cancel(self._tasks)
         self._in_hand.clear()
         self._read_to = START
         self._stale = False
@@ -235,3 +235,10 @@ class Courier:
         self._problems[self._label] = problem
         logger.warning("%s: events wait: %s", self._label, problem)
         return True
+
+
+async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
+    ended = list(tasks)
+    for task in ended:
+        task.cancel()
+    await asyncio.gather(*ended, return_exceptions=True)
