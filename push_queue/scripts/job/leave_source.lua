@@ -15,14 +15,18 @@ for _, target in ipairs(targets) do
 end
 local users, unwanted = source_keys(record.source)
 redis.call('SREM', users, id)
-for _, other in ipairs(redis.call('SMEMBERS', users)) do
+-- One that needs the source is enough. There may be thousands.
+local other = redis.call('SRANDMEMBER', users)
+while other do
   local state = redis.pcall('HGET', namespace .. ':job:' .. other, 'state')
-  -- It is over, its record was lost, or its key holds something else.
-  if type(state) ~= 'string' or is_final(state) then
-    redis.call('SREM', users, other)
+  if type(state) == 'string' and not is_final(state) then
+    break
   end
+  -- It is over, its record was lost, or its key holds something else.
+  redis.call('SREM', users, other)
+  other = redis.call('SRANDMEMBER', users)
 end
-if redis.call('EXISTS', users) == 0 then
+if not other then
   local files = redis.call('SMEMBERS', unwanted)
   redis.call('DEL', unwanted)
   return {1, unpack(files)}
