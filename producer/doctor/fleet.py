@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from producer.doctor.finding import Finding, ok, problem, warning
 from producer.operator import Operator
 from push_queue.figures.stats import QueueStats
-from push_queue.models.fleet import WorkerInfo
+from push_queue.models.fleet import WorkerInfo, WorkerState
+from push_queue.models.pause import Pause
 from push_queue.version import own_version
 
 SUBJECT = "workers"
@@ -23,14 +24,18 @@ async def check(operator: Operator) -> AsyncIterator[Finding]:
     for finding in _of_workers(workers, stats):
         yield finding
     if pause := await operator.queue.paused():
-        yield warning(
-            "queue", f"it is paused: {pause.reason or 'nobody said why'}", "push-queue resume"
-        )
+        yield warning("queue", _why(pause), "push-queue resume")
     for worker in workers:
         if worker.problem:
             yield warning(f"worker {worker.id}", worker.problem, "see its log")
     for registry in await operator.registries():
-        if registry.paused_until:
+        if registry.pause:
+            yield warning(
+                registry.name,
+                f"{_why(registry.pause)}; {registry.waiting} jobs wait",
+                f"push-queue registries resume {registry.name}",
+            )
+        elif registry.paused_until:
             yield warning(
                 registry.name,
                 f"is paused: {registry.pause_reason}",
@@ -38,10 +43,15 @@ async def check(operator: Operator) -> AsyncIterator[Finding]:
             )
 
 
+def _why(pause: Pause) -> str:
+    return f"it is paused: {pause.reason or 'nobody said why'}"
+
+
 def _of_workers(workers: tuple[WorkerInfo, ...], stats: QueueStats) -> list[Finding]:
-    if not workers:
+    if all(worker.state is WorkerState.DRAINING for worker in workers):
         how_bad = problem if stats.due else warning
-        return [how_bad(SUBJECT, f"none runs, and {stats.due} jobs wait", "start push-worker")]
+        none = "all are being drained" if workers else "none runs"
+        return [how_bad(SUBJECT, f"{none}, and {stats.due} jobs wait", "start push-worker")]
     room = sum(worker.max_jobs for worker in workers)
     busy = sum(worker.running for worker in workers)
     found = [ok(SUBJECT, f"{len(workers)} run, {busy} of {room} places are taken")]

@@ -8,11 +8,17 @@ import pytest
 from pydantic import ByteSize
 
 from producer import PushQueue
-from producer.doctor import machine, webhooks
-from producer.doctor.finding import Severity
-from push_queue.models.job import JobState
+from producer.doctor import fleet, machine, webhooks
+from producer.doctor.finding import Finding, Severity, problem, warning
+from producer.operator import Operator
+from push_queue.models.fleet import WorkerInfo
+from push_queue.models.job import JobState, make_job
+from push_queue.pauses import Pauses
 from push_queue.settings import Settings
+from push_queue.version import own_version
 from push_queue.webhook_outbox import WebhookOutbox, WebhookStatus
+from push_queue.worker_roster import WorkerRoster
+from tests.support.stores import Stores
 
 
 def receiver(**values: Any) -> WebhookStatus:
@@ -69,3 +75,40 @@ def test_a_spool_has_room_for_its_quota(tmp_path: Path, quota: int, severity: Se
     (finding,) = machine.check(settings)
     assert finding.severity is severity
     assert list(tmp_path.iterdir()) == []
+
+
+async def found_of_the_fleet(queue: PushQueue) -> list[Finding]:
+    return [finding async for finding in fleet.check(Operator(queue))]
+
+
+async def test_a_registry_that_a_person_has_paused(queue: PushQueue, stores: Stores) -> None:
+    await Pauses(stores.database).pause("reg.example.com", reason="수리 중")
+    await stores.limits.pause("reg.example.com", "is down")
+    *_, found = await found_of_the_fleet(queue)
+    text, advice = (
+        "it is paused: 수리 중; 0 jobs wait",
+        "push-queue registries resume reg.example.com",
+    )
+    assert found == warning("reg.example.com", text, advice)
+
+
+async def test_workers_that_are_all_drained(queue: PushQueue, stores: Stores) -> None:
+    roster = WorkerRoster(stores.database)
+    for worker_id in ("one", "two"):
+        worker = WorkerInfo(
+            id=worker_id,
+            host="h",
+            pid=1,
+            version=own_version(),
+            started_at=datetime.now(UTC),
+            max_jobs=2,
+            heeds=True,
+        )
+        await roster.report(worker, 15)
+    await stores.jobs.create(make_job(id="a", source="/a.tar", targets=["reg.example.com/app:1"]))
+    await roster.drain("one")
+    (found,) = await found_of_the_fleet(queue)
+    assert found.severity is Severity.OK
+    await roster.drain("two")
+    text = "all are being drained, and 1 jobs wait"
+    assert await found_of_the_fleet(queue) == [problem("workers", text, "start push-worker")]
