@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from push_queue.errors import RedisUnavailableError
 from push_queue.jobs.arq_queue import ArqQueue
+from push_queue.jobs.store import Jobs
 from push_queue.pauses import Pauses
 from push_queue.redis.lease import Lease
 
@@ -20,7 +21,11 @@ Duty = Callable[[], Awaitable[object]]
 
 
 def duties(
-    queue: ArqQueue, tag_repair: TagRepair, orphaned_jobs: OrphanedJobs, pauses: Pauses
+    queue: ArqQueue,
+    jobs: Jobs,
+    pauses: Pauses,
+    tag_repair: TagRepair,
+    orphaned_jobs: OrphanedJobs,
 ) -> dict[str, Duty]:
     """The duties of each round, by name."""
     return {
@@ -29,6 +34,7 @@ def duties(
         "jobs that wait for registries": queue.release,
         "late writes of tags": tag_repair.work,
         "lost jobs": orphaned_jobs.work,
+        "jobs that have expired": jobs.forget_expired,
         "pauses that are over": pauses.forget_past,
     }
 

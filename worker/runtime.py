@@ -126,9 +126,10 @@ def open_runtime(settings: Settings, redis: Any, observer: WorkerObserver | None
             Lease(database, database.keys.housekeeper, _HOUSEKEEPER_SECONDS),
             duties(
                 queue,
+                jobs,
+                Pauses(database),
                 tag_repair,
                 OrphanedJobs(queue, jobs, JobRecords(database)),
-                Pauses(database),
             ),
             presence.problems,
         ),

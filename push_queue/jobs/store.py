@@ -20,6 +20,7 @@ from push_queue.jobs.codec import decode, flat, is_newer, pairs, parse_status, p
 from push_queue.jobs.records import JobRecords
 from push_queue.models.formats import NAMES_CALLERS
 from push_queue.models.job import (
+    FINAL_STATES,
     Attempt,
     BlobStatus,
     JobProgress,
@@ -34,6 +35,7 @@ from push_queue.redis.database import Arguments, Database
 LOOKED_AT = 1000
 """Most jobs that one page looks at."""
 READ_AT_ONCE = 100
+_FORGOTTEN_AT_ONCE = 500
 
 
 class Jobs:
@@ -129,6 +131,19 @@ class Jobs:
         """Forget those of the jobs that are final, in one round trip. ``caller`` is not kept."""
         await self._change_all("purge", job_ids, [])
 
+    async def forget_expired(self) -> int:
+        """Take finished jobs whose records have expired out of the indexes.
+
+        Returns how many there were, of a bounded number.
+        """
+        keys = [
+            self._keys.finished,
+            self._keys.jobs,
+            *(self._keys.jobs_in(state) for state in FINAL_STATES),
+        ]
+        count: int = await self._database.run("plain/forget_expired", keys, [_FORGOTTEN_AT_ONCE])
+        return count
+
     async def status(self, job_id: str) -> JobStatus:
         """The job and its progress.
 
@@ -146,7 +161,7 @@ class Jobs:
         members = await self._database.ask(self._redis.zrevrange(index, offset, offset + limit - 1))
         ids = [member.decode() for member in members]
         hashes = zip(ids, await self._records.read(ids), strict=True)
-        # An expired job is in the indexes until they are trimmed.
+        # An expired job is in the indexes for a moment yet.
         return [parse_whatever(job_id, fields) for job_id, fields in hashes if fields]
 
     async def look_up(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
@@ -181,7 +196,7 @@ class Jobs:
             hashes = await self._records.read(ids)
             for job_id, (_, sequence), fields in zip(ids, places, hashes, strict=True):
                 before = int(sequence)
-                # An expired job is in the indexes until they are trimmed.
+                # An expired job is in the indexes for a moment yet.
                 if not fields or not wanted.fits(status := parse_whatever(job_id, fields)):
                     continue
                 if among is None or among(status):

@@ -59,7 +59,8 @@ async def test_a_job_that_is_done_does_not_ask_all_others_whether_they_need_its_
     start_redis: Callable[[], RedisServer],
 ) -> None:
     async with PushQueue.connect(load_settings(redis_url=start_redis().url)) as queue:
-        redis, sources = queue.database.redis, JobSources(queue.database)
+        redis: Redis = queue.database.redis
+        sources = JobSources(queue.database)
         await queue.enqueue_many([job_of(queue, number) for number in range(_JOBS)])
         await redis.hset("push:job:job-00000", "result:reg.example.com/app:0", "sha256:d")
         before = await commands_of(redis)

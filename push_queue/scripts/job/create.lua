@@ -4,19 +4,8 @@
 --         3 lead of its priority, in milliseconds   4.. field, value, … of the job
 -- Result  {1 if it was created else 0, field, value, … of the job that has the id}; {0} if its key
 --         holds something other than a hash
-local MOST_TRIMMED = 10
 if redis.call('EXISTS', job) == 1 then
   return {0, unpack(flat(read_all() or {}))}
-end
-
-local function forget(ids)
-  redis.call('ZREM', finished, unpack(ids))
-  redis.call('ZREM', all, unpack(ids))
-  for state, index in pairs(in_state) do
-    if is_final(state) then
-      redis.call('ZREM', index, unpack(ids))
-    end
-  end
 end
 
 local fields = {generation = 0}
@@ -29,15 +18,12 @@ demand({{'SADD', source, id}})
 give_to_arq(fields, due, args[3])
 
 local sequence = next_number(sequence_key)
-
--- The hashes expire on their own. The indexes are trimmed here, a few ids at a time.
-local expired = redis.call('ZRANGEBYSCORE', finished, '-inf', now_unix, 'LIMIT', 0, MOST_TRIMMED)
-if #expired > 0 then
-  forget(expired)
-end
 if redis.call('ZADD', all, sequence, id) == 0 then
-  forget({id})  -- An expired job had the same id.
-  redis.call('ZADD', all, sequence, id)
+  -- An expired job had the same id.
+  redis.call('ZREM', finished, id)
+  for _, index in pairs(in_state) do
+    redis.call('ZREM', index, id)
+  end
 end
 redis.call('ZADD', in_state.queued, sequence, id)
 wait_for_worker(fields.priority, due)

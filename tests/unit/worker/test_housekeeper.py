@@ -35,9 +35,10 @@ def housekeeper_of(
         Lease(stores.database, KEYS.housekeeper, 10),
         duties(
             stores.queue,
+            stores.jobs,
+            pauses,
             TagRepair(stores.writes, pauses, TagRegistry().client, 15),
             OrphanedJobs(stores.queue, stores.jobs, stores.records),
-            pauses,
         ),
         problems={} if problems is None else problems,
     )
@@ -194,3 +195,12 @@ async def test_pauses_that_are_over_are_forgotten(
     await Pauses(stores.database).pause("localhost:15000", seconds=0)
     await housekeeper.work()
     assert not await redis.exists(KEYS.paused)
+
+
+async def test_jobs_that_have_expired_are_counted_no_longer(
+    redis: Redis, stores: Stores, housekeeper: Housekeeper
+) -> None:
+    await lost(redis, stores, "a", JobState.FAILED)
+    await redis.zadd(KEYS.finished, {"a": 1})
+    await housekeeper.work()
+    assert (await stores.jobs.counts())[JobState.FAILED] == 0
