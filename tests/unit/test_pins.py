@@ -60,3 +60,10 @@ def test_what_both_ask_for_has_one_floor() -> None:
 def test_both_have_the_same_licence_text() -> None:
     texts = {(folder / "LICENSE").read_text() for folder in (ROOT, ROOT / "registry_api_v2_client")}
     assert len(texts) == 1
+
+
+@pytest.mark.parametrize("extra", QUEUE["optional-dependencies"])
+def test_the_development_tools_have_every_extra(extra: str) -> None:
+    """`uv sync --dev` installs no extra, and the tests need all of them."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    assert set(QUEUE["optional-dependencies"][extra]) <= set(groups["dev"])
