@@ -115,7 +115,7 @@ worker: $(RUNTIME) ## Run a worker on PUSH_QUEUE_REDIS_URL (or REDIS_URL)
 ##@ Checking
 
 .PHONY: check
-check: lint typecheck ## Lint, formatting, imports and types
+check: lint typecheck licences ## Lint, formatting, imports, types and licences
 
 .PHONY: lint
 lint: $(DEV) ## Ruff, and the direction of imports
@@ -135,6 +135,10 @@ format: $(DEV) ## Format the code
 .PHONY: typecheck
 typecheck: $(DEV) ## Mypy, strict, the tests too
 	$(BIN)/mypy
+
+.PHONY: licences
+licences: $(DEV) ## Are the licences of all that is installed among those of pyproject.toml?
+	@$(BIN)/pip-licenses >/dev/null
 
 ##@ Testing
 
