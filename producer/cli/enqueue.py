@@ -64,9 +64,9 @@ Examples:
 
 Writes the id of each job on a line of its own; with --wait, how each ended.
 
-The tar must be at the same path for the workers, or is uploaded to --server. Of a URL,
-PUSH_QUEUE_SOURCE_URLS of the workers has to allow it. If one of several is
-wrong, none is enqueued.
+Workers have to see the tar at the same path; with --server it is uploaded. A URL has to be
+one that the workers' PUSH_QUEUE_SOURCE_URLS allows. If one of several tars is wrong, none is
+enqueued.
 """
 
 

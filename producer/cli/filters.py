@@ -23,26 +23,34 @@ StateOption: TypeAlias = Annotated[
 ]
 ErrorKindOption: TypeAlias = Annotated[
     str | None,
-    typer.Option("--error-kind", metavar="KIND", help="Whose last error is of this kind."),
+    typer.Option(
+        "--error-kind", metavar="KIND", help="Only jobs whose last error is of this kind."
+    ),
 ]
 RegistryOption: TypeAlias = Annotated[
     str | None,
-    typer.Option("--registry", metavar="HOST", help="With a target at this registry."),
+    typer.Option("--registry", metavar="HOST", help="Only jobs with a target at this registry."),
 ]
 RepositoryOption: TypeAlias = Annotated[
     str | None,
-    typer.Option("--repository", metavar="NAME", help="With a target in this repository."),
+    typer.Option(
+        "--repository", metavar="NAME", help="Only jobs with a target in this repository."
+    ),
 ]
 LabelOption: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--label", metavar="NAME[=VALUE]", help="That have this label; may be repeated."),
+    typer.Option(
+        "--label",
+        metavar="NAME[=VALUE]",
+        help="Only jobs that have this label; may be repeated.",
+    ),
 ]
 SinceOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--since",
         metavar="TIME",
-        help="Enqueued in the last 90s, 10m, 2h, or since 2026-01-31T09:30.",
+        help="Only jobs enqueued in the last 90s, 10m, 2h, or since 2026-01-31T09:30.",
     ),
 ]
 DryRunOption: TypeAlias = Annotated[

@@ -82,8 +82,12 @@ def list_jobs(
     repository: RepositoryOption = None,
     label: LabelOption = None,
     since: SinceOption = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Most jobs to show.")] = 50,
-    offset: Annotated[int, typer.Option(min=0, help="Jobs to skip, for the next page.")] = 0,
+    limit: Annotated[
+        int, typer.Option(metavar="N", min=1, max=1000, help="Show N jobs at most.")
+    ] = 50,
+    offset: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Skip the first N jobs, for the next page.")
+    ] = 0,
     json: JsonOption = False,
     server: ServerOption = None,
     token_file: TokenFileOption = None,
@@ -109,7 +113,8 @@ def list_jobs(
 def watch(
     context: typer.Context,
     job_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="ID", help="Jobs; all that run or wait if none.")
+        list[str] | None,
+        typer.Argument(metavar="ID", help="Ids of jobs; without any, all that run or wait."),
     ] = None,
     timeout: TimeoutOption = None,
     json: JsonOption = False,

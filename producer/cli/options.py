@@ -13,12 +13,12 @@ from registry_api_v2_client.hosts import is_loopback
 
 JobIdsArgument: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of jobs.")]
 OptionalJobIdsArgument: TypeAlias = Annotated[
-    list[str] | None, typer.Argument(metavar="ID", help="Ids of jobs; else all that match.")
+    list[str] | None, typer.Argument(metavar="ID", help="Ids of jobs; without any, all that match.")
 ]
 TimeoutOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        "--timeout", metavar="TIME", help="Wait no longer than 90s, 10m, 2h; exit 4 then."
+        "--timeout", metavar="TIME", help="Wait no longer than 90s, 10m, 2h, then exit with 4."
     ),
 ]
 JsonOption: TypeAlias = Annotated[
@@ -37,20 +37,21 @@ PlatformOption: TypeAlias = Annotated[
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="Only the image for this platform, such as linux/arm64, of an index.",
+        help="Of a multi-platform image, only the one for this platform, as linux/arm64.",
     ),
 ]
 CompressionOption: TypeAlias = Annotated[
     Compression,
     typer.Option(
         "--compression",
-        help="Compress layers that are not compressed yet, or keep all as they are.",
+        help="How to compress layers that are not compressed yet; keep sends all as they are.",
     ),
 ]
 PortOption: TypeAlias = Annotated[
     int | None,
     typer.Option(
         "--port",
+        metavar="PORT",
         min=0,
         max=65535,
         help="Port of the HTTP API, 0 for any free one; else PUSH_QUEUE_API_PORT.",
@@ -61,7 +62,7 @@ GiveUpAfterOption: TypeAlias = Annotated[
     typer.Option(
         "--give-up-after",
         metavar="TIME",
-        help="Keep trying a registry that is down for 90s, 10m, 2h.",
+        help="How long to keep trying while a registry is down: 90s, 10m, 2h.",
     ),
 ]
 NoCacheOption: TypeAlias = Annotated[

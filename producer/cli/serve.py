@@ -33,7 +33,9 @@ def serve(
     context: typer.Context,
     host: Annotated[
         str | None,
-        typer.Option("--host", help="Address to listen at; else PUSH_QUEUE_API_HOST."),
+        typer.Option(
+            "--host", metavar="ADDRESS", help="Address to listen at; else PUSH_QUEUE_API_HOST."
+        ),
     ] = None,
     port: PortOption = None,
 ) -> None:

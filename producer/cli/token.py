@@ -34,12 +34,16 @@ def make_token(
     context: typer.Context,
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", help="Who is to have it; one that is there is replaced."),
+        typer.Argument(
+            metavar="NAME", help="Who gets it; an older token of that name is replaced."
+        ),
     ],
     role: Annotated[
         Role,
         typer.Option(
-            "--role", help="See jobs; also enqueue them; all, for all targets; fetch uploads."
+            "--role",
+            help="What it allows: to see jobs (read), to enqueue and change them, too (enqueue),"
+            " everything (admin), or only to fetch uploads (worker).",
         ),
     ],
     targets: Annotated[
@@ -47,7 +51,8 @@ def make_token(
         typer.Option(
             "--target",
             metavar="PATTERN",
-            help="Of registry/repository, as reg.example.com/team/*; may be repeated.",
+            help="The registry/repository that it is for, as reg.example.com/team/*; may be"
+            " repeated.",
         ),
     ] = None,
 ) -> None:

@@ -46,7 +46,7 @@ Exit status: 0 stopped, 1 a part keeps failing, 2 it cannot start,
 def up(
     context: typer.Context,
     workers: Annotated[
-        int, typer.Option("--workers", metavar="N", min=1, help="How many to start.")
+        int, typer.Option("--workers", metavar="N", min=1, help="How many workers to start.")
     ] = 1,
     port: PortOption = None,
 ) -> None:

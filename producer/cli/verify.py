@@ -59,13 +59,16 @@ NONE = "-"
 def verify(
     context: typer.Context,
     reference: Annotated[
-        str, typer.Argument(metavar="REF", help="registry/repository:tag or …@sha256:digest.")
+        str,
+        typer.Argument(
+            metavar="REF", help="registry/repository:tag or registry/repository@sha256:…"
+        ),
     ],
     tar: TarArgument,
     image: ImageOption = None,
     platform: PlatformOption = None,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Download every blob and compute every digest.")
+        bool, typer.Option("--deep", help="Download every blob, and compute its digest here.")
     ] = False,
     json: JsonOption = False,
 ) -> ExitCode:

@@ -39,8 +39,8 @@ def work(
         bool,
         typer.Option(
             "--check",
-            help="Only tell whether a worker is alive on this host, or the one"
-            " with PUSH_QUEUE_ALIVE_FILE.",
+            help="Only tell whether a worker is alive on this host; with PUSH_QUEUE_ALIVE_FILE,"
+            " whether the one that touches this file is.",
         ),
     ] = False,
     _version: Annotated[
@@ -50,7 +50,8 @@ def work(
 ) -> None:
     """Run a worker that pushes images until it is told to stop (SIGTERM).
 
-    Settings are environment variables, PUSH_QUEUE_REDIS_URL first of all; see the README.
+    Settings are environment variables, PUSH_QUEUE_REDIS_URL first of all; see
+    docs/reference/settings.md.
 
     Exit status: 0 success, 1 no worker alive here (--check),
     2 bad input or settings, 3 Redis cannot be reached or refuses login or rights.

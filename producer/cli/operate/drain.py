@@ -31,9 +31,12 @@ takes; whatever runs it may start another. `push-queue workers` shows who is lef
 def drain(
     context: typer.Context,
     worker_ids: Annotated[
-        list[str], typer.Argument(metavar="WORKER", help="Ids, as `push-queue workers` has them.")
+        list[str],
+        typer.Argument(
+            metavar="WORKER", help="Ids of workers, as `push-queue workers` shows them."
+        ),
     ],
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until they have ended.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until they have stopped.")] = False,
     timeout: TimeoutOption = None,
     json: JsonOption = False,
     server: ServerOption = None,

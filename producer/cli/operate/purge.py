@@ -62,10 +62,12 @@ def purge(
     registry_knowledge: Annotated[
         str | None,
         typer.Option(
-            "--registry-knowledge", metavar="HOST", help="What is known of this registry."
+            "--registry-knowledge", metavar="HOST", help="Forget what is known of this registry."
         ),
     ] = None,
-    uploads: Annotated[bool, typer.Option("--uploads", help="Uploads that nobody needs.")] = False,
+    uploads: Annotated[
+        bool, typer.Option("--uploads", help="Delete uploads that nobody needs.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would be forgotten.")
     ] = False,

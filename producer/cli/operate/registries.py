@@ -33,7 +33,10 @@ pause survives restarts. It ends with `push-queue registries resume`, or after t
 """
 
 HostArgument: TypeAlias = Annotated[
-    str, typer.Argument(metavar="HOST", help="As in targets: reg.example.com or localhost:5000.")
+    str,
+    typer.Argument(
+        metavar="HOST", help="The registry, as targets name it: reg.example.com or localhost:5000."
+    ),
 ]
 
 group = typer.Typer(
