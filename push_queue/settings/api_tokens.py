@@ -42,9 +42,10 @@ class Grant(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     role: Role
+    """What the caller may do."""
     targets: tuple[TargetPattern, ...] = ()
-    """Patterns of ``registry/repository``. An admin has all, and a worker asks for none here, so
-    they name none."""
+    """Patterns of ``registry/repository`` that it may do it with; ``*/*`` is all. An admin may use
+    all, and a worker is not asked, so these two have none."""
 
     @model_validator(mode="after")
     def _check_targets(self) -> Self:
@@ -61,7 +62,7 @@ class ApiToken(Grant):
     """What a token allows, and how it is recognized."""
 
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-    """Of the token, in hexadecimal."""
+    """The SHA-256 of the token, in hexadecimal."""
 
 
 TokenName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]

@@ -10,15 +10,20 @@ class RegistryCredentials(BaseModel):
     """The login for one registry."""
 
     username: str
+    """The user; ``<token>`` if the password is an identity token."""
     password: SecretStr
+    """The password, or the token that the registry gave out in its place."""
 
 
 class SourceLogin(BaseModel):
     """The login for a server of tars: a user and password, or a token."""
 
     username: str | None = None
+    """The user, for Basic authentication."""
     password: SecretStr | None = None
+    """The user's password."""
     token: SecretStr | None = None
+    """A token, which is sent as ``Bearer``; in place of user and password."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -11,11 +11,9 @@ from pydantic import (
     PositiveInt,
     SecretStr,
     StringConstraints,
-    field_validator,
 )
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SecretsSettingsSource,
     SettingsConfigDict,
@@ -46,6 +44,7 @@ from push_queue.settings.sources import (
 from push_queue.settings.target_patterns import TargetPattern, fits
 from push_queue.settings.teams import FAIR_SHARE_BY, TeamSources
 from push_queue.settings.user_folders import user_folder
+from push_queue.settings.values import LISTED, LOWER, AbsolutePath, Names, Paths, Port
 from push_queue.settings.webhooks import Webhooks
 
 GB = 10**9
@@ -59,7 +58,8 @@ class Settings(BaseSettings):
     """Every setting with its default. In the environment it is ``PUSH_QUEUE_<NAME>``.
 
     Sources in order of precedence: arguments, environment, ``.env``, files in ``/run/secrets``. Use
-    :func:`load_settings`, whose errors are readable.
+    :func:`load_settings`, whose errors are readable. The docstring of each setting begins with who
+    reads it: commands, servers of the HTTP API, workers, or all of them.
     """
 
     model_config = SettingsConfigDict(
@@ -75,94 +75,135 @@ class Settings(BaseSettings):
         default=SecretStr("redis://localhost:6379/0"),
         validation_alias=AliasChoices(*REDIS_URL_VARIABLES),
     )
+    """All: where Redis or Valkey is: ``redis://``, ``rediss://`` (TLS), ``unix://`` or
+    ``redis+sentinel://host,host/mymaster``. Plain ``REDIS_URL`` works, too."""
     redis_routes: RedisRoutes = {}
-    """Other Redis servers, for the jobs with these targets; for producers."""
+    """Commands: other Redis servers by target, ``{"reg.example.com/*": "redis://…"}``. The first
+    pattern that fits decides; jobs for all other targets are in ``PUSH_QUEUE_REDIS_URL``."""
     namespace: Namespace = "push"
+    """All: the prefix of all keys in Redis. Queues with different ones share nothing."""
     allow_eviction: bool = False
-    """Let workers start on a Redis that evicts keys when it is full, and so loses jobs."""
+    """Workers: start workers even on a Redis that evicts keys when it is full, and so loses
+    jobs."""
 
     max_jobs: PositiveInt = 10
-    """Jobs that one worker runs at once."""
+    """Workers: how many jobs one worker runs at once."""
     max_uploads: PositiveInt = 8
-    """Blob streams of one worker to one registry."""
+    """Workers: how many blobs one worker sends to one registry at once."""
     registry_max_uploads: PositiveInt = REGISTRY_MAX_UPLOADS
-    """Blob streams of all workers together to one registry."""
+    """All: how many blobs all workers together send to one registry at once."""
     registry_max_rate: Rate | None = None
-    """Bytes a second that all workers together send to one registry."""
+    """Workers: how many bytes a second all workers together send to one registry. If not set, the
+    rate is not limited."""
     registry_max_rates: dict[str, Rate] = {}
-    """The same for single registries, by host."""
+    """Workers: the rates of single registries, ``{"reg.example.com": "20MB"}``, in place of the one
+    for all."""
     job_uploads: PositiveInt = 3
-    """Blob streams of one job."""
+    """Commands, workers: how many blobs of one job are sent at once."""
     fair_share_by: TeamSources = FAIR_SHARE_BY
-    """What tells a job's team. Teams with jobs in the queue get equal shares of the workers."""
+    """All: what tells a job's team, since teams get equal shares of the workers. The first of these
+    that a job has counts: a label (``label:NAME``), or the caller of the HTTP API (``caller``).
+    With ``none`` there are no teams: first come, first served."""
     lease_seconds: PositiveInt = LEASE_SECONDS
+    """Workers: after how long a dead worker's job runs again; at least 3. Workers warn of less than
+    5, because a worker that hangs for that long loses its jobs."""
     shutdown_grace_seconds: PositiveInt = 20
+    """Workers: how long a worker that is told to stop gives its pushes to finish. It hands back the
+    rest."""
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    """Commands, servers: attempts before a job fails, unless the job has its own number
+    (``--max-attempts``)."""
     give_up_after_seconds: Annotated[int, Field(ge=1, le=MOST_PATIENCE_SECONDS)] = DAY_SECONDS
-    """How long a job waits for registries that are down, unless it sets its own time."""
+    """Workers: how long a job is kept waiting for a registry that is down, unless the job has its
+    own time (``--give-up-after``)."""
     retry_base_seconds: Annotated[float, Field(gt=0)] = 1.0
+    """Commands, workers: the longest delay before the first retry. It doubles with each further one
+    (exponential backoff with full jitter). ``Retry-After`` is honoured."""
     retry_max_seconds: Annotated[float, Field(gt=0)] = 300.0
+    """Commands, workers: the longest delay before any retry."""
     keep_finished_seconds: PositiveInt = WEEK_SECONDS
+    """All: how long finished jobs stay in Redis."""
 
-    source_roots: Annotated[tuple[Path, ...], NoDecode] = ()
-    """The folders from which workers read sources. Without any, they read from anywhere."""
-    source_urls: Annotated[tuple[SourceUrlEntry, ...], NoDecode] = ()
-    """Workers read URLs only below these. Networks beside them are allowed as addresses."""
+    source_roots: Paths = ()
+    """Workers: folders below which workers may read tars (after following links), and delete them
+    for ``--cleanup``. If not set, they read anywhere and delete nothing."""
+    source_urls: Annotated[tuple[SourceUrlEntry, ...], *LISTED] = ()
+    """Workers: URLs below which workers may read tars, as ``https://artifacts.example.com/builds/``
+    or ``s3://bucket/builds/``, and networks that these may lead into, as ``10.1.0.0/16``. If not
+    set, they read no URL."""
     source_auth: dict[Origin, SourceLogin] = {}
-    """Logins for servers of tars, by ``https://host[:port]``."""
+    """Workers: logins for servers of tars, ``{"https://artifacts.example.com": {"username": "…",
+    "password": "…"}}``."""
     stores: dict[Bucket, dict[str, SecretStr]] = {}
-    """Credentials and other options of obstore, by ``s3://bucket``."""
-    targets: Annotated[tuple[TargetPattern, ...], NoDecode] = ()
-    """Patterns of ``registry/repository`` to push to. Without any, workers push anywhere."""
+    """Workers: credentials and other options of single buckets, ``{"s3://bucket": {"endpoint":
+    "https://minio.example.com", "access_key_id": "…", "secret_access_key": "…"}}``."""
+    targets: Annotated[tuple[TargetPattern, ...], *LISTED] = ()
+    """Workers: patterns of ``registry/repository`` that workers may push to, as
+    ``reg.example.com/team/*``; ``*`` matches anything. A job with another target fails
+    (``target_not_allowed``). If not set, they push anywhere."""
 
     registry_timeout_seconds: PositiveInt = REGISTRY_TIMEOUT_SECONDS
-    """A registry that makes no progress for this long has failed."""
+    """Commands, workers: a request to a registry fails when no byte moves for this long."""
     commit_timeout_seconds: PositiveInt = 600
-    """How long a registry may take to store a blob once it has all of it."""
-    plain_http_hosts: Annotated[tuple[str, ...], NoDecode] = ()
-    insecure_hosts: Annotated[tuple[str, ...], NoDecode] = ()
-    """Registries whose certificate is not checked."""
+    """Commands, workers: how long a registry may take to store a blob after its last byte."""
+    plain_http_hosts: Names = ()
+    """Commands, workers: registries without TLS, as ``reg.example.com:5000``. ``localhost`` and
+    loopback addresses need no entry, unless they have a folder of certificates."""
+    insecure_hosts: Names = ()
+    """Commands, workers: registries and other servers whose certificate is not checked."""
     registry_certs_dir: Path = Path("/etc/docker/certs.d")
-    """A folder for each registry, with certificates in docker's layout."""
+    """Commands, workers: holds a folder for each registry, as docker has it: ``*.crt`` are its
+    authorities, ``*.cert`` with ``*.key`` are client certificates."""
     registry_auth: dict[str, RegistryCredentials] = {}
+    """Commands, workers: logins by registry or by ``host/namespace``, ``{"reg.example.com":
+    {"username": "…", "password": "…"}}``."""
 
-    spool: Path | None = None
-    """The folder of uploads, which servers of the HTTP API write and workers read."""
+    spool: AbsolutePath | None = None
+    """Servers, workers: the folder of uploads, which both have to be able to write to; they may see
+    it at different paths. ``push-queue up`` has one by itself."""
     spool_quota: ByteSize = ByteSize(100 * GB)
-    """Bytes that uploads may take there."""
+    """Servers, workers: how many bytes all uploads together may take in the spool."""
     spool_keep_free: ByteSize = ByteSize(1 * GB)
-    """Bytes that they leave free on its disk."""
+    """Servers, workers: how many bytes uploads leave free on the disk of the spool."""
     spool_keep_seconds: PositiveInt = DAY_SECONDS
-    """How long an upload is kept that nobody goes on with and no unfinished job needs."""
+    """Servers: how long an upload is kept that nobody continues and no unfinished job needs."""
 
     server: str | None = None
-    """URL of the HTTP API that commands use in place of Redis."""
+    """Commands, workers: URL of the HTTP API. Commands use it in place of Redis. Workers without
+    ``PUSH_QUEUE_SPOOL`` read uploads there."""
     token: SecretStr | None = None
-    """What they show there."""
+    """Commands, workers: the token for ``PUSH_QUEUE_SERVER``."""
 
     api_host: str = "127.0.0.1"
-    api_port: Annotated[int, Field(ge=0, le=65535)] = 15080
-    """Where the HTTP API listens; port 0 means any free port."""
+    """Servers: the address where the HTTP API listens; a loopback address unless callers need
+    tokens."""
+    api_port: Port = 15080
+    """Servers: the port where the HTTP API listens; 0 means any free one."""
     api_rate: PositiveInt = 100
-    """Requests a second that one caller may send to one server."""
+    """Servers: how many requests a second one caller may send to one server."""
     api_streams: PositiveInt = 200
-    """Requests of one caller that may follow jobs or wait for them at once."""
+    """Servers: how many requests of one caller may follow jobs or wait for them at once."""
     api_tokens: ApiTokens = {}
-    """Who may call it, by name."""
+    """Servers: who may use the HTTP API, by name, as ``push-queue token`` writes it. If not set,
+    everybody on this machine may do everything."""
     api_oidc: OidcIssuers = {}
-    """Issuers of the tokens of CI systems that may call it, by name."""
+    """Servers: CI systems whose OpenID Connect tokens are taken, too, by name."""
 
     metrics_host: str = "127.0.0.1"
-    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
-    """Where a worker serves its metrics; port 0 means nowhere."""
-    alive_file: Path | None = None
-    """What a worker touches every few seconds, for checks of this one worker."""
+    """Workers: the address where a worker serves its metrics."""
+    metrics_port: Port = 0
+    """Workers: the port where a worker serves its metrics; 0 means that it serves none."""
+    alive_file: AbsolutePath | None = None
+    """Workers: a file that a worker touches every 5 s. With it ``push-worker --check`` is about
+    this worker alone, and asks no Redis."""
 
     webhooks: Webhooks = {}
-    """Who is told of jobs that end, by name."""
+    """Workers: who is told of jobs that end, by name."""
 
-    log_format: Literal["text", "json"] = "text"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Annotated[Literal["text", "json"], LOWER] = "text"
+    """Servers, workers: lines for people, or JSON for machines."""
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], LOWER] = "info"
+    """Servers, workers: lines of lower levels are left out."""
 
     @classmethod
     def settings_customise_sources(
@@ -178,39 +219,6 @@ class Settings(BaseSettings):
         if not SECRETS_FOLDER.is_dir():
             return sources
         return (*sources, SecretsSettingsSource(settings_cls, secrets_dir=SECRETS_FOLDER))
-
-    @field_validator(
-        "plain_http_hosts",
-        "insecure_hosts",
-        "source_roots",
-        "source_urls",
-        "targets",
-        mode="before",
-    )
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        return tuple(part for item in value.split(",") if (part := item.strip()))
-
-    @field_validator("source_roots")
-    @classmethod
-    def _check_roots(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
-        if not all(root.is_absolute() for root in value):
-            raise ValueError("must be absolute paths")
-        return value
-
-    @field_validator("spool", "alive_file")
-    @classmethod
-    def _check_path(cls, value: Path | None) -> Path | None:
-        if value and not value.is_absolute():
-            raise ValueError("must be an absolute path")
-        return value
-
-    @field_validator("log_level", "log_format", mode="before")
-    @classmethod
-    def _lower(cls, value: object) -> object:
-        return value.lower() if isinstance(value, str) else value
 
     @property
     def api_open(self) -> bool:

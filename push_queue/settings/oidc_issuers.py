@@ -58,10 +58,11 @@ class OidcIssuer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     issuer: Annotated[str, AfterValidator(check_issuer_url)]
+    """Its URL, as its tokens name it (``iss``)."""
     audience: Annotated[str, StringConstraints(min_length=1, max_length=512)]
-    """What a token has to be made for, usually the URL of this API."""
+    """What a token has to be made for (``aud``), usually the URL of this API."""
     rules: Annotated[tuple[OidcRule, ...], Field(min_length=1)]
-    """The first whose claims fit counts."""
+    """What its tokens allow. The first rule whose claims fit counts."""
 
 
 def _check_issuers(issuers: dict[str, OidcIssuer]) -> dict[str, OidcIssuer]:

@@ -72,18 +72,22 @@ class Webhook(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: Annotated[SecretStr, AfterValidator(_check_url)]
-    """Its path and query may be a secret, so only the origin is shown."""
+    """``https://`` or ``http://``, on any host. Only its scheme and host are ever shown, since the
+    rest may be a secret."""
     secret: Annotated[tuple[Secret, ...], Field(min_length=1)]
-    """The keys that sign. While one is replaced, both sign."""
+    """The key that signs the events: ``echo "whsec_$(openssl rand -base64 32)"`` makes one. To
+    replace it, give a list of the new and the old one until the receiver knows the new one."""
     states: Annotated[tuple[JobState, ...], Field(min_length=1)] = FINAL_STATES
+    """The final states that it is told of."""
     labels: dict[Label, Annotated[str, StringConstraints(max_length=1024)]] = {}
-    """Patterns by the name of the label, as ``{"team": "web-*"}``; the job has to have all."""
+    """Patterns by the name of the label, as ``{"team": "web-*"}``; the job has to have all of these
+    labels."""
     targets: tuple[TargetPattern, ...] = ()
     """Patterns of ``registry/repository``; one target of the job has to fit one of them."""
     timeout: Annotated[int, Field(ge=1, le=60)] = 15
-    """Seconds that it may take to answer."""
+    """How many seconds it may take to answer."""
     backlog: PositiveInt = 50_000
-    """Events that are kept for it while it is away."""
+    """How many events are kept for it while it is away."""
 
     @field_validator("secret", mode="before")
     @classmethod
