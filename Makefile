@@ -231,6 +231,10 @@ docs: $(DOCS) ## Build docs/ as a site in dist/site
 	@$(BIN)/zensical build --strict --clean
 	@! grep -rE '<(script|link|img|iframe)[^>]+(src|href)="?(https?:)?//' --include='*.html' dist/site
 
+.PHONY: reference
+reference: $(RUNTIME) ## Write the generated parts of docs/reference/ from the program
+	@$(BIN)/python -m scripts.reference
+
 .PHONY: docs-serve
 docs-serve: $(DOCS) ## Serve it at http://localhost:8000, built anew with every change
 	@$(BIN)/zensical serve

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from push_queue.settings import Settings
-
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted((ROOT / "docs").rglob("*.md"))
 
@@ -24,13 +22,6 @@ def defined_tests() -> set[str]:
 def test_every_test_that_is_named_exists(document: Path) -> None:
     named = set(re.findall(r"`(test_[\w.]+)`", document.read_text()))
     assert named - defined_tests() == set()
-
-
-def test_every_setting_is_in_the_table() -> None:
-    text = (ROOT / "docs" / "reference" / "settings.md").read_text()
-    cells = re.findall(r"^\| (.*?) \|", text, re.M)
-    named = [name for cell in cells for name in re.findall(r"`(?:PUSH_QUEUE|…)_(\w+)`", cell)]
-    assert sorted(name.lower() for name in named) == sorted(Settings.model_fields)
 
 
 def test_every_file_that_the_architecture_names_exists() -> None:

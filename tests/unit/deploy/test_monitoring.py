@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from tests.support.metrics_table import DOCUMENT
+from scripts.reference.pages import REFERENCE
 from tests.support.monitoring import (
     ALERT_TESTS,
     DEPLOY,
@@ -78,7 +78,7 @@ def test_keda_asks_for_metrics_that_exist() -> None:
 
 def test_the_documents_name_metrics_that_exist() -> None:
     named = re.findall(r"`(push_queue_\w+)`", RUNBOOK.read_text())
-    queries = re.findall(r"```promql\n(.*?)```", DOCUMENT.read_text(), re.S)
+    queries = re.findall(r"```promql\n(.*?)```", (REFERENCE / "metrics.md").read_text(), re.S)
     assert named
     assert queries
     assert [wrong for query in (*named, *queries) for wrong in unknown(query)] == []

@@ -1,0 +1,33 @@
+"""The pages, and what makes each of their generated parts."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from scripts.reference import command_line, metrics, settings
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+
+PAGES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
+    REFERENCE / "command-line.md": {
+        "commands": command_line.commands,
+        "worker": command_line.worker,
+    },
+    REFERENCE / "settings.md": {"settings": settings.settings},
+    REFERENCE / "metrics.md": {"queue": metrics.queue, "worker": metrics.worker},
+}
+
+
+def written(page: Path, text: str) -> str:
+    """The text of a page with all generated parts as they should be."""
+    for name, make in PAGES[page].items():
+        begin, end = f"<!-- {name}: by make reference -->", "<!-- end -->"
+        text, found = re.subn(
+            f"{begin}\n.*?{end}",
+            lambda _: f"{begin}\n\n{make()}\n\n{end}",  # noqa: B023
+            text,
+            flags=re.DOTALL,
+        )
+        if found != 1:
+            raise ValueError(f"{page.name} has no place, or several, for {name}")
+    return text

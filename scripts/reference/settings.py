@@ -1,0 +1,137 @@
+"""The settings: each with its type, its default, who reads it and what it is for."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, ByteSize, SecretStr
+
+from push_queue.settings import ENV_PREFIX, Settings
+from scripts.reference.docstrings import described, docstring
+from scripts.reference.markdown import code, paragraphs, prose, table
+from scripts.reference.types import Schema, words
+
+SECTIONS: Mapping[str, str] = {
+    "redis_url": "Redis",
+    "max_jobs": "Jobs",
+    "source_roots": "What workers may read and push",
+    "registry_timeout_seconds": "Registries",
+    "spool": "Uploads",
+    "server": "The HTTP API",
+    "metrics_host": "Running workers",
+    "webhooks": "Webhooks",
+    "log_format": "Logs",
+}
+"""By the first setting of each."""
+
+_GUARANTEES = "../explanation/guarantees.md"
+
+MORE: Mapping[str, str] = {
+    "redis_routes": "../explanation/sizing.md#past-one-redis",
+    "registry_max_rate": f"{_GUARANTEES}#registries-are-not-overloaded-and-are-waited-for",
+    "fair_share_by": f"{_GUARANTEES}#teams-share-the-workers",
+    "source_urls": "../explanation/security.md#tars-at-urls",
+    "stores": "../how-to/archives.md#stores",
+    "registry_auth": "#logins-of-registries",
+    "spool": "http-api.md#uploading",
+    "api_tokens": "http-api.md#who-may",
+    "api_oidc": "http-api.md#tokens-of-ci-systems",
+    "webhooks": "../how-to/webhooks.md",
+    "metrics_port": "metrics.md",
+    "log_format": "logging.md",
+}
+"""Where more is said of a setting."""
+
+READERS = frozenset({"all", "commands", "servers", "workers"})
+
+
+def settings() -> str:
+    """Every setting, in the order of the model."""
+    schemas = Settings.model_json_schema(by_alias=False)["properties"]
+    return "\n\n".join(
+        part for name in Settings.model_fields for part in _setting(name, schemas[name])
+    )
+
+
+def _setting(name: str, schema: Schema) -> Iterator[str]:
+    readers, what = described(Settings)[name].split(": ", 1)
+    if unknown := {*readers.lower().split(", ")} - READERS:
+        raise ValueError(f"{name}: begin with who reads it, {unknown} is none of {READERS}")
+    if name in SECTIONS:
+        yield f"## {SECTIONS[name]}"
+    yield f"### {ENV_PREFIX}{name.upper()}"
+    facts = (_type(name, schema), _default(name), f"read by {_readers(readers)}")
+    yield f"*{' · '.join(facts)}*"
+    more = f" [More]({MORE[name]})." if name in MORE else ""
+    yield f"{prose(what[0].upper() + what[1:])}{more}"
+    for model in _entries(Settings.model_fields[name].annotation):
+        yield f"`{model.__name__}`: {paragraphs(docstring(model))}"
+        yield _keys(model)
+
+
+def _readers(names: str) -> str:
+    return "everything" if names == "All" else " and ".join(names.lower().split(", "))
+
+
+def _type(name: str, schema: Schema) -> str:
+    match schema:
+        case {"type": "array"}:
+            found = "comma-separated list"
+        case {"type": "object"}:
+            found = "JSON object"
+        case _:
+            found = words(schema, {})
+    if name.endswith("_rate") and "size" in found:
+        return "bytes a second, as `50MB`"
+    return f"{found}, in seconds" if name.endswith("_seconds") else found
+
+
+def _default(name: str) -> str:
+    shown = _shown(Settings.model_fields[name].default)
+    return f"default {shown}" if shown else "not set"
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None | ():
+            return ""
+        case dict() if not value:
+            return ""
+        case ByteSize() as size:
+            text = size.human_readable(decimal=True).replace(".0", "")
+        case SecretStr() as secret:
+            text = secret.get_secret_value()
+        case tuple() as values:
+            text = ",".join(values)
+        case bool() as flag:
+            text = str(flag).lower()
+        case float() as number:
+            text = f"{number:g}"
+        case _:
+            text = str(value)
+    return code(text)
+
+
+def _entries(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models inside of a setting in JSON, each after the one that holds it."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        for field in annotation.model_fields.values():
+            yield from _entries(field.annotation)
+    for argument in get_args(annotation):
+        yield from _entries(argument)
+
+
+def _keys(model: type[BaseModel]) -> str:
+    schema = model.model_json_schema()
+    return table(
+        ("key", "type", "default", "meaning"),
+        (
+            (
+                code(name),
+                words(schema["properties"][name], schema.get("$defs", {})),
+                "required" if field.is_required() else _shown(field.default),
+                prose(described(model)[name]),
+            )
+            for name, field in model.model_fields.items()
+        ),
+    )
