@@ -320,6 +320,19 @@ class Spool:
         return self.keep_seconds
 
 
+@contextmanager
+def writing_to_disk() -> Iterator[None]:
+    """The time in which the disk may turn out to be full.
+
+    Raises:
+        SpoolFullError: it is, or it fails.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise cannot_be_written(error) from None
+
+
 def cannot_be_written(error: OSError) -> SpoolFullError:
     """What to say of a disk that is full or fails."""
     return SpoolFullError(f"the spool cannot be written to ({error.strerror}); try again later")

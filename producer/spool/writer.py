@@ -13,7 +13,7 @@ from producer.errors import (
     UploadLengthError,
 )
 from producer.spool import record as records
-from producer.spool.spool import Spool, cannot_be_written
+from producer.spool.spool import Spool, cannot_be_written, writing_to_disk
 from push_queue.models.uploads import source_of, tar_of
 
 BLOCK_BYTES = 1 << 20
@@ -66,7 +66,7 @@ class UploadWriter:
             OffsetError: the upload ends elsewhere.
             UploadLengthError: the upload is to have another length.
             UploadTooLargeError: there could never be room for it.
-            SpoolFullError: there is no room for them now.
+            SpoolFullError: there is no room for them now, or the disk takes nothing.
         """
         with self._turn:
             if offset != self.offset:
@@ -81,7 +81,8 @@ class UploadWriter:
             self._spool.check_room(coming or 0)
             if new:
                 # Only now: of a request that is refused nothing stays.
-                self._known.write(self._record)
+                with writing_to_disk():
+                    self._known.write(self._record)
             self._digest = self._spool.hashes.take(self._id, offset) or self._hash_again()
 
     def write(self, block: bytes) -> None:
@@ -111,6 +112,7 @@ class UploadWriter:
         Raises:
             UploadLengthError: bytes are missing.
             UploadDigestError: it is not what was ``expected``; it is gone then.
+            SpoolFullError: the disk takes nothing; it can be completed later.
         """
         with self._turn:
             if self._known.length not in (None, self.offset):
@@ -121,13 +123,14 @@ class UploadWriter:
                 raise UploadDigestError(
                     f"what arrived is {digest}, not {expected}; upload it again"
                 )
-            os.fsync(self._part)
             self._known = self._known.model_copy(update={"digest": digest, "length": self.offset})
-            self._known.write(self._record)
-            self._digest = None
-            part, tar = self._spool.part_path(self._id), tar_of(self._spool.folder, self._id)
-            part.rename(tar)
-            _sync(self._spool.folder)
+            with writing_to_disk():
+                os.fsync(self._part)
+                self._known.write(self._record)
+                part, tar = self._spool.part_path(self._id), tar_of(self._spool.folder, self._id)
+                part.rename(tar)
+                self._digest = None
+                _sync(self._spool.folder)
 
     def close(self) -> None:
         """Let others write it."""

@@ -475,12 +475,13 @@ async def test_a_refused_request_leaves_no_length(api: Api) -> None:
     assert (answer.status, answer.body["complete"]) == (200, True)
 
 
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 async def test_an_upload_that_a_full_disk_cannot_begin_leaves_nothing(
     api: Api, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     monkeypatch.setattr(UploadRecord, "write", full)
 
     answer = await api.post(UPLOADS)
@@ -489,3 +490,26 @@ async def test_an_upload_that_a_full_disk_cannot_begin_leaves_nothing(
     assert answer.body["type"].endswith(":spool-full")
     assert "No space left on device" in answer.body["detail"]
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "length"),
+    [
+        (UploadRecord, "write", {"Upload-Length": "3"}),
+        (UploadRecord, "write", {}),
+        (os, "fsync", {}),
+    ],
+)
+async def test_an_upload_that_a_full_disk_interrupts_goes_on_later(
+    api: Api, monkeypatch: pytest.MonkeyPatch, place: object, name: str, length: dict[str, str]
+) -> None:
+    upload_id = await begin(api)
+    with monkeypatch.context() as patch:
+        patch.setattr(place, name, full)
+        answer = await append(api, upload_id, 0, b"abc", **LAST, **length)
+    assert (answer.status, answer.kind) == (507, "spool-full")
+    assert "No space left on device" in answer.problem
+    offset = (await api.get(f"{UPLOADS}/{upload_id}")).body["offset"]
+    answer = await append(api, upload_id, offset, b"abc"[offset:], **LAST)
+    assert (answer.status, answer.body["complete"]) == (200, True)
+    assert answer.body["digest"] == "sha256:" + hashlib.sha256(b"abc").hexdigest()
