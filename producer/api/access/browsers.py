@@ -36,8 +36,7 @@ _HEADERS = {
 @web.middleware
 async def own_origin_only(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what a page of another origin may have sent."""
-    hosts = request.headers.getall("Host", [])
-    if request.app[OPEN] and (len(hosts) != 1 or not is_loopback(hosts[0].lower())):
+    if request.app[OPEN] and not _names_loopback(request):
         raise ProblemError(
             HTTPStatus.MISDIRECTED_REQUEST,
             "unknown-host",
@@ -51,6 +50,12 @@ async def own_origin_only(request: web.Request, handler: Handler) -> web.StreamR
     if not (set(origins) <= set(own) and own_site):
         raise _other_origin()
     return await handler(request)
+
+
+def _names_loopback(request: web.Request) -> bool:
+    """Whether it is for this machine by all that it says: a whole URL counts more than ``Host``."""
+    hosts = request.headers.getall("Host", [])
+    return len(hosts) == 1 and all(is_loopback(name.lower()) for name in (*hosts, request.host))
 
 
 def _is_link(request: web.Request) -> bool:

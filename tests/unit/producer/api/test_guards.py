@@ -45,6 +45,23 @@ async def test_another_host_is_refused(api: Api, host: str) -> None:
         assert (answer.status, answer.kind) == (421, "unknown-host")
 
 
+async def test_another_host_in_a_whole_url_is_refused(api: Api) -> None:
+    """It counts more than ``Host``: RFC 9112, section 3.2.2."""
+    assert await asked_for(api, "http://evil.example.com/healthz") == 421
+    assert await asked_for(api, "http://localhost:80@evil.example.com/healthz") == 421
+    assert await asked_for(api, "http://localhost/healthz") == 200
+
+
+async def asked_for(api: Api, url: str) -> int:
+    """The status where the request line names this URL."""
+    reader, writer = await asyncio.open_connection(api.client.host, api.client.port)
+    writer.write(f"GET {url} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    async with asyncio.timeout(60):
+        line = await reader.readline()
+    writer.close()
+    return int(line.split()[1])
+
+
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1:15080", "[::1]:15080"])
 async def test_the_loopbacks_names_are_served(api: Api, host: str) -> None:
     assert (await api.get(JOBS, headers={"Host": host})).status == 200
