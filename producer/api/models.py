@@ -144,7 +144,7 @@ class JobQuery(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    wait: Annotated[float, Field(ge=0, le=MOST_SECONDS_WAITED)] = 0
+    wait: Annotated[float, Field(ge=0, le=MOST_SECONDS_WAITED, allow_inf_nan=False)] = 0
     """Seconds to wait at most for the job to be final."""
 
 

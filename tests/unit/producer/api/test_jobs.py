@@ -239,6 +239,14 @@ async def test_a_query_that_makes_no_sense_is_named(api: Api, query: str) -> Non
     assert query.partition("=")[0] in answer.problem
 
 
+@pytest.mark.parametrize("wait", ["NaN", "Infinity", "-1", "301", "soon"])
+async def test_a_wait_that_makes_no_sense_is_named(api: Api, wait: str) -> None:
+    answer = await api.get(f"{JOBS}/a", params={"wait": wait})
+    assert (answer.status, answer.kind) == (400, "invalid-request")
+    assert answer.problem.startswith("wait: ")
+    assert ("finite" in answer.problem) == (wait in ("NaN", "Infinity"))
+
+
 # One job
 
 
