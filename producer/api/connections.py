@@ -1,7 +1,8 @@
-"""The connections of the server: how many there are, and how long a head may take to arrive.
+"""The connections of the server: how many there are, and how long they may keep it waiting.
 
-Anybody can open a connection, so one that brings no request is cut off, and the one that has been
-quiet for longest makes room for a new one.
+Anybody can open a connection, so one that brings no request is cut off, and so is one that does not
+take its answer, which is in memory until then. The one that has been quiet for longest makes room
+for a new one. One is quiet that has no request of a known caller under way.
 """
 
 import asyncio
@@ -27,6 +28,8 @@ class ConnectionLimits:
     """How many may be open at once: those of all streams, uploads and waits, and some more."""
     head_seconds: float = 15.0
     """From the first byte of a head to its last, and from the opening of a connection on."""
+    take_seconds: float = 30.0
+    """How long a reader may take nothing of an answer."""
 
 
 class Connections:
@@ -67,7 +70,8 @@ class Connections:
         self.note_busy(connection)
 
     def note_quiet(self, connection: "Connection") -> None:
-        """No request is under way on it."""
+        """No request of a known caller is under way on it, from now on."""
+        self._quiet.pop(connection, None)
         self._quiet[connection] = None
 
     def note_busy(self, connection: "Connection") -> None:
@@ -77,13 +81,15 @@ class Connections:
 class Connection(web.RequestHandler):
     """One connection: a head arrives in time, and what is no request is answered by a problem."""
 
-    __slots__ = ("_among", "_begun", "_busy", "_head_timer")
+    __slots__ = ("_among", "_begun", "_busy", "_head_timer", "_take_timer", "_untaken")
 
     def __init__(self, among: Connections, server: web.Server, **options: Any) -> None:
         super().__init__(server, **options)
         self._among = among
         self._busy = self._begun = False
         self._head_timer: asyncio.TimerHandle | None = None
+        self._take_timer: asyncio.TimerHandle | None = None
+        self._untaken = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -92,6 +98,7 @@ class Connection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_timer()
+        self._stop_watching()
         self._among.closed(self)
         super().connection_lost(exc)
 
@@ -105,7 +112,19 @@ class Connection(web.RequestHandler):
         """A head is complete, and its request is being handled."""
         self._busy = True
         self._stop_timer()
+
+    def keep(self) -> None:
+        """Its request is a known caller's: it is closed for no other until that is answered."""
         self._among.note_busy(self)
+
+    def pause_writing(self) -> None:
+        """Called when more is to be sent than the reader has taken so far."""
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_watching()
 
     def log_access(
         self, request: web.BaseRequest, response: web.StreamResponse, time: float | None
@@ -162,6 +181,24 @@ class Connection(web.RequestHandler):
             f"the head did not arrive within {self._among.limits.head_seconds:g} s; send it again",
         )
 
+    def _watch_reader(self) -> None:
+        assert self.transport
+        self._untaken = self.transport.get_write_buffer_size()
+        loop = asyncio.get_running_loop()
+        self._take_timer = loop.call_later(self._among.limits.take_seconds, self._look_at_reader)
+
+    def _look_at_reader(self) -> None:
+        assert self.transport
+        if self.transport.get_write_buffer_size() < self._untaken:
+            self._watch_reader()
+        else:
+            self.transport.abort()
+
+    def _stop_watching(self) -> None:
+        if self._take_timer:
+            self._take_timer.cancel()
+            self._take_timer = None
+
     def _stop_timer(self) -> None:
         if self._head_timer:
             self._head_timer.cancel()
@@ -174,6 +211,12 @@ async def note_request(request: web.Request, handler: Handler) -> web.StreamResp
     if isinstance(request.protocol, Connection):
         request.protocol.begin_request()
     return await handler(request)
+
+
+def keep_connection(request: web.Request) -> None:
+    """Tells the connection that the request is a known caller's."""
+    if isinstance(request.protocol, Connection):
+        request.protocol.keep()
 
 
 def _written_out(answer: web.Response) -> bytes:

@@ -54,7 +54,7 @@ async def follow_all(request: web.Request) -> web.StreamResponse:
         with suppress(ConnectionError, ProblemError):
             await stream.begin(request)
             if missed:
-                await stream.send(message("reset", Reset(), position))
+                await stream.write(message("reset", Reset(), position))
             async with while_allowed(request):
                 await _send_all(stream, hub, caller_of(request), position, shown)
     return stream
@@ -90,34 +90,34 @@ async def _send_all(
         try:
             changes, position, complete = await hub.next_after(position, QUIET_SECONDS, shown)
         except RedisUnavailableError:
-            await stream.send(NOTHING)
+            await stream.write(NOTHING)
             await asyncio.sleep(_AWAY_SECONDS)
             continue
         if not complete:
-            await stream.send(message("reset", Reset(), position))
+            await stream.write(message("reset", Reset(), position))
         # Progress first: it is that of states which the changes may end.
         progress, shown = hub.progress.after(shown, caller.owns), hub.progress.number
         own = (change.message for change in changes if caller.owns(change.targets))
-        await stream.send(b"".join((progress, *own)) or NOTHING)
+        await stream.write(b"".join((progress, *own)) or NOTHING)
 
 
 async def _send_job(
     stream: EventStream, hub: EventHub, job: JobStatus, position: Position, shown: int
 ) -> None:
-    await stream.send(message("job", job, position))
+    await stream.write(message("job", job, position))
     while not (job.state.final or hub.ended):
         try:
             position, progress = await hub.change_of(job.id, position, QUIET_SECONDS, shown)
             if progress:
                 shown = hub.progress.number
-                await stream.send(progress)
+                await stream.write(progress)
                 continue
             changed = await hub.status(job.id)
         except RedisUnavailableError:
-            await stream.send(NOTHING)
+            await stream.write(NOTHING)
             await asyncio.sleep(_AWAY_SECONDS)
             continue
-        await stream.send(NOTHING if changed == job else message("job", changed, position))
+        await stream.write(NOTHING if changed == job else message("job", changed, position))
         job = changed
 
 

@@ -16,6 +16,7 @@ from producer.api.access.browsers import check_own_page
 from producer.api.access.callers import EVERYBODY, Caller, note_caller
 from producer.api.access.keys import LIMITS, OIDC, OPEN, SESSIONS, TOKENS
 from producer.api.access.refusals import forbidden, missing_token, unauthorized
+from producer.api.connections import keep_connection
 from push_queue.settings.api_tokens import ApiToken, Role, hash_of
 
 COOKIE = "push-queue-session"
@@ -28,13 +29,15 @@ def guarded(handler: Handler, role: Role) -> Handler:
     async def guard(request: web.Request) -> web.StreamResponse:
         caller = EVERYBODY if request.app[OPEN] else await identify(request)
         note_caller(request, caller)
+        keep_connection(request)
         request.app[LIMITS].count(caller)
         if not caller.role.includes(role):
             raise forbidden(
                 "role-missing",
                 f"{caller.name} has the role {caller.role}; this needs {role}",
             )
-        return await handler(request)
+        with request.app[LIMITS].request(caller):
+            return await handler(request)
 
     return guard
 

@@ -16,6 +16,8 @@ from producer.api.problems import ProblemError
 
 SAVED_SECONDS = 10
 """A caller that has been quiet may send as many seconds' worth of requests at once."""
+MOST_REQUESTS_AT_ONCE = 64
+"""Beside those that wait, follow or upload. One may have a thousand jobs in memory."""
 MOST_BODY_BYTES_AT_ONCE = 16 * 1024 * 1024
 """Of bodies that are kept in memory until they are complete."""
 MOST_UPLOADS_AT_ONCE = 32
@@ -32,13 +34,14 @@ class _Saved(NamedTuple):
 
 
 class CallerLimits:
-    """Requests a second; streams, uploads and bytes of bodies in memory at once; by name."""
+    """Requests a second; requests, streams, uploads and bytes of bodies at once; by name."""
 
     def __init__(self, *, rate: int, streams: int) -> None:
         self._rate = rate
         self._most_streams = streams
         self._burst = rate * SAVED_SECONDS
         self._saved: dict[str, _Saved] = {}
+        self._requests: Counter[str] = Counter()
         self._streams: Counter[str] = Counter()
         self._body_bytes: Counter[str] = Counter()
         self._uploads: Counter[str] = Counter()
@@ -64,20 +67,41 @@ class CallerLimits:
             )
         self._saved[caller.name] = _Saved(saved - 1, now)
 
-    def stream(self, caller: Caller) -> AbstractContextManager[None]:
-        """The time for which a request waits or follows.
+    def request(self, caller: Caller) -> AbstractContextManager[None]:
+        """The time for which a request is handled.
+
+        Raises:
+            ProblemError: too many of the caller's are.
+        """
+        return _held(
+            self._requests,
+            caller,
+            1,
+            MOST_REQUESTS_AT_ONCE,
+            "too-many-requests",
+            f"{MOST_REQUESTS_AT_ONCE} requests of {caller.name} are under way; wait for answers",
+        )
+
+    @contextmanager
+    def stream(self, caller: Caller) -> Iterator[None]:
+        """The time for which a request waits, follows or uploads.
 
         Raises:
             ProblemError: too many of the caller's do.
         """
-        return _held(
-            self._streams,
-            caller,
-            1,
-            self._most_streams,
-            "too-many-streams",
-            f"{self._most_streams} requests of {caller.name} wait for jobs or follow them already",
-        )
+        with (
+            _held(
+                self._streams,
+                caller,
+                1,
+                self._most_streams,
+                "too-many-streams",
+                f"{self._most_streams} requests of {caller.name} wait for jobs or follow them "
+                "already",
+            ),
+            _let_go(self._requests, caller),
+        ):
+            yield
 
     def body(self, caller: Caller, size: int) -> AbstractContextManager[None]:
         """The time for which a body of that many bytes is read.
@@ -139,6 +163,19 @@ def _held(
         held[name] -= amount
         if not held[name]:
             del held[name]
+
+
+@contextmanager
+def _let_go(held: Counter[str], caller: Caller) -> Iterator[None]:
+    """Hold one less for the time being."""
+    if caller.name is None:
+        yield
+        return
+    held[caller.name] -= 1
+    try:
+        yield
+    finally:
+        held[caller.name] += 1
 
 
 def _too_many(kind: str, detail: str, seconds: float) -> ProblemError:

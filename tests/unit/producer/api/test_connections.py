@@ -2,23 +2,32 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from aiohttp import web
 from yarl import URL
 
 from producer import PushQueue
-from producer.api.connections import ConnectionLimits
+from producer.api import following
+from producer.api.connections import ConnectionLimits, Connections
 from producer.api.server import running_server
 from push_queue.settings import Settings
 from tests.support.api import TARGET
+from tests.support.tokens import with_tokens
+from tests.support.waiting import becomes
 
 HANG_SECONDS = 60
 AT_ONCE = 0.05
 SOURCE = "/images/app.tar"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LOGIN = (
+    b"POST /api/v1/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+)
 STREAM = b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -69,8 +78,9 @@ class Server:
         self._url = URL(url)
         self._stack = stack
 
-    async def connect(self) -> Connection:
-        reader, writer = await asyncio.open_connection(self._url.host, self._url.port)
+    async def connect(self, limit: int = 65536) -> Connection:
+        """A connection whose client takes little more than so many bytes that it has no use for."""
+        reader, writer = await asyncio.open_connection(self._url.host, self._url.port, limit=limit)
         self._stack.callback(writer.close)
         return Connection(reader, writer)
 
@@ -78,6 +88,25 @@ class Server:
 @pytest.fixture
 def limits() -> ConnectionLimits:
     return ConnectionLimits(head_seconds=HANG_SECONDS)
+
+
+class Transport(asyncio.Transport):
+    """The server's end of a connection whose reader has ``untaken`` bytes left, look by look."""
+
+    def __init__(self, untaken: list[int]) -> None:
+        super().__init__()
+        self.untaken = untaken
+        self.aborted = asyncio.Event()
+
+    def get_write_buffer_size(self) -> int:
+        return self.untaken.pop(0)
+
+    def abort(self) -> None:
+        self.aborted.set()
+
+
+async def nobody(_: web.BaseRequest) -> web.StreamResponse:
+    raise NotImplementedError
 
 
 @asynccontextmanager
@@ -214,6 +243,36 @@ class TestSlowHeads:
         assert (await idle.answer())[0] == 200
 
 
+class TestSlowReaders:
+    @pytest.fixture
+    def limits(self) -> ConnectionLimits:
+        return ConnectionLimits(head_seconds=HANG_SECONDS, take_seconds=AT_ONCE)
+
+    async def test_one_that_takes_nothing_is_cut_off(
+        self, http: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        monkeypatch.setattr(following, "NOTHING", b":" * 1_000_000 + b"\n\n")
+        monkeypatch.setattr(following, "QUIET_SECONDS", 0.01)
+        stream = await http.connect(limit=1)
+        stream.send(STREAM)
+
+        async def ended() -> bool:
+            return "GET /api/v1/events 200" in caplog.text
+
+        await becomes(ended)
+        assert not (await stream.rest()).endswith(b"0\r\n\r\n"), "an end in order"
+
+    async def test_one_that_takes_little_is_waited_for(self, limits: ConnectionLimits) -> None:
+        transport = Transport(untaken=[3, 2, 1, 1])
+        connection = Connections(web.Server(nobody), limits)()
+        connection.connection_made(transport)
+        connection.pause_writing()
+        async with asyncio.timeout(HANG_SECONDS):
+            await transport.aborted.wait()
+        assert transport.untaken == []
+
+
 class TestTooMany:
     @pytest.fixture
     def limits(self) -> ConnectionLimits:
@@ -246,3 +305,19 @@ class TestTooMany:
         await queue.enqueue(SOURCE, TARGET)
         for stream in streams:
             await stream.hear(b"event: state")
+
+    @pytest.mark.parametrize("tokens", [True, False])
+    async def test_who_has_shown_no_token_makes_room(
+        self, queue: PushQueue, settings: Settings, limits: ConnectionLimits, tokens: bool
+    ) -> None:
+        """Anybody may send the body of a login, and take half a minute for it."""
+        settings = with_tokens(settings) if tokens else settings
+        async with serving(queue, settings, limits) as http:
+            logins = [await http.connect() for _ in range(limits.most)]
+            for login in logins:
+                login.send(LOGIN)
+                assert (await login.head()).startswith(b"HTTP/1.1 100")
+            new = await http.connect()
+            new.send(HEALTH)
+            assert (await new.answer())[0] == 200
+            assert await logins[0].rest() == b""

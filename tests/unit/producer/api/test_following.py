@@ -422,23 +422,3 @@ async def test_there_is_an_end_to_followers(api: Api, monkeypatch: pytest.Monkey
         return (await api.get(f"{JOBS}/a?wait=0.01")).status == 200
 
     await becomes(served)
-
-
-async def test_a_reader_that_takes_nothing_is_cut_off(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("producer.api.events.stream.TAKE_SECONDS", 0.05)
-    monkeypatch.setattr(following, "NOTHING", b":" * 1_000_000 + b"\n\n")
-    monkeypatch.setattr(following, "QUIET_SECONDS", 0.01)
-    hub = api.client.app[EVENTS]
-    reader, writer = await asyncio.open_connection(api.client.host, api.client.port, limit=1)
-    writer.write(f"GET {ALL} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-
-    async def followed(number: int) -> bool:
-        return hub._followers == number
-
-    await becomes(lambda: followed(1))
-    await becomes(lambda: followed(0))
-    with suppress(ConnectionResetError):
-        assert not (await reader.read()).endswith(b"0\r\n\r\n"), "an end in order"
-    writer.close()

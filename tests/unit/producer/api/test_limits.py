@@ -135,6 +135,36 @@ async def test_a_stream_that_ended_makes_room(api: Api) -> None:
             await stream.read()
 
 
+async def test_requests_of_one_caller_at_once_have_a_bound(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each may have much in memory. One that follows is no more at work."""
+    monkeypatch.setattr(limits, "MOST_REQUESTS_AT_ONCE", 1)
+    go_on = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"["
+        await go_on.wait()
+        yield b"]"
+
+    async def arrives() -> bool:
+        assert api.client.app
+        return bool(api.client.app[LIMITS]._body_bytes)
+
+    team = bearer(TOKENS[Role.ENQUEUE])
+    json_body = {"Content-Type": "application/json"}
+    async with asyncio.timeout(60), api.client.get("/api/v1/events", headers=team):
+        first = asyncio.create_task(api.post(JOBS, data=slow(), headers=team | json_body))
+        await becomes(arrives)
+        answer = await api.get(JOBS, headers=team)
+        assert (answer.status, answer.kind) == (429, "too-many-requests")
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert (await api.get(JOBS, headers=ADMIN)).status == 200
+        go_on.set()
+        assert (await first).status == 400
+        assert (await api.get(JOBS, headers=team)).status == 200
+
+
 async def test_large_bodies_of_one_caller_have_a_bound_together(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
