@@ -66,7 +66,10 @@ class HookReceiver:
     @property
     def events(self) -> list[Event]:
         """Those that were taken, as they first came. The same event may come again at any time."""
-        return list({event["id"]: event for event in reversed(self.taken)}.values())[::-1]
+        known: dict[str, Event] = {}
+        for event in self.taken:
+            known.setdefault(event["id"], event)
+        return list(known.values())
 
     async def open(self) -> None:
         self._runner = web.ServerRunner(web.Server(self._take), shutdown_timeout=0)
