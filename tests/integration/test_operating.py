@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from push_queue.worker_roster import WorkerRoster
 from tests.support.api_server import ApiServer
 from tests.support.big_images import write_big_archive
 from tests.support.commands import push_queue
-from tests.support.processes import ManagedProcess
+from tests.support.processes import ManagedProcess, free_port
 from tests.support.proxy import FaultProxy, Hold, is_patch
 from tests.support.servers import RedisServer, StartWorker, clean_environment
 from tests.support.waiting import becomes
@@ -148,6 +149,31 @@ async def test_no_upload_to_a_paused_registry_begins(
     assert proxy.count(is_patch) == uploads
     assert cli("registries", "resume", proxy.host).stdout == f"{proxy.host} is not paused\n"
     await succeeded(queue, running, waiting.id)
+
+
+async def test_a_registry_that_stays_away_keeps_no_image_from_one_that_is_paused(
+    queue: PushQueue,
+    worker: StartWorker,
+    registry_host: str,
+    tars: list[Path],
+    repository: str,
+) -> None:
+    worker()
+    operator, here = Operator(queue), f"{registry_host}/{repository}:1"
+    away = f"127.0.0.1:{free_port()}/{repository}:1"
+    await operator.pause_registry(registry_host)
+    job = await queue.enqueue(tars[0], [here, away], give_up_after=timedelta(seconds=1))
+
+    async def given_up() -> bool:
+        status = await queue.status(job.id)
+        waits_here = status.waiting_for == f"{registry_host} is paused"
+        return waits_here and status.error_kind == "registry_unavailable"
+
+    await becomes(given_up)
+    await operator.resume_registry(registry_host)
+    ended = await queue.wait(job.id, timeout=60)
+    assert (ended.state, ended.error_kind) == (JobState.FAILED, "registry_unavailable")
+    assert [result.target for result in ended.results] == [here]
 
 
 async def _is_idle(queue: PushQueue) -> bool:
