@@ -1,5 +1,6 @@
 """What whoever runs the queue does with it, besides enqueueing jobs."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -10,7 +11,12 @@ from producer.errors import NoSpoolError
 from producer.queue import PushQueue
 from producer.spool.purge import PurgedUploads, purge_uploads
 from producer.spool.spool import Spool
-from push_queue.errors import OldWorkerError, UnknownWorkerError
+from push_queue.errors import (
+    OldWorkerError,
+    UnknownWebhookError,
+    UnknownWorkerError,
+    WaitTimeoutError,
+)
 from push_queue.figures.stats import QueueFigures, QueueStats
 from push_queue.models.fleet import RegistryInfo, WorkerInfo, WorkerState
 from push_queue.models.job import JobsPage
@@ -19,9 +25,14 @@ from push_queue.models.pause import WHOLE_QUEUE, Pause
 from push_queue.pauses import Pauses
 from push_queue.registries.knowledge import ForgottenKnowledge, RegistryKnowledge
 from push_queue.settings import Settings
+from push_queue.webhook_outbox import WebhookOutbox, WebhookStatus
 from push_queue.worker_roster import WorkerRoster
 from registry_api_v2_client.exceptions import ValidationError
 from registry_api_v2_client.reference import parse_reference
+
+PING_SECONDS = 75.0
+"""A receiver may have a minute to answer, and its worker looks for pings every second."""
+_LOOK_SECONDS = 0.1
 
 
 class Operator:
@@ -40,6 +51,7 @@ class Operator:
         self._roster = WorkerRoster(queue.database)
         self._bulk = BulkChanges(queue)
         self._figures = QueueFigures(queue.database)
+        self._webhooks = WebhookOutbox(queue.database)
 
     @classmethod
     @asynccontextmanager
@@ -120,6 +132,30 @@ class Operator:
         # It may have ended already.
         return worker.model_copy(update={"state": WorkerState.DRAINING})
 
+    async def webhooks(self) -> tuple[WebhookStatus, ...]:
+        """The receivers of webhooks, by name."""
+        return await self._webhooks.statuses()
+
+    async def ping_webhook(self, name: str) -> str:
+        """Have a worker send the receiver a ping. Why it failed; empty if it arrived.
+
+        Raises:
+            UnknownWebhookError: no worker has such a receiver in its settings.
+            WaitTimeoutError: no worker has sent it.
+        """
+        known = [receiver.name for receiver in await self.webhooks()]
+        if name not in known:
+            raise UnknownWebhookError(name, known)
+        token = await self._webhooks.ask_for_ping(name)
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                return await self._ping_answer(name, token)
+        except TimeoutError:
+            raise WaitTimeoutError(
+                f"no worker has sent the ping to {name}; are there any with it in "
+                "PUSH_QUEUE_WEBHOOKS? See `push-queue workers`"
+            ) from None
+
     async def forget_registry(self, host: str, *, dry_run: bool = False) -> ForgottenKnowledge:
         """Delete what is known about a registry that was emptied, or only count it.
 
@@ -141,6 +177,13 @@ class Operator:
                 "there is no spool here: set PUSH_QUEUE_SPOOL, or use the server that has it"
             )
         return await purge_uploads(spool, self.queue, dry_run=dry_run)
+
+    async def _ping_answer(self, name: str, token: str) -> str:
+        while True:
+            failure = await self._webhooks.ping_answer(name, token)
+            if failure is not None:
+                return failure
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _worker(self, worker_id: str) -> WorkerInfo:
         for worker in await self.queue.workers():

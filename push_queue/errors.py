@@ -11,6 +11,7 @@
     ├── UnreadableJobError        the job's record cannot be read
     ├── UnknownJobError           no job has this id
     ├── UnknownWorkerError        no worker that is alive has this id
+    ├── UnknownWebhookError       no worker has this receiver of webhooks in its settings
     ├── OldWorkerError            the worker is too old for what is asked of it
     ├── DrainedError              this worker is to take no job any more
     ├── WaitTimeoutError          the job did not finish in the time given
@@ -23,7 +24,7 @@ Each message is one line that names the thing and says what to do. Redis address
 without credentials.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from pydantic import ValidationError
 
@@ -73,6 +74,16 @@ class UnknownWorkerError(QueueError):
 
     def __init__(self, worker_id: str) -> None:
         super().__init__(f"no worker {worker_id!r} is alive: see `push-queue workers`")
+
+
+class UnknownWebhookError(QueueError):
+    """No worker has this receiver of webhooks in its settings."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(
+            f"no webhook {name!r}; workers know {', '.join(known) or 'none'}, "
+            "see PUSH_QUEUE_WEBHOOKS"
+        )
 
 
 class OldWorkerError(QueueError):

@@ -54,6 +54,11 @@ class Wishes(NamedTuple):
     """The token of a ping that somebody waits for."""
 
 
+def _words(value: object) -> object:
+    """A list in Redis is one text."""
+    return value.split() if isinstance(value, str) else value
+
+
 class WebhookStatus(BaseModel):
     """How a receiver is doing."""
 
@@ -62,7 +67,7 @@ class WebhookStatus(BaseModel):
     name: str
     origin: str
     """``https://host[:port]`` of its URL."""
-    states: Annotated[tuple[JobState, ...], BeforeValidator(lambda text: text.split())]
+    states: Annotated[tuple[JobState, ...], BeforeValidator(_words)]
     waiting: NonNegativeInt
     """Events that are not delivered yet."""
     waiting_since: datetime | None

@@ -35,6 +35,7 @@ from push_queue.models.job import (
 from push_queue.models.job_filter import JobFilter
 from push_queue.models.pause import MOST_REASON, Pause
 from push_queue.settings.api_tokens import Role
+from push_queue.webhook_outbox import WebhookStatus
 from registry_api_v2_client.reference import DIGEST_PATTERN, TAGGED_PATTERN
 
 MOST_JOBS = 1000
@@ -189,6 +190,21 @@ class RegistryList(BaseModel):
     """The registries in use, by name."""
 
     registries: tuple[RegistryInfo, ...]
+
+
+class WebhookList(BaseModel):
+    """The receivers of webhooks, by name."""
+
+    webhooks: tuple[WebhookStatus, ...]
+
+
+class Ping(BaseModel):
+    """What came of a ping."""
+
+    failure: str = ""
+    """Why the receiver has not taken it; empty if it has."""
+    problem: str = ""
+    """Why no worker has sent it; empty if one has."""
 
 
 class NewPause(BaseModel):

@@ -127,7 +127,8 @@ def _operation(route: Route, references: Any) -> Document:
 def _parameters(route: Route) -> Iterator[Document]:
     job_id = TypeAdapter(JobId).json_schema()
     part: Document = {"type": "string", "pattern": "^[^/]+$"}
-    named = {"job_id": job_id, "upload_id": part, "registry": part, "worker_id": part}
+    parts = ("upload_id", "registry", "worker_id", "webhook")
+    named: dict[str, Document] = {"job_id": job_id, **dict.fromkeys(parts, part)}
     for name in _PATH_PARAMETER.findall(route.path):
         yield {"name": name, "in": "path", "required": True, "schema": named[name]}
     for name in route.headers:

@@ -8,7 +8,8 @@ from producer.api.access.callers import caller_of
 from producer.api.answers import answer
 from producer.api.context import OPERATOR, QUEUE
 from producer.api.inputs import no_body, query_of, small_body_of
-from producer.api.models import NewPause, PurgeQuery, QueueState
+from producer.api.models import NewPause, Ping, PurgeQuery, QueueState, WebhookList
+from push_queue.errors import WaitTimeoutError
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,21 @@ async def drain_worker(request: web.Request) -> web.Response:
     )
     _note(request, f"worker {worker.id} is drained")
     return answer(worker)
+
+
+async def list_webhooks(request: web.Request) -> web.Response:
+    """The receivers of webhooks: what arrives, what waits, and what is wrong."""
+    return answer(WebhookList(webhooks=await request.app[OPERATOR].webhooks()))
+
+
+async def ping_webhook(request: web.Request) -> web.Response:
+    """Have a worker send the receiver a ping, and wait for what comes of it."""
+    await no_body(request)
+    try:
+        failure = await request.app[OPERATOR].ping_webhook(request.match_info["webhook"])
+    except WaitTimeoutError as error:
+        return answer(Ping(problem=str(error)))
+    return answer(Ping(failure=failure))
 
 
 async def forget_registry(request: web.Request) -> web.Response:

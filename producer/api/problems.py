@@ -29,6 +29,7 @@ from push_queue.errors import (
     RedisUnavailableError,
     SourceGoneError,
     UnknownJobError,
+    UnknownWebhookError,
     UnknownWorkerError,
     UnreadableJobError,
 )
@@ -75,6 +76,7 @@ _KINDS = (
     _Kind(ValidationError, HTTPStatus.BAD_REQUEST, "invalid-request"),
     _Kind(UnknownJobError, HTTPStatus.NOT_FOUND, "unknown-job"),
     _Kind(UnknownWorkerError, HTTPStatus.NOT_FOUND, "unknown-worker"),
+    _Kind(UnknownWebhookError, HTTPStatus.NOT_FOUND, "unknown-webhook"),
     _Kind(OldWorkerError, HTTPStatus.CONFLICT, "old-worker"),
     _Kind(NoSpoolError, HTTPStatus.NOT_FOUND, "no-spool"),
     _Kind(UnknownUploadError, HTTPStatus.NOT_FOUND, "unknown-upload"),

@@ -29,7 +29,7 @@ _ALWAYS = (
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
 _OF_BODIES = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-_MISSED = ("{job_id}", "{worker_id}", "/uploads")
+_MISSED = ("{job_id}", "{worker_id}", "{webhook}", "/uploads")
 """What may not be there."""
 _OF_CALLERS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS)
 

@@ -20,6 +20,7 @@ from producer.api.models import (
     NewJob,
     NewJobs,
     NewPause,
+    Ping,
     PurgeQuery,
     QueueState,
     RegistryList,
@@ -29,6 +30,7 @@ from producer.api.models import (
     ThroughputAnswer,
     UploadQuery,
     UploadStatus,
+    WebhookList,
     WorkerList,
 )
 from producer.api.uploads import handlers as uploads
@@ -269,6 +271,20 @@ ROUTES = (
         operating.purge_uploads,
         (PurgedUploads,),
         query=PurgeQuery,
+        role=Role.ADMIN,
+    ),
+    Route(
+        HTTPMethod.GET,
+        f"{V1}/webhooks",
+        operating.list_webhooks,
+        (WebhookList,),
+        role=Role.ADMIN,
+    ),
+    Route(
+        HTTPMethod.POST,
+        f"{V1}/webhooks/{{webhook}}/ping",
+        operating.ping_webhook,
+        (Ping,),
         role=Role.ADMIN,
     ),
     Route(HTTPMethod.GET, f"{V1}/queue", operating.read_queue, (QueueState,)),

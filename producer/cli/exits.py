@@ -19,6 +19,7 @@ from push_queue.errors import (
     RedisUnavailableError,
     SourceGoneError,
     UnknownJobError,
+    UnknownWebhookError,
     UnknownWorkerError,
     WaitTimeoutError,
 )
@@ -48,6 +49,7 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], ExitCode], ...] = (
     ((WaitTimeoutError, NotVerifiedError), ExitCode.UNDECIDED),
     ((BadInputError, InvalidJobError, InvalidSettingsError, UnknownJobError), ExitCode.BAD_INPUT),
     ((InvalidFilterError, UnknownWorkerError, OldWorkerError), ExitCode.BAD_INPUT),
+    ((UnknownWebhookError,), ExitCode.BAD_INPUT),
     ((CannotStartError, NoSpoolError, ServerRefusedError, UploadError), ExitCode.BAD_INPUT),
     ((SourceGoneError, ValidationError, TarReadError), ExitCode.BAD_INPUT),
 )

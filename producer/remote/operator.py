@@ -4,19 +4,20 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
-from producer.api.models import QueueState, RegistryList
+from producer.api.models import Ping, QueueState, RegistryList, WebhookList
 from producer.bulk import BulkAction
 from producer.operator import registry_named
 from producer.remote.queue import RemoteQueue, filter_params, page_of
 from producer.remote.requests import Model, Requests, parsed
 from producer.spool.purge import PurgedUploads
-from push_queue.errors import UnknownWorkerError
+from push_queue.errors import UnknownWebhookError, UnknownWorkerError, WaitTimeoutError
 from push_queue.figures.stats import QueueStats
 from push_queue.models.fleet import RegistryInfo, WorkerInfo
 from push_queue.models.job import JobsPage
 from push_queue.models.job_filter import JobFilter
 from push_queue.models.pause import Pause
 from push_queue.registries.knowledge import ForgottenKnowledge
+from push_queue.webhook_outbox import WebhookStatus
 
 
 class RemoteOperator:
@@ -87,6 +88,25 @@ class RemoteOperator:
         if "/" in worker_id:
             raise UnknownWorkerError(worker_id)
         return await self._ask(WorkerInfo, f"workers/{worker_id}/drain", {})
+
+    async def webhooks(self) -> tuple[WebhookStatus, ...]:
+        """The receivers of webhooks, by name."""
+        return parsed(WebhookList, await self._requests.ask("GET", "webhooks")).webhooks
+
+    async def ping_webhook(self, name: str) -> str:
+        """Have a worker send the receiver a ping. Why it failed; empty if it arrived.
+
+        Raises:
+            UnknownWebhookError: no worker has such a receiver in its settings.
+            WaitTimeoutError: no worker has sent it.
+        """
+        known = [receiver.name for receiver in await self.webhooks()]
+        if name not in known:
+            raise UnknownWebhookError(name, known)
+        ping = await self._ask(Ping, f"webhooks/{name}/ping", {})
+        if ping.problem:
+            raise WaitTimeoutError(ping.problem)
+        return ping.failure
 
     async def forget_registry(self, host: str, *, dry_run: bool = False) -> ForgottenKnowledge:
         """Delete what is known about a registry that was emptied, or only count it."""

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from producer import JobState, PushQueue, load_settings
 from push_queue.webhook_outbox import WebhookOutbox
+from tests.support.api_server import ApiServer
 from tests.support.certificates import Authority
 from tests.support.hook_receiver import (
     Answer,
@@ -216,7 +217,9 @@ async def test_a_receiver_that_is_gone_is_left_alone_until_a_ping_arrives(
     worker: StartWorker,
     receiver: HookReceiver,
     webhooks_command: Command,
+    server: ApiServer,
 ) -> None:
+    at = ("--server", server.url)
     receiver.answer = answer_with(410)
     worker(PUSH_QUEUE_WEBHOOKS=setting(ci={"url": receiver.url}), **FAST)
     await fail_job(queue, "a")
@@ -229,19 +232,21 @@ async def test_a_receiver_that_is_gone_is_left_alone_until_a_ping_arrives(
     tried = len(receiver.tried)
     await fail_job(queue, "b")
     # It looks for pings each second, and for events then, if it does.
-    assert await webhooks_command("--test", "ci") == (
-        1,
-        f"push-queue: error: webhook ci: {receiver.url}: 410 Gone\n",
-    )
-    assert len(receiver.tried) == tried + 1
+    refused = f"push-queue: error: webhook ci: {receiver.url}: 410 Gone\n"
+    assert await webhooks_command("--test", "ci") == (1, refused)
+    assert await webhooks_command("--test", "ci", *at) == (1, refused)
+    assert len(receiver.tried) == tried + 2
     receiver.answer = take
-    assert await webhooks_command("--test", "ci") == (0, "webhook ci: the ping arrived\n")
+    assert await webhooks_command("--test", "ci", *at) == (0, "webhook ci: the ping arrived\n")
     await receiver.until(lambda: len(receiver.events) == 3)
     await nothing_waits(outbox)
     assert receiver.events[0]["type"] == "push-queue.ping"
     code, shown = await webhooks_command()
     assert (code, "S3CRET" in shown) == (0, False)
     assert receiver.url in shown
+    assert await webhooks_command(*at) == (code, shown)
+    code, shown = await webhooks_command("--test", "chat", *at)
+    assert (code, "workers know ci" in shown) == (2, True)
 
 
 async def test_a_backlog_is_sent_while_jobs_go_on(

@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 
+from producer import operator
 from push_queue.models.fleet import WorkerInfo
 from push_queue.settings import Settings
 from push_queue.settings.api_tokens import Role
+from push_queue.webhook_outbox import WebhookOutbox
 from push_queue.worker_roster import WorkerRoster
 from tests.support.api import Api
 from tests.support.redis_client import Redis
 from tests.support.stores import Stores
 from tests.support.tokens import TOKENS, bearer, with_tokens
+from tests.support.webhooks import webhook
 
 ADMIN = bearer(TOKENS[Role.ADMIN])
 V1 = "/api/v1"
@@ -111,6 +114,52 @@ async def test_a_worker_that_would_not_heed_it_is_not_drained(api: Api, stores: 
     unknown = await api.post(f"{V1}/workers/nobody/drain", headers=ADMIN)
     assert (unknown.status, unknown.kind) == (404, "unknown-worker")
     assert unknown.problem == "no worker 'nobody' is alive: see `push-queue workers`"
+
+
+async def register(stores: Stores) -> WebhookOutbox:
+    outbox = WebhookOutbox(stores.database)
+    await outbox.register("ci", webhook("https://ci.example.com", states=["failed", "cancelled"]))
+    return outbox
+
+
+async def test_the_receivers_of_webhooks_are_listed_for_admins(api: Api, stores: Stores) -> None:
+    await register(stores)
+    answer = await api.get(f"{V1}/webhooks", headers=ADMIN)
+    (found,) = answer.body["webhooks"]
+    assert (found["name"], found["origin"]) == ("ci", "https://ci.example.com")
+    assert found["states"] == ["failed", "cancelled"]
+    assert "S3CRET" not in str(found)
+    read = await api.get(f"{V1}/webhooks", headers=bearer(TOKENS[Role.READ]))
+    assert (read.status, read.kind) == (403, "role-missing")
+
+
+@pytest.mark.parametrize("failure", ["", "https://ci.example.com: 500"])
+async def test_a_receiver_of_webhooks_is_tried(
+    api: Api, stores: Stores, failure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await register(stores)
+    ask = WebhookOutbox.ask_for_ping
+
+    async def ask_a_worker(outbox: WebhookOutbox, name: str) -> str:
+        token = await ask(outbox, name)
+        await outbox.answer_ping(name, token, failure)
+        return token
+
+    monkeypatch.setattr(WebhookOutbox, "ask_for_ping", ask_a_worker)
+    answer = await api.post(f"{V1}/webhooks/ci/ping", headers=ADMIN)
+    assert (answer.status, answer.body) == (200, {"failure": failure, "problem": ""})
+    unknown = await api.post(f"{V1}/webhooks/ic/ping", headers=ADMIN)
+    assert (unknown.status, unknown.kind) == (404, "unknown-webhook")
+
+
+async def test_a_ping_that_no_worker_sends(
+    api: Api, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operator, "PING_SECONDS", 0)
+    await register(stores)
+    answer = await api.post(f"{V1}/webhooks/ci/ping", headers=ADMIN)
+    assert answer.status == 200
+    assert answer.body["problem"].startswith("no worker has sent the ping to ci")
 
 
 async def test_knowledge_of_a_registry_is_forgotten(api: Api, redis: Redis) -> None:

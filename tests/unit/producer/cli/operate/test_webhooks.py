@@ -2,7 +2,7 @@
 
 import pytest
 
-from producer.cli.operate import webhooks as module
+from producer import operator as module
 from push_queue.models.job import make_job
 from push_queue.webhook_outbox import WebhookOutbox
 from tests.support.stores import Stores
@@ -96,7 +96,7 @@ def test_a_ping_and_its_answer(
 
 
 def test_a_ping_that_no_worker_sends(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ANSWER_SECONDS", 0)
+    monkeypatch.setattr(module, "PING_SECONDS", 0)
     cli.prepare(register)
     assert "no worker has sent the ping" in cli.fails("webhooks", "--test", "ci", code=4)
 
