@@ -65,6 +65,7 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
         "counts": (),
         "blobs": ("a",),
         "attempts": ("a",),
+        "forget_expired": (),
     },
     JobEvents: {"first": (), "last": (), "after": (START,)},
     JobRecords: {
@@ -100,7 +101,7 @@ CALLS: dict[type, dict[str, tuple[Any, ...]]] = {
     Throughput: {"last_hour": ()},
     QueueFigures: {"read": ()},
     RegistryKnowledge: {"forget": ("h",)},
-    Pauses: {"pause": ("h",), "resume": ("h",), "all": (), "of_queue": ()},
+    Pauses: {"pause": ("h",), "resume": ("h",), "forget_past": (), "all": (), "of_queue": ()},
     QueueReport: {"read": ()},
     Sessions: {"begin": ("hash",), "token_of": ("secret",), "close": ("secret",)},
     WorkerRoster: {"report": (WORKER, 5), "remove": ("w",), "alive": (), "drain": ("w",)},
