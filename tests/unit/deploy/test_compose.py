@@ -101,6 +101,21 @@ def test_what_lasts_comes_back_after_a_crash(name: str) -> None:
     assert services()[name]["restart"] == "unless-stopped"
 
 
+def test_one_service_builds_the_image_and_the_others_wait_for_it() -> None:
+    assert [name for name in services() if "build" in services()[name]] == ["secrets"]
+    built = services()["secrets"]["image"]
+    others = {name for name in services() if services()[name]["image"] == built} - {"secrets"}
+    assert others == {"worker", "api"}
+    assert all(services()[name]["pull_policy"] == "never" for name in ("secrets", *others))
+    assert all(services()[name]["depends_on"].keys() == {"redis"} for name in others)
+    assert services()["redis"]["depends_on"].keys() == {"secrets"}
+
+
+def test_production_pulls_the_image_and_builds_none() -> None:
+    for name in ("secrets", "worker", "api"):
+        assert services(PRODUCTION)[name]["pull_policy"] == "missing"
+
+
 def test_production_takes_every_secret_from_a_folder_of_the_operator() -> None:
     for name in ("redis", "worker", "api"):
         mounts = [str(volume) for volume in services(PRODUCTION)[name]["volumes"]]
@@ -111,7 +126,6 @@ def test_production_takes_every_secret_from_a_folder_of_the_operator() -> None:
 
 
 def test_the_image_is_built_from_the_lists() -> None:
-
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     for line in (ROOT / "Dockerfile").read_text().splitlines():
         if line.startswith("COPY requirements/"):
