@@ -21,6 +21,8 @@ NAME = "push-queue"
 DISTRIBUTION = "registry-push-queue"
 
 EPILOG = """
+To begin: `push-queue up` runs all of it on this machine; `push-queue push` needs no queue.
+
 Exit status: 0 success, 1 a push failed, 2 bad input, 3 Redis or the server cannot be reached,
 4 not known yet.
 """
@@ -61,7 +63,6 @@ def load_command(name: str) -> Any:
 app = typer.Typer(
     name=NAME,
     cls=LazyGroup,
-    add_completion=False,
     epilog=EPILOG,
     context_settings=HELP_OPTIONS,
     pretty_exceptions_enable=False,

@@ -81,7 +81,8 @@ def translate(error: Exception, address: object) -> RedisUnavailableError:
         kind = RedisDeniedError if denied else RedisRefusedError
         return kind(f"Redis at {address} answers: {_one_line(error)}")
     return RedisUnavailableError(
-        f"cannot reach Redis at {address} ({_reason(error)}); start it, or set PUSH_QUEUE_REDIS_URL"
+        f"cannot reach Redis at {address} ({_reason(error)}); start it (`push-queue up` has one), "
+        "or set PUSH_QUEUE_REDIS_URL"
     )
 
 
