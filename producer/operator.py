@@ -33,6 +33,8 @@ from registry_api_v2_client.reference import parse_reference
 PING_SECONDS = 75.0
 """A receiver may have a minute to answer, and its worker looks for pings every second."""
 _LOOK_SECONDS = 0.1
+_ANY_REPOSITORY = "any/repository"
+"""Of two parts: one that has only one is below ``library/`` at Docker Hub."""
 
 
 class Operator:
@@ -199,11 +201,11 @@ def registry_named(host: str) -> str:
         ValidationError: it is no host of a registry.
     """
     try:
-        reference = parse_reference(f"{host}/repository:tag")
+        reference = parse_reference(f"{host}/{_ANY_REPOSITORY}:tag")
     except ValidationError:
         reference = None
     # A name that can be no host would be a part of the repository.
-    if reference is None or reference.repository != "repository":
+    if reference is None or reference.repository != _ANY_REPOSITORY:
         raise ValidationError(
             f"{host!r} is no host of a registry, such as reg.example.com or localhost:5000"
         )
