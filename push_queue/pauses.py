@@ -54,9 +54,17 @@ class Pauses:
             pipeline.hgetall(self._keys.paused)
             (seconds, micros), stored = await pipeline.execute()
         now = datetime.fromtimestamp(seconds + micros / 1_000_000, UTC)
-        pauses = {what.decode(): Pause.read(json.loads(text)) for what, text in stored.items()}
-        return {what: pause for what, pause in pauses.items() if pause.holds_at(now)}
+        pauses = {what.decode(): _read(text) for what, text in stored.items()}
+        return {what: pause for what, pause in pauses.items() if pause and pause.holds_at(now)}
 
     async def of_queue(self) -> Pause | None:
         """The pause of the whole queue."""
         return (await self.all()).get(WHOLE_QUEUE)
+
+
+def _read(stored: bytes) -> Pause | None:
+    """None for one that somebody has written by hand, and that makes no sense."""
+    try:
+        return Pause.read(json.loads(stored))
+    except (ValueError, TypeError, OverflowError):
+        return None

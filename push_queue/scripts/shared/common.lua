@@ -23,12 +23,13 @@ local function leads_in(items, first)
 end
 
 -- The pause that a person has set for the registry, for `worker/{id}`, or for `*`, everything; nil if
--- there is none. `key` is push:registry:paused. Only its end, or a person, ends it. It has `since` and
--- `until` in milliseconds of Unix time, `by` and `reason`; all but the first may be missing.
+-- there is none, or it cannot be read. `key` is push:registry:paused. Only its end, or a person, ends
+-- it. It has `since` and `until` in milliseconds of Unix time, `by` and `reason`; all but the first may
+-- be missing.
 local function paused_by_person(key, what)
-  local text = redis.call('HGET', key, what)
-  local pause = text and cjson.decode(text)
-  if pause and (not pause['until'] or pause['until'] > now_ms) then
+  local read, pause = pcall(cjson.decode, redis.call('HGET', key, what) or '')
+  if read and type(pause) == 'table' and type(pause.since) == 'number'
+    and (not pause['until'] or (tonumber(pause['until']) or 0) > now_ms) then
     return pause
   end
 end

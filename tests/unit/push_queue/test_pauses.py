@@ -103,6 +103,23 @@ async def test_what_is_over_is_forgotten(pauses: Pauses, redis: Redis, clock: Re
     assert await redis.exists("push:registry:paused") == 0
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["for ever", "[]", "{}", "7", "null", '{"since": "now"}', '{"since": 1, "until": "noon"}'],
+)
+async def test_one_that_cannot_be_read_stops_nobody(
+    stores: Stores, pauses: Pauses, redis: Redis, text: str
+) -> None:
+    for what in (WHOLE_QUEUE, HOST, "worker/one"):
+        await redis.hset("push:registry:paused", what, text)
+    await create(stores, "a")
+    assert await pauses.all() == {}
+    assert len(await stores.queue.take(1, LEASE, "one")) == 1
+    assert await stores.limits.take_slot(HOST, "token", 60) == 0
+    await start(stores, "a")
+    assert await pauses.forget_past() == 3
+
+
 async def test_a_worker_that_died_while_it_was_drained_is_forgotten(
     stores: Stores, pauses: Pauses, redis: Redis, clock: RedisClock
 ) -> None:
