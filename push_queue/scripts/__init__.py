@@ -25,4 +25,4 @@ def load(name: str) -> str:
     """The text of a script, named with its folder, after the shared files that it begins with."""
     folder, _, _ = name.partition("/")
     parts = [*(f"shared/{part}" for part in _SHARED[folder]), name]
-    return "".join((files(__name__) / f"{part}.lua").read_text() for part in parts)
+    return "".join((files(__name__) / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
