@@ -26,6 +26,7 @@ LONGEST_LINE = 1 << 20
 _PR_SET_PDEATHSIG = 1
 _LAST_LINES = 3
 _OUTPUT_SECONDS = 1.0
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Program:
     pass_fds: tuple[int, ...] = ()
     stop_seconds: float = 30.0
     """From SIGTERM on; after that it is killed."""
+    hindrance: Callable[[], str | None] = lambda: None
+    """Says what keeps it from running, if anything does that may pass."""
 
 
 class Part:
@@ -72,6 +75,18 @@ class Part:
                 raise PartFailedError(f"{name} does not stay up ({_how(status)}); it said: {words}")
             logger.warning("%s ended (%s); starting it again in %g s", name, _how(status), wait)
             await asyncio.sleep(wait)
+            await self._outlast_hindrance()
+
+    async def _outlast_hindrance(self) -> None:
+        said = False
+        while True:
+            hindrance = self._program.hindrance()
+            if not hindrance:
+                return
+            if not said:
+                said = True
+                logger.error("%s is not started: %s", self._program.name, hindrance)
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _run(self) -> int:
         """Run it once; its exit status."""

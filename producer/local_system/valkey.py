@@ -1,6 +1,7 @@
 """The Valkey that comes in a wheel: where it is, and how it keeps the jobs in a folder."""
 
 import os
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -10,6 +11,9 @@ from producer.local_system.part import Program
 
 LONGEST_SOCKET_PATH = 103
 """In bytes; Linux accepts four more."""
+
+LEAST_FREE = 16 << 20
+"""In bytes, on the folder's disk. A Valkey that cannot write what it is told ends."""
 
 
 def valkey_executable() -> Path:
@@ -71,4 +75,17 @@ def valkey(folder: Path, lock: int) -> Program:
         "loglevel": "warning",
     }
     words = (word for name, value in options.items() for word in (f"--{name}", value))
-    return Program("valkey", (str(valkey_executable()), *words), pass_fds=(lock,))
+    return Program(
+        "valkey",
+        (str(valkey_executable()), *words),
+        pass_fds=(lock,),
+        hindrance=partial(full_disk, folder),
+    )
+
+
+def full_disk(folder: Path) -> str | None:
+    """What to say of the folder's disk if it is full."""
+    disk = os.statvfs(folder)
+    if disk.f_bavail * disk.f_frsize >= LEAST_FREE:
+        return None
+    return f"the disk of {folder} is full; make {LEAST_FREE >> 20} MiB free, and it goes on"

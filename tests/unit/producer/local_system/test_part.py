@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 import pytest
 
@@ -22,12 +23,10 @@ from tests.support.waiting import becomes
 class Shell(Part):
     """A part that runs a script of the shell; ``lines`` is what it said."""
 
-    def __init__(self, script: str, *, restarts: Restarts, stop_seconds: float = 30) -> None:
+    def __init__(self, script: str, *, restarts: Restarts, **options: Any) -> None:
         self.lines: list[str] = []
         argv = ("sh", "-c", script)
-        super().__init__(
-            Program("shell", argv, stop_seconds=stop_seconds), self.lines.append, restarts
-        )
+        super().__init__(Program("shell", argv, **options), self.lines.append, restarts)
 
     async def says(self, line: str) -> None:
         async def said() -> bool:
@@ -36,9 +35,9 @@ class Shell(Part):
         await becomes(said)
 
 
-def shell(script: str, *, most: int = 2, stop_seconds: float = 30) -> Shell:
+def shell(script: str, *, most: int = 2, **options: Any) -> Shell:
     restarts = Restarts(first_seconds=0.01, most=most)
-    return Shell(script, restarts=restarts, stop_seconds=stop_seconds)
+    return Shell(script, restarts=restarts, **options)
 
 
 def status_of(part: Part) -> str:
@@ -66,6 +65,19 @@ async def test_one_that_ends_again_and_again_fails_with_its_last_words() -> None
     with pytest.raises(PartFailedError, match=r"shell .*exit status 7.*said: one two$"):
         await part.keep()
     assert part.lines == ["one", "", "two"] * 2
+
+
+async def test_one_that_could_not_run_is_started_once_it_can(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("producer.local_system.part._LOOK_SECONDS", 0)
+    said: list[str | None] = ["the disk is full"] * 3 + [None]
+    part = shell("echo up; exit 7", hindrance=lambda: said.pop(0))
+    with pytest.raises(PartFailedError):
+        await part.keep()
+    assert part.lines == ["up"] * 2
+    assert said == []
+    assert caplog.text.count("shell is not started: the disk is full") == 1
 
 
 async def test_bad_input_is_not_tried_again() -> None:

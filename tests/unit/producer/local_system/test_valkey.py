@@ -31,3 +31,13 @@ def test_a_folder_whose_socket_could_not_be_bound_is_refused() -> None:
 def test_clients_find_the_socket_by_the_url(folder: str) -> None:
     address = parse_redis_url(valkey.redis_url(Path(folder)))
     assert address.socket_path == str(valkey.socket_path(Path(folder)))
+
+
+def test_a_full_disk_keeps_it_from_being_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = valkey.valkey(tmp_path, 3)
+    monkeypatch.setattr(valkey, "LEAST_FREE", 0)
+    assert program.hindrance() is None
+    monkeypatch.setattr(valkey, "LEAST_FREE", 1 << 80)
+    assert str(tmp_path) in str(program.hindrance())
