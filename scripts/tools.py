@@ -16,6 +16,7 @@ PROGRAMS = {
     "faketime": ("faketime",),
     "curl": ("curl",),
     "jq": ("jq",),
+    "nodejs": ("node",),
     "prometheus": ("promtool",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
 }

@@ -11,11 +11,11 @@ from playwright.async_api import Browser, expect
 
 from tests.browser.scene import BACKEND, Scene, job_id_of
 from tests.browser.site import run_site, visit
-from tests.browser.terminal import run_on_terminal
 from tests.support.big_images import write_big_archive
 from tests.support.browser import run_chromium
 from tests.support.proxy import FaultProxy
 from tests.support.servers import clean_environment, run_redis, run_registry
+from tests.support.terminal import run_on_terminal
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 
