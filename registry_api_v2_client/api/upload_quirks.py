@@ -1,6 +1,6 @@
 """How uploads to particular registries differ where their answers do not say so; with sources.
 
-What an answer says needs no entry here; docs/how-to/private-registries.md has the whole list.
+What an answer says needs no entry here; docs/reference/registries.md has the whole list.
 """
 
 import re

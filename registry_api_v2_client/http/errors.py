@@ -67,7 +67,7 @@ _WHATEVER_THE_CODE: dict[int, type[ResponseError]] = {
     425: ServerError,
     429: RateLimitedError,
 }
-# The specification has no code for this, and statuses differ; docs/how-to/private-registries.md has
+# The specification has no code for this, and statuses differ; docs/reference/registries.md has
 # the sources.
 _IMMUTABLE = re.compile(r"immutab|cannot be overwritten", re.IGNORECASE)
 # How OpenSSL says that a server wants a client certificate, or another one. With TLS 1.3 that comes

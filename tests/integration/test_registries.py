@@ -1,6 +1,6 @@
 """Registries that differ, each replaying the exchange that is documented for it.
 
-Sources are in docs/how-to/private-registries.md, which names these tests. The scripts stand for the
+Sources are in docs/reference/registries.md, which names these tests. The scripts stand for the
 registry: a request that is not in one fails the test.
 """
 
