@@ -62,9 +62,7 @@ def _signed(url: URL, options: Mapping[str, str]) -> URL:
         from obstore.exceptions import BaseError, UnknownConfigurationKeyError
         from obstore.store import AzureStore, GCSStore, S3Store
     except ImportError:
-        raise SourceUnreadableError(
-            f"{name}: to read it, install the workers with the extra `stores`"
-        ) from None
+        raise SourceUnreadableError(f"{name}: to read it, install the extra `stores`") from None
     stores: dict[str, type[S3Store] | type[GCSStore] | type[AzureStore]]
     stores = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
     try:
