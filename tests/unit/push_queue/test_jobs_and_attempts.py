@@ -545,7 +545,7 @@ async def test_indexes_forget_expired_jobs(stores: Stores, redis: Redis, keys: K
     assert await stores.jobs.forget_expired() == 0
     await redis.delete(keys.job("job-1"))
     assert await stores.jobs.statuses() == [], "expired, though still in the index"
-    await redis.zincrby(keys.finished, -KEEP_SECONDS - 1, "job-1")
+    await redis.zincrby(keys.finished, -KEEP_SECONDS - 2, "job-1")
     assert await stores.jobs.forget_expired() == 1
     assert set((await stores.jobs.counts()).values()) == {0}
     for index in (keys.jobs, keys.finished):
