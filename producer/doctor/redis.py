@@ -69,4 +69,5 @@ def _room(facts: RedisFacts) -> list[Finding]:
     text = f"room for about {jobs:,} more jobs"
     if jobs >= FEW_JOBS:
         return [ok(SUBJECT, text)]
-    return [warning(SUBJECT, text, "give it more memory (maxmemory), or keep jobs for less long")]
+    how_bad = warning if jobs else problem
+    return [how_bad(SUBJECT, text, "give it more memory (maxmemory), or keep jobs for less long")]

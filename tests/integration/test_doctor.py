@@ -91,9 +91,10 @@ async def test_a_wrong_password_of_redis(start_redis: StartRedis) -> None:
         ),
         ({"appendfsync": "everysec"}, Severity.WARNING, "last seconds", "appendfsync always"),
         ({"maxmemory": "5mb"}, Severity.WARNING, "room for about", "maxmemory"),
+        ({"maxmemory": "1mb"}, Severity.PROBLEM, "room for about 0 more jobs", "maxmemory"),
         ({"replicaof": "127.0.0.1 1"}, Severity.PROBLEM, "replica", "redis+sentinel://"),
     ],
-    ids=["evicts", "syncs late", "full", "replica"],
+    ids=["evicts", "syncs late", "nearly full", "full", "replica"],
 )
 async def test_a_redis_that_is_set_up_badly(
     start_redis: StartRedis,
