@@ -136,9 +136,11 @@ class Courier:
         room = _IN_HAND - sum(map(len, self._in_hand.values()))
         if room <= 0:
             return
-        events, self._read_to = await self._outbox.read(self._name, after=self._read_to, limit=room)
+        events, read_to = await self._outbox.read(self._name, after=self._read_to, limit=room)
         unwanted = [event.place for event in events if not self._webhook.wants(event.job)]
         await self._outbox.discard(self._name, unwanted)
+        # Not before: if this stops here, none of them is in hand.
+        self._read_to = read_to
         for event in events:
             if event.place in unwanted:
                 continue

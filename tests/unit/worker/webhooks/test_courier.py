@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -368,3 +368,23 @@ async def test_trouble_is_said_once_when_it_begins_and_once_when_it_ends(
     assert site.problems == {}
     told = [record.getMessage() for record in caplog.records if "webhook ci" in record.message]
     assert told == [f"webhook ci: events wait: {REFUSED}", "webhook ci: events arrive again"]
+
+
+async def test_what_redis_cannot_discard_costs_no_other_event(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    discard = site.outbox.discard
+
+    async def refuse(name: str, places: Sequence[str]) -> None:
+        monkeypatch.setattr(site.outbox, "discard", discard)
+        raise RedisUnavailableError("Redis went down")
+
+    monkeypatch.setattr(site.outbox, "discard", refuse)
+    await site.fail_job("theirs", labels={"team": "b"})
+    await site.fail_job("ours", labels={"team": "a"})
+    courier = site.courier(labels={"team": "a"})
+    with pytest.raises(RedisUnavailableError):
+        await courier.round()
+    await courier.round()
+    await site.is_empty()
+    assert site.receiver.jobs == [("ours", "failed")]
