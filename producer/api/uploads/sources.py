@@ -1,6 +1,7 @@
 """Jobs whose source is an upload: checked, and kept until the last of them has ended."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from aiohttp import web
 from producer.api.context import QUEUE
 from producer.api.problems import ProblemError
 from producer.api.uploads.handlers import own_upload, spool_of
-from producer.errors import UnknownUploadError
+from producer.errors import UnknownUploadError, UploadBusyError
+from producer.spool.spool import Spool
 from push_queue.models.job import PushJob
 from push_queue.models.uploads import upload_id_of
 from registry_api_v2_client.archive.image_archive import ImageArchive
@@ -33,6 +35,8 @@ def with_cleanup(jobs: Sequence[PushJob]) -> list[PushJob]:
 async def claim_uploads(request: web.Request, jobs: Sequence[PushJob]) -> None:
     """Have the uploads that the jobs name be there for as long as it takes to enqueue the jobs.
 
+    One that is no image tar is deleted.
+
     Raises:
         UnknownUploadError: one is not there, or is another caller's. A job that is enqueued
             already may name it: it may have been pushed.
@@ -49,7 +53,7 @@ async def claim_uploads(request: web.Request, jobs: Sequence[PushJob]) -> None:
             except UnknownUploadError as error:
                 gone[source] = error
             else:
-                await spool.run(_check_archive, tar, source)
+                await _check_archive(spool, tar, source)
     if gone:
         users = [job for job in jobs if job.source in gone]
         enqueued = await request.app[QUEUE].look_up(job.id for job in users)
@@ -58,11 +62,18 @@ async def claim_uploads(request: web.Request, jobs: Sequence[PushJob]) -> None:
                 raise gone[job.source]
 
 
-def _check_archive(tar: Path, source: str) -> None:
+async def _check_archive(spool: Spool, tar: Path, source: str) -> None:
+    """Delete what is no image tar: it is good for nothing, and would take room for a day."""
     try:
-        with ImageArchive(tar):
-            pass
+        await spool.run(_open_archive, tar)
     except TarReadError as error:
+        with suppress(UnknownUploadError, UploadBusyError):
+            await spool.run(spool.discard, tar.stem)
         raise ProblemError(
             HTTPStatus.BAD_REQUEST, "invalid-archive", str(error).replace(str(tar), source)
         ) from None
+
+
+def _open_archive(tar: Path) -> None:
+    with ImageArchive(tar):
+        pass

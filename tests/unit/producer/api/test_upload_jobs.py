@@ -84,12 +84,15 @@ async def test_the_same_job_again_needs_no_upload(api: Api, source: str, folder:
 
 
 @pytest.mark.parametrize("content", [b"", b"no tar at all", b"\0" * 20480])
-async def test_what_is_no_image_tar_is_refused(api: Api, content: bytes, folder: Path) -> None:
+async def test_what_is_no_image_tar_is_refused_and_deleted(
+    api: Api, content: bytes, folder: Path
+) -> None:
     source = await upload(api, content)
     answer = await enqueue(api, source)
     assert (answer.status, answer.kind) == (400, "invalid-archive")
     assert source in answer.problem
     assert str(folder) not in answer.problem
+    assert list(folder.iterdir()) == []
 
 
 async def test_an_upload_that_is_not_complete_is_refused(api: Api) -> None:
