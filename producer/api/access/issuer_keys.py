@@ -61,7 +61,8 @@ class IssuerKeys:
         Raises:
             IssuerUnavailableError: it cannot be asked, and nothing is known from before.
         """
-        if self._wants(key_id):
+        # An issuer that is slow keeps one request waiting, not all whose keys are known.
+        if self._wants(key_id) and not (key_id in self._keys and self._asking.locked()):
             async with self._asking:
                 if self._wants(key_id) and monotonic() >= self._ask_from:
                     await self._ask()

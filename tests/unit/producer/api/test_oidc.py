@@ -367,6 +367,28 @@ async def test_known_keys_are_good_for_a_day_while_the_issuer_is_away(
     await issuer.__aenter__()
 
 
+async def test_an_issuer_that_does_not_answer_keeps_one_request_waiting(
+    api: Api, issuer: OidcIssuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = issuer.token()
+    assert (await who(api, token)).status == 200
+    asked, gave_up = asyncio.Event(), asyncio.Event()
+
+    async def silent(_: str) -> Any:
+        asked.set()
+        await gave_up.wait()
+        raise issuer_keys.IssuerUnavailableError("no answer")
+
+    monkeypatch.setattr(issuer_keys, "_read_keys", silent)
+    clock.now += issuer_keys.FRESH_SECONDS + 1
+    first = asyncio.create_task(who(api, token))
+    async with asyncio.timeout(60):
+        await asked.wait()
+        assert (await who(api, token)).status == 200
+        gave_up.set()
+        assert (await first).status == 200
+
+
 async def test_keys_that_make_no_sense_cost_the_others_nothing(
     api: Api, issuer: OidcIssuer
 ) -> None:
