@@ -11,6 +11,7 @@ from aiohttp.abc import AbstractAccessLogger
 from producer.api.access.callers import name_of_caller
 from producer.api.application import make_application
 from producer.api.connections import ConnectionLimits, Connections
+from producer.api.open_files import allow_open_files
 from producer.errors import CannotStartError
 from producer.queue import PushQueue
 from push_queue.settings import Settings
@@ -56,6 +57,7 @@ async def running_server(
         CannotStartError: it cannot listen there, or not use its spool.
         RedisUnavailableError: Redis is down at the start.
     """
+    allow_open_files()
     runner = web.AppRunner(make_application(queue, settings), shutdown_timeout=STOP_SECONDS)
     await runner.setup()
     try:
