@@ -24,7 +24,8 @@ local function room(registry, waiting)
   return 1, (redis.call('HINCRBY', pause_key(registry), 'turns', 1) - 1) % waiting
 end
 
--- Put the job before all of its team that are enqueued from now on. False if it no longer waits.
+-- Put the job before all of its priority and team that are enqueued from now on. `place` is 0 for the
+-- last one that is woken, and less for those before it. False if it no longer waits.
 local function wake(id, place)
   local record = redis.pcall('HMGET', namespace .. ':job:' .. id, 'state', 'generation', 'priority',
     'labels', 'enqueued_by')
@@ -54,7 +55,7 @@ for _, registry in ipairs(redis.call('SMEMBERS', KEYS[1])) do
     local count, first = room(registry, waiting)
     local ids = count > 0 and redis.call('ZRANGE', key, first, first + count - 1) or {}
     for place, id in ipairs(ids) do
-      if wake(id, place) then
+      if wake(id, place - #ids) then
         woken = woken + 1
       else
         redis.call('ZREM', key, id)

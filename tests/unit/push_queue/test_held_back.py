@@ -7,6 +7,7 @@ import pytest
 from push_queue.jobs.tag_writes import TagWrite
 from push_queue.models.assignments import Assignment, Turn, Wait
 from push_queue.models.job import JobState, JobStatus, Outcome, Priority, TargetResult, make_job
+from push_queue.pauses import Pauses
 from push_queue.redis.database import Database
 from push_queue.redis.keys import Keys
 from push_queue.registries.limits import RegistryLimits
@@ -145,6 +146,27 @@ async def test_jobs_wait_by_priority_and_then_in_order(
         clock.advance(24 * 3600)
     expected = ["high-2", "high-5", "normal-1", "normal-4", "low-0", "low-3"]
     assert await waiting_at(redis, HOST) == expected
+
+
+async def test_jobs_that_are_woken_have_the_lead_of_their_priority(
+    stores: Stores, registries: RegistryLimits, clock: RedisClock
+) -> None:
+    async def enqueue_one(job_id: str, priority: Priority) -> None:
+        job = make_job(id=job_id, source="/a", targets=[HERE], priority=priority)
+        await stores.jobs.create(job)
+
+    await registries.pause(HOST, "too many requests", 20)
+    for job_id in ("low-1", "low-2"):
+        await enqueue_one(job_id, "low")
+        await stores.queue.hold(Keys().arq_job_id(job_id, 0), await wait(stores, job_id), 15)
+    clock.advance(20)
+    await Pauses(stores.database).resume(HOST)
+    assert await stores.queue.release() == 2
+    await stores.queue.promote()
+    clock.advance(1)
+    await enqueue_one("normal", "normal")
+    taken = [arq_id for arq_id, _ in await stores.queue.take(3, 15)]
+    assert taken == [Keys().arq_job_id(job_id, 0) for job_id in ("normal", "low-1", "low-2")]
 
 
 async def test_a_job_that_is_to_be_retried_stays_so_while_it_waits(
