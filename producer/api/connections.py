@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.typedefs import Handler
 
+from producer.api.problem_types import ProblemType
 from producer.api.problems import internal_error, of_aiohttp, problem_answer
 
 _NOT_HTTP = "this is no request that can be read; look at its request line, headers and line ends"
@@ -58,8 +59,7 @@ class Connections:
             self.note_busy(longest_quiet)
             if longest_quiet is connection:
                 connection.give_up(
-                    HTTPStatus.SERVICE_UNAVAILABLE,
-                    "too-many-connections",
+                    ProblemType.TOO_MANY_CONNECTIONS,
                     f"{self.limits.most} connections are open; come again later",
                 )
             else:
@@ -154,16 +154,16 @@ class Connection(web.RequestHandler):
         super().handle_error(request, status, exc, message)
         if status == HTTPStatus.BAD_REQUEST:
             detail = _TOO_LONG if isinstance(exc, LineTooLong) else _NOT_HTTP
-            answer = problem_answer(HTTPStatus.BAD_REQUEST, "invalid-request", detail)
+            answer = problem_answer(ProblemType.INVALID_REQUEST, detail)
         else:
             answer = internal_error()
         answer.force_close()
         return answer
 
-    def give_up(self, status: HTTPStatus, kind: str, detail: str) -> None:
+    def give_up(self, problem: ProblemType, detail: str) -> None:
         """Close it, and say why."""
         if self.transport and not self.transport.is_closing():
-            self.transport.write(_written_out(problem_answer(status, kind, detail)))
+            self.transport.write(_written_out(problem_answer(problem, detail)))
         self.force_close()
 
     def _await_head(self) -> None:
@@ -176,8 +176,7 @@ class Connection(web.RequestHandler):
             self.force_close()
             return
         self.give_up(
-            HTTPStatus.REQUEST_TIMEOUT,
-            "request-timeout",
+            ProblemType.REQUEST_TIMEOUT,
             f"the head did not arrive within {self._among.limits.head_seconds:g} s; send it again",
         )
 

@@ -1,7 +1,6 @@
 """The inputs of a request, checked."""
 
 import asyncio
-from http import HTTPStatus
 from typing import TypeVar
 
 from aiohttp import web
@@ -11,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from producer.api.access.callers import caller_of
 from producer.api.access.keys import LIMITS
 from producer.api.models import NewJob, NewJobs
+from producer.api.problem_types import ProblemType
 from producer.api.problems import ProblemError
 from push_queue.errors import UnknownJobError, summarize
 from push_queue.models.job import JobId
@@ -121,7 +121,7 @@ def invalid(error: ValidationError) -> ProblemError:
 
 
 def bad_request(detail: str) -> ProblemError:
-    return ProblemError(HTTPStatus.BAD_REQUEST, "invalid-request", detail)
+    return ProblemError(ProblemType.INVALID_REQUEST, detail)
 
 
 def _named(jobs: tuple[NewJob, ...], keys: list[str], alone: bool) -> tuple[NewJob, ...]:
@@ -155,8 +155,7 @@ async def _body(request: web.Request, most: int) -> bytes:
         raise _too_large(most) from None
     except TimeoutError:
         raise ProblemError(
-            HTTPStatus.REQUEST_TIMEOUT,
-            "request-timeout",
+            ProblemType.REQUEST_TIMEOUT,
             f"the body did not arrive within {BODY_SECONDS:g} s; send it again",
         ) from None
     except (ConnectionError, HttpProcessingError, web.RequestPayloadError):
@@ -165,11 +164,10 @@ async def _body(request: web.Request, most: int) -> bytes:
 
 def _too_large(most: int) -> ProblemError:
     return ProblemError(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        "request-entity-too-large",
+        ProblemType.REQUEST_ENTITY_TOO_LARGE,
         f"the body is too large; send {most} bytes at most",
     )
 
 
 def _unsupported(detail: str) -> ProblemError:
-    return ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
+    return ProblemError(ProblemType.UNSUPPORTED_MEDIA_TYPE, detail)

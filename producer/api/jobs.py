@@ -15,6 +15,7 @@ from producer.api.context import EVENTS, QUEUE
 from producer.api.following import follower
 from producer.api.inputs import job_id_of, new_jobs_of, no_body, query_of
 from producer.api.models import JobDetails, JobList, JobPage, JobQuery, JobsQuery, NewJob
+from producer.api.problem_types import ProblemType
 from producer.api.problems import ProblemError
 from producer.api.uploads.sources import claim_uploads, with_cleanup
 from producer.job_description import check_start
@@ -98,8 +99,7 @@ def _check_targets(caller: Caller, jobs: Iterable[PushJob]) -> None:
     foreign = [target for job in jobs for target in caller.foreign(job.targets)]
     if foreign:
         raise ProblemError(
-            HTTPStatus.FORBIDDEN,
-            "target-not-allowed",
+            ProblemType.TARGET_NOT_ALLOWED,
             f"{caller.name} may not push to {foreign[0]}; it may to {', '.join(caller.targets)}",
         )
 
@@ -108,9 +108,7 @@ async def _check_ids(queue: PushQueue, caller: Caller, jobs: Iterable[PushJob]) 
     """Say of ids that others have nothing but that they are taken."""
     for job_id, job in (await queue.look_up(job.id for job in jobs)).items():
         if not caller.owns(job.targets):
-            raise ProblemError(
-                HTTPStatus.CONFLICT, "job-conflict", f"the id {job_id} is taken; use another"
-            )
+            raise ProblemError(ProblemType.JOB_CONFLICT, f"the id {job_id} is taken; use another")
 
 
 async def _check_own(request: web.Request, job_id: str) -> None:

@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from producer.api.models import Problem
+from producer.api.problem_types import ProblemType
 from producer.errors import (
     NoSpoolError,
     SpoolBusyError,
@@ -39,7 +40,6 @@ logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
-_URI = "urn:push-queue:problem:"
 _MOST_DETAIL = 1000
 
 
@@ -48,48 +48,57 @@ class ProblemError(Exception):
 
     def __init__(
         self,
-        status: HTTPStatus,
-        kind: str,
+        problem: ProblemType,
         detail: str,
         *,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
-        self.status = status
-        self.kind = kind
+        self.problem = problem
         self.headers = headers or {}
 
 
 class _Kind(NamedTuple):
     error: type[Exception]
-    status: HTTPStatus
-    kind: str
+    problem: ProblemType
 
 
 # First match wins.
 _KINDS = (
-    _Kind(JobConflictError, HTTPStatus.CONFLICT, "job-conflict"),
-    _Kind(SourceGoneError, HTTPStatus.CONFLICT, "source-gone"),
-    _Kind(UnreadableJobError, HTTPStatus.CONFLICT, "unreadable-job"),
-    _Kind(InvalidJobError, HTTPStatus.BAD_REQUEST, "invalid-request"),
-    _Kind(InvalidFilterError, HTTPStatus.BAD_REQUEST, "invalid-request"),
-    _Kind(ValidationError, HTTPStatus.BAD_REQUEST, "invalid-request"),
-    _Kind(UnknownJobError, HTTPStatus.NOT_FOUND, "unknown-job"),
-    _Kind(UnknownWorkerError, HTTPStatus.NOT_FOUND, "unknown-worker"),
-    _Kind(UnknownWebhookError, HTTPStatus.NOT_FOUND, "unknown-webhook"),
-    _Kind(OldWorkerError, HTTPStatus.CONFLICT, "old-worker"),
-    _Kind(NoSpoolError, HTTPStatus.NOT_FOUND, "no-spool"),
-    _Kind(UnknownUploadError, HTTPStatus.NOT_FOUND, "unknown-upload"),
-    _Kind(UploadBusyError, HTTPStatus.CONFLICT, "upload-busy"),
-    _Kind(UploadCompleteError, HTTPStatus.CONFLICT, "completed-upload"),
-    _Kind(UploadLengthError, HTTPStatus.BAD_REQUEST, "inconsistent-upload-length"),
-    _Kind(UploadDigestError, HTTPStatus.BAD_REQUEST, "digest-mismatch"),
-    _Kind(SpoolBusyError, HTTPStatus.SERVICE_UNAVAILABLE, "too-many-uploads"),
-    _Kind(SpoolFullError, HTTPStatus.INSUFFICIENT_STORAGE, "spool-full"),
-    _Kind(UploadIncompleteError, HTTPStatus.CONFLICT, "upload-incomplete"),
-    _Kind(UploadTooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "upload-too-large"),
-    _Kind(RedisUnavailableError, HTTPStatus.SERVICE_UNAVAILABLE, "redis-unavailable"),
+    _Kind(JobConflictError, ProblemType.JOB_CONFLICT),
+    _Kind(SourceGoneError, ProblemType.SOURCE_GONE),
+    _Kind(UnreadableJobError, ProblemType.UNREADABLE_JOB),
+    _Kind(InvalidJobError, ProblemType.INVALID_REQUEST),
+    _Kind(InvalidFilterError, ProblemType.INVALID_REQUEST),
+    _Kind(ValidationError, ProblemType.INVALID_REQUEST),
+    _Kind(UnknownJobError, ProblemType.UNKNOWN_JOB),
+    _Kind(UnknownWorkerError, ProblemType.UNKNOWN_WORKER),
+    _Kind(UnknownWebhookError, ProblemType.UNKNOWN_WEBHOOK),
+    _Kind(OldWorkerError, ProblemType.OLD_WORKER),
+    _Kind(NoSpoolError, ProblemType.NO_SPOOL),
+    _Kind(UnknownUploadError, ProblemType.UNKNOWN_UPLOAD),
+    _Kind(UploadBusyError, ProblemType.UPLOAD_BUSY),
+    _Kind(UploadCompleteError, ProblemType.COMPLETED_UPLOAD),
+    _Kind(UploadLengthError, ProblemType.INCONSISTENT_UPLOAD_LENGTH),
+    _Kind(UploadDigestError, ProblemType.DIGEST_MISMATCH),
+    _Kind(SpoolBusyError, ProblemType.TOO_MANY_UPLOADS),
+    _Kind(SpoolFullError, ProblemType.SPOOL_FULL),
+    _Kind(UploadIncompleteError, ProblemType.UPLOAD_INCOMPLETE),
+    _Kind(UploadTooLargeError, ProblemType.UPLOAD_TOO_LARGE),
+    _Kind(RedisUnavailableError, ProblemType.REDIS_UNAVAILABLE),
 )
+
+
+_OF_AIOHTTP: Mapping[int, ProblemType] = {
+    problem.status: problem
+    for problem in (
+        ProblemType.NOT_FOUND,
+        ProblemType.METHOD_NOT_ALLOWED,
+        ProblemType.EXPECTATION_FAILED,
+        ProblemType.REQUEST_ENTITY_TOO_LARGE,
+    )
+}
+"""What aiohttp itself refuses; anything else of it is a bad request."""
 
 
 @web.middleware
@@ -98,51 +107,46 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except ProblemError as error:
-        return problem_answer(error.status, error.kind, str(error), error.headers)
+        return problem_answer(error.problem, str(error), error.headers)
     except web.HTTPException as error:
         return of_aiohttp(request, error)
     except Exception as error:
         for known in _KINDS:
             if isinstance(error, known.error):
-                return problem_answer(known.status, known.kind, str(error))
+                return problem_answer(known.problem, str(error))
         logger.exception("%s %s failed", request.method, request.rel_url.raw_path)
         return internal_error()
 
 
 def internal_error() -> web.Response:
     """The answer to a request that something of ours failed at."""
-    return problem_answer(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "the server's log says what failed"
-    )
+    return problem_answer(ProblemType.INTERNAL_ERROR, "the server's log says what failed")
 
 
 def of_aiohttp(request: web.BaseRequest, error: web.HTTPException) -> web.Response:
     """The problem of a request that the server itself refuses."""
     path = request.rel_url.raw_path
     details = {
-        HTTPStatus.NOT_FOUND: f"there is nothing at {path}; /openapi.json lists the paths",
-        HTTPStatus.METHOD_NOT_ALLOWED: (
+        ProblemType.NOT_FOUND: f"there is nothing at {path}; /openapi.json lists the paths",
+        ProblemType.METHOD_NOT_ALLOWED: (
             f"{path} does not take {request.method}; it takes {error.headers.get('Allow')}"
         ),
-        HTTPStatus.EXPECTATION_FAILED: "Expect: may be 100-continue alone",
+        ProblemType.EXPECTATION_FAILED: "Expect: may be 100-continue alone",
     }
-    status = HTTPStatus(error.status)
-    answer = problem_answer(
-        status,
-        status.phrase.lower().replace(" ", "-"),
-        details.get(status, error.text or error.reason),
-    )
+    problem = _OF_AIOHTTP.get(error.status, ProblemType.INVALID_REQUEST)
+    answer = problem_answer(problem, details.get(problem, error.text or error.reason))
     if "Allow" in error.headers:
         answer.headers["Allow"] = error.headers["Allow"]
     return answer
 
 
 def problem_answer(
-    status: HTTPStatus, kind: str, detail: str, headers: Mapping[str, str] | None = None
+    of_type: ProblemType, detail: str, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     """A problem as an answer."""
+    status = of_type.status
     problem = Problem(
-        type=_URI + kind,
+        type=of_type.uri,
         title=status.phrase,
         status=status,
         detail=" ".join(detail.split())[:_MOST_DETAIL],

@@ -11,6 +11,7 @@ from producer.api.access.keys import SESSIONS, TOKENS
 from producer.api.answers import answer
 from producer.api.inputs import no_body, small_body_of
 from producer.api.models import Login, Session
+from producer.api.problem_types import ProblemType
 from producer.api.problems import ProblemError
 from push_queue.sessions import SESSION_SECONDS
 from push_queue.settings.api_tokens import hash_of
@@ -21,8 +22,7 @@ async def log_in(request: web.Request) -> web.Response:
     login = await small_body_of(request, Login)
     if not request.app[TOKENS]:
         raise ProblemError(
-            HTTPStatus.CONFLICT,
-            "no-tokens",
+            ProblemType.NO_TOKENS,
             "this server has no tokens to log in with",
         )
     sha256 = hash_of(login.token.get_secret_value())

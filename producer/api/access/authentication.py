@@ -17,6 +17,7 @@ from producer.api.access.callers import EVERYBODY, Caller, note_caller
 from producer.api.access.keys import LIMITS, OIDC, OPEN, SESSIONS, TOKENS
 from producer.api.access.refusals import forbidden, missing_token, unauthorized
 from producer.api.connections import keep_connection
+from producer.api.problem_types import ProblemType
 from push_queue.settings.api_tokens import ApiToken, Role, hash_of
 
 COOKIE = "push-queue-session"
@@ -33,7 +34,7 @@ def guarded(handler: Handler, role: Role) -> Handler:
         request.app[LIMITS].count(caller)
         if not caller.role.includes(role):
             raise forbidden(
-                "role-missing",
+                ProblemType.ROLE_MISSING,
                 f"{caller.name} has the role {caller.role}; this needs {role}",
             )
         with request.app[LIMITS].request(caller):
@@ -56,7 +57,7 @@ def owner_of(sha256: str, tokens: Mapping[str, ApiToken]) -> Caller:
     ]
     if not found:
         raise unauthorized(
-            "token-unknown", "no such token; send one that is in PUSH_QUEUE_API_TOKENS"
+            ProblemType.TOKEN_UNKNOWN, "no such token; send one that is in PUSH_QUEUE_API_TOKENS"
         )
     return found[0]
 
@@ -73,7 +74,7 @@ async def identify(request: web.Request) -> Caller:
         check_own_page(request)
         sha256 = await request.app[SESSIONS].token_of(secret)
         if sha256 is None:
-            raise unauthorized("session-unknown", "the session has ended; log in again")
+            raise unauthorized(ProblemType.SESSION_UNKNOWN, "the session has ended; log in again")
         return owner_of(sha256, request.app[TOKENS])
     token = _bearer(given)
     oidc = request.app[OIDC]
@@ -88,7 +89,7 @@ def _bearer(given: list[str]) -> str:
     scheme, _, token = given[0].partition(" ")
     if len(given) > 1 or scheme.lower() != "bearer":
         raise unauthorized(
-            "token-unknown",
+            ProblemType.TOKEN_UNKNOWN,
             "Authorization is not one token; send it as Authorization: Bearer TOKEN",
         )
     return token.strip()

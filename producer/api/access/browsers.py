@@ -9,12 +9,13 @@ With tokens a server may have any name, so the Host is not looked at: such a pag
 the browser sends the cookie of a login under the name alone under which it was made.
 """
 
-from http import HTTPMethod, HTTPStatus
+from http import HTTPMethod
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from producer.api.access.keys import OPEN
+from producer.api.problem_types import ProblemType
 from producer.api.problems import ProblemError
 from registry_api_v2_client.hosts import is_loopback
 
@@ -38,8 +39,7 @@ async def own_origin_only(request: web.Request, handler: Handler) -> web.StreamR
     """Refuse what a page of another origin may have sent."""
     if request.app[OPEN] and not _names_loopback(request):
         raise ProblemError(
-            HTTPStatus.MISDIRECTED_REQUEST,
-            "unknown-host",
+            ProblemType.UNKNOWN_HOST,
             "the request names another host; use http://localhost or http://127.0.0.1",
         )
     origins = request.headers.getall("Origin", [])
@@ -86,8 +86,7 @@ def check_own_page(request: web.Request) -> None:
 
 def _other_origin() -> ProblemError:
     return ProblemError(
-        HTTPStatus.FORBIDDEN,
-        "other-origin",
+        ProblemType.OTHER_ORIGIN,
         "a web page of another origin may not use this server; call it from a program",
     )
 

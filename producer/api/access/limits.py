@@ -6,12 +6,12 @@ Each server counts for itself. Those who have no name are on its own machine, an
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from http import HTTPStatus
 from math import ceil
 from time import monotonic
 from typing import NamedTuple
 
 from producer.api.access.callers import Caller
+from producer.api.problem_types import ProblemType
 from producer.api.problems import ProblemError
 
 SAVED_SECONDS = 10
@@ -60,7 +60,7 @@ class CallerLimits:
         saved = self._saved_by(caller.name, now)
         if saved < 1:
             raise _too_many(
-                "too-many-requests",
+                ProblemType.TOO_MANY_REQUESTS,
                 f"{caller.name} sends more than {self._rate} requests a second; "
                 "enqueue many jobs in one request, and wait with ?wait=60",
                 (1 - saved) / self._rate,
@@ -78,7 +78,7 @@ class CallerLimits:
             caller,
             1,
             MOST_REQUESTS_AT_ONCE,
-            "too-many-requests",
+            ProblemType.TOO_MANY_REQUESTS,
             f"{MOST_REQUESTS_AT_ONCE} requests of {caller.name} are under way; wait for answers",
         )
 
@@ -95,7 +95,7 @@ class CallerLimits:
                 caller,
                 1,
                 self._most_streams,
-                "too-many-streams",
+                ProblemType.TOO_MANY_STREAMS,
                 f"{self._most_streams} requests of {caller.name} wait for jobs or follow them "
                 "already",
             ),
@@ -114,7 +114,7 @@ class CallerLimits:
             caller,
             size,
             MOST_BODY_BYTES_AT_ONCE,
-            "too-many-bodies",
+            ProblemType.TOO_MANY_BODIES,
             f"{caller.name} sends too many large bodies at once; send one after the other",
         )
 
@@ -129,7 +129,7 @@ class CallerLimits:
             caller,
             1,
             MOST_UPLOADS_AT_ONCE,
-            "too-many-uploads",
+            ProblemType.TOO_MANY_UPLOADS_OF_CALLER,
             f"{MOST_UPLOADS_AT_ONCE} uploads of {caller.name} arrive already; wait for one to end",
         )
 
@@ -148,14 +148,14 @@ class CallerLimits:
 
 @contextmanager
 def _held(
-    held: Counter[str], caller: Caller, amount: int, most: int, kind: str, detail: str
+    held: Counter[str], caller: Caller, amount: int, most: int, problem: ProblemType, detail: str
 ) -> Iterator[None]:
     name = caller.name
     if name is None:
         yield
         return
     if held[name] + amount > most:
-        raise _too_many(kind, detail, _RETRY_SECONDS)
+        raise _too_many(problem, detail, _RETRY_SECONDS)
     held[name] += amount
     try:
         yield
@@ -178,6 +178,6 @@ def _let_go(held: Counter[str], caller: Caller) -> Iterator[None]:
         held[caller.name] += 1
 
 
-def _too_many(kind: str, detail: str, seconds: float) -> ProblemError:
+def _too_many(problem: ProblemType, detail: str, seconds: float) -> ProblemError:
     headers = {"Retry-After": str(ceil(seconds))}
-    return ProblemError(HTTPStatus.TOO_MANY_REQUESTS, kind, detail, headers=headers)
+    return ProblemError(problem, detail, headers=headers)

@@ -5,7 +5,6 @@ the token may is what the first rule says that its claims fit.
 """
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 import jwt
@@ -13,6 +12,7 @@ import jwt
 from producer.api.access.callers import Caller
 from producer.api.access.issuer_keys import IssuerKeys, IssuerUnavailableError
 from producer.api.access.refusals import forbidden, unauthorized
+from producer.api.problem_types import ProblemType
 from producer.api.problems import ProblemError
 from push_queue.settings.oidc_issuers import OidcIssuer
 
@@ -58,7 +58,7 @@ class OidcCallers:
             key = await keys.find(key_id)
         except IssuerUnavailableError as error:
             raise ProblemError(
-                HTTPStatus.SERVICE_UNAVAILABLE, "issuer-unavailable", f"{error}; try again later"
+                ProblemType.ISSUER_UNAVAILABLE, f"{error}; try again later"
             ) from None
         if key is None:
             raise _invalid("is signed by a key that its issuer does not have")
@@ -103,10 +103,10 @@ def _caller(name: str, issuer: OidcIssuer, claims: Mapping[str, Any]) -> Caller:
         if rule.fits(claims):
             return Caller(f"{name}:{subject}", rule.role, rule.targets)
     raise forbidden(
-        "claims-not-allowed",
+        ProblemType.CLAIMS_NOT_ALLOWED,
         f"no rule of PUSH_QUEUE_API_OIDC is for {subject} of {name}",
     )
 
 
 def _invalid(what: str) -> ProblemError:
-    return unauthorized("token-invalid", f"the OpenID Connect token {what}")
+    return unauthorized(ProblemType.TOKEN_INVALID, f"the OpenID Connect token {what}")

@@ -1,7 +1,6 @@
 """How a caller is told that it may not, and what to send instead (RFC 6750)."""
 
-from http import HTTPStatus
-
+from producer.api.problem_types import ProblemType
 from producer.api.problems import ProblemError
 
 _CHALLENGE = 'Bearer realm="push-queue"'
@@ -10,23 +9,20 @@ _CHALLENGE = 'Bearer realm="push-queue"'
 def missing_token() -> ProblemError:
     """Nothing says who calls."""
     return ProblemError(
-        HTTPStatus.UNAUTHORIZED,
-        "token-missing",
+        ProblemType.TOKEN_MISSING,
         "the token is missing; send it as Authorization: Bearer TOKEN",
         headers={"WWW-Authenticate": _CHALLENGE},
     )
 
 
-def unauthorized(kind: str, detail: str) -> ProblemError:
+def unauthorized(problem: ProblemType, detail: str) -> ProblemError:
     """What says who calls is not good."""
-    return ProblemError(HTTPStatus.UNAUTHORIZED, kind, detail, headers=_challenge("invalid_token"))
+    return ProblemError(problem, detail, headers=_challenge("invalid_token"))
 
 
-def forbidden(kind: str, detail: str) -> ProblemError:
+def forbidden(problem: ProblemType, detail: str) -> ProblemError:
     """It is known who calls, and that is not enough."""
-    return ProblemError(
-        HTTPStatus.FORBIDDEN, kind, detail, headers=_challenge("insufficient_scope")
-    )
+    return ProblemError(problem, detail, headers=_challenge("insufficient_scope"))
 
 
 def _challenge(error: str) -> dict[str, str]:

@@ -4,12 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from http import HTTPStatus
 from itertools import takewhile
 from typing import NamedTuple
 
 from producer.api.events.progress_board import ProgressBoard
 from producer.api.events.stream import message
+from producer.api.problem_types import ProblemType
 from producer.api.problems import ProblemError
 from producer.queue import PushQueue
 from push_queue.errors import RedisUnavailableError
@@ -109,8 +109,7 @@ class EventHub:
         """
         if self._followers >= MOST_FOLLOWERS:
             raise ProblemError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "too-many-followers",
+                ProblemType.TOO_MANY_FOLLOWERS,
                 f"{MOST_FOLLOWERS} requests wait for jobs or follow them; try again later",
             )
         self._followers += 1

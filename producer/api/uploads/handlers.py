@@ -13,6 +13,7 @@ from producer.api.answers import answer
 from producer.api.context import QUEUE, SPOOL
 from producer.api.inputs import no_body
 from producer.api.models import UploadStatus
+from producer.api.problem_types import ProblemType
 from producer.api.problems import ProblemError
 from producer.api.uploads.requests import (
     COMPLETE,
@@ -91,8 +92,7 @@ async def delete_content(request: web.Request) -> web.Response:
     source = source_of(upload.id)
     if await request.app[QUEUE].needed_sources([source]):
         raise ProblemError(
-            HTTPStatus.CONFLICT,
-            "upload-needed",
+            ProblemType.UPLOAD_NEEDED,
             f"a job that is not finished names {source}; wait for it, or cancel it",
         )
     await spool.run(spool.discard, upload.id)
@@ -124,8 +124,7 @@ def spool_of(request: web.Request) -> Spool:
     spool = request.app[SPOOL]
     if spool is None:
         raise ProblemError(
-            HTTPStatus.NOT_FOUND,
-            "no-spool",
+            ProblemType.NO_SPOOL,
             "this server takes no uploads: set PUSH_QUEUE_SPOOL for it and the workers",
         )
     return spool
@@ -178,7 +177,7 @@ async def _write(request: web.Request, spool: Spool, upload_id: str, part: Part)
         except OffsetError as error:
             headers = {OFFSET: str(error.expected)}
             raise ProblemError(
-                HTTPStatus.CONFLICT, "mismatching-upload-offset", str(error), headers=headers
+                ProblemType.MISMATCHING_UPLOAD_OFFSET, str(error), headers=headers
             ) from None
         async with aclosing(blocks(request)) as body:
             async for block in body:

@@ -9,7 +9,7 @@ import base64
 import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from http import HTTPMethod, HTTPStatus
+from http import HTTPMethod
 from typing import Any
 
 from aiohttp import web
@@ -17,6 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from producer.api.inputs import bad_request, not_compressed, query_of
 from producer.api.models import UploadQuery
+from producer.api.problem_types import ProblemType
 from producer.api.problems import ProblemError
 from producer.spool.writer import BLOCK_BYTES
 
@@ -107,8 +108,7 @@ async def blocks(request: web.Request) -> AsyncGenerator[bytes, None]:
                 piece = await request.content.readany()
         except TimeoutError:
             failure = ProblemError(
-                HTTPStatus.REQUEST_TIMEOUT,
-                "request-timeout",
+                ProblemType.REQUEST_TIMEOUT,
                 f"no byte arrived for {STILL_SECONDS:g} s; go on where the upload ends",
             )
         except (ConnectionError, HttpProcessingError, web.RequestPayloadError):

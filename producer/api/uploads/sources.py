@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from http import HTTPStatus
 from pathlib import Path
 
 from aiohttp import web
 
 from producer.api.context import QUEUE
+from producer.api.problem_types import ProblemType
 from producer.api.problems import ProblemError
 from producer.api.uploads.handlers import own_upload, spool_of
 from producer.errors import UnknownUploadError, UploadBusyError
@@ -70,7 +70,7 @@ async def _check_archive(spool: Spool, tar: Path, source: str) -> None:
         with suppress(UnknownUploadError, UploadBusyError):
             await spool.run(spool.discard, tar.stem)
         raise ProblemError(
-            HTTPStatus.BAD_REQUEST, "invalid-archive", str(error).replace(str(tar), source)
+            ProblemType.INVALID_ARCHIVE, str(error).replace(str(tar), source)
         ) from None
 
 
