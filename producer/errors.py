@@ -56,7 +56,7 @@ class ServerRefusedError(QueueError):
     def __init__(self, message: str, kind: str) -> None:
         super().__init__(message)
         self.kind = kind
-        """Which problem it is, as ``docs/reference/http-api.md`` lists them."""
+        """Which problem it is, as ``docs/reference/errors.md`` lists them."""
 
 
 class NoSpoolError(QueueError):

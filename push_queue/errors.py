@@ -28,6 +28,8 @@ from collections.abc import Callable, Iterable
 
 from pydantic import ValidationError
 
+from push_queue.error_kinds import ErrorKind
+
 
 class QueueError(Exception):
     """Root of everything raised by ``push_queue`` and ``producer``."""
@@ -52,7 +54,7 @@ class InvalidFilterError(QueueError):
 class UnreadableJobError(QueueError):
     """A job's record cannot be read: it was damaged, or something else wrote it."""
 
-    kind = "invalid_job"
+    kind = ErrorKind.INVALID_JOB
 
 
 class SourceGoneError(QueueError):

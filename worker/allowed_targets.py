@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from push_queue.error_kinds import ErrorKind
 from push_queue.settings.target_patterns import fits
 from registry_api_v2_client import Reference, ValidationError
 
@@ -9,7 +10,7 @@ from registry_api_v2_client import Reference, ValidationError
 class TargetNotAllowedError(ValidationError):
     """These workers do not push to the target."""
 
-    kind = "target_not_allowed"
+    kind = ErrorKind.TARGET_NOT_ALLOWED
 
 
 def check_targets(references: Iterable[Reference], patterns: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from push_queue.error_kinds import ErrorKind
 from push_queue.errors import RedisUnavailableError
 from push_queue.models.assignments import Assignment, Signal
 from push_queue.models.job import JobState
@@ -162,7 +163,7 @@ class JobAttempt:
         except Exception:  # the push's outermost frame; the job must report it
             logger.exception("unexpected error")
             await self._uploads.abandon()
-            await self._fail("internal error; see the worker's log", "internal")
+            await self._fail("internal error; see the worker's log", ErrorKind.INTERNAL)
             return None
         return await self._succeed(pushed)
 

@@ -1,6 +1,6 @@
 """The exit code of each error."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from producer.cli.exit_code import ExitCode
 from producer.errors import (
@@ -10,6 +10,7 @@ from producer.errors import (
     ServerUnavailableError,
     UploadError,
 )
+from push_queue.error_kinds import BAD_INPUT
 from push_queue.errors import (
     InvalidFilterError,
     InvalidJobError,
@@ -79,14 +80,5 @@ def _code_of_job(job: JobStatus) -> ExitCode:
     # Superseded counts as success: a newer image has the tag.
     if job.state in (JobState.SUCCEEDED, JobState.SUPERSEDED):
         return ExitCode.SUCCESS
-    bad_input = job.state is JobState.FAILED and job.error_kind in _BAD_INPUT_KINDS
+    bad_input = job.state is JobState.FAILED and job.error_kind in BAD_INPUT
     return ExitCode.BAD_INPUT if bad_input else ExitCode.PUSH_FAILED
-
-
-def _kinds(error: type[RegistryError]) -> Iterator[str]:
-    yield error.kind
-    for finer in error.__subclasses__():
-        yield from _kinds(finer)
-
-
-_BAD_INPUT_KINDS = frozenset([*_kinds(ValidationError), *_kinds(TarReadError)])

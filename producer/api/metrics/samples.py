@@ -8,24 +8,20 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from producer.api.metrics.snapshot import Snapshot, SpoolFigures
+from push_queue.error_kinds import ErrorKind
 from push_queue.figures.metrics import Ended, QueueMetrics
 from push_queue.models.fleet import RegistryInfo, WorkerInfo
 from push_queue.models.job import FINAL_STATES, JobState
 from push_queue.version import own_version
 from push_queue.webhook_outbox import WebhookStatus
-from registry_api_v2_client import exceptions
 
 MOST_NAMED = 50
 OTHER = "other"
 MOST_ENDS = 100
 """Kinds of ends that are told apart. There are some 30 kinds of errors."""
-_KINDS = {
-    *("internal", "invalid_job", "target_not_allowed", "worker_lost"),
-    *(kind for one in vars(exceptions).values() if (kind := getattr(one, "kind", None))),
-}
 _NO_ENDS = {
     **{Ended(state, ""): 0 for state in FINAL_STATES if state is not JobState.FAILED},
-    **{Ended(JobState.FAILED, kind): 0 for kind in sorted(_KINDS)},
+    **{Ended(JobState.FAILED, kind): 0 for kind in ErrorKind},
 }
 """What is shown before the first of its kind: a series that begins at 1 shows no increase."""
 
