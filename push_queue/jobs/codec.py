@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from enum import StrEnum
 
 from pydantic import ValidationError
 
@@ -34,21 +35,31 @@ PROGRESS_FIELDS = ("targets", *Progress.model_fields)
 
 JSON_FIELDS = frozenset({"targets", "labels", "notes"})
 
-_BOOKKEEPING = frozenset(
-    {
-        "format",
-        "fence",
-        "token",
-        "probing",
-        "held",
-        "waiting_at",
-        "progressed_at",
-        "most_bytes",
-        "most_blobs",
-        "source_seen",
-    }
-)
-"""Fields of a record that are not part of a status."""
+
+class Bookkeeping(StrEnum):
+    """Fields of a record that are not part of a status."""
+
+    FORMAT = "format"
+    """A number that rises with new options. Workers that do not know it leave the job alone."""
+    FENCE = "fence"
+    """The number of starts. A worker with a lower one changes nothing."""
+    TOKEN = "token"
+    """Of the latest start, which may be asked for twice."""
+    HELD = "held"
+    """The targets that the latest attempt leaves out, since their registries are away."""
+    PROBING = "probing"
+    """The registries that the job tries first after their pause."""
+    WAITING_AT = "waiting_at"
+    """The registries that it waits for."""
+    PROGRESSED_AT = "progressed_at"
+    """When it got further last; the time to give up is counted from then."""
+    MOST_BYTES = "most_bytes"
+    """The most bytes that were done in any attempt, which tells progress from repetition."""
+    MOST_BLOBS = "most_blobs"
+    """The most blobs that were done in any attempt."""
+    SOURCE_SEEN = "source_seen"
+    """Which file the first attempt read; another one fails the job."""
+
 
 _ERROR_LENGTH = 2000
 
@@ -136,7 +147,7 @@ def refuse_unknown_options(fields: Mapping[str, str]) -> None:
     Raises:
         UnreadableJobError: naming the fields.
     """
-    known, prefixes = JobStatus.model_fields.keys() | _BOOKKEEPING, (RESULT, FAILURE)
+    known, prefixes = JobStatus.model_fields.keys() | set(Bookkeeping), (RESULT, FAILURE)
     unknown = sorted(name for name in fields if name not in known and not name.startswith(prefixes))
     if unknown:
         raise UnreadableJobError(f"{', '.join(unknown)}: unknown")

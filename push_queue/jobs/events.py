@@ -52,8 +52,11 @@ class JobEvent(BaseModel):
     id: str
     """The job's."""
     state: JobState
+    """The state that it has entered."""
     attempt: NonNegativeInt
+    """The number of the job's latest attempt."""
     at: datetime
+    """When, by Redis' clock."""
 
 
 class PlacedEvent(NamedTuple):

@@ -26,10 +26,15 @@ class WorkerInfo(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    """Its id: host, process, and what tells it from earlier ones."""
     host: str
+    """The name of its machine."""
     pid: int
+    """Its process there."""
     version: str
+    """Its release."""
     started_at: datetime
+    """When it was started."""
     running: NonNegativeInt = 0
     """The number of jobs that it runs now."""
     jobs: tuple[str, ...] = ()

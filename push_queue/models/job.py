@@ -46,12 +46,19 @@ class JobState(StrEnum):
     """
 
     QUEUED = "queued"
+    """It waits for its time, for a worker or for a registry; ``waiting_for`` says for what."""
     RUNNING = "running"
+    """A worker pushes it."""
     RETRYING = "retrying"
+    """An attempt failed, and the next one waits for its time."""
     SUCCEEDED = "succeeded"
+    """Every target names the image, or a newer one at targets that are superseded. Final."""
     FAILED = "failed"
+    """``error`` and ``error_kind`` say why. Targets that were pushed before stay pushed. Final."""
     CANCELLED = "cancelled"
+    """Somebody asked for that. Final."""
     SUPERSEDED = "superseded"
+    """Newer jobs have written all its tags, so it left them alone. Final."""
 
     @property
     def final(self) -> bool:
@@ -71,9 +78,13 @@ class Outcome(StrEnum):
     """How one attempt ended."""
 
     SUCCEEDED = "succeeded"
+    """All was pushed."""
     FAILED = "failed"
+    """``error`` says why. The job may have attempts left."""
     CANCELLED = "cancelled"
+    """Its worker stopped it, as somebody had asked."""
     SUPERSEDED = "superseded"
+    """Newer jobs had written all its tags."""
     RELEASED = "released"
     """A worker that was stopped handed the job back. The attempt does not count."""
     DEFERRED = "deferred"
@@ -102,16 +113,20 @@ class PushRequest(BaseModel):
     platform: Platform | None = None
     """``linux/arm64``: push the image for this platform alone. Without it, a whole index."""
     compression: Compression = "gzip"
+    """How layers are compressed that are not compressed yet; ``keep`` sends all as they are."""
     priority: Priority = "normal"
+    """Each step up overtakes jobs enqueued up to 15 minutes before."""
     max_attempts: MostAttempts | None = None
-    """Attempts before the job fails; by default the setting."""
+    """Attempts before the job fails; without it ``PUSH_QUEUE_MAX_ATTEMPTS``."""
     give_up_after: Annotated[int, Field(ge=1, le=MOST_PATIENCE_SECONDS)] | None = None
-    """Seconds to wait for registries that are down; by default the workers' setting."""
+    """Seconds to wait for registries that are down; without it the workers'
+    ``PUSH_QUEUE_GIVE_UP_AFTER_SECONDS``."""
     ordered: bool = True
     """Leave a tag alone if a job enqueued later has written it."""
     cleanup: bool = False
     """Delete the source once this job and all others with the same source have succeeded."""
     labels: Annotated[dict[Label, LabelValue], Field(max_length=32)] = {}
+    """The caller's own names and values, to find the job by."""
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """As ``JobStatus`` is answered: without the query of a URL, which may carry a signature."""
@@ -161,6 +176,7 @@ class TargetResult(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     target: str
+    """``registry/repository:tag``."""
     outcome: Literal["pushed", "superseded"]
     """Superseded: a job enqueued later has written the tag, so this one left it alone."""
     digest: str | None = None
@@ -173,10 +189,14 @@ class BlobStatus(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
     digest: str
+    """Of the blob as it is in the archive."""
     size: NonNegativeInt
     """Bytes to send, as far as known."""
     done: NonNegativeInt
+    """Bytes of it that are done."""
     how: Literal["", "uploaded", "mounted", "exists", "waited"] = ""
+    """Uploaded, mounted from another repository, there already (``exists``), or sent by another job
+    that this one ``waited`` for. Empty until the registry has it."""
 
 
 class Attempt(BaseModel):
@@ -185,12 +205,19 @@ class Attempt(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     number: int
+    """The first is 1."""
     worker: str
+    """The id of the worker that ran it."""
     started_at: datetime
+    """Its start."""
     finished_at: datetime
+    """Its end."""
     outcome: Outcome
+    """How it ended."""
     error: str | None = None
+    """What went wrong, on one line."""
     error_kind: str | None = None
+    """The kind of that error."""
 
 
 class Progress(BaseModel):
@@ -199,19 +226,24 @@ class Progress(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     attempt: NonNegativeInt = 0
+    """The number of the latest attempt, of those that count; 0 before the first."""
     bytes_total: NonNegativeInt = 0
+    """Bytes of all blobs of the archive; 0 until it is read."""
     bytes_done: NonNegativeInt = 0
+    """Of ``bytes_total``, those that are done in the latest attempt."""
     blobs_total: NonNegativeInt = 0
+    """Blobs of the archive; 0 until it is read."""
     blobs_done: NonNegativeInt = 0
+    """Blobs that the registries have."""
     bytes_saved: NonNegativeInt = 0
     """Of ``bytes_total``, those of blobs that the latest attempt need not send: they were there,
     were mounted, or another job has sent them."""
     bytes_sent: NonNegativeInt = 0
     """Bytes that were sent, compressed, in all attempts and tries."""
     bytes_per_second: NonNegativeInt | None = None
-    """Of ``bytes_total``, over the last seconds. None unless the job runs."""
+    """How fast ``bytes_done`` grew in the last 5 s by what is sent. Only while the job runs."""
     seconds_left: NonNegativeInt | None = None
-    """Until all bytes are done, at this rate."""
+    """Seconds until all bytes are done, at this rate. Only while the job runs."""
 
 
 class JobProgress(Progress):
@@ -229,24 +261,31 @@ class JobStatus(Progress, PushJob):
     model_config = ConfigDict(extra="ignore")
 
     state: JobState
+    """The job's state."""
     sequence: int
-    """The job's place in the order of enqueueing."""
+    """The job's place in the order of enqueueing: when it was enqueued, in microseconds."""
     generation: NonNegativeInt = 0
     """How often the finished job was enqueued again."""
     seconds_run: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
-    """How long the attempts that ended took together, without the time between them."""
+    """How many seconds the attempts that ended took together, without the time between them."""
     digest: str | None = None
+    """The digest of the manifest, once the job has succeeded."""
     results: tuple[TargetResult, ...] = ()
+    """The targets that are done, also while others are not."""
     notes: tuple[str, ...] = ()
     """What the user may not expect of the push: what was left out, and why."""
     error: str | None = None
     """The error of the last attempt that failed, on one line."""
     error_kind: str | None = None
+    """The kind of that error, for programs."""
     worker: str | None = None
+    """The worker of the latest attempt."""
     enqueued_at: Moment
+    """When it was enqueued, by Redis' clock."""
     started_at: Moment | None = None
     """The start of the latest attempt."""
     finished_at: Moment | None = None
+    """When it became final."""
     next_attempt_at: Moment | None = None
     """The job does not run earlier: it is scheduled, or its next attempt is."""
     waiting_for: str | None = None
@@ -254,8 +293,9 @@ class JobStatus(Progress, PushJob):
     cleanup_outcome: str | None = None
     """What happened to the source, if it was to be deleted: ``deleted``, ``kept: …``."""
     give_up_at: Moment | None = None
-    """The job waits until then for registries that are down. None if none is."""
+    """The job waits until then for registries that are down; not set if none is."""
     cancel_requested: bool = False
+    """Somebody has asked for it to be cancelled, and its worker has not stopped yet."""
     traceparent: str | None = None
     """The span that enqueued it (W3C Trace Context)."""
     enqueued_by: str | None = None

@@ -2,56 +2,69 @@
 
 With the default namespace ``push``; ``HGETALL push:job:<id>`` reads without a decoder:
 
-======================== ====== =====================================================
-``push:job:{id}``          hash   one field per status item
-``push:job:{id}:blobs``    hash   digest → ``done/size how``
-``push:job:{id}:attempts`` list   one JSON object per attempt, oldest first
-``push:jobs``              zset   ids by sequence
-``push:jobs:{state}``      zset   ids in that state, by sequence
-``push:jobs:due:{prio}``   zset   ids that wait for a worker, by the time (ms) from which they do
-``push:jobs:totals``       hash   what was done since the beginning: jobs ended, bytes sent
-``push:jobs:teams``        hash   team → number of its band of scores in arq's queue
-``push:finished``          zset   ids of finished jobs by the Unix time they expire
-``push:seq``               string last sequence number given out, the time in microseconds
-``push:events``            stream every state change, capped
-``push:source:{path}``     set    ids of the unfinished jobs of a source
-``push:unwanted:{path}``   set    files there, ``inode size mtime``, that the last of these
-                                  deletes
-``push:progress:{id}``     pubsub every state change and progress of a job, JSON
-``push:worker:{id}``       hash   a live worker; expires when it stops reporting
-``push:workers``           zset   ids of workers by the Unix time their hash expires
-``push:queue``             zset   arq's queue
-``push:session:{hash}``    string hash of the token with which a browser has logged in
-``push:layer:{blob}``      string descriptor of a layer once compressed, JSON
-``push:blob:{reg}:{dig}``  set    repositories of a registry known to hold a blob
-``push:upload:{…}``        string location of an interrupted upload
-``push:claim:{…}``         string the worker that uploads a blob to a registry now
-``push:tag:{reference}``   hash   sequence, job and digest of the last write
-``…:writer``               string the job that writes the tag now
-``push:writes``            zset   writes of tags that may arrive at the registry yet,
-                                  ``token sequence digest reference``, by the time (ms) that ends
-``push:registry:{h}:slots`` zset  blob uploads by the time (ms) they expire
-``push:registry:{h}:senders`` zset the workers that send to it at a limited rate, by the time (ms)
-                                  until which they do
-``push:registry:{h}:granted`` string the time (µs) up to which its bandwidth is given out
-``push:registry:{h}:pause`` hash  its end and the first one's start (ms), its reason, the
-                                  job that probes
-``push:registry:{h}:waiting`` zset ids of the jobs that wait for it, by priority and sequence
-``push:registry:paused``   hash   what a person has paused, JSON by registry; ``*`` is everything,
-                                  and ``worker/{id}`` a worker that is to end
-``push:registry:used``     zset   registries by the time (ms) of the last upload or pause
-``push:waiting``           set    the registries that jobs wait for
-``push:newer``             zset   the formats of jobs that older workers have left
-``push:newer:{format}``    zset   arq's ids of these jobs, by their place in its queue
-``push:teams:running``     zset   arq's ids of running jobs, by team and end of the lease (ms)
-``push:teams:turns``       hash   number of a team → when it last had a job taken (ms)
-``push:minute:{n}``        hash   what was done in that minute of Unix time, for an hour
-``push:webhooks``          set    names of the receivers of webhooks
-``push:webhook:{name}``    hash   what a receiver wants, and how delivery goes
-``push:webhook:{name}:events`` stream the jobs' records that it does not have yet
-``push:webhook:{name}:sender`` string the worker that sends them
-``push:housekeeper``       string the worker that keeps the queue in order
-======================== ====== =====================================================
+================================== ====== =========================================================
+``push:job:{id}``                  hash   a job and its progress, one field for each item
+``push:job:{id}:blobs``            hash   digest → ``done/size how``, for each blob of the job
+``push:job:{id}:attempts``         list   one JSON object for each attempt that ended, oldest first
+``push:jobs``                      zset   ids of all jobs, in the order of enqueueing
+``push:jobs:{state}``              zset   ids of jobs in that state, in the order of enqueueing
+``push:jobs:due:{priority}``       zset   ids of jobs that wait for a worker, by the time (ms) from
+                                          which they do
+``push:jobs:totals``               hash   what was done since the beginning: jobs that ended
+                                          (``ended:{state}:{error_kind}``), and ``bytes_sent``
+``push:jobs:teams``                hash   team → number of its band of scores in arq's queue
+``push:finished``                  zset   ids of finished jobs, by the Unix time when they expire
+``push:seq``                       string last sequence number given out, which is a time (µs)
+``push:events``                    stream every change of a job's state; about the latest 10,000
+``push:source:{path}``             set    ids of the unfinished jobs of a source
+``push:unwanted:{path}``           set    files there, ``inode size mtime``, that the last of these
+                                          jobs deletes
+``push:progress:{id}``             pubsub every change of state, and the progress of a job up to
+                                          four times a second, as JSON
+``push:worker:{id}``               hash   a live worker; it expires when the worker stops reporting
+``push:workers``                   zset   ids of workers, by the Unix time when their hashes expire
+``push:queue``                     zset   arq's queue
+``push:session:{hash}``            string hash of the token with which a browser has logged in, for
+                                          12 hours
+``push:layer:{blob}``              string descriptor of a layer once it is compressed, as JSON
+``push:blob:{registry}:{digest}``  set    repositories of a registry that are known to hold a blob,
+                                          to mount it from
+``push:upload:{…}``                string where an upload was interrupted
+``push:claim:{…}``                 string the worker that uploads a blob to a registry now
+``push:tag:{reference}``           hash   sequence, job and digest of the last write of a tag, for
+                                          30 days
+``push:tag:{reference}:writer``    string the job that writes the tag now
+``push:writes``                    zset   writes of tags that may still reach the registry, ``token
+                                          sequence digest reference``, by the time (ms) when that
+                                          ends
+``push:registry:{host}:slots``     zset   uploads of blobs under way, by the time (ms) when they
+                                          expire
+``push:registry:{host}:senders``   zset   the workers that share its bandwidth, by the time (ms)
+                                          until which they send
+``push:registry:{host}:granted``   string the time (µs) up to which its bandwidth is given out
+``push:registry:{host}:pause``     hash   its end and the start of the first in a row (ms), its
+                                          reason, and the job that probes
+``push:registry:{host}:waiting``   zset   ids of the jobs that wait for it, by priority and
+                                          sequence
+``push:registry:paused``           hash   what people have paused, as JSON by registry; ``*`` is
+                                          everything, and ``worker/{id}`` a worker that is drained
+``push:registry:used``             zset   registries by the time (ms) of the last upload or pause,
+                                          for a day
+``push:waiting``                   set    the registries that jobs wait for
+``push:newer``                     zset   the formats of jobs that wait for newer workers
+``push:newer:{format}``            zset   arq's ids of these jobs, by their place in its queue
+``push:teams:running``             zset   arq's ids of running jobs, by team and end of the lease
+                                          (ms)
+``push:teams:turns``               hash   number of a team → when it last had a job taken (ms)
+``push:minute:{n}``                hash   what was done in that minute of Unix time: ``succeeded``,
+                                          ``failed``, ``failed:{error_kind}``, ``bytes_sent``,
+                                          ``bytes_saved``; for an hour
+``push:webhooks``                  set    names of the receivers of webhooks
+``push:webhook:{name}``            hash   what a receiver wants, and how delivery goes
+``push:webhook:{name}:events``     stream the jobs' records that it does not have yet
+``push:webhook:{name}:sender``     string the worker that sends them
+``push:housekeeper``               string the worker that keeps the queue in order
+================================== ====== =========================================================
 
 In a job's hash, ``fence`` and ``token`` guard its attempts: see ``scripts/job/start.lua``.
 
