@@ -13,7 +13,7 @@ class ProblemType(Enum):
     """The head, the body or a parameter is wrong. ``detail`` names the field, and never repeats its
     value where that may be secret."""
     INVALID_ARCHIVE = HTTPStatus.BAD_REQUEST, "invalid-archive"
-    """The upload is no image tar. Look at how the tar was made."""
+    """The upload is no image tar, and is deleted. Look at how the tar was made."""
     DIGEST_MISMATCH = HTTPStatus.BAD_REQUEST, "digest-mismatch"
     """The upload is not what its digest says, and is deleted. Upload it again."""
     INCONSISTENT_UPLOAD_LENGTH = HTTPStatus.BAD_REQUEST, "inconsistent-upload-length"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from scripts.reference import command_line, metrics, settings
+from scripts.reference import command_line, errors, job_hash, metrics, settings
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -12,6 +12,23 @@ PAGES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     REFERENCE / "command-line.md": {
         "commands": command_line.commands,
         "worker": command_line.worker,
+    },
+    REFERENCE / "errors.md": {
+        "exit-statuses": errors.exit_statuses,
+        "kinds": errors.kinds,
+        "problem-types": errors.problem_types,
+    },
+    REFERENCE / "job-hash.md": {
+        "states": job_hash.states,
+        "asked": job_hash.asked,
+        "status": job_hash.status,
+        "progress": job_hash.progress,
+        "bookkeeping": job_hash.bookkeeping,
+        "blobs": job_hash.blobs,
+        "attempts": job_hash.attempts,
+        "events": job_hash.events,
+        "workers": job_hash.workers,
+        "keys": job_hash.keys,
     },
     REFERENCE / "settings.md": {"settings": settings.settings},
     REFERENCE / "metrics.md": {"queue": metrics.queue, "worker": metrics.worker},

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
-from pydantic import BaseModel, ByteSize, SecretStr
+from pydantic import BaseModel
 
 from push_queue.settings import ENV_PREFIX, Settings
 from scripts.reference.docstrings import described, docstring
-from scripts.reference.markdown import code, paragraphs, prose, table
+from scripts.reference.markdown import paragraphs, prose
+from scripts.reference.models import fields, shown
 from scripts.reference.types import Schema, words
 
 SECTIONS: Mapping[str, str] = {
@@ -65,7 +66,7 @@ def _setting(name: str, schema: Schema) -> Iterator[str]:
     yield f"{prose(what[0].upper() + what[1:])}{more}"
     for model in _entries(Settings.model_fields[name].annotation):
         yield f"`{model.__name__}`: {paragraphs(docstring(model))}"
-        yield _keys(model)
+        yield fields(model, "validation")
 
 
 def _readers(names: str) -> str:
@@ -86,29 +87,8 @@ def _type(name: str, schema: Schema) -> str:
 
 
 def _default(name: str) -> str:
-    shown = _shown(Settings.model_fields[name].default)
-    return f"default {shown}" if shown else "not set"
-
-
-def _shown(value: object) -> str:
-    match value:
-        case None | ():
-            return ""
-        case dict() if not value:
-            return ""
-        case ByteSize() as size:
-            text = size.human_readable(decimal=True).replace(".0", "")
-        case SecretStr() as secret:
-            text = secret.get_secret_value()
-        case tuple() as values:
-            text = ",".join(values)
-        case bool() as flag:
-            text = str(flag).lower()
-        case float() as number:
-            text = f"{number:g}"
-        case _:
-            text = str(value)
-    return code(text)
+    default = shown(Settings.model_fields[name].default)
+    return f"default {default}" if default else "not set"
 
 
 def _entries(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -119,19 +99,3 @@ def _entries(annotation: Any) -> Iterator[type[BaseModel]]:
             yield from _entries(field.annotation)
     for argument in get_args(annotation):
         yield from _entries(argument)
-
-
-def _keys(model: type[BaseModel]) -> str:
-    schema = model.model_json_schema()
-    return table(
-        ("key", "type", "default", "meaning"),
-        (
-            (
-                code(name),
-                words(schema["properties"][name], schema.get("$defs", {})),
-                "required" if field.is_required() else _shown(field.default),
-                prose(described(model)[name]),
-            )
-            for name, field in model.model_fields.items()
-        ),
-    )

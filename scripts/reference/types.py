@@ -39,7 +39,7 @@ def words(schema: Schema, definitions: Schema) -> str:
 def _plain(schema: Schema, definitions: Schema) -> str:
     match schema:
         case {"enum": [*values, last]}:
-            return f"{', '.join(map(code, values))} or {code(last)}"
+            return f"{', '.join(code(value) or 'empty' for value in values)} or {code(last)}"
         case {"const": value}:
             return code(str(value))
         case {"type": "array", "items": items}:

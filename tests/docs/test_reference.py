@@ -1,11 +1,15 @@
 """The reference pages say what the program says."""
 
 import re
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
+from push_queue.error_kinds import BAD_INPUT, ErrorKind
+from push_queue.redis.keys import Keys
 from push_queue.settings import Settings
+from registry_api_v2_client import exceptions
 from scripts.reference.docstrings import described
 from scripts.reference.pages import PAGES, REFERENCE, written
 from tests.docs.pages import ROOT
@@ -37,3 +41,22 @@ def test_a_setting_names_those_who_read_it(package: str, reader: str) -> None:
     assert read
     readers = {name: described(Settings)[name].partition(":")[0].lower() for name in read}
     assert [name for name, who in readers.items() if who != "all" and reader not in who] == []
+
+
+def test_every_key_that_is_built_is_in_the_table() -> None:
+    table = re.findall(r"^\| `(push:\S+)`", (REFERENCE / "job-hash.md").read_text(), re.M)
+    listed = [re.compile(re.sub("<[^>]+>", "[^:]+(:[^:]+)?", key)) for key in table]
+    keys = Keys()
+    others = {"namespace", "arq_job_id", "job_of"}
+    for name in (name for name in vars(Keys) if not name.startswith("_") and name not in others):
+        built = getattr(keys, name)
+        if callable(built):
+            built = built(*(["x"] * len(signature(built).parameters)))
+        assert any(key.fullmatch(built) for key in listed), built
+
+
+def test_every_kind_of_the_client_is_known_with_what_to_do() -> None:
+    errors = [getattr(exceptions, name) for name in exceptions.__all__]
+    assert {error.kind for error in errors} <= set(ErrorKind)
+    wrong_input = {error.kind for error in errors if issubclass(error, exceptions.ValidationError)}
+    assert wrong_input == BAD_INPUT
