@@ -23,7 +23,13 @@ from tests.support.tokens import OWN, TOKENS, bearer, with_tokens
 
 BEYOND = MOST_BODY_BYTES + 1
 UPLOADS = "/api/v1/uploads"
-PLACES = {"job_id": "a", "upload_id": "0" * 26, "worker_id": "none", "registry": "localhost"}
+PLACES = {
+    "job_id": "a",
+    "upload_id": "0" * 26,
+    "worker_id": "none",
+    "registry": "localhost",
+    "webhook": "none",
+}
 
 
 @pytest.fixture
