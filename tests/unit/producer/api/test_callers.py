@@ -32,7 +32,13 @@ async def enqueue(api: Api, role: Role, target: str, **fields: Any) -> Answer:
     return await api.post(JOBS, json=job, headers=bearer(TOKENS[role]))
 
 
-IDS = {"job_id": "a", "upload_id": "u", "registry": "reg.example.com", "worker_id": "w"}
+IDS = {
+    "job_id": "a",
+    "upload_id": "u",
+    "registry": "reg.example.com",
+    "worker_id": "w",
+    "webhook": "none",
+}
 
 
 def asked(path: str, target: str) -> dict[str, Any]:
@@ -75,6 +81,9 @@ EXPECTED: dict[tuple[str, str], dict[Role, tuple[int, int]]] = {
     ("POST", "/api/v1/registries/{registry}/resume"): {R: (403, 403), E: (403, 403), A: (200, 200)},
     # There is no worker, which only those are told who may drain one.
     ("POST", "/api/v1/workers/{worker_id}/drain"): {R: (403, 403), E: (403, 403), A: (404, 404)},
+    # There is no receiver of webhooks, which only those are told who may try one.
+    ("GET", "/api/v1/webhooks"): {R: (403, 403), E: (403, 403), A: (200, 200)},
+    ("POST", "/api/v1/webhooks/{webhook}/ping"): {R: (403, 403), E: (403, 403), A: (404, 404)},
     ("GET", "/api/v1/stats"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     ("GET", "/api/v1/throughput"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     # There is no spool, which only those are told who may upload.
