@@ -31,3 +31,13 @@ def test_every_file_that_the_architecture_names_exists() -> None:
     text = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
     for named in re.findall(r"`([\w./-]+(?:\.py|\.lua|\.toml|/))`", text):
         assert named in names or (ROOT / named).exists(), named
+
+
+def test_every_key_that_is_promised_exists() -> None:
+    """The reference is compared with the program."""
+    promises = (ROOT / "docs" / "explanation" / "compatibility.md").read_text()
+    table = promises.partition("| stable |")[2].partition("\n\n")[0]
+    promised = set(re.findall(r"`(push:[^`]+)`", table))
+    reference = (ROOT / "docs" / "reference" / "job-hash.md").read_text()
+    assert promised
+    assert promised <= set(re.findall(r"^\| `(push:[^`]+)` +\|", reference, re.M))
