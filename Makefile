@@ -184,6 +184,10 @@ chaos: $(DEV) test-tools ## Kill workers, Redis and registry under JOBS (300) jo
 test-compose: $(DEV) image ## Push JOBS (60) jobs by docker-compose.yml while workers and Redis crash
 	@$(BIN)/python -m tests.compose
 
+.PHONY: test-newcomer
+test-newcomer: $(DEV) test-tools ## Run the README and the tutorial in a fresh clone, by PYTHON
+	@$(BIN)/python -m tests.docs $$(command -v $(PYTHON))
+
 .PHONY: soak
 soak: $(DEV) test-tools ## JOBS (10000) small pushes over MINUTES (30): does anything grow?
 	@$(BIN)/python -m tests.soak

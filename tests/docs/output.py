@@ -8,7 +8,8 @@ _SAME = None
 VARYING: tuple[tuple[str, str | None], ...] = (
     (r"sha256:[0-9a-f]{6,64}", _SAME),
     (r"\b01[0-9a-hjkmnp-tv-z]{24}\b", _SAME),  # The id of a job, a ULID.
-    (r"\bbuilder-[\w-]+", r"[\w.-]+"),  # A worker, by its host.
+    (r"\bbuilder\b(?:-[\w-]+)?", r"[\w.-]+"),  # A worker, or its host.
+    (r"\b1660\b", r"\d+"),  # Its process.
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?Z?", _SAME),
     (r"\d+(?:\.\d+)? (?:B|KB|MB|GB)\b(?:/s)?", _SAME),
     (r"\d+(?:\.\d+)? (?:ms|s|min|h)\b", r"(?:\d+(?:\.\d+)? (?:ms|s|min|h) ?)+"),
@@ -21,7 +22,8 @@ VARYING: tuple[tuple[str, str | None], ...] = (
 PASSING = re.compile(
     # How far a push is: a slow machine says it more often than a fast one.
     r"^\S+ \d+ %, .* blobs\b.*\n"
-    # The log of a part of `push-queue up`.
+    # A machine without Docker; the log of a part of `push-queue up`.
+    r"|^No registry from Docker: .*\n"
     r"|^(?:valkey|worker-\d+|api) \| .*\n",
     re.MULTILINE,
 )
@@ -33,6 +35,12 @@ _SHOWN = re.compile("|".join(f"({shown})" for shown, _ in VARYING), re.MULTILINE
 def agrees(said: str, shown: str) -> bool:
     """Whether the output of a command is the one that the document shows."""
     return re.fullmatch(_pattern(_plain(shown)), _plain(said)) is not None
+
+
+def holds(said: str, shown: str) -> bool:
+    """Whether the output has the lines that the document shows, in that order."""
+    lines = (_pattern(line) for line in _plain(shown).splitlines(keepends=True))
+    return re.search("^" + r"(?:.*\n)*?".join(lines), _plain(said), re.MULTILINE) is not None
 
 
 def _plain(output: str) -> str:

@@ -3,14 +3,13 @@
 import os
 import re
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.docs.blocks import ENDS, FRESH_CLONE, NOT_RUN, Block, blocks
 from tests.docs.data import CHECKS
-from tests.docs.output import agrees
+from tests.docs.output import agrees, holds
 from tests.docs.pages import ROOT
 from tests.docs.shell import EndedError, HungError, Shell
 from tests.docs.world import PROGRAMS, World
@@ -20,6 +19,8 @@ SCENES = Path(__file__).with_name("scenes")
 
 ENDLESS = re.compile(r"(?:push-queue (?:up|serve)|push-worker)\b[^&|;\n]*")
 """Commands that people leave running in a terminal of their own."""
+
+COMMAND = re.compile(r"^\$ ", re.MULTILINE)
 
 OF_THE_MACHINE = re.compile(
     r"(?<![\w./-])/(?:etc|opt|usr|var)/|\b(?:sudo|systemctl|apt(?:-get)?)\b"
@@ -40,6 +41,7 @@ class Runner:
     fresh_clone: bool = False
 
     def __post_init__(self) -> None:
+        self._said = ""
         self._by_language: dict[str, Callable[[str], list[int]]] = {
             "sh": self._script,
             "bash": self._script,
@@ -86,10 +88,12 @@ class Runner:
     def _script(self, text: str) -> list[int]:
         if ENDLESS.fullmatch(text.strip()):
             return [self._start(text.strip(), "")]
-        self._run(text)
+        self._said = self._run(text)
         return []
 
     def _console(self, text: str) -> list[int]:
+        if not COMMAND.search(text):
+            self._excerpt(text)
         started = []
         for command, shown in console(text):
             if ENDLESS.fullmatch(command):
@@ -100,11 +104,16 @@ class Runner:
                 raise BlockFailedError(f"$ {command}\n{said}---- is not what it shows:\n{shown}")
         return started
 
+    def _excerpt(self, shown: str) -> None:
+        """A block without commands shows what the script above it writes, or a part of that."""
+        if not holds(self.world.rewrite(self._said), shown):
+            raise BlockFailedError(f"the block above\n{self._said}---- does not show:\n{shown}")
+
     def _python(self, text: str) -> list[int]:
         number = len(list(self.world.records.glob("*.py")))
         script = self.world.records / f"{number}.py"
         script.write_text(text)
-        self._run(f"{sys.executable} {PROGRAMS / 'run-python'} {script}")
+        self._run(f"python {PROGRAMS / 'anywhere/run-python'} {script}")
         return []
 
     def _run(self, commands: str, *, on_terminal: bool = False) -> str:
@@ -140,7 +149,7 @@ class Runner:
 
 def console(text: str) -> Iterator[tuple[str, str]]:
     """The commands after `$ `, with what the document shows of their output."""
-    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+    for part in COMMAND.split(text)[1:]:
         found = re.match(r"((?:.*\\\n)*.*)\n?", part)
         assert found
         yield re.sub(r"\\\n> ", "\\\\\n", found[1]), part[found.end() :]

@@ -21,7 +21,6 @@ REASONS = {
     (NOT_RUN, "installs services"),
     (NOT_RUN, "writes to /etc"),
     (FRESH_CLONE, "makes an environment"),
-    (FRESH_CLONE, "keeps a registry there"),
 }
 """Why some blocks are not run here. Whoever adds one has looked whether it cannot be."""
 
@@ -43,11 +42,12 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def world(sample: Path) -> Iterator[World]:
+def world(sample: Path, document: Path) -> Iterator[World]:
+    starts_one = "make start-registry" in document.read_text()
     # Below /tmp itself: `push-queue up` has a socket there, whose path may not be long.
     with (
         TemporaryDirectory(prefix="docs-", ignore_cleanup_errors=True) as folder,
-        run_world(Path(folder), sample) as world,
+        run_world(Path(folder), sample, with_registry=not starts_one) as world,
     ):
         yield world
 

@@ -34,6 +34,11 @@ def problems(runner: Runner, text: str) -> list[str]:
     return [found.partition(": ")[2] for found in run_document(document, runner)]
 
 
+def test_an_excerpt_is_of_the_block_above(runner: Runner) -> None:
+    text = "```sh\necho one; echo two; echo three\n```\n```console\none\nthree\n```\n"
+    assert problems(runner, text) == []
+
+
 def test_blocks_share_a_shell(runner: Runner) -> None:
     text = "```sh\na=reg.example.com\n```\n```console\n$ echo $a\nreg.example.com\n```\n"
     assert problems(runner, text) == []
@@ -44,6 +49,7 @@ def test_blocks_share_a_shell(runner: Runner) -> None:
     [
         ("sh\ntrue | false | true\ntrue", "fails:\n(exit status 1: "),
         ("sh\necho said\n(exit 3)", "fails:\nsaid\n(exit status 3"),
+        ("console\na line", "the block above\n---- does not show:\na line"),
         ("console\n$ echo one\ntwo", "$ echo one\none\n---- is not what it shows:\ntwo"),
         ("python\nimport asyncio\nawait asyncio.sleep(0)\nraise SystemExit('no')", "fails:\nno"),
         ("json\n{'a': 1}", "is not json"),

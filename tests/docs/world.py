@@ -7,21 +7,24 @@ and in a temporary folder, so the text of a block is rewritten before it runs.
 import os
 import re
 import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 from tests.docs.pages import ROOT
-from tests.support.processes import free_port
+from tests.support.processes import HANG_SECONDS, free_port
 from tests.support.servers import run_redis, run_registry
 
 PROGRAMS = Path(__file__).with_name("programs")
-TARS = ("app.tar", "web.tar", "api.tar", "worker.tar")
+"""Stand-ins for programs: some anywhere, some only in tests."""
+
+TARS = ("app.tar", "web.tar", "api.tar")
 TOKEN = "the-token-of-the-documents"
 
 
@@ -55,30 +58,89 @@ def _replace(text: str, replacements: Replacements) -> str:
 
 
 @contextmanager
-def run_world(base: Path, sample: Path) -> Iterator[World]:
-    """A world below the folder `base`, with a registry, a Valkey and copies of the sample tar."""
-    home, images, folder, records = (base / name for name in ("home", "images", "work", "records"))
-    spool = base / "spool"
-    for path in (home, images, folder, records, spool):
-        path.mkdir(parents=True)
-    shutil.copy(sample, images / TARS[0])
-    for tar in [*(folder / name for name in TARS[:2]), *(images / name for name in TARS[1:])]:
-        os.link(images / TARS[0], tar)
+def run_world(base: Path, sample: Path, *, with_registry: bool = True) -> Iterator[World]:
+    """A world below the folder `base`, with a registry and copies of the sample tar.
+
+    Without a registry, the blocks are to start one themselves, as in a clone.
+    """
+    folder = base / "work"
+    folder.mkdir()
+    shutil.copy(sample, folder / TARS[0])
+    for name in TARS[1:]:
+        os.link(folder / TARS[0], folder / name)
+    (folder / "examples").symlink_to(ROOT / "examples")
+    (folder / ".venv").symlink_to(sys.prefix)
+    path = [PROGRAMS / "anywhere", PROGRAMS / "tests", Path(sys.executable).parent]
     with ExitStack() as stack:
-        registry = stack.enter_context(run_registry(base / "registry"))
-        redis = stack.enter_context(run_redis(base / "redis"))
-        artifacts = stack.enter_context(_serve_files(images))
-        port, api_port = registry.host.rpartition(":")[2], str(free_port())
+        if with_registry:
+            registry = stack.enter_context(run_registry(base / "registry"))
+            port = int(registry.host.rpartition(":")[2])
+        else:
+            port = free_port()
+            stack.callback(_stop_registry, ROOT, port)
+        yield stack.enter_context(_run_world(base, folder, port, path))
+
+
+@contextmanager
+def run_clone(base: Path, python: Path) -> Iterator[World]:
+    """A world whose folder is a fresh clone of this repository, with that interpreter."""
+    folder = base / "clone"
+    subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
+    port = free_port()
+    with ExitStack() as stack:
+        world = stack.enter_context(_run_world(base, folder, port, [PROGRAMS / "anywhere"]))
+        stack.callback(_stop_registry, folder, port)
+        passed_on = {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith(("PIP_", "SSL_")) or name.lower().endswith("_proxy")
+        }
+        yield replace(world, env={**passed_on, **world.env, "PYTHON": str(python)})
+
+
+def _stop_registry(clone: Path, port: int) -> None:
+    """Stop the one that blocks have started in that clone, if any."""
+    subprocess.run(
+        [sys.executable, clone / "scripts/registry.py", "stop"],
+        env={**os.environ, "REGISTRY_PORT": str(port)},
+        check=True,
+        timeout=HANG_SECONDS,
+    )
+
+
+@contextmanager
+def _run_world(base: Path, folder: Path, registry: int, path: Sequence[Path]) -> Iterator[World]:
+    """With the registry at that port, and programs from that path first."""
+    home, records, spool = (base / name for name in ("home", "records", "spool"))
+    for new in (home, records, spool):
+        new.mkdir()
+    api = free_port()
+    with run_redis(base / "redis") as redis, _serve_files(folder) as artifacts:
+        env = {
+            "PATH": os.pathsep.join([*map(str, path), os.environ["PATH"]]),
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "TERM": "dumb",
+            "COLUMNS": "110",
+            "REGISTRY_PORT": str(registry),
+            "PUSH_QUEUE_API_PORT": str(api),
+            "PUSH_QUEUE_SHUTDOWN_GRACE_SECONDS": "1",
+            "PUSH_QUEUE_SOURCE_URLS": f"{artifacts}/,127.0.0.0/8",
+            "PUSH_QUEUE_SPOOL": str(spool),
+            "PUSH_QUEUE_SPOOL_QUOTA": "1GB",
+            "REDIS_OF_DOCUMENTS": redis.url,
+            "TAR_OF_DOCUMENTS": str(folder / TARS[0]),
+            "ROOT": str(ROOT),
+        }
         names = (
-            (r"https://push\.example\.com", f"http://127.0.0.1:{api_port}"),
+            (r"https://push\.example\.com", f"http://127.0.0.1:{api}"),
             (r"https://(?:artifacts|ci|chat)\.example\.com", artifacts),
             (r"\bredis://localhost:6379(?:/0)?", redis.url),
-            (r"\breg\.example\.com|\blocalhost:15000|\bregistry:5000", f"localhost:{port}"),
-            (r"\b15000\b", port),
-            (r"\b15080\b", api_port),
+            (r"\breg\.example\.com|\blocalhost:15000|\bregistry:5000", f"localhost:{registry}"),
+            (r"\b15000\b", str(registry)),
+            (r"\b15080\b", str(api)),
             (r"\b6379\b", str(redis.port)),
-            (r"(?<![\w./-])/images\b", str(images)),
-            (r"(?<![\w./-])/builds\b", str(folder)),
+            (r"(?<![\w./-])/(?:images|builds)\b", str(folder)),
             (r"/home/alice\b", str(home)),
             (r"PUSH_QUEUE_TOKEN=…", f"PUSH_QUEUE_TOKEN={TOKEN}"),
         )
@@ -89,29 +151,13 @@ def run_world(base: Path, sample: Path) -> Iterator[World]:
                 r"push-queue \1 --yes ",
             ),
             # Whoever types the next command comes later.
-            (r"(?m)^push-queue serve &$", f"push-queue serve & {_until_it_answers(api_port)}"),
+            (r"(?m)^push-queue serve &$", f"push-queue serve & {_until_it_answers(api)}"),
             (r"\bbuilder-1660-3f2a\b", "$(push-queue workers --json | jq -r '.[0].id')"),
         )
-        env = {
-            "PATH": os.pathsep.join(
-                [str(PROGRAMS), str(Path(sys.executable).parent), os.environ["PATH"]]
-            ),
-            "HOME": str(home),
-            "LANG": "C.UTF-8",
-            "TERM": "dumb",
-            "COLUMNS": "110",
-            "PUSH_QUEUE_API_PORT": api_port,
-            "PUSH_QUEUE_SHUTDOWN_GRACE_SECONDS": "1",
-            "PUSH_QUEUE_SOURCE_URLS": f"{artifacts}/,127.0.0.0/8",
-            "PUSH_QUEUE_SPOOL": str(spool),
-            "PUSH_QUEUE_SPOOL_QUOTA": "1GB",
-            "REDIS_OF_DOCUMENTS": redis.url,
-            "ROOT": str(ROOT),
-        }
         yield World(folder, records, env, names, commands)
 
 
-def _until_it_answers(port: str) -> str:
+def _until_it_answers(port: int) -> str:
     return f"until curl --output /dev/null http://127.0.0.1:{port}/; do sleep 0.05; done"
 
 

@@ -1,3 +1,3 @@
 export PUSH_QUEUE_REDIS_URL=redis://localhost:6379
-push-queue serve &
 export PUSH_QUEUE_SERVER=https://push.example.com PUSH_QUEUE_TOKEN=…
+push-queue serve &

@@ -1,7 +1,5 @@
-export PUSH_QUEUE_REDIS_URL=redis://localhost:6379
+export PUSH_QUEUE_REDIS_URL=redis://localhost:6379 BUILD_NUMBER=4711
+mkdir build
+ln app.tar build/app.tar
 push-worker &
 push-queue serve &
-mkdir build
-ln -s "$PWD/app.tar" build/
-[ -e examples ] || ln -s "$ROOT/examples" .
-BUILD_NUMBER=4711
