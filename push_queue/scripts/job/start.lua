@@ -73,6 +73,11 @@ if lost then
   if up < lease then
     return {'wait', (lease - up) * 1000}
   end
+  -- A dead worker tries no registry, so another job may, or this one again.
+  if record.probing then
+    end_probe(record, false)
+    record.probing = nil
+  end
 end
 
 if newer then

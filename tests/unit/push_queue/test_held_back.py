@@ -365,6 +365,15 @@ async def test_a_target_that_is_done_ends_the_pause_of_its_registry(
     assert await redis.exists(Keys().pause(OTHER))
 
 
+async def test_a_probe_whose_worker_is_lost_holds_nothing_back(
+    stores: Stores, registries: RegistryLimits, clock: RedisClock, redis: Redis
+) -> None:
+    lost = await probe(stores, registries, clock)
+    careless = Stores(redis, Keys(), registry_max_uploads=MAX_UPLOADS, lease_seconds=0)
+    assert (await start(careless)).attempt == lost.attempt + 1
+    await wait(stores, "job-2")  # It is the probe again.
+
+
 @pytest.mark.parametrize("end", ["fail", "retry", "release", "cancelled"])
 async def test_a_probe_that_ends_without_an_answer_lets_another_try(
     end: str, stores: Stores, registries: RegistryLimits, clock: RedisClock
