@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.docs.blocks import COMMENT, DOCUMENTS, FRESH_CLONE, NOT_RUN, blocks
-from tests.docs.pages import DOCS, ROOT
+from tests.docs.pages import ROOT
 from tests.docs.runner import Runner, run_document
 from tests.docs.shell import Shell
 from tests.docs.world import World, run_world
@@ -27,8 +27,7 @@ REASONS = {
 BLOCK_SECONDS = 4 * HANG_SECONDS
 """Blocks have a dozen commands, and each of them loads Python."""
 
-# The tutorial is for a fresh clone.
-WITH_BLOCKS = [doc for doc in DOCUMENTS if blocks(doc) and doc != DOCS / "tutorial.md"]
+WITH_BLOCKS = [document for document in DOCUMENTS if blocks(document)]
 EVERY_DOCUMENT = pytest.mark.parametrize(
     "document", WITH_BLOCKS, ids=lambda path: str(path.relative_to(ROOT))
 )
