@@ -39,6 +39,8 @@ class Program:
     pass_fds: tuple[int, ...] = ()
     stop_seconds: float = 30.0
     """From SIGTERM on; after that it is killed."""
+    noise: tuple[str, ...] = ()
+    """Parts of the lines of its output that are not shown."""
     hindrance: Callable[[], str | None] = lambda: None
     """Says what keeps it from running, if anything does that may pass."""
 
@@ -133,7 +135,8 @@ class Part:
             text = line.decode(errors="replace").rstrip()
             if text:
                 self._last_words.append(text)
-            self._show(text)
+            if not any(part in text for part in self._program.noise):
+                self._show(text)
 
 
 @asynccontextmanager

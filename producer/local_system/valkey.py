@@ -37,6 +37,16 @@ def valkey_executable() -> Path:
     return found[0]
 
 
+NOISE = (
+    # A setting of the kernel that matters to a Valkey with gigabytes.
+    "WARNING Memory overcommit must be enabled!",
+    # How it stops, which it says even at the level of warnings.
+    "Received SIGTERM scheduling shutdown",
+    "Valkey is now ready to exit",
+)
+"""What it says that its user need not know."""
+
+
 def socket_path(folder: Path) -> Path:
     """Where the Valkey of this folder listens."""
     return folder / "valkey.sock"
@@ -79,6 +89,7 @@ def valkey(folder: Path, lock: int) -> Program:
         "valkey",
         (str(valkey_executable()), *words),
         pass_fds=(lock,),
+        noise=NOISE,
         hindrance=partial(full_disk, folder),
     )
 

@@ -166,6 +166,13 @@ async def test_a_program_that_does_not_stop_is_killed() -> None:
             os.kill(part.pid, 0)
 
 
+async def test_noise_is_not_shown() -> None:
+    part = shell("echo WARNING a; echo b; sleep 60", noise=("WARNING",))
+    async with running(part):
+        await part.says("b")
+    assert part.lines == ["b"]
+
+
 async def test_a_line_without_end_stops_nothing() -> None:
     part = shell(f"head -c {3 * LONGEST_LINE} /dev/zero; echo; echo up; exec sleep 60")
     async with running(part):
