@@ -25,7 +25,7 @@ from push_queue.models.pause import WHOLE_QUEUE, Pause
 from push_queue.pauses import Pauses
 from push_queue.registries.knowledge import ForgottenKnowledge, RegistryKnowledge
 from push_queue.settings import Settings
-from push_queue.webhook_outbox import WebhookOutbox, WebhookStatus
+from push_queue.webhook_outbox import ForgottenWebhook, WebhookOutbox, WebhookStatus
 from push_queue.worker_roster import WorkerRoster
 from registry_api_v2_client.exceptions import ValidationError
 from registry_api_v2_client.reference import parse_reference
@@ -145,9 +145,7 @@ class Operator:
             UnknownWebhookError: no worker has such a receiver in its settings.
             WaitTimeoutError: no worker has sent it.
         """
-        known = [receiver.name for receiver in await self.webhooks()]
-        if name not in known:
-            raise UnknownWebhookError(name, known)
+        await self._check_webhook(name)
         token = await self._webhooks.ask_for_ping(name)
         try:
             async with asyncio.timeout(PING_SECONDS):
@@ -179,6 +177,21 @@ class Operator:
                 "there is no spool here: set PUSH_QUEUE_SPOOL, or use the server that has it"
             )
         return await purge_uploads(spool, self.queue, dry_run=dry_run)
+
+    async def forget_webhook(self, name: str, *, dry_run: bool = False) -> ForgottenWebhook:
+        """Forget a receiver that no worker has in its settings any more, or only count.
+
+        Raises:
+            UnknownWebhookError: it is not known.
+            WebhookInUseError: a worker has it.
+        """
+        await self._check_webhook(name)
+        return ForgottenWebhook(events=await self._webhooks.forget(name, dry_run=dry_run))
+
+    async def _check_webhook(self, name: str) -> None:
+        known = [receiver.name for receiver in await self.webhooks()]
+        if name not in known:
+            raise UnknownWebhookError(name, known)
 
     async def _ping_answer(self, name: str, token: str) -> str:
         while True:

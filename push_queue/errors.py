@@ -12,6 +12,7 @@
     ├── UnknownJobError           no job has this id
     ├── UnknownWorkerError        no worker that is alive has this id
     ├── UnknownWebhookError       no worker has this receiver of webhooks in its settings
+    ├── WebhookInUseError         a worker has this receiver in its settings
     ├── OldWorkerError            the worker is too old for what is asked of it
     ├── DrainedError              this worker is to take no job any more
     ├── WaitTimeoutError          the job did not finish in the time given
@@ -85,6 +86,16 @@ class UnknownWebhookError(QueueError):
         super().__init__(
             f"no webhook {name!r}; workers know {', '.join(known) or 'none'}, "
             "see PUSH_QUEUE_WEBHOOKS"
+        )
+
+
+class WebhookInUseError(QueueError):
+    """A worker has this receiver of webhooks in its settings."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"a worker sends to webhook {name}; "
+            "take it out of PUSH_QUEUE_WEBHOOKS of all workers first"
         )
 
 

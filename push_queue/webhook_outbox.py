@@ -14,6 +14,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt
 
+from push_queue.errors import WebhookInUseError
 from push_queue.jobs.codec import decode, one_line, parse_whatever
 from push_queue.models.job import JobState, JobStatus
 from push_queue.redis.database import Database
@@ -92,6 +93,15 @@ class WebhookStatus(BaseModel):
         """Whether it has failed, and taken nothing since."""
         last = self.last_failure_at
         return last is not None and (self.last_success_at is None or self.last_success_at < last)
+
+
+class ForgottenWebhook(BaseModel):
+    """What was known of a receiver."""
+
+    model_config = ConfigDict(frozen=True)
+
+    events: NonNegativeInt
+    """Those that it never gets."""
 
 
 class WebhookOutbox:
@@ -184,6 +194,22 @@ class WebhookOutbox:
         answer = await self._database.ask(self._redis.hget(self._keys.webhook(name), "pinged"))
         answered, _, why = answer.decode().partition(" ") if answer else ("", "", "")
         return why if answered == token else None
+
+    async def forget(self, name: str, *, dry_run: bool = False) -> int:
+        """Forget a receiver, or only count its events. Returns how many it does not have.
+
+        Raises:
+            WebhookInUseError: a worker has it in its settings.
+        """
+        keys = [
+            self._keys.webhook(name),
+            self._keys.webhook_events(name),
+            self._keys.webhook_sender(name),
+        ]
+        events: int = await self._database.run("plain/forget_webhook", keys, [int(dry_run)])
+        if events < 0:
+            raise WebhookInUseError(name)
+        return events
 
     async def statuses(self) -> tuple[WebhookStatus, ...]:
         """All receivers that are known, by name."""

@@ -82,6 +82,16 @@ async def ping_webhook(request: web.Request) -> web.Response:
     return answer(Ping(failure=failure))
 
 
+async def forget_webhook(request: web.Request) -> web.Response:
+    """Forget a receiver that no worker has in its settings any more, with its events."""
+    await no_body(request)
+    query, name = query_of(request, PurgeQuery), request.match_info["webhook"]
+    found = await request.app[OPERATOR].forget_webhook(name, dry_run=query.dry_run)
+    if not query.dry_run:
+        _note(request, f"webhook {name} is forgotten")
+    return answer(found)
+
+
 async def forget_registry(request: web.Request) -> web.Response:
     """Delete what is known about a registry that was emptied: places of blobs, writers of tags."""
     await no_body(request)

@@ -63,6 +63,8 @@ class ProblemType(Enum):
     """The job's record is damaged. Enqueue it again, with another id."""
     SOURCE_GONE = HTTPStatus.CONFLICT, "source-gone"
     """The job cannot run again: what it pushed is deleted."""
+    WEBHOOK_IN_USE = HTTPStatus.CONFLICT, "webhook-in-use"
+    """A worker has the receiver of webhooks in its settings. Take it out of all workers' first."""
     OLD_WORKER = HTTPStatus.CONFLICT, "old-worker"
     """The worker is of a release that cannot be drained. End it by SIGTERM."""
     NO_TOKENS = HTTPStatus.CONFLICT, "no-tokens"

@@ -33,6 +33,7 @@ from push_queue.errors import (
     UnknownWebhookError,
     UnknownWorkerError,
     UnreadableJobError,
+    WebhookInUseError,
 )
 from registry_api_v2_client.exceptions import ValidationError
 
@@ -74,6 +75,7 @@ _KINDS = (
     _Kind(UnknownJobError, ProblemType.UNKNOWN_JOB),
     _Kind(UnknownWorkerError, ProblemType.UNKNOWN_WORKER),
     _Kind(UnknownWebhookError, ProblemType.UNKNOWN_WEBHOOK),
+    _Kind(WebhookInUseError, ProblemType.WEBHOOK_IN_USE),
     _Kind(OldWorkerError, ProblemType.OLD_WORKER),
     _Kind(NoSpoolError, ProblemType.NO_SPOOL),
     _Kind(UnknownUploadError, ProblemType.UNKNOWN_UPLOAD),

@@ -49,6 +49,7 @@ from push_queue.models.fleet import RegistryInfo, WorkerInfo
 from push_queue.models.job import JobProgress, JobStatus
 from push_queue.registries.knowledge import ForgottenKnowledge
 from push_queue.settings.api_tokens import Role
+from push_queue.webhook_outbox import ForgottenWebhook
 
 V1 = "/api/v1"
 
@@ -286,6 +287,15 @@ ROUTES = (
         operating.ping_webhook,
         (Ping,),
         role=Role.ADMIN,
+    ),
+    Route(
+        HTTPMethod.POST,
+        f"{V1}/webhooks/{{webhook}}/forget",
+        operating.forget_webhook,
+        (ForgottenWebhook,),
+        query=PurgeQuery,
+        role=Role.ADMIN,
+        refusals=(HTTPStatus.CONFLICT,),
     ),
     Route(HTTPMethod.GET, f"{V1}/queue", operating.read_queue, (QueueState,)),
     Route(

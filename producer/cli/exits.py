@@ -23,6 +23,7 @@ from push_queue.errors import (
     UnknownWebhookError,
     UnknownWorkerError,
     WaitTimeoutError,
+    WebhookInUseError,
 )
 from push_queue.models.job import JobState, JobStatus
 from registry_api_v2_client.exceptions import RegistryError, TarReadError, ValidationError
@@ -50,7 +51,7 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], ExitCode], ...] = (
     ((WaitTimeoutError, NotVerifiedError), ExitCode.UNDECIDED),
     ((BadInputError, InvalidJobError, InvalidSettingsError, UnknownJobError), ExitCode.BAD_INPUT),
     ((InvalidFilterError, UnknownWorkerError, OldWorkerError), ExitCode.BAD_INPUT),
-    ((UnknownWebhookError,), ExitCode.BAD_INPUT),
+    ((UnknownWebhookError, WebhookInUseError), ExitCode.BAD_INPUT),
     ((CannotStartError, NoSpoolError, ServerRefusedError, UploadError), ExitCode.BAD_INPUT),
     ((SourceGoneError, ValidationError, TarReadError), ExitCode.BAD_INPUT),
 )

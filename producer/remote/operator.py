@@ -17,7 +17,7 @@ from push_queue.models.job import JobsPage
 from push_queue.models.job_filter import JobFilter
 from push_queue.models.pause import Pause
 from push_queue.registries.knowledge import ForgottenKnowledge
-from push_queue.webhook_outbox import WebhookStatus
+from push_queue.webhook_outbox import ForgottenWebhook, WebhookStatus
 
 
 class RemoteOperator:
@@ -100,13 +100,26 @@ class RemoteOperator:
             UnknownWebhookError: no worker has such a receiver in its settings.
             WaitTimeoutError: no worker has sent it.
         """
-        known = [receiver.name for receiver in await self.webhooks()]
-        if name not in known:
-            raise UnknownWebhookError(name, known)
+        await self._check_webhook(name)
         ping = await self._ask(Ping, f"webhooks/{name}/ping", {})
         if ping.problem:
             raise WaitTimeoutError(ping.problem)
         return ping.failure
+
+    async def forget_webhook(self, name: str, *, dry_run: bool = False) -> ForgottenWebhook:
+        """Forget a receiver that no worker has in its settings any more, or only count.
+
+        Raises:
+            UnknownWebhookError: it is not known.
+        """
+        await self._check_webhook(name)
+        path = f"webhooks/{name}/forget"
+        return await self._ask(ForgottenWebhook, path, {}, params=_dry(dry_run))
+
+    async def _check_webhook(self, name: str) -> None:
+        known = [receiver.name for receiver in await self.webhooks()]
+        if name not in known:
+            raise UnknownWebhookError(name, known)
 
     async def forget_registry(self, host: str, *, dry_run: bool = False) -> ForgottenKnowledge:
         """Delete what is known about a registry that was emptied, or only count it."""

@@ -217,6 +217,9 @@ async def test_a_worker_that_loses_its_rights_hands_over_and_says_so(
 
 def test_operators_pause_and_purge_and_all_others_only_see_it(site: Site) -> None:
     enqueue = ("enqueue", "/a.tar", "--remote-path", "--to", "localhost:1/app:1", "--id", "a")
+    with redis.Redis.from_url(site.url("admin")) as admin:
+        admin.sadd("push:webhooks", "ci")
+        admin.hset("push:webhook:ci", mapping={"origin": "https://ci", "states": "failed"})
     for arguments in (
         enqueue,
         ("pause", "--reason", "새 디스크"),
@@ -224,6 +227,7 @@ def test_operators_pause_and_purge_and_all_others_only_see_it(site: Site) -> Non
         ("cancel", "a"),
         ("purge", "--state", "cancelled", "--yes"),
         ("purge", "--registry-knowledge", "localhost:1", "--yes"),
+        ("purge", "--webhook", "ci", "--yes"),
     ):
         done = site.run("operator", *arguments)
         assert done.returncode == 0, done.stderr

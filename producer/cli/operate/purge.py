@@ -1,4 +1,4 @@
-"""``push-queue purge``: forget finished jobs, a registry that was emptied, or unneeded uploads."""
+"""``push-queue purge``: forget jobs, emptied registries, unneeded uploads, old webhooks."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -27,6 +27,7 @@ from producer.cli.output import print_json
 from producer.cli.wording import how_many, size
 from producer.spool.purge import PurgedUploads
 from push_queue.registries.knowledge import ForgottenKnowledge
+from push_queue.webhook_outbox import ForgottenWebhook
 
 EXAMPLES = """
 Examples:
@@ -37,6 +38,8 @@ Examples:
 
     push-queue purge --uploads
 
+    push-queue purge --webhook old-chat
+
 Finished jobs expire by themselves. Without --state, those in every final state that match
 all options are forgotten.
 
@@ -45,6 +48,9 @@ were interrupted, and which job wrote a tag last. What it holds now is pushed ag
 
 --uploads deletes those that no unfinished job needs and nobody has used for ten minutes.
 Jobs that failed then cannot be retried.
+
+--webhook is for a receiver that no worker has in PUSH_QUEUE_WEBHOOKS any more. Otherwise
+events are collected for it for a week.
 """
 
 Purge = Callable[[AnyOperator, bool], Awaitable[BaseModel]]
@@ -68,6 +74,10 @@ def purge(
     uploads: Annotated[
         bool, typer.Option("--uploads", help="Delete uploads that nobody needs.")
     ] = False,
+    webhook: Annotated[
+        str | None,
+        typer.Option("--webhook", metavar="NAME", help="Forget this receiver and its events."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would be forgotten.")
     ] = False,
@@ -76,12 +86,13 @@ def purge(
     server: ServerOption = None,
     token_file: TokenFileOption = None,
 ) -> ExitCode:
-    """Forget finished jobs, what is known of a registry, or uploads."""
+    """Forget finished jobs, what is known of a registry, uploads, or a receiver of webhooks."""
     wanted = filter_of(state, error_kind, registry, repository, label, since)
-    if (not wanted.selects_all) + (registry_knowledge is not None) + uploads != 1:
+    others = (registry_knowledge is not None, uploads, webhook is not None)
+    if (not wanted.selects_all) + sum(others) != 1:
         raise BadInputError(
-            "say what to forget: jobs, by "
-            f"{', '.join(OPTIONS)}; or --registry-knowledge HOST; or --uploads"
+            f"say what to forget: jobs, by {', '.join(OPTIONS)}; or --registry-knowledge HOST; "
+            "or --uploads; or --webhook NAME"
         )
     if not wanted.selects_all:
         bulk = Bulk(BulkAction.PURGE, wanted, dry_run, yes)
@@ -90,6 +101,8 @@ def purge(
     async def forget(operator: AnyOperator, only_count: bool) -> BaseModel:
         if registry_knowledge is not None:
             return await operator.forget_registry(registry_knowledge, dry_run=only_count)
+        if webhook is not None:
+            return await operator.forget_webhook(webhook, dry_run=only_count)
         return await operator.purge_uploads(dry_run=only_count)
 
     def run(only_count: bool) -> BaseModel:
@@ -115,5 +128,7 @@ def _wording(found: BaseModel) -> str:
             )
         case PurgedUploads(uploads=uploads, bytes=count):
             return f"{how_many(uploads, 'upload')} ({size(count)})"
+        case ForgottenWebhook(events=events):
+            return f"a receiver and {how_many(events, 'event')} that it does not have"
         case _:
             raise TypeError(type(found))

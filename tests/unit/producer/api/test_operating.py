@@ -162,6 +162,25 @@ async def test_a_ping_that_no_worker_sends(
     assert answer.body["problem"].startswith("no worker has sent the ping to ci")
 
 
+async def test_a_receiver_of_webhooks_is_forgotten_once_no_worker_has_it(
+    api: Api, stores: Stores, redis: Redis
+) -> None:
+    await register(stores)
+    sender = "push:webhook:ci:sender"
+    await redis.set(sender, "a worker")
+    used = await api.post(f"{V1}/webhooks/ci/forget", headers=ADMIN)
+    assert (used.status, used.kind) == (409, "webhook-in-use")
+    await redis.delete(sender)
+    dry = await api.post(f"{V1}/webhooks/ci/forget", params={"dry_run": "true"}, headers=ADMIN)
+    assert (dry.status, dry.body) == (200, {"events": 0})
+    assert (await api.get(f"{V1}/webhooks", headers=ADMIN)).body["webhooks"]
+    done = await api.post(f"{V1}/webhooks/ci/forget", headers=ADMIN)
+    assert (done.status, done.body) == (200, {"events": 0})
+    assert (await api.get(f"{V1}/webhooks", headers=ADMIN)).body == {"webhooks": []}
+    gone = await api.post(f"{V1}/webhooks/ci/forget", headers=ADMIN)
+    assert (gone.status, gone.kind) == (404, "unknown-webhook")
+
+
 async def test_knowledge_of_a_registry_is_forgotten(api: Api, redis: Redis) -> None:
     await redis.set(f"push:blob:{HOST}:sha256:a", "1")
     path = f"{V1}/registries/{HOST}/forget"

@@ -12,7 +12,9 @@ from push_queue.models.assignments import Assignment
 from push_queue.models.job import make_job
 from push_queue.models.uploads import source_of
 from push_queue.settings import Settings
+from push_queue.webhook_outbox import WebhookOutbox
 from tests.support.stores import Stores
+from tests.support.webhooks import webhook
 from tests.unit.producer.cli.conftest import CommandLine
 
 HOST = "reg.example.com:5000"
@@ -125,3 +127,23 @@ def test_what_cannot_be_meant_forgets_nothing(
     fail(cli, "a")
     assert cli.fails("purge", *arguments).startswith(said)
     assert listed(cli) == ["a"]
+
+
+def test_a_receiver_of_webhooks_that_no_worker_has_is_forgotten(cli: CommandLine) -> None:
+    async def prepare(stores: Stores) -> None:
+        await WebhookOutbox(stores.database).register("ci", webhook())
+        await stores.jobs.create(make_job(id="a", source="/a.tar", targets=[f"{HOST}/a:1"]))
+        await stores.jobs.cancel("a")
+
+    async def check(stores: Stores) -> None:
+        assert await stores.database.redis.keys("push:webhook:*") == []
+
+    cli.prepare(prepare)
+    assert "workers know ci" in cli.fails("purge", "--webhook", "ic", "--yes")
+    words = "a receiver and 1 event that it does not have"
+    dry = cli.run("purge", "--webhook", "ci", "--dry-run")
+    assert (dry.code, dry.err) == (0, f"push-queue: {words} would be deleted\n")
+    assert cli.run("purge", "--webhook", "ci", "--yes", "--json").json == {"events": 1}
+    cli.prepare(check)
+    assert cli.run("webhooks", "--json").json == []
+    assert cli.fails("purge", "--webhook", "ci", "--uploads").startswith("say what to forget")
