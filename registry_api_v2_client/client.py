@@ -198,6 +198,7 @@ class RegistryClient:
             )
 
     async def close(self) -> None:
+        """Close all connections."""
         self.pusher.close()
         await self._transport.close()
 

@@ -47,16 +47,27 @@ class ImageConfig(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     architecture: str = ""
+    """As Go names it: ``amd64``, ``arm64``."""
     os: str = ""
+    """``linux`` or ``windows``."""
     created: datetime | None = None
+    """When the image was made."""
     cmd: list[str] = Field(default_factory=list)
+    """The default arguments."""
     entrypoint: list[str] = Field(default_factory=list)
+    """The command that runs."""
     env: list[str] = Field(default_factory=list)
+    """``NAME=value`` of each variable."""
     user: str = ""
+    """Who runs it: a name or number, maybe with a group."""
     working_dir: str | None = None
+    """The folder in which it runs."""
     exposed_ports: dict[str, Any] = Field(default_factory=dict)
+    """``port/protocol``; the values are empty."""
     labels: dict[str, str] = Field(default_factory=dict)
+    """Names and values that its maker gave it."""
     diff_ids: list[str] = Field(default_factory=list)
+    """The digests of the uncompressed layers, the base first."""
 
 
 class LayerInfo(BaseModel):
@@ -65,10 +76,15 @@ class LayerInfo(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     digest: str
+    """Of the layer as it is stored."""
     size: int
+    """Bytes as they are stored."""
     media_type: str
+    """Says whether and how it is compressed."""
     created: datetime | None = None
+    """When it was made, as the history says."""
     created_by: str | None = None
+    """The command that made it, as the history says."""
 
 
 class ImageInspect(BaseModel):
@@ -77,17 +93,32 @@ class ImageInspect(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str = Field(description="digest of the config")
+    """The digest of the config."""
     repo_tags: list[str] = Field(default_factory=list)
+    """Its tags in the tar."""
     repo_digests: list[str] = Field(default_factory=list)
+    """Empty: a tar has none."""
     parent: str | None = None
+    """The image that it was built on, as old builders noted it."""
     comment: str = ""
+    """What its maker noted."""
     created: datetime | None = None
+    """When it was made."""
     config: ImageConfig
+    """How it runs."""
     layers: list[LayerInfo] = Field(default_factory=list)
+    """The base first."""
     size: int = Field(default=0, description="bytes of config and layers as stored in the tar")
+    """Bytes of config and layers as they are stored in the tar."""
     virtual_size: int = 0
+    """The same."""
     architecture: str = ""
+    """As Go names it: ``amd64``, ``arm64``."""
     os: str = ""
+    """``linux`` or ``windows``."""
     author: str = ""
+    """Its maker."""
     rootfs_type: str = "layers"
+    """Always ``layers``."""
     rootfs_layers: list[str] = Field(default_factory=list)
+    """The digests of the uncompressed layers, the base first."""

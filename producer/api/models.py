@@ -153,13 +153,16 @@ class JobDetails(JobStatus):
     """A job with its blobs and the attempts that ended."""
 
     blobs: tuple[BlobStatus, ...]
+    """How far each of its blobs is."""
     attempts: tuple[Attempt, ...]
+    """The attempts that ended, the oldest first."""
 
 
 class JobList(BaseModel):
     """Jobs in the order of the request."""
 
     jobs: tuple[JobStatus, ...]
+    """As many as were sent, or found."""
 
 
 class JobPage(JobList):
@@ -274,6 +277,7 @@ class Login(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     token: Annotated[SecretStr, Field(min_length=1, max_length=1024)]
+    """The token of the caller."""
 
 
 class Session(BaseModel):
@@ -290,6 +294,7 @@ class Health(BaseModel):
     """All is well."""
 
     status: str = "ok"
+    """``ok``; a problem is answered otherwise."""
 
 
 class Reset(BaseModel):
@@ -304,6 +309,8 @@ class Problem(BaseModel):
     type: str
     """A URI that says which error it is; stays the same."""
     title: str
+    """The name of the status."""
     status: int
+    """The status."""
     detail: str
     """One line that names the thing and says what to do."""

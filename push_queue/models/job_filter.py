@@ -19,6 +19,7 @@ class JobFilter(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     state: JobState | None = None
+    """Only jobs in this state."""
     registry: Name | None = None
     """The host of a target, with its port if it has one: ``reg.example.com``."""
     repository: Name | None = None
@@ -26,6 +27,7 @@ class JobFilter(BaseModel):
     label: Annotated[tuple[LabelTerm, ...], Field(max_length=32)] = ()
     """``NAME=VALUE``, or ``NAME`` for any value."""
     error_kind: Name | None = None
+    """Only jobs whose last error is of this kind."""
     since: AwareDatetime | None = None
     """Enqueued then or later."""
 

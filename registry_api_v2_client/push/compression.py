@@ -37,8 +37,11 @@ class CompressionPolicy(StrEnum):
     """What happens to layers that the archive holds uncompressed."""
 
     GZIP = "gzip"
+    """Compressed with gzip, which every registry and runtime takes."""
     ZSTD = "zstd"
+    """Compressed with zstd, which is faster and smaller; older runtimes do not take it."""
     KEEP = "keep"
+    """Sent as they are."""
 
 
 class Encoder(Protocol):

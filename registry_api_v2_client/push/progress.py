@@ -10,10 +10,15 @@ class BlobState(StrEnum):
     """How far a blob is, and in the end how it came to be at the registry."""
 
     WAITING = "waiting"
+    """Its turn has not come."""
     UPLOADING = "uploading"
+    """It is being sent."""
     UPLOADED = "uploaded"
+    """It was sent."""
     MOUNTED = "mounted"
+    """The registry took it from another of its repositories."""
     EXISTS = "exists"
+    """It was there already."""
     WAITED = "waited"
     """Another push was sending it already, and this one waited for that."""
 

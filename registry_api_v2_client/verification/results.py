@@ -8,7 +8,9 @@ class Verdict(StrEnum):
     """How a part of the image in the registry compares with the tar."""
 
     EQUAL = "equal"
+    """The registry has what the tar has."""
     DIFFERENT = "different"
+    """The registry has something else."""
     MISSING = "missing"
     """The registry names a blob that it does not hold."""
     CORRUPT = "corrupt"

@@ -8,6 +8,8 @@ from itertools import pairwise
 from textwrap import dedent
 from typing import Any
 
+_OURS = ("producer", "push_queue", "registry_api_v2_client", "worker")
+
 
 @cache
 def described(cls: type) -> dict[str, str]:
@@ -15,7 +17,7 @@ def described(cls: type) -> dict[str, str]:
     return {
         name: text
         for base in reversed(cls.__mro__)
-        if not base.__module__.startswith(("builtins", "enum", "pydantic", "typing"))
+        if base.__module__.startswith(_OURS) and "[" not in base.__name__
         for name, text in _below_fields(base)
     }
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from scripts.reference import command_line, errors, job_hash, metrics, settings
+from scripts.reference import command_line, errors, job_hash, library, metrics, settings
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -31,6 +31,7 @@ PAGES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
         "keys": job_hash.keys,
     },
     REFERENCE / "settings.md": {"settings": settings.settings},
+    REFERENCE / "library.md": {"queue": library.queue, "client": library.client},
     REFERENCE / "metrics.md": {"queue": metrics.queue, "worker": metrics.worker},
 }
 
