@@ -130,7 +130,24 @@ class _SentinelRedis(ArqRedis):
             await client.aclose()
 
 
-class _PrimaryPool(SentinelConnectionPool):
+class _Pool(ConnectionPool):
+    """Opens several connections at a time.
+
+    redis-py 5 has others wait while one connects. With a server that hangs, each command would wait
+    until all before it have given up, one after the other.
+    """
+
+    async def get_connection(self, *_: object, **__: object) -> AbstractConnection:
+        connection: AbstractConnection = self.get_available_connection()  # type: ignore[no-untyped-call]
+        try:
+            await self.ensure_connection(connection)
+        except BaseException:
+            await self.release(connection)
+            raise
+        return connection
+
+
+class _PrimaryPool(_Pool, SentinelConnectionPool):
     """Drops all connections to the old primary as soon as one of them learns of a new one."""
 
     async def release(self, connection: Connection) -> None:  # type: ignore[override]
@@ -148,14 +165,14 @@ def _primary(address: RedisAddress) -> _PrimaryPool:
     )
 
 
-def _pool(address: RedisAddress) -> ConnectionPool:
+def _pool(address: RedisAddress) -> _Pool:
     options = _options(address)
     if address.socket_path:
-        return ConnectionPool(connection_class=_UnixConnection, path=address.socket_path, **options)
+        return _Pool(connection_class=_UnixConnection, path=address.socket_path, **options)
     options |= {"host": address.host, "port": address.port}
     if address.tls:
-        return ConnectionPool(connection_class=_TlsConnection, **options, **_tls_options(address))
-    return ConnectionPool(connection_class=_TcpConnection, **options)
+        return _Pool(connection_class=_TlsConnection, **options, **_tls_options(address))
+    return _Pool(connection_class=_TcpConnection, **options)
 
 
 def _options(address: RedisAddress) -> dict[str, Any]:
