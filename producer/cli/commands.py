@@ -25,7 +25,9 @@ COMMANDS = {
     ),
     "retry": Entry("changes", "retry", "Enqueue finished jobs again."),
     "purge": Entry(
-        "operate.purge", "purge", "Forget finished jobs, what is known of a registry, or uploads."
+        "operate.purge",
+        "purge",
+        "Forget finished jobs, what is known of a registry, uploads, or a webhook.",
     ),
     "workers": Entry(
         "operate.workers", "workers", "Show the live workers, and what each of them does."

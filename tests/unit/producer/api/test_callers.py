@@ -84,6 +84,7 @@ EXPECTED: dict[tuple[str, str], dict[Role, tuple[int, int]]] = {
     # There is no receiver of webhooks, which only those are told who may try one.
     ("GET", "/api/v1/webhooks"): {R: (403, 403), E: (403, 403), A: (200, 200)},
     ("POST", "/api/v1/webhooks/{webhook}/ping"): {R: (403, 403), E: (403, 403), A: (404, 404)},
+    ("POST", "/api/v1/webhooks/{webhook}/forget"): {R: (403, 403), E: (403, 403), A: (404, 404)},
     ("GET", "/api/v1/stats"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     ("GET", "/api/v1/throughput"): {R: (200, 200), E: (200, 200), A: (200, 200)},
     # There is no spool, which only those are told who may upload.
