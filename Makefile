@@ -115,7 +115,7 @@ worker: $(RUNTIME) ## Run a worker on PUSH_QUEUE_REDIS_URL (or REDIS_URL)
 ##@ Checking
 
 .PHONY: check
-check: lint typecheck licences ## Lint, formatting, imports, types and licences
+check: lint typecheck licences reference-check ## Lint, formatting, imports, types, licences and references
 
 .PHONY: lint
 lint: $(DEV) ## Ruff, and the direction of imports
@@ -238,6 +238,10 @@ docs: $(DOCS) ## Build docs/ as a site in dist/site
 .PHONY: reference
 reference: $(RUNTIME) ## Write the generated parts of docs/reference/ from the program
 	@$(BIN)/python -m scripts.reference
+
+.PHONY: reference-check
+reference-check: $(RUNTIME)
+	@$(BIN)/python -m scripts.reference --check
 
 .PHONY: docs-serve
 docs-serve: $(DOCS) ## Serve it at http://localhost:8000, built anew with every change

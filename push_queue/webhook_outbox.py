@@ -66,9 +66,11 @@ class WebhookStatus(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str
+    """Its name in ``PUSH_QUEUE_WEBHOOKS``."""
     origin: str
     """``https://host[:port]`` of its URL."""
     states: Annotated[tuple[JobState, ...], BeforeValidator(_words)]
+    """The states that it is told of."""
     waiting: NonNegativeInt
     """Events that are not delivered yet."""
     waiting_since: datetime | None
@@ -76,6 +78,7 @@ class WebhookStatus(BaseModel):
     waiting_seconds: Annotated[float, Field(ge=0)] = 0
     """How long ago that was; 0 if there is none."""
     delivered: NonNegativeInt = 0
+    """Events that arrived."""
     failed: NonNegativeInt = 0
     """Tries that failed."""
     given_up: NonNegativeInt = 0
@@ -83,8 +86,11 @@ class WebhookStatus(BaseModel):
     dropped: NonNegativeInt = 0
     """Events that made room for newer ones while the receiver was away."""
     last_success_at: datetime | None = None
+    """When one arrived last."""
     last_failure_at: datetime | None = None
+    """When a request failed last."""
     last_failure: str | None = None
+    """What went wrong then, on one line."""
     gone: bool = False
     """It has answered 410, and gets nothing until its URL is changed or a ping is answered."""
 

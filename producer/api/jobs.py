@@ -29,7 +29,7 @@ LOOK_SECONDS = 5.0
 
 
 async def enqueue(request: web.Request) -> web.Response:
-    """Enqueue one push, or several in one batch. The same job again returns the existing one."""
+    """Enqueue a push, or a list of up to 1000. The same job again returns the existing one."""
     new_jobs, alone = await new_jobs_of(request)
     queue = request.app[QUEUE]
     # In a thread: sources are looked at, and their volume may hang.

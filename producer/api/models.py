@@ -162,7 +162,7 @@ class JobList(BaseModel):
     """Jobs in the order of the request."""
 
     jobs: tuple[JobStatus, ...]
-    """As many as were sent, or found."""
+    """Each as it stands."""
 
 
 class JobPage(JobList):
@@ -182,6 +182,7 @@ class WorkerList(BaseModel):
     """The workers that are alive."""
 
     workers: tuple[WorkerInfo, ...]
+    """By their ids."""
 
     @classmethod
     def of(cls, workers: Iterable[WorkerInfo]) -> Self:
@@ -193,12 +194,14 @@ class RegistryList(BaseModel):
     """The registries in use, by name."""
 
     registries: tuple[RegistryInfo, ...]
+    """Those that the caller may push to."""
 
 
 class WebhookList(BaseModel):
     """The receivers of webhooks, by name."""
 
     webhooks: tuple[WebhookStatus, ...]
+    """By their names."""
 
 
 class Ping(BaseModel):
@@ -220,6 +223,7 @@ class NewPause(BaseModel):
     ) = None
     """Without them, the pause lasts until it is ended."""
     reason: Annotated[str, StringConstraints(min_length=1, max_length=MOST_REASON)] | None = None
+    """Why, on one line; it is shown wherever the pause is."""
 
 
 class PurgeQuery(BaseModel):
@@ -258,6 +262,7 @@ class UploadStatus(BaseModel):
     """A tar in the spool, or as much of it as has arrived."""
 
     id: str
+    """Its id, which the server has given it."""
     source: str
     """What a job that pushes it has as its source."""
     offset: int
@@ -265,6 +270,7 @@ class UploadStatus(BaseModel):
     length: int | None
     """Bytes that it will have; null while unknown."""
     complete: bool
+    """Whether all of it is here."""
     digest: str | None
     """Of a complete one: ``sha256:…``."""
     expires_at: datetime
@@ -286,6 +292,7 @@ class Session(BaseModel):
     name: str | None
     """The name of the token; null without tokens."""
     role: Role
+    """What the caller may do."""
     targets: tuple[str, ...]
     """Patterns of the repositories that the caller may use; empty for an admin, who may use all."""
 
@@ -301,6 +308,7 @@ class Reset(BaseModel):
     """Some events are not known any more."""
 
     detail: str = "events before this one are lost; read the jobs again"
+    """What to do about it."""
 
 
 class Problem(BaseModel):

@@ -73,7 +73,7 @@ async def list_webhooks(request: web.Request) -> web.Response:
 
 
 async def ping_webhook(request: web.Request) -> web.Response:
-    """Have a worker send the receiver a ping, and wait for what comes of it."""
+    """Have a worker send the receiver a ping, and wait for the outcome, 75 s at most."""
     await no_body(request)
     try:
         failure = await request.app[OPERATOR].ping_webhook(request.match_info["webhook"])

@@ -20,7 +20,9 @@ class PurgedUploads(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     uploads: NonNegativeInt
+    """Uploads that were deleted, or would be."""
     bytes: NonNegativeInt
+    """What they took, together."""
 
 
 async def purge_uploads(spool: Spool, queue: PushQueue, *, dry_run: bool) -> PurgedUploads:

@@ -20,10 +20,13 @@ class HourStats(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     succeeded: NonNegativeInt = 0
+    """Jobs that succeeded."""
     failed: NonNegativeInt = 0
+    """Jobs that failed."""
     failures: dict[str, NonNegativeInt] = {}
     """The jobs that failed, by the kind of their error."""
     bytes_sent: NonNegativeInt = 0
+    """Bytes that were sent, compressed."""
     bytes_saved: NonNegativeInt = 0
     """Of the jobs that succeeded: what they did not need to send."""
 
@@ -51,8 +54,9 @@ class QueueStats(BaseModel):
     due: NonNegativeInt
     """Jobs that only wait for a worker."""
     oldest_due_seconds: float | None
-    """For how long the first of them has been due; None if there are none."""
+    """For how long the first of them has been due; not set if there are none."""
     last_hour: HourStats
+    """What was done in the last hour."""
     pause: Pause | None = None
     """Of the whole queue, set by a person."""
 

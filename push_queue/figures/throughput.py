@@ -24,6 +24,7 @@ class Minute(BaseModel):
     succeeded: NonNegativeInt = 0
     """Jobs that entered this state."""
     failed: NonNegativeInt = 0
+    """Jobs that entered this state."""
     bytes_saved: NonNegativeInt = 0
     """Of the jobs that succeeded: what they did not need to send."""
     failures: dict[str, NonNegativeInt] = {}

@@ -19,12 +19,13 @@ class Pause(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     since: datetime
+    """When it began."""
     until: datetime | None = None
-    """None if it has no end."""
+    """Its end; not set if it has none."""
     by: str | None = None
     """The caller of the HTTP API, where the server knows callers by name."""
     reason: str | None = None
-    """On one line."""
+    """Why, on one line."""
 
     @classmethod
     def read(cls, stored: dict[str, Any]) -> Self:

@@ -18,8 +18,11 @@ class ForgottenKnowledge(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     blobs: NonNegativeInt = 0
+    """Blobs whose repositories were known."""
     uploads: NonNegativeInt = 0
+    """Interrupted uploads."""
     tags: NonNegativeInt = 0
+    """Tags whose last writer was known."""
 
 
 class RegistryKnowledge:

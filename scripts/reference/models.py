@@ -1,8 +1,8 @@
 """Tables of the fields of models, with what the docstrings below them say."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from enum import Enum
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ByteSize, SecretStr
 from pydantic.json_schema import JsonSchemaMode
@@ -32,6 +32,16 @@ def fields(
         )
     defaults = ("default",) if mode == "validation" else ()
     return table(("field", "type", *defaults, "meaning"), rows)
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models in a type, each followed by those in its fields."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        for field in annotation.model_fields.values():
+            yield from models_in(field.annotation)
+    for argument in get_args(annotation):
+        yield from models_in(argument)
 
 
 def members(enumeration: type[Enum]) -> str:

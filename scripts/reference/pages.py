@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from scripts.reference import command_line, errors, job_hash, library, metrics, settings
+from scripts.reference import command_line, errors, http_api, job_hash, library, metrics, settings
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -12,6 +12,11 @@ PAGES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     REFERENCE / "command-line.md": {
         "commands": command_line.commands,
         "worker": command_line.worker,
+    },
+    REFERENCE / "http-api.md": {
+        "requests": http_api.requests,
+        "taken": http_api.taken,
+        "answered": http_api.answered,
     },
     REFERENCE / "errors.md": {
         "exit-statuses": errors.exit_statuses,

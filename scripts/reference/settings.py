@@ -1,14 +1,11 @@
 """The settings: each with its type, its default, who reads it and what it is for."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
-
-from pydantic import BaseModel
 
 from push_queue.settings import ENV_PREFIX, Settings
 from scripts.reference.docstrings import described, docstring
 from scripts.reference.markdown import paragraphs, prose
-from scripts.reference.models import fields, shown
+from scripts.reference.models import fields, models_in, shown
 from scripts.reference.types import Schema, words
 
 SECTIONS: Mapping[str, str] = {
@@ -64,7 +61,7 @@ def _setting(name: str, schema: Schema) -> Iterator[str]:
     yield f"*{' · '.join(facts)}*"
     more = f" [More]({MORE[name]})." if name in MORE else ""
     yield f"{prose(what[0].upper() + what[1:])}{more}"
-    for model in _entries(Settings.model_fields[name].annotation):
+    for model in models_in(Settings.model_fields[name].annotation):
         yield f"`{model.__name__}`: {paragraphs(docstring(model))}"
         yield fields(model, "validation")
 
@@ -89,13 +86,3 @@ def _type(name: str, schema: Schema) -> str:
 def _default(name: str) -> str:
     default = shown(Settings.model_fields[name].default)
     return f"default {default}" if default else "not set"
-
-
-def _entries(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models inside of a setting in JSON, each after the one that holds it."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-        for field in annotation.model_fields.values():
-            yield from _entries(field.annotation)
-    for argument in get_args(annotation):
-        yield from _entries(argument)

@@ -14,7 +14,7 @@ from scripts.reference.docstrings import described
 from scripts.reference.pages import PAGES, REFERENCE, written
 from tests.docs.pages import ROOT
 
-BY_HAND = {"http-api.md", "logging.md", "registries.md"}
+BY_HAND = {"logging.md", "registries.md"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
