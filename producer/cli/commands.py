@@ -27,7 +27,7 @@ COMMANDS = {
     "purge": Entry(
         "operate.purge",
         "purge",
-        "Forget finished jobs, what is known of a registry, uploads, or a webhook.",
+        "Forget finished jobs, emptied registries, uploads, webhooks.",
     ),
     "workers": Entry(
         "operate.workers", "workers", "Show the live workers, and what each of them does."

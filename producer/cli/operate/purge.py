@@ -86,7 +86,7 @@ def purge(
     server: ServerOption = None,
     token_file: TokenFileOption = None,
 ) -> ExitCode:
-    """Forget finished jobs, what is known of a registry, uploads, or a webhook."""
+    """Forget finished jobs, emptied registries, uploads, webhooks."""
     wanted = filter_of(state, error_kind, registry, repository, label, since)
     others = (registry_knowledge is not None, uploads, webhook is not None)
     if (not wanted.selects_all) + sum(others) != 1:
