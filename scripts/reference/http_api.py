@@ -1,5 +1,6 @@
 """The requests of the HTTP API, with what they take and answer."""
 
+import inspect
 from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel, RootModel
@@ -73,7 +74,7 @@ def _described(models: Iterable[Model], mode: JsonSchemaMode) -> str:
 def _description(model: Model, mode: JsonSchemaMode) -> Iterator[str]:
     yield f"### {model.__name__}"
     yield paragraphs(docstring(model))
-    base, own = model.__bases__[0], vars(model).get("__annotations__", {})
+    base, own = model.__bases__[0], inspect.get_annotations(model)
     if issubclass(model, RootModel):
         schema = model.model_json_schema(mode=mode)
         yield f"A {words(schema, schema.get('$defs', {}))}."

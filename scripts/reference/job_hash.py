@@ -1,5 +1,6 @@
 """What Redis holds: the fields of a job, what belongs to it, and all keys."""
 
+import inspect
 import re
 from collections.abc import Iterator
 
@@ -35,7 +36,7 @@ def asked() -> str:
 
 def status() -> str:
     """How the job stands."""
-    return fields(JobStatus, only=JobStatus.__annotations__.keys() - {"results"})
+    return fields(JobStatus, only=inspect.get_annotations(JobStatus).keys() - {"results"})
 
 
 def progress() -> str:

@@ -1,14 +1,16 @@
-"""Signatures as they are written in the source."""
+"""Signatures as they are written in the source, with the values of constants."""
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 WIDTH = 88
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+_SHOWN = ("asynccontextmanager", "classmethod", "contextmanager", "staticmethod")
+"""The decorators that say how a function is called."""
 
 
 def definition_of(thing: Any) -> ast.stmt:
@@ -19,38 +21,49 @@ def definition_of(thing: Any) -> ast.stmt:
 def signature(name: str, function: Any) -> str:
     """``async name(parameter: type = default) -> type``, one parameter a line if it is long."""
     definition = definition_of(function)
-    if not isinstance(definition, Function):
+    if not isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef):
         raise TypeError(f"{name} is no function")
-    start = "async " if isinstance(definition, ast.AsyncFunctionDef) else ""
-    end = f" -> {ast.unparse(definition.returns)}" if definition.returns else ""
-    return written(f"{start}{name}", list(_parameters(definition.args)), end)
+    shown = [one.id for one in definition.decorator_list if isinstance(one, ast.Name)]
+    decorators = "".join(f"@{one}\n" for one in shown if one in _SHOWN)
+    start = f"{'async ' if inspect.iscoroutinefunction(function) else ''}{name}"
+    end = ast.unparse(definition.returns) if definition.returns else "None"
+    parameters = list(_parameters(definition.args, function.__globals__))
+    return decorators + _written(start, parameters, "" if end == "None" else f" -> {end}")
 
 
-def written(start: str, parameters: list[str], end: str = "") -> str:
-    """A call of these parameters, on one line if it fits there."""
+def _written(start: str, parameters: list[str], end: str) -> str:
     line = f"{start}({', '.join(parameters)}){end}"
     if len(line) <= WIDTH:
         return line
     return "\n".join([f"{start}(", *(f"    {one}," for one in parameters), f"){end}"])
 
 
-def _parameters(arguments: ast.arguments) -> Iterator[str]:
+def _parameters(arguments: ast.arguments, names: Mapping[str, Any]) -> Iterator[str]:
     positional = [*arguments.posonlyargs, *arguments.args]
     without = len(positional) - len(arguments.defaults)
     defaults = [None] * without + list(arguments.defaults)
     for argument, default in zip(positional, defaults, strict=True):
         if argument.arg not in ("self", "cls"):
-            yield _parameter(argument, default)
+            yield _parameter(argument, default, names)
     if arguments.vararg:
-        yield f"*{_parameter(arguments.vararg, None)}"
+        yield f"*{_parameter(arguments.vararg, None, names)}"
     elif arguments.kwonlyargs:
         yield "*"
     for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        yield _parameter(argument, default)
+        yield _parameter(argument, default, names)
     if arguments.kwarg:
-        yield f"**{_parameter(arguments.kwarg, None)}"
+        yield f"**{_parameter(arguments.kwarg, None, names)}"
 
 
-def _parameter(argument: ast.arg, default: ast.expr | None) -> str:
+def _parameter(argument: ast.arg, default: ast.expr | None, names: Mapping[str, Any]) -> str:
     kind = f": {ast.unparse(argument.annotation)}" if argument.annotation else ""
-    return f"{argument.arg}{kind}{f' = {ast.unparse(default)}' if default else ''}"
+    return f"{argument.arg}{kind}{f' = {_value(default, names)}' if default else ''}"
+
+
+def _value(default: ast.expr, names: Mapping[str, Any]) -> str:
+    match names.get(default.id) if isinstance(default, ast.Name) else None:
+        case int() | float() | str() as constant:
+            return repr(constant)
+        case Path() as path:
+            return f"Path({str(path)!r})"
+    return ast.unparse(default)
