@@ -309,7 +309,7 @@ stop-registry-compose: ## Stop it; its volume stays
 .PHONY: clean
 clean: stop-registry ## Remove what was built, measured and cached (not .venv)
 	rm -rf build dist htmlcov .run .coverage .coverage.*
-	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './.venv*/*' -prune -exec rm -rf {} +
 
 .PHONY: help
