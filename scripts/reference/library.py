@@ -3,7 +3,8 @@
 import ast
 import inspect
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from textwrap import dedent
 from types import ModuleType
@@ -16,7 +17,7 @@ import registry_api_v2_client
 from scripts.reference.docstrings import described, docstring
 from scripts.reference.markdown import block, code, paragraphs, prose, table
 from scripts.reference.models import fields, members
-from scripts.reference.signatures import definition_of, signature
+from scripts.reference.signatures import annotation, definition_of, signature, value
 
 ELSEWHERE = {
     "Attempt": "job-hash.md#attempts",
@@ -29,7 +30,7 @@ ELSEWHERE = {
 }
 """Models whose fields have a page of their own."""
 
-_SECTION = re.compile(r"(Args|Attributes|Raises|Returns):\n(.*)", re.DOTALL)
+_SECTION = re.compile(r"(Args|Attributes|Raises):\n(.*)", re.DOTALL)
 _OURS = ("producer", "push_queue", "registry_api_v2_client")
 
 
@@ -114,23 +115,31 @@ def _fields(cls: type) -> Iterator[tuple[str, str, str, str]]:
         if not isinstance(field, ast.AnnAssign) or ast.unparse(field.target).startswith("_"):
             continue
         name = ast.unparse(field.target)
-        default = code(ast.unparse(field.value)) if field.value else ""
+        default = _default(field.value, vars(sys.modules[cls.__module__]))
         yield (
             code(name),
-            code(ast.unparse(field.annotation)),
+            code(annotation(field.annotation)),
             default,
             prose(meanings.get(name, "")),
         )
 
 
+def _default(expression: ast.expr | None, names: Mapping[str, Any]) -> str:
+    if isinstance(expression, ast.Call):
+        # `field(...)` of a dataclass says what makes the default, or only how the field is shown.
+        made_by = [one.value for one in expression.keywords if one.arg == "default_factory"]
+        return "".join(code(f"{ast.unparse(factory)}()") for factory in made_by)
+    return code(value(expression, names)) if expression else ""
+
+
 def _members(name: str, cls: type) -> Iterator[str]:
-    for member, value in vars(cls).items():
-        function = getattr(value, "__func__", getattr(value, "fget", value))
-        text = inspect.getdoc(value)
+    for member, found in vars(cls).items():
+        function = getattr(found, "__func__", getattr(found, "fget", found))
+        text = inspect.getdoc(found)
         if member.startswith("_") or not text or not inspect.isfunction(inspect.unwrap(function)):
             continue
         yield f"#### {name}.{member}"
-        if isinstance(value, property):
+        if isinstance(found, property):
             kind = signature(member, function).partition(" -> ")[2]
             yield block(f"{member}: {kind}")
         else:
@@ -148,6 +157,8 @@ def _part(part: str) -> str:
     before, literal, example = part.partition("::\n\n")
     if literal:
         return "\n\n".join(filter(None, [paragraphs(before), block(dedent(example).rstrip())]))
+    if part.startswith("Returns:"):
+        return paragraphs(part)
     if section := _SECTION.match(part):
         items = re.split(r"\n(?=    \S)", section[2].rstrip())
         return "\n".join([f"{section[1]}:\n", *(f"- {_item(item)}" for item in items)])

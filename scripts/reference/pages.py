@@ -1,6 +1,5 @@
 """The pages, and what makes each of their generated parts."""
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -42,15 +41,15 @@ PAGES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
 
 
 def written(page: Path, text: str) -> str:
-    """The text of a page with all generated parts as they should be."""
+    """The text of a page with all generated parts as they should be.
+
+    Raises:
+        ValueError: the page has no place for a part, or several.
+    """
     for name, make in PAGES[page].items():
         begin, end = f"<!-- {name}: by make reference -->", "<!-- end -->"
-        text, found = re.subn(
-            f"{begin}\n.*?{end}",
-            lambda _: f"{begin}\n\n{make()}\n\n{end}",  # noqa: B023
-            text,
-            flags=re.DOTALL,
-        )
-        if found != 1:
+        before, *after = text.split(f"{begin}\n")
+        if len(after) != 1:
             raise ValueError(f"{page.name} has no place, or several, for {name}")
+        text = f"{before}{begin}\n\n{make()}\n\n{end}{after[0].partition(end)[2]}"
     return text

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from textwrap import dedent
@@ -26,7 +27,7 @@ def signature(name: str, function: Any) -> str:
     shown = [one.id for one in definition.decorator_list if isinstance(one, ast.Name)]
     decorators = "".join(f"@{one}\n" for one in shown if one in _SHOWN)
     start = f"{'async ' if inspect.iscoroutinefunction(function) else ''}{name}"
-    end = ast.unparse(definition.returns) if definition.returns else "None"
+    end = annotation(definition.returns) if definition.returns else "None"
     parameters = list(_parameters(definition.args, function.__globals__))
     return decorators + _written(start, parameters, "" if end == "None" else f" -> {end}")
 
@@ -56,11 +57,17 @@ def _parameters(arguments: ast.arguments, names: Mapping[str, Any]) -> Iterator[
 
 
 def _parameter(argument: ast.arg, default: ast.expr | None, names: Mapping[str, Any]) -> str:
-    kind = f": {ast.unparse(argument.annotation)}" if argument.annotation else ""
-    return f"{argument.arg}{kind}{f' = {_value(default, names)}' if default else ''}"
+    kind = f": {annotation(argument.annotation)}" if argument.annotation else ""
+    return f"{argument.arg}{kind}{f' = {value(default, names)}' if default else ''}"
 
 
-def _value(default: ast.expr, names: Mapping[str, Any]) -> str:
+def annotation(expression: ast.expr) -> str:
+    """A type as it is written, without the quotes of one that is defined further down."""
+    return re.sub(r"'([A-Z]\w*(?: \| None)?)'", r"\1", ast.unparse(expression))
+
+
+def value(default: ast.expr, names: Mapping[str, Any]) -> str:
+    """A default as it is written; numbers, texts and paths in place of their names."""
     match names.get(default.id) if isinstance(default, ast.Name) else None:
         case int() | float() | str() as constant:
             return repr(constant)
