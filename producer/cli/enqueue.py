@@ -60,7 +60,7 @@ Examples:
 
     push-queue enqueue https://artifacts.example.com/app.tar --to localhost:15000/app:1
 
-    docker save app | push-queue enqueue - --server http://localhost:15080 --to reg.io/app:1
+    docker save app | push-queue enqueue - --server http://localhost:15080 --to reg.example.com/a:1
 
 Writes the id of each job on a line of its own; with --wait, how each ended.
 

@@ -41,9 +41,9 @@ Examples:
 
     push-queue push app.tar --to localhost:15000/app:1
 
-    docker save app | push-queue push - --to registry.example.com/app:1
+    docker save app | push-queue push - --to reg.example.com/app:1
 
-    digest=$(push-queue push app.tar --to registry.example.com/app:1)
+    digest=$(push-queue push app.tar --to reg.example.com/app:1)
 
 Writes the digest of the pushed manifest to standard output.
 

@@ -139,7 +139,7 @@ def check_standard_input() -> None:
     if sys.stdin.isatty():
         raise BadInputError(
             "standard input is a terminal; pipe a tar into it, such as: "
-            "docker save app | push-queue push - --to registry.example.com/app:1"
+            "docker save app | push-queue push - --to reg.example.com/app:1"
         )
 
 

@@ -40,7 +40,7 @@ Examples:
 
     push-queue verify localhost:15000/app:1 app.tar
 
-    push-queue verify --deep registry.example.com/app@sha256:0a1b… app.tar
+    push-queue verify --deep reg.example.com/team/app:1.0 app.tar
 
 Exit status: 0 the registry holds the image of the tar, 1 it does not, 2 bad input, 4 the registry
 cannot be asked.

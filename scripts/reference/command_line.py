@@ -101,8 +101,8 @@ def _notes(epilog: str) -> Iterator[str]:
             examples += [line[4:] for line in part.splitlines()]
             continue
         if examples:
-            yield block("\n".join(examples))
+            yield block("\n".join(examples), "sh")
             examples = []
         yield prose(part)
     if examples:
-        yield block("\n".join(examples))
+        yield block("\n".join(examples), "sh")

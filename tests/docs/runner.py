@@ -86,10 +86,15 @@ class Runner:
             raise BlockFailedError(f"is not {block.language}: {error}") from None
 
     def _script(self, text: str) -> list[int]:
-        if ENDLESS.fullmatch(text.strip()):
-            return [self._start(text.strip(), "")]
-        self._said = self._run(text)
-        return []
+        commands = text.strip().splitlines()
+        if not all(map(ENDLESS.fullmatch, commands)):
+            self._said = self._run(text)
+            return []
+        started = [self._start(commands[0], "")]
+        for command in commands[1:]:  # One after the other: they use the same port.
+            self.shell.stop(started[-1])
+            started.append(self._start(command, ""))
+        return started
 
     def _console(self, text: str) -> list[int]:
         if not COMMAND.search(text):

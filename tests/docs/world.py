@@ -150,8 +150,13 @@ def _run_world(base: Path, folder: Path, registry: int, path: Sequence[Path]) ->
                 r"\bpush-queue (cancel|retry|purge) (?=--)(?!.*--(?:yes|dry-run))",
                 r"push-queue \1 --yes ",
             ),
+            # Whoever runs jobs again has seen them end.
+            (
+                r"\bpush-queue retry ((?:build-\d+ ?)+)",
+                r"push-queue watch \1; push-queue retry \1",
+            ),
             # Whoever types the next command comes later.
-            (r"(?m)^push-queue serve &$", f"push-queue serve & {_until_it_answers(api)}"),
+            (r"(?m)^push-queue serve(?: &)?$", f"push-queue serve & {_until_it_answers(api)}"),
             (r"\bbuilder-1660-3f2a\b", "$(push-queue workers --json | jq -r '.[0].id')"),
         )
         yield World(folder, records, env, names, commands)

@@ -110,7 +110,7 @@ export function jobsView(main, { query, go, mayChange, onConnection, onProblem, 
 
 const HOW_TO_BEGIN = [
   "There are no jobs yet. Enqueue one: ",
-  el("code", {}, "push-queue enqueue app.tar --to registry.example.com/team/app:1.0"),
+  el("code", {}, "push-queue enqueue app.tar --to reg.example.com/team/app:1.0"),
 ];
 
 const HEADINGS = ["State", "Targets", "Progress", "Attempt", "Enqueued", "Actions"];

@@ -22,7 +22,7 @@ Examples:
 
     push-queue doctor
 
-    push-queue doctor registry.example.com/team/app
+    push-queue doctor reg.example.com/team/app
 
 Exit status: 0 nothing is wrong, though there may be warnings, 1 something is, 2 bad input.
 """
