@@ -105,8 +105,8 @@ class Settings(BaseSettings):
     that a job has counts: a label (``label:NAME``), or the caller of the HTTP API (``caller``).
     With ``none`` there are no teams: first come, first served."""
     lease_seconds: PositiveInt = LEASE_SECONDS
-    """Workers: after how long a dead worker's job runs again; at least 3. Workers warn of less than
-    5, because a worker that hangs for that long loses its jobs."""
+    """Workers: after how long a dead worker's job runs again. Workers warn of less than 5, because
+    a worker that hangs for that long loses its jobs."""
     shutdown_grace_seconds: PositiveInt = 20
     """Workers: how long a worker that is told to stop gives its pushes to finish. It hands back the
     rest."""

@@ -10,12 +10,12 @@ from scripts.reference.types import Schema, words
 
 SECTIONS: Mapping[str, str] = {
     "redis_url": "Redis",
-    "max_jobs": "Jobs",
+    "max_jobs": "Jobs and workers",
     "source_roots": "What workers may read and push",
     "registry_timeout_seconds": "Registries",
     "spool": "Uploads",
     "server": "The HTTP API",
-    "metrics_host": "Running workers",
+    "metrics_host": "Metrics and checks of workers",
     "webhooks": "Webhooks",
     "log_format": "Logs",
 }
@@ -38,6 +38,8 @@ MORE: Mapping[str, str] = {
     "log_format": "logging.md",
 }
 """Where more is said of a setting."""
+
+_EVERYBODY = "commands, servers, workers"
 
 READERS = frozenset({"all", "commands", "servers", "workers"})
 
@@ -67,7 +69,8 @@ def _setting(name: str, schema: Schema) -> Iterator[str]:
 
 
 def _readers(names: str) -> str:
-    return "everything" if names == "All" else " and ".join(names.lower().split(", "))
+    *others, last = (_EVERYBODY if names == "All" else names.lower()).split(", ")
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _type(name: str, schema: Schema) -> str:
