@@ -114,8 +114,8 @@ class Settings(BaseSettings):
     """Commands, servers: attempts before a job fails, unless the job has its own number
     (``--max-attempts``)."""
     give_up_after_seconds: Annotated[int, Field(ge=1, le=MOST_PATIENCE_SECONDS)] = DAY_SECONDS
-    """Workers: how long a job is kept waiting for a registry that is down, unless the job has its
-    own time (``--give-up-after``)."""
+    """Commands, workers: how long a job is kept waiting for a registry that is down, unless the job
+    has its own time (``--give-up-after``)."""
     retry_base_seconds: Annotated[float, Field(gt=0)] = 1.0
     """Commands, workers: the longest delay before the first retry. It doubles with each further one
     (exponential backoff with full jitter). ``Retry-After`` is honoured."""
@@ -128,15 +128,15 @@ class Settings(BaseSettings):
     """Workers: folders below which workers may read tars (after following links), and delete them
     for ``--cleanup``. If not set, they read anywhere and delete nothing."""
     source_urls: Annotated[tuple[SourceUrlEntry, ...], *LISTED] = ()
-    """Workers: URLs below which workers may read tars, as ``https://artifacts.example.com/builds/``
-    or ``s3://bucket/builds/``, and networks that these may lead into, as ``10.1.0.0/16``. If not
-    set, they read no URL."""
+    """Commands, workers: URLs below which tars may be read, as
+    ``https://artifacts.example.com/builds/`` or ``s3://bucket/builds/``, and networks that these
+    may lead into, as ``10.1.0.0/16``. If not set, no URL is read."""
     source_auth: dict[Origin, SourceLogin] = {}
-    """Workers: logins for servers of tars, ``{"https://artifacts.example.com": {"username": "…",
-    "password": "…"}}``."""
+    """Commands, workers: logins for servers of tars, ``{"https://artifacts.example.com":
+    {"username": "…", "password": "…"}}``."""
     stores: dict[Bucket, dict[str, SecretStr]] = {}
-    """Workers: credentials and other options of single buckets, ``{"s3://bucket": {"endpoint":
-    "https://minio.example.com", "access_key_id": "…", "secret_access_key": "…"}}``."""
+    """Commands, workers: credentials and other options of single buckets, ``{"s3://bucket":
+    {"endpoint": "https://minio.example.com", "access_key_id": "…", "secret_access_key": "…"}}``."""
     targets: Annotated[tuple[TargetPattern, ...], *LISTED] = ()
     """Workers: patterns of ``registry/repository`` that workers may push to, as
     ``reg.example.com/team/*``; ``*`` matches anything. A job with another target fails
@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     {"username": "…", "password": "…"}}``."""
 
     spool: AbsolutePath | None = None
-    """Servers, workers: the folder of uploads, which both have to be able to write to; they may see
+    """All: the folder of uploads. Servers and workers have to be able to write there; they may see
     it at different paths. ``push-queue up`` has one by itself."""
     spool_quota: ByteSize = ByteSize(100 * GB)
     """Servers, workers: how many bytes all uploads together may take in the spool."""
@@ -184,8 +184,8 @@ class Settings(BaseSettings):
     api_streams: PositiveInt = 200
     """Servers: how many requests of one caller may follow jobs or wait for them at once."""
     api_tokens: ApiTokens = {}
-    """Servers: who may use the HTTP API, by name, as ``push-queue token`` writes it. If not set,
-    everybody on this machine may do everything."""
+    """Commands, servers: who may use the HTTP API, by name, as ``push-queue token`` writes it. If
+    not set, everybody on this machine may do everything."""
     api_oidc: OidcIssuers = {}
     """Servers: CI systems whose OpenID Connect tokens are taken, too, by name."""
 

@@ -32,15 +32,31 @@ def test_a_page_without_the_place_for_a_part_is_refused() -> None:
         written(REFERENCE / "metrics.md", "# Metrics\n")
 
 
-@pytest.mark.parametrize(
-    ("package", "reader"), [("worker", "workers"), ("producer/api", "servers")]
-)
-def test_a_setting_names_those_who_read_it(package: str, reader: str) -> None:
-    code = "".join(file.read_text() for file in (ROOT / package).rglob("*.py"))
-    read = set(re.findall(r"\bsettings\.(\w+)", code)) & set(Settings.model_fields)
+SERVERS = ("producer/api", "producer/cli/serve.py", "producer/spool")
+STARTERS = ("producer/cli/up.py", "producer/local_system", "producer/doctor")
+"""They hand settings on to others, or look at those of others."""
+
+
+@pytest.mark.parametrize("reader", ["commands", "servers", "workers"])
+def test_a_setting_names_those_who_read_it(reader: str) -> None:
+    read = {
+        name
+        for folder in ("producer", "worker")
+        for file in (ROOT / folder).rglob("*.py")
+        if _reader_of(str(file.relative_to(ROOT))) == reader
+        for name in re.findall(r"\b_?settings\.(\w+)", file.read_text())
+    } & set(Settings.model_fields)
     assert read
     readers = {name: described(Settings)[name].partition(":")[0].lower() for name in read}
     assert [name for name, who in readers.items() if who != "all" and reader not in who] == []
+
+
+def _reader_of(file: str) -> str | None:
+    if file.startswith("worker/"):
+        return "workers"
+    if file.startswith(SERVERS):
+        return "servers"
+    return None if file.startswith(STARTERS) else "commands"
 
 
 def test_every_key_that_is_built_is_in_the_table() -> None:
