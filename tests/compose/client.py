@@ -44,6 +44,31 @@ class Client:
         assert isinstance(answer, dict)
         return answer
 
+    def pause(self) -> None:
+        """Have workers take no job."""
+        status, answer = self._ask("POST", "/api/v1/queue/pause", {"reason": "a test"})
+        assert status == 200, answer
+
+    def resume(self) -> None:
+        status, answer = self._ask("POST", "/api/v1/queue/resume")
+        assert status == 200, answer
+
+    def upload(self, content: bytes) -> str:
+        """Upload it; the id of the upload."""
+        status, answer = self._send("PUT", "/api/v1/uploads/upload.tar", content)
+        assert status == 201, answer
+        return str(json.loads(answer)["id"])
+
+    def delete_upload(self, upload: str) -> None:
+        status, answer = self._send("DELETE", f"/api/v1/uploads/{upload}")
+        assert status == 204, answer
+
+    def stats(self) -> dict[str, Any]:
+        status, answer = self._ask("GET", "/api/v1/stats")
+        assert status == 200, answer
+        assert isinstance(answer, dict)
+        return answer
+
     def workers(self) -> list[dict[str, Any]]:
         status, answer = self._ask("GET", "/api/v1/workers")
         assert status == 200, answer
@@ -96,13 +121,13 @@ class Client:
         return found
 
     def _ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        status, answer = self._send(method, path, body)
+        content = None if body is None else json.dumps(body).encode()
+        status, answer = self._send(method, path, content)
         return status, json.loads(answer)
 
-    def _send(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+    def _send(self, method: str, path: str, content: bytes | None = None) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self._stack.api_port, timeout=60)
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-        content = None if body is None else json.dumps(body).encode()
         connection.request(method, path, content, headers)
         response = connection.getresponse()
         return response.status, response.read()

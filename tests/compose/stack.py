@@ -26,6 +26,19 @@ class Stack:
     registry_port: int
     environment: dict[str, str]
 
+    @property
+    def network(self) -> str:
+        return f"{PROJECT}_default"
+
+    @property
+    def image(self) -> str:
+        """Of the programs."""
+        return self.environment.get("PUSH_QUEUE_IMAGE") or "push-queue"
+
+    def docker(self, *arguments: str) -> str:
+        """Run a command of Docker; its output."""
+        return self._run("docker", *arguments)
+
     def compose(self, *arguments: str) -> str:
         """Run a command of Compose; its output."""
         return self._run(str(COMPOSE), "--project-name", PROJECT, *arguments)
@@ -35,18 +48,37 @@ class Stack:
         return self.compose("ps", "--quiet", service).split()
 
     def inspect(self, container: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self._run("docker", "inspect", container))[0]
+        found: dict[str, Any] = json.loads(self.docker("inspect", container))[0]
         return found
+
+    def address(self, container: str) -> str:
+        """In the network of the stack."""
+        networks = self.inspect(container)["NetworkSettings"]["Networks"]
+        return str(networks[self.network]["IPAddress"])
+
+    @contextmanager
+    def frozen(self, container: str) -> Iterator[None]:
+        """All of its processes stand still."""
+        self.docker("pause", container)
+        try:
+            yield
+        finally:
+            self.docker("unpause", container)
 
     def kill(self, container: str) -> None:
         """Kill all of its processes as a crash would, so that Docker starts it again."""
         os.kill(self.inspect(container)["State"]["Pid"], signal.SIGKILL)
 
+    def signal(self, container: str, number: signal.Signals) -> None:
+        """Send a signal to all of its processes."""
+        for pid in self.docker("top", container, "-o", "pid").split()[1:]:
+            os.kill(int(pid), number)
+
     def stop(self, container: str) -> int:
         """Stop and remove it; its exit status."""
-        self._run("docker", "stop", container)
+        self.docker("stop", container)
         status: int = self.inspect(container)["State"]["ExitCode"]
-        self._run("docker", "rm", container)
+        self.docker("rm", container)
         return status
 
     def scale_workers(self, number: int) -> None:
@@ -54,6 +86,16 @@ class Stack:
         self.compose(
             *("up", "--detach", "--wait", "--no-recreate", "--no-deps", "--no-build"),
             *("--scale", f"worker={number}", "worker"),
+        )
+
+    def redis(self, *arguments: str) -> Any:
+        """The answer to a command of Redis."""
+        script = (
+            "REDISCLI_AUTH=$(sed -n 's/^requirepass //p' /run/secrets/redis.conf)"
+            ' exec redis-cli --json "$@"'
+        )
+        return json.loads(
+            self.compose("exec", "-T", "redis", "sh", "-c", script, "redis-cli", *arguments)
         )
 
     def secret(self, service: str, name: str) -> str:

@@ -33,9 +33,15 @@ def promtool(*arguments: str, text: str | None = None) -> subprocess.CompletedPr
 class Prometheus:
     """A running one."""
 
-    def __init__(self, process: ManagedProcess, url: str) -> None:
-        self.process = process
+    def __init__(self, url: str) -> None:
         self._url = url
+
+    def is_ready(self) -> bool:
+        try:
+            with urlopen(f"{self._url}/-/ready", timeout=60):
+                return True
+        except (URLError, ConnectionError):
+            return False
 
     def query(self, query: str) -> dict[tuple[tuple[str, str], ...], float]:
         """The values that it has now, by their labels, but for job and instance."""
@@ -48,14 +54,6 @@ class Prometheus:
             answer = json.load(response)
         assert answer["status"] == "success", answer
         return answer["data"]
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        with urlopen(url, timeout=60):
-            return True
-    except (URLError, ConnectionError):
-        return False
 
 
 def _labels(metric: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -83,6 +81,7 @@ def run_prometheus(folder: Path, **ports: int) -> Iterator[Prometheus]:
         "web.listen-address": address,
     }
     command = [program, *(f"--{name}={value}" for name, value in arguments.items())]
+    prometheus = Prometheus(f"http://{address}")
     with ManagedProcess(command, folder / "prometheus.log") as process:
-        process.wait_ready(lambda: _is_ready(f"http://{address}/-/ready"))
-        yield Prometheus(process, f"http://{address}")
+        process.wait_ready(prometheus.is_ready)
+        yield prometheus
