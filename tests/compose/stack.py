@@ -33,7 +33,7 @@ class Stack:
     @property
     def image(self) -> str:
         """Of the programs."""
-        return self.environment.get("PUSH_QUEUE_IMAGE") or "push-queue"
+        return self.environment.get("IMAGE") or "push-queue"
 
     def docker(self, *arguments: str) -> str:
         """Run a command of Docker; its output."""

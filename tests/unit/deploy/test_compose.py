@@ -101,6 +101,12 @@ def test_what_lasts_comes_back_after_a_crash(name: str) -> None:
     assert services()[name]["restart"] == "unless-stopped"
 
 
+def test_its_variables_are_none_of_the_settings() -> None:
+    """Else a shell that has them for Compose would have `push-queue` warn of them."""
+    for path in (BASE, PRODUCTION):
+        assert "${" + ENV_PREFIX not in path.read_text()
+
+
 def test_one_service_builds_the_image_and_the_others_wait_for_it() -> None:
     assert [name for name in services() if "build" in services()[name]] == ["secrets"]
     built = services()["secrets"]["image"]
@@ -113,7 +119,7 @@ def test_one_service_builds_the_image_and_the_others_wait_for_it() -> None:
 
 def test_production_pulls_the_image_and_builds_none() -> None:
     for name in ("secrets", "worker", "api"):
-        assert services(PRODUCTION)[name]["pull_policy"] == "missing"
+        assert services(PRODUCTION)[name]["pull_policy"] == "if_not_present"
 
 
 def test_production_takes_every_secret_from_a_folder_of_the_operator() -> None:
