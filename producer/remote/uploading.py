@@ -16,6 +16,7 @@ from producer.errors import (
 )
 from producer.remote.requests import Patience, Requests, parsed, read
 from producer.remote.upload_source import Part, UploadSource
+from push_queue.errors import QueueError
 
 CUT_SECONDS = 120.0
 """How long an upload without progress is retried."""
@@ -59,7 +60,8 @@ class Uploading:
         path = f"uploads/{new.id}"
         try:
             upload = await self._send_all(path)
-        except (UploadError, asyncio.CancelledError):
+        except (QueueError, asyncio.CancelledError):
+            # Nobody else knows its name, so nobody could go on with it.
             await self._give_up(path)
             raise
         mine = f"sha256:{self._digest.hexdigest()}"

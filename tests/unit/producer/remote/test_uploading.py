@@ -154,6 +154,24 @@ async def test_a_server_that_stays_away_is_given_up(
         await upload(remote, source)
 
 
+@pytest.mark.parametrize("status", [403, 507])
+async def test_a_server_that_takes_no_more_is_left_nothing(
+    remote: RemoteQueue,
+    proxy: FaultProxy,
+    spool: Path,
+    source: UploadSource,
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its spool may be full, and what has arrived would take room in it for a day."""
+    monkeypatch.setattr(uploading, "CUT_SECONDS", 0)
+    body = json.dumps({"type": "urn:push-queue:problem:x", "detail": "no more"}).encode()
+    proxy.answer(is_patch, status=status, body=body)
+    with pytest.raises((ServerRefusedError, ServerUnavailableError), match="no more"):
+        await upload(remote, source)
+    assert not list(spool.iterdir())
+
+
 async def test_nobody_listens(source: UploadSource, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requests, "FIRST_SECONDS", 0)
     async with RemoteQueue.connect("http://127.0.0.1:1") as remote:
