@@ -20,8 +20,10 @@ VARYING: tuple[tuple[str, str | None], ...] = (
 """What a document shows by an example, and what may stand there."""
 
 PASSING = re.compile(
-    # How far a push is: a slow machine says it more often than a fast one.
+    # How far a push is: a slow machine says it more often than a fast one. One that begins late to
+    # watch sees no start.
     r"^\S+ \d+ %, .* blobs\b.*\n"
+    r"|^\S+ running on \S+ \(attempt .*\)\n"
     # A machine without Docker; the log of a part of `push-queue up`.
     r"|^No registry from Docker: .*\n"
     r"|^(?:valkey|worker-\d+|api) \| .*\n",
