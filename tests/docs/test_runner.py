@@ -52,6 +52,10 @@ def test_blocks_share_a_shell(runner: Runner) -> None:
         ("console\na line", "the block above\n---- does not show:\na line"),
         ("console\n$ echo one\ntwo", "$ echo one\none\n---- is not what it shows:\ntwo"),
         ("python\nimport asyncio\nawait asyncio.sleep(0)\nraise SystemExit('no')", "fails:\nno"),
+        (
+            "python\nimport asyncio\nasyncio.run(asyncio.sleep(0))\nraise SystemExit('no')",
+            "fails:\nno",
+        ),
         ("json\n{'a': 1}", "is not json"),
         ("yaml\n- [a", "is not yaml"),
         ("yaml\non: push\njobs: {a: {steps: []}}", "is not yaml"),
