@@ -12,15 +12,18 @@ import typer
 
 from producer.cli.requests import STANDARD_INPUT, Request, Tar
 from producer.cli.wording import printable, size
+from producer.errors import ServerRefusedError
 from producer.job_description import PushOptions, describe_push
 from producer.remote.queue import RemoteQueue
 from producer.remote.upload_source import FileSource, StreamSource, UploadSource
-from push_queue.errors import UnknownJobError
+from push_queue.errors import InvalidJobError, JobConflictError, UnknownJobError
 from push_queue.models.job import JobStatus, PushJob, PushRequest
 from push_queue.models.uploads import upload_id_of
 from push_queue.settings import Settings
 
 REDRAW_SECONDS = 0.1
+
+_FORBIDDEN = frozenset({"target-not-allowed", "role-missing", "claims-not-allowed"})
 
 
 async def enqueue_remotely(
@@ -44,21 +47,34 @@ async def enqueue_remotely(
     start = not_before if isinstance(not_before, datetime) else None
     if isinstance(not_before, timedelta):
         start = datetime.now(UTC) + not_before
-    return await queue.enqueue_many(
-        [
-            _as_json(
-                describe_push(
-                    sources.get(request.source, request.source),
-                    request.targets,
-                    settings,
-                    **request.with_options(options),
-                ),
-                start,
-                with_attempts=options.get("max_attempts") is not None,
-            )
-            for request in requests
-        ]
-    )
+    jobs = [
+        _as_json(
+            describe_push(
+                sources.get(request.source, request.source),
+                request.targets,
+                settings,
+                **request.with_options(options),
+            ),
+            start,
+            with_attempts=options.get("max_attempts") is not None,
+        )
+        for request in requests
+    ]
+    try:
+        return await queue.enqueue_many(jobs)
+    except (InvalidJobError, ServerRefusedError) as error:
+        if refused_as_a_whole(error):
+            # Nobody else knows the names of the uploads.
+            for source in set(sources.values()) - {enqueued}:
+                await queue.discard(source)
+        raise
+
+
+def refused_as_a_whole(error: InvalidJobError | ServerRefusedError) -> bool:
+    """Whether no job was enqueued for sure, so that none needs its upload."""
+    if isinstance(error, ServerRefusedError):
+        return error.kind in _FORBIDDEN
+    return not isinstance(error, JobConflictError)
 
 
 async def _enqueued_source(queue: RemoteQueue, job_id: str | None) -> str | None:

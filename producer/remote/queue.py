@@ -11,13 +11,14 @@ from producer.errors import ServerRefusedError
 from producer.remote.endings import Endings
 from producer.remote.requests import Requests, parsed
 from producer.remote.upload_source import UploadSource
-from producer.remote.uploading import OnProgress, Uploading
+from producer.remote.uploading import OnProgress, Uploading, give_up
 from producer.watching import WATCHED
 from push_queue.errors import UnknownJobError
 from push_queue.models.fleet import WorkerInfo
 from push_queue.models.job import Attempt, BlobStatus, JobsPage, JobState, JobStatus
 from push_queue.models.job_filter import JobFilter
 from push_queue.models.pause import Pause
+from push_queue.models.uploads import upload_id_of
 from push_queue.traces import enqueueing
 
 LOOK_SECONDS = 1
@@ -52,6 +53,10 @@ class RemoteQueue:
             UploadError: the source cannot be read, or other bytes have arrived.
         """
         return await Uploading(self._requests, source, on_progress).run()
+
+    async def discard(self, source: str) -> None:
+        """Delete an upload that no job names, if the server can be reached at once."""
+        await give_up(self._requests, f"uploads/{upload_id_of(source)}")
 
     async def enqueue_many(self, jobs: Sequence[Mapping[str, Any]]) -> list[JobStatus]:
         """Enqueue jobs as the API has them; each needs an id, so that it may be sent twice.

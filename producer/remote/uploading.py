@@ -62,11 +62,11 @@ class Uploading:
             upload = await self._send_all(path)
         except (QueueError, asyncio.CancelledError):
             # Nobody else knows its name, so nobody could go on with it.
-            await self._give_up(path)
+            await give_up(self._requests, path)
             raise
         mine = f"sha256:{self._digest.hexdigest()}"
         if upload.digest != mine:
-            await self._give_up(path)
+            await give_up(self._requests, path)
             raise UploadDigestError(
                 f"{self._source.name}: what arrived is {upload.digest}, what was read {mine}; "
                 "was it written to meanwhile? Upload it again"
@@ -136,21 +136,23 @@ class Uploading:
             self._failure = error
             raise
 
-    async def _give_up(self, path: str) -> None:
-        """Leave nothing behind, if the server can be reached at once."""
-        with suppress(TimeoutError, ServerRefusedError, ServerUnavailableError, UploadError):
-            async with asyncio.timeout(GIVE_UP_SECONDS):
-                await self._delete(path)
 
-    async def _delete(self, path: str) -> None:
-        patience = Patience(GIVE_UP_SECONDS)
-        while True:
-            try:
-                await self._requests.ask("DELETE", path, riding=False)
-            except ServerRefusedError as error:
-                if error.kind != _BUSY:
-                    raise
-                # The server has yet to notice that the request which was cut has ended.
-                await patience.wait(error)
-            else:
-                return
+async def give_up(requests: Requests, path: str) -> None:
+    """Leave nothing of the upload behind, if the server can be reached at once."""
+    with suppress(TimeoutError, ServerRefusedError, ServerUnavailableError, UploadError):
+        async with asyncio.timeout(GIVE_UP_SECONDS):
+            await _delete(requests, path)
+
+
+async def _delete(requests: Requests, path: str) -> None:
+    patience = Patience(GIVE_UP_SECONDS)
+    while True:
+        try:
+            await requests.ask("DELETE", path, riding=False)
+        except ServerRefusedError as error:
+            if error.kind != _BUSY:
+                raise
+            # The server has yet to notice that the request which was cut has ended.
+            await patience.wait(error)
+        else:
+            return

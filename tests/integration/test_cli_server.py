@@ -219,3 +219,13 @@ def test_what_is_no_image_is_refused_at_either_end(
     assert not list(spool.iterdir())
     done = cli("enqueue", "-", *at, stdin=file)
     assert (done.returncode, "upload:" in error_of(done)) == (2, True)
+    assert not list(spool.iterdir())
+
+
+def test_nothing_is_left_of_a_tar_whose_target_is_not_allowed(
+    cli: Cli, serve: Serve, spool: Path, tar: Path
+) -> None:
+    server = serve(PUSH_QUEUE_SPOOL=str(spool), PUSH_QUEUE_API_TOKENS=TOKENS.replace("*/*", "x/*"))
+    done = cli("enqueue", tar, "--to", TARGET, "--server", server.url, PUSH_QUEUE_TOKEN=TOKEN)
+    assert (done.returncode, TARGET in error_of(done)) == (2, True)
+    assert not list(spool.iterdir())
