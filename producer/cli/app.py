@@ -8,6 +8,7 @@ import gc
 import io
 import sys
 from importlib import import_module
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -53,11 +54,15 @@ def load_command(name: str) -> Any:
     if isinstance(found, typer.Typer):
         return get_command(found)
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-    command = alone.command(
-        name, epilog=getattr(module, "EXAMPLES", None), context_settings=HELP_OPTIONS
-    )
+    command = alone.command(name, epilog=_examples_of(module, name), context_settings=HELP_OPTIONS)
     command(found)
     return get_command(alone)
+
+
+def _examples_of(module: ModuleType, name: str) -> str | None:
+    """What its help ends with; a module of several commands has it by their names."""
+    examples: str | dict[str, str] | None = getattr(module, "EXAMPLES", None)
+    return examples[name] if isinstance(examples, dict) else examples
 
 
 app = typer.Typer(

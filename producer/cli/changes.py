@@ -33,19 +33,28 @@ from producer.cli.wording import headline
 from push_queue.errors import UnreadableJobError
 from push_queue.models.job import JobStatus
 
-EXAMPLES = """
+EXAMPLES = {
+    "cancel": """
+Examples:
+
+    push-queue cancel build-4711 build-4712
+
+    push-queue cancel --label team=a --since 10m --dry-run
+
+Without ids, all jobs are cancelled that match every option and are not finished. On a
+terminal you are told how many there are, and asked.
+""",
+    "retry": """
 Examples:
 
     push-queue retry build-4711 build-4712
 
-    push-queue cancel --label team=a --since 10m --dry-run
-
     push-queue retry --error-kind denied --since 2h
 
-Without ids, all jobs are changed that match every option: by `cancel` those that
-are not finished, by `retry` those that failed, or are in the --state that you
-name. On a terminal you are told how many there are, and asked.
-"""
+Without ids, all jobs are enqueued again that match every option and failed, or are in
+the --state that you name. On a terminal you are told how many there are, and asked.
+""",
+}
 
 
 def cancel(

@@ -34,6 +34,30 @@ from push_queue.models.job import Attempt, BlobStatus, JobState, JobStatus
 
 Details = tuple[JobStatus, Sequence[BlobStatus], Sequence[Attempt]]
 
+EXAMPLES = {
+    "status": """
+Examples:
+
+    push-queue status build-4711
+
+    push-queue status build-4711 --json
+""",
+    "list": """
+Examples:
+
+    push-queue list --state failed --since 2h
+
+    push-queue list --registry reg.example.com --label team=a
+""",
+    "watch": """
+Examples:
+
+    push-queue watch build-4711
+
+    push-queue watch build-4711 build-4712 --timeout 10m
+""",
+}
+
 
 def status(
     context: typer.Context,

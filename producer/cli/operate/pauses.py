@@ -13,16 +13,22 @@ from producer.cli.wording import how_paused, printable
 from push_queue.models.job import MOST_PATIENCE_SECONDS
 from push_queue.models.pause import MOST_REASON, Pause
 
-EXAMPLES = """
+EXAMPLES = {
+    "pause": """
 Examples:
 
     push-queue pause --reason "the storage is being moved"
 
     push-queue pause --for 30m
 
-Workers end the jobs that they run, and wait. It survives restarts of Redis and of
+Workers end the jobs that they run, and wait. The pause survives restarts of Redis and of
 workers, and ends with `push-queue resume`, or after the time that --for gives.
-"""
+""",
+    "resume": """
+It ends the pause of the whole queue. Registries that are paused stay so: see
+`push-queue registries resume HOST`.
+""",
+}
 
 ForOption: TypeAlias = Annotated[
     str | None,
