@@ -19,7 +19,7 @@ BY_HAND = {"logging.md", "registries.md"}
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_generated_parts_are_up_to_date(page: Path) -> None:
-    text = page.read_text()
+    text = page.read_text("utf-8")
     assert written(page, text) == text, f"{page.name} is out of date: run make reference"
 
 
@@ -44,7 +44,7 @@ def test_a_setting_names_those_who_read_it(reader: str) -> None:
         for folder in ("producer", "worker")
         for file in (ROOT / folder).rglob("*.py")
         if _reader_of(str(file.relative_to(ROOT))) == reader
-        for name in re.findall(r"\b_?settings\.(\w+)", file.read_text())
+        for name in re.findall(r"\b_?settings\.(\w+)", file.read_text("utf-8"))
     } & set(Settings.model_fields)
     assert read
     readers = {name: described(Settings)[name].partition(":")[0].lower() for name in read}
@@ -60,7 +60,7 @@ def _reader_of(file: str) -> str | None:
 
 
 def test_every_key_that_is_built_is_in_the_table() -> None:
-    table = re.findall(r"^\| `(push:\S+)`", (REFERENCE / "job-hash.md").read_text(), re.M)
+    table = re.findall(r"^\| `(push:\S+)`", (REFERENCE / "job-hash.md").read_text("utf-8"), re.M)
     listed = [re.compile(re.sub("<[^>]+>", "[^:]+(:[^:]+)?", key)) for key in table]
     keys = Keys()
     others = {"namespace", "arq_job_id", "job_of"}
