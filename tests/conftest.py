@@ -43,6 +43,14 @@ def signals_of_a_terminal() -> None:
 
 
 @pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the settings of the developer's shell out of the tests."""
+    for name in list(os.environ):
+        if name.startswith("PUSH_QUEUE_") or name == "REDIS_URL":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
 def no_logins(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the developer's own registry logins out of the tests."""
     nothing = str(tmp_path_factory.getbasetemp() / "no-logins")
