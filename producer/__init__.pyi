@@ -13,13 +13,13 @@ from push_queue.errors import RedisUnavailableError as RedisUnavailableError
 from push_queue.errors import UnknownJobError as UnknownJobError
 from push_queue.errors import WaitTimeoutError as WaitTimeoutError
 from push_queue.models.fleet import WorkerInfo as WorkerInfo
-from push_queue.models.job import Attempt as Attempt
-from push_queue.models.job import BlobStatus as BlobStatus
 from push_queue.models.job import Compression as Compression
-from push_queue.models.job import JobState as JobState
-from push_queue.models.job import JobStatus as JobStatus
 from push_queue.models.job import PushJob as PushJob
-from push_queue.models.job import TargetResult as TargetResult
+from push_queue.models.job_status import Attempt as Attempt
+from push_queue.models.job_status import BlobStatus as BlobStatus
+from push_queue.models.job_status import JobState as JobState
+from push_queue.models.job_status import JobStatus as JobStatus
+from push_queue.models.job_status import TargetResult as TargetResult
 from push_queue.settings import Settings as Settings
 from push_queue.settings import load_settings as load_settings
 

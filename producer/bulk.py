@@ -7,8 +7,8 @@ from typing import TypedDict
 from producer.queue import SENT_AT_ONCE, PushQueue
 from push_queue.errors import InvalidFilterError
 from push_queue.jobs.store import Jobs
-from push_queue.models.job import FINAL_STATES, JobsPage, JobState, JobStatus
 from push_queue.models.job_filter import JobFilter
+from push_queue.models.job_status import FINAL_STATES, JobsPage, JobState, JobStatus
 
 
 class BulkAction(StrEnum):

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from producer.registries import open_client
-from push_queue.models.job import BlobStatus, JobState, JobStatus, PushJob, TargetResult
+from push_queue.models.job import PushJob
+from push_queue.models.job_status import BlobStatus, JobState, JobStatus, TargetResult
 from push_queue.models.source_urls import is_url
 from push_queue.settings import Settings
 from registry_api_v2_client import (

@@ -26,7 +26,7 @@
 from collections.abc import Sequence
 
 from push_queue.errors import QueueError, RedisUnavailableError
-from push_queue.models.job import JobStatus
+from push_queue.models.job_status import JobStatus
 from push_queue.models.uploads import is_upload_id, source_of
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from push_queue.errors import SourceGoneError
 from push_queue.jobs.sources import DELETED, GONE
-from push_queue.models.job import JobStatus
+from push_queue.models.job_status import JobStatus
 from push_queue.models.uploads import tar_of, upload_id_of
 from push_queue.settings import Settings
 

@@ -19,8 +19,8 @@ from push_queue.errors import (
 )
 from push_queue.figures.stats import QueueFigures, QueueStats
 from push_queue.models.fleet import RegistryInfo, WorkerInfo, WorkerState
-from push_queue.models.job import JobsPage
 from push_queue.models.job_filter import JobFilter
+from push_queue.models.job_status import JobsPage
 from push_queue.models.pause import WHOLE_QUEUE, Pause
 from push_queue.pauses import Pauses
 from push_queue.registries.knowledge import ForgottenKnowledge, RegistryKnowledge

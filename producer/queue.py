@@ -21,18 +21,16 @@ from push_queue.jobs.events import JobEvents, PlacedEvent, Position
 from push_queue.jobs.sources import JobSources
 from push_queue.jobs.store import Jobs
 from push_queue.models.fleet import RegistryInfo, WorkerInfo
-from push_queue.models.job import (
+from push_queue.models.job import Compression, Priority, PushJob
+from push_queue.models.job_filter import JobFilter
+from push_queue.models.job_status import (
     Attempt,
     BlobStatus,
-    Compression,
     JobProgress,
     JobsPage,
     JobState,
     JobStatus,
-    Priority,
-    PushJob,
 )
-from push_queue.models.job_filter import JobFilter
 from push_queue.models.pause import Pause
 from push_queue.pauses import Pauses
 from push_queue.redis.connection import connect

@@ -14,8 +14,9 @@ from producer.job_description import PushOptions, describe_push
 from producer.queue import PushQueue
 from push_queue.errors import InvalidJobError, RedisUnavailableError, UnknownJobError
 from push_queue.models.fleet import WorkerInfo
-from push_queue.models.job import Attempt, BlobStatus, JobsPage, JobState, JobStatus, PushJob
+from push_queue.models.job import PushJob
 from push_queue.models.job_filter import JobFilter
+from push_queue.models.job_status import Attempt, BlobStatus, JobsPage, JobState, JobStatus
 from push_queue.models.pause import Pause
 from push_queue.settings import Settings, load_settings
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 
 from push_queue.jobs.store import Jobs
-from push_queue.models.job import JobState, JobStatus
+from push_queue.models.job_status import JobState, JobStatus
 
 POLL_SECONDS = 2.0
 """How often a watched job is read even without a message: messages may be lost."""

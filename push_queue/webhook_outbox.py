@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeI
 
 from push_queue.errors import WebhookInUseError
 from push_queue.jobs.codec import decode, one_line, parse_whatever
-from push_queue.models.job import JobState, JobStatus
+from push_queue.models.job_status import JobState, JobStatus
 from push_queue.redis.database import Database
 from push_queue.settings.webhooks import Webhook
 

@@ -10,7 +10,7 @@ from typing import Any
 from push_queue.error_kinds import ErrorKind
 from push_queue.errors import RedisUnavailableError
 from push_queue.models.assignments import Assignment, Signal
-from push_queue.models.job import JobState
+from push_queue.models.job_status import JobState
 from push_queue.models.source_urls import is_url, shown
 from push_queue.models.uploads import upload_id_of
 from registry_api_v2_client import (

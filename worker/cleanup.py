@@ -13,7 +13,8 @@ from push_queue.errors import UnknownJobError
 from push_queue.jobs.sources import DELETED, JobSources
 from push_queue.jobs.store import Jobs
 from push_queue.models.assignments import Assignment
-from push_queue.models.job import JobState, JobStatus, PushJob
+from push_queue.models.job import PushJob
+from push_queue.models.job_status import JobState, JobStatus
 from push_queue.models.uploads import upload_id_of
 from push_queue.settings import Settings
 from registry_api_v2_client import (

@@ -6,7 +6,7 @@ from push_queue.errors import RedisRefusedError, UnknownJobError
 from push_queue.jobs.arq_queue import ArqQueue
 from push_queue.jobs.records import JobRecords
 from push_queue.jobs.store import Jobs
-from push_queue.models.job import JobState
+from push_queue.models.job_status import JobState
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import math
 from push_queue.errors import RedisUnavailableError
 from push_queue.jobs.attempts import Attempts
 from push_queue.models.assignments import Assignment, Signal
-from push_queue.models.job import BlobStatus
+from push_queue.models.job_status import BlobStatus
 from registry_api_v2_client import BlobProgress, PushProgress
 
 from .upload_rate import UploadRate

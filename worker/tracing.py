@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from yarl import URL
 
 from push_queue.models.assignments import Assignment
-from push_queue.models.job import JobState
+from push_queue.models.job_status import JobState
 
 from .log_context import attempt_fields
 

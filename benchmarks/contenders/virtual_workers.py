@@ -21,7 +21,7 @@ from push_queue.jobs.tag_turns import TagTurns
 from push_queue.jobs.tag_writes import TagWrite
 from push_queue.models.assignments import Assignment
 from push_queue.models.fleet import WorkerInfo
-from push_queue.models.job import BlobStatus
+from push_queue.models.job_status import BlobStatus
 from push_queue.redis.connection import connect
 from push_queue.redis.database import Database
 from push_queue.redis.keys import Keys

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import mkdtemp
 
-from push_queue.models.job import JobState
+from push_queue.models.job_status import JobState
 from push_queue.redis.keys import Keys
 
 from ..contenders.queue_bench import QueueBench, queue_bench

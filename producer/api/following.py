@@ -18,7 +18,7 @@ from producer.api.problems import ProblemError
 from producer.queue import PushQueue
 from push_queue.errors import QueueError, RedisUnavailableError, UnknownJobError
 from push_queue.jobs.events import Position
-from push_queue.models.job import JobStatus
+from push_queue.models.job_status import JobStatus
 
 QUIET_SECONDS = 15.0
 """How often an idle stream is written to."""

@@ -21,7 +21,8 @@ from producer.api.uploads.sources import claim_uploads, with_cleanup
 from producer.job_description import check_start
 from producer.queue import PushQueue
 from push_queue.errors import JobConflictError, UnknownJobError
-from push_queue.models.job import JobStatus, PushJob
+from push_queue.models.job import PushJob
+from push_queue.models.job_status import JobStatus
 from push_queue.traces import valid_traceparent
 
 LOOK_SECONDS = 5.0

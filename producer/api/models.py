@@ -22,17 +22,9 @@ from pydantic import (
 from producer.bulk import STATES, BulkAction
 from push_queue.figures.throughput import Minute
 from push_queue.models.fleet import RegistryInfo, WorkerInfo
-from push_queue.models.job import (
-    MOST_PATIENCE_SECONDS,
-    Attempt,
-    BlobStatus,
-    JobsPage,
-    JobState,
-    JobStatus,
-    PushRequest,
-    Target,
-)
+from push_queue.models.job import MOST_PATIENCE_SECONDS, PushRequest, Target
 from push_queue.models.job_filter import JobFilter
+from push_queue.models.job_status import Attempt, BlobStatus, JobsPage, JobState, JobStatus
 from push_queue.models.pause import MOST_REASON, Pause
 from push_queue.settings.api_tokens import Role
 from push_queue.webhook_outbox import WebhookStatus

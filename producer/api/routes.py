@@ -46,7 +46,7 @@ from producer.spool.purge import PurgedUploads
 from push_queue.figures.stats import QueueStats
 from push_queue.jobs.events import JobEvent
 from push_queue.models.fleet import RegistryInfo, WorkerInfo
-from push_queue.models.job import JobProgress, JobStatus
+from push_queue.models.job_status import JobProgress, JobStatus
 from push_queue.registries.knowledge import ForgottenKnowledge
 from push_queue.settings.api_tokens import Role
 from push_queue.webhook_outbox import ForgottenWebhook

@@ -23,7 +23,7 @@ from rich.table import Column
 from rich.text import Text
 
 from producer.cli.wording import STATE_COLORS, headline
-from push_queue.models.job import BlobStatus, JobState, JobStatus
+from push_queue.models.job_status import BlobStatus, JobState, JobStatus
 
 DIGEST_WIDTH = len("sha256:") + 12
 STATE_WIDTH = max(map(len, JobState))

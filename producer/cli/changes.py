@@ -31,7 +31,7 @@ from producer.cli.output import as_json
 from producer.cli.queues import JobQueue, queue_of
 from producer.cli.wording import headline
 from push_queue.errors import UnreadableJobError
-from push_queue.models.job import JobStatus
+from push_queue.models.job_status import JobStatus
 
 EXAMPLES = {
     "cancel": """

@@ -47,7 +47,7 @@ from producer.errors import NotAllEnqueuedError
 from producer.job_description import PushOptions
 from producer.queue import PushQueue
 from producer.routed_queue import RoutedQueue
-from push_queue.models.job import JobState, JobStatus
+from push_queue.models.job_status import JobState, JobStatus
 
 ENDED_BADLY = (JobState.FAILED, JobState.CANCELLED)
 

@@ -17,7 +17,8 @@ from producer.job_description import PushOptions, describe_push
 from producer.remote.queue import RemoteQueue
 from producer.remote.upload_source import FileSource, StreamSource, UploadSource
 from push_queue.errors import InvalidJobError, JobConflictError, UnknownJobError
-from push_queue.models.job import JobStatus, PushJob, PushRequest
+from push_queue.models.job import PushJob, PushRequest
+from push_queue.models.job_status import JobStatus
 from push_queue.models.uploads import upload_id_of
 from push_queue.settings import Settings
 

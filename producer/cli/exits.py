@@ -25,7 +25,7 @@ from push_queue.errors import (
     WaitTimeoutError,
     WebhookInUseError,
 )
-from push_queue.models.job import JobState, JobStatus
+from push_queue.models.job_status import JobState, JobStatus
 from registry_api_v2_client.exceptions import RegistryError, TarReadError, ValidationError
 
 

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from producer.cli.exits import BadInputError
 from producer.cli.times import past_moment
 from push_queue.errors import summarize
-from push_queue.models.job import JobState, JobStatus
 from push_queue.models.job_filter import JobFilter
+from push_queue.models.job_status import JobState, JobStatus
 
 if TYPE_CHECKING:
     from producer.cli.queues import JobQueue

@@ -13,7 +13,7 @@ from producer.cli.signals import by_keyboard
 from producer.cli.views import View
 from producer.cli.wording import how_paused
 from push_queue.errors import WaitTimeoutError
-from push_queue.models.job import BlobStatus, JobStatus
+from push_queue.models.job_status import BlobStatus, JobStatus
 
 if TYPE_CHECKING:
     from producer.cli.queues import JobQueue

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from producer.cli.tables import GAP, Row, fitting, plain_table, print_rows, table_width
 from producer.cli.wording import STATE_COLORS, moment, percent, printable
-from push_queue.models.job import JobState, JobStatus
+from push_queue.models.job_status import JobState, JobStatus
 from push_queue.models.source_urls import shown
 
 COLUMNS = ("JOB", "STATE", "DONE", "ATTEMPT", "ENQUEUED", "TARGETS", "SOURCE")

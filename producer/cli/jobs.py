@@ -30,7 +30,7 @@ from producer.cli.output import as_json, print_job, print_json
 from producer.cli.queues import JobQueue, queue_of
 from producer.cli.times import longest_wait
 from producer.cli.views import choose_view
-from push_queue.models.job import Attempt, BlobStatus, JobState, JobStatus
+from push_queue.models.job_status import Attempt, BlobStatus, JobState, JobStatus
 
 Details = tuple[JobStatus, Sequence[BlobStatus], Sequence[Attempt]]
 

@@ -1,8 +1,8 @@
 """What goes to standard output: a job in full, and JSON.
 
 ``--json`` is stable: fields are added, never renamed or removed. A job is an object with the
-fields of :class:`push_queue.models.job.JobStatus`; times are ISO 8601 in UTC, and what is not known
-is ``null``.
+fields of :class:`push_queue.models.job_status.JobStatus`; times are ISO 8601 in UTC, and what is
+not known is ``null``.
 ``status`` adds ``blobs`` and ``attempts``. ``enqueue`` and ``list`` write an array, and so do the
 other commands for several jobs; ``watch`` writes one object a line.
 """
@@ -18,7 +18,7 @@ from typing import Any
 import typer
 
 from producer.cli.wording import STATE_COLORS, duration, headline, moment, printable, progress, sent
-from push_queue.models.job import Attempt, BlobStatus, JobStatus
+from push_queue.models.job_status import Attempt, BlobStatus, JobStatus
 from push_queue.models.source_urls import shown
 
 LABEL_WIDTH = 10

@@ -33,7 +33,8 @@ from producer.cli.views import SilentView, View, choose_view
 from producer.cli.wording import headline, reason
 from producer.job_description import describe_push
 from push_queue.event_loop import new_event_loop
-from push_queue.models.job import JobState, JobStatus, PushJob
+from push_queue.models.job import PushJob
+from push_queue.models.job_status import JobState, JobStatus
 from push_queue.settings import Settings
 
 EXAMPLES = """

@@ -8,7 +8,7 @@ import typer
 
 from producer.cli.output import as_json, print_json
 from producer.cli.wording import headline, progress
-from push_queue.models.job import BlobStatus, JobStatus
+from push_queue.models.job_status import BlobStatus, JobStatus
 
 PLAIN_STEPS = 10
 """Plain output writes a line at each tenth of a job."""

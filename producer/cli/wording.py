@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from rich.filesize import decimal
 
-from push_queue.models.job import JobState, JobStatus
+from push_queue.models.job_status import JobState, JobStatus
 from push_queue.models.pause import Pause
 from push_queue.models.source_urls import shown
 

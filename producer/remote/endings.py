@@ -11,7 +11,7 @@ from aiohttp import ClientError, ClientResponse
 from producer.errors import ServerUnavailableError
 from producer.remote.requests import Requests, read
 from push_queue.errors import QueueError
-from push_queue.models.job import FINAL_STATES
+from push_queue.models.job_status import FINAL_STATES
 
 MOST_KEPT = 10_000
 """Ended jobs that nobody has asked for yet; the server keeps no more events."""

@@ -13,8 +13,8 @@ from producer.spool.purge import PurgedUploads
 from push_queue.errors import UnknownWebhookError, UnknownWorkerError, WaitTimeoutError
 from push_queue.figures.stats import QueueStats
 from push_queue.models.fleet import RegistryInfo, WorkerInfo
-from push_queue.models.job import JobsPage
 from push_queue.models.job_filter import JobFilter
+from push_queue.models.job_status import JobsPage
 from push_queue.models.pause import Pause
 from push_queue.registries.knowledge import ForgottenKnowledge
 from push_queue.webhook_outbox import ForgottenWebhook, WebhookStatus

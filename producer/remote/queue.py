@@ -15,8 +15,8 @@ from producer.remote.uploading import OnProgress, Uploading, give_up
 from producer.watching import WATCHED
 from push_queue.errors import UnknownJobError
 from push_queue.models.fleet import WorkerInfo
-from push_queue.models.job import Attempt, BlobStatus, JobsPage, JobState, JobStatus
 from push_queue.models.job_filter import JobFilter
+from push_queue.models.job_status import Attempt, BlobStatus, JobsPage, JobState, JobStatus
 from push_queue.models.pause import Pause
 from push_queue.models.uploads import upload_id_of
 from push_queue.traces import enqueueing

@@ -8,7 +8,8 @@ from push_queue.jobs.codec import decode
 from push_queue.jobs.events import JobEvents, Position
 from push_queue.jobs.waiting import WaitingJobs, ask_for_waiting, read_waiting
 from push_queue.models.fleet import RegistryInfo, WorkerInfo
-from push_queue.models.job import JobState, Priority
+from push_queue.models.job import Priority
+from push_queue.models.job_status import JobState
 from push_queue.pauses import Pauses
 from push_queue.redis.database import Database
 from push_queue.registries.limits import RegistryLimits

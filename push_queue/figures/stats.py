@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt
 from push_queue.figures.throughput import Minute, Throughput
 from push_queue.jobs.store import Jobs
 from push_queue.jobs.waiting import WaitingJobs, ask_for_waiting, read_waiting
-from push_queue.models.job import JobState, Priority
+from push_queue.models.job import Priority
+from push_queue.models.job_status import JobState
 from push_queue.models.pause import Pause
 from push_queue.pauses import Pauses
 from push_queue.redis.database import Database

@@ -15,7 +15,8 @@ from arq.constants import in_progress_key_prefix
 
 from push_queue.errors import DrainedError
 from push_queue.models import formats
-from push_queue.models.job import JobState, JobStatus, Priority
+from push_queue.models.job import Priority
+from push_queue.models.job_status import JobState, JobStatus
 from push_queue.redis.database import Arguments, Database
 from push_queue.settings import REGISTRY_MAX_UPLOADS
 

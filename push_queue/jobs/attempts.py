@@ -14,7 +14,7 @@ from push_queue.jobs.codec import flat, one_line, pairs, parse_status
 from push_queue.jobs.records import JobRecords
 from push_queue.models import formats
 from push_queue.models.assignments import Assignment, Signal, Wait
-from push_queue.models.job import BlobStatus, JobState, Outcome
+from push_queue.models.job_status import BlobStatus, JobState, Outcome
 from push_queue.redis.database import Arguments, Database
 from push_queue.settings import DAY_SECONDS, LEASE_SECONDS, REGISTRY_MAX_UPLOADS
 

@@ -10,14 +10,14 @@ from pydantic import ValidationError
 
 from push_queue.errors import UnreadableJobError, summarize
 from push_queue.models import formats
-from push_queue.models.job import (
+from push_queue.models.job import PushJob
+from push_queue.models.job_status import (
     Attempt,
     BlobStatus,
     JobProgress,
     JobState,
     JobStatus,
     Progress,
-    PushJob,
     TargetResult,
 )
 

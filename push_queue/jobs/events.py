@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from push_queue.jobs.codec import decode
-from push_queue.models.job import JobState
+from push_queue.models.job_status import JobState
 from push_queue.redis.database import Database
 
 POSITION = r"^[0-9]{1,20}-[0-9]{1,20}$"

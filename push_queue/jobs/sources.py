@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from push_queue.jobs.records import JobRecords
 from push_queue.models.assignments import Assignment
-from push_queue.models.job import FINAL_STATES
+from push_queue.models.job_status import FINAL_STATES
 from push_queue.redis.database import Database
 
 DELETED = "deleted"

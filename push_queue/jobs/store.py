@@ -19,7 +19,9 @@ from push_queue.jobs.changes import JobChanges
 from push_queue.jobs.codec import decode, flat, is_newer, pairs, parse_status, parse_whatever
 from push_queue.jobs.records import JobRecords
 from push_queue.models.formats import NAMES_CALLERS
-from push_queue.models.job import (
+from push_queue.models.job import PushJob
+from push_queue.models.job_filter import JobFilter
+from push_queue.models.job_status import (
     FINAL_STATES,
     Attempt,
     BlobStatus,
@@ -27,9 +29,7 @@ from push_queue.models.job import (
     JobsPage,
     JobState,
     JobStatus,
-    PushJob,
 )
-from push_queue.models.job_filter import JobFilter
 from push_queue.redis.database import Arguments, Database
 
 LOOKED_AT = 1000

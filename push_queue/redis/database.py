@@ -9,7 +9,7 @@ from redis.asyncio.client import Pipeline
 from redis.commands.core import AsyncScript
 from redis.exceptions import NoScriptError
 
-from push_queue.models.job import JobState
+from push_queue.models.job_status import JobState
 from push_queue.redis.errors import address_of, redis_errors
 from push_queue.redis.keys import Keys
 from push_queue.scripts import load

@@ -19,7 +19,8 @@ from pydantic import (
     field_validator,
 )
 
-from push_queue.models.job import FINAL_STATES, JobState, JobStatus, Label
+from push_queue.models.job import Label
+from push_queue.models.job_status import FINAL_STATES, JobState, JobStatus
 from push_queue.settings.target_patterns import TargetPattern, fits
 
 _PRINTABLE = re.compile(r"[!-~]+")

@@ -9,7 +9,7 @@ from pydantic.json_schema import JsonSchemaMode
 from producer.api.routes import ROUTES, Route
 from push_queue.jobs.events import JobEvent
 from push_queue.models.fleet import WorkerInfo
-from push_queue.models.job import Attempt, BlobStatus, JobProgress, JobStatus
+from push_queue.models.job_status import Attempt, BlobStatus, JobProgress, JobStatus
 from scripts.reference.docstrings import docstring
 from scripts.reference.markdown import code, paragraphs, prose, table
 from scripts.reference.models import fields, models_in

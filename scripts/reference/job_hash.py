@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from push_queue.jobs.codec import Bookkeeping
 from push_queue.jobs.events import JobEvent
 from push_queue.models.fleet import WorkerInfo, WorkerState
-from push_queue.models.job import (
+from push_queue.models.job import PushJob
+from push_queue.models.job_status import (
     Attempt,
     BlobStatus,
     JobState,
     JobStatus,
     Outcome,
     Progress,
-    PushJob,
 )
 from push_queue.redis import keys as keys_module
 from scripts.reference.docstrings import docstring

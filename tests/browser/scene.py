@@ -10,7 +10,8 @@ from typing import Any
 from push_queue.jobs.codec import timestamp
 from push_queue.models.assignments import Assignment
 from push_queue.models.fleet import WorkerInfo
-from push_queue.models.job import BlobStatus, make_job
+from push_queue.models.job import make_job
+from push_queue.models.job_status import BlobStatus
 from push_queue.settings import DAY_SECONDS
 from tests.browser.site import Site
 from tests.support.assignments import succeed

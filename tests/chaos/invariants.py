@@ -6,7 +6,7 @@ from datetime import timedelta
 from itertools import groupby, pairwise
 
 from producer import JobState, JobStatus
-from push_queue.models.job import Outcome
+from push_queue.models.job_status import Outcome
 from tests.chaos.evidence import Evidence
 from tests.chaos.plan import PlannedJob
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from functools import partial
 
 from producer import PushQueue
-from push_queue.models.job import FINAL_STATES
+from push_queue.models.job_status import FINAL_STATES
 from tests.chaos.evidence import Evidence
 from tests.chaos.patience import patiently, until
 from tests.chaos.plan import PlannedJob

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from producer import JobState, PushQueue
-from push_queue.models.job import Outcome
+from push_queue.models.job_status import Outcome
 from tests.support.big_images import write_big_archive
 from tests.support.proxy import FaultProxy, Request, is_manifest_put, is_patch
 from tests.support.servers import StartWorker

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from producer import Attempt, JobState, JobStatus, TargetResult
-from push_queue.models.job import Outcome
+from push_queue.models.job_status import Outcome
 from tests.chaos.archives import JobImage
 from tests.chaos.evidence import Evidence
 from tests.chaos.invariants import violations

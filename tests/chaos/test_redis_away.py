@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from producer import JobState, PushQueue, load_settings
-from push_queue.models.job import Outcome
+from push_queue.models.job_status import Outcome
 from tests.chaos.read_back import read_tag
 from tests.support.images import layer_tar, make_image, oci_blobs, write_archive
 from tests.support.proxy import FaultProxy, is_patch

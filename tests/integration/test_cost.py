@@ -7,7 +7,8 @@ import pytest
 from producer import PushQueue
 from push_queue.figures.metrics import QueueMetrics, QueueReport
 from push_queue.jobs.sources import JobSources
-from push_queue.models.job import JobState, PushJob
+from push_queue.models.job import PushJob
+from push_queue.models.job_status import JobState
 from push_queue.settings import load_settings
 from tests.support.redis_client import Redis
 from tests.support.servers import RedisServer

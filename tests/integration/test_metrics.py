@@ -11,7 +11,7 @@ from urllib.request import urlopen
 import pytest
 
 from producer import PushQueue
-from push_queue.models.job import JobStatus
+from push_queue.models.job_status import JobStatus
 from tests.support.api_server import ApiServer, Serve
 from tests.support.big_images import write_big_archive
 from tests.support.metrics import parse_metrics

@@ -13,7 +13,7 @@ import pytest
 from producer import JobState, PushQueue, load_settings
 from producer.operator import Operator
 from push_queue.models.fleet import WorkerState
-from push_queue.models.job import Outcome
+from push_queue.models.job_status import Outcome
 from push_queue.worker_roster import WorkerRoster
 from tests.support.api_server import ApiServer
 from tests.support.big_images import write_big_archive

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from producer import JobState, JobStatus, PushQueue
-from push_queue.models.job import Outcome
+from push_queue.models.job_status import Outcome
 from tests.support.images import ARCHIVES
 from tests.support.proxy import FaultProxy, Request
 from tests.support.servers import RedisServer, Registry, StartWorker

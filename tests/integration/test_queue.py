@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 
 from producer import JobState, JobStatus, PushQueue, load_settings
-from push_queue.models.job import Outcome
+from push_queue.models.job_status import Outcome
 from registry_api_v2_client import list_tags
 from tests.support.big_images import write_big_archive
 from tests.support.broken_images import BROKEN, LYING_DIGEST, PathBuilder, missing_file

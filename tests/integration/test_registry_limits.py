@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from producer import JobState, PushQueue
-from push_queue.models.job import Outcome
+from push_queue.models.job_status import Outcome
 from push_queue.redis.database import Database
 from push_queue.redis.keys import Keys
 from push_queue.registries.limits import RegistryLimits

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from producer import JobState, PushQueue
-from push_queue.models.job import Outcome
+from push_queue.models.job_status import Outcome
 from registry_api_v2_client.push.compression import CompressionPolicy
 from registry_api_v2_client.push.engine import ImagePusher
 from tests.support.big_images import write_big_layer

@@ -20,7 +20,7 @@ from urllib.request import urlopen
 import pytest
 
 from producer import JobState, PushQueue, load_settings
-from push_queue.models.job import Outcome
+from push_queue.models.job_status import Outcome
 from tests.support.big_images import write_big_archive
 from tests.support.images import ARCHIVES
 from tests.support.processes import ManagedProcess, require_program

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from producer import JobState, JobStatus, PushQueue
-from push_queue.models.job import Outcome
+from push_queue.models.job_status import Outcome
 from tests.support.api_server import Serve
 from tests.support.big_images import BigArchive, write_big_archive
 from tests.support.certificates import Authority

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from producer import JobState, JobStatus, PushQueue, load_settings
-from push_queue.models.job import Outcome
+from push_queue.models.job_status import Outcome
 from tests.support.big_images import write_big_archive
 from tests.support.proxy import FaultProxy, Hold, is_patch
 from tests.support.servers import RedisServer, StartWorker, worker_process

@@ -5,7 +5,7 @@ from redis.asyncio import Redis
 
 from push_queue.jobs.tag_writes import TagWrite
 from push_queue.models.assignments import Assignment, Turn
-from push_queue.models.job import JobState
+from push_queue.models.job_status import JobState
 from push_queue.redis.keys import Keys
 from tests.support.stores import Stores
 

@@ -14,7 +14,7 @@ from producer.api.problems import ProblemError
 from producer.queue import PushQueue
 from push_queue.errors import RedisUnavailableError
 from push_queue.jobs.events import PlacedEvent, Position
-from push_queue.models.job import JobStatus
+from push_queue.models.job_status import JobStatus
 
 MOST_FOLLOWERS = 500
 """Requests that wait for jobs or follow them at once; each keeps a connection."""

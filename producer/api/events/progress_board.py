@@ -7,7 +7,7 @@ from typing import NamedTuple
 from producer.api.events.stream import message
 from producer.queue import PushQueue
 from push_queue.errors import RedisUnavailableError
-from push_queue.models.job import JobProgress
+from push_queue.models.job_status import JobProgress
 
 PROGRESS_SECONDS = 1.0
 """The shortest time between two messages of one job."""

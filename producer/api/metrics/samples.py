@@ -11,7 +11,7 @@ from producer.api.metrics.snapshot import Snapshot, SpoolFigures
 from push_queue.error_kinds import ErrorKind
 from push_queue.figures.metrics import Ended, QueueMetrics
 from push_queue.models.fleet import RegistryInfo, WorkerInfo
-from push_queue.models.job import FINAL_STATES, JobState
+from push_queue.models.job_status import FINAL_STATES, JobState
 from push_queue.version import own_version
 from push_queue.webhook_outbox import WebhookStatus
 

@@ -12,8 +12,8 @@ from producer.cli.operate.consent import agreed, check_can_ask, tell
 from producer.cli.operate.operators import AnyOperator, operate
 from producer.cli.output import printing
 from producer.cli.wording import how_many
-from push_queue.models.job import JobStatus
 from push_queue.models.job_filter import JobFilter
+from push_queue.models.job_status import JobStatus
 
 PAGE = 200
 """Jobs that are changed before they are told."""

@@ -6,8 +6,9 @@ from producer import PushQueue
 from producer.bulk import BulkAction, BulkChanges
 from push_queue.errors import RedisRefusedError
 from push_queue.models.assignments import Assignment
-from push_queue.models.job import JobState, make_job
+from push_queue.models.job import make_job
 from push_queue.models.job_filter import JobFilter
+from push_queue.models.job_status import JobState
 from push_queue.redis.database import Database
 from tests.support.redis_client import Redis
 from tests.support.stores import Stores

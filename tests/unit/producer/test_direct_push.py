@@ -12,7 +12,7 @@ import pytest
 from producer import direct_push
 from producer.direct_push import DirectPush
 from producer.job_description import describe_push
-from push_queue.models.job import JobState, JobStatus
+from push_queue.models.job_status import JobState, JobStatus
 from push_queue.settings import Settings, load_settings
 from registry_api_v2_client import (
     BlobProgress,

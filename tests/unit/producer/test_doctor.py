@@ -12,7 +12,8 @@ from producer.doctor import fleet, machine, webhooks
 from producer.doctor.finding import Finding, Severity, problem, warning
 from producer.operator import Operator
 from push_queue.models.fleet import WorkerInfo
-from push_queue.models.job import JobState, make_job
+from push_queue.models.job import make_job
+from push_queue.models.job_status import JobState
 from push_queue.pauses import Pauses
 from push_queue.settings import Settings
 from push_queue.version import own_version

@@ -12,7 +12,7 @@ from push_queue.errors import (
     UnknownJobError,
     WaitTimeoutError,
 )
-from push_queue.models.job import JobState, JobStatus
+from push_queue.models.job_status import JobState, JobStatus
 from registry_api_v2_client import (
     InvalidReferenceError,
     RegistryUnavailableError,

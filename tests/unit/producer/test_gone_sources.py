@@ -9,8 +9,9 @@ from producer.bulk import BulkAction, BulkChanges
 from push_queue.errors import SourceGoneError
 from push_queue.jobs.sources import DELETED, GONE
 from push_queue.models.assignments import Assignment
-from push_queue.models.job import JobState, make_job
+from push_queue.models.job import make_job
 from push_queue.models.job_filter import JobFilter
+from push_queue.models.job_status import JobState
 from push_queue.settings import Settings
 from tests.support.assignments import succeed
 from tests.support.stores import Stores

@@ -12,7 +12,14 @@ from producer.cli.output import print_job, print_notes
 from producer.cli.verify import print_parts
 from producer.cli.views import JsonView, PlainView, choose_view
 from producer.cli.wording import headline
-from push_queue.models.job import Attempt, BlobStatus, JobState, JobStatus, Outcome, TargetResult
+from push_queue.models.job_status import (
+    Attempt,
+    BlobStatus,
+    JobState,
+    JobStatus,
+    Outcome,
+    TargetResult,
+)
 from registry_api_v2_client import PartCheck, Proof, Verdict
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)

@@ -8,7 +8,8 @@ from arq.constants import in_progress_key_prefix, job_key_prefix
 from arq.jobs import serialize_job
 
 from push_queue.jobs.arq_queue import LEADS, TASK, ArqQueue
-from push_queue.models.job import JobState, JobStatus, make_job
+from push_queue.models.job import make_job
+from push_queue.models.job_status import JobState, JobStatus
 from push_queue.redis import arq_codec
 from push_queue.redis.database import Database
 from push_queue.redis.keys import Keys

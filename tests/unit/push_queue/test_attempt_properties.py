@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from push_queue.models.assignments import Assignment, Signal
-from push_queue.models.job import FINAL_STATES, JobState, Outcome, make_job
+from push_queue.models.job import make_job
+from push_queue.models.job_status import FINAL_STATES, JobState, Outcome
 from push_queue.redis.keys import Keys
 from tests.support.assignments import succeed
 from tests.support.stores import Stores

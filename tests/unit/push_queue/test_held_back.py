@@ -6,7 +6,8 @@ import pytest
 
 from push_queue.jobs.tag_writes import TagWrite
 from push_queue.models.assignments import Assignment, Turn, Wait
-from push_queue.models.job import JobState, JobStatus, Outcome, Priority, TargetResult, make_job
+from push_queue.models.job import Priority, make_job
+from push_queue.models.job_status import JobState, JobStatus, Outcome, TargetResult
 from push_queue.pauses import Pauses
 from push_queue.redis.database import Database
 from push_queue.redis.keys import Keys

@@ -11,7 +11,8 @@ from push_queue.jobs.codec import (
     parse_status,
     timestamp,
 )
-from push_queue.models.job import BlobStatus, JobState, TargetResult, make_job
+from push_queue.models.job import make_job
+from push_queue.models.job_status import BlobStatus, JobState, TargetResult
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 STATE_FIELDS = {"state": "queued", "sequence": "7", "enqueued_at": timestamp(NOW)}

@@ -2,7 +2,8 @@ import pytest
 from redis.asyncio import Redis
 
 from push_queue.jobs.events import START, JobEvents, Position
-from push_queue.models.job import JobState, PushJob, make_job
+from push_queue.models.job import PushJob, make_job
+from push_queue.models.job_status import JobState
 from push_queue.redis.keys import Keys
 from tests.support.stores import Stores
 

@@ -2,8 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from push_queue.models.job import JobState, JobStatus
 from push_queue.models.job_filter import JobFilter
+from push_queue.models.job_status import JobState, JobStatus
 
 MOMENT = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 JOB = JobStatus(

@@ -8,15 +8,8 @@ import pytest
 from push_queue.errors import UnknownJobError
 from push_queue.jobs.codec import timestamp
 from push_queue.models.assignments import Assignment, Signal
-from push_queue.models.job import (
-    BlobStatus,
-    JobState,
-    JobStatus,
-    Outcome,
-    PushJob,
-    TargetResult,
-    make_job,
-)
+from push_queue.models.job import PushJob, make_job
+from push_queue.models.job_status import BlobStatus, JobState, JobStatus, Outcome, TargetResult
 from push_queue.redis.keys import Keys
 from tests.support.assignments import succeed, write_tags
 from tests.support.redis_client import Redis

@@ -5,7 +5,8 @@ import pytest
 from push_queue.errors import InvalidJobError
 from push_queue.models.assignments import Assignment
 from push_queue.models.ids import new_job_id
-from push_queue.models.job import JobState, JobStatus, PushJob, make_job
+from push_queue.models.job import PushJob, make_job
+from push_queue.models.job_status import JobState, JobStatus
 
 TARGET = "localhost:15000/app:1"
 VALID = {"id": "job-1", "source": "/app.tar", "targets": [TARGET]}

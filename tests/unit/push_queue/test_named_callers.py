@@ -5,7 +5,8 @@ import pytest
 from push_queue.models import formats
 from push_queue.models.assignments import Assignment, Wait
 from push_queue.models.formats import FIRST_FORMAT, NAMES_CALLERS
-from push_queue.models.job import JobState, PushJob, make_job
+from push_queue.models.job import PushJob, make_job
+from push_queue.models.job_status import JobState
 from push_queue.redis.keys import Keys
 from tests.support.assignments import succeed
 from tests.support.redis_client import Redis

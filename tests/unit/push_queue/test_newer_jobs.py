@@ -7,7 +7,8 @@ from push_queue.jobs.arq_queue import ArqQueue
 from push_queue.models import formats
 from push_queue.models.assignments import Assignment, Wait
 from push_queue.models.formats import FORMAT
-from push_queue.models.job import JobState, Outcome, make_job
+from push_queue.models.job import make_job
+from push_queue.models.job_status import JobState, Outcome
 from push_queue.redis.database import Database
 from push_queue.redis.keys import Keys
 from tests.support.redis_client import Redis

@@ -7,7 +7,8 @@ import pytest
 from push_queue.errors import DrainedError
 from push_queue.models.assignments import Assignment, Wait
 from push_queue.models.fleet import WorkerInfo, WorkerState
-from push_queue.models.job import JobState, make_job
+from push_queue.models.job import make_job
+from push_queue.models.job_status import JobState
 from push_queue.models.pause import WHOLE_QUEUE
 from push_queue.pauses import Pauses
 from push_queue.worker_roster import WorkerRoster

@@ -6,7 +6,8 @@ import pytest
 
 from push_queue.errors import UnknownJobError
 from push_queue.models.assignments import Assignment
-from push_queue.models.job import JobState, make_job
+from push_queue.models.job import make_job
+from push_queue.models.job_status import JobState
 from push_queue.registries.knowledge import ForgottenKnowledge, RegistryKnowledge
 from tests.support.assignments import succeed
 from tests.support.redis_client import Redis

@@ -9,7 +9,8 @@ from push_queue.figures.metrics import Ended, QueueReport
 from push_queue.jobs.waiting import WaitingJobs
 from push_queue.models.assignments import Assignment, Wait
 from push_queue.models.fleet import WorkerInfo
-from push_queue.models.job import JobState, Priority, make_job
+from push_queue.models.job import Priority, make_job
+from push_queue.models.job_status import JobState
 from push_queue.redis.lease import Lease
 from push_queue.worker_roster import WorkerRoster
 from tests.support.assignments import succeed

@@ -24,8 +24,9 @@ from push_queue.jobs.tag_turns import TagTurns
 from push_queue.jobs.tag_writes import TagWrite, TagWrites
 from push_queue.models.assignments import Assignment
 from push_queue.models.fleet import WorkerInfo
-from push_queue.models.job import JobState, JobStatus, make_job
+from push_queue.models.job import make_job
 from push_queue.models.job_filter import JobFilter
+from push_queue.models.job_status import JobState, JobStatus
 from push_queue.pauses import Pauses
 from push_queue.redis.connection import connect
 from push_queue.redis.database import Database

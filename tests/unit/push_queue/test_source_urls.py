@@ -6,7 +6,8 @@ from yarl import URL
 from push_queue.errors import InvalidJobError, InvalidSettingsError
 from push_queue.jobs.codec import fields_of
 from push_queue.models.formats import format_of
-from push_queue.models.job import JobState, JobStatus, PushJob, make_job
+from push_queue.models.job import PushJob, make_job
+from push_queue.models.job_status import JobState, JobStatus
 from push_queue.models.source_urls import SourceUrls, parse_source_url, shown
 from push_queue.settings import load_settings
 

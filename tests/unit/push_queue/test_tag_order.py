@@ -14,7 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from push_queue.jobs.tag_writes import TagWrite, TagWrites
 from push_queue.models.assignments import Assignment, Turn, Wait
-from push_queue.models.job import JobState, JobStatus, Outcome, make_job
+from push_queue.models.job import make_job
+from push_queue.models.job_status import JobState, JobStatus, Outcome
 from push_queue.pauses import Pauses
 from push_queue.redis.database import Database
 from push_queue.redis.keys import Keys

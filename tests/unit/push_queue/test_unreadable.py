@@ -8,7 +8,8 @@ from push_queue.jobs.arq_queue import ArqQueue
 from push_queue.models import formats
 from push_queue.models.assignments import Assignment, Signal, Wait
 from push_queue.models.formats import FORMAT, format_of
-from push_queue.models.job import JobState, Outcome, make_job
+from push_queue.models.job import make_job
+from push_queue.models.job_status import JobState, Outcome
 from push_queue.redis.database import Database
 from push_queue.redis.keys import Keys
 from push_queue.registries.limits import RegistryLimits

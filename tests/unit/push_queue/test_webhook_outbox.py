@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from push_queue.models.assignments import Assignment
-from push_queue.models.job import FINAL_STATES, JobState, make_job
+from push_queue.models.job import make_job
+from push_queue.models.job_status import FINAL_STATES, JobState
 from push_queue.webhook_outbox import KEPT_SECONDS, FinalEvent, WebhookOutbox
 from tests.support.assignments import succeed
 from tests.support.redis_client import Redis

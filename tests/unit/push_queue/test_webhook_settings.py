@@ -7,7 +7,8 @@ import pytest
 
 from push_queue.errors import InvalidSettingsError
 from push_queue.jobs.codec import fields_of, parse_status
-from push_queue.models.job import FINAL_STATES, JobState, JobStatus, make_job
+from push_queue.models.job import make_job
+from push_queue.models.job_status import FINAL_STATES, JobState, JobStatus
 from push_queue.settings import load_settings
 from tests.support.webhooks import SECRET, setting, webhook
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from push_queue.models.assignments import Assignment
-from push_queue.models.job import JobState, make_job
+from push_queue.models.job import make_job
+from push_queue.models.job_status import JobState
 from push_queue.settings import Settings
 from tests.support.assignments import succeed, write_tags
 from tests.support.redis_client import Redis

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from push_queue.models.assignments import Assignment
-from push_queue.models.job import JobState, make_job
+from push_queue.models.job import make_job
+from push_queue.models.job_status import JobState
 from push_queue.pauses import Pauses
 from push_queue.redis.keys import Keys
 from push_queue.redis.lease import Lease

@@ -12,7 +12,8 @@ from arq import Retry
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
 
-from push_queue.models.job import JobState, make_job
+from push_queue.models.job import make_job
+from push_queue.models.job_status import JobState
 from push_queue.models.source_urls import SourceUrls
 from push_queue.redis.connection import arq_options
 from push_queue.redis.database import Database

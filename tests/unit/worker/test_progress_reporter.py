@@ -10,7 +10,8 @@ import pytest
 from push_queue.errors import RedisUnavailableError
 from push_queue.jobs.attempts import Attempts
 from push_queue.models.assignments import Assignment, Signal
-from push_queue.models.job import BlobStatus, make_job
+from push_queue.models.job import make_job
+from push_queue.models.job_status import BlobStatus
 from registry_api_v2_client import BlobProgress, BlobState
 from worker import progress_reporter
 from worker.progress_reporter import ProgressReporter

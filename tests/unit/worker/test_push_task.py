@@ -17,7 +17,8 @@ from arq.worker import RetryJob
 from push_queue.errors import RedisRefusedError
 from push_queue.jobs.arq_queue import ArqQueue
 from push_queue.models.assignments import Assignment
-from push_queue.models.job import JobState, Outcome, make_job
+from push_queue.models.job import make_job
+from push_queue.models.job_status import JobState, Outcome
 from push_queue.models.source_urls import SourceUrls
 from push_queue.redis.database import Database
 from push_queue.redis.keys import Keys

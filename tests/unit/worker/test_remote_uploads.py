@@ -10,7 +10,8 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from push_queue.models.assignments import Assignment
-from push_queue.models.job import JobState, make_job
+from push_queue.models.job import make_job
+from push_queue.models.job_status import JobState
 from push_queue.settings import Settings
 from registry_api_v2_client import SourceMissingError, SourceNotAllowedError
 from registry_api_v2_client.archive.source import TarSource

@@ -19,7 +19,7 @@ from producer.api.events import hub as event_hub
 from producer.api.events import progress_board
 from push_queue.jobs.events import START, Position
 from push_queue.models.assignments import Assignment
-from push_queue.models.job import JobProgress
+from push_queue.models.job_status import JobProgress
 from push_queue.redis.keys import Keys
 from tests.support.api import JOBS, Api
 from tests.support.assignments import succeed

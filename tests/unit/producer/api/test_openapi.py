@@ -9,7 +9,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from producer.api.access.authentication import COOKIE
 from producer.api.routes import ROUTES
-from push_queue.models.job import JobState
+from push_queue.models.job_status import JobState
 from push_queue.settings import Settings
 from tests.support.api import JOBS, NEW_JOB, TARGET, Api
 from tests.support.tokens import with_tokens

@@ -10,7 +10,8 @@ from producer.cli import filters
 from producer.cli.operate import bulk
 from producer.cli.times import past_moment
 from push_queue.models.assignments import Assignment
-from push_queue.models.job import JobState, make_job
+from push_queue.models.job import make_job
+from push_queue.models.job_status import JobState
 from tests.support.stores import Stores
 from tests.unit.producer.cli.conftest import CommandLine, Done
 

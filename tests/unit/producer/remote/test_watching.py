@@ -12,7 +12,7 @@ from producer.api.application import make_application
 from producer.remote import endings
 from producer.remote import queue as remote_queue
 from producer.remote.queue import RemoteQueue
-from push_queue.models.job import JobState, JobStatus
+from push_queue.models.job_status import JobState, JobStatus
 from push_queue.settings import Settings
 from tests.support.api import TARGET
 from tests.support.proxy import FaultProxy

@@ -6,7 +6,8 @@ from base64 import b64decode, b64encode
 from hashlib import sha256
 
 from push_queue.jobs.codec import fields_of, parse_status
-from push_queue.models.job import JobStatus, make_job
+from push_queue.models.job import make_job
+from push_queue.models.job_status import JobStatus
 from push_queue.webhook_outbox import FinalEvent
 from tests.support.webhooks import KEY
 from worker.webhooks.cloud_event import event_of_job, event_of_ping
