@@ -14,7 +14,10 @@ MANIFEST_PUT = re.compile(r'"PUT /v2/load/([\w-]+)/manifests/1 HTTP/1\.1" 201 ')
 
 def problems(stack: Stack, client: Client, pushed: Iterable[dict[str, Any]]) -> list[str]:
     """What is wrong, a line each; and a summary on standard output."""
-    jobs = {job["id"]: client.job(job["id"]) for job in pushed}
+    found = {job["id"]: job for job in client.jobs()}
+    if missing := [job["id"] for job in pushed if job["id"] not in found]:
+        return [f"{job} is not there" for job in missing]
+    jobs = {job["id"]: found[job["id"]] for job in pushed}
     tags = {name: client.tags(name) for name in client.repositories()}
     ends = successes(stack)
     writes = Counter(MANIFEST_PUT.findall(stack.compose("logs", "--no-log-prefix", "registry")))
