@@ -2,15 +2,13 @@
 #   make image
 #   docker build --build-arg PYTHON_IMAGE=your.registry/python:3.12-slim -t push-queue .
 #
-# The same sources make the same files, byte for byte. Hence each stage that fills the image leaves
-# one time on all it wrote, the folders above included, and the last stage only copies.
+# The same sources make the same layers, byte for byte. Hence each stage that fills the image leaves
+# one time on all it wrote, the folders above included, and the last stage only copies. It is the same
+# time in every release: the builder's cache looks at no times, so it gives out layers of older ones.
 ARG PYTHON_IMAGE=python:3.12-slim
 
 FROM ${PYTHON_IMAGE} AS builder
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
-# In seconds since 1970; 1980-01-01 is the earliest that a wheel can hold.
-ARG SOURCE_DATE_EPOCH=315532800
-ENV SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}
 WORKDIR /src
 # The lists are complete: nothing is resolved, and what the index gains later changes nothing.
 COPY requirements/build.txt requirements/
@@ -28,7 +26,7 @@ RUN python3 -m venv --without-pip /opt/venv \
     && rm /opt/venv/lib/python3.*/site-packages/zstandard/_cffi.*.so \
     && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib \
     && mkdir -p /packages/opt && cp -a /opt/venv /packages/opt/ \
-    && find /packages -exec touch --no-dereference --date="@${SOURCE_DATE_EPOCH}" {} +
+    && find /packages -exec touch --no-dereference --date=1980-01-01T00:00:00Z {} +
 
 FROM dependencies AS program
 COPY . .
@@ -47,7 +45,7 @@ RUN python3 -m pip wheel --no-deps --no-build-isolation --wheel-dir /dist ./regi
     && sed '$a worker:x:10001:' /etc/group >/program/etc/group \
     # A named volume that is mounted at /spool belongs to that user, too.
     && install --directory --owner 10001 --group 10001 /program/home/worker /program/spool \
-    && find /program -exec touch --no-dereference --date="@${SOURCE_DATE_EPOCH}" {} +
+    && find /program -exec touch --no-dereference --date=1980-01-01T00:00:00Z {} +
 
 FROM ${PYTHON_IMAGE}
 ARG VERSION=

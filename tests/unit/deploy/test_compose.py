@@ -1,5 +1,6 @@
 """What the Compose files say. tests/compose runs them, where there is a Docker."""
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,12 @@ def test_production_takes_every_secret_from_a_folder_of_the_operator() -> None:
             mount.startswith("${SECRETS_DIR:?") and f"/{name}:/run/secrets:ro" in mount
             for mount in mounts
         )
+
+
+def test_files_of_the_image_have_one_time_in_all_releases() -> None:
+    """A builder's cache gives out layers of older commits, with the times of those."""
+    touched = re.findall(r"touch --no-dereference --date=(\S+)", (ROOT / "Dockerfile").read_text())
+    assert touched == ["1980-01-01T00:00:00Z"] * 2
 
 
 def test_the_image_is_built_from_the_lists() -> None:
