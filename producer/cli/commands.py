@@ -19,7 +19,9 @@ COMMANDS = {
     "enqueue": Entry("enqueue", "enqueue", "Enqueue image tars for pushing and return at once."),
     "status": Entry("jobs", "status", "Show jobs: state, targets, progress, attempts."),
     "list": Entry("jobs", "list_jobs", "List jobs, the last enqueued first."),
-    "watch": Entry("jobs", "watch", "Show jobs as they go, until they end; without ids, all."),
+    "watch": Entry(
+        "jobs", "watch", "Show jobs as they go, until they end; without ids all, until Ctrl-C."
+    ),
     "cancel": Entry(
         "changes", "cancel", "Cancel jobs; those that run are stopped by their workers."
     ),
