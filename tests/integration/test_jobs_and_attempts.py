@@ -8,8 +8,8 @@ from push_queue.redis.keys import Keys
 from tests.support.assignments import succeed
 from tests.support.redis_client import Redis
 from tests.support.stores import Stores
-from tests.unit.push_queue.test_jobs_and_attempts import *  # noqa: F403 - its tests are ours
-from tests.unit.push_queue.test_jobs_and_attempts import DIGEST, TARGET, a_job, started
+from tests.unit.push_queue.jobs.test_jobs_and_attempts import *  # noqa: F403 - its tests are ours
+from tests.unit.push_queue.jobs.test_jobs_and_attempts import DIGEST, TARGET, a_job, started
 
 pytestmark = pytest.mark.integration
 

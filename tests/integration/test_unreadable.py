@@ -8,8 +8,8 @@ from arq.connections import ArqRedis
 from push_queue.redis.connection import connect
 from push_queue.settings import load_settings
 from tests.support.servers import RedisServer
-from tests.unit.push_queue.test_unreadable import *  # noqa: F403 - its tests are ours
-from tests.unit.push_queue.test_unreadable import KEYS
+from tests.unit.push_queue.jobs.test_unreadable import *  # noqa: F403 - its tests are ours
+from tests.unit.push_queue.jobs.test_unreadable import KEYS
 
 pytestmark = pytest.mark.integration
 
