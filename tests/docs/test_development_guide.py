@@ -12,7 +12,7 @@ import pytest
 from registry_api_v2_client import get_image_info, push_docker_tar
 from tests.docs.pages import DOCS, ROOT
 from tests.support.images import ARCHIVES
-from tests.support.processes import require_program
+from tests.support.processes import free_port, require_program
 
 GUIDE = (DOCS / "development-guide.md").read_text()
 NAMED_TARGETS = sorted(set(re.findall(r"\bmake (?:PYTHON=\S+ )?([a-z][a-z-]+)", GUIDE)) - {"and"})
@@ -84,6 +84,23 @@ def test_compose_starts_and_stops_the_registry_alone(tmp_path: Path, registry_ur
     asked = calls.read_text().splitlines()
     assert "compose up --detach registry" in asked
     assert asked[-1] == "compose stop registry"
+
+
+@pytest.mark.integration
+def test_local_test_hands_its_registry_to_the_tests() -> None:
+    """`make local-test` runs pytest in place of this shell."""
+    require_program("docker-registry")
+    port = str(free_port())
+    asked = 'curl --silent --fail "$REGISTRY_URL/v2/" && echo " $REGISTRY_URL $REGISTRY_AVAILABLE"'
+    done = subprocess.run(
+        [sys.executable, "scripts/registry.py", "run", "sh", "-c", asked],
+        cwd=ROOT,
+        env=os.environ | {"REGISTRY_PORT": port},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines()[-1] == f"{{}} http://localhost:{port} true", done.stderr
 
 
 @pytest.mark.integration
