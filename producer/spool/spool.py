@@ -1,17 +1,15 @@
 """The uploads of a spool. All methods but ``run`` block."""
 
 import asyncio
-import hashlib
 import os
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import ParamSpec, Self, TypeVar
 
 from producer.errors import (
     CannotStartError,
@@ -23,6 +21,7 @@ from producer.errors import (
     UploadTooLargeError,
 )
 from producer.spool import record as records
+from producer.spool.hashes import Hashes
 from producer.spool.record import UploadRecord
 from push_queue.models.ids import new_upload_id
 from push_queue.models.uploads import is_upload_id, tar_of
@@ -34,7 +33,6 @@ MOST_WRITERS = 100
 NOTHING_LEFT_SECONDS = 60.0
 """How long the record of a tar stays that a worker has deleted."""
 
-_MOST_HASHES = 1000
 _THREADS = 8
 
 Parameters = ParamSpec("Parameters")
@@ -56,28 +54,6 @@ class Upload:
     """Of a complete one: ``sha256:…``."""
     needed_at: float
     """When it was last written or needed, in Unix time."""
-
-
-class Hashes:
-    """The hashes of unfinished uploads so far, for the next request to continue.
-
-    Another process has to read them again.
-    """
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[int, Any]] = OrderedDict()
-
-    def keep(self, upload_id: str, offset: int, digest: Any) -> None:
-        self._kept[upload_id] = offset, digest
-        if len(self._kept) > _MOST_HASHES:
-            self._kept.popitem(last=False)
-
-    def take(self, upload_id: str, offset: int) -> Any | None:
-        """The hash of that many bytes, if it is known."""
-        known, digest = self._kept.pop(upload_id, (0, None))
-        if not offset:
-            return hashlib.sha256()
-        return digest if known == offset else None
 
 
 class Spool:
