@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,6 +95,9 @@ def _reason(error: Exception) -> str:
     if isinstance(cause, ssl.SSLError):
         # Its error numbers are not the system's.
         return f"TLS: {getattr(cause, 'verify_message', '') or cause.reason}"
+    if isinstance(cause, socket.gaierror):
+        # Its error numbers are not the system's either.
+        return cause.strerror or _one_line(error)
     number = cause.errno if isinstance(cause, OSError) else _errno_in(str(error))
     if number and number in errno.errorcode:
         return os.strerror(number)

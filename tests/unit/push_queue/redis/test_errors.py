@@ -1,6 +1,7 @@
 """No exception of redis-py reaches a caller."""
 
 import inspect
+import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -30,7 +31,7 @@ from push_queue.models.job_status import JobState, JobStatus
 from push_queue.pauses import Pauses
 from push_queue.redis.connection import connect
 from push_queue.redis.database import Database
-from push_queue.redis.errors import redis_errors
+from push_queue.redis.errors import redis_errors, translate
 from push_queue.redis.keys import Keys
 from push_queue.redis.lease import Lease
 from push_queue.registries.knowledge import RegistryKnowledge
@@ -238,6 +239,13 @@ def test_the_reason_outlives_the_cause() -> None:
         redis_errors("host:1"),
     ):
         raise again
+
+
+def test_a_host_that_nobody_knows_is_named_once() -> None:
+    unknown = redis.exceptions.ConnectionError("Error -2 connecting to host:1. Name not known.")
+    unknown.__context__ = socket.gaierror(socket.EAI_NONAME, "Name not known")
+    with pytest.raises(RedisUnavailableError, match=r"at host:1 \(Name not known\)"):
+        raise translate(unknown, "host:1")
 
 
 @pytest.mark.parametrize("job_ids", [(), ("a",)])
