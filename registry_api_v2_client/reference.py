@@ -163,9 +163,10 @@ def _part_advice(text: str, name: str) -> str:
             f"{text!r} names no registry; write HOST/{text}, "
             f"or {DOCKER_HUB}/library/{text} for Docker Hub"
         )
+    host = text if _is_registry_host(text) and not re.search(r"\s", text) else "localhost:5000"
     return (
         f"{text!r} names no repository on a registry; write registry/repository:tag, "
-        f"e.g. {text or 'localhost:5000'}/app:1"
+        f"e.g. {host}/app:1"
     )
 
 

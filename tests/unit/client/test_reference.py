@@ -134,6 +134,7 @@ def test_the_message_names_the_wrong_part(text: str) -> None:
         ("app:1", "write HOST/app:1, or docker.io/library/app:1 for Docker Hub"),
         ("localhost:5000", "e.g. localhost:5000/app:1"),
         ("reg.example.com", "e.g. reg.example.com/app:1"),
+        ("Bad Ref!", "e.g. localhost:5000/app:1"),
     ],
 )
 def test_the_advice_fits(text: str, advice: str) -> None:
