@@ -160,6 +160,8 @@ def _certificate_refused(where: str) -> TLSError:
 def _reason(error: BaseException) -> str:
     """Why, in one line. The URL is left out, as its query may carry a signature."""
     inner = error.__cause__ or error
+    if isinstance(inner, ssl.SSLError):
+        return _tls_reason(inner)
     if isinstance(inner, OSError) and inner.strerror:
         # asyncio writes "Connect call failed (address)" there. A resolver has numbers of its own.
         if inner.errno and inner.errno in errno.errorcode:
@@ -168,6 +170,14 @@ def _reason(error: BaseException) -> str:
     if isinstance(inner, aiohttp.ServerDisconnectedError):
         return "it closed the connection"
     return type(inner).__name__
+
+
+def _tls_reason(error: ssl.SSLError) -> str:
+    """What OpenSSL says, in words. Its error numbers are not the system's."""
+    # Errors that OpenSSL did not raise have neither attribute.
+    reason = str(getattr(error, "reason", None) or error.strerror or type(error).__name__)
+    said = getattr(error, "verify_message", "") or reason.replace("_", " ").lower()
+    return f"TLS: {said.rstrip('.')}"
 
 
 def _first_error(body: bytes) -> tuple[str | None, str | None]:

@@ -294,6 +294,28 @@ def test_a_registry_that_wants_another_client_certificate(
         raise error
 
 
+def test_what_is_wrong_with_tls_is_said_in_words() -> None:
+    """OpenSSL's numbers look like those of the system, where 1 is "Operation not permitted"."""
+    # A server that speaks plain HTTP.
+    incoming = ssl.MemoryBIO()
+    incoming.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+    client = ssl.create_default_context().wrap_bio(incoming, ssl.MemoryBIO(), server_hostname="h")
+    with pytest.raises(ssl.SSLError) as plain_http:
+        client.do_handshake()
+    plain = aiohttp.ClientConnectorSSLError(CONNECTION, plain_http.value)
+    plain.__cause__ = plain_http.value
+    with pytest.raises(TLSError, match=r"TLS: .*(wrong version|record layer)"), translated(WHERE):
+        raise plain
+
+
+def test_why_a_certificate_is_not_trusted() -> None:
+    untrusted = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    untrusted.reason = "CERTIFICATE_VERIFY_FAILED"
+    untrusted.verify_message = "self-signed certificate."
+    with pytest.raises(TLSError, match="TLS: self-signed certificate;"), translated(WHERE):
+        raise untrusted
+
+
 def test_a_broken_tls_connection_may_mend() -> None:
     broken = "[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC] bad record mac (_ssl.c:2580)"
     with pytest.raises(RegistryUnavailableError), translated(WHERE):
