@@ -20,7 +20,7 @@ COMMANDS = {
     "status": Entry("jobs", "status", "Show jobs: state, targets, progress, attempts."),
     "list": Entry("jobs", "list_jobs", "List jobs, the last enqueued first."),
     "watch": Entry(
-        "jobs", "watch", "Show jobs as they go, until they end; without ids all, until Ctrl-C."
+        "jobs", "watch", "Show jobs live, until they end; without ids all, until Ctrl-C."
     ),
     "cancel": Entry(
         "changes", "cancel", "Cancel jobs; those that run are stopped by their workers."

@@ -145,7 +145,7 @@ def watch(
     server: ServerOption = None,
     token_file: TokenFileOption = None,
 ) -> ExitCode:
-    """Show jobs as they go, until they end; without ids all, until Ctrl-C."""
+    """Show jobs live, until they end; without ids all, until Ctrl-C."""
     ids = list(dict.fromkeys(job_ids or []))
     most = longest_wait(timeout)
 
