@@ -16,6 +16,7 @@ from push_queue.pauses import Pauses
 from registry_api_v2_client import RegistryClient, RegistryError, parse_reference
 
 from .allowed_targets import check_targets
+from .cancelling import cancel_all
 from .redis_tag_order import is_answer
 
 logger = logging.getLogger(__name__)
@@ -63,10 +64,7 @@ class TagRepair:
                 self._looks[tag.target] = asyncio.create_task(self._look(tag))
 
     async def stop(self) -> None:
-        looks = list(self._looks.values())
-        for look in looks:
-            look.cancel()
-        await asyncio.gather(*looks, return_exceptions=True)
+        await cancel_all(self._looks.values())
 
     async def _look(self, tag: UnsettledTag) -> None:
         """Look at a tag, then leave it alone until it is due again."""

@@ -20,6 +20,7 @@ from push_queue.settings.webhooks import Webhook
 from push_queue.webhook_outbox import START, FinalEvent, WebhookOutbox
 from registry_api_v2_client import RetryPolicy
 
+from ..cancelling import cancel_all
 from ..periodic import Periodic
 from .cloud_event import event_of_job, event_of_ping
 from .delivery import Delivery, NotDeliveredError
@@ -99,7 +100,7 @@ class Courier:
             await self._guarded_round()
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=_LAST_SECONDS)
-        await _cancel(self._pings)
+        await cancel_all(self._pings)
         await self._let_go()
         with suppress(RedisUnavailableError):
             await self._lease.give_back()
@@ -167,7 +168,7 @@ class Courier:
 
     async def _let_go(self) -> None:
         """Forget what is in hand. Redis still has it."""
-        await _cancel(self._tasks)
+        await cancel_all(self._tasks)
         self._in_hand.clear()
         self._read_to = START
         self._stale = False
@@ -237,10 +238,3 @@ class Courier:
         self._problems[self._label] = problem
         logger.warning("%s: events wait: %s", self._label, problem)
         return True
-
-
-async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
-    ended = list(tasks)
-    for task in ended:
-        task.cancel()
-    await asyncio.gather(*ended, return_exceptions=True)
