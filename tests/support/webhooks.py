@@ -4,7 +4,10 @@ import json
 from base64 import b64encode
 from typing import Any
 
+import pytest
+
 from push_queue.settings.webhooks import Webhook
+from push_queue.webhook_outbox import WebhookOutbox
 
 KEY = bytes(range(32))
 SECRET = f"whsec_{b64encode(KEY).decode()}"
@@ -23,3 +26,15 @@ def setting(**receivers: Any) -> str:
             for name, options in receivers.items()
         }
     )
+
+
+def answer_pings(monkeypatch: pytest.MonkeyPatch, failure: str) -> None:
+    """Have each ping answered as a worker does; ``failure`` is empty if it arrived."""
+    ask = WebhookOutbox.ask_for_ping
+
+    async def ask_a_worker(outbox: WebhookOutbox, name: str) -> str:
+        token = await ask(outbox, name)
+        await outbox.answer_ping(name, token, failure)
+        return token
+
+    monkeypatch.setattr(WebhookOutbox, "ask_for_ping", ask_a_worker)

@@ -52,6 +52,23 @@ def settings(settings: Settings, tmp_path: Path) -> Settings:
     return with_tokens(settings.model_copy(update=limited | spool))
 
 
+class HeldBody:
+    """A body of JSON that begins to arrive, and ends once ``rest`` is set."""
+
+    def __init__(self, api: Api) -> None:
+        self.rest = asyncio.Event()
+        self._api = api
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        yield b"["
+        await self.rest.wait()
+        yield b"]"
+
+    async def arrives(self) -> bool:
+        assert self._api.client.app
+        return bool(self._api.client.app[LIMITS]._body_bytes)
+
+
 def counted(limit: CallerLimits, caller: Caller, most: int = 10 * BURST) -> int:
     """How many requests are let through at once."""
     for number in range(most):
@@ -140,27 +157,17 @@ async def test_requests_of_one_caller_at_once_have_a_bound(
 ) -> None:
     """Each may have much in memory. One that follows is no more at work."""
     monkeypatch.setattr(limits, "MOST_REQUESTS_AT_ONCE", 1)
-    go_on = asyncio.Event()
-
-    async def slow() -> AsyncIterator[bytes]:
-        yield b"["
-        await go_on.wait()
-        yield b"]"
-
-    async def arrives() -> bool:
-        assert api.client.app
-        return bool(api.client.app[LIMITS]._body_bytes)
-
+    body = HeldBody(api)
     team = bearer(TOKENS[Role.ENQUEUE])
     json_body = {"Content-Type": "application/json"}
     async with asyncio.timeout(60), api.client.get("/api/v1/events", headers=team):
-        first = asyncio.create_task(api.post(JOBS, data=slow(), headers=team | json_body))
-        await becomes(arrives)
+        first = asyncio.create_task(api.post(JOBS, data=body.blocks(), headers=team | json_body))
+        await becomes(body.arrives)
         answer = await api.get(JOBS, headers=team)
         assert (answer.status, answer.kind) == (429, "too-many-requests")
         assert int(answer.headers["Retry-After"]) >= 1
         assert (await api.get(JOBS, headers=ADMIN)).status == 200
-        go_on.set()
+        body.rest.set()
         assert (await first).status == 400
         assert (await api.get(JOBS, headers=team)).status == 200
 
@@ -170,26 +177,16 @@ async def test_large_bodies_of_one_caller_have_a_bound_together(
 ) -> None:
     """Also those whose size nobody has said."""
     monkeypatch.setattr(limits, "MOST_BODY_BYTES_AT_ONCE", inputs.MOST_BODY_BYTES)
-    go_on = asyncio.Event()
-
-    async def slow() -> AsyncIterator[bytes]:
-        yield b"["
-        await go_on.wait()
-        yield b"]"
-
-    async def arrives() -> bool:
-        assert api.client.app
-        return bool(api.client.app[LIMITS]._body_bytes)
-
+    body = HeldBody(api)
     json_body = {"Content-Type": "application/json"}
     headers = bearer(TOKENS[Role.ENQUEUE]) | json_body
-    first = asyncio.create_task(api.post(JOBS, data=slow(), headers=headers))
+    first = asyncio.create_task(api.post(JOBS, data=body.blocks(), headers=headers))
     async with asyncio.timeout(60):
-        await becomes(arrives)
+        await becomes(body.arrives)
         answer = await api.post(JOBS, data=b"[]", headers=headers)
         assert (answer.status, answer.kind) == (429, "too-many-bodies")
         assert (await api.post(JOBS, data=b"[]", headers=ADMIN | json_body)).status == 400
-        go_on.set()
+        body.rest.set()
         assert (await first).status == 400
         assert (await api.post(JOBS, data=b"[]", headers=headers)).status == 400
 

@@ -16,7 +16,7 @@ from tests.support.api import Api
 from tests.support.redis_client import Redis
 from tests.support.stores import Stores
 from tests.support.tokens import TOKENS, bearer, with_tokens
-from tests.support.webhooks import webhook
+from tests.support.webhooks import answer_pings, webhook
 
 ADMIN = bearer(TOKENS[Role.ADMIN])
 V1 = "/api/v1"
@@ -138,14 +138,7 @@ async def test_a_receiver_of_webhooks_is_tried(
     api: Api, stores: Stores, failure: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await register(stores)
-    ask = WebhookOutbox.ask_for_ping
-
-    async def ask_a_worker(outbox: WebhookOutbox, name: str) -> str:
-        token = await ask(outbox, name)
-        await outbox.answer_ping(name, token, failure)
-        return token
-
-    monkeypatch.setattr(WebhookOutbox, "ask_for_ping", ask_a_worker)
+    answer_pings(monkeypatch, failure)
     answer = await api.post(f"{V1}/webhooks/ci/ping", headers=ADMIN)
     assert (answer.status, answer.body) == (200, {"failure": failure, "problem": ""})
     unknown = await api.post(f"{V1}/webhooks/ic/ping", headers=ADMIN)

@@ -6,7 +6,7 @@ from producer import operator as module
 from push_queue.models.job import make_job
 from push_queue.webhook_outbox import WebhookOutbox
 from tests.support.stores import Stores
-from tests.support.webhooks import webhook
+from tests.support.webhooks import answer_pings, webhook
 from tests.unit.producer.cli.conftest import CommandLine
 
 
@@ -82,14 +82,7 @@ def test_a_ping_and_its_answer(
     cli: CommandLine, failure: str, code: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli.prepare(register)
-    ask = WebhookOutbox.ask_for_ping
-
-    async def ask_a_worker(outbox: WebhookOutbox, name: str) -> str:
-        token = await ask(outbox, name)
-        await outbox.answer_ping(name, token, failure)
-        return token
-
-    monkeypatch.setattr(WebhookOutbox, "ask_for_ping", ask_a_worker)
+    answer_pings(monkeypatch, failure)
     done = cli.run("webhooks", "--test", "ci")
     assert done.code == code
     assert words in done.out + done.err
