@@ -28,6 +28,10 @@ def parse_object(content: bytes, what: str) -> dict[str, Any]:
     return document
 
 
+def is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
+
+
 def is_string_list(value: object) -> TypeGuard[list[str]]:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 

@@ -1,42 +1,19 @@
-"""An OCI image layout: ``index.json``, and the manifests and indexes that it leads to.
+"""An OCI image layout: which of the manifests in ``index.json`` are images, and under what names.
 
 Source: https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeGuard
 
 from ..exceptions import TarReadError
-from ..media_types import (
-    FOREIGN_LAYERS,
-    IMAGE_CONFIGS,
-    IMAGE_INDEXES,
-    IMAGE_LAYERS,
-    IMAGE_MANIFESTS,
-    OCI_INDEX,
-    OCI_MANIFEST,
-)
+from ..media_types import IMAGE_INDEXES, IMAGE_MANIFESTS, OCI_INDEX
 from ..platforms import Platform
-from .contents import ArchiveContents, blob_path
-from .documents import is_object_list, parse_object
-from .model import (
-    ArchiveContent,
-    ArchiveImage,
-    ArchiveIndex,
-    CarriedManifest,
-    Companion,
-    IndexEntry,
-    Layer,
-    LostCompanion,
-)
-
-MAX_DEPTH = 4
-"""Levels of indexes. Most tools write one below index.json, regctl's artifacts have two."""
-
-MAX_IMAGES = 100_000
-"""The most images that the indexes of an archive may lead to, counted for each index."""
+from .contents import ArchiveContents
+from .documents import is_object, is_object_list
+from .manifest_reader import Descriptor, ManifestReader
+from .model import ArchiveContent, ArchiveIndex, CarriedManifest, Companion, LostCompanion
 
 _REF_NAME = "org.opencontainers.image.ref.name"
 _CONTAINERD_NAME = "io.containerd.image.name"
@@ -48,8 +25,6 @@ _COSIGN_ENDINGS = {
     "dev.cosignproject.cosign/atts": "att",
     "dev.cosignproject.cosign/sboms": "sbom",
 }
-
-Descriptor = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +48,12 @@ def read_layout(contents: ArchiveContents) -> OciLayout:
     descriptors = document.get("manifests") if isinstance(document, dict) else None
     if not is_object_list(descriptors):
         raise TarReadError(f"index.json in {contents.path} has no list of manifests")
-    reader = _ManifestReader(contents)
+    reader = ManifestReader(contents)
     if _is_itself_the_image(descriptors):
         raw = contents.read("index.json", "index")
         carried = CarriedManifest(raw, OCI_INDEX, document)
         return OciLayout((reader.index(carried, depth=0),))
-    return _LayoutReader(reader, contents, descriptors).layout()
+    return _LayoutReader(reader, descriptors).layout()
 
 
 def _is_itself_the_image(descriptors: Sequence[Descriptor]) -> bool:
@@ -86,7 +61,7 @@ def _is_itself_the_image(descriptors: Sequence[Descriptor]) -> bool:
 
     Tools that write one image at a time do so, such as bazel's; crane pushes such a layout whole.
     """
-    platforms = [Platform.of(d["platform"]) for d in descriptors if _is_object(d.get("platform"))]
+    platforms = [Platform.of(d["platform"]) for d in descriptors if is_object(d.get("platform"))]
     known = {platform for platform in platforms if platform and platform.known}
     named = any(_names(descriptor) for descriptor in descriptors)
     return not named and len(platforms) == len(descriptors) and len(known) > 1
@@ -95,14 +70,8 @@ def _is_itself_the_image(descriptors: Sequence[Descriptor]) -> bool:
 class _LayoutReader:
     """Separates the images in ``index.json`` from manifests that are about them."""
 
-    def __init__(
-        self,
-        reader: "_ManifestReader",
-        contents: ArchiveContents,
-        descriptors: Sequence[Descriptor],
-    ) -> None:
+    def __init__(self, reader: ManifestReader, descriptors: Sequence[Descriptor]) -> None:
         self._reader = reader
-        self._contents = contents
         self._roots: dict[str, Descriptor] = {}
         self._tags: dict[str, dict[str, None]] = {}
         for descriptor in descriptors:
@@ -174,134 +143,10 @@ class _LayoutReader:
         return (named, None) if named in self._known and named != digest else None
 
 
-class _ManifestReader:
-    """Reads manifests and what they name, each once."""
-
-    def __init__(self, contents: ArchiveContents) -> None:
-        self._contents = contents
-        self._carried: dict[str, CarriedManifest] = {}
-        self._read: dict[str, ArchiveContent] = {}
-        self._led_to = 0
-
-    def carried(self, descriptor: Descriptor) -> CarriedManifest:
-        digest = str(descriptor.get("digest"))
-        if digest not in self._carried:
-            raw = self._contents.blob(descriptor, "manifest")
-            document = parse_object(raw, f"manifest {digest} in {self._contents.path}")
-            media_type = document.get("mediaType") or descriptor.get("mediaType") or OCI_MANIFEST
-            self._carried[digest] = CarriedManifest(raw, str(media_type), document)
-        return self._carried[digest]
-
-    def reachable(self, descriptors: Iterable[Descriptor]) -> set[str]:
-        """Digests of these manifests, and of all that indexes among them lead to."""
-        found: set[str] = set()
-        waiting = list(descriptors)
-        while waiting:
-            descriptor = waiting.pop()
-            digest = str(descriptor.get("digest"))
-            if digest in found:
-                continue
-            found.add(digest)
-            if str(descriptor.get("mediaType")) in IMAGE_INDEXES and self._contents.holds(digest):
-                waiting += self._descriptors(self.carried(descriptor), "manifests")
-        return found
-
-    def content(self, descriptor: Descriptor, depth: int = 0) -> ArchiveContent:
-        """The image or index that a descriptor describes, with all that it names.
-
-        Raises:
-            TarReadError: it is neither, or a part of it is missing.
-        """
-        digest = str(descriptor.get("digest"))
-        if digest not in self._read:
-            self._read[digest] = self._content(self.carried(descriptor), depth)
-        return self._read[digest]
-
-    def index(self, carried: CarriedManifest, depth: int) -> ArchiveIndex:
-        """An index. The archive may hold only some of the platforms that it names."""
-        if depth > MAX_DEPTH:
-            raise TarReadError(f"{self._contents.path} nests indexes more than {MAX_DEPTH} deep")
-        entries = tuple(
-            IndexEntry(descriptor, self._child(descriptor, depth + 1))
-            for descriptor in self._descriptors(carried, "manifests")
-        )
-        children = {id(entry.content): entry.content for entry in entries if entry.content}
-        self._led_to += sum(len(child.images) for child in children.values())
-        if self._led_to > MAX_IMAGES:
-            raise TarReadError(
-                f"the indexes in {self._contents.path} lead to more than {MAX_IMAGES} images"
-            )
-        images = {id(image): image for child in children.values() for image in child.images}
-        complete = all(
-            isinstance(entry.content, ArchiveImage) or (entry.content and entry.content.complete)
-            for entry in entries
-        )
-        return ArchiveIndex(
-            self._contents.tar, (), carried, entries, tuple(images.values()), bool(complete)
-        )
-
-    def _child(self, descriptor: Descriptor, depth: int) -> ArchiveContent | None:
-        held = self._contents.holds(str(descriptor.get("digest")))
-        return self.content(descriptor, depth) if held else None
-
-    def _content(self, carried: CarriedManifest, depth: int) -> ArchiveContent:
-        if carried.media_type in IMAGE_INDEXES:
-            return self.index(carried, depth)
-        if carried.media_type in IMAGE_MANIFESTS:
-            return self._image(carried)
-        raise TarReadError(
-            f"manifest {carried.digest} in {self._contents.path} is {carried.media_type}, neither "
-            "an image manifest nor an index; convert the image with a current tool"
-        )
-
-    def _image(self, carried: CarriedManifest) -> ArchiveImage:
-        described = carried.document.get("config")
-        if not _is_object(described):
-            raise TarReadError(
-                f"manifest {carried.digest} in {self._contents.path} names no config"
-            )
-        config = self._contents.blob(described, "config")
-        descriptors = self._descriptors(carried, "layers")
-        self._contents.check_layers(len(descriptors))
-        is_image = str(described.get("mediaType")) in IMAGE_CONFIGS
-        diff_ids: Sequence[str | None] = [None] * len(descriptors)
-        if is_image:
-            diff_ids = self._contents.diff_ids(config, len(descriptors))
-        layers = (
-            self._layer(descriptor, diff_id, is_image)
-            for descriptor, diff_id in zip(descriptors, diff_ids, strict=True)
-        )
-        return ArchiveImage(self._contents.tar, (), config, tuple(layers), carried)
-
-    def _layer(self, descriptor: Descriptor, diff_id: str | None, is_image: bool) -> Layer:
-        digest, media_type = str(descriptor.get("digest")), str(descriptor.get("mediaType"))
-        name = blob_path(digest, self._contents.path)
-        if media_type in FOREIGN_LAYERS and descriptor.get("urls"):
-            compression = FOREIGN_LAYERS[media_type]
-            return Layer(None, compression, digest, diff_id, descriptor, is_tar=False)
-        return self._contents.layer(
-            name,
-            digest=digest,
-            diff_id=diff_id,
-            descriptor=descriptor,
-            is_tar=is_image and media_type in IMAGE_LAYERS,
-        )
-
-    def _descriptors(self, carried: CarriedManifest, field: str) -> list[dict[str, Any]]:
-        descriptors = carried.document.get(field)
-        if descriptors is None and field in carried.document:
-            return []  # how Go writes an empty list
-        if not is_object_list(descriptors):
-            raise TarReadError(
-                f"manifest {carried.digest} in {self._contents.path} has no list of {field}"
-            )
-        return descriptors
-
-
 def _names(descriptor: Descriptor) -> list[str]:
     """Names of a manifest in a layout: containerd's full name, or else what may be only a tag."""
     annotations = descriptor.get("annotations")
-    if not _is_object(annotations):
+    if not is_object(annotations):
         return []
     name = annotations.get(_CONTAINERD_NAME) or annotations.get(_REF_NAME)
     return [name] if isinstance(name, str) and name else []
@@ -309,9 +154,5 @@ def _names(descriptor: Descriptor) -> list[str]:
 
 def _cosign_ending(descriptor: Descriptor) -> str | None:
     annotations = descriptor.get("annotations")
-    kind = annotations.get(_COSIGN_KIND) if _is_object(annotations) else None
+    kind = annotations.get(_COSIGN_KIND) if is_object(annotations) else None
     return _COSIGN_ENDINGS.get(str(kind))
-
-
-def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
-    return isinstance(value, dict)

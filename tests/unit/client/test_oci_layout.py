@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from registry_api_v2_client import ArchiveIndex, ImageArchive, Platform, inspect_docker_tar
-from registry_api_v2_client.archive import oci_layout
+from registry_api_v2_client.archive import manifest_reader
 from registry_api_v2_client.exceptions import ArchiveDigestError, TarReadError, ValidationError
 from tests.support.images import (
     OCI_CONFIG,
@@ -300,7 +300,7 @@ def test_indexes_that_name_each_other_many_times_are_read_once(tmp_path: Path) -
 def test_indexes_that_all_lead_to_many_images_have_a_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oci_layout, "MAX_IMAGES", 100)
+    monkeypatch.setattr(manifest_reader, "MAX_IMAGES", 100)
     layout = Layout()
     images = [layout.image(make_image(author=str(number))) for number in range(10)]
     for number in range(11):
