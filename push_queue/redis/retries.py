@@ -79,8 +79,16 @@ class Patience(Retry):
     ) -> T:
         if _retrying.get():
             return await self._try_once(do, fail)
-        failures, begun = 0, time.monotonic()
         cancelled = _cancellations()
+        try:
+            return await self._until_it_answers(do, fail, cancelled)
+        finally:
+            _heed_cancellation(cancelled)
+
+    async def _until_it_answers(
+        self, do: Callable[[], Awaitable[T]], fail: Callable[[Any], Any], cancelled: int
+    ) -> T:
+        failures, begun = 0, time.monotonic()
         try:
             while True:
                 try:
@@ -101,7 +109,6 @@ class Patience(Retry):
             if failures:
                 self._waiting -= 1
         self._answers()
-        _heed_cancellation(cancelled)
         return result
 
     def _limit(self, error: Exception) -> float:

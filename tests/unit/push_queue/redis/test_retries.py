@@ -3,12 +3,13 @@
 import asyncio
 import copy
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import pytest
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
+from redis.exceptions import AuthenticationError, NoScriptError, ReadOnlyError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from push_queue.redis.retries import Patience
@@ -42,6 +43,10 @@ async def always_away() -> str:
 
 async def always_failing() -> str:
     raise away()
+
+
+async def refused() -> str:
+    raise NoScriptError("NOSCRIPT No matching script")
 
 
 def away(message: str = "refused") -> RedisConnectionError:
@@ -162,9 +167,11 @@ async def deaf(patience: Patience, command: Callable[[], Awaitable[str]]) -> str
     return await asyncio.create_task(patience.call_with_retry(cancelled_unheard, ignore))
 
 
-@pytest.mark.parametrize("command", [failing(), always_failing])
+@pytest.mark.parametrize("seconds", [math.inf, 0])
+@pytest.mark.parametrize("command", [failing(), always_failing, refused])
 async def test_a_cancellation_that_the_command_lost_ends_it(
-    command: Callable[[], Awaitable[str]],
+    command: Callable[[], Awaitable[str]], seconds: float
 ) -> None:
+    """Whether the command is answered, fails, is given up, or is refused."""
     with pytest.raises(asyncio.CancelledError):
-        await deaf(Patience(), command)
+        await deaf(Patience(seconds), command)
