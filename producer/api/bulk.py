@@ -6,7 +6,8 @@ from producer.api.access.callers import caller_of
 from producer.api.answers import answer
 from producer.api.context import OPERATOR
 from producer.api.inputs import no_body, query_of
-from producer.api.models import BulkQuery, JobPage
+from producer.api.models.jobs import JobPage
+from producer.api.models.selection import BulkQuery
 from producer.bulk import BulkAction
 
 

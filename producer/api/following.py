@@ -13,7 +13,7 @@ from producer.api.context import EVENTS, QUEUE
 from producer.api.events.hub import MOST_READ, EventHub
 from producer.api.events.stream import NOTHING, EventStream, message
 from producer.api.inputs import bad_request, job_id_of
-from producer.api.models import Reset
+from producer.api.models.service import Reset
 from producer.api.problems import ProblemError
 from producer.queue import PushQueue
 from push_queue.errors import QueueError, RedisUnavailableError, UnknownJobError

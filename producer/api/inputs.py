@@ -9,7 +9,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from producer.api.access.callers import caller_of
 from producer.api.access.keys import LIMITS
-from producer.api.models import NewJob, NewJobs
+from producer.api.models.jobs import NewJob, NewJobs
 from producer.api.problem_types import ProblemType
 from producer.api.problems import ProblemError
 from push_queue.errors import UnknownJobError, summarize

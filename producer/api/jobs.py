@@ -14,7 +14,8 @@ from producer.api.answers import answer
 from producer.api.context import EVENTS, QUEUE
 from producer.api.following import follower
 from producer.api.inputs import job_id_of, new_jobs_of, no_body, query_of
-from producer.api.models import JobDetails, JobList, JobPage, JobQuery, JobsQuery, NewJob
+from producer.api.models.jobs import JobDetails, JobList, JobPage, JobQuery, NewJob
+from producer.api.models.selection import JobsQuery
 from producer.api.problem_types import ProblemType
 from producer.api.problems import ProblemError
 from producer.api.uploads.sources import claim_uploads, with_cleanup

@@ -11,7 +11,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from producer.api.access.authentication import COOKIE
 from producer.api.events.stream import MEDIA_TYPE as EVENT_STREAM
 from producer.api.inputs import JSON
-from producer.api.models import Problem
+from producer.api.models.service import Problem
 from producer.api.problems import MEDIA_TYPE as PROBLEM
 from producer.api.refusals import MEANINGS, refusals_of
 from producer.api.routes import Models, Route

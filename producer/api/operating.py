@@ -8,7 +8,7 @@ from producer.api.access.callers import caller_of
 from producer.api.answers import answer
 from producer.api.context import OPERATOR, QUEUE
 from producer.api.inputs import no_body, query_of, small_body_of
-from producer.api.models import NewPause, Ping, PurgeQuery, QueueState, WebhookList
+from producer.api.models.operating import NewPause, Ping, PurgeQuery, QueueState, WebhookList
 from push_queue.errors import WaitTimeoutError
 
 logger = logging.getLogger(__name__)

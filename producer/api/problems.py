@@ -8,7 +8,7 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from producer.api.models import Problem
+from producer.api.models.service import Problem
 from producer.api.problem_types import ProblemType
 from producer.errors import (
     NoSpoolError,

@@ -7,32 +7,12 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
 from producer.api import bulk, following, jobs, operating, service, sessions
-from producer.api.models import (
-    BulkQuery,
-    CancelQuery,
-    Health,
-    JobDetails,
-    JobList,
-    JobPage,
-    JobQuery,
-    JobsQuery,
-    Login,
-    NewJob,
-    NewJobs,
-    NewPause,
-    Ping,
-    PurgeQuery,
-    QueueState,
-    RegistryList,
-    Reset,
-    RetryQuery,
-    Session,
-    ThroughputAnswer,
-    UploadQuery,
-    UploadStatus,
-    WebhookList,
-    WorkerList,
-)
+from producer.api.models.jobs import JobDetails, JobList, JobPage, JobQuery, NewJob, NewJobs
+from producer.api.models.operating import NewPause, Ping, PurgeQuery, QueueState, WebhookList
+from producer.api.models.selection import BulkQuery, CancelQuery, JobsQuery, RetryQuery
+from producer.api.models.service import Health, RegistryList, Reset, ThroughputAnswer, WorkerList
+from producer.api.models.sessions import Login, Session
+from producer.api.models.uploads import UploadQuery, UploadStatus
 from producer.api.uploads import handlers as uploads
 from producer.api.uploads.requests import (
     COMPLETE,

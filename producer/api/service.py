@@ -5,7 +5,7 @@ from aiohttp import web
 from producer.api.access.callers import caller_of
 from producer.api.answers import answer
 from producer.api.context import OPERATOR, QUEUE
-from producer.api.models import Health, RegistryList, ThroughputAnswer, WorkerList
+from producer.api.models.service import Health, RegistryList, ThroughputAnswer, WorkerList
 from push_queue.errors import RedisUnavailableError
 
 

@@ -10,7 +10,7 @@ from producer.api.access.callers import Caller, caller_of
 from producer.api.access.keys import SESSIONS, TOKENS
 from producer.api.answers import answer
 from producer.api.inputs import no_body, small_body_of
-from producer.api.models import Login, Session
+from producer.api.models.sessions import Login, Session
 from producer.api.problem_types import ProblemType
 from producer.api.problems import ProblemError
 from push_queue.sessions import SESSION_SECONDS

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
-from producer.api.models import Ping, QueueState, RegistryList, WebhookList
+from producer.api.models.operating import Ping, QueueState, WebhookList
+from producer.api.models.service import RegistryList
 from producer.bulk import BulkAction
 from producer.operator import registry_named
 from producer.remote.queue import RemoteQueue, filter_params, page_of

@@ -6,7 +6,9 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, Self
 from urllib.parse import quote
 
-from producer.api.models import JobDetails, JobList, JobPage, QueueState, WorkerList
+from producer.api.models.jobs import JobDetails, JobList, JobPage
+from producer.api.models.operating import QueueState
+from producer.api.models.service import WorkerList
 from producer.errors import ServerRefusedError
 from producer.remote.endings import Endings
 from producer.remote.requests import Requests, parsed

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from aiohttp import ClientError
 
-from producer.api.models import UploadStatus
+from producer.api.models.uploads import UploadStatus
 from producer.errors import (
     ServerRefusedError,
     ServerUnavailableError,

@@ -12,7 +12,7 @@ from producer.api.access.keys import LIMITS
 from producer.api.answers import answer
 from producer.api.context import QUEUE, SPOOL
 from producer.api.inputs import no_body
-from producer.api.models import UploadStatus
+from producer.api.models.uploads import UploadStatus
 from producer.api.problem_types import ProblemType
 from producer.api.problems import ProblemError
 from producer.api.uploads.requests import (

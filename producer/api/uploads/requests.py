@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from producer.api.inputs import bad_request, not_compressed, query_of
-from producer.api.models import UploadQuery
+from producer.api.models.uploads import UploadQuery
 from producer.api.problem_types import ProblemType
 from producer.api.problems import ProblemError
 from producer.spool.writer import BLOCK_BYTES
