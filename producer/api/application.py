@@ -20,7 +20,8 @@ from producer.api.inputs import JSON, MOST_BODY_BYTES
 from producer.api.metrics.handler import metrics
 from producer.api.openapi import describe
 from producer.api.problems import problems
-from producer.api.routes import ROUTES, Route
+from producer.api.route import Route
+from producer.api.routes import ROUTES
 from producer.api.web_page import page_routes
 from producer.operator import Operator
 from producer.queue import PushQueue

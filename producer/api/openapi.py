@@ -14,7 +14,7 @@ from producer.api.inputs import JSON
 from producer.api.models.service import Problem
 from producer.api.problems import MEDIA_TYPE as PROBLEM
 from producer.api.refusals import MEANINGS, refusals_of
-from producer.api.routes import Models, Route
+from producer.api.route import Models, Route
 from producer.api.uploads.handlers import TAR
 from producer.api.uploads.requests import HEADER_SCHEMAS, OFFSET
 from push_queue.jobs.events import POSITION

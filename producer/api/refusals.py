@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from http import HTTPMethod, HTTPStatus
 
-from producer.api.routes import Route
+from producer.api.route import Route
 
 MEANINGS: Mapping[HTTPStatus, str] = {
     HTTPStatus.BAD_REQUEST: "The request makes no sense; `detail` names the field.",

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from pydantic import BaseModel, RootModel
 from pydantic.json_schema import JsonSchemaMode
 
-from producer.api.routes import ROUTES, Route
+from producer.api.route import Route
+from producer.api.routes import ROUTES
 from push_queue.jobs.events import JobEvent
 from push_queue.models.fleet import WorkerInfo
 from push_queue.models.job_status import Attempt, BlobStatus, JobProgress, JobStatus

@@ -15,7 +15,8 @@ import pytest
 from producer.api.access import limits
 from producer.api.inputs import MOST_BODY_BYTES
 from producer.api.openapi import describe
-from producer.api.routes import ROUTES, Route
+from producer.api.route import Route
+from producer.api.routes import ROUTES
 from push_queue.settings import Settings
 from push_queue.settings.api_tokens import Role
 from tests.support.api import Api
