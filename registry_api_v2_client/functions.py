@@ -6,19 +6,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from .api.manifests import Manifest
+from .api.image_info import read_image_info, with_digest
 from .api.registry import Registry
 from .archive.image_archive import ImageArchive
 from .archive.model import ArchiveContent
 from .client import RegistryClient
-from .descriptors import is_sha256
 from .exceptions import (
     ManifestUnknownError,
     RegistryUnavailableError,
     ResponseError,
     ValidationError,
 )
-from .platforms import Platform
 from .push.compression import CompressionPolicy
 from .push.manifest_push import Target
 from .push.progress import OnProgress, ignore_progress
@@ -187,7 +185,7 @@ async def get_manifest(
         ManifestUnknownError: there is no such image.
     """
     async with _registry(registry_url, timeout) as registry:
-        return _with_digest(await registry.manifests.get(check_repository(repository), tag))
+        return with_digest(await registry.manifests.get(check_repository(repository), tag))
 
 
 async def get_image_info(
@@ -208,35 +206,7 @@ async def get_image_info(
         ValidationError: the tag names neither an image nor an index with one.
     """
     async with _registry(registry_url, timeout) as registry:
-        manifest = await registry.manifests.get(check_repository(repository), tag)
-        entries = _platform_entries(manifest)
-        if entries:
-            chosen = entries.get(Platform.of_this_machine()) or next(iter(entries.values()))
-            manifest = await registry.manifests.get(repository, chosen)
-        document = _with_digest(manifest)
-        descriptor, layers = document.get("config"), document.get("layers")
-        if not isinstance(descriptor, dict) or not isinstance(layers, list):
-            raise ValidationError(
-                f"{repository}:{tag} is not an image but {document.get('mediaType')}"
-            )
-        config = await registry.blobs.json(repository, str(descriptor.get("digest")))
-    sizes = (part.get("size") for part in (descriptor, *layers) if isinstance(part, dict))
-    size = sum(size for size in sizes if isinstance(size, int))
-    return {
-        "repository": repository,
-        "tag": tag,
-        "digest": document["digest"],
-        "architecture": config.get("architecture"),
-        "os": config.get("os"),
-        "created": config.get("created"),
-        "size": size,
-        "total_size": size,
-        "layers": layers,
-        "layer_count": len(layers),
-        "config": config,
-        "manifest": document,
-        "platforms": [str(platform) for platform in entries],
-    }
+        return await read_image_info(registry, check_repository(repository), tag)
 
 
 async def delete_image(
@@ -282,22 +252,6 @@ def _unknown(reference: str) -> ManifestUnknownError:
 async def _registry(registry_url: str, timeout: float) -> AsyncIterator[Registry]:
     async with RegistryClient(timeout=timeout) as client:
         yield client.registry(registry_url)
-
-
-def _with_digest(manifest: Manifest) -> dict[str, Any]:
-    return {**manifest.document(), "digest": manifest.digest}
-
-
-def _platform_entries(manifest: Manifest) -> dict[Platform, str]:
-    """The digests of an index's images by their platforms; empty if it is not an index."""
-    entries = manifest.document().get("manifests")
-    found: dict[Platform, str] = {}
-    for entry in entries if isinstance(entries, list) else ():
-        named = entry.get("platform") if isinstance(entry, dict) else None
-        platform = Platform.of(named) if isinstance(named, dict) else None
-        if platform and platform.known and is_sha256(str(entry.get("digest"))):
-            found.setdefault(platform, entry["digest"])
-    return found
 
 
 def _destination(image: ArchiveContent, repository: str | None, tag: str | None) -> tuple[str, str]:
