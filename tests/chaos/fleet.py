@@ -10,12 +10,9 @@ from subprocess import TimeoutExpired
 
 from tests.chaos.network import sign_in
 from tests.chaos.settings import NAMESPACE, WORKER_ENV
-from tests.support.processes import ManagedProcess
+from tests.support.processes import HANG_SECONDS, ManagedProcess
 from tests.support.sentinel import SentinelRedis
 from tests.support.servers import wait_for_worker, worker_process
-
-STOP_SECONDS = 20.0
-"""The longest that a worker may take to stop, grace period included."""
 
 NO_REDIS = 3
 """Exit code of a worker that is told to stop while Redis is down: it has no one to tell."""
@@ -130,9 +127,9 @@ class Fleet:
 
     async def _stop(self, worker: WorkerProcess) -> None:
         try:
-            code = await asyncio.to_thread(worker.process.terminate, STOP_SECONDS)
+            code = await asyncio.to_thread(worker.process.terminate)
         except TimeoutExpired:
-            self.complaints.append((worker.name, f"did not stop within {STOP_SECONDS:g} s"))
+            self.complaints.append((worker.name, f"did not stop within {HANG_SECONDS} s"))
             worker.process.kill()
         else:
             if code not in (0, NO_REDIS):
