@@ -77,9 +77,9 @@ def server_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shared_registry(server_directory: Path) -> Iterator[Registry]:
-    """One registry for all tests: the one that REGISTRY_URL names, else one of our own."""
-    url = os.environ.get("REGISTRY_URL", "").rstrip("/")
-    if url and os.environ.get("REGISTRY_AVAILABLE") == "true":
+    """One registry for all tests: the one that is said to be available, else one of our own."""
+    if os.environ.get("REGISTRY_AVAILABLE") == "true":
+        url = os.environ.get("REGISTRY_URL", "http://localhost:15000").rstrip("/")
         if not http_answers(f"{url}/v2/"):
             unavailable(f"REGISTRY_URL {url} does not answer")
         yield Registry(url.removeprefix("http://"))

@@ -1,0 +1,131 @@
+"""What the development guide says of make targets, where they run in no time: a small project."""
+
+import json
+import shutil
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.making import make
+from tests.docs.pages import ROOT
+from tests.support.processes import free_port, require_program
+
+TESTS = """
+import json
+import os
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+
+def ran(name):
+    chosen = {key: os.environ.get(key) for key in ("REGISTRY_URL", "REGISTRY_AVAILABLE")}
+    Path(f"{name}.ran").write_text(json.dumps(chosen))
+
+
+def test_plain():
+    ran("plain")
+
+
+@pytest.mark.integration
+def test_servers():
+    if os.environ.get("REGISTRY_AVAILABLE") == "true":
+        assert urlopen(os.environ["REGISTRY_URL"] + "/v2/").read() == b"{}"
+    ran("servers")
+
+
+@pytest.mark.integration
+@pytest.mark.archive_tools
+def test_archive_tools():
+    ran("archive tools")
+"""
+
+BUILT_OR_CACHED = (
+    *("build/x", "dist/x", "htmlcov/index.html", ".coverage", ".coverage.1", ".mypy_cache/x"),
+    *(".pytest_cache/x", ".ruff_cache/x", ".hypothesis/x", "tests/__pycache__/x"),
+)
+
+
+def answers(port: str) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(port))) == 0
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with this Makefile and what is installed here, and three tests."""
+    for name in ("Makefile", "pytest.ini"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    (tmp_path / "pyproject.toml").write_text("[tool.ruff]\nline-length = 100\n")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_all.py").write_text(TESTS)
+    return tmp_path
+
+
+def run(project: Path, target: str, **environment: str) -> None:
+    """Make a target with what is installed already."""
+    installed = ("--old-file=.venv/.dev-installed", "--old-file=test-tools")
+    chosen = ("PROCESSES=0", f"PYTHON={sys.executable}")
+    environment["PYTEST_XDIST_AUTO_NUM_WORKERS"] = "0"
+    done = make(project, *installed, *chosen, target, **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def those_that_ran(project: Path) -> set[str]:
+    return {path.stem for path in project.glob("*.ran")}
+
+
+@pytest.mark.parametrize(
+    ("target", "tests"),
+    [
+        ("test-unit", {"plain"}),
+        ("test-integration", {"servers"}),
+        ("test-cov", {"plain", "servers"}),
+    ],
+)
+def test_a_target_runs_its_tests(project: Path, target: str, tests: set[str]) -> None:
+    run(project, target)
+    assert those_that_ran(project) == tests
+    assert (project / "htmlcov" / "index.html").exists() is (target == "test-cov")
+
+
+@pytest.mark.integration
+def test_local_test_runs_them_with_a_registry_that_it_stops(project: Path) -> None:
+    require_program("docker-registry")
+    port = str(free_port())
+    run(project, "local-test", REGISTRY_PORT=port)
+    assert those_that_ran(project) == {"servers"}
+    assert json.loads((project / "servers.ran").read_text()) == {
+        "REGISTRY_URL": f"http://localhost:{port}",
+        "REGISTRY_AVAILABLE": "true",
+    }
+    assert not (project / ".run" / f"registry-{port}").exists()
+
+
+def test_lint_fix_mends_what_lint_finds(project: Path) -> None:
+    source = project / "module.py"
+    source.write_text("import os\nx = {  'a':1 }\n")
+    run(project, "lint-fix")
+    assert source.read_text() == 'x = {"a": 1}\n'
+
+
+@pytest.mark.integration
+def test_clean_stops_the_registry_and_leaves_the_environment(project: Path) -> None:
+    require_program("docker-registry")
+    port = str(free_port())
+    for name in BUILT_OR_CACHED:
+        path = project / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    run(project, "start-registry", REGISTRY_PORT=port)
+    assert answers(port)
+    run(project, "clean", REGISTRY_PORT=port)
+    assert not answers(port)
+    left = {str(path.relative_to(project)) for path in project.iterdir()}
+    assert left == {".venv", "Makefile", "pyproject.toml", "pytest.ini", "scripts", "tests"}
+    assert [path.name for path in (project / "tests").iterdir()] == ["test_all.py"]
