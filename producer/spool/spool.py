@@ -18,16 +18,15 @@ from producer.errors import (
     UnknownUploadError,
     UploadBusyError,
     UploadIncompleteError,
-    UploadTooLargeError,
 )
 from producer.spool import record as records
 from producer.spool.hashes import Hashes
 from producer.spool.record import UploadRecord
+from producer.spool.room import Room
 from push_queue.models.ids import new_upload_id
 from push_queue.models.uploads import is_upload_id, tar_of
 from push_queue.settings import Settings
 
-MOST_UPLOADS = 10_000
 MOST_WRITERS = 100
 """Uploads that one server takes at once; each keeps a block in memory."""
 NOTHING_LEFT_SECONDS = 60.0
@@ -62,9 +61,8 @@ class Spool:
     def __init__(self, folder: Path, *, quota: int, keep_free: int, keep_seconds: float) -> None:
         self.folder = folder
         self.keep_seconds = keep_seconds
-        self.quota = quota
+        self.room = Room(folder, quota, keep_free)
         self.hashes = Hashes()
-        self._keep_free = keep_free
         self._writers = 0
         # So that others do not wait for a volume that hangs.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="spool")
@@ -135,8 +133,8 @@ class Spool:
             UploadTooLargeError: there could never be room for it.
             SpoolFullError: there is no room for it now, or the disk takes nothing; nothing stays.
         """
-        self.check_length(length or 0)
-        self.check_room(length or 0)
+        self.room.check_length(length or 0)
+        self.room.check(length or 0)
         upload_id = new_upload_id()
         path = self.record_path(upload_id)
         try:
@@ -230,47 +228,6 @@ class Spool:
                 if old:
                     self.discard(upload_id, untouched_since=oldest)
 
-    def check_length(self, length: int) -> None:
-        """Whether an upload of so many bytes could fit if there were nothing else.
-
-        Raises:
-            UploadTooLargeError: it could not.
-        """
-        if length > self.quota:
-            raise UploadTooLargeError(
-                f"the upload has {length} bytes, and the spool takes {self.quota} in all "
-                "(PUSH_QUEUE_SPOOL_QUOTA)"
-            )
-
-    def check_room(self, wanted: int) -> int:
-        """How many bytes there is room for.
-
-        Raises:
-            SpoolFullError: for fewer than are wanted.
-        """
-        files = self._tars()
-        if len(files) >= MOST_UPLOADS:
-            raise SpoolFullError(f"there are {MOST_UPLOADS} uploads; try again later")
-        within_quota = self.quota - sum(_sizes(files))
-        disk = os.statvfs(self.folder)
-        on_disk = disk.f_bavail * disk.f_frsize - self._keep_free
-        if min(within_quota, on_disk) < wanted:
-            limit = (
-                "PUSH_QUEUE_SPOOL_QUOTA" if within_quota < wanted else "PUSH_QUEUE_SPOOL_KEEP_FREE"
-            )
-            raise SpoolFullError(
-                f"the spool has no room for {wanted} more bytes ({limit}); try again later"
-            )
-        return min(within_quota, on_disk)
-
-    def used(self) -> int:
-        """Bytes that uploads take."""
-        return sum(_sizes(self._tars()))
-
-    def _tars(self) -> list[os.DirEntry[str]]:
-        """The tars, whole or not."""
-        return [entry for entry in os.scandir(self.folder) if not entry.name.endswith(".json")]
-
     def record_path(self, upload_id: str) -> Path:
         return self.folder / f"{upload_id}.json"
 
@@ -312,9 +269,3 @@ def writing_to_disk() -> Iterator[None]:
 def cannot_be_written(error: OSError) -> SpoolFullError:
     """What to say of a disk that is full or fails."""
     return SpoolFullError(f"the spool cannot be written to ({error.strerror}); try again later")
-
-
-def _sizes(files: list[os.DirEntry[str]]) -> Iterator[int]:
-    for file in files:
-        with suppress(FileNotFoundError):
-            yield file.stat(follow_symlinks=False).st_size

@@ -77,8 +77,8 @@ class UploadWriter:
             if length not in (None, self._known.length):
                 raise self._wrong_length(length)
             self._check_end(offset + (coming or 0))
-            self._spool.check_length(self._known.length or 0)
-            self._spool.check_room(coming or 0)
+            self._spool.room.check_length(self._known.length or 0)
+            self._spool.room.check(coming or 0)
             if new:
                 # Only now: of a request that is refused nothing stays.
                 with writing_to_disk():
@@ -96,7 +96,7 @@ class UploadWriter:
         with self._turn:
             self._check_end(self.offset + len(block))
             if len(block) > self._granted:
-                self._granted = min(self._spool.check_room(len(block)), GRANTED_BYTES)
+                self._granted = min(self._spool.room.check(len(block)), GRANTED_BYTES)
             self._granted -= len(block)
             try:
                 _write_all(self._part, block)
@@ -149,7 +149,7 @@ class UploadWriter:
     def _check_end(self, end: int) -> None:
         if self._known.length is not None and end > self._known.length:
             raise self._wrong_length(end)
-        self._spool.check_length(end)
+        self._spool.room.check_length(end)
 
     def _wrong_length(self, given: int | None) -> UploadLengthError:
         return UploadLengthError(

@@ -74,7 +74,7 @@ async def _spool(spool: Spool | None) -> SpoolFigures | None:
 
 def _measure(spool: Spool) -> SpoolFigures:
     try:
-        room = spool.check_room(0)
+        room = spool.room.check(0)
     except SpoolFullError:
         room = 0
-    return SpoolFigures(spool.used(), spool.quota, room)
+    return SpoolFigures(spool.room.used(), spool.room.quota, room)
