@@ -20,11 +20,7 @@ from registry_api_v2_client.exceptions import (
 from registry_api_v2_client.reference import parse_reference
 
 _ADVICE: tuple[tuple[type[RegistryError], str], ...] = (
-    (
-        TLSError,
-        "put its CA into a folder {host} of PUSH_QUEUE_REGISTRY_CERTS_DIR, or name it in "
-        "PUSH_QUEUE_PLAIN_HTTP_HOSTS if it speaks plain HTTP",
-    ),
+    (TLSError, ""),
     (RegistryTimeoutError, "see whether a firewall drops the packets, or a proxy is needed"),
     (RegistryUnavailableError, "check its name and port, and whether it runs"),
     (UnauthorizedError, "sign in by `docker login {host}`, or set PUSH_QUEUE_REGISTRY_AUTH"),
@@ -34,7 +30,7 @@ _ADVICE: tuple[tuple[type[RegistryError], str], ...] = (
     (NameUnknownError, ""),
     (ResponseError, "see the registry's log"),
 )
-"""What to do about each kind of error; the first that fits."""
+"""What to do about each kind of error; the first that fits. Empty where the error says that."""
 
 
 class Place(NamedTuple):

@@ -73,6 +73,10 @@ _IMMUTABLE = re.compile(r"immutab|cannot be overwritten", re.IGNORECASE)
 # How OpenSSL says that a server wants a client certificate, or another one. With TLS 1.3 that comes
 # only after the handshake. https://www.rfc-editor.org/rfc/rfc8446#section-6.2
 _CERTIFICATE_ALERT = re.compile(r"\[SSL: \w*ALERT\w*_(CERTIFICATE|UNKNOWN_CA)")
+# Self-signed, or signed by an authority that is not known here.
+# https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/
+_NO_AUTHORITY = frozenset({18, 19, 20, 21})
+_CERTIFICATES = "below PUSH_QUEUE_REGISTRY_CERTS_DIR (/etc/docker/certs.d)"
 _DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
 _LONGEST_MESSAGE = 300
 _QUERY = re.compile(r"\?[^\s\"'<>?]*=[^\s\"'<>]*")
@@ -105,11 +109,8 @@ def translated(url: URL) -> Iterator[None]:
         yield
     except (aiohttp.ClientSSLError, ssl.SSLError) as error:
         if _is_about_our_certificate(error):
-            raise _certificate_refused(where) from error
-        raise TLSError(
-            f"{where}: {_reason(error)}; if this registry speaks plain HTTP or has a certificate "
-            "of its own, that must be configured"
-        ) from error
+            raise _certificate_refused(url) from error
+        raise TLSError(f"{where}: {_reason(error)}{_tls_advice(url, error)}") from error
     except TimeoutError as error:
         raise RegistryTimeoutError(f"{where} did not answer in time") from error
     except aiohttp.InvalidURL as error:
@@ -124,7 +125,7 @@ def translated(url: URL) -> Iterator[None]:
         raise AnswerCutShortError(f"{where} closed the connection during an answer") from error
     except (aiohttp.ClientError, OSError) as error:
         if _is_about_our_certificate(error):
-            raise _certificate_refused(where) from error
+            raise _certificate_refused(url) from error
         raise RegistryUnavailableError(f"{where} cannot be reached: {_reason(error)}") from error
 
 
@@ -150,10 +151,27 @@ def _is_about_our_certificate(error: Exception) -> bool:
     return bool(_CERTIFICATE_ALERT.search(str(error)))
 
 
-def _certificate_refused(where: str) -> TLSError:
+def _certificate_refused(url: URL) -> TLSError:
+    host = url.host_port_subcomponent
     return TLSError(
-        f"{where} wants a client certificate that it trusts: put one into the folder with its "
-        "certificates, as client.cert and client.key"
+        f"{_where(url)} wants a client certificate that it trusts: put one and its key into "
+        f"{host}/client.cert and {host}/client.key {_CERTIFICATES}"
+    )
+
+
+def _tls_advice(url: URL, error: BaseException) -> str:
+    """What to do, where the reason does not say that."""
+    inner = error.__cause__ or error
+    if not isinstance(inner, ssl.SSLCertVerificationError):
+        return (
+            "; if it speaks plain HTTP, name it in PUSH_QUEUE_PLAIN_HTTP_HOSTS, or write http:// "
+            "where it has a URL"
+        )
+    if getattr(inner, "verify_code", None) not in _NO_AUTHORITY:
+        return ""  # It is expired, or for another name.
+    return (
+        "; to trust it, put the certificate of its authority into "
+        f"{url.host_port_subcomponent}/ca.crt {_CERTIFICATES}"
     )
 
 

@@ -232,7 +232,8 @@ async def test_a_certificate_that_nobody_trusts(
     # So that it is spoken to by TLS, although it is on the loopback.
     (certs_dir / host).mkdir()
     (found,) = await tried(f"{host}/app", registry_certs_dir=certs_dir)
-    assert_named(found, Severity.PROBLEM, "", "PUSH_QUEUE_REGISTRY_CERTS_DIR")
+    assert_named(found, Severity.PROBLEM, f"into {host}/ca.crt below PUSH_QUEUE_REGISTRY_CERTS_DIR")
+    assert found.advice == ""  # The error says what to do.
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["wrong login", "no login"])

@@ -39,6 +39,7 @@ from registry_api_v2_client.http.messages import Request
 from tests.support.raw_server import RawServer
 
 WHERE = URL("https://registry.example.com:5000/v2/app/blobs/uploads/1?_state=secret")
+HOST = "registry.example.com:5000"
 
 
 def body(code: str, message: str = "what happened") -> bytes:
@@ -290,7 +291,7 @@ def test_a_registry_that_wants_another_client_certificate(
     error: Exception = aiohttp.ClientConnectorSSLError(CONNECTION, alert)
     if after_the_handshake:
         error = aiohttp.ClientOSError(*alert.args)
-    with pytest.raises(TLSError, match=r"client\.cert"), translated(WHERE):
+    with pytest.raises(TLSError, match=rf"{HOST}/client\.cert .*CERTS_DIR"), translated(WHERE):
         raise error
 
 
@@ -304,15 +305,26 @@ def test_what_is_wrong_with_tls_is_said_in_words() -> None:
         client.do_handshake()
     plain = aiohttp.ClientConnectorSSLError(CONNECTION, plain_http.value)
     plain.__cause__ = plain_http.value
-    with pytest.raises(TLSError, match=r"TLS: .*(wrong version|record layer)"), translated(WHERE):
+    expected = r"TLS: .*(wrong version|record layer).*; .*PUSH_QUEUE_PLAIN_HTTP_HOSTS"
+    with pytest.raises(TLSError, match=expected), translated(WHERE):
         raise plain
 
 
-def test_why_a_certificate_is_not_trusted() -> None:
+@pytest.mark.parametrize(
+    ("code", "message", "advice"),
+    [
+        (18, "self-signed certificate.", f"; to trust it, .* {HOST}/ca.crt .*REGISTRY_CERTS_DIR"),
+        (20, "unable to get local issuer certificate", "; to trust it"),
+        (10, "certificate has expired", "$"),
+        (62, "Hostname mismatch, certificate is not valid for 'a'.", "$"),
+    ],
+)
+def test_why_a_certificate_is_not_trusted(code: int, message: str, advice: str) -> None:
     untrusted = ssl.SSLCertVerificationError(1, "certificate verify failed")
     untrusted.reason = "CERTIFICATE_VERIFY_FAILED"
-    untrusted.verify_message = "self-signed certificate."
-    with pytest.raises(TLSError, match="TLS: self-signed certificate;"), translated(WHERE):
+    untrusted.verify_code, untrusted.verify_message = code, message
+    said = f"{WHERE.scheme}://{HOST}: TLS: {message.rstrip('.')}{advice}"
+    with pytest.raises(TLSError, match=said), translated(WHERE):
         raise untrusted
 
 
