@@ -54,8 +54,9 @@ Name = Callable[[int], Text]
 class BarView:
     """Bars on standard error: one for each job, or for each blob of a single one."""
 
-    def __init__(self, console: Console, *, per_blob: bool) -> None:
+    def __init__(self, console: Console, *, per_blob: bool, tell_failure: bool = True) -> None:
         self.wants_blobs = per_blob
+        self._trouble = TROUBLE if tell_failure else (JobState.RETRYING,)
         self._rows: dict[str, TaskID] = {}
         self._told: dict[str, str] = {}
         self._bars = _Bars(console)
@@ -82,7 +83,7 @@ class BarView:
         if job.state.final:
             self._told = {what: whose for what, whose in self._told.items() if whose != job.id}
         line = f"{job.id} {headline(job)}"
-        if not (job.waiting_for or job.state in TROUBLE or _is_put_off(job)):
+        if not (job.waiting_for or job.state in self._trouble or _is_put_off(job)):
             return
         what = job.waiting_for or line
         if what not in self._told:

@@ -92,7 +92,7 @@ def push(
             compression=compression,
             give_up_after=patience,
         )
-        view = SilentView() if json else choose_view(json=False, single=True)
+        view = SilentView() if json else choose_view(json=False, single=True, tell_failure=False)
         return _report(await _push(job, settings, view, cache=not no_cache), json)
 
     return run(main(settings_of(context)), loop_factory=new_event_loop)

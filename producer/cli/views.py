@@ -8,8 +8,9 @@ import typer
 
 from producer.cli.output import as_json, print_json
 from producer.cli.wording import headline, progress
-from push_queue.models.job_status import BlobStatus, JobStatus
+from push_queue.models.job_status import BlobStatus, JobState, JobStatus
 
+NOT_PUSHED = (JobState.FAILED, JobState.CANCELLED, JobState.SUPERSEDED)
 PLAIN_STEPS = 10
 """Plain output writes a line at each tenth of a job."""
 
@@ -26,13 +27,16 @@ class View(Protocol):
     def show(self, job: JobStatus, blobs: Sequence[BlobStatus]) -> None: ...
 
 
-def choose_view(*, json: bool, single: bool) -> View:
-    """The view for this terminal; ``single`` jobs show a bar for each blob."""
+def choose_view(*, json: bool, single: bool, tell_failure: bool = True) -> View:
+    """The view for this terminal; ``single`` jobs show a bar for each blob.
+
+    Without ``tell_failure`` it leaves it to the command to say how a job ended that did not push.
+    """
     if json:
         return JsonView()
     # The caller may have closed standard error.
     if not (sys.stderr and sys.stderr.isatty()):
-        return PlainView()
+        return PlainView(tell_failure=tell_failure)
     # Loaded here: views without bars load faster.
     from rich.console import Console
     from rich.theme import Theme
@@ -40,7 +44,9 @@ def choose_view(*, json: bool, single: bool) -> View:
     from producer.cli.bars import COLORS, BarView
 
     console = Console(stderr=True, theme=Theme(COLORS))
-    return BarView(console, per_blob=single) if console.is_terminal else PlainView()
+    if not console.is_terminal:
+        return PlainView(tell_failure=tell_failure)
+    return BarView(console, per_blob=single, tell_failure=tell_failure)
 
 
 class _NothingToLeave:
@@ -74,10 +80,13 @@ class PlainView(_NothingToLeave):
 
     wants_blobs = False
 
-    def __init__(self) -> None:
+    def __init__(self, *, tell_failure: bool = True) -> None:
+        self._tell_failure = tell_failure
         self._shown: dict[str, tuple[str, int]] = {}
 
     def show(self, job: JobStatus, blobs: Sequence[BlobStatus]) -> None:
+        if job.state in NOT_PUSHED and not self._tell_failure:
+            return
         state = headline(job)
         step = job.bytes_done * PLAIN_STEPS // job.bytes_total if job.bytes_total else 0
         known, known_step = self._shown.get(job.id, ("", 0))

@@ -150,6 +150,7 @@ def test_push_of_what_is_no_image(lone: Cli, folder: Path, temporary: Path) -> N
     assert result.returncode == 2
     assert "bad.tar" in error_of(result)
     assert "(invalid_archive)" in error_of(result)
+    assert result.stderr.count("bad.tar is") == 1  # The reason is said once.
     assert list(temporary.iterdir()) == []
 
 

@@ -79,6 +79,20 @@ def test_plain_lines_say_why(job: JobStatus, line: str, capsys: pytest.CaptureFi
     assert capsys.readouterr().err == f"{line}\n"
 
 
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED, JobState.SUPERSEDED])
+def test_how_a_push_went_wrong_may_be_left_to_the_command(
+    state: JobState, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended = a_job(state, error="refused", error_kind="denied")
+    PlainView(tell_failure=False).show(ended, ())
+    assert capsys.readouterr().err == ""
+    screen = Screen(80)
+    with BarView(screen.console, per_blob=True, tell_failure=False) as view:
+        view.show(ended, ())
+    assert "refused" not in screen.text
+    assert state in screen.text
+
+
 def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     with choose_view(json=True, single=True) as view:
         view.show(a_job(), ())
