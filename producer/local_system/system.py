@@ -5,7 +5,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -72,8 +72,10 @@ async def running_system(
         async with AsyncExitStack() as stack:
             folder = _own_folder(settings)
             if folder:
+                program = valkey(folder)  # It may be impossible: nothing is made before that.
                 lock = await stack.enter_async_context(locked(folder))
-                part = _part(valkey(folder, lock), show)
+                # It holds the folder for as long as it lives.
+                part = _part(replace(program, pass_fds=(lock,)), show)
                 await stack.enter_async_context(kept([part], fail))
                 own = {
                     "redis_url": SecretStr(redis_url(folder)),

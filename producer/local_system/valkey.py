@@ -57,8 +57,8 @@ def redis_url(folder: Path) -> str:
     return f"unix://{quote(str(socket_path(folder)))}"
 
 
-def valkey(folder: Path, lock: int) -> Program:
-    """A Valkey that keeps all in this folder, and holds its ``lock`` for as long as it lives.
+def valkey(folder: Path) -> Program:
+    """A Valkey that keeps all in this folder, which need not be there yet.
 
     It listens at a socket in the folder and at no port, so the folder's permissions say who may
     connect.
@@ -69,7 +69,7 @@ def valkey(folder: Path, lock: int) -> Program:
     socket = socket_path(folder)
     if len(os.fsencode(socket)) > LONGEST_SOCKET_PATH:
         raise CannotStartError(
-            f"{socket} is too long for a socket, which may have {LONGEST_SOCKET_PATH} bytes; set "
+            f"{socket} is too long for the path of a socket (at most {LONGEST_SOCKET_PATH} bytes); set "
             "XDG_DATA_HOME to a shorter folder"
         )
     options = {
@@ -88,7 +88,6 @@ def valkey(folder: Path, lock: int) -> Program:
     return Program(
         "valkey",
         (str(valkey_executable()), *words),
-        pass_fds=(lock,),
         noise=NOISE,
         hindrance=partial(full_disk, folder),
     )

