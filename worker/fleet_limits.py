@@ -29,6 +29,8 @@ _FAILURES = 3
 gets one at once: it has been waited for long enough."""
 LONGEST_ASKED = 3600.0
 """The longest pause, in seconds, that a registry may ask for."""
+_SAME_PAUSE_SECONDS = 1.0
+"""What fails at the same time ends in one pause; it may put its end off by a little."""
 
 
 class FleetLimits:
@@ -53,6 +55,8 @@ class FleetLimits:
             lambda: asyncio.Semaphore(max_uploads)
         )
         self._failures: Counter[str] = Counter()
+        self._told: dict[str, float] = {}
+        """When (monotonic) the pause of a registry ends that the log tells of."""
 
     @asynccontextmanager
     async def slot(self, registry: str) -> AsyncIterator[None]:
@@ -93,6 +97,13 @@ class FleetLimits:
         except RedisUnavailableError as failure:
             logger.warning("%s", failure)
         else:
+            self._tell(registry, lasts, error)
+
+    def _tell(self, registry: str, lasts: float, error: RegistryError) -> None:
+        """Log a pause once, however many requests fail at its beginning."""
+        ends = asyncio.get_running_loop().time() + lasts
+        if ends > self._told.get(registry, 0.0) + _SAME_PAUSE_SECONDS:
+            self._told[registry] = ends
             logger.warning("%s is left alone for %.1f s: %s", registry, lasts, error)
 
     async def _take_local(self, registry: str, patience: "_Patience") -> None:

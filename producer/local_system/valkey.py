@@ -69,8 +69,8 @@ def valkey(folder: Path) -> Program:
     socket = socket_path(folder)
     if len(os.fsencode(socket)) > LONGEST_SOCKET_PATH:
         raise CannotStartError(
-            f"{socket} is too long for the path of a socket (at most {LONGEST_SOCKET_PATH} bytes); set "
-            "XDG_DATA_HOME to a shorter folder"
+            f"{socket} is too long for the path of a socket (at most {LONGEST_SOCKET_PATH} bytes); "
+            "set XDG_DATA_HOME to a shorter folder"
         )
     options = {
         "port": "0",

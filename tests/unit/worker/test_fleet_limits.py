@@ -186,6 +186,27 @@ async def test_a_registry_that_is_away_is_left_alone_after_three_failures(
     assert await paused(redis)
 
 
+async def test_a_pause_is_logged_once_and_a_longer_one_again(
+    registries: RegistryLimits, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits = worker(registries)
+    for seconds in (30, 30, 30, 600, 600):
+        await limits.failed(at_host(ServerError("too busy", status=503), seconds))
+    lasts = [text.partition(" s: ")[0] for text in caplog.messages]
+    assert lasts == [f"{HOST} is left alone for {seconds}.0" for seconds in (30, 600)]
+
+
+async def test_the_pauses_of_two_registries_are_both_logged(
+    registries: RegistryLimits, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits = worker(registries)
+    for host in (HOST, OTHER):
+        error = RegistryTimeoutError("did not answer in time")
+        error.registry = host
+        await limits.failed(error)
+    assert [text.partition(" ")[0] for text in caplog.messages] == [HOST, OTHER]
+
+
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_what_a_gateway_says_of_a_registry_is_an_outage(status: int) -> None:
     assert is_outage(at_host(ServerError("away", status=status)))
