@@ -69,5 +69,17 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def main() -> None:
+    if len(sys.argv) != 2:
+        sys.exit("say which file to write: python examples/sample_image.py app.tar")
+    parts = (folder / name for folder, names in LAYERS for name in names)
+    if missing := next((part for part in parts if not part.exists()), None):
+        sys.exit(f"there is no {missing}: run this by .venv/bin/python, which `make install` makes")
+    try:
+        build_image(Path(sys.argv[1]))
+    except OSError as error:
+        sys.exit(f"cannot write {sys.argv[1]}: {error.strerror}")
+
+
 if __name__ == "__main__":
-    build_image(Path(sys.argv[1]))
+    main()

@@ -3,6 +3,7 @@
 import runpy
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -123,3 +124,33 @@ def test_an_autoscaler_takes_workers_away_only_after_a_while() -> None:
     autoscaler = runpy.run_path(str(EXAMPLES / "autoscaler.py"))
     scale = autoscaler["Scale"](least=1, most=4, looks=3)
     assert [scale.after(wanted) for wanted in (0, 9, 0, 2, 0, 0, 0)] == [1, 4, 4, 4, 2, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "python examples/sample_image.py app.tar"),
+        (["/nowhere/app.tar"], "cannot write /nowhere/app.tar: No such file or directory"),
+    ],
+)
+def test_a_sample_image_says_what_is_wrong(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["sample_image.py", *arguments])
+    with pytest.raises(SystemExit, match=f"{said}$"):
+        runpy.run_path(str(EXAMPLES / "sample_image.py"), run_name="__main__")
+
+
+def test_a_sample_image_needs_the_packages_that_it_is_made_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    get_path = sysconfig.get_path
+    monkeypatch.setattr(
+        sysconfig,
+        "get_path",
+        lambda name: str(tmp_path) if name == "platlib" else get_path(name),
+    )
+    monkeypatch.setattr(sys, "argv", ["sample_image.py", str(tmp_path / "app.tar")])
+    with pytest.raises(SystemExit, match=rf"no {tmp_path}/aiohttp: run this by \.venv/bin/python"):
+        runpy.run_path(str(EXAMPLES / "sample_image.py"), run_name="__main__")
+    assert not list(tmp_path.iterdir())
