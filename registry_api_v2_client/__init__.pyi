@@ -90,7 +90,7 @@ from .push.uploads import OpenUploads as OpenUploads
 from .reference import Reference as Reference
 from .reference import parse_reference as parse_reference
 from .reference import parse_repository_tag as parse_repository_tag
-from .remote.http_connection import HttpSettings as HttpSettings
+from .remote.http_settings import HttpSettings as HttpSettings
 from .remote.spooled import SpoolFolder as SpoolFolder
 from .remote.url_sources import UrlSources as UrlSources
 from .retry import RetryPolicy as RetryPolicy

@@ -16,7 +16,8 @@ from ..exceptions import (
     SourceUnavailableError,
     SourceUnreadableError,
 )
-from .http_connection import HttpConnection, HttpSettings
+from .http_connection import HttpConnection
+from .http_settings import HttpSettings
 from .ranges import ObjectIdentity
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")

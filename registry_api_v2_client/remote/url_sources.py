@@ -12,8 +12,9 @@ from ..archive.source import TarSource
 from ..exceptions import SourceUnreadableError
 from ..http.named_hosts import usable
 from ..retry import RetryPolicy
-from .http_connection import HttpConnection, HttpSettings
+from .http_connection import HttpConnection
 from .http_object import HttpObject, NoRangesError, open_whole
+from .http_settings import HttpSettings
 from .places import shown
 from .remote_source import RemoteSource
 from .spooled import SpoolFolder, spool
