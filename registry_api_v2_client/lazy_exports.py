@@ -1,14 +1,18 @@
 """Package roots that load their exports on first use.
 
-Importing one name of such a package does not load the rest of it.
+Importing one name of such a package does not load the rest of it. What is imported here is loaded
+before anything else, so it is as little as possible.
 """
 
+from __future__ import annotations
+
 import sys
-from collections.abc import Callable, Mapping
-from functools import cache
 from importlib import import_module
-from pathlib import Path
-from typing import Any
+
+TYPE_CHECKING = False  # typing's takes some milliseconds to load
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 
 def lazy_exports(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
@@ -17,7 +21,12 @@ def lazy_exports(package: str, file: str) -> tuple[Callable[[str], Any], Callabl
     ``file`` is the root's, with the stub beside it: type checkers and this read the same list.
     Source: https://peps.python.org/pep-0562/, https://scientific-python.org/specs/spec-0001/
     """
-    modules = cache(lambda: _modules(Path(file).with_suffix(".pyi")))
+    known: dict[str, str] = {}
+
+    def modules() -> dict[str, str]:
+        if not known:
+            known.update(_modules(file.removesuffix(".py") + ".pyi"))
+        return known
 
     def get(name: str) -> Any:
         if name == "__all__":
@@ -34,13 +43,14 @@ def lazy_exports(package: str, file: str) -> tuple[Callable[[str], Any], Callabl
     return get, names
 
 
-def _modules(stub: Path) -> Mapping[str, str]:
+def _modules(stub: str) -> dict[str, str]:
     """The module of each name that a stub imports."""
     import ast  # only loaded on demand
+    from pathlib import Path
 
     return {
         alias.name: f"{'.' * statement.level}{statement.module}"
-        for statement in ast.parse(stub.read_text(encoding="utf-8")).body
+        for statement in ast.parse(Path(stub).read_text(encoding="utf-8")).body
         if isinstance(statement, ast.ImportFrom)
         for alias in statement.names
     }

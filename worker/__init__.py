@@ -1,9 +1,7 @@
 """The arq worker that runs push jobs: ``push-worker``, or ``arq worker.WorkerSettings``."""
 
-from typing import Any
 
-
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> type[object]:
     # Built when arq asks for it: importing a module of this package must not read the environment.
     if name == "WorkerSettings":
         from .arq_settings import arq_settings

@@ -2,20 +2,24 @@
 
 import gc
 import sys
-from typing import NoReturn
 
 INTERRUPTED = 130
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Run the command line and exit: 0 success, 1 a push failed, 2 bad input, 3 no Redis."""
     # Loading makes hundreds of thousands of objects, and all of them stay.
     gc.disable()
     try:
         # Imported here so that Ctrl-C while Python still loads is as quiet as later.
+        from push_queue.ending_signals import end_at_once_by_signals, end_by
+
+        end_at_once_by_signals()
         from producer.cli.app import run
 
         code = run()
+        if code == INTERRUPTED:
+            end_by(INTERRUPTED - 128)
     except KeyboardInterrupt:
         code = INTERRUPTED
     finally:

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from typer import Exit
 
-Result = TypeVar("Result")
+from push_queue.ending_signals import heeded
 
-ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+Result = TypeVar("Result")
 
 _received: list[int] = []
 
@@ -27,10 +27,13 @@ def run(
 ) -> Result:
     """Run it to its end; each Ctrl-C, SIGTERM and SIGHUP cancels it, so that it can clean up.
 
+    What the caller has ignored, as ``nohup`` does SIGHUP, stays so.
+
     Raises:
         typer.Exit: on these signals, with the code 128 + signal that shells expect.
     """
     _received.clear()
+    handlers = {number: signal.getsignal(number) for number in heeded()}
 
     async def guarded() -> Result:
         task = asyncio.current_task()
@@ -40,7 +43,7 @@ def run(
             _received.append(number)
             task.cancel()
 
-        for number in ENDING_SIGNALS:
+        for number in handlers:
             asyncio.get_running_loop().add_signal_handler(number, end, number)
         return await coroutine
 
@@ -49,3 +52,6 @@ def run(
             return runner.run(guarded())
     except asyncio.CancelledError:
         raise Exit(128 + _received[0]) from None
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -195,7 +195,7 @@ def test_a_push_whose_caller_has_closed_a_standard_stream(
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+    ("number", "code"), [(signal.SIGINT, -2), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
 async def test_a_signal_ends_a_push_and_its_uploads(
     folder: Path,
@@ -478,7 +478,7 @@ def test_interrupted_it_tells_what_goes_on(
             _, output = process.communicate(timeout=60)
         finally:
             process.kill()
-    assert process.returncode == 130
+    assert process.returncode == -signal.SIGINT
     (job,) = json.loads(cli("list", "--json").stdout)
     assert job["state"] == "queued"
     assert output.splitlines() == [
@@ -756,7 +756,7 @@ def test_a_second_ctrl_c_cancels_what_the_first_left(
             process.kill()
             os.close(keyboard)
             os.close(terminal)
-    assert process.returncode == 130
+    assert process.returncode == -signal.SIGINT
     assert "job a: cancelled" in rest
     assert state(cli, "a") == "cancelled"
 

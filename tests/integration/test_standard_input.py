@@ -276,7 +276,7 @@ async def test_ctrl_c_while_nothing_comes(environment: dict[str, str], tmp_path:
 
         await becomes(is_sending)
         process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(process.wait(), 60) == 130
+        assert await asyncio.wait_for(process.wait(), 60) == -signal.SIGINT
         assert not registry.repository("app").uploads
         assert not registry.repository("app").tags
         process.stdin.close()

@@ -42,7 +42,7 @@ def test_ctrl_c_before_redis_has_answered_is_quiet(tmp_path: Path) -> None:
             connection, _ = silent.accept()
             with connection:
                 process.signal(signal.SIGINT)
-                assert (process.wait(), process.log) == (130, "")
+                assert (process.wait(), process.log) == (-signal.SIGINT, "")
 
 
 async def test_a_second_signal_stops_at_once(

@@ -2,17 +2,19 @@
 
 import gc
 import sys
-from typing import NoReturn
 
 INTERRUPTED = 130
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Run the command line and exit; the exit status is in its help."""
     # Loading makes hundreds of thousands of objects, and all of them stay.
     gc.disable()
     try:
         # Imported here so that Ctrl-C while Python still loads is as quiet as later.
+        from push_queue.ending_signals import end_at_once_by_signals
+
+        end_at_once_by_signals()
         from .app import run
 
         run()

@@ -7,14 +7,14 @@ import pytest
 
 from tests.support.processes import free_port
 from tests.support.servers import clean_environment
-from worker.cli import main
+from worker.cli import app
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
     """The exit status."""
     monkeypatch.setattr(sys, "argv", ["push-worker", *arguments])
     with pytest.raises(SystemExit) as ended:
-        main()
+        app.run()
     return ended.value.code
 
 
