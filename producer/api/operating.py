@@ -93,7 +93,7 @@ async def forget_webhook(request: web.Request) -> web.Response:
 
 
 async def forget_registry(request: web.Request) -> web.Response:
-    """Delete what is known about a registry that was emptied: places of blobs, writers of tags."""
+    """Delete what is known about a registry that was emptied: places of blobs, uploads."""
     await no_body(request)
     query, host = query_of(request, PurgeQuery), request.match_info["registry"]
     found = await request.app[OPERATOR].forget_registry(host, dry_run=query.dry_run)

@@ -1,4 +1,4 @@
-"""What is known about a registry: where its blobs are, unfinished uploads, who wrote its tags."""
+"""What is known about a registry: where its blobs are, and unfinished uploads."""
 
 import re
 from collections import Counter
@@ -21,8 +21,6 @@ class ForgottenKnowledge(BaseModel):
     """Blobs whose repositories were known."""
     uploads: NonNegativeInt = 0
     """Interrupted uploads."""
-    tags: NonNegativeInt = 0
-    """Tags whose last writer was known."""
 
 
 class RegistryKnowledge:
@@ -34,9 +32,12 @@ class RegistryKnowledge:
         self._keys = database.keys
 
     async def forget(self, registry: str, *, dry_run: bool = False) -> ForgottenKnowledge:
-        """Delete it, or only count it. Layers stay, since what they become is true anywhere.
+        """Delete it, or only count it.
 
         It may be called while jobs run. What they learn meanwhile may stay.
+
+        Layers stay, since what they become is true anywhere. So does the order of tags: without it,
+        an older job that runs would write over a newer one's image.
 
         Raises:
             RedisUnavailableError: Redis fails; some of it may be deleted.
@@ -44,9 +45,8 @@ class RegistryKnowledge:
         prefixes = {
             self._keys.blob(registry, ""): "blobs",
             self._keys.upload(registry, "", "").removesuffix(":"): "uploads",
-            self._keys.tag(f"{registry}/"): "tags",
         }
-        pattern = f"{_literally(self._keys.namespace)}:[but]*:{_literally(registry)}[:/]*"
+        pattern = f"{_literally(self._keys.namespace)}:[bu]*:{_literally(registry)}[:/]*"
         counted: Counter[str] = Counter()
         cursor = 0
         while True:
@@ -66,8 +66,7 @@ def _kind(key: str, prefixes: Iterable[tuple[str, str]]) -> str:
     """What the key holds; empty if it is something else."""
     for prefix, kind in prefixes:
         rest = key.removeprefix(prefix)
-        # With a second colon, a blob's digest follows the port of another registry of this host,
-        # and ``repository:tag:writer`` is a lease of a job that runs.
+        # With a second colon, a blob's digest follows the port of another registry of this host.
         if rest != key and (kind == "uploads" or rest.count(":") == 1):
             return kind
     return ""

@@ -88,7 +88,7 @@ async def test_one_registry_is_forgotten_among_many_keys(
             pipeline.set(f"{namespace}:blob:localhost:15001:sha256:{number}", "1", ex=600)
         await pipeline.execute()
     done = cli("purge", "--registry-knowledge", "localhost:15000", "--yes", "--json")
-    assert json.loads(done.stdout) == {"blobs": MANY, "uploads": 0, "tags": 0}
+    assert json.loads(done.stdout) == {"blobs": MANY, "uploads": 0}
     left = [key async for key in redis.scan_iter(f"{namespace}:blob:*", count=1000)]
     assert len(left) == MANY
     assert {key.decode().split(":")[3] for key in left} == {"15001"}

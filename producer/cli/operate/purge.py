@@ -43,8 +43,8 @@ Examples:
 Finished jobs expire by themselves. Without --state, those in every final state that match
 all options are forgotten.
 
---registry-knowledge is for a registry that was emptied: where its blobs are, uploads that
-were interrupted, and which job wrote a tag last. What it holds now is pushed again.
+--registry-knowledge is for a registry that was emptied: where its blobs are, and uploads
+that were interrupted. It can be forgotten while jobs run.
 
 --uploads deletes those that no unfinished job needs and nobody has used for ten minutes.
 Jobs that failed then cannot be retried.
@@ -121,10 +121,9 @@ def purge(
 
 def _wording(found: BaseModel) -> str:
     match found:
-        case ForgottenKnowledge(blobs=blobs, uploads=uploads, tags=tags):
+        case ForgottenKnowledge(blobs=blobs, uploads=uploads):
             return (
-                f"places of {how_many(blobs, 'blob')}, {how_many(uploads, 'interrupted upload')}, "
-                f"writers of {how_many(tags, 'tag')}"
+                f"places of {how_many(blobs, 'blob')} and {how_many(uploads, 'interrupted upload')}"
             )
         case PurgedUploads(uploads=uploads, bytes=count):
             return f"{how_many(uploads, 'upload')} ({size(count)})"

@@ -9,18 +9,17 @@ from push_queue.models.assignments import Assignment
 from push_queue.models.job import make_job
 from push_queue.models.job_status import JobState
 from push_queue.registries.knowledge import ForgottenKnowledge, RegistryKnowledge
-from tests.support.assignments import succeed
+from tests.support.assignments import succeed, write_tags
 from tests.support.redis_client import Redis
 from tests.support.stores import Stores
 
 DIGEST = "sha256:" + "d" * 64
+OLD_DIGEST = "sha256:" + "0" * 64
 HOST = "reg.example.com:5000"
 
 KNOWN: Mapping[str, str] = {
     f"push:blob:{HOST}:{DIGEST}": "blobs",
     f"push:upload:{HOST}/team/app:{DIGEST}:gzip": "uploads",
-    f"push:tag:{HOST}/team/app:1": "tags",
-    f"push:tag:{HOST}/app:writer": "tags",
 }
 OTHER = (
     f"push:blob:other.example.com:{DIGEST}",
@@ -29,6 +28,7 @@ OTHER = (
     "push:blob:reg-example.com:5000:x",
     f"push:layer:{DIGEST}:gzip",
     f"push:claim:{HOST}:{DIGEST}",
+    f"push:tag:{HOST}/team/app:1",
     f"push:tag:{HOST}/team/app:1:writer",
     f"push:tag:other.example.com/{HOST}/app:1",
     f"push:job:{HOST}",
@@ -38,10 +38,15 @@ OTHER = (
 )
 
 
-async def end(stores: Stores, job_id: str, how: JobState) -> None:
-    await stores.jobs.create(make_job(id=job_id, source="/a.tar", targets=[f"{HOST}/{job_id}:1"]))
+async def start(stores: Stores, job_id: str, target: str) -> Assignment:
+    await stores.jobs.create(make_job(id=job_id, source="/a.tar", targets=[target]))
     assignment = await stores.attempts.start(job_id, 0, "worker")
     assert isinstance(assignment, Assignment)
+    return assignment
+
+
+async def end(stores: Stores, job_id: str, how: JobState) -> None:
+    assignment = await start(stores, job_id, f"{HOST}/{job_id}:1")
     if how is JobState.SUCCEEDED:
         await succeed(stores, assignment, DIGEST)
     elif how is JobState.FAILED:
@@ -98,12 +103,21 @@ async def test_what_is_known_of_one_registry_is_forgotten(stores: Stores, redis:
     for key in (*KNOWN, *OTHER):
         await redis.set(key, "1")
     knowledge = RegistryKnowledge(stores.database)
-    counted = ForgottenKnowledge(blobs=1, uploads=1, tags=2)
+    counted = ForgottenKnowledge(blobs=1, uploads=1)
     assert await knowledge.forget(HOST, dry_run=True) == counted
     assert await redis.dbsize() == len(KNOWN) + len(OTHER)
     assert await knowledge.forget(HOST) == counted
     assert {key.decode() for key in await redis.keys("*")} == set(OTHER)
     assert await knowledge.forget(HOST) == ForgottenKnowledge()
+
+
+async def test_an_older_job_that_runs_meanwhile_does_not_win_the_tag(stores: Stores) -> None:
+    older, newer = [await start(stores, job_id, f"{HOST}/app:1") for job_id in ("old", "new")]
+    await succeed(stores, newer, DIGEST)
+    await RegistryKnowledge(stores.database).forget(HOST)
+    await write_tags(stores, older, OLD_DIGEST)
+    [result] = (await stores.jobs.status("old")).results
+    assert result.outcome == "superseded"
 
 
 async def test_another_registry_of_the_same_host_is_not_forgotten(

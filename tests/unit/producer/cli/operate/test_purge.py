@@ -60,16 +60,16 @@ def test_finished_jobs_that_match_are_forgotten(cli: CommandLine) -> None:
 
 def test_knowledge_of_a_registry_is_forgotten(cli: CommandLine) -> None:
     async def know(stores: Stores) -> None:
-        await stores.database.ask(stores.database.redis.set(f"push:tag:{HOST}/a:1", "1"))
+        await stores.database.ask(stores.database.redis.set(f"push:blob:{HOST}:sha256:1", "1"))
 
     cli.prepare(know)
-    words = "places of 0 blobs, 0 interrupted uploads, writers of 1 tag"
+    words = "places of 1 blob and 0 interrupted uploads"
     dry = cli.run("purge", "--registry-knowledge", HOST, "--dry-run")
     assert (dry.code, dry.out, dry.err) == (0, "", f"push-queue: {words} would be deleted\n")
     done = cli.run("purge", "--registry-knowledge", HOST, "--yes", "--json")
-    assert done.json == {"blobs": 0, "uploads": 0, "tags": 1}
+    assert done.json == {"blobs": 1, "uploads": 0}
     again = cli.run("purge", "--registry-knowledge", HOST, "--yes", "--json")
-    assert again.json == {"blobs": 0, "uploads": 0, "tags": 0}
+    assert again.json == {"blobs": 0, "uploads": 0}
 
 
 def upload(spool: Spool, *, old: bool) -> str:
