@@ -74,21 +74,21 @@ class WebhookStatus(BaseModel):
     waiting: NonNegativeInt
     """Events that are not delivered yet."""
     waiting_since: datetime | None
-    """When the first of them happened."""
+    """When the first of them happened; not set if there is none."""
     waiting_seconds: Annotated[float, Field(ge=0)] = 0
-    """How long ago that was; 0 if there is none."""
+    """Seconds since then; 0 if there is none."""
     delivered: NonNegativeInt = 0
     """Events that arrived."""
     failed: NonNegativeInt = 0
-    """Tries that failed."""
+    """Tries to deliver an event that failed."""
     given_up: NonNegativeInt = 0
-    """Events that were tried for a day."""
+    """Events that never arrived, although they were tried for a day."""
     dropped: NonNegativeInt = 0
     """Events that made room for newer ones while the receiver was away."""
     last_success_at: datetime | None = None
-    """When one arrived last."""
+    """When an event arrived last; not set if none has."""
     last_failure_at: datetime | None = None
-    """When a request failed last."""
+    """When a try failed last; not set if none has."""
     last_failure: str | None = None
     """What went wrong then, on one line."""
     gone: bool = False
@@ -107,7 +107,7 @@ class ForgottenWebhook(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     events: NonNegativeInt
-    """Those that it never gets."""
+    """Events that it never gets."""
 
 
 class WebhookOutbox:

@@ -4,9 +4,10 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
-from functools import partial
+from functools import cache
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from producer.api.access.authentication import guarded
 from producer.api.access.browsers import add_headers, own_origin_only
@@ -53,10 +54,7 @@ def make_application(queue: PushQueue, settings: Settings) -> web.Application:
     application[OPERATOR] = Operator(queue, lambda: spool)
     application[REPORT] = QueueReport(queue.database, settings.registry_max_uploads)
     application.add_routes(map(_route, ROUTES))
-    document = json.dumps(
-        describe(ROUTES, own_version(), with_tokens=not settings.api_open)
-    ).encode()
-    application.router.add_get("/openapi.json", partial(_send, document))
+    application.router.add_get("/openapi.json", _describer(with_tokens=not settings.api_open))
     application.router.add_get("/metrics", guarded(metrics, Role.READ))
     application.add_routes(page_routes())
     application.on_response_prepare.append(add_headers)
@@ -73,8 +71,18 @@ def _route(route: Route) -> web.RouteDef:
     return web.route(route.method, route.path, handler, **options)
 
 
-async def _send(document: bytes, _: web.Request) -> web.Response:
-    return web.Response(body=document, content_type=JSON)
+def _describer(*, with_tokens: bool) -> Handler:
+    """The handler that answers with the OpenAPI document."""
+
+    # When it is first asked for: it takes longer to make than all else that the server begins with.
+    @cache
+    def document() -> bytes:
+        return json.dumps(describe(ROUTES, own_version(), with_tokens=with_tokens)).encode()
+
+    async def answer_with_it(_: web.Request) -> web.Response:
+        return web.Response(body=await asyncio.to_thread(document), content_type=JSON)
+
+    return answer_with_it
 
 
 async def _hear_events(application: web.Application) -> AsyncIterator[None]:

@@ -1,29 +1,29 @@
 """The OpenAPI document (3.1), made from the routes and the models that check the requests."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPMethod, HTTPStatus
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from producer.api.access.authentication import COOKIE
 from producer.api.events.stream import MEDIA_TYPE as EVENT_STREAM
 from producer.api.inputs import JSON
 from producer.api.models.service import Problem
+from producer.api.parameters import HEADERS, PARTS
 from producer.api.problems import MEDIA_TYPE as PROBLEM
 from producer.api.refusals import MEANINGS, refusals_of
-from producer.api.route import Models, Route
+from producer.api.route import V1, Models, Route
+from producer.api.schemas import SCHEMAS, DescribedSchema, parameters_of
 from producer.api.uploads.handlers import TAR
-from producer.api.uploads.requests import HEADER_SCHEMAS, OFFSET
-from push_queue.jobs.events import POSITION
-from push_queue.models.job import JobId
+from producer.api.uploads.requests import OFFSET
+from push_queue.docstrings import as_markdown, docstring
 
-_SCHEMA = "#/components/schemas/{model}"
 _TOKEN = "token"
 _SESSION = "session"
-_BYTES = "application/octet-stream"
+_BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _WITHOUT_TAR = (
     HTTPStatus.NOT_MODIFIED,
     HTTPStatus.PRECONDITION_FAILED,
@@ -31,6 +31,14 @@ _WITHOUT_TAR = (
 )
 """The status alone answers a range or a condition that the tar does not meet."""
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
+_END_OF_SENTENCE = re.compile(r"(?<=\.)\s")
+
+_ABOUT = (
+    "A background upload queue for container images. Every error is `application/problem+json` "
+    "(RFC 9457). A value that is not set is null. Times are ISO 8601 in UTC."
+)
+_ABOUT_TOKENS = "A token of `PUSH_QUEUE_API_TOKENS`, or one of a CI system (OpenID Connect)."
+_ABOUT_SESSIONS = "For browsers: the cookie with which `POST /api/v1/session` answers."
 
 Document = dict[str, Any]
 
@@ -40,11 +48,13 @@ def describe(routes: Iterable[Route], version: str, *, with_tokens: bool) -> Doc
     routes = tuple(routes)
     references, definitions = models_json_schema(
         sorted(set(_models(routes)), key=lambda used: (used[0].__name__, used[1])),
-        ref_template=_SCHEMA,
+        ref_template=SCHEMAS,
+        schema_generator=DescribedSchema,
     )
     paths: dict[str, Document] = {}
     for route in routes:
         operation = _operation(route, references)
+        operation["description"] = _description(route, with_tokens=with_tokens)
         for status in sorted(refusals_of(route, with_tokens=with_tokens)):
             ref = f"#/components/responses/{_name(status)}"
             operation["responses"].setdefault(str(status.value), {"$ref": ref})
@@ -54,7 +64,7 @@ def describe(routes: Iterable[Route], version: str, *, with_tokens: bool) -> Doc
     problem = {PROBLEM: {"schema": references[Problem, "serialization"]}}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Registry push queue", "version": version},
+        "info": {"title": "Registry push queue", "version": version, "description": _ABOUT},
         "paths": paths,
         "components": {
             "schemas": definitions["$defs"],
@@ -63,8 +73,13 @@ def describe(routes: Iterable[Route], version: str, *, with_tokens: bool) -> Doc
                 for status, meaning in MEANINGS.items()
             },
             "securitySchemes": {
-                _TOKEN: {"type": "http", "scheme": "bearer"},
-                _SESSION: {"type": "apiKey", "in": "cookie", "name": COOKIE},
+                _TOKEN: {"type": "http", "scheme": "bearer", "description": _ABOUT_TOKENS},
+                _SESSION: {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": COOKIE,
+                    "description": _ABOUT_SESSIONS,
+                },
             },
         },
     }
@@ -89,10 +104,20 @@ def _models(routes: Iterable[Route]) -> Iterator[tuple[type[BaseModel], JsonSche
             yield model, "validation"
 
 
+def _description(route: Route, *, with_tokens: bool) -> str:
+    """All that the handler's docstring says, and who may."""
+    text = _meaning(route)
+    return f"{text}\n\nRole: `{route.role}`." if with_tokens and route.role else text
+
+
+def _meaning(route: Route) -> str:
+    return as_markdown(docstring(route.handler))
+
+
 def _operation(route: Route, references: Any) -> Document:
-    def one_of(models: Models, mode: JsonSchemaMode) -> Document:
+    def any_of(models: Models, mode: JsonSchemaMode) -> Document:
         schemas = [references[model, mode] for model in models]
-        schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
+        schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
         if route.stream:
             text = {"type": "string", "contentMediaType": JSON, "contentSchema": schema}
             return {"content": {EVENT_STREAM: {"schema": text}}}
@@ -100,12 +125,13 @@ def _operation(route: Route, references: Any) -> Document:
 
     operation: Document = {
         "operationId": route.handler.__name__,
-        "summary": (route.handler.__doc__ or "").partition("\n")[0],
+        "summary": _END_OF_SENTENCE.split(_meaning(route))[0],
+        "tags": [route.path.removeprefix(V1).split("/")[1]],
         "parameters": list(_parameters(route)),
         "responses": {
             str(route.status.value): {
                 "description": route.status.phrase,
-                **(one_of(route.answers, "serialization") if route.answers else {}),
+                **(any_of(route.answers, "serialization") if route.answers else {}),
             },
         },
     }
@@ -118,39 +144,32 @@ def _operation(route: Route, references: Any) -> Document:
         for status in _WITHOUT_TAR:
             operation["responses"][str(status.value)] = {"description": status.phrase}
     if route.takes:
-        operation["requestBody"] = {"required": True, **one_of(route.takes, "validation")}
+        operation["requestBody"] = {"required": True, **any_of(route.takes, "validation")}
     if route.takes_tar:
-        operation["requestBody"] = {"required": True, "content": {_BYTES: {}}}
+        operation["requestBody"] = {"required": True, "content": _BYTES}
     return operation
 
 
 def _parameters(route: Route) -> Iterator[Document]:
-    job_id = TypeAdapter(JobId).json_schema()
-    part: Document = {"type": "string", "pattern": "^[^/]+$"}
-    parts = ("upload_id", "registry", "worker_id", "webhook")
-    named: dict[str, Document] = {"job_id": job_id, **dict.fromkeys(parts, part)}
     for name in _PATH_PARAMETER.findall(route.path):
-        yield {"name": name, "in": "path", "required": True, "schema": named[name]}
+        yield _parameter(name, "path", PARTS[name], required=True)
     for name in route.headers:
-        schema = HEADER_SCHEMAS.get(name, {"type": "string"})
         required = route.method == HTTPMethod.PATCH and name == OFFSET
-        yield {"name": name, "in": "header", "required": required, "schema": schema}
-    if route.stream:
-        position = {"type": "string", "pattern": POSITION}
-        yield {"name": "Last-Event-ID", "in": "header", "schema": position}
-    if route.key:
-        yield {"name": "Idempotency-Key", "in": "header", "schema": job_id}
-    query = route.query.model_json_schema() if route.query else {}
-    for name, schema in query.get("properties", {}).items():
-        schema = _without_null(schema, query.get("$defs", {}))
-        yield {"name": name, "in": "query", "schema": schema}
+        yield _parameter(name, "header", HEADERS[name], required=required)
+    for name, schema in parameters_of(route.query).items() if route.query else ():
+        yield _parameter(name, "query", schema)
 
 
-def _without_null(schema: Document, definitions: dict[str, Document]) -> Document:
-    """A parameter that may be left out; there is no null in a query."""
-    options = [option for option in schema.get("anyOf", ()) if option.get("type") != "null"]
-    if not options:
-        return schema
-    (option,) = options
-    name = option.get("$ref", "").rpartition("/")[2]
-    return definitions[name] if name else option
+def _parameter(
+    name: str, place: str, described: Mapping[str, Any], *, required: bool = False
+) -> Document:
+    """Its description stands beside its schema."""
+    schema = {**described}
+    description = schema.pop("description")
+    return {
+        "name": name,
+        "in": place,
+        "description": description,
+        "required": required,
+        "schema": schema,
+    }

@@ -8,12 +8,14 @@ from pydantic import BaseModel
 
 from push_queue.settings.api_tokens import Role
 
+V1 = "/api/v1"
+
 Models = tuple[type[BaseModel], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one path; the first line of its handler's docstring says what it does."""
+    """One method of one path; its handler's docstring says what it does."""
 
     method: HTTPMethod
     path: str
@@ -22,7 +24,7 @@ class Route:
     """One of these is the answer; there is no body if there are none."""
     status: HTTPStatus = HTTPStatus.OK
     headers: tuple[str, ...] = ()
-    """The headers that it reads besides ``Idempotency-Key`` and ``Last-Event-ID``."""
+    """The headers that it reads."""
     query: type[BaseModel] | None = None
     takes: Models = ()
     """The body is one of these; empty if the request has no body."""
@@ -34,8 +36,6 @@ class Route:
     """Whether the answer is a tar, or the range of one that was asked for."""
     takes_tar: bool = False
     """Whether the body is a tar, or a part of one."""
-    key: bool = False
-    """Whether it reads ``Idempotency-Key``."""
     role: Role | None = Role.READ
     """Who may; anybody at all if None."""
     refusals: tuple[HTTPStatus, ...] = ()

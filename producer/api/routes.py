@@ -9,7 +9,7 @@ from producer.api.models.selection import BulkQuery, CancelQuery, JobsQuery, Ret
 from producer.api.models.service import Health, RegistryList, Reset, ThroughputAnswer, WorkerList
 from producer.api.models.sessions import Login, Session
 from producer.api.models.uploads import UploadQuery, UploadStatus
-from producer.api.route import Route
+from producer.api.route import V1, Route
 from producer.api.uploads import handlers as uploads
 from producer.api.uploads.requests import (
     COMPLETE,
@@ -28,8 +28,6 @@ from push_queue.registries.knowledge import ForgottenKnowledge
 from push_queue.settings.api_tokens import Role
 from push_queue.webhook_outbox import ForgottenWebhook
 
-V1 = "/api/v1"
-
 ROUTES = (
     Route(
         HTTPMethod.POST,
@@ -38,8 +36,7 @@ ROUTES = (
         (JobStatus, JobList),
         HTTPStatus.ACCEPTED,
         takes=(NewJob, NewJobs),
-        headers=("traceparent",),
-        key=True,
+        headers=("Idempotency-Key", "traceparent"),
         role=Role.ENQUEUE,
         refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
     ),
@@ -97,6 +94,7 @@ ROUTES = (
         f"{V1}/jobs/{{job_id}}/events",
         following.follow_job,
         (JobStatus, JobProgress),
+        headers=("Last-Event-ID",),
         stream=True,
         may_be_empty=True,
         refusals=(HTTPStatus.CONFLICT,),
@@ -106,6 +104,7 @@ ROUTES = (
         f"{V1}/events",
         following.follow_all,
         (JobEvent, JobProgress, Reset),
+        headers=("Last-Event-ID",),
         stream=True,
     ),
     Route(

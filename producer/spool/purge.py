@@ -15,14 +15,14 @@ UNTOUCHED_SECONDS = 600
 
 
 class PurgedUploads(BaseModel):
-    """How many there were."""
+    """How many uploads there were that nobody needs."""
 
     model_config = ConfigDict(frozen=True)
 
     uploads: NonNegativeInt
     """Uploads that were deleted, or would be."""
     bytes: NonNegativeInt
-    """What they took, together."""
+    """Bytes that they took together."""
 
 
 async def purge_uploads(spool: Spool, queue: PushQueue, *, dry_run: bool) -> PurgedUploads:

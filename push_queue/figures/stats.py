@@ -25,11 +25,11 @@ class HourStats(BaseModel):
     failed: NonNegativeInt = 0
     """Jobs that failed."""
     failures: dict[str, NonNegativeInt] = {}
-    """The jobs that failed, by the kind of their error."""
+    """How many jobs failed, by the kind of their error."""
     bytes_sent: NonNegativeInt = 0
     """Bytes that were sent, compressed."""
     bytes_saved: NonNegativeInt = 0
-    """Of the jobs that succeeded: what they did not need to send."""
+    """Bytes that the jobs that succeeded did not need to send."""
 
     @classmethod
     def of(cls, minutes: Iterable[Minute]) -> Self:
@@ -51,15 +51,15 @@ class QueueStats(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     jobs: dict[JobState, NonNegativeInt]
-    """How many are in each state. Finished ones are those that are still kept."""
+    """How many jobs are in each state. Finished ones are those that are still kept."""
     due: NonNegativeInt
     """Jobs that only wait for a worker."""
     oldest_due_seconds: float | None
-    """For how long the first of them has been due; not set if there are none."""
+    """Seconds for which the first of them has been due; not set if there are none."""
     last_hour: HourStats
     """What was done in the last hour."""
     pause: Pause | None = None
-    """Of the whole queue, set by a person."""
+    """The pause of the whole queue that a person has set; not set if there is none."""
 
 
 class QueueFigures:

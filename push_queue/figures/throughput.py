@@ -20,15 +20,15 @@ class Minute(BaseModel):
     at: datetime
     """Its start, by Redis' clock."""
     bytes_sent: NonNegativeInt = 0
-    """Compressed, as sent over the wire."""
+    """Bytes that were sent, compressed."""
     succeeded: NonNegativeInt = 0
-    """Jobs that entered this state."""
+    """Jobs that succeeded."""
     failed: NonNegativeInt = 0
-    """Jobs that entered this state."""
+    """Jobs that failed."""
     bytes_saved: NonNegativeInt = 0
-    """Of the jobs that succeeded: what they did not need to send."""
+    """Bytes that the jobs that succeeded did not need to send."""
     failures: dict[str, NonNegativeInt] = {}
-    """The jobs that failed, by the kind of their error."""
+    """How many jobs failed, by the kind of their error."""
 
 
 class Throughput:

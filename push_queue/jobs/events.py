@@ -50,7 +50,7 @@ class JobEvent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: str
-    """The job's."""
+    """The job's id."""
     state: JobState
     """The state that it has entered."""
     attempt: NonNegativeInt

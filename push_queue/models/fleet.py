@@ -30,7 +30,7 @@ class WorkerInfo(BaseModel):
     host: str
     """The name of its machine."""
     pid: int
-    """Its process there."""
+    """The id of its process there."""
     version: str
     """Its release."""
     started_at: datetime
@@ -38,11 +38,11 @@ class WorkerInfo(BaseModel):
     running: NonNegativeInt = 0
     """The number of jobs that it runs now."""
     jobs: tuple[str, ...] = ()
-    """Their ids. Older workers do not say."""
+    """The ids of these jobs. Older workers do not say."""
     max_jobs: NonNegativeInt = 0
     """The number of jobs that it runs at most. Older workers do not say."""
     problem: str = ""
-    """What currently fails of its work for the whole queue, if anything does."""
+    """What currently fails of its work for the whole queue, on one line; empty if nothing does."""
     heeds: bool = False
     """Whether it heeds pauses of the queue, and can be drained. Older workers do not."""
     state: WorkerState = WorkerState.WORKING
@@ -63,10 +63,10 @@ class RegistryInfo(BaseModel):
     waiting: NonNegativeInt
     """Jobs that wait for it."""
     paused_until: datetime | None = None
-    """The workers leave it alone until then."""
+    """The workers leave it alone until then; not set if they do not."""
     pause_reason: str | None = None
-    """What it did, on one line."""
+    """Why they leave it alone, on one line."""
     pause: Pause | None = None
-    """The one that a person has set."""
+    """The pause that a person has set; not set if there is none."""
     paused_since: datetime | None = None
     """The first of the pauses in a row began then. The registry has not answered since."""

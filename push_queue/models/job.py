@@ -41,7 +41,8 @@ class PushRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: JobId | None = None
-    """The caller's own id. Enqueueing the same job again returns the existing one."""
+    """The caller's own id; one is made if not given. Enqueueing the same job again returns the
+    existing one."""
     source: Annotated[
         str,
         StringConstraints(min_length=1, max_length=4096),
@@ -49,7 +50,7 @@ class PushRequest(BaseModel):
     ]
     """The archive: its absolute path as workers see it, ``upload:<id>``, or a URL."""
     targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=64)]
-    """``registry/repository:tag``, each once."""
+    """Where to push: ``registry/repository:tag``, each once."""
     image: Target | None = None
     """The tag or digest of one image, if the archive holds several."""
     platform: Platform | None = None
@@ -109,7 +110,9 @@ class PushJob(PushRequest):
     """One image tar to push, as it is stored in Redis."""
 
     id: JobId
+    """The job's id: the caller's own, or one that was made."""
     max_attempts: MostAttempts = 5
+    """Attempts before the job fails."""
 
 
 def make_job(**fields: object) -> PushJob:

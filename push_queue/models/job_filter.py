@@ -21,15 +21,15 @@ class JobFilter(BaseModel):
     state: JobState | None = None
     """Only jobs in this state."""
     registry: Name | None = None
-    """The host of a target, with its port if it has one: ``reg.example.com``."""
+    """Only jobs with a target at this host, with its port if it has one: ``reg.example.com``."""
     repository: Name | None = None
-    """The repository of a target, without its registry: ``team/app``."""
+    """Only jobs with a target in this repository, without its registry: ``team/app``."""
     label: Annotated[tuple[LabelTerm, ...], Field(max_length=32)] = ()
-    """``NAME=VALUE``, or ``NAME`` for any value."""
+    """Only jobs with this label: ``NAME=VALUE``, or ``NAME`` for any value. Of several, all."""
     error_kind: Name | None = None
     """Only jobs whose last error is of this kind."""
     since: AwareDatetime | None = None
-    """Enqueued then or later."""
+    """Only jobs that were enqueued then or later."""
 
     def fits(self, job: JobStatus) -> bool:
         """Whether the job matches."""

@@ -73,9 +73,9 @@ class TargetResult(BaseModel):
     target: str
     """``registry/repository:tag``."""
     outcome: Literal["pushed", "superseded"]
-    """Superseded: a job enqueued later has written the tag, so this one left it alone."""
+    """``superseded``: a job enqueued later has written the tag, so this one left it alone."""
     digest: str | None = None
-    """The digest of the manifest that was pushed."""
+    """The digest of the manifest that was pushed, ``sha256:…``; not set if none was."""
 
 
 class BlobStatus(BaseModel):
@@ -84,11 +84,11 @@ class BlobStatus(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
     digest: str
-    """Of the blob as it is in the archive."""
+    """The digest of the blob as it is in the archive, ``sha256:…``."""
     size: NonNegativeInt
     """Bytes to send, as far as known."""
     done: NonNegativeInt
-    """Bytes of it that are done."""
+    """Bytes of the blob that are done."""
     how: Literal["", "uploaded", "mounted", "exists", "waited"] = ""
     """Uploaded, mounted from another repository, there already (``exists``), or sent by another job
     that this one ``waited`` for. Empty until the registry has it."""
@@ -100,19 +100,19 @@ class Attempt(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     number: int
-    """The first is 1."""
+    """Which attempt it was; the first is 1."""
     worker: str
     """The id of the worker that ran it."""
     started_at: datetime
-    """Its start."""
+    """When it began."""
     finished_at: datetime
-    """Its end."""
+    """When it ended."""
     outcome: Outcome
     """How it ended."""
     error: str | None = None
-    """What went wrong, on one line."""
+    """What went wrong, on one line; not set if nothing did."""
     error_kind: str | None = None
-    """The kind of that error."""
+    """The kind of that error, for programs."""
 
 
 class Progress(BaseModel):
@@ -145,7 +145,7 @@ class JobProgress(Progress):
     """How far a running job is."""
 
     id: str
-    """The job's."""
+    """The job's id."""
     targets: Annotated[tuple[Target, ...], Field(exclude=True)]
     """The job's, to tell whom its progress is told."""
 
@@ -164,17 +164,17 @@ class JobStatus(Progress, PushJob):
     seconds_run: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
     """How many seconds the attempts that ended took together, without the time between them."""
     digest: str | None = None
-    """The digest of the manifest, once the job has succeeded."""
+    """The digest of the manifest, ``sha256:…``, once the job has succeeded."""
     results: tuple[TargetResult, ...] = ()
     """The targets that are done, also while others are not."""
     notes: tuple[str, ...] = ()
     """What the user may not expect of the push: what was left out, and why."""
     error: str | None = None
-    """The error of the last attempt that failed, on one line."""
+    """The error of the last attempt that failed, on one line; not set if none has."""
     error_kind: str | None = None
     """The kind of that error, for programs."""
     worker: str | None = None
-    """The worker of the latest attempt."""
+    """The id of the worker of the latest attempt; not set before the first."""
     enqueued_at: Moment
     """When it was enqueued, by Redis' clock."""
     started_at: Moment | None = None

@@ -23,9 +23,9 @@ class Pause(BaseModel):
     until: datetime | None = None
     """Its end; not set if it has none."""
     by: str | None = None
-    """The caller of the HTTP API, where the server knows callers by name."""
+    """The caller of the HTTP API that set it, where the server knows callers by name."""
     reason: str | None = None
-    """Why, on one line."""
+    """Why, on one line; not set if nobody has said."""
 
     @classmethod
     def read(cls, stored: dict[str, Any]) -> Self:

@@ -2,9 +2,9 @@
 
 from producer.api.problem_types import ProblemType
 from producer.cli.exit_code import ExitCode
+from push_queue.docstrings import described
 from push_queue.error_kinds import BAD_INPUT, ErrorKind
 from registry_api_v2_client import exceptions
-from scripts.reference.docstrings import described
 from scripts.reference.markdown import code, prose, table
 
 

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from pydantic import BaseModel, RootModel
 from pydantic.json_schema import JsonSchemaMode
 
+from producer.api.parameters import HEADERS, PARTS
 from producer.api.route import Route
 from producer.api.routes import ROUTES
+from push_queue.docstrings import docstring
 from push_queue.jobs.events import JobEvent
 from push_queue.models.fleet import WorkerInfo
 from push_queue.models.job_status import Attempt, BlobStatus, JobProgress, JobStatus
-from scripts.reference.docstrings import docstring
 from scripts.reference.markdown import code, paragraphs, prose, table
 from scripts.reference.models import fields, models_in
 from scripts.reference.types import words
@@ -42,6 +43,18 @@ def requests() -> str:
                 prose(docstring(route.handler)),
             )
             for route in ROUTES
+        ),
+    )
+
+
+def parameters() -> str:
+    """The parts of paths and the headers, which no model has."""
+    return table(
+        ("parameter", "in", "meaning"),
+        (
+            (code(name), place, prose(schema["description"]))
+            for place, named in (("path", PARTS), ("header", HEADERS))
+            for name, schema in named.items()
         ),
     )
 

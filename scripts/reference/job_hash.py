@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Iterator
 
+from push_queue.docstrings import docstring
 from push_queue.jobs.codec import Bookkeeping
 from push_queue.jobs.events import JobEvent
 from push_queue.models.fleet import WorkerInfo, WorkerState
@@ -17,7 +18,6 @@ from push_queue.models.job_status import (
     Progress,
 )
 from push_queue.redis import keys as keys_module
-from scripts.reference.docstrings import docstring
 from scripts.reference.markdown import code, prose, table
 from scripts.reference.models import fields, members
 

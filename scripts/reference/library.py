@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 import producer
 import registry_api_v2_client
-from scripts.reference.docstrings import described, docstring
+from push_queue.docstrings import described, docstring
 from scripts.reference.markdown import block, code, paragraphs, prose, table
 from scripts.reference.models import fields, members
 from scripts.reference.signatures import annotation, definition_of, signature, value

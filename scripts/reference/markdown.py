@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from push_queue.docstrings import as_markdown
+
 _MARKED = re.compile(r"(`[^`]*`|\]\([^)]*\))")
 """What stands for itself: code, and where links lead."""
 _NAME = re.compile(
     r"[~/\w.]*/\w[\w./-]*\bPUSH_QUEUE_\w+|\b[A-Z]+_[A-Z_]+\b|(?<![\w-])--[a-z][a-z-]+\b|\b[a-z]+_[a-z_]+\b"
 )
 """Settings, options and fields, which help texts name as they are."""
-_LINK = re.compile(r":(?:class|func|meth|mod):`~?\.?([^`]+)`")
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -40,8 +41,7 @@ def block(text: str, language: str = "text") -> str:
 
 def prose(text: str) -> str:
     """A help text or docstring on one line: names are code, and nothing else is markup."""
-    text = _LINK.sub(lambda found: f"``{found[1].rpartition('.')[2]}``", text)
-    parts = _MARKED.split(" ".join(text.replace("``", "`").split()))
+    parts = _MARKED.split(as_markdown(text).replace("\n\n", " "))
     parts[::2] = [_marked_up(part) for part in parts[::2]]
     return "".join(parts)
 

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ByteSize, SecretStr
 from pydantic.json_schema import JsonSchemaMode
 
-from scripts.reference.docstrings import described
+from push_queue.docstrings import described
 from scripts.reference.markdown import code, prose, table
 from scripts.reference.types import words
 

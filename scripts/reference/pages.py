@@ -14,6 +14,7 @@ PAGES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     },
     REFERENCE / "http-api.md": {
         "requests": http_api.requests,
+        "parameters": http_api.parameters,
         "taken": http_api.taken,
         "answered": http_api.answered,
     },

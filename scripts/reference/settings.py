@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
+from push_queue.docstrings import described, docstring
 from push_queue.settings import ENV_PREFIX, Settings
-from scripts.reference.docstrings import described, docstring
 from scripts.reference.markdown import paragraphs, prose
 from scripts.reference.models import fields, models_in, shown
 from scripts.reference.types import Schema, words

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from push_queue.docstrings import described
 from push_queue.error_kinds import BAD_INPUT, ErrorKind
 from push_queue.redis.keys import Keys
 from push_queue.settings import Settings
 from registry_api_v2_client import exceptions
-from scripts.reference.docstrings import described
 from scripts.reference.pages import PAGES, REFERENCE, written
 from tests.docs.pages import ROOT
 

@@ -25,10 +25,9 @@ class NewJob(PushRequest):
         tuple[Annotated[Target, Field(json_schema_extra={"pattern": f"^{TAGGED_PATTERN}$"})], ...],
         Field(min_length=1, max_length=64, json_schema_extra={"uniqueItems": True}),
     ]
-    """``registry/repository:tag``, each once."""
+    """Where to push: ``registry/repository:tag``, each once."""
     image: Annotated[Target, Field(json_schema_extra={"pattern": IMAGE_PATTERN})] | None = None
     """The tag or digest of one image, if the archive holds several."""
-
     not_before: Moment | None = None
     """When to start; at once if not given."""
 

@@ -18,7 +18,7 @@ class NewPause(BaseModel):
     seconds: (
         Annotated[int, Field(ge=1, le=MOST_PATIENCE_SECONDS), BeforeValidator(whole)] | None
     ) = None
-    """Without them, the pause lasts until it is ended."""
+    """Seconds that the pause lasts; without them, it lasts until it is ended."""
     reason: Annotated[str, StringConstraints(min_length=1, max_length=MOST_REASON)] | None = None
     """Why, on one line; it is shown wherever the pause is."""
 
@@ -36,14 +36,14 @@ class QueueState(BaseModel):
     """What holds for the whole queue."""
 
     pause: Pause | None
-    """While there is one, workers take no new job."""
+    """The pause of the whole queue, during which workers take no new job; null if there is none."""
 
 
 class WebhookList(BaseModel):
     """The receivers of webhooks, by name."""
 
     webhooks: tuple[WebhookStatus, ...]
-    """By their names."""
+    """All of them, by their names."""
 
 
 class Ping(BaseModel):

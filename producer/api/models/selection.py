@@ -18,7 +18,7 @@ class JobsQuery(JobFilter):
     limit: Annotated[int, Field(ge=1, le=1000)] = 50
     """Most jobs on a page."""
     cursor: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,16}$")] | None = None
-    """``next`` of the page before."""
+    """``next`` of the page before; without it, the first page."""
 
     @field_validator("label", mode="before")
     @classmethod

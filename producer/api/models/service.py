@@ -13,7 +13,7 @@ class WorkerList(BaseModel):
     """The workers that are alive."""
 
     workers: tuple[WorkerInfo, ...]
-    """By their ids."""
+    """All of them, by their ids."""
 
     @classmethod
     def of(cls, workers: Iterable[WorkerInfo]) -> Self:
@@ -32,7 +32,7 @@ class ThroughputAnswer(BaseModel):
     """What all workers have done in the last hour."""
 
     minutes: tuple[Minute, ...]
-    """The oldest first. The last one is not over yet."""
+    """One entry for each minute, the oldest first. The last one is not over yet."""
 
 
 class Health(BaseModel):
@@ -57,6 +57,6 @@ class Problem(BaseModel):
     title: str
     """The name of the status."""
     status: int
-    """The status."""
+    """The status, as a number."""
     detail: str
     """One line that names the thing and says what to do."""

@@ -12,7 +12,7 @@ class UploadQuery(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
-    """Of the whole upload; it is refused if its bytes are others."""
+    """The SHA-256 of the whole upload, which is refused if its bytes are others."""
 
 
 class UploadStatus(BaseModel):
@@ -25,10 +25,10 @@ class UploadStatus(BaseModel):
     offset: int
     """Bytes that have arrived."""
     length: int | None
-    """Bytes that it will have; null while unknown."""
+    """Bytes that it will have in all; null while unknown."""
     complete: bool
     """Whether all of it is here."""
     digest: str | None
-    """Of a complete one: ``sha256:…``."""
+    """The SHA-256 of a complete one, ``sha256:…``; null before."""
     expires_at: datetime
     """When it is deleted unless it is continued, or an unfinished job needs it."""

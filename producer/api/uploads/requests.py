@@ -10,7 +10,6 @@ import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from http import HTTPMethod
-from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -31,19 +30,12 @@ REPR_DIGEST = "Repr-Digest"
 CONTENT_DIGEST = "Content-Digest"
 CONTENT_RANGE = "Content-Range"
 
-_TRUE, _FALSE = "?1", "?0"
-_NUMBER = re.compile(r"[0-9]{1,16}")
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,16})-([0-9]{1,16})/([0-9]{1,16}|\*)")
+TRUE, FALSE = "?1", "?0"
+NUMBER_PATTERN = "[0-9]{1,16}"
+CONTENT_RANGE_PATTERN = r"bytes ([0-9]{1,16})-([0-9]{1,16})/([0-9]{1,16}|\*)"
+_NUMBER = re.compile(NUMBER_PATTERN)
+_CONTENT_RANGE = re.compile(CONTENT_RANGE_PATTERN)
 _SHA256 = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
-
-_ONE_NUMBER = {"type": "string", "pattern": f"^{_NUMBER.pattern}$"}
-HEADER_SCHEMAS: dict[str, dict[str, Any]] = {
-    OFFSET: _ONE_NUMBER,
-    LENGTH: _ONE_NUMBER,
-    COMPLETE: {"type": "string", "enum": [_FALSE, _TRUE]},
-    CONTENT_RANGE: {"type": "string", "pattern": f"^{_CONTENT_RANGE.pattern}$"},
-}
-"""What the headers may hold, in the words of JSON Schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +123,17 @@ def repr_digest(digest: str) -> str:
 
 def flag(value: bool) -> str:
     """A boolean of RFC 9651."""
-    return _TRUE if value else _FALSE
+    return TRUE if value else FALSE
 
 
 def _by_offset(request: web.Request) -> tuple[int, bool, int | None]:
     offset = _number(request, OFFSET)
     if offset is None:
         raise bad_request(f"{OFFSET} is missing; HEAD says where the upload ends")
-    complete = request.headers.get(COMPLETE, _FALSE)
-    if complete not in (_TRUE, _FALSE):
-        raise bad_request(f"{COMPLETE}: must be {_TRUE} or {_FALSE}")
-    return offset, complete == _TRUE, length_of(request)
+    complete = request.headers.get(COMPLETE, FALSE)
+    if complete not in (TRUE, FALSE):
+        raise bad_request(f"{COMPLETE}: must be {TRUE} or {FALSE}")
+    return offset, complete == TRUE, length_of(request)
 
 
 def _by_range(request: web.Request) -> tuple[int, bool, int | None]:
