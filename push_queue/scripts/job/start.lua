@@ -126,117 +126,13 @@ if damaged then
   return {'invalid', damaged}
 end
 
--- Why the registry cannot be tried now, and in how many milliseconds it can. nil if it can now.
-local probing = {}
-local function held_back(registry)
-  local person = paused_by_person(namespace .. ':registry:paused', registry)
-  if person then
-    return {
-      ms = person['until'] and person['until'] - now_ms or math.huge, person = true,
-      why = registry .. ' is paused' .. (person.by and ' by ' .. person.by or '')
-        .. (person.reason and ': ' .. person.reason or ''),
-    }
-  end
-  local pause = pause_of(registry)
-  if pause and pause.left > 0 then
-    local how = pause.asked and ' asks for a pause: ' or ' is down: '
-    return {
-      ms = pause.left, why = registry .. how .. pause.reason,
-      error = pause.reason, error_kind = pause.kind,
-    }
-  end
-  if uploads_to(registry) >= max_uploads then
-    return {ms = 0, why = registry .. ' takes ' .. max_uploads .. ' uploads at once'}
-  end
-  if pause then
-    start_probe(registry, id)
-    table.insert(probing, registry)
-  end
-end
-
-local function superseded(target)
-  local newest = record.ordered ~= 'false'
-    and redis.call('HGET', namespace .. ':tag:' .. target, 'sequence')
-  return newest and tonumber(newest) > tonumber(record.sequence)
-end
-
--- The targets left to push to, the digest of those that were pushed, and the error of the first one
--- that was given up.
-local function targets_left()
-  local left, pushed, failure = {}, nil, nil
-  for _, target in ipairs(targets_of(record)) do
-    local result = record['result:' .. target]
-    if not result and superseded(target) then
-      result = 'superseded'
-      redis.call('HSET', job, 'result:' .. target, result)
-      record['result:' .. target] = result
-    end
-    if not result and record['failure:' .. target] then
-      failure = failure or record['failure:' .. target]
-    elseif not result then
-      table.insert(left, target)
-    elseif result ~= 'superseded' then
-      pushed = result
-    end
-  end
-  return left, pushed, failure
-end
-
--- The targets that can be tried now, the others, and what holds back each registry of those.
-local function open_targets(left)
-  local open, others, held = {}, {}, {}
-  for _, target in ipairs(left) do
-    local registry = registry_of(target)
-    if held[registry] == nil then
-      held[registry] = held_back(registry) or false
-    end
-    table.insert(held[registry] and others or open, target)
-  end
-  return open, others, held
-end
-
--- What holds back the first of the targets that can be tried, and the registries of all.
-local function what_holds(targets, held)
-  local first, registries, known = nil, {}, {}
-  for _, target in ipairs(targets) do
-    local registry = registry_of(target)
-    local hold = held[registry]
-    if not known[registry] then
-      known[registry] = true
-      table.insert(registries, registry)
-    end
-    if not first or hold.ms < first.ms then
-      first = hold
-    end
-  end
-  return first, registries
-end
-
--- Give up the targets whose registries are down, unless that leaves none. Returns those that are left.
-local function give_up_some(targets, held)
-  local paused = {}
-  for _, target in ipairs(targets) do
-    if held[registry_of(target)].person then
-      table.insert(paused, target)
-    end
-  end
-  for _, target in ipairs(#paused > 0 and targets or {}) do
-    local hold = held[registry_of(target)]
-    if hold.error then
-      redis.call('HSET', job, 'failure:' .. target, hold.error_kind .. ' ' .. hold.error,
-        'error', hold.error, 'error_kind', hold.error_kind)
-    end
-  end
-  return paused
-end
-
 if lost then
   note_time(record)
   close_attempt(record, 'lost', lost_error, 'worker_lost')
 end
 
 -- First of all: its worker may have pushed everything, and died before it could say so.
-local left, pushed, failure = targets_left()
+local left, pushed, failure = targets_left(record)
 if #left == 0 then
   if failure then
     local kind, error = string.match(failure, '^(%S*) (.*)$')
@@ -261,7 +157,7 @@ if tonumber(record.attempt) >= tonumber(record.max_attempts) then
 end
 
 stop_waiting(record)
-local open, others, held = open_targets(left)
+local open, others, held, probing = open_targets(left, max_uploads)
 if #open == 0 then
   local wait_ms = LOOK_MS + record.sequence % 100 * LOOK_MS / 100
   local hold, closed = what_holds(others, held)
