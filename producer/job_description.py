@@ -105,10 +105,26 @@ def _absolute(path: str | Path) -> str:
     """
     named = Path(path).absolute()
     if ".." not in named.parts:
-        return str(named)
+        return _in_utf8(named)
     plain = Path(os.path.normpath(named))
     file = _file_at(named)
-    return str(named if file and file != _file_at(plain) else plain)
+    return _in_utf8(named if file and file != _file_at(plain) else plain)
+
+
+def _in_utf8(path: Path) -> str:
+    """The name as text, also where the locale of this process has no such letters."""
+    name = str(path)
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # Python keeps bytes in it that it could not read.
+        try:
+            return os.fsencode(path).decode()
+        except UnicodeError:
+            raise InvalidJobError(
+                f"invalid job: the name {name!r} is not UTF-8, so no job can hold it; rename the "
+                "file"
+            ) from None
+    return name
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:

@@ -19,7 +19,12 @@ from push_queue.models.uploads import tar_of, upload_id_of
 from push_queue.settings import Settings
 from registry_api_v2_client import FileIdentity, SourceFile, SourceFolder, SourceNotAllowedError
 from registry_api_v2_client import open_source as open_anywhere
-from registry_api_v2_client.exceptions import SourceMissingError
+from registry_api_v2_client.archive.source_file import check_name
+from registry_api_v2_client.exceptions import (
+    SourceMissingError,
+    SourceUnreadableError,
+    ValidationError,
+)
 
 _FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
 
@@ -125,6 +130,8 @@ def delete_source(
             os.unlink(path.name, dir_fd=folder)
     except SourceNotAllowedError:
         return CHANGED
+    except SourceUnreadableError as error:
+        return f"kept: {error}"
     except OSError as error:
         return _KEPT.get(error.errno or 0, f"kept: {error.strerror}")
     return DELETED
@@ -139,7 +146,7 @@ def unread_source(source: str, roots: Sequence[Path], enqueued_at_ms: int) -> Fi
         root, path = _resolve(source, roots)
         with _folder(root, path) as folder:
             status = os.stat(path.name, dir_fd=folder, follow_symlinks=False)
-    except (SourceNotAllowedError, OSError):
+    except (ValidationError, OSError):
         return None
     changed_at_ms = max(status.st_ctime_ns, status.st_mtime_ns) // 1_000_000
     return FileIdentity.of(status) if changed_at_ms <= enqueued_at_ms else None
@@ -147,6 +154,7 @@ def unread_source(source: str, roots: Sequence[Path], enqueued_at_ms: int) -> Fi
 
 def _resolve(source: str, roots: Sequence[Path]) -> tuple[Path, Path]:
     """The root, and the real path below it."""
+    check_name(source)
     real = Path(os.path.realpath(source))
     # Whether the file exists is not checked, so that nothing is revealed about what lies outside
     # the roots.

@@ -6,7 +6,7 @@ from pathlib import Path
 from .files import ArchiveFiles
 from .folder_files import FolderFiles
 from .source import Source, TarSource
-from .source_file import OpenFile, SourceFile
+from .source_file import OpenFile, SourceFile, check_name
 from .source_folder import SourceFolder
 from .tar_index import TarIndex
 from .tar_stream import TarStream
@@ -18,6 +18,7 @@ def open_source(path: str | Path, open_file: OpenFile = os.open) -> SourceFile |
     Raises:
         SourceUnreadableError: missing, neither a regular file nor a layout, or not readable.
     """
+    check_name(path)
     try:
         folder = open_file(str(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:  # a file, or else this says what is wrong

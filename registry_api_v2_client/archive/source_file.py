@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import stat
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,6 +122,17 @@ class _Reader(SourceReader):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+def check_name(path: str | Path) -> None:
+    """Raises SourceUnreadableError for a name that this process cannot say to the system."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise SourceUnreadableError(
+            f"{path} cannot be opened: this process reads the names of files as "
+            f"{sys.getfilesystemencoding()}; start it with LC_ALL=C.UTF-8"
+        ) from None
 
 
 def reason_of(error: OSError) -> str:

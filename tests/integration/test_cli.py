@@ -649,6 +649,28 @@ def test_what_an_encoding_lacks_is_escaped(cli: Cli) -> None:
         assert r"/\ube4c\ub4dc/\uc571.tar" in result.stdout
 
 
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def test_a_locale_without_the_letters_of_a_name_changes_no_job(
+    cli: Cli, tar: Path, folder: Path
+) -> None:
+    named = tar.rename(folder / "빌드.tar")
+    assert cli("enqueue", named, "--to", TARGET, "--id", "one", **ASCII).returncode == 0
+    assert json.loads(cli("status", "one", "--json").stdout)["source"] == str(named)
+
+
+def test_a_push_says_that_its_locale_lacks_the_letters_of_a_name(
+    lone: Cli, tar: Path, folder: Path
+) -> None:
+    named = tar.rename(folder / "é.tar")
+    result = lone("push", named, "--to", TARGET, **ASCII)
+    assert result.returncode == 2
+    said = error_of(result)
+    assert "reads the names of files as ascii; start it with LC_ALL=C.UTF-8" in said
+    assert "(source_unreadable)" in said
+
+
 def test_what_is_typed_and_no_text_is_bad_input(cli: Cli) -> None:
     result = cli("status", "\udcff")
     assert (result.returncode, result.stdout) == (2, "")

@@ -12,6 +12,7 @@ from registry_api_v2_client import (
     SourceFile,
     SourceUnreadableError,
     TarReadError,
+    open_source,
 )
 
 
@@ -98,3 +99,9 @@ def test_who_may_not_read_it_is_named(tmp_path: Path) -> None:
     who = f"Permission denied for user {os.geteuid()}, group {os.getegid()}; let them"
     with pytest.raises(SourceUnreadableError, match=who):
         SourceFile(tmp_path / "app.tar", refuse)
+
+
+@pytest.mark.parametrize("name", ["\ud800.tar", "\ud800/app.tar"])
+def test_a_name_that_the_locale_lacks_is_refused_in_words(name: str) -> None:
+    with pytest.raises(SourceUnreadableError, match=r"start it with LC_ALL=C\.UTF-8"):
+        open_source(f"/images/{name}")

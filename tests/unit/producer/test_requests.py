@@ -14,6 +14,7 @@ from producer.cli.requests import (
     to_targets,
 )
 from producer.job_description import describe_push
+from push_queue.errors import InvalidJobError
 from push_queue.settings import load_settings
 from registry_api_v2_client import SourceUnreadableError, TarReadError, ValidationError
 from tests.support.images import ARCHIVES, SEVERAL_IMAGES, docker_legacy, make_image, write_archive
@@ -205,3 +206,8 @@ def test_the_original_tags_of_what_is_elsewhere_are_not_known() -> None:
     with pytest.raises(BadInputError, match=r"app\.tar: --original-tags") as caught:
         to_original_tags([tar_of(URL)], REGISTRY)
     assert "secret" not in str(caught.value)
+
+
+def test_a_name_that_is_not_utf_8_is_refused_in_words() -> None:
+    with pytest.raises(InvalidJobError, match=r"the name '/a/\\udcff.tar' is not UTF-8.*rename"):
+        describe_push(Path("/a/\udcff.tar"), TARGET, load_settings())

@@ -249,6 +249,14 @@ UPLOAD_ID = "01m8h000000000000000000000"
 UPLOAD = make_job(id="a", source=f"upload:{UPLOAD_ID}", targets=["h:1/a:1"])
 
 
+def test_a_name_that_the_locale_lacks_is_neither_read_nor_deleted(root: Path) -> None:
+    name = str(root / "\ud800.tar")
+    with pytest.raises(SourceUnreadableError, match=r"start it with LC_ALL=C\.UTF-8"):
+        opened(name, root)
+    assert delete_source(name, [root], lambda _: True).startswith("kept: ")
+    assert unread_source(name, [root], 0) is None
+
+
 def test_an_upload_is_read_from_the_spool_without_a_root(tmp_path: Path) -> None:
     (tmp_path / f"{UPLOAD_ID}.tar").write_bytes(b"a tar")
     settings = Settings(spool=tmp_path, source_roots=(tmp_path / "images",))
