@@ -85,6 +85,8 @@ class WebhookStatus(BaseModel):
     """Events that never arrived, although they were tried for a day."""
     dropped: NonNegativeInt = 0
     """Events that made room for newer ones while the receiver was away."""
+    last_lost_at: datetime | None = None
+    """When an event was given up or dropped last; not set if none was."""
     last_success_at: datetime | None = None
     """When an event arrived last; not set if none has."""
     last_failure_at: datetime | None = None

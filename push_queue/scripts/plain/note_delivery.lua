@@ -14,3 +14,6 @@ if ARGV[3] == '' then
 else
   redis.call('HSET', KEYS[1], 'last_failure_at', now_unix, 'last_failure', ARGV[3])
 end
+if ARGV[1] == 'given_up' then
+  redis.call('HSET', KEYS[1], 'last_lost_at', now_unix)
+end

@@ -19,6 +19,7 @@ local function notices()
   for _, name in ipairs(redis.call('SMEMBERS', webhooks)) do
     local receiver, events = receiver_keys(name)
     table.insert(commands, {'HINCRBY', receiver, 'dropped', 1})
+    table.insert(commands, {'HSET', receiver, 'last_lost_at', now_unix})
     table.insert(commands, {'XADD', events, '*', 'event', ''})
   end
   return commands
@@ -37,6 +38,7 @@ local function notify(id, job, sequence_key, state)
       local dropped = redis.call('XTRIM', events, 'MAXLEN', known[2] - 1)
       if dropped > 0 then
         redis.call('HINCRBY', receiver, 'dropped', dropped)
+        redis.call('HSET', receiver, 'last_lost_at', now_unix)
       end
       redis.call('XADD', events, '*', 'event', number, 'job', id,
         unpack(redis.call('HGETALL', job)))

@@ -1,6 +1,6 @@
 """What the doctor makes of what it sees, where no server is needed for that."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,12 @@ def receiver(**values: Any) -> WebhookStatus:
     return WebhookStatus.model_validate({**known, "waiting_since": None, **values})
 
 
+def lossy(*, hours: int) -> WebhookStatus:
+    """A receiver that lost its last event some hours ago."""
+    lost_at = datetime.now(UTC) - timedelta(hours=hours)
+    return receiver(delivered=7, given_up=1, dropped=2, last_lost_at=lost_at)
+
+
 @pytest.mark.parametrize(
     ("status", "severity", "text"),
     [
@@ -38,7 +44,8 @@ def receiver(**values: Any) -> WebhookStatus:
             "2 events wait",
         ),
         (receiver(gone=True, waiting=2), Severity.WARNING, "wants no more"),
-        (receiver(given_up=1, dropped=2), Severity.WARNING, "3 events never arrived"),
+        (lossy(hours=23), Severity.WARNING, "3 events never arrived at https://ci, the last in"),
+        (lossy(hours=25), Severity.OK, "7 events have arrived at https://ci; 3 never did"),
     ],
 )
 async def test_webhooks(

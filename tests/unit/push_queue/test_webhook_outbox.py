@@ -144,7 +144,9 @@ async def test_a_settled_attempt_that_is_settled_again_is_told_once(
     assert len(await events(outbox)) == 1
 
 
-async def test_the_oldest_make_room_and_are_counted(stores: Stores, outbox: WebhookOutbox) -> None:
+async def test_the_oldest_make_room_and_are_counted(
+    stores: Stores, outbox: WebhookOutbox, clock: RedisClock
+) -> None:
     await outbox.register("ci", webhook(backlog=2))
     for number in range(5):
         await create(stores, f"job-{number}")
@@ -152,6 +154,8 @@ async def test_the_oldest_make_room_and_are_counted(stores: Stores, outbox: Webh
     assert [event.job.id for event in await events(outbox)] == ["job-3", "job-4"]
     [status] = await outbox.statuses()
     assert (status.waiting, status.dropped) == (2, 3)
+    assert status.last_lost_at
+    assert status.last_lost_at.timestamp() == pytest.approx(clock.now, abs=1)
 
 
 async def test_reading_goes_on_where_it_ended(stores: Stores, outbox: WebhookOutbox) -> None:
@@ -202,6 +206,8 @@ async def test_the_status_says_how_delivery_goes(
         clock.advance(60)
     failed, cancelled = await events(outbox)
     await outbox.failed("ci", "500\nInternal Server Error")
+    [status] = await outbox.statuses()
+    assert status.last_lost_at is None, "it is tried again"
     await outbox.given_up("ci", failed.place, "500 Internal Server Error")
     [status] = await outbox.statuses()
     assert status.waiting_since
@@ -211,6 +217,7 @@ async def test_the_status_says_how_delivery_goes(
     assert (status.origin, status.states) == ("https://ci.example.com", ("failed", "cancelled"))
     assert (status.waiting, status.delivered, status.failed, status.given_up) == (0, 1, 1, 1)
     assert status.last_failure == "500 Internal Server Error"
+    assert status.last_lost_at == status.last_failure_at
     assert status.last_success_at
     assert status.last_success_at.timestamp() == pytest.approx(clock.now, abs=1)
 
