@@ -16,6 +16,7 @@ PROGRAMS = {
     "faketime": ("faketime",),
     "curl": ("curl",),
     "jq": ("jq",),
+    "zsh": ("zsh",),
     "nodejs": ("node",),
     "prometheus": ("promtool",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),

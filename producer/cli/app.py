@@ -35,7 +35,8 @@ class LazyGroup(TyperGroup):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         for name, entry in COMMANDS.items():
-            self.add_command(TyperCommand(name, help=entry.summary))
+            # As the short help it is shown whole, however narrow the terminal or a shell's list.
+            self.add_command(TyperCommand(name, help=entry.summary, short_help=entry.summary))
 
     def resolve_command(self, *arguments: Any) -> tuple[str | None, Any, list[str]]:
         name, _, rest = super().resolve_command(*arguments)
@@ -112,6 +113,11 @@ def run(arguments: list[str] | None = None) -> int:
     _escape_what_cannot_be_shown()
     try:
         typed = sys.argv[1:] if arguments is None else arguments
+        if typed and typed[0].endswith("-completion"):
+            # Loaded here: a Typer that is made otherwise inside must not break the commands.
+            from producer.cli.zsh_completion import complete_at_once
+
+            complete_at_once()
         code = app(typed or ["--help"], prog_name=NAME, standalone_mode=False)
         return int(code or ExitCode.SUCCESS)
     except typer.TyperException as error:
@@ -147,6 +153,9 @@ def _report(error: Exception) -> ExitCode:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         # The command itself writes nothing but its output.
         return _fail(f"cannot write the output: {error.strerror}", ExitCode.PUSH_FAILED)
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        # As --install-completion without a home.
+        return _fail(f"{error.filename} cannot be used: {error.strerror}", ExitCode.PUSH_FAILED)
     return _fail(f"internal error: {type(error).__name__}: {error}", ExitCode.PUSH_FAILED)
 
 
