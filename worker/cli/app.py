@@ -4,6 +4,7 @@ The worker itself is loaded when it is run: ``--check`` is asked every few secon
 """
 
 import asyncio
+import errno
 import gc
 import socket
 import sys
@@ -22,6 +23,8 @@ from registry_api_v2_client import RegistryError
 
 from ..alive_file import is_fresh
 from ..exits import NAME, fail
+
+OUTPUT_LOST = 1
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -102,3 +105,8 @@ def run() -> NoReturn:
     except typer.TyperException as error:
         # Typer's own: unknown options, unexpected arguments.
         fail(f"{error.format_message().rstrip('.')} (see `{NAME} --help`)")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        sys.stderr.write(f"{NAME}: error: cannot write the output: {error.strerror}\n")
+        sys.exit(OUTPUT_LOST)

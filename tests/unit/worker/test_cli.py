@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +61,18 @@ def test_whether_a_worker_is_alive_is_told_without_loading_one() -> None:
     modules = set(done.stdout.split())
     assert "worker.cli.app" in modules
     assert not modules & {"aiohttp", "worker.runtime", "registry_api_v2_client.client"}
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_a_disk_that_is_full_is_said_in_one_line(option: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "worker", option],
+            env=clean_environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert done.stderr == ("push-worker: error: cannot write the output: No space left on device\n")
+    assert done.returncode == 1
