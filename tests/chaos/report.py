@@ -1,5 +1,6 @@
 """A chaos run and its outcome, as tables; with details of what went wrong."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -12,7 +13,9 @@ from tests.chaos.invariants import RULE_NAMES, Violation
 from tests.chaos.plan import Fault, NetworkFault
 
 MOST_SHOWN = 8
-LOG_LINES = 15
+LOG_ENTRIES = 15
+ENTRY = re.compile(r"\n(?=\d{4}-\d\d-\d\d )")
+"""What parts two entries of a log. A traceback belongs to the entry before it."""
 
 
 def print_report(console: Console, evidence: Evidence, found: list[Violation]) -> None:
@@ -73,10 +76,10 @@ def print_violation(console: Console, evidence: Evidence, violation: Violation) 
 
 
 def log_of(evidence: Evidence, name: str, word: str) -> list[str]:
-    """The worker's last lines with the word in them."""
+    """The worker's last entries with the word in them, line by line."""
     logs = (worker.process.log for worker in evidence.fleet.all if worker.name == name)
-    lines = [line for log in logs for line in log.splitlines() if word in line]
-    return lines[-LOG_LINES:]
+    entries = [entry for log in logs for entry in ENTRY.split(log) if word in entry]
+    return [line for entry in entries[-LOG_ENTRIES:] for line in entry.splitlines()]
 
 
 def print_table(
