@@ -155,6 +155,18 @@ class _PrimaryPool(_Pool, SentinelConnectionPool):
             await connection.disconnect(nowait=True)
         await super().release(connection)
 
+    async def disconnect(self, inuse_connections: bool = True) -> None:
+        """Idle connections leave the pool first.
+
+        redis-py closes them one by one where they are. A command that takes one of them meanwhile
+        fails in mid-send with an ``AttributeError``.
+        """
+        idle, self._available_connections = self._available_connections, []
+        for connection in idle:
+            await connection.disconnect(nowait=not inuse_connections)
+        if inuse_connections:
+            await super().disconnect()
+
 
 def _primary(address: RedisAddress) -> _PrimaryPool:
     """Connections that ask the sentinels for the primary whenever they are opened."""
