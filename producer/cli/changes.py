@@ -22,7 +22,7 @@ from producer.cli.filters import (
 )
 from producer.cli.operate.bulk import Bulk, change_all
 from producer.cli.options import (
-    JsonOption,
+    JsonByIdsOption,
     OptionalJobIdsArgument,
     ServerOption,
     TokenFileOption,
@@ -68,7 +68,7 @@ def cancel(
     since: SinceOption = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
-    json: JsonOption = False,
+    json: JsonByIdsOption = False,
     server: ServerOption = None,
     token_file: TokenFileOption = None,
 ) -> ExitCode:
@@ -94,7 +94,7 @@ def retry(
     since: SinceOption = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
-    json: JsonOption = False,
+    json: JsonByIdsOption = False,
     server: ServerOption = None,
     token_file: TokenFileOption = None,
 ) -> ExitCode:

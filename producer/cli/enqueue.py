@@ -27,7 +27,7 @@ from producer.cli.options import (
     CompressionOption,
     GiveUpAfterOption,
     ImageOption,
-    JsonOption,
+    JsonArrayOption,
     PlatformOption,
     ServerOption,
     TargetsOption,
@@ -91,7 +91,7 @@ def enqueue(
     label: LabelOption = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = None,
-    json: JsonOption = False,
+    json: JsonArrayOption = False,
     server_url: ServerOption = None,
     token_file: TokenFileOption = None,
 ) -> ExitCode:

@@ -21,7 +21,9 @@ from producer.cli.filters import (
 from producer.cli.follow import follow, warn_if_paused
 from producer.cli.options import (
     JobIdsArgument,
-    JsonOption,
+    JsonArrayOption,
+    JsonByIdsOption,
+    JsonLinesOption,
     ServerOption,
     TimeoutOption,
     TokenFileOption,
@@ -62,7 +64,7 @@ Examples:
 def status(
     context: typer.Context,
     job_ids: JobIdsArgument,
-    json: JsonOption = False,
+    json: JsonByIdsOption = False,
     server: ServerOption = None,
     token_file: TokenFileOption = None,
 ) -> ExitCode:
@@ -112,7 +114,7 @@ def list_jobs(
     offset: Annotated[
         int, typer.Option(metavar="N", min=0, help="Skip the first N jobs, for the next page.")
     ] = 0,
-    json: JsonOption = False,
+    json: JsonArrayOption = False,
     server: ServerOption = None,
     token_file: TokenFileOption = None,
 ) -> None:
@@ -141,7 +143,7 @@ def watch(
         typer.Argument(metavar="ID", help="Ids of jobs; without any, all that run or wait."),
     ] = None,
     timeout: TimeoutOption = None,
-    json: JsonOption = False,
+    json: JsonLinesOption = False,
     server: ServerOption = None,
     token_file: TokenFileOption = None,
 ) -> ExitCode:

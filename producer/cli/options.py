@@ -22,7 +22,16 @@ TimeoutOption: TypeAlias = Annotated[
     ),
 ]
 JsonOption: TypeAlias = Annotated[
-    bool, typer.Option("--json", help="Write JSON to standard output.")
+    bool, typer.Option("--json", help="Write a JSON object to standard output.")
+]
+JsonArrayOption: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Write a JSON array to standard output.")
+]
+JsonByIdsOption: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Write JSON: an object if one ID is named, else an array.")
+]
+JsonLinesOption: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Write a line of JSON at each change of a job.")
 ]
 ImageOption: TypeAlias = Annotated[
     str | None,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from producer.cli.exit_code import ExitCode
-from producer.cli.options import JsonOption, settings_of
+from producer.cli.options import JsonArrayOption, settings_of
 from producer.cli.output import coloured, print_json
 from producer.cli.signals import run
 from producer.cli.wording import printable
@@ -40,7 +40,7 @@ def doctor(
             help="registry/repository to try an upload to; else the registries in use are asked.",
         ),
     ] = None,
-    json: JsonOption = False,
+    json: JsonArrayOption = False,
 ) -> ExitCode:
     """Look for what is wrong with the set-up, and say what to do."""
     settings = settings_of(context)

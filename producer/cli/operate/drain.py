@@ -9,7 +9,7 @@ import typer
 
 from producer.cli.exits import BadInputError
 from producer.cli.operate.operators import AnyOperator, operate
-from producer.cli.options import JsonOption, ServerOption, TimeoutOption, TokenFileOption
+from producer.cli.options import JsonArrayOption, ServerOption, TimeoutOption, TokenFileOption
 from producer.cli.output import print_json
 from producer.cli.times import longest_wait
 from producer.cli.wording import how_many, printable
@@ -38,7 +38,7 @@ def drain(
     ],
     wait: Annotated[bool, typer.Option("--wait", help="Wait until they have stopped.")] = False,
     timeout: TimeoutOption = None,
-    json: JsonOption = False,
+    json: JsonArrayOption = False,
     server: ServerOption = None,
     token_file: TokenFileOption = None,
 ) -> None:

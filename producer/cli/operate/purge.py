@@ -22,7 +22,7 @@ from producer.cli.filters import (
 from producer.cli.operate.bulk import Bulk, change_all
 from producer.cli.operate.consent import agreed, check_can_ask, tell
 from producer.cli.operate.operators import AnyOperator, operate
-from producer.cli.options import JsonOption, ServerOption, TokenFileOption
+from producer.cli.options import ServerOption, TokenFileOption
 from producer.cli.output import print_json
 from producer.cli.wording import how_many, size
 from producer.spool.purge import PurgedUploads
@@ -82,7 +82,9 @@ def purge(
         bool, typer.Option("--dry-run", help="Only show what would be forgotten.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
-    json: JsonOption = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Write JSON: an array of jobs, else an object.")
+    ] = False,
     server: ServerOption = None,
     token_file: TokenFileOption = None,
 ) -> ExitCode:

@@ -8,7 +8,7 @@ import typer
 from producer.cli.commands import COMMANDS, HELP_OPTIONS
 from producer.cli.operate.operators import AnyOperator, operate
 from producer.cli.operate.pauses import ForOption, ReasonOption, reason_of, seconds_of
-from producer.cli.options import JsonOption, ServerOption, TokenFileOption
+from producer.cli.options import JsonArrayOption, JsonOption, ServerOption, TokenFileOption
 from producer.cli.output import print_json
 from producer.cli.tables import Row, print_table
 from producer.cli.wording import how_paused, moment, printable
@@ -52,7 +52,7 @@ group = typer.Typer(
 @group.callback(help=COMMANDS["registries"].summary)
 def registries(
     context: typer.Context,
-    json: JsonOption = False,
+    json: JsonArrayOption = False,
     server: ServerOption = None,
     token_file: TokenFileOption = None,
 ) -> None:

@@ -7,7 +7,7 @@ import typer
 
 from producer.cli.exit_code import ExitCode
 from producer.cli.operate.operators import AnyOperator, operate
-from producer.cli.options import JsonOption, ServerOption, TokenFileOption
+from producer.cli.options import JsonArrayOption, ServerOption, TokenFileOption
 from producer.cli.output import print_error, print_json
 from producer.cli.tables import Row, print_table
 from producer.cli.wording import moment, printable
@@ -24,7 +24,7 @@ def webhooks(
         str | None,
         typer.Option(metavar="NAME", help="Have a worker send this receiver a ping, and wait."),
     ] = None,
-    json: JsonOption = False,
+    json: JsonArrayOption = False,
     server: ServerOption = None,
     token_file: TokenFileOption = None,
 ) -> ExitCode:

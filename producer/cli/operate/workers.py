@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import typer
 
 from producer.cli.operate.operators import AnyOperator, operate
-from producer.cli.options import JsonOption, ServerOption, TokenFileOption
+from producer.cli.options import JsonArrayOption, ServerOption, TokenFileOption
 from producer.cli.output import print_json
 from producer.cli.tables import Row, print_table
 from producer.cli.wording import moment, printable
@@ -24,7 +24,7 @@ COLOURS: dict[str, str] = {
 
 def workers(
     context: typer.Context,
-    json: JsonOption = False,
+    json: JsonArrayOption = False,
     server: ServerOption = None,
     token_file: TokenFileOption = None,
 ) -> None:
