@@ -30,6 +30,12 @@ ALL = "/api/v1/events"
 DIGEST = "sha256:" + "d" * 64
 
 
+@pytest.fixture(autouse=True)
+def no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it may come between any two changes of state where the machine is slow."""
+    monkeypatch.setattr(progress_board, "PROGRESS_SECONDS", 3600.0)
+
+
 class Events:
     """What comes on one stream."""
 
@@ -234,7 +240,7 @@ async def started(api: Api, stores: Stores, job_id: str) -> Assignment:
 
 
 @pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def at_once(no_progress: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress_board, "PROGRESS_SECONDS", 0.001)
 
 
