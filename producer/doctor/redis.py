@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 from producer.doctor.finding import Finding, ok, problem, warning
-from producer.queue import PushQueue
+from producer.queue_reader import QueueReader
 from push_queue.errors import RedisUnavailableError, UnsuitableRedisError
 from push_queue.redis.facts import RedisFacts, read_facts
 from push_queue.redis.suitability import check_redis
@@ -20,7 +20,7 @@ _UNKNOWN = warning(
 )
 
 
-async def check(queue: PushQueue) -> AsyncIterator[Finding]:
+async def check(queue: QueueReader) -> AsyncIterator[Finding]:
     """What is found of the Redis of a queue."""
     redis = queue.database.redis
     try:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 from producer.doctor.finding import Finding, ok, warning
-from producer.queue import PushQueue
+from producer.queue_reader import QueueReader
 from push_queue.webhook_outbox import WebhookOutbox, WebhookStatus
 
 LATELY = timedelta(days=1)
@@ -13,7 +13,7 @@ LATELY = timedelta(days=1)
 _TEST = "mend the receiver, then: push-queue webhooks --test {name}"
 
 
-async def check(queue: PushQueue) -> AsyncIterator[Finding]:
+async def check(queue: QueueReader) -> AsyncIterator[Finding]:
     """What is found of each receiver.
 
     Raises:

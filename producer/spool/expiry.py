@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from producer.queue import PushQueue
+from producer.queue_reader import QueueReader
 from producer.spool.spool import Spool
 from push_queue.errors import RedisUnavailableError
 from push_queue.models.uploads import source_of
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 60.0
 
 
-async def expire(spool: Spool, queue: PushQueue) -> None:
+async def expire(spool: Spool, queue: QueueReader) -> None:
     """Keep what unfinished jobs name, and delete what has not been needed for too long.
 
     Raises:
@@ -25,7 +25,7 @@ async def expire(spool: Spool, queue: PushQueue) -> None:
     await spool.run(spool.expire, needed)
 
 
-async def keep_expiring(spool: Spool, queue: PushQueue) -> None:
+async def keep_expiring(spool: Spool, queue: QueueReader) -> None:
     """Do so at intervals, until cancelled."""
     while True:
         try:

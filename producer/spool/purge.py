@@ -6,7 +6,7 @@ from contextlib import suppress
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 from producer.errors import UnknownUploadError, UploadBusyError
-from producer.queue import PushQueue
+from producer.queue_reader import QueueReader
 from producer.spool.spool import Spool
 from push_queue.models.uploads import source_of
 
@@ -25,7 +25,7 @@ class PurgedUploads(BaseModel):
     """Bytes that they took together."""
 
 
-async def purge_uploads(spool: Spool, queue: PushQueue, *, dry_run: bool) -> PurgedUploads:
+async def purge_uploads(spool: Spool, queue: QueueReader, *, dry_run: bool) -> PurgedUploads:
     """Delete the uploads that no unfinished job names and nobody has used for ten minutes.
 
     With ``dry_run`` they are only counted.

@@ -98,9 +98,7 @@ def _class(cls: type) -> Iterator[str]:
     elif rows := list(_fields(cls)):
         yield table(("field", "type", "default", "meaning"), rows)
     if not issubclass(cls, BaseModel):
-        for base in reversed(cls.__mro__):
-            if base.__module__.startswith(_OURS):
-                yield from _members(cls.__name__, base)
+        yield from _members(cls)
 
 
 def _is_written(function: Any, cls: type) -> bool:
@@ -132,19 +130,28 @@ def _default(expression: ast.expr | None, names: Mapping[str, Any]) -> str:
     return code(value(expression, names)) if expression else ""
 
 
-def _members(name: str, cls: type) -> Iterator[str]:
-    for member, found in vars(cls).items():
+def _members(cls: type) -> Iterator[str]:
+    """Those of the class itself first, and each once."""
+    shown = set()
+    for member, found in _vars(cls):
         function = getattr(found, "__func__", getattr(found, "fget", found))
         text = inspect.getdoc(found)
-        if member.startswith("_") or not text or not inspect.isfunction(inspect.unwrap(function)):
+        if member in shown or not text or not inspect.isfunction(inspect.unwrap(function)):
             continue
-        yield f"#### {name}.{member}"
+        shown.add(member)
+        yield f"#### {cls.__name__}.{member}"
         if isinstance(found, property):
             kind = signature(member, function).partition(" -> ")[2]
             yield block(f"{member}: {kind}")
         else:
             yield block(signature(member, inspect.unwrap(function)))
         yield _text(text)
+
+
+def _vars(cls: type) -> Iterator[tuple[str, Any]]:
+    for base in cls.__mro__:
+        if base.__module__.startswith(_OURS):
+            yield from (item for item in vars(base).items() if not item[0].startswith("_"))
 
 
 def _text(text: str) -> str:

@@ -11,7 +11,7 @@ from producer.api.events.progress_board import ProgressBoard
 from producer.api.events.stream import message
 from producer.api.problem_types import ProblemType
 from producer.api.problems import ProblemError
-from producer.queue import PushQueue
+from producer.queue_reader import QueueReader
 from push_queue.errors import RedisUnavailableError
 from push_queue.jobs.events import PlacedEvent, Position
 from push_queue.models.job_status import JobStatus
@@ -61,7 +61,9 @@ class EventHub:
     a board of its own.
     """
 
-    def __init__(self, queue: PushQueue, position: Position, *, with_targets: bool = False) -> None:
+    def __init__(
+        self, queue: QueueReader, position: Position, *, with_targets: bool = False
+    ) -> None:
         self._queue = queue
         self._with_targets = with_targets
         self._kept: deque[Change] = deque(maxlen=KEPT)

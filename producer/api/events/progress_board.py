@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from producer.api.events.stream import message
-from producer.queue import PushQueue
+from producer.queue_reader import QueueReader
 from push_queue.errors import RedisUnavailableError
 from push_queue.models.job_status import JobProgress
 
@@ -27,7 +27,7 @@ class ProgressBoard:
     A follower keeps only a number. A slow one misses what is outdated by then.
     """
 
-    def __init__(self, queue: PushQueue, tell: Callable[[], None]) -> None:
+    def __init__(self, queue: QueueReader, tell: Callable[[], None]) -> None:
         self._queue = queue
         self._tell = tell
         self._told: dict[str, _Told] = {}
