@@ -20,7 +20,8 @@
         ├── UploadTooLargeError  it could never fit
         ├── UploadDigestError    its bytes are not those that were meant
         ├── SpoolFullError       there is no room for it
-        └── SpoolBusyError       too many are written at once
+        ├── SpoolBusyError       too many are written at once
+        └── SpoolUnavailableError  its folder is away
 """
 
 from collections.abc import Sequence
@@ -127,3 +128,14 @@ class SpoolFullError(UploadError):
 
 class SpoolBusyError(UploadError):
     """Too many uploads are written at once."""
+
+
+class SpoolUnavailableError(UploadError):
+    """Its folder is away or cannot be used. The message does not say where it is: strangers read
+    it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the spool of uploads cannot be used ({reason}); try again later, and look for the "
+            "folder in the server's log"
+        )

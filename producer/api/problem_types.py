@@ -105,6 +105,9 @@ class ProblemType(Enum):
     """Something of ours failed. The server's log says what."""
     REDIS_UNAVAILABLE = HTTPStatus.SERVICE_UNAVAILABLE, "redis-unavailable"
     """Redis is away. Try again after ``Retry-After`` seconds; nothing that was accepted is lost."""
+    SPOOL_UNAVAILABLE = HTTPStatus.SERVICE_UNAVAILABLE, "spool-unavailable"
+    """The folder of uploads is away or cannot be used. Try again later. The server's log names it,
+    and so does ``push-queue doctor``; once it is back, uploads go on."""
     ISSUER_UNAVAILABLE = HTTPStatus.SERVICE_UNAVAILABLE, "issuer-unavailable"
     """The keys of the CI system cannot be read. Try again later."""
     TOO_MANY_CONNECTIONS = HTTPStatus.SERVICE_UNAVAILABLE, "too-many-connections"

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from typing import NamedTuple
 
 from aiohttp import web
@@ -10,10 +10,12 @@ from aiohttp.typedefs import Handler
 
 from producer.api.models.service import Problem
 from producer.api.problem_types import ProblemType
+from producer.api.route import V1
 from producer.errors import (
     NoSpoolError,
     SpoolBusyError,
     SpoolFullError,
+    SpoolUnavailableError,
     UnknownUploadError,
     UploadBusyError,
     UploadCompleteError,
@@ -42,6 +44,11 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 _MOST_DETAIL = 1000
+_UPLOADS = f"{V1}/uploads"
+_NAMELESS = (
+    f"the URL of an upload needs a name, such as {_UPLOADS}/app.tar; any name will do (curl adds "
+    "that of a file after a slash, but standard input has none)"
+)
 
 
 class ProblemError(Exception):
@@ -85,6 +92,7 @@ _KINDS = (
     _Kind(UploadDigestError, ProblemType.DIGEST_MISMATCH),
     _Kind(SpoolBusyError, ProblemType.TOO_MANY_UPLOADS),
     _Kind(SpoolFullError, ProblemType.SPOOL_FULL),
+    _Kind(SpoolUnavailableError, ProblemType.SPOOL_UNAVAILABLE),
     _Kind(UploadIncompleteError, ProblemType.UPLOAD_INCOMPLETE),
     _Kind(UploadTooLargeError, ProblemType.UPLOAD_TOO_LARGE),
     _Kind(RedisUnavailableError, ProblemType.REDIS_UNAVAILABLE),
@@ -136,7 +144,10 @@ def of_aiohttp(request: web.BaseRequest, error: web.HTTPException) -> web.Respon
         ProblemType.EXPECTATION_FAILED: "Expect: may be 100-continue alone",
     }
     problem = _OF_AIOHTTP.get(error.status, ProblemType.INVALID_REQUEST)
-    answer = problem_answer(problem, details.get(problem, error.text or error.reason))
+    detail = details.get(problem, error.text or error.reason)
+    if request.method == HTTPMethod.PUT and path.rstrip("/") == _UPLOADS:
+        detail = _NAMELESS
+    answer = problem_answer(problem, detail)
     if "Allow" in error.headers:
         answer.headers["Allow"] = error.headers["Allow"]
     return answer

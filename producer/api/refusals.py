@@ -17,7 +17,7 @@ MEANINGS: Mapping[HTTPStatus, str] = {
     HTTPStatus.EXPECTATION_FAILED: "`Expect` is something else than `100-continue`.",
     HTTPStatus.MISDIRECTED_REQUEST: "`Host` is not the loopback, and there are no tokens.",
     HTTPStatus.TOO_MANY_REQUESTS: "The caller asks too much; `Retry-After` says when to go on.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "Redis is away, or the server is busy; try again later.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Redis or the spool is away, or all is busy; try again later.",
     HTTPStatus.INSUFFICIENT_STORAGE: "The spool has no room for now.",
 }
 

@@ -1,12 +1,20 @@
 """The workers, and the server itself."""
 
+import asyncio
+
 from aiohttp import web
 
 from producer.api.access.callers import caller_of
 from producer.api.answers import answer
-from producer.api.context import OPERATOR, QUEUE
+from producer.api.context import OPERATOR, QUEUE, SPOOL
 from producer.api.models.service import Health, RegistryList, ThroughputAnswer, WorkerList
+from producer.errors import SpoolUnavailableError
+from producer.spool.disk import check_usable
+from producer.spool.spool import Spool
 from push_queue.errors import RedisUnavailableError
+
+_DISK_SECONDS = 4.0
+"""Less than a probe waits. A volume that hangs would keep it for ever."""
 
 
 async def list_workers(request: web.Request) -> web.Response:
@@ -41,10 +49,25 @@ async def healthy(_: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """Whether the server can work: Redis answers."""
+    """Whether the server can work: Redis answers, and its spool can be used, if it has one."""
     try:
         await request.app[QUEUE].ping()
     except RedisUnavailableError:
         # Anybody may ask, so it does not say where Redis is.
         raise RedisUnavailableError("Redis does not answer; come again later") from None
+    if spool := request.app[SPOOL]:
+        await _check(spool)
     return answer(Health())
+
+
+async def _check(spool: Spool) -> None:
+    """Whether uploads can be taken.
+
+    Raises:
+        SpoolUnavailableError: they cannot.
+    """
+    try:
+        async with asyncio.timeout(_DISK_SECONDS):
+            await spool.run(check_usable, spool.folder)
+    except TimeoutError:
+        raise SpoolUnavailableError("its disk does not answer") from None

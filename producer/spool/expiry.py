@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from producer.errors import SpoolUnavailableError
 from producer.queue_reader import QueueReader
 from producer.spool.spool import Spool
 from push_queue.errors import RedisUnavailableError
@@ -18,6 +19,7 @@ async def expire(spool: Spool, queue: QueueReader) -> None:
 
     Raises:
         RedisUnavailableError: nothing was deleted.
+        SpoolUnavailableError: not all was deleted.
     """
     ids = await spool.run(spool.ids)
     sources = await queue.needed_sources(map(source_of, ids))
@@ -30,6 +32,6 @@ async def keep_expiring(spool: Spool, queue: QueueReader) -> None:
     while True:
         try:
             await expire(spool, queue)
-        except (RedisUnavailableError, OSError) as error:
+        except (RedisUnavailableError, SpoolUnavailableError) as error:
             logger.warning("old uploads are not deleted yet: %s", error)
         await asyncio.sleep(min(LOOK_SECONDS, spool.keep_seconds))

@@ -51,10 +51,12 @@ def opened(path: Path) -> Iterator[int]:
 
     Raises:
         UnknownUploadError: there is none.
+        OSError: the folder is away, so nobody knows.
     """
     try:
         record = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
+        path.parent.stat()
         raise UnknownUploadError(path.stem) from None
     try:
         yield record

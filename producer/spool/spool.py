@@ -1,6 +1,7 @@
 """The uploads of a spool. All methods but ``run`` block."""
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -15,17 +16,21 @@ from producer.errors import (
     CannotStartError,
     SpoolBusyError,
     SpoolFullError,
+    SpoolUnavailableError,
     UnknownUploadError,
     UploadBusyError,
     UploadIncompleteError,
 )
 from producer.spool import record as records
+from producer.spool.disk import check_usable, writing_to_disk
 from producer.spool.hashes import Hashes
 from producer.spool.record import UploadRecord
 from producer.spool.room import Room
 from push_queue.models.ids import new_upload_id
 from push_queue.models.uploads import is_upload_id, tar_of
 from push_queue.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 MOST_WRITERS = 100
 """Uploads that one server takes at once; each keeps a block in memory."""
@@ -91,9 +96,18 @@ class Spool:
         *args: Parameters.args,
         **kwargs: Parameters.kwargs,
     ) -> Result:
-        """Do what blocks in one of the spool's threads."""
+        """Do what blocks in one of the spool's threads.
+
+        Raises:
+            SpoolUnavailableError: the folder is away, or cannot be used. The log says where it is.
+        """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, partial(work, *args, **kwargs))
+        try:
+            return await loop.run_in_executor(self._threads, partial(work, *args, **kwargs))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            logger.error("the spool %s cannot be used: %s", self.folder, reason)
+            raise SpoolUnavailableError(reason) from None
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -118,8 +132,7 @@ class Spool:
         """
         try:
             self.folder.mkdir(mode=0o770, parents=True, exist_ok=True)
-            if not os.access(self.folder, os.R_OK | os.W_OK | os.X_OK):
-                raise PermissionError(0, "permission denied")
+            check_usable(self.folder)
         except OSError as error:
             raise CannotStartError(
                 f"the spool {self.folder} cannot be used ({error.strerror}); "
@@ -138,17 +151,19 @@ class Spool:
         upload_id = new_upload_id()
         path = self.record_path(upload_id)
         try:
-            record = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, records.MODE)
-            try:
-                records.lock(record, upload_id)
-                self.part_path(upload_id).touch(records.MODE, exist_ok=False)
-                UploadRecord(owner=owner, length=length).write(record)
-            finally:
-                os.close(record)
-        except OSError as error:
+            with writing_to_disk():
+                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                record = os.open(path, flags, records.MODE)
+                try:
+                    records.lock(record, upload_id)
+                    self.part_path(upload_id).touch(records.MODE, exist_ok=False)
+                    UploadRecord(owner=owner, length=length).write(record)
+                finally:
+                    os.close(record)
+        except SpoolFullError:
             self.part_path(upload_id).unlink(missing_ok=True)
             path.unlink(missing_ok=True)
-            raise cannot_be_written(error) from None
+            raise
         return self.find(upload_id)
 
     def find(self, upload_id: str) -> Upload:
@@ -211,7 +226,9 @@ class Spool:
 
     def ids(self) -> tuple[str, ...]:
         """All that have a record."""
-        return tuple(path.stem for path in self.folder.glob("*.json") if is_upload_id(path.stem))
+        # Not by `glob`, which finds nothing in a folder that is away.
+        stems = (path.stem for path in self.folder.iterdir() if path.suffix == ".json")
+        return tuple(filter(is_upload_id, stems))
 
     def expire(self, needed: frozenset[str]) -> None:
         """Keep the uploads that are ``needed``, and delete those that were not for too long."""
@@ -251,21 +268,3 @@ class Spool:
         except UnknownUploadError:
             return NOTHING_LEFT_SECONDS
         return self.keep_seconds
-
-
-@contextmanager
-def writing_to_disk() -> Iterator[None]:
-    """The time in which the disk may turn out to be full.
-
-    Raises:
-        SpoolFullError: it is, or it fails.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise cannot_be_written(error) from None
-
-
-def cannot_be_written(error: OSError) -> SpoolFullError:
-    """What to say of a disk that is full or fails."""
-    return SpoolFullError(f"the spool cannot be written to ({error.strerror}); try again later")

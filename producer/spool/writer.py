@@ -8,12 +8,14 @@ from typing import Any, Self
 
 from producer.errors import (
     OffsetError,
+    SpoolFullError,
     UploadCompleteError,
     UploadDigestError,
     UploadLengthError,
 )
 from producer.spool import record as records
-from producer.spool.spool import Spool, cannot_be_written, writing_to_disk
+from producer.spool.disk import writing_to_disk
+from producer.spool.spool import Spool
 from push_queue.models.uploads import source_of, tar_of
 
 BLOCK_BYTES = 1 << 20
@@ -99,10 +101,11 @@ class UploadWriter:
                 self._granted = min(self._spool.room.check(len(block)), GRANTED_BYTES)
             self._granted -= len(block)
             try:
-                _write_all(self._part, block)
-            except OSError as error:
+                with writing_to_disk():
+                    _write_all(self._part, block)
+            except SpoolFullError:
                 self._digest, self.offset = None, os.fstat(self._part).st_size
-                raise cannot_be_written(error) from None
+                raise
             self.offset += len(block)
             self._digest.update(block)
 

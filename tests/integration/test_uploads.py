@@ -115,6 +115,58 @@ def test_a_stream_is_uploaded_by_curl(server: ApiServer, tmp_path: Path) -> None
     assert json.loads(done.stdout)["digest"] == sha256_of(tar)
 
 
+def test_a_stream_without_a_name_is_told_how_to_name_it(server: ApiServer) -> None:
+    done = subprocess.run(
+        [require_program("curl"), "-sS", "-T", "-", f"{server.url}{UPLOADS}/"],
+        input=b"abc",
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    assert "needs a name, such as /api/v1/uploads/app.tar" in json.loads(done.stdout)["detail"]
+
+
+async def test_a_spool_goes_and_comes_back(
+    serve: Serve,
+    worker: StartWorker,
+    spool: Path,
+    tmp_path: Path,
+    registry_host: str,
+    repository: str,
+) -> None:
+    server = serve(PUSH_QUEUE_SPOOL=str(spool))
+    tar = ARCHIVES["docker-oci"](tmp_path).path
+    upload = server.curl(f"{UPLOADS}/", "-T", str(tar))[1]
+    target = f"{registry_host}/{repository}:1"
+    body = json.dumps({"id": "b1", "source": upload["source"], "targets": [target]})
+    assert server.curl("/api/v1/jobs", "-d", body, "-H", "Content-Type: application/json")[0] == 202
+
+    elsewhere = spool.rename(tmp_path / "elsewhere")
+    for path, options in (
+        (f"{UPLOADS}/{upload['id']}", ()),
+        (f"{UPLOADS}/", ("-T", str(tar))),
+        ("/readyz", ()),
+    ):
+        status, problem = server.curl(path, *options)
+        assert (status, problem["type"]) == (503, "urn:push-queue:problem:spool-unavailable")
+        assert str(spool) not in problem["detail"]
+    assert f"the spool {spool} cannot be used" in server.process.log
+    assert server.curl("/healthz")[0] == 200
+    # A worker without the folder waits for it, too: what is away is not gone.
+    async with FaultProxy(server.url) as proxy:
+        await asyncio.to_thread(worker, PUSH_QUEUE_SERVER=proxy.url)
+
+        async def asked() -> bool:
+            return any(request.path.endswith("/content") for request in proxy.requests)
+
+        await becomes(asked)
+        elsewhere.rename(spool)
+        assert (await asyncio.to_thread(server.curl, "/readyz"))[0] == 200
+        _, job = await asyncio.to_thread(server.curl, "/api/v1/jobs/b1?wait=60")
+    assert (job["state"], job["error"]) == ("succeeded", None)
+    assert not list(spool.glob("*.tar"))
+
+
 def test_a_failed_job_keeps_its_upload_for_a_retry(
     server: ApiServer,
     start_worker: StartWorker,

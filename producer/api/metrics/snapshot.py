@@ -8,7 +8,7 @@ from aiohttp import web
 
 from producer.api.access.callers import caller_of
 from producer.api.context import EVENTS, REPORT, SPOOL
-from producer.errors import SpoolFullError
+from producer.errors import SpoolFullError, SpoolUnavailableError
 from producer.spool.spool import Spool
 from push_queue.errors import RedisUnavailableError
 from push_queue.figures.metrics import QueueMetrics
@@ -67,8 +67,8 @@ async def _spool(spool: Spool | None) -> SpoolFigures | None:
             return await spool.run(_measure, spool)
     except TimeoutError:
         logger.warning("metrics without those of the spool: its disk does not answer in time")
-    except OSError as error:
-        logger.warning("metrics without those of the spool: %s", error.strerror)
+    except SpoolUnavailableError as error:
+        logger.warning("metrics without those of the spool: %s", error)
     return None
 
 

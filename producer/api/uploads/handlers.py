@@ -28,7 +28,7 @@ from producer.api.uploads.requests import (
     part_of,
     repr_digest,
 )
-from producer.errors import OffsetError, UnknownUploadError
+from producer.errors import OffsetError, SpoolUnavailableError, UnknownUploadError
 from producer.spool.spool import Spool, Upload
 from producer.spool.writer import UploadWriter
 from push_queue.models.uploads import is_upload_id, source_of, tar_of
@@ -157,7 +157,7 @@ async def _receive_new(request: web.Request, spool: Spool, part: Part) -> Upload
         return await _receive(request, spool, upload.id, part)
     except BaseException:
         # Nobody knows its id, so nobody can continue it.
-        with suppress(UnknownUploadError):
+        with suppress(UnknownUploadError, SpoolUnavailableError):
             await spool.run(spool.discard, upload.id)
         raise
 
