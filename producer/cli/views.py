@@ -76,22 +76,28 @@ class SilentView(_NothingToLeave):
 
 
 class PlainView(_NothingToLeave):
-    """A line on standard error for each change of state and each tenth of the way."""
+    """A line on standard error for each change of state and each tenth of the way.
+
+    What a job has said already it does not say again, as while it waits and tries over and over.
+    """
 
     wants_blobs = False
 
     def __init__(self, *, tell_failure: bool = True) -> None:
         self._tell_failure = tell_failure
-        self._shown: dict[str, tuple[str, int]] = {}
+        self._told: dict[str, set[str]] = {}
+        self._steps: dict[str, int] = {}
 
     def show(self, job: JobStatus, blobs: Sequence[BlobStatus]) -> None:
         if job.state in NOT_PUSHED and not self._tell_failure:
             return
-        state = headline(job)
+        state, told = headline(job), self._told.setdefault(job.id, set())
         step = job.bytes_done * PLAIN_STEPS // job.bytes_total if job.bytes_total else 0
-        known, known_step = self._shown.get(job.id, ("", 0))
-        if state != known:
+        if state not in told:
             typer.echo(f"{job.id} {state}", err=True)
-        elif step > known_step:
+        elif step > self._steps[job.id]:
             typer.echo(f"{job.id} {progress(job)}", err=True)
-        self._shown[job.id] = (state, step)
+        if job.state.final:
+            told.clear()  # It may be enqueued again.
+        told.add(state)
+        self._steps[job.id] = step

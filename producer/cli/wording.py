@@ -31,11 +31,6 @@ def size(count: int) -> str:
     return decimal(count)
 
 
-def how_many(number: int, one: str) -> str:
-    """``1 job`` or ``3 jobs``."""
-    return f"{number} {one}{'' if number == 1 else 's'}"
-
-
 def moment(time: datetime) -> str:
     """``2026-01-31 09:30:00 UTC``."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 
+from producer.counted import waiting
 from producer.doctor.finding import Finding, ok, problem, warning
 from producer.operator import Operator
 from push_queue.figures.stats import QueueStats
@@ -32,14 +33,14 @@ async def check(operator: Operator) -> AsyncIterator[Finding]:
         if registry.pause:
             yield warning(
                 registry.name,
-                f"{_why(registry.pause)}; {registry.waiting} jobs wait",
+                f"{_why(registry.pause)}; {waiting(registry.waiting, 'job')}",
                 f"push-queue registries resume {registry.name}",
             )
         elif registry.paused_until:
             yield warning(
                 registry.name,
                 f"is paused: {registry.pause_reason}",
-                f"{registry.waiting} jobs wait until it answers",
+                f"{waiting(registry.waiting, 'job')} until it answers",
             )
 
 
@@ -51,10 +52,10 @@ def _of_workers(workers: tuple[WorkerInfo, ...], stats: QueueStats) -> list[Find
     if all(worker.state is WorkerState.DRAINING for worker in workers):
         how_bad = problem if stats.due else warning
         none = "all are being drained" if workers else "none runs"
-        return [how_bad(SUBJECT, f"{none}, and {stats.due} jobs wait", "start push-worker")]
+        return [how_bad(SUBJECT, f"{none}, and {waiting(stats.due, 'job')}", "start push-worker")]
     room = sum(worker.max_jobs for worker in workers)
     busy = sum(worker.running for worker in workers)
-    found = [ok(SUBJECT, f"{len(workers)} run, {busy} of {room} places are taken")]
+    found = [ok(SUBJECT, f"{len(workers)} running, {busy} of {room} places taken")]
     releases = Counter(worker.version for worker in workers)
     if len(releases) > 1 or own_version() not in releases:
         shown = ", ".join(f"{count} of {version}" for version, count in sorted(releases.items()))
@@ -66,10 +67,11 @@ def _of_workers(workers: tuple[WorkerInfo, ...], stats: QueueStats) -> list[Find
             )
         )
     if stats.oldest_due_seconds and stats.oldest_due_seconds > LATE_SECONDS:
+        minutes = f"{stats.oldest_due_seconds / 60:.0f} min"
         found.append(
             warning(
                 SUBJECT,
-                f"{stats.due} jobs wait, the first one for {stats.oldest_due_seconds / 60:.0f} min",
+                f"{waiting(stats.due, 'job')}, the first one for {minutes}",
                 "start more workers, or see what holds these up",
             )
         )

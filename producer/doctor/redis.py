@@ -6,7 +6,7 @@ from producer.doctor.finding import Finding, ok, problem, warning
 from producer.queue_reader import QueueReader
 from push_queue.errors import RedisUnavailableError, UnsuitableRedisError
 from push_queue.redis.facts import RedisFacts, read_facts
-from push_queue.redis.suitability import check_redis
+from push_queue.redis.suitability import FORGETS, check_redis
 
 SUBJECT = "Redis"
 JOB_BYTES = 1000
@@ -16,7 +16,12 @@ FEW_JOBS = 10_000
 _UNKNOWN = warning(
     SUBJECT,
     "its set-up cannot be checked, since this login may not run INFO",
-    "allow it INFO",
+    "allow it INFO (+info in its ACL)",
+)
+_AT_RISK = warning(
+    SUBJECT,
+    "the jobs of the last seconds are lost if it is killed",
+    "set appendonly yes and appendfsync always",
 )
 
 
@@ -25,13 +30,17 @@ async def check(queue: QueueReader) -> AsyncIterator[Finding]:
     redis = queue.database.redis
     try:
         facts = await read_facts(redis)
-        for finding in _of(facts) if facts else [_UNKNOWN]:
-            yield finding
+        found = _of(facts) if facts else [_UNKNOWN]
         try:
-            for doubt in await check_redis(redis, allow_eviction=False):
-                yield warning(SUBJECT, doubt)
+            doubts = await check_redis(redis, allow_eviction=False)
+            found += [warning(SUBJECT, doubt.removeprefix("Redis ")) for doubt in doubts]
         except UnsuitableRedisError as error:
-            yield problem(SUBJECT, str(error))
+            found.append(problem(SUBJECT, str(error)))
+            doubts = []
+        for finding in found:
+            # Where nothing is on disk, all jobs are at risk, and not only the last ones.
+            if not (finding is _AT_RISK and FORGETS in doubts):
+                yield finding
     except RedisUnavailableError as error:
         yield problem(SUBJECT, str(error))
 
@@ -52,13 +61,7 @@ def _of(facts: RedisFacts) -> list[Finding]:
             )
         )
     if not facts.writes_at_once:
-        found.append(
-            warning(
-                SUBJECT,
-                "the jobs of the last seconds are lost if it is killed",
-                "set appendonly yes and appendfsync always",
-            )
-        )
+        found.append(_AT_RISK)
     return [*found, *_room(facts)]
 
 

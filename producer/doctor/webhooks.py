@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+from producer.counted import how_many, waiting
 from producer.doctor.finding import Finding, ok, warning
 from producer.queue_reader import QueueReader
 from push_queue.webhook_outbox import WebhookOutbox, WebhookStatus
@@ -28,11 +29,14 @@ def _of(receiver: WebhookStatus) -> Finding:
     if receiver.gone:
         return warning(subject, f"{receiver.origin} wants no more events (410)", advice)
     if receiver.waiting and receiver.failing:
-        text = f"{receiver.waiting} events wait for {receiver.origin}: {receiver.last_failure}"
+        text = (
+            f"{waiting(receiver.waiting, 'event')} for {receiver.origin}: {receiver.last_failure}"
+        )
         return warning(subject, text, advice)
     lost = receiver.given_up + receiver.dropped
     if lost and receiver.last_lost_at and datetime.now(UTC) - receiver.last_lost_at < LATELY:
-        text = f"{lost} events never arrived at {receiver.origin}, the last in the past day"
-        return warning(subject, text, advice)
+        text = f"{how_many(lost, 'event')} never arrived at {receiver.origin}"
+        return warning(subject, f"{text}, the last in the past day", advice)
     never = f"; {lost} never did" if lost else ""
-    return ok(subject, f"{receiver.delivered} events have arrived at {receiver.origin}{never}")
+    arrived = f"{how_many(receiver.delivered, 'event')} arrived"
+    return ok(subject, f"{arrived} at {receiver.origin}{never}")

@@ -14,6 +14,10 @@ from push_queue.errors import UnsuitableRedisError
 from push_queue.redis.errors import address_of, redis_errors
 
 MAX_CLOCK_SECONDS = 2.0
+FORGETS = (
+    "Redis writes nothing to disk: jobs are lost when it restarts; "
+    "set appendonly yes and appendfsync always"
+)
 
 
 async def check_redis(redis: Redis, *, allow_eviction: bool) -> list[str]:
@@ -44,11 +48,11 @@ def _eviction(memory: dict[str, Any]) -> str | None:
 
 async def _warnings(redis: Redis) -> AsyncIterator[str]:
     if await _forgets(redis):
-        yield "Redis writes nothing to disk: jobs are lost when it restarts; set appendonly yes"
+        yield FORGETS
     off = await _clock_difference(redis)
     if abs(off) > MAX_CLOCK_SECONDS:
         side = "ahead of" if off > 0 else "behind"
-        yield f"the clock of this host is {abs(off):.1f} s {side} that of Redis"
+        yield f"the clock of this host is {abs(off):.1f} s {side} that of Redis; keep both by NTP"
 
 
 async def _forgets(redis: Redis) -> bool:

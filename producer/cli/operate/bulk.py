@@ -11,7 +11,7 @@ from producer.cli.exit_code import ExitCode
 from producer.cli.operate.consent import agreed, check_can_ask, tell
 from producer.cli.operate.operators import AnyOperator, operate
 from producer.cli.output import printing
-from producer.cli.wording import how_many
+from producer.counted import how_many
 from push_queue.models.job_filter import JobFilter
 from push_queue.models.job_status import JobStatus
 

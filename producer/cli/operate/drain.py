@@ -12,7 +12,8 @@ from producer.cli.operate.operators import AnyOperator, operate
 from producer.cli.options import JsonArrayOption, ServerOption, TimeoutOption, TokenFileOption
 from producer.cli.output import print_json
 from producer.cli.times import longest_wait
-from producer.cli.wording import how_many, printable
+from producer.cli.wording import printable
+from producer.counted import how_many
 from push_queue.errors import WaitTimeoutError
 from push_queue.models.fleet import WorkerInfo
 

@@ -24,7 +24,8 @@ from producer.cli.operate.consent import agreed, check_can_ask, tell
 from producer.cli.operate.operators import AnyOperator, operate
 from producer.cli.options import ServerOption, TokenFileOption
 from producer.cli.output import print_json
-from producer.cli.wording import how_many, size
+from producer.cli.wording import size
+from producer.counted import how_many
 from producer.spool.purge import PurgedUploads
 from push_queue.registries.knowledge import ForgottenKnowledge
 from push_queue.webhook_outbox import ForgottenWebhook

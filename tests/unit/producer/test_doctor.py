@@ -36,8 +36,8 @@ def lossy(*, hours: int) -> WebhookStatus:
 @pytest.mark.parametrize(
     ("status", "severity", "text"),
     [
-        (receiver(delivered=3), Severity.OK, "3 events have arrived at https://ci"),
-        (receiver(waiting=2), Severity.OK, "0 events have arrived"),
+        (receiver(delivered=3), Severity.OK, "3 events arrived at https://ci"),
+        (receiver(waiting=2), Severity.OK, "0 events arrived"),
         (
             receiver(waiting=2, last_failure="500", last_failure_at=datetime.now(UTC)),
             Severity.WARNING,
@@ -45,7 +45,7 @@ def lossy(*, hours: int) -> WebhookStatus:
         ),
         (receiver(gone=True, waiting=2), Severity.WARNING, "wants no more"),
         (lossy(hours=23), Severity.WARNING, "3 events never arrived at https://ci, the last in"),
-        (lossy(hours=25), Severity.OK, "7 events have arrived at https://ci; 3 never did"),
+        (lossy(hours=25), Severity.OK, "7 events arrived at https://ci; 3 never did"),
     ],
 )
 async def test_webhooks(
@@ -118,5 +118,5 @@ async def test_workers_that_are_all_drained(queue: PushQueue, stores: Stores) ->
     (found,) = await found_of_the_fleet(queue)
     assert found.severity is Severity.OK
     await roster.drain("two")
-    text = "all are being drained, and 1 jobs wait"
+    text = "all are being drained, and 1 job waits"
     assert await found_of_the_fleet(queue) == [problem("workers", text, "start push-worker")]

@@ -79,6 +79,27 @@ def test_plain_lines_say_why(job: JobStatus, line: str, capsys: pytest.CaptureFi
     assert capsys.readouterr().err == f"{line}\n"
 
 
+def test_plain_lines_say_once_what_a_job_waits_for(capsys: pytest.CaptureFixture[str]) -> None:
+    view = PlainView()
+    waits = a_job(JobState.QUEUED, waiting_for="reg is away", give_up_at=NOW)
+    failed = a_job(JobState.FAILED, error="reg is away", error_kind="registry_unavailable")
+    until = "2026-01-31 09:30:00 UTC"
+    for _ in range(3):
+        view.show(waits, ())
+        view.show(a_job(), ())
+    view.show(failed, ())
+    view.show(failed, ())
+    for again in (waits, a_job()):  # It was enqueued again.
+        view.show(again, ())
+    waiting = f"job-1 queued: reg is away; tried again until {until}"
+    running = "job-1 running on host:7 (attempt 1 of 5)"
+    assert capsys.readouterr().err.splitlines() == [
+        *(waiting, running),
+        "job-1 failed: reg is away (registry_unavailable)",
+        *(waiting, running),
+    ]
+
+
 @pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED, JobState.SUPERSEDED])
 def test_how_a_push_went_wrong_may_be_left_to_the_command(
     state: JobState, capsys: pytest.CaptureFixture[str]
