@@ -62,7 +62,6 @@ class Runtime:
     urls: UrlSources
     cleanup: Cleanup
     limits: FleetLimits
-    rate: FleetRate
     presence: Presence
     housekeeper: Housekeeper
     tag_repair: TagRepair
@@ -120,7 +119,6 @@ def open_runtime(settings: Settings, redis: Any, observer: WorkerObserver | None
         urls=_urls(settings),
         cleanup=Cleanup(jobs, sources, settings, uploads),
         limits=limits,
-        rate=rate,
         presence=presence,
         housekeeper=Housekeeper(
             Lease(database, database.keys.housekeeper, _HOUSEKEEPER_SECONDS),
@@ -202,4 +200,3 @@ async def close_runtime(runtime: Runtime) -> None:
     if runtime.uploads:
         runtime.uploads.close()
     await runtime.client.close()
-    await runtime.rate.close()

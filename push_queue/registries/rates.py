@@ -7,14 +7,11 @@ from push_queue.redis.database import Arguments, Database
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Bytes that a worker may send, once ``wait`` seconds are over.
-
-    Workers that send as much in each ``period``, in seconds, use all of the bandwidth.
-    """
+    """Bytes that a worker may send, ``wait`` to ``ends`` seconds after they were granted."""
 
     bytes: int
     wait: float
-    period: float
+    ends: float
 
 
 class RegistryRates:
@@ -27,13 +24,11 @@ class RegistryRates:
     async def grant(self, registry: str, worker: str, bytes_per_second: int) -> Grant:
         """The next bytes that the worker may send.
 
-        Ask for the next grant when this one is used up. All workers together get
+        Ask for the next grant when this one is used up, or has ended. All workers together get
         ``bytes_per_second``, in equal shares as far as they ask for them. A worker that does not
         ask for two seconds gives its share to the others.
         """
         keys = [self._keys.senders(registry), self._keys.granted(registry)]
         arguments: Arguments = [self._keys.namespace, worker, bytes_per_second]
-        count, wait_ms, period_us = await self._database.run(
-            "registry/grant_bytes", keys, arguments
-        )
-        return Grant(count, wait_ms / 1000, period_us / 1_000_000)
+        count, wait_ms, end_ms = await self._database.run("registry/grant_bytes", keys, arguments)
+        return Grant(count, wait_ms / 1000, end_ms / 1000)

@@ -1,8 +1,11 @@
 """The bandwidth to a registry that all workers share, with real workers and a real registry."""
 
 import asyncio
+import signal
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -10,6 +13,7 @@ from redis.asyncio import Redis
 from producer import JobState, JobStatus, PushQueue, load_settings
 from push_queue.redis.keys import Keys
 from tests.support.big_images import write_big_archive
+from tests.support.cutting_proxy import CuttingProxy
 from tests.support.proxy import FaultProxy
 from tests.support.servers import RedisServer, StartWorker
 from tests.support.waiting import becomes
@@ -19,6 +23,14 @@ pytestmark = pytest.mark.integration
 RATE = 1_000_000
 BURST = RATE // 2
 """What may go out beyond the rate: what was not used just before, and a last grant."""
+LONGER = 2.5
+"""Seconds of the rate that may go out beyond it while workers are stopped or Redis is slow."""
+LEAST_BYTES = 16384
+REDIS_SECONDS = 0.26
+"""How late a slow Redis answers: later than a share lasts."""
+REPOSITORY = "stopped/app"
+BLOBS = f"/v2/{REPOSITORY}"
+PIECE = 64 << 10
 
 
 def within_the_rate(jobs: Iterable[JobStatus]) -> bool:
@@ -32,13 +44,13 @@ def within_the_rate(jobs: Iterable[JobStatus]) -> bool:
 
 
 async def enqueue(
-    queue: PushQueue, folder: Path, target: str, count: int, size: int
+    queue: PushQueue, folder: Path, target: str, count: int, size: int, **options: Any
 ) -> list[JobStatus]:
     archives = [
         write_big_archive(folder / f"{number}.tar", [size + number]) for number in range(count)
     ]
     return [
-        await queue.enqueue(archive.path, f"{target}-{number}:1")
+        await queue.enqueue(archive.path, f"{target}-{number}:1", **options)
         for number, archive in enumerate(archives)
     ]
 
@@ -89,31 +101,80 @@ async def test_a_worker_that_is_killed_leaves_its_share_to_the_others(
     assert {(job.state, job.error) for job in done} == {(JobState.SUCCEEDED, None)}
 
 
-async def test_while_redis_is_away_an_upload_goes_on(
+class LateProxy(CuttingProxy):
+    """In front of a Redis: passes on each answer late."""
+
+    async def _back(self, upstream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await upstream.read(PIECE):
+                asyncio.get_running_loop().call_later(REDIS_SECONDS, writer.write, data)
+
+
+class Meter:
+    """Whether no more has come to a registry than the fleet may have sent to it."""
+
+    def __init__(self, proxy: FaultProxy) -> None:
+        self._proxy = proxy
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+
+    @property
+    def sent(self) -> int:
+        return self._proxy.bytes_sent(BLOBS)
+
+    def check(self) -> None:
+        """Fails if it is more. What comes late here is counted for a longer time."""
+        if not any(request.path.startswith(BLOBS) for request in self._proxy.requests):
+            self._began = self._loop.time()
+        sent = self.sent
+        assert sent <= RATE * (self._loop.time() - self._began + LONGER) + LEAST_BYTES
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async def holds() -> bool:
+            self.check()
+            return condition()
+
+        await becomes(holds)
+
+    async def has_sent(self, count: int) -> None:
+        await self.until(lambda: self.sent >= count)
+
+
+async def test_no_more_is_sent_when_workers_are_stopped_and_killed_and_redis_is_slow_and_hangs(
     tmp_path: Path,
     start_redis: Callable[[], RedisServer],
     worker: StartWorker,
     registry_url: str,
-    repository: str,
     namespace: str,
 ) -> None:
-    size = 8 * RATE
     server = start_redis()
-    worker(PUSH_QUEUE_REDIS_URL=server.url, PUSH_QUEUE_REGISTRY_MAX_RATE=f"{RATE}")
     settings = load_settings(redis_url=server.url, namespace=namespace)
-    async with PushQueue.connect(settings) as queue, FaultProxy(registry_url) as proxy:
-
-        async def has_sent(count: int) -> None:
-            async def so_much() -> bool:
-                return proxy.bytes_sent() >= count
-
-            await becomes(so_much)
-
-        archive = write_big_archive(tmp_path / "big.tar", [size])
-        job = await queue.enqueue(archive.path, f"{proxy.host}/{repository}:1", compression="keep")
-        await has_sent(RATE // 2)
-        await asyncio.to_thread(server.kill)
-        await has_sent(min(proxy.bytes_sent() + RATE, size))
-        await asyncio.to_thread(server.restart)
-        job = await queue.wait(job.id, timeout=60)
-        assert (job.state, job.error) == (JobState.SUCCEEDED, None)
+    async with (
+        PushQueue.connect(settings) as queue,
+        LateProxy(f"127.0.0.1:{server.port}") as redis,
+        FaultProxy(registry_url) as proxy,
+    ):
+        env = {
+            "PUSH_QUEUE_REDIS_URL": f"redis://{redis.host}/0",
+            "PUSH_QUEUE_MAX_JOBS": "1",
+            "PUSH_QUEUE_LEASE_SECONDS": "5",
+            "PUSH_QUEUE_REGISTRY_MAX_RATE": f"{RATE}",
+        }
+        stopped, killed = [await asyncio.to_thread(worker, **env) for _ in range(2)]
+        target = f"{proxy.host}/{REPOSITORY}"
+        jobs = await enqueue(queue, tmp_path, target, 2, 4_000_000, compression="keep")
+        meter = Meter(proxy)
+        await meter.has_sent(RATE)
+        stopped.signal(signal.SIGSTOP)
+        await meter.has_sent(2 * RATE)
+        stopped.signal(signal.SIGCONT)
+        killed.kill()
+        await meter.has_sent(4 * RATE)
+        server.process.signal(signal.SIGSTOP)
+        before = meter.sent
+        await meter.until(lambda: "Redis is down" in stopped.log)
+        assert meter.sent <= before + RATE
+        server.process.signal(signal.SIGCONT)
+        done = asyncio.gather(*(queue.wait(job.id, timeout=60) for job in jobs))
+        await meter.until(done.done)
+        assert {(job.state, job.error) for job in await done} == {(JobState.SUCCEEDED, None)}

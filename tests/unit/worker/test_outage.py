@@ -38,7 +38,6 @@ from tests.support.stores import Stores
 from worker.arq_lease import ArqLease
 from worker.cleanup import Cleanup
 from worker.fleet_limits import FleetLimits
-from worker.fleet_rate import FleetRate
 from worker.housekeeper import Housekeeper
 from worker.presence import Presence
 from worker.push_task import push_image
@@ -104,7 +103,6 @@ class Fleet:
             client=cast(RegistryClient, self.client),
             urls=UrlSources(HttpSettings(SourceUrls())),
             limits=limits,
-            rate=cast(FleetRate, None),
             cleanup=Cleanup(self.stores.jobs, self.stores.sources, Settings()),
             presence=Presence(WorkerRoster(self.stores.database), "worker-1"),
             housekeeper=cast(Housekeeper, None),

@@ -49,7 +49,6 @@ from worker import attempt, progress_reporter
 from worker.cleanup import Cleanup
 from worker.errors import DeferError
 from worker.fleet_limits import FleetLimits
-from worker.fleet_rate import FleetRate
 from worker.housekeeper import Housekeeper
 from worker.observer import WorkerObserver
 from worker.presence import Presence
@@ -145,7 +144,6 @@ def runtime(redis: Redis, stores: Stores, client: Client, observer: Ends) -> Run
         urls=UrlSources(HttpSettings(SourceUrls())),
         cleanup=Cleanup(stores.jobs, stores.sources, Settings()),
         limits=limits,
-        rate=cast(FleetRate, None),
         presence=Presence(WorkerRoster(stores.database), "worker-1"),
         housekeeper=cast(Housekeeper, None),
         tag_repair=cast(TagRepair, None),

@@ -21,6 +21,7 @@ KEYS = Keys("rates")
 RATE = 8_000_000
 PERIOD = 0.25
 LEAST_BYTES = 16384
+SENDER = 2.0
 
 
 def most(rate: int, seconds: float) -> float:
@@ -161,13 +162,21 @@ async def test_a_clock_that_is_set_back_stops_nobody(fleet: Fleet) -> None:
     assert (await fleet.rates.grant(HOST, "worker-0", RATE)).wait < 5
 
 
-async def test_a_grant_says_what_goes_on_without_redis(fleet: Fleet) -> None:
-    """Workers that send as much in each period keep the rate together."""
-    grants = [await fleet.rates.grant(HOST, worker, RATE) for worker in workers(4)]
-    last = grants[-1]
-    assert 4 * last.bytes / last.period == pytest.approx(RATE, rel=0.001)
-    slow = await fleet.rates.grant("slow:5000", "worker-0", 10_000)
-    assert slow == Grant(LEAST_BYTES, 0, LEAST_BYTES / 10_000)
+async def test_a_grant_ends_when_the_worker_is_no_sender_any_more(fleet: Fleet) -> None:
+    rate = 10_000
+    lasts = LEAST_BYTES / rate
+    assert await fleet.rates.grant(HOST, "a", rate) == Grant(LEAST_BYTES, 0, SENDER)
+    later = await fleet.rates.grant(HOST, "a", rate)
+    assert later.wait == pytest.approx(lasts, abs=0.001)
+    assert later.ends == later.wait + SENDER
+
+
+async def test_a_redis_that_has_lost_all_makes_up_for_nothing(fleet: Fleet, redis: Redis) -> None:
+    fleet.join({"a": FAST})
+    await fleet.run(2)
+    await redis.flushall()
+    waits = [(await fleet.rates.grant(HOST, "a", RATE)).wait for _ in range(2)]
+    assert waits == [0, PERIOD]
 
 
 async def test_registries_have_rates_of_their_own(fleet: Fleet) -> None:
