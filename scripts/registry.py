@@ -12,6 +12,7 @@ import argparse
 import fcntl
 import http.client
 import os
+import re
 import shutil
 import signal
 import socket
@@ -58,12 +59,16 @@ def wait(port: int, process: subprocess.Popen[bytes] | None = None) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not answers(port):
         if process is not None and process.poll() is not None:
-            raise UnavailableError(
-                (state_dir(port) / "log").read_text().strip() or "it ended at once"
-            )
+            raise UnavailableError(last_words((state_dir(port) / "log").read_text()))
         if time.monotonic() > deadline:
             raise UnavailableError(f"no registry answered on port {port} within {START_SECONDS} s")
         time.sleep(0.05)
+
+
+def last_words(log: str) -> str:
+    """Why the registry ended: the line that says so, else all that it wrote."""
+    fatal = re.search(r'level=fatal msg="(.*?)"( |$)', log, re.MULTILINE)
+    return fatal[1] if fatal else log.strip() or "it ended at once"
 
 
 def docker(*args: str, timeout: float) -> str:
@@ -177,6 +182,13 @@ def run(port: int, command: Sequence[str]) -> int:
             stop(port)
 
 
+def chosen_port() -> int:
+    port = os.environ.get("REGISTRY_PORT") or "15000"
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise UnavailableError(f"REGISTRY_PORT has to be a number from 1 to 65535, not {port}")
+    return int(port)
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -190,9 +202,9 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> int:
     arguments = parse_arguments()
-    port = int(os.environ.get("REGISTRY_PORT") or 15000)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so `run` cleans up
     try:
+        port = chosen_port()
         match arguments.command:
             case "start":
                 start(port)

@@ -1,6 +1,7 @@
 """What the development guide says of make targets, where they run in no time: a small project."""
 
 import json
+import os
 import shutil
 import socket
 import sys
@@ -129,3 +130,32 @@ def test_clean_stops_the_registry_and_leaves_the_environment(project: Path) -> N
     left = {str(path.relative_to(project)) for path in project.iterdir()}
     assert left == {".venv", "Makefile", "pyproject.toml", "pytest.ini", "scripts", "tests"}
     assert [path.name for path in (project / "tests").iterdir()] == ["test_all.py"]
+
+
+def make_program(folder: Path, name: str, script: str) -> None:
+    program = folder / name
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+
+
+@pytest.mark.parametrize("port", ["x", "0", "65536", "-1"])
+def test_a_port_that_is_none_is_one_line(project: Path, port: str) -> None:
+    done = make(project, "start-registry", f"PYTHON={sys.executable}", REGISTRY_PORT=port)
+    said = f"registry: REGISTRY_PORT has to be a number from 1 to 65535, not {port}"
+    assert done.stderr.splitlines()[:-1] == [said]
+
+
+def test_a_registry_that_ends_at_once_says_why(project: Path, tmp_path: Path) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    make_program(programs, "docker", "exit 1")
+    said = r'time="1" level=warning msg="No secret"\ntime="2" level=fatal msg="listen: denied" '
+    make_program(programs, "docker-registry", f"printf '{said}' >&2; exit 1")
+    done = make(
+        project,
+        "start-registry",
+        f"PYTHON={sys.executable}",
+        PATH=f"{programs}{os.pathsep}{os.environ['PATH']}",
+        REGISTRY_PORT=str(free_port()),
+    )
+    assert done.stderr.splitlines()[:-1] == ["registry: listen: denied"]
