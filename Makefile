@@ -185,7 +185,7 @@ test-compose: $(DEV) image ## Push JOBS (60) jobs by docker-compose.yml while wo
 	@$(BIN)/python -m tests.compose
 
 .PHONY: test-newcomer
-test-newcomer: $(DEV) test-tools ## Run the README and the tutorial in a fresh clone, by PYTHON
+test-newcomer: $(DEV) test-tools ## Run README, tutorial and development guide in a fresh clone, by PYTHON
 	@$(BIN)/python -m tests.docs $$(command -v $(PYTHON))
 
 .PHONY: soak

@@ -1,4 +1,4 @@
-"""Run the README and the tutorial as a newcomer would: in a fresh clone, with a new HOME.
+"""Run README, tutorial and development guide as a newcomer would: in a fresh clone, a new HOME.
 
 python -m tests.docs [PYTHON ...]
 
@@ -14,9 +14,9 @@ from tests.docs.runner import Runner, run_document
 from tests.docs.shell import Shell
 from tests.docs.world import run_clone
 
-NEWCOMER = (ROOT / "README.md", DOCS / "tutorial.md")
+NEWCOMER = (ROOT / "README.md", DOCS / "tutorial.md", DOCS / "development-guide.md")
 BLOCK_SECONDS = 900
-"""`make install` downloads everything."""
+"""`make install` downloads everything, and `make test-unit` takes minutes."""
 
 
 def try_with(python: Path) -> list[str]:

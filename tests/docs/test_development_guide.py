@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from registry_api_v2_client import get_image_info, list_repositories, push_docker_tar
+from scripts.tools import PROGRAMS
 from tests.docs.blocks import FRESH_CLONE, blocks
 from tests.docs.making import make, pytest_here
 from tests.docs.pages import DOCS, ROOT
@@ -47,6 +48,11 @@ def test_every_target_that_is_named_exists() -> None:
     assert len(NAMED_TARGETS) > 12
     known = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     assert set(NAMED_TARGETS) <= known
+
+
+def test_the_programs_of_the_integration_tests_are_named() -> None:
+    (text,) = re.findall(r"The integration tests need (.*?)\. ", GUIDE, re.DOTALL)
+    assert re.findall(r"`([\w-]+)`", text) == [programs[0] for programs in PROGRAMS.values()]
 
 
 def test_every_test_that_is_named_exists() -> None:
