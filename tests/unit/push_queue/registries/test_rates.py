@@ -168,7 +168,7 @@ async def test_a_grant_ends_when_the_worker_is_no_sender_any_more(fleet: Fleet) 
     assert await fleet.rates.grant(HOST, "a", rate) == Grant(LEAST_BYTES, 0, SENDER)
     later = await fleet.rates.grant(HOST, "a", rate)
     assert later.wait == pytest.approx(lasts, abs=0.001)
-    assert later.ends == later.wait + SENDER
+    assert later.ends == pytest.approx(later.wait + SENDER)
 
 
 async def test_a_redis_that_has_lost_all_makes_up_for_nothing(fleet: Fleet, redis: Redis) -> None:
