@@ -23,7 +23,8 @@ from tests.support.spec_registry import SpecRegistry, error, upload_status
 pytestmark = pytest.mark.integration
 
 
-LAYER_BYTES = 200_000_000
+LAYER_BYTES = 40_000_000
+"""More than all buffers on the way hold. Of a larger layer the shares below are easier to keep."""
 CUT_AT = 0.6
 """Share of the layer, as sent, that has reached the registry when the upload breaks off."""
 MOST_SENT_AGAIN = 0.45
