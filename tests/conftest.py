@@ -1,5 +1,6 @@
 """Fixtures over real servers. A server that is not installed skips locally and fails in CI."""
 
+import gc
 import os
 import re
 import signal
@@ -29,6 +30,31 @@ from tests.support.servers import (
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("local", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "local")
+
+
+LONG_FIRST = ("docs", "chaos", "browser", "integration")
+"""Folders, the one with the longest modules first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the modules that take long, so that none is left when all others have ended.
+
+    Within a folder the order stays as it is, which is at random.
+    """
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    folder = item.path.parent.name
+    if folder in LONG_FIRST and item.get_closest_marker("integration"):
+        return LONG_FIRST.index(folder)
+    return len(LONG_FIRST)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the thousands of tests, which stay until the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -21,11 +21,7 @@ from tests.support.stores import Stores
 
 @pytest.fixture(autouse=True, scope="module")
 def memory() -> Iterator[None]:
-    """Give back what a module's registries held.
-
-    They are parts of cycles, and Python looks for those the less often, the more tests are loaded:
-    gigabytes of layers stayed.
-    """
+    """Give back what a module's registries held: layers, in cycles that Python looks for too late."""
     yield
     gc.collect()
 
