@@ -21,7 +21,7 @@ from tests.support.stores import Stores
 
 @pytest.fixture(autouse=True, scope="module")
 def memory() -> Iterator[None]:
-    """Give back what a module's registries held: layers, in cycles that Python looks for too late."""
+    """Give back what a module's registries held: layers, in cycles that are found too late."""
     yield
     gc.collect()
 
