@@ -91,15 +91,19 @@ async def new_jobs_of(request: web.Request) -> tuple[tuple[NewJob, ...], bool]:
     return _named(jobs, request.headers.getall("Idempotency-Key", []), alone), alone
 
 
-async def no_body(request: web.Request) -> None:
-    """Read an empty body, if there is any.
+async def no_body(request: web.Request, instead: str = "") -> None:
+    """Read an empty body, if there is any. A refusal says what to do ``instead`` of sending one.
 
     Raises:
         ProblemError: it is neither empty nor ``{}``, or it may come from a form.
     """
-    sent = request.can_read_body or request.content_type in _FORMS
-    if sent and (await _body(request, _MOST_SMALL_BODY_BYTES)).strip() not in (b"", b"{}"):
-        raise bad_request("this request takes no body, or {}")
+    if not (request.can_read_body or request.content_type in _FORMS):
+        return
+    refusal = f"this request takes no body, or {{}} as {JSON}{instead}"
+    if request.content_type != JSON:
+        raise _unsupported(refusal)
+    if (await _body(request, _MOST_SMALL_BODY_BYTES)).strip() not in (b"", b"{}"):
+        raise bad_request(refusal)
 
 
 def not_compressed(request: web.Request) -> None:

@@ -46,8 +46,8 @@ RETRY_AFTER_SECONDS = 5
 _MOST_DETAIL = 1000
 _UPLOADS = f"{V1}/uploads"
 _NAMELESS = (
-    f"the URL of an upload needs a name, such as {_UPLOADS}/app.tar; any name will do (curl adds "
-    "that of a file after a slash, but standard input has none)"
+    f"an upload is PUT to a URL with a name, such as {_UPLOADS}/app.tar; any name without a slash "
+    "will do (curl adds that of a file after a slash, but standard input has none)"
 )
 
 
@@ -145,12 +145,18 @@ def of_aiohttp(request: web.BaseRequest, error: web.HTTPException) -> web.Respon
     }
     problem = _OF_AIOHTTP.get(error.status, ProblemType.INVALID_REQUEST)
     detail = details.get(problem, error.text or error.reason)
-    if request.method == HTTPMethod.PUT and path.rstrip("/") == _UPLOADS:
+    if request.method == HTTPMethod.PUT and _names_no_upload(path, problem):
         detail = _NAMELESS
     answer = problem_answer(problem, detail)
     if "Allow" in error.headers:
         answer.headers["Allow"] = error.headers["Allow"]
     return answer
+
+
+def _names_no_upload(path: str, problem: ProblemType) -> bool:
+    """Whether somebody tries to upload to a path that has no name, or a name with a slash."""
+    nowhere = problem is ProblemType.NOT_FOUND and path.startswith(f"{_UPLOADS}/")
+    return nowhere or path == _UPLOADS
 
 
 def problem_answer(

@@ -123,7 +123,7 @@ def test_a_stream_without_a_name_is_told_how_to_name_it(server: ApiServer) -> No
         check=True,
         timeout=60,
     )
-    assert "needs a name, such as /api/v1/uploads/app.tar" in json.loads(done.stdout)["detail"]
+    assert "with a name, such as /api/v1/uploads/app.tar" in json.loads(done.stdout)["detail"]
 
 
 async def test_a_spool_goes_and_comes_back(

@@ -39,7 +39,7 @@ TAR = "application/x-tar"
 async def create_upload(request: web.Request) -> web.Response:
     """Begin an upload, whose bytes follow by PATCH. ``Upload-Length`` says how many, if known."""
     spool, length = spool_of(request), length_of(request)
-    await no_body(request)
+    await no_body(request, f"; to upload a tar at once, PUT it to {request.path}/app.tar")
     upload = await spool.run(spool.create, caller_of(request).name, length)
     return _answer(spool, upload, HTTPStatus.CREATED, {"Location": f"{request.path}/{upload.id}"})
 

@@ -202,13 +202,17 @@ async def test_unknown_paths_and_methods_are_named(api: Api) -> None:
     assert {"GET", "POST"} <= set(answer.headers["Allow"].split(","))
 
 
-@pytest.mark.parametrize(("path", "status"), [("uploads/", 404), ("uploads", 405)])
+@pytest.mark.parametrize(
+    ("path", "status"), [("uploads/", 404), ("uploads/team/app.tar", 404), ("uploads", 405)]
+)
 async def test_an_upload_without_a_name_is_told_how_to_name_it(
     api: Api, path: str, status: int
 ) -> None:
     answer = await api.ask("PUT", f"/api/v1/{path}", data=b"abc")
     assert answer.status == status
-    assert "needs a name, such as /api/v1/uploads/app.tar" in answer.problem
+    assert (
+        "with a name, such as /api/v1/uploads/app.tar; any name without a slash" in answer.problem
+    )
 
 
 async def test_errors_name_no_value_that_may_be_secret(api: Api) -> None:

@@ -271,7 +271,8 @@ async def test_only_one_writes_an_upload(api: Api, folder: Path) -> None:
 async def test_a_cut_leaves_what_has_arrived(api: Api, folder: Path) -> None:
     upload_id = await begin(api)
     url = f"{UPLOADS}/{upload_id}"
-    content = CONTENT * 10
+    # A block, and less than aiohttp warns of when the rest is sent at once.
+    content = CONTENT * 6
     server = api.client.server
     _, writer = await asyncio.open_connection(server.host, server.port)
     head = f"PATCH {url} HTTP/1.1\r\nHost: localhost\r\nUpload-Offset: 0\r\n"
@@ -464,6 +465,19 @@ def test_a_spool_takes_only_so_many_uploads(folder: Path, monkeypatch: pytest.Mo
     spool.create(None, None)
     with pytest.raises(Exception, match="there are 1 uploads"):
         spool.create(None, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("application/x-www-form-urlencoded", 415), ("application/json", 400)]
+)
+async def test_a_tar_that_is_posted_is_told_to_be_put(
+    api: Api, folder: Path, kind: str, status: int
+) -> None:
+    answer = await api.post(UPLOADS, data=b"abc", headers={"Content-Type": kind})
+    assert answer.status == status
+    assert "takes no body" in answer.problem
+    assert "PUT it to /api/v1/uploads/app.tar" in answer.problem
+    assert not list(folder.iterdir())
 
 
 async def test_a_refused_request_leaves_no_length(api: Api) -> None:
