@@ -57,7 +57,7 @@ class Order:
                 requests, "--server takes tars: tar -C {} -cf - . | push-queue enqueue -"
             )
         if self.cleanup and not self.remote_path:
-            _refuse_folders(requests, "--cleanup does not delete {}: it may hold other images")
+            _refuse_folders(requests, "--cleanup does not delete it, as it may hold other images")
         return requests
 
     def _by_target(self) -> list[Request]:

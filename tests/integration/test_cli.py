@@ -619,7 +619,9 @@ def test_a_folder_is_not_cleaned_up(here: Cli, tmp_path: Path) -> None:
     folder = layout.write_folder(tmp_path / "layout")
     result = here("enqueue", str(folder), "--to", TARGET, "--cleanup")
     assert (result.returncode, result.stdout) == (2, "")
-    assert "layout is a folder; --cleanup does not delete" in error_of(result)
+    assert error_of(result).endswith(
+        "layout is a folder; --cleanup does not delete it, as it may hold other images"
+    )
     result = here("enqueue", str(folder), "--to", TARGET, "--server", "http://localhost:1")
     assert (result.returncode, result.stdout) == (2, "")
     assert "layout is a folder; --server takes tars" in error_of(result)
