@@ -125,6 +125,7 @@ def test_clean_stops_the_registry_and_leaves_the_environment(project: Path) -> N
         path.touch()
     run(project, "start-registry", REGISTRY_PORT=port)
     assert answers(port)
+    assert (project / ".run" / f"registry-{port}" / "log").exists()
     run(project, "clean", REGISTRY_PORT=port)
     assert not answers(port)
     left = {str(path.relative_to(project)) for path in project.iterdir()}

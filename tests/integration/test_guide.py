@@ -100,6 +100,35 @@ def test_tag_preservation(tmp_path: Path, registry_url: str, repository: str) ->
     asyncio.run(main())
 
 
+def test_a_registry_in_an_original_tag_is_left_out(
+    tmp_path: Path, registry_url: str, repository: str
+) -> None:
+    tar_file = write_test_tar(tmp_path / "image.tar", f"reg.example.com:5000/{repository}:1")
+
+    async def main() -> None:
+        await push_docker_tar_with_original_tags(tar_file, registry_url)
+        await push_docker_tar_with_all_original_tags(tar_file, registry_url)
+        assert await list_tags(registry_url, repository) == ["1"]
+
+    asyncio.run(main())
+
+
+def test_deleting_an_image_deletes_its_other_tags(
+    tmp_path: Path, registry_url: str, repository: str
+) -> None:
+    tar_file = write_test_tar(tmp_path / "image.tar", "x:1")
+    other = write_test_tar(tmp_path / "other.tar", "x:2", b"another layer")
+
+    async def main() -> None:
+        for tag in ("1", "latest"):
+            await push_docker_tar(tar_file, registry_url, repository, tag)
+        await push_docker_tar(other, registry_url, repository, "other")
+        assert await delete_image(registry_url, repository, "1")
+        assert await list_tags(registry_url, repository) == ["other"]
+
+    asyncio.run(main())
+
+
 def test_bulk_management(tmp_path: Path, registry_url: str, repository: str) -> None:
     tagged, untagged = f"{repository}-a", f"{repository}-b"
     tar_file = write_test_tar(tmp_path / "image.tar", "x:1")
