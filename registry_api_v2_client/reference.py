@@ -30,9 +30,10 @@ _PORT = "(?:[0-9]{1,4}|[0-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9
 _PLAIN_HOST = "[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
 _DOTTED_HOST = r"[A-Za-z0-9][A-Za-z0-9-]*\.(?:[A-Za-z0-9.-]*[A-Za-z0-9])"
 _IP_V6 = r"\[[0-9a-fA-F]*:[0-9a-fA-F:]*\]"
-_REGISTRY = f"(?:localhost|{_DOTTED_HOST}|{_IP_V6})(?::{_PORT})?|{_PLAIN_HOST}:{_PORT}"
+REGISTRY_PATTERN = f"(?:localhost|{_DOTTED_HOST}|{_IP_V6})(?::{_PORT})?|{_PLAIN_HOST}:{_PORT}"
+"""The hosts of registries that references can name."""
 _NO_HOST = "[a-z0-9]+(?:(?:__?|-+)[a-z0-9]+)*"
-TAGGED_PATTERN = rf"(?:{_REGISTRY}|{_NO_HOST})/{_REPOSITORY.pattern}(?::{_TAG.pattern})?"
+TAGGED_PATTERN = rf"(?:{REGISTRY_PATTERN}|{_NO_HOST})/{_REPOSITORY.pattern}(?::{_TAG.pattern})?"
 """What ``parse_reference`` takes, but for digests and the length of the repository. Schemas may
 use it: JavaScript understands it."""
 

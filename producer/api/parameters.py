@@ -19,6 +19,7 @@ from producer.api.uploads.requests import (
 )
 from push_queue.jobs.events import POSITION
 from push_queue.models.job import JobId
+from registry_api_v2_client.reference import REGISTRY_PATTERN
 
 Schema = Mapping[str, Any]
 
@@ -39,7 +40,8 @@ PARTS: Mapping[str, Schema] = {
     },
     "worker_id": {**_PART, "description": "The worker's id, as `GET /api/v1/workers` has it."},
     "registry": {
-        **_PART,
+        "type": "string",
+        "pattern": f"^({REGISTRY_PATTERN})$",
         "description": "The host in references, with its port if it has one: `reg.example.com`.",
     },
     "webhook": {

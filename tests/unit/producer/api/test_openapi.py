@@ -203,6 +203,27 @@ async def test_a_whole_number_may_have_a_point(
     assert (answer.status == 200) is right
 
 
+@pytest.mark.parametrize(
+    ("registry", "right"),
+    [
+        ("reg.example.com", True),
+        ("localhost:5000", True),
+        ("[::1]:5000", True),
+        ("reg", False),
+        ("-reg.example.com", False),
+        ("reg.example.com:65536", False),
+    ],
+)
+async def test_it_says_which_registries_can_be_named(
+    api: Api, document: Any, registry: str, right: bool
+) -> None:
+    path = "/api/v1/registries/{registry}/resume"
+    (parameter,) = document["paths"][path]["post"]["parameters"]
+    assert Draft202012Validator(parameter["schema"]).is_valid(registry) is right
+    answer = await api.post(path.format(registry=registry))
+    assert (answer.status == 200) is right
+
+
 async def test_a_parameter_that_may_be_left_out_is_never_null(document: Any) -> None:
     parameters = {
         parameter["name"]: parameter["schema"]
