@@ -9,9 +9,9 @@ from producer.api.models.service import RegistryList
 from producer.bulk import BulkAction
 from producer.operator import registry_named
 from producer.remote.queue import RemoteQueue, filter_params, page_of
-from producer.remote.requests import Model, Requests, parsed
+from producer.remote.requests import Model, Requests, parsed, path_part
 from producer.spool.purge import PurgedUploads
-from push_queue.errors import UnknownWebhookError, UnknownWorkerError, WaitTimeoutError
+from push_queue.errors import WaitTimeoutError
 from push_queue.figures.stats import QueueStats
 from push_queue.models.fleet import RegistryInfo, WorkerInfo
 from push_queue.models.job_filter import JobFilter
@@ -77,18 +77,18 @@ class RemoteOperator:
         self, host: str, *, seconds: int | None = None, reason: str | None = None
     ) -> RegistryInfo:
         """Have workers begin no upload to the registry, for these seconds or without end."""
-        path = f"registries/{registry_named(host)}/pause"
+        path = f"registries/{path_part(registry_named(host))}/pause"
         return await self._ask(RegistryInfo, path, _pause(seconds, reason))
 
     async def resume_registry(self, host: str) -> RegistryInfo:
         """End every pause of the registry, also one that it began itself."""
-        return await self._ask(RegistryInfo, f"registries/{registry_named(host)}/resume", {})
+        return await self._ask(
+            RegistryInfo, f"registries/{path_part(registry_named(host))}/resume", {}
+        )
 
     async def drain(self, worker_id: str) -> WorkerInfo:
         """Have the worker take no more jobs, end those that it has, and then end itself."""
-        if "/" in worker_id:
-            raise UnknownWorkerError(worker_id)
-        return await self._ask(WorkerInfo, f"workers/{worker_id}/drain", {})
+        return await self._ask(WorkerInfo, f"workers/{path_part(worker_id)}/drain", {})
 
     async def webhooks(self) -> tuple[WebhookStatus, ...]:
         """The receivers of webhooks, by name."""
@@ -98,33 +98,21 @@ class RemoteOperator:
         """Have a worker send the receiver a ping. Why it failed; empty if it arrived.
 
         Raises:
-            UnknownWebhookError: no worker has such a receiver in its settings.
             WaitTimeoutError: no worker has sent it.
         """
-        await self._check_webhook(name)
-        ping = await self._ask(Ping, f"webhooks/{name}/ping", {})
+        ping = await self._ask(Ping, f"webhooks/{path_part(name)}/ping", {})
         if ping.problem:
             raise WaitTimeoutError(ping.problem)
         return ping.failure
 
     async def forget_webhook(self, name: str, *, dry_run: bool = False) -> ForgottenWebhook:
-        """Forget a receiver that no worker has in its settings any more, or only count.
-
-        Raises:
-            UnknownWebhookError: it is not known.
-        """
-        await self._check_webhook(name)
-        path = f"webhooks/{name}/forget"
+        """Forget a receiver that no worker has in its settings any more, or only count."""
+        path = f"webhooks/{path_part(name)}/forget"
         return await self._ask(ForgottenWebhook, path, {}, params=_dry(dry_run))
-
-    async def _check_webhook(self, name: str) -> None:
-        known = [receiver.name for receiver in await self.webhooks()]
-        if name not in known:
-            raise UnknownWebhookError(name, known)
 
     async def forget_registry(self, host: str, *, dry_run: bool = False) -> ForgottenKnowledge:
         """Delete what is known about a registry that was emptied, or only count it."""
-        path = f"registries/{registry_named(host)}/forget"
+        path = f"registries/{path_part(registry_named(host))}/forget"
         return await self._ask(ForgottenKnowledge, path, {}, params=_dry(dry_run))
 
     async def purge_uploads(self, *, dry_run: bool = False) -> PurgedUploads:

@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, Self
-from urllib.parse import quote
 
 from producer.api.models.jobs import JobDetails, JobList, JobPage
 from producer.api.models.operating import QueueState
 from producer.api.models.service import WorkerList
 from producer.errors import ServerRefusedError
 from producer.remote.endings import Endings
-from producer.remote.requests import Requests, parsed
+from producer.remote.requests import Requests, parsed, path_part
 from producer.remote.upload_source import UploadSource
 from producer.remote.uploading import OnProgress, Uploading, give_up
 from producer.watching import WATCHED
@@ -198,4 +197,4 @@ def page_of(answer: Any) -> JobsPage:
 
 
 def _path(job_id: str) -> str:
-    return f"jobs/{quote(job_id, safe='')}"
+    return f"jobs/{path_part(job_id)}"

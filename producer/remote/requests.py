@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, Self, TypeVar
+from urllib.parse import quote
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 from pydantic import BaseModel, ValidationError
@@ -81,8 +82,8 @@ class Requests:
             yield cls(session, _base_of(server))
 
     def url(self, path: str) -> URL:
-        """Of a path below ``/api/v1/``."""
-        return self._base.joinpath("api/v1", path)
+        """Of a path below ``/api/v1/``, whose parts are encoded."""
+        return self._base.joinpath("api/v1", path, encoded=True)
 
     async def ask(self, method: str, path: str, *, riding: bool = True, **options: Any) -> Any:
         """The body of the answer; None if it has none.
@@ -156,6 +157,11 @@ async def read(answer: ClientResponse) -> Any:
         raise ServerUnavailableError(detail)
     kind = str(problem.get("type", "")).removeprefix(_PROBLEM)
     raise _refusal(kind, detail, answer)
+
+
+def path_part(name: str) -> str:
+    """The name as one part of a path, whatever is in it."""
+    return quote(name, safe="")
 
 
 def parsed(model: type[Model], answer: Any) -> Model:
