@@ -22,8 +22,8 @@ class ErrorKind(StrEnum):
     """The tar is where workers may not read. Move it, or add its place to
     ``PUSH_QUEUE_SOURCE_ROOTS`` or ``PUSH_QUEUE_SOURCE_URLS`` of the workers."""
     SOURCE_UNAVAILABLE = "source_unavailable"
-    """The server that has the tar cannot be reached, breaks off, or asks to come later. The job
-    waits for it; look whether the workers reach it."""
+    """The server that has the tar cannot be reached, breaks off, or asks to come later; or the
+    spool's folder is away. The job waits for it; look whether the workers reach it."""
     SOURCE_UNREADABLE = "source_unreadable"
     """The tar does not exist, is no regular file, or may not be read. Workers have to see it at the
     same path, and to be allowed to read it."""

@@ -22,6 +22,7 @@ from registry_api_v2_client import open_source as open_anywhere
 from registry_api_v2_client.archive.source_file import check_name
 from registry_api_v2_client.exceptions import (
     SourceMissingError,
+    SourceUnavailableError,
     SourceUnreadableError,
     ValidationError,
 )
@@ -74,6 +75,7 @@ def open_source_of(job: PushJob, settings: Settings) -> SourceFile | SourceFolde
 
     Raises:
         SourceNotAllowedError, SourceUnreadableError: as ``place_of`` and ``open_source``.
+        SourceUnavailableError: the spool's folder is away, so nobody knows what is in it.
     """
     path, roots = place_of(job.source, settings)
     try:
@@ -81,6 +83,11 @@ def open_source_of(job: PushJob, settings: Settings) -> SourceFile | SourceFolde
     except SourceMissingError:
         if path == job.source:
             raise
+        if not all(root.is_dir() for root in roots):
+            raise SourceUnavailableError(
+                f"{job.source} is in the spool, which this worker does not find: mount the folder "
+                "PUSH_QUEUE_SPOOL there again"
+            ) from None
         raise SourceMissingError(
             f"{job.source} is not in the spool any more; upload it again"
         ) from None

@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from push_queue.settings.api_tokens import hash_of
 from tests.support.api_server import ApiServer, Serve
 from tests.support.big_images import write_big_archive
 from tests.support.images import ARCHIVES
-from tests.support.processes import require_program
+from tests.support.processes import HANG_SECONDS, require_program
 from tests.support.proxy import FaultProxy, is_patch
 from tests.support.servers import StartWorker
 from tests.support.skopeo import skopeo_inspect
@@ -126,7 +127,9 @@ def test_a_stream_without_a_name_is_told_how_to_name_it(server: ApiServer) -> No
     assert "with a name, such as /api/v1/uploads/app.tar" in json.loads(done.stdout)["detail"]
 
 
-async def test_a_spool_goes_and_comes_back(
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_spool_goes_and_comes_back(
+    shared: bool,
     serve: Serve,
     worker: StartWorker,
     spool: Path,
@@ -152,17 +155,19 @@ async def test_a_spool_goes_and_comes_back(
         assert str(spool) not in problem["detail"]
     assert f"the spool {spool} cannot be used" in server.process.log
     assert server.curl("/healthz")[0] == 200
-    # A worker without the folder waits for it, too: what is away is not gone.
-    async with FaultProxy(server.url) as proxy:
-        await asyncio.to_thread(worker, PUSH_QUEUE_SERVER=proxy.url)
 
-        async def asked() -> bool:
-            return any(request.path.endswith("/content") for request in proxy.requests)
-
-        await becomes(asked)
-        elsewhere.rename(spool)
-        assert (await asyncio.to_thread(server.curl, "/readyz"))[0] == 200
-        _, job = await asyncio.to_thread(server.curl, "/api/v1/jobs/b1?wait=60")
+    # Workers wait for it, too: what is away is not gone.
+    if shared:
+        worker(PUSH_QUEUE_SPOOL=str(spool))
+    else:
+        worker(PUSH_QUEUE_SERVER=server.url)
+    deadline = time.monotonic() + HANG_SECONDS
+    while not (attempts := server.curl("/api/v1/jobs/b1")[1]["attempts"]):
+        assert time.monotonic() < deadline
+    assert (attempts[0]["outcome"], attempts[0]["error_kind"]) == ("deferred", "source_unavailable")
+    elsewhere.rename(spool)
+    assert server.curl("/readyz")[0] == 200
+    _, job = server.curl("/api/v1/jobs/b1?wait=60")
     assert (job["state"], job["error"]) == ("succeeded", None)
     assert not list(spool.glob("*.tar"))
 

@@ -11,7 +11,7 @@ from push_queue.jobs.sources import DELETED
 from push_queue.models.job import make_job
 from push_queue.settings import Settings
 from registry_api_v2_client import FileIdentity, SourceNotAllowedError, SourceUnreadableError
-from registry_api_v2_client.exceptions import SourceMissingError
+from registry_api_v2_client.exceptions import SourceMissingError, SourceUnavailableError
 from worker import source_roots
 from worker.source_roots import (
     CHANGED,
@@ -284,6 +284,11 @@ def test_a_link_leads_no_upload_out_of_the_spool(tmp_path: Path) -> None:
 def test_an_upload_that_is_gone_is_called_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(SourceMissingError, match=f"upload:{UPLOAD_ID} is not in the spool any"):
         open_source_of(UPLOAD, Settings(spool=tmp_path))
+
+
+def test_an_upload_in_a_spool_that_is_away_is_waited_for(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnavailableError, match="mount the folder PUSH_QUEUE_SPOOL"):
+        open_source_of(UPLOAD, Settings(spool=tmp_path / "away"))
 
 
 def test_a_worker_without_a_spool_says_what_to_set() -> None:
