@@ -1,13 +1,14 @@
 """Makes a job from a caller's request."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypedDict, TypeGuard
 
 from push_queue.errors import InvalidJobError
-from push_queue.models.ids import new_job_id
+from push_queue.models.ids import JOB_ID_PATTERN, new_job_id
 from push_queue.models.job import Compression, Priority, PushJob, make_job
 from push_queue.models.source_urls import is_url
 from push_queue.models.uploads import upload_id_of
@@ -63,6 +64,10 @@ def describe_push(
     """
     if job_id in _NO_SEGMENT:
         raise InvalidJobError(f"invalid job: id {job_id!r} cannot stand in a URL; use another")
+    if job_id is not None and not re.fullmatch(JOB_ID_PATTERN, job_id):
+        raise InvalidJobError(
+            f"invalid job: id {job_id[:40]!r} cannot be used; give 1 to 128 letters, digits, . _ -"
+        )
     references = [targets] if isinstance(targets, str) else targets
     return make_job(
         id=new_job_id() if job_id is None else job_id,

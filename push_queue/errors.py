@@ -130,12 +130,26 @@ class RedisDeniedError(RedisRefusedError):
     """
 
 
+_PLAINLY = {
+    "bool_parsing": "must be true or false",
+    "extra_forbidden": "is unknown; leave it out",
+    "float_parsing": "must be a number",
+    "int_parsing": "must be a whole number",
+    "missing": "is missing",
+}
+"""What pydantic says in more words, by its types of errors."""
+
+
 def summarize(error: ValidationError, name: Callable[[str], str] = str) -> str:
     """What pydantic rejects, on one line and without the values, which may be secret.
 
     ``name`` turns a field's path (``registry_auth.localhost``) into the user's name for it.
     """
     return "; ".join(
-        f"{name('.'.join(map(str, item['loc'])))}: {item['msg'].removeprefix('Value error, ')}"
+        f"{name('.'.join(map(str, item['loc'])))}: {_what(item['type'], item['msg'])}"
         for item in error.errors(include_url=False, include_context=False, include_input=False)
     )
+
+
+def _what(kind: str, message: str) -> str:
+    return _PLAINLY.get(kind) or message.removeprefix("Value error, ")

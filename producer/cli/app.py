@@ -156,7 +156,8 @@ def _report(error: Exception) -> ExitCode:
     if isinstance(error, OSError) and isinstance(error.filename, str):
         # As --install-completion without a home.
         return _fail(f"{error.filename} cannot be used: {error.strerror}", ExitCode.PUSH_FAILED)
-    return _fail(f"internal error: {type(error).__name__}: {error}", ExitCode.PUSH_FAILED)
+    what = f"internal error: {type(error).__name__}: {error}; please report it"
+    return _fail(what, ExitCode.PUSH_FAILED)
 
 
 def _fail(message: str, code: ExitCode) -> ExitCode:

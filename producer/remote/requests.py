@@ -21,6 +21,7 @@ from push_queue.errors import (
     summarize,
 )
 from push_queue.version import own_version
+from registry_api_v2_client.http.errors import reason_of
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -111,8 +112,11 @@ class Requests:
         """The error, which names the server."""
         if isinstance(error, ServerUnavailableError):
             return error
-        reason = str(error) or type(error).__name__
-        return ServerUnavailableError(f"cannot reach {self.server}: {reason}")
+        late = isinstance(error, TimeoutError)
+        return ServerUnavailableError(
+            f"cannot reach {self.server}: {'no answer in time' if late else reason_of(error)}; see "
+            "whether it runs there (--server or PUSH_QUEUE_SERVER)"
+        )
 
 
 class Patience:

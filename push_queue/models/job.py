@@ -101,8 +101,9 @@ class PushRequest(BaseModel):
     @field_validator("targets")
     @classmethod
     def _check_targets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError("must not name a target twice")
+        for target in value:
+            if value.count(target) > 1:
+                raise ValueError(f"{target} is named twice; leave one out")
         return value
 
 

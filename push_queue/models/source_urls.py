@@ -123,7 +123,7 @@ class SourceUrls:
             ValueError: it may not be read; the message says why.
         """
         if not self._prefixes:
-            raise ValueError("no URL is read; set PUSH_QUEUE_SOURCE_URLS for the workers")
+            raise ValueError("no URL may be read; set PUSH_QUEUE_SOURCE_URLS where the push runs")
         if _goes_up(url.raw_path):
             raise ValueError("has .. in its path")
         covering = [prefix for prefix in self._prefixes if prefix.covers(url)]

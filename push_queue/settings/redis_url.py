@@ -89,7 +89,8 @@ def _address(
     query = dict(parse_qsl(parts.query))
     database = query.pop("db", database)
     if unknown := sorted(query.keys() - options):
-        raise ValueError(f"unknown option {unknown[0]!r} in the URL")
+        known = ", ".join(sorted({"db", *options}))
+        raise ValueError(f"unknown option {unknown[0]!r} in the URL; it may have {known}")
     return RedisAddress(
         host=unquote(parts.hostname or "localhost"),
         port=_port(parts),

@@ -61,7 +61,7 @@ class CredentialHelpers:
         except OSError as error:
             raise CredentialsError(
                 f"{registry}: {program}, which docker's config.json names, cannot be run: "
-                f"{error.strerror}"
+                f"{error.strerror}; install it where this runs, or take it out there"
             ) from error
         except subprocess.TimeoutExpired as error:
             raise CredentialsError(

@@ -35,6 +35,7 @@ from ..exceptions import (
     UploadUnknownError,
 )
 from ..json_document import JsonDocumentError, parse_json
+from .tls import CERTIFICATES
 
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
 _BY_CODE: dict[str, type[ResponseError]] = {
@@ -76,7 +77,6 @@ _CERTIFICATE_ALERT = re.compile(r"\[SSL: \w*ALERT\w*_(CERTIFICATE|UNKNOWN_CA)")
 # Self-signed, or signed by an authority that is not known here.
 # https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/
 _NO_AUTHORITY = frozenset({18, 19, 20, 21})
-_CERTIFICATES = "below PUSH_QUEUE_REGISTRY_CERTS_DIR (/etc/docker/certs.d)"
 _DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
 _LONGEST_MESSAGE = 300
 _QUERY = re.compile(r"\?[^\s\"'<>?]*=[^\s\"'<>]*")
@@ -110,7 +110,7 @@ def translated(url: URL) -> Iterator[None]:
     except (aiohttp.ClientSSLError, ssl.SSLError) as error:
         if _is_about_our_certificate(error):
             raise _certificate_refused(url) from error
-        raise TLSError(f"{where}: {_reason(error)}{_tls_advice(url, error)}") from error
+        raise TLSError(f"{where}: {reason_of(error)}{_tls_advice(url, error)}") from error
     except TimeoutError as error:
         raise RegistryTimeoutError(f"{where} did not answer in time") from error
     except aiohttp.InvalidURL as error:
@@ -126,7 +126,7 @@ def translated(url: URL) -> Iterator[None]:
     except (aiohttp.ClientError, OSError) as error:
         if _is_about_our_certificate(error):
             raise _certificate_refused(url) from error
-        raise RegistryUnavailableError(f"{where} cannot be reached: {_reason(error)}") from error
+        raise RegistryUnavailableError(f"{where} cannot be reached: {reason_of(error)}") from error
 
 
 def proxy_error(url: URL, status: int) -> RegistryError:
@@ -155,7 +155,7 @@ def _certificate_refused(url: URL) -> TLSError:
     host = url.host_port_subcomponent
     return TLSError(
         f"{_where(url)} wants a client certificate that it trusts: put one and its key into "
-        f"{host}/client.cert and {host}/client.key {_CERTIFICATES}"
+        f"{host}/client.cert and {host}/client.key {CERTIFICATES}"
     )
 
 
@@ -171,11 +171,11 @@ def _tls_advice(url: URL, error: BaseException) -> str:
         return ""  # It is expired, or for another name.
     return (
         "; to trust it, put the certificate of its authority into "
-        f"{url.host_port_subcomponent}/ca.crt {_CERTIFICATES}"
+        f"{url.host_port_subcomponent}/ca.crt {CERTIFICATES}"
     )
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """Why, in one line. The URL is left out, as its query may carry a signature."""
     inner = error.__cause__ or error
     if isinstance(inner, ssl.SSLError):

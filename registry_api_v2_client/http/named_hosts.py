@@ -148,8 +148,8 @@ class NamedHosts:
             ) from error
         if realm.scheme == "http" and not self._plain_http_allowed(registry, realm):
             raise ProtocolError(
-                f"{host}: its token server {realm.host_port_subcomponent} does not use TLS; "
-                "no credentials are sent there",
+                f"{host}: its token server {realm.host_port_subcomponent} does not use TLS, so no "
+                f"credentials are sent there; {_how_to_allow(registry)}",
                 status=401,
             )
         await self.check(registry, realm)
@@ -183,7 +183,7 @@ class NamedHosts:
         if refused:
             raise ProtocolError(
                 f"{registry.host_port_subcomponent} names {url.host_port_subcomponent}, "
-                f"a {refused[0]} address, which a registry at a less local one may not name",
+                f"a {refused[0]} address; only a registry at such an address may name one",
                 status=0,
             )
 
@@ -193,6 +193,12 @@ class NamedHosts:
             or realm.host_port_subcomponent in self._plain_http_hosts
             or (_is_loopback(realm) and _is_loopback(registry))
         )
+
+
+def _how_to_allow(registry: URL) -> str:
+    if registry.scheme == "https":
+        return "have the registry name it by https://"
+    return "name it in PUSH_QUEUE_PLAIN_HTTP_HOSTS, if you trust the network in between"
 
 
 def _is_loopback(url: URL) -> bool:

@@ -20,6 +20,10 @@ _LOOK_SECONDS = 60.0
 """How often to look for renewed certificates."""
 
 
+CERTIFICATES = "below PUSH_QUEUE_REGISTRY_CERTS_DIR (/etc/docker/certs.d)"
+"""Where errors say that certificates belong."""
+
+
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
     """The folder of certificates, and ``host[:port]`` whose certificate is not checked."""
@@ -51,7 +55,8 @@ class TlsContexts:
     def __init__(self, settings: TlsSettings) -> None:
         if settings.certs_dir != DOCKER_CERTS_DIR and not settings.certs_dir.is_dir():
             raise ValidationError(
-                f"{settings.certs_dir} is not a folder; give the one that holds the certificates"
+                f"{settings.certs_dir} is not a folder; set PUSH_QUEUE_REGISTRY_CERTS_DIR to the "
+                "one that holds the certificates"
             )
         self._settings = settings
         self._known: dict[str, _Known] = {}

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from yarl import URL
 
 from ..exceptions import RegistryError, SourceUnavailableError, SourceUnreadableError
+from ..http.tls import CERTIFICATES
 from .places import shown
 
 
@@ -20,15 +21,17 @@ def explained(url: URL) -> Iterator[None]:
         raise
     except (OSError, http.client.HTTPException, ValueError) as error:
         # Not earlier: this is used for every piece of a body.
-        raise _explanation(shown(url), error) from error
+        raise _explanation(url, error) from error
 
 
-def _explanation(name: str, error: Exception) -> RegistryError:
+def _explanation(url: URL, error: Exception) -> RegistryError:
+    name = shown(url)
     match error:
         case ssl.SSLCertVerificationError():
             return SourceUnreadableError(
-                f"{name}: its certificate is not trusted ({error.verify_message}); put its "
-                "authority where those of registries are"
+                f"{name}: its certificate is not trusted ({error.verify_message.rstrip('.')}); put "
+                "the certificate of its authority into "
+                f"{url.host_port_subcomponent}/ca.crt {CERTIFICATES}"
             )
         case TimeoutError():
             return SourceUnavailableError(f"{name} did not answer in time")

@@ -137,7 +137,7 @@ async def test_a_login_that_was_missing_is_seen_at_once(
         ("#!/bin/sh\necho wonderland; echo wonderland >&2; exit 3", "failed with exit status 3"),
         ("#!/bin/sh\necho wonderland", "answered without Username and Secret"),
         ('#!/bin/sh\necho \'{"Secret": "wonderland"}\'', "answered without Username and Secret"),
-        ("#!/no/such/shell", "cannot be run: No such file or directory"),
+        ("#!/no/such/shell", "cannot be run: No such file or directory; install it"),
     ],
 )
 async def test_a_helper_that_fails_is_named_and_not_quoted(

@@ -175,7 +175,8 @@ async def test_a_server_that_takes_no_more_is_left_nothing(
 async def test_nobody_listens(source: UploadSource, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requests, "FIRST_SECONDS", 0)
     async with RemoteQueue.connect("http://127.0.0.1:1") as remote:
-        with pytest.raises(ServerUnavailableError, match=r"cannot reach http://127\.0\.0\.1:1"):
+        said = r"cannot reach http://127\.0\.0\.1:1: Connection refused; see whether it runs"
+        with pytest.raises(ServerUnavailableError, match=said):
             await upload(remote, source)
 
 

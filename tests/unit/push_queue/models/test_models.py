@@ -47,6 +47,13 @@ def test_an_impossible_job_is_named_by_field(field: str, value: object) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_what_is_unknown_or_missing_is_said_in_words() -> None:
+    with pytest.raises(InvalidJobError, match=r"password: is unknown; leave it out$"):
+        make_job(**VALID, password="secret")
+    with pytest.raises(InvalidJobError, match="source: is missing"):
+        make_job(id="a", targets=[TARGET])
+
+
 def test_an_impossible_upload_is_not_taken_for_a_path() -> None:
     with pytest.raises(InvalidJobError, match="source: is not upload: with the id"):
         make_job(**{**VALID, "source": "upload:../app"})

@@ -88,7 +88,7 @@ def test_the_redis_password_is_not_shown() -> None:
     ("variable", "value", "reason"),
     [
         ("PUSH_QUEUE_MAX_JOBS", "0", "greater than 0"),
-        ("PUSH_QUEUE_MAX_JOBS", "many", "valid integer"),
+        ("PUSH_QUEUE_MAX_JOBS", "many", "must be a whole number"),
         ("PUSH_QUEUE_MAX_ATTEMPTS", "101", "less than or equal to 100"),
         ("PUSH_QUEUE_GIVE_UP_AFTER_SECONDS", "1000000000000", "less than or equal to 31536000"),
         ("PUSH_QUEUE_NAMESPACE", "a:b", "match pattern"),
