@@ -23,7 +23,7 @@ _ADVICE: tuple[tuple[type[RegistryError], str], ...] = (
     (TLSError, ""),
     (RegistryTimeoutError, "see whether a firewall drops the packets, or a proxy is needed"),
     (RegistryUnavailableError, "check its name and port, and whether it runs"),
-    (UnauthorizedError, "sign in by `docker login {host}`, or set PUSH_QUEUE_REGISTRY_AUTH"),
+    (UnauthorizedError, "where there is no docker, set PUSH_QUEUE_REGISTRY_AUTH"),
     (CredentialsError, "check the login for {host} in PUSH_QUEUE_REGISTRY_AUTH or config.json"),
     (DeniedError, "give this login the right to push to {repository}"),
     (ProtocolError, "check that it is a registry, and not a page or a proxy before it"),

@@ -7,6 +7,7 @@ from typing import Self
 
 from ..auth.authenticator import Authenticator, Authorization
 from ..auth.credential_store import CredentialStore
+from ..auth.credentials import registry_key
 from ..auth.tokens import TokenServer
 from ..exceptions import ProtocolError, TokenExpiredError
 from ..http.errors import error_of
@@ -95,7 +96,11 @@ class Transport:
                 raise TokenExpiredError(f"{host}: {what}: the token expired", status=401)
         nobody = answer.status in (401, 403) and _is_anonymous(current)
         operation = f"{host}: {what}{' without credentials' if nobody else ''}"
-        raise error_of(operation, answer.status, answer.headers, answer.body)
+        advice = ""
+        if ours and (nobody or answer.status == 401):
+            again = "" if nobody else " again"
+            advice = f"sign in{again} by `docker login {registry_key(str(registry.origin()))}`"
+        raise error_of(operation, answer.status, answer.headers, answer.body, advice)
 
     async def close(self) -> None:
         await self._session.close()

@@ -20,7 +20,7 @@ from ..http.messages import Answer, Request
 from ..http.named_hosts import NamedHosts
 from ..json_document import parse_json
 from .challenge import Challenge
-from .credentials import Credentials, SecretKind
+from .credentials import Credentials, SecretKind, registry_key
 
 _CLIENT_ID = "registry-push-queue"
 _DEFAULT_LIFETIME = 60.0
@@ -74,8 +74,11 @@ class TokenServer:
             raise type(error)(f"{what}: {error}") from error
         if answer.status == 200:
             return _token(what, answer.body)
-        who = "refuses the credentials" if credentials else "gives no token without credentials"
-        refusal = error_of(f"{what} {who}", answer.status, answer.headers, answer.body)
+        who, advice = "refuses the credentials", ""
+        if not credentials:
+            who = "gives no token without credentials"
+            advice = f"sign in by `docker login {registry_key(str(registry.origin()))}`"
+        refusal = error_of(f"{what} {who}", answer.status, answer.headers, answer.body, advice)
         if refusal.retryable:
             raise error_of(what, answer.status, answer.headers, answer.body)
         if isinstance(refusal, DeniedError):

@@ -84,7 +84,9 @@ _LONGEST_PAUSE = 86_400.0
 """Seconds. No push waits for years, even if a registry asks for it."""
 
 
-def error_of(what: str, status: int, headers: Mapping[str, str], body: bytes) -> ResponseError:
+def error_of(
+    what: str, status: int, headers: Mapping[str, str], body: bytes, advice: str = ""
+) -> ResponseError:
     """The error for an answer; ``what`` names registry and operation."""
     code, message = _first_error(body)
     kind = ServerError if status >= 500 else _WHATEVER_THE_CODE.get(status)
@@ -92,7 +94,7 @@ def error_of(what: str, status: int, headers: Mapping[str, str], body: bytes) ->
         kind = TagImmutableError
     kind = kind or _BY_CODE.get(code or "") or _BY_STATUS.get(status)
     words = (str(status), code, message) if code or message else (str(status), _phrase(status))
-    details = " ".join(filter(None, words))
+    details = " ".join(filter(None, words)) + (advice and f"; {advice}")
     error = (kind or (ProtocolError if status < 400 else ResponseError))(
         f"{what}: {details}", status=status, code=code, retry_after=_retry_after(headers)
     )

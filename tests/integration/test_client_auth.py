@@ -126,6 +126,8 @@ async def test_a_token_server_that_refuses(
             await push_docker_tar(archive.path, registry.url, "app", "1")
     assert_tells_no_secret(caught.value)
     assert not caught.value.retryable
+    if not login:
+        assert str(caught.value).endswith(f"; sign in by `docker login {registry.host}`")
 
 
 async def test_basic_at_a_registry_that_asks_for_it(

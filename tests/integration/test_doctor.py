@@ -243,7 +243,8 @@ async def test_a_login_that_is_not_taken(start_registry: StartRegistry, known: b
     auth = {registry.host: {"username": "alice", "password": "guess"}} if known else {}
     for place in (f"{registry.host}/app", registry.host):
         found = await tried(place, registry_auth=auth)
-        assert_named(found[-1], Severity.PROBLEM, "401", f"docker login {registry.host}")
+        told = f"docker login {registry.host}"
+        assert_named(found[-1], Severity.PROBLEM, told, "PUSH_QUEUE_REGISTRY_AUTH")
         assert "guess" not in str(found)
 
 

@@ -156,11 +156,13 @@ async def test_a_wrong_password_fails_at_once(
     job = await push(queue, archive.path, f"{registry.host}/app:1")
     assert_refused(job, registry.host, "unauthorized")
     assert "without credentials" not in (job.error or "")
+    assert (job.error or "").endswith(f"; sign in again by `docker login {registry.host}`")
     await asyncio.to_thread(process.terminate)
     worker()
     job = await push(queue, archive.path, f"{registry.host}/app:1")
     assert_refused(job, registry.host, "unauthorized")
     assert "without credentials" in (job.error or "")
+    assert (job.error or "").endswith(f"; sign in by `docker login {registry.host}`")
 
 
 async def test_a_running_worker_sees_a_new_login(
