@@ -137,6 +137,7 @@ def targets_of(command: str) -> set[str]:
     return {word for word in arguments if "=" not in word} if program == "make" else set()
 
 
+@pytest.mark.integration
 def test_pytest_finds_the_tests_of_its_commands() -> None:
     commands = [re.fullmatch(r"(?:\.venv/bin/|uv run )pytest (.+)", c) for c in in_a_fresh_clone()]
     arguments = {word for found in commands if found for word in found[1].split()}
@@ -156,6 +157,7 @@ def test_tests_use_a_registry_that_is_available(start_registry: Callable[..., Re
     assert len(asyncio.run(list_repositories(registry.url))) == 1
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("ci", "status", "outcome"), [({}, 0, "1 skipped"), ({"CI": "true"}, 1, "1 error")]
 )

@@ -13,6 +13,9 @@ from tests.docs.making import make
 from tests.docs.pages import ROOT
 from tests.support.processes import free_port, require_program
 
+# They need little of servers, but make and pytest, which start slowly.
+pytestmark = pytest.mark.integration
+
 TESTS = """
 import json
 import os
@@ -95,7 +98,6 @@ def test_a_target_runs_its_tests(project: Path, target: str, tests: set[str]) ->
     assert (project / "htmlcov" / "index.html").exists() is (target == "test-cov")
 
 
-@pytest.mark.integration
 def test_local_test_runs_them_with_a_registry_that_it_stops(project: Path) -> None:
     require_program("docker-registry")
     port = str(free_port())
@@ -115,7 +117,6 @@ def test_lint_fix_mends_what_lint_finds(project: Path) -> None:
     assert source.read_text() == 'x = {"a": 1}\n'
 
 
-@pytest.mark.integration
 def test_clean_stops_the_registry_and_leaves_the_environment(project: Path) -> None:
     require_program("docker-registry")
     port = str(free_port())
