@@ -10,10 +10,9 @@ export REGISTRY_URL ?= http://localhost:$(REGISTRY_PORT)
 REGISTRY := $(PYTHON) scripts/registry.py
 
 PYTEST := $(BIN)/pytest
-# Tests with servers wait more than they compute, so there are three processes a core; beyond 16
-# only the longest modules are left to wait for.
+# Tests with servers wait more than they compute, so there are two processes a core.
 # Tests of one module stay in one process, and modules begin in the order of tests/conftest.py.
-PROCESSES = $(shell $(PYTHON) -c "import os; print(min(3 * os.cpu_count(), 16))")
+PROCESSES = $(shell $(PYTHON) -c "import os; print(2 * os.cpu_count())")
 PARALLEL = --numprocesses $(PROCESSES) --dist loadscope --no-loadscope-reorder
 # Images set it. Then every process that tests start compiles all modules anew.
 unexport PYTHONDONTWRITEBYTECODE

@@ -32,23 +32,17 @@ settings.register_profile("local", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "local")
 
 
-LONG_FIRST = ("docs", "chaos", "browser", "integration")
-"""Folders, the one with the longest modules first."""
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the modules that take long, so that none is left when all others have ended.
 
-    Within a folder the order stays as it is, which is at random.
+    Those are the documents, then all others that need servers. Within these groups the order stays
+    as it is, at random: chaos is spread among calmer tests.
     """
-    items.sort(key=_place)
 
+    def place(item: pytest.Item) -> tuple[bool, bool]:
+        return item.get_closest_marker("integration") is None, item.path.parent.name != "docs"
 
-def _place(item: pytest.Item) -> int:
-    folder = item.path.parent.name
-    if folder in LONG_FIRST and item.get_closest_marker("integration"):
-        return LONG_FIRST.index(folder)
-    return len(LONG_FIRST)
+    items.sort(key=place)
 
 
 def pytest_collection_finish() -> None:
