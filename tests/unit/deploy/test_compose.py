@@ -61,6 +61,12 @@ def test_it_cannot_change_its_secrets(name: str) -> None:
     assert mounts == [f"{name}-secrets:/run/secrets:ro"]
 
 
+def test_no_change_of_a_setting_replaces_redis() -> None:
+    """Compose replaces what depends on a container that it replaces."""
+    assert services()["secrets"]["env_file"] == []
+    assert "env_file" not in services()["redis"]
+
+
 def test_no_secret_is_in_the_files() -> None:
     for path in (BASE, PRODUCTION, SETTINGS):
         assert "PASSWORD=" not in path.read_text().upper()
