@@ -214,7 +214,8 @@ class JobAttempt:
     async def _defer(
         self, reason: str, delay: float, error_kind: str = "", registry: str = ""
     ) -> float | None:
-        logger.info("put off for %.1f s: %s", delay, reason)
+        how_long = f"while {registry} is left alone" if registry else f"for {delay:.1f} s"
+        logger.info("put off %s: %s", how_long, reason)
         note_error(reason)
         state = await self._written(
             lambda: self._attempts.defer(

@@ -424,8 +424,14 @@ def away(error: RegistryError, retry_after: float | None = None) -> RegistryErro
     ],
 )
 async def test_a_registry_that_is_away_uses_up_no_attempt(
-    error: RegistryError, runtime: Runtime, redis: Redis, stores: Stores, client: Client
+    error: RegistryError,
+    runtime: Runtime,
+    redis: Redis,
+    stores: Stores,
+    client: Client,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO", "worker.attempt")
     await enqueue(stores, max_attempts=1)
     client.outcome = error
     lease = LeaseDouble()
@@ -434,6 +440,7 @@ async def test_a_registry_that_is_away_uses_up_no_attempt(
     assert lease.delay == 0, "to wait where the jobs of that registry do"
     job = await stores.jobs.status("job-1")
     assert (job.state, job.attempt, job.waiting_for) == (JobState.QUEUED, 0, str(error))
+    assert f"put off while {HOST} is left alone: {error}" in caplog.messages
     assert await ended(stores) == [(Outcome.DEFERRED, error.kind)]
     assert heard(runtime) == [("deferred", error.kind)]
     assert client.abandoned == 0
