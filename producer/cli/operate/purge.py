@@ -91,22 +91,16 @@ def purge(
 ) -> ExitCode:
     """Forget finished jobs, emptied registries, uploads, webhooks."""
     wanted = filter_of(state, error_kind, registry, repository, label, since)
-    others = (registry_knowledge is not None, uploads, webhook is not None)
-    if (not wanted.selects_all) + sum(others) != 1:
+    others = _others(registry_knowledge, webhook, uploads=uploads)
+    if (not wanted.selects_all) + len(others) != 1:
         raise BadInputError(
             f"say what to forget: jobs, by {', '.join(OPTIONS)}; or --registry-knowledge HOST; "
             "or --uploads; or --webhook NAME"
         )
-    if not wanted.selects_all:
+    if not others:
         bulk = Bulk(BulkAction.PURGE, wanted, dry_run, yes)
         return change_all(context, server, token_file, bulk, json=json)
-
-    async def forget(operator: AnyOperator, only_count: bool) -> BaseModel:
-        if registry_knowledge is not None:
-            return await operator.forget_registry(registry_knowledge, dry_run=only_count)
-        if webhook is not None:
-            return await operator.forget_webhook(webhook, dry_run=only_count)
-        return await operator.purge_uploads(dry_run=only_count)
+    (forget,) = others
 
     def run(only_count: bool) -> BaseModel:
         return operate(context, server, token_file, lambda operator: forget(operator, only_count))
@@ -120,6 +114,18 @@ def purge(
         print_json(done.model_dump(mode="json"))
     tell(f"{_wording(done)} {'would be ' if dry_run else ''}deleted")
     return ExitCode.SUCCESS
+
+
+def _others(host: str | None, webhook: str | None, *, uploads: bool) -> list[Purge]:
+    """What is to be forgotten besides jobs."""
+    chosen: list[Purge] = []
+    if host is not None:
+        chosen.append(lambda operator, dry: operator.forget_registry(host, dry_run=dry))
+    if webhook is not None:
+        chosen.append(lambda operator, dry: operator.forget_webhook(webhook, dry_run=dry))
+    if uploads:
+        chosen.append(lambda operator, dry: operator.purge_uploads(dry_run=dry))
+    return chosen
 
 
 def _wording(found: BaseModel) -> str:
