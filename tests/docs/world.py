@@ -22,7 +22,7 @@ from tests.support.processes import HANG_SECONDS, free_port
 from tests.support.servers import run_redis, run_registry
 
 PROGRAMS = Path(__file__).with_name("programs")
-"""Stand-ins for programs: some anywhere, some only in tests."""
+"""Stand-ins for programs, and a step that scenes share: some anywhere, some only in tests."""
 
 TARS = ("app.tar", "web.tar", "api.tar")
 TOKEN = "the-token-of-the-documents"
