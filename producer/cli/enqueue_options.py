@@ -60,7 +60,9 @@ OrderedOption: TypeAlias = Annotated[
 CleanupOption: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--cleanup", help="Have a worker delete the tar once all jobs with it have succeeded."
+        "--cleanup",
+        help="Have a worker delete the tar once all jobs with it have succeeded; workers have to "
+        "have PUSH_QUEUE_SOURCE_ROOTS.",
     ),
 ]
 MaxAttemptsOption: TypeAlias = Annotated[

@@ -126,7 +126,7 @@ class Settings(BaseSettings):
 
     source_roots: Paths = ()
     """Workers: folders below which workers may read tars (after following links), and delete them
-    for ``--cleanup``. If not set, they read anywhere and delete nothing."""
+    for ``--cleanup``. If not set, they read anywhere, and jobs with ``--cleanup`` fail."""
     source_urls: Annotated[tuple[SourceUrlEntry, ...], *LISTED] = ()
     """Commands, workers: URLs below which tars may be read, as
     ``https://artifacts.example.com/builds/`` or ``s3://bucket/builds/``, and networks that these
