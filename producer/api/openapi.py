@@ -52,10 +52,13 @@ def describe(routes: Iterable[Route], version: str, *, with_tokens: bool) -> Doc
         schema_generator=DescribedSchema,
     )
     paths: dict[str, Document] = {}
+    refusals: set[HTTPStatus] = set()
     for route in routes:
         operation = _operation(route, references)
         operation["description"] = _description(route, with_tokens=with_tokens)
-        for status in sorted(refusals_of(route, with_tokens=with_tokens)):
+        refused = refusals_of(route, with_tokens=with_tokens)
+        refusals |= refused
+        for status in sorted(refused):
             ref = f"#/components/responses/{_name(status)}"
             operation["responses"].setdefault(str(status.value), {"$ref": ref})
         if with_tokens:
@@ -65,12 +68,14 @@ def describe(routes: Iterable[Route], version: str, *, with_tokens: bool) -> Doc
     return {
         "openapi": "3.1.0",
         "info": {"title": "Registry push queue", "version": version, "description": _ABOUT},
+        "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
             "schemas": definitions["$defs"],
             "responses": {
                 _name(status): {"description": meaning, "content": problem}
                 for status, meaning in MEANINGS.items()
+                if status in refusals
             },
             "securitySchemes": {
                 _TOKEN: {"type": "http", "scheme": "bearer", "description": _ABOUT_TOKENS},

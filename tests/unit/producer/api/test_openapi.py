@@ -160,6 +160,9 @@ class TestWithTokens:
     def settings(self, settings: Settings) -> Settings:
         return with_tokens(settings)
 
+    async def test_it_has_no_refusal_that_nobody_gets(self, document: Any) -> None:
+        assert set(document["components"]["responses"]) == refused(document)
+
     async def test_an_operation_says_who_may(self, document: Any) -> None:
         assert document["paths"][JOBS]["post"]["description"].endswith("\n\nRole: `enqueue`.")
 
@@ -249,6 +252,21 @@ def nameless(document: Any) -> Iterator[str]:
         for value in schema.get("enum", ()):
             if f"\n- `{value}`: " not in schema["description"]:
                 yield f"{name} {value}"
+
+
+def refused(document: Any) -> set[str]:
+    """The responses that operations refer to."""
+    return {
+        response["$ref"].rpartition("/")[2]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for response in operation["responses"].values()
+        if "$ref" in response
+    }
+
+
+async def test_it_has_no_refusal_that_nobody_gets(document: Any) -> None:
+    assert set(document["components"]["responses"]) == refused(document)
 
 
 class TestDescriptions:
