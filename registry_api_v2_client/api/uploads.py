@@ -19,7 +19,7 @@ from ..exceptions import (
     ResponseError,
     UploadUnknownError,
 )
-from ..http.messages import PIECE, Answer, Body, Pieces
+from ..http.messages import Answer, Body, Pace, Pieces, at_once
 from ..http.named_hosts import usable
 from ..media_types import OCTET_STREAM
 from .endable_body import EndableBody
@@ -180,18 +180,25 @@ class Uploads:
         ) as answer:
             session.location = self._location(session.repository, answer, session.location)
 
-    async def chunk(self, session: UploadSession, content: bytes) -> None:
+    async def chunk(self, session: UploadSession, content: bytes, pace: Pace = at_once) -> None:
         """Send the next bytes of the blob, ``session.chunk`` of them; the last go with the PUT.
 
         The offset is counted here: Amazon ECR's Range stays at the first chunk.
         """
         async with self._content(
-            session, "PATCH", session.location, content, what=f"upload to {session.repository}"
+            session,
+            "PATCH",
+            session.location,
+            content,
+            pace,
+            what=f"upload to {session.repository}",
         ) as answer:
             session.location = self._location(session.repository, answer, session.location)
             session.offset += len(content)
 
-    async def finish(self, session: UploadSession, digest: str, content: bytes = b"") -> None:
+    async def finish(
+        self, session: UploadSession, digest: str, content: bytes = b"", pace: Pace = at_once
+    ) -> None:
         """Close the session as blob ``digest``, with the last (or only) bytes of it.
 
         Raises:
@@ -202,6 +209,7 @@ class Uploads:
             "PUT",
             _with_digest(session.location, digest),
             content,
+            pace,
             what=f"end of the upload of {digest} to {session.repository}",
             commits=True,
         ) as answer:
@@ -261,6 +269,7 @@ class Uploads:
         method: str,
         url: URL,
         content: bytes,
+        pace: Pace,
         *,
         what: str,
         commits: bool = False,
@@ -273,7 +282,7 @@ class Uploads:
         headers = {"Content-Type": OCTET_STREAM, "Content-Length": str(len(content))}
         if content and (session.offset or method == "PATCH"):
             headers["Content-Range"] = f"{session.offset}-{session.offset + len(content) - 1}"
-        body = Pieces(content) if len(content) > PIECE else content
+        body = Pieces(content, pace) if content else content
         return self._in_session(
             session, method, url, what=what, headers=headers, body=body, commits=commits
         )

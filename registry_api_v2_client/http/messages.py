@@ -10,16 +10,26 @@ PIECE = 256 << 10
 """Bytes handed to the socket at a time. Time-outs are checked between two pieces."""
 
 
+Pace = Callable[[memoryview], AsyncIterator[memoryview]]
+"""Gives a piece in parts, each as soon as it may be sent."""
+
+
+async def at_once(piece: memoryview) -> AsyncIterator[memoryview]:
+    yield piece
+
+
 @dataclass(frozen=True, slots=True)
 class Pieces:
     """Bytes as a body that is sent piece by piece, and can be sent again."""
 
     content: bytes
+    pace: Pace = at_once
 
     async def __aiter__(self) -> AsyncIterator[memoryview]:
         view = memoryview(self.content)
         for start in range(0, len(view), PIECE):
-            yield view[start : start + PIECE]
+            async for part in self.pace(view[start : start + PIECE]):
+                yield part
 
 
 Body = bytes | Pieces | AsyncIterable[bytes | memoryview]

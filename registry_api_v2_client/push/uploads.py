@@ -83,15 +83,12 @@ class BlobUpload:
 
     async def send(self, blob: BlobInfo, content: bytes) -> None:
         """Send a small blob: POST and PUT."""
-        async for _ in self._paced(memoryview(content)):
-            pass
         session = await self._start()
         try:
             await self._commit(session, blob, content)
         except ResponseError:
             await self._open_uploads.close(self._place)
             raise
-        self._on_sent(len(content))
         self._open_uploads.remove(self._place)
 
     async def stream(
@@ -144,11 +141,11 @@ class BlobUpload:
     async def _send(self, session: UploadSession, pieces: AsyncIterable[memoryview]) -> bytes:
         """Send the blob up to its last chunk, which is returned; a stream leaves none."""
         if session.chunk is None:
-            await self._stream(session, pieces)
+            await self._stream(session, self._all_paced(pieces))
             return b""
         chunks = Chunks(pieces, session.chunk)
         async for chunk in chunks:
-            await self._uploads.chunk(session, chunk)
+            await self._uploads.chunk(session, chunk, self._paced)
             await self._note(session)
         return chunks.rest
 
@@ -168,7 +165,7 @@ class BlobUpload:
         https://github.com/sonatype/nexus-public/issues/967
         """
         try:
-            await self._uploads.finish(session, blob.digest, content)
+            await self._uploads.finish(session, blob.digest, content, self._paced)
         except ResponseError as error:
             if error.retryable and not isinstance(error, UploadUnknownError):
                 raise
@@ -182,9 +179,7 @@ class BlobUpload:
         """The pieces without their first ``count`` bytes, which the registry already has."""
         async for piece in pieces:
             if count < len(piece):
-                async for part in self._paced(piece[count:] if count else piece):
-                    yield part
-                    self._on_sent(len(part))
+                yield piece[count:]
             count = max(0, count - len(piece))
         if count:
             host, *_ = self._place
@@ -192,10 +187,16 @@ class BlobUpload:
                 f"{host} says that it has {count} bytes more than there are to send", status=416
             )
 
+    async def _all_paced(self, pieces: AsyncIterable[memoryview]) -> AsyncIterator[memoryview]:
+        async for piece in pieces:
+            async for part in self._paced(piece):
+                yield part
+
     async def _paced(self, piece: memoryview) -> AsyncIterator[memoryview]:
         """The piece in parts, each as soon as it may be sent."""
         while piece:
             count = await self._rate.may_send(self._registry, len(piece))
+            self._on_sent(count)
             yield piece[:count]
             piece = piece[count:]
 
