@@ -80,7 +80,7 @@ class QueueWorker(Worker):
                 most, runtime.settings.lease_seconds, runtime.worker_id
             )
         except DrainedError as reason:
-            logger.info("%s; it ends with those that it has", reason)
+            logger.info("%s; it ends once those that it has are done", reason)
             self.allow_pick_jobs, self._drained = False, True
             return []
         except RedisUnavailableError as error:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from producer.doctor.finding import Finding, ok, problem
+from producer.operator import registry_named
 from registry_api_v2_client import RegistryClient
 from registry_api_v2_client.exceptions import (
     CredentialsError,
@@ -47,7 +48,7 @@ class Place(NamedTuple):
             ValidationError: it is neither.
         """
         if "/" not in text:
-            return cls(parse_reference(f"{text}/x").registry)
+            return cls(registry_named(text))
         reference = parse_reference(text)
         return cls(reference.registry, reference.repository)
 

@@ -336,7 +336,9 @@ def test_a_bad_set_up_is_exit_code_1() -> None:
     assert finding["severity"] == "problem"
 
 
-def test_what_is_no_repository_is_refused() -> None:
-    done = doctor("not a repository")
+@pytest.mark.parametrize("place", ["not a repository", "app"])
+def test_what_is_no_repository_is_refused(place: str) -> None:
+    done = doctor(place)
     assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("is no host of a registry, such as reg.example.com or localhost:5000")
