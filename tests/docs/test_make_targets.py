@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.tools import PROGRAMS
 from tests.docs.making import make
 from tests.docs.pages import ROOT
 from tests.support.processes import free_port, require_program
@@ -161,3 +162,14 @@ def test_a_registry_that_ends_at_once_says_why(project: Path, tmp_path: Path) ->
         REGISTRY_PORT=str(free_port()),
     )
     assert done.stderr.splitlines()[:-1] == ["registry: listen: denied"]
+
+
+def test_tools_that_cannot_be_installed_are_named(project: Path, tmp_path: Path) -> None:
+    nothing = tmp_path / "nothing"
+    nothing.mkdir()
+    done = make(project, "test-tools", f"PYTHON={sys.executable}", PATH=str(nothing))
+    names = " ".join(PROGRAMS)
+    assert done.stderr.splitlines()[:-1] == [
+        f"tools: not installed: {names}",
+        f"  Debian, Ubuntu: sudo apt-get install {names}",
+    ]
