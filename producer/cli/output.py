@@ -94,8 +94,9 @@ def _coloured(line: str, job: JobStatus, label: str) -> str:
 
 
 def coloured(text: str, color: str) -> str:
-    """In colour on a terminal, unless nobody wants that. https://no-color.org"""
-    return text if os.environ.get("NO_COLOR") else typer.style(text, fg=color)
+    """In colour on a terminal that has any, unless nobody wants that. https://no-color.org"""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return text if plain else typer.style(text, fg=color)
 
 
 def _sections(

@@ -44,7 +44,8 @@ def choose_view(*, json: bool, single: bool, tell_failure: bool = True) -> View:
     from producer.cli.bars import COLORS, BarView
 
     console = Console(stderr=True, theme=Theme(COLORS))
-    if not console.is_terminal:
+    # Where the cursor cannot be moved, bars would be shown at the end alone.
+    if not console.is_terminal or console.is_dumb_terminal:
         return PlainView(tell_failure=tell_failure)
     return BarView(console, per_blob=single, tell_failure=tell_failure)
 

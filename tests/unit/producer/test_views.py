@@ -127,6 +127,15 @@ def test_without_a_terminal_lines_are_plain(capsys: pytest.CaptureFixture[str]) 
     assert isinstance(choose_view(json=True, single=True), JsonView)
 
 
+@pytest.mark.parametrize(("kind", "view"), [("xterm", BarView), ("dumb", PlainView)])
+def test_bars_need_a_terminal_that_moves_its_cursor(
+    kind: str, view: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", kind)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert isinstance(choose_view(json=False, single=True), view)
+
+
 BLOBS = (
     BlobStatus(digest="sha256:" + "a" * 64, size=600, done=600, how="uploaded"),
     BlobStatus(digest="sha256:" + "b" * 64, size=400, done=100),
@@ -292,11 +301,15 @@ def test_nothing_in_a_job_drives_the_terminal(capsys: pytest.CaptureFixture[str]
     assert "\x1b" not in output
 
 
-@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+@pytest.mark.parametrize(
+    ("no_color", "kind", "coloured"),
+    [("", "xterm", True), ("1", "xterm", False), ("", "dumb", False)],
+)
 def test_a_state_has_a_colour_unless_none_is_wanted(
-    no_color: str, coloured: bool, monkeypatch: pytest.MonkeyPatch
+    no_color: str, kind: str, coloured: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setenv("TERM", kind)
     printed: list[str] = []
     monkeypatch.setattr("typer.echo", printed.append)
     print_job(a_job(JobState.QUEUED, next_attempt_at=NOW), (), ())
