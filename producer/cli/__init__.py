@@ -3,7 +3,8 @@
 import gc
 import sys
 
-INTERRUPTED = 130
+SIGNALLED = 128
+"""With the number of the signal added, it is the exit status."""
 
 
 def main() -> None:
@@ -18,10 +19,10 @@ def main() -> None:
         from producer.cli.app import run
 
         code = run()
-        if code == INTERRUPTED:
-            end_by(INTERRUPTED - 128)
+        if code > SIGNALLED:
+            end_by(code - SIGNALLED)
     except KeyboardInterrupt:
-        code = INTERRUPTED
+        code = SIGNALLED + 2
     finally:
         # A process that exits gives all its memory back at once.
         gc.freeze()

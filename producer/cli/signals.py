@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from typer import Exit
@@ -13,6 +13,9 @@ from push_queue.ending_signals import heeded
 Result = TypeVar("Result")
 
 _received: list[int] = []
+
+_left_open: list[asyncio.Runner] = []
+"""Those that signals have ended. To close them is to wait for names that are being looked up."""
 
 
 def by_keyboard() -> bool:
@@ -45,13 +48,33 @@ def run(
 
         for number in handlers:
             asyncio.get_running_loop().add_signal_handler(number, end, number)
-        return await coroutine
+        try:
+            return await coroutine
+        except asyncio.CancelledError:
+            await _cancel_the_rest()
+            raise
 
+    runner = asyncio.Runner(loop_factory=loop_factory)
     try:
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            return runner.run(guarded())
+        return runner.run(guarded())
     except asyncio.CancelledError:
+        _left_open.append(runner)
         raise Exit(128 + _received[0]) from None
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        _handle(handlers)
+        if runner not in _left_open:
+            runner.close()
+            _handle(handlers)  # the loop has reset them
+
+
+def _handle(handlers: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+async def _cancel_the_rest() -> None:
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    if rest:
+        await asyncio.wait(rest)

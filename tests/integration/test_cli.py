@@ -195,7 +195,7 @@ def test_a_push_whose_caller_has_closed_a_standard_stream(
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, -2), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+    ("number", "code"), [(signal.SIGINT, -2), (signal.SIGTERM, -15), (signal.SIGHUP, -1)]
 )
 async def test_a_signal_ends_a_push_and_its_uploads(
     folder: Path,

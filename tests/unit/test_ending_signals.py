@@ -36,12 +36,44 @@ main()
 IGNORING = 'trap "" HUP INT TERM; exec "$@"'
 
 
+LOOKING_UP = """
+import socket, sys
+from producer.cli import main
+
+def look_up(*_, **__):
+    print("looking", flush=True)
+    sys.stdin.read()
+
+socket.getaddrinfo = look_up
+sys.argv[1:] = ["list"]
+main()
+"""
+CLOSING = """
+import asyncio, sys
+from producer.cli.signals import run
+from push_queue.ending_signals import end_at_once_by_signals
+
+close = asyncio.Runner.close
+
+def tell_and_close(runner):
+    print("closing", flush=True)
+    close(runner)
+
+async def work():
+    asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+asyncio.Runner.close = tell_and_close
+end_at_once_by_signals()
+run(work())
+"""
+
+
 @contextmanager
-def loading(package: str, *before: str) -> Iterator[subprocess.Popen[str]]:
-    """The program while it loads, for as long as its standard input is open."""
+def program(code: str, *before: str) -> Iterator[subprocess.Popen[str]]:
+    """The program once it has said where it is; it goes on when its standard input is closed."""
     with subprocess.Popen(
-        [*before, sys.executable, "-c", LOADING.format(package=package)],
-        env=clean_environment(),
+        [*before, sys.executable, "-c", code],
+        env=clean_environment(PUSH_QUEUE_REDIS_URL="redis://redis.invalid"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -49,7 +81,7 @@ def loading(package: str, *before: str) -> Iterator[subprocess.Popen[str]]:
     ) as process:
         try:
             assert process.stdout
-            assert process.stdout.readline() == "loading\n"
+            assert process.stdout.readline() in ("loading\n", "looking\n", "closing\n")
             yield process
         finally:
             process.kill()
@@ -58,7 +90,7 @@ def loading(package: str, *before: str) -> Iterator[subprocess.Popen[str]]:
 @pytest.mark.parametrize("package", ["producer", "worker"])
 @pytest.mark.parametrize("number", ENDING_SIGNALS)
 def test_it_ends_without_a_word_while_it_loads(package: str, number: signal.Signals) -> None:
-    with loading(package) as process:
+    with program(LOADING.format(package=package)) as process:
         process.send_signal(number)
         assert process.wait(60) == -number
         assert process.communicate() == ("", "")
@@ -66,7 +98,7 @@ def test_it_ends_without_a_word_while_it_loads(package: str, number: signal.Sign
 
 @pytest.mark.parametrize("number", ENDING_SIGNALS)
 def test_what_the_caller_has_ignored_stays_so(number: signal.Signals) -> None:
-    with loading("producer", "sh", "-c", IGNORING, "sh") as process:
+    with program(LOADING.format(package="producer"), "sh", "-c", IGNORING, "sh") as process:
         process.send_signal(number)
         output, errors = process.communicate(timeout=60)
         assert (process.returncode, errors) == (0, "")
@@ -82,6 +114,15 @@ signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 end_by(signal.SIGTERM)
 """
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 143
+
+
+@pytest.mark.parametrize("number", ENDING_SIGNALS)
+@pytest.mark.parametrize("code", [LOOKING_UP, CLOSING], ids=["at work", "at the end"])
+def test_it_ends_while_a_name_is_looked_up(code: str, number: signal.Signals) -> None:
+    with program(code) as process:
+        process.send_signal(number)
+        assert process.wait(60) == -number
+        assert process.communicate() == ("", "")
 
 
 @pytest.fixture
