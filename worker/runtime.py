@@ -120,17 +120,7 @@ def open_runtime(settings: Settings, redis: Any, observer: WorkerObserver | None
         cleanup=Cleanup(jobs, sources, settings, uploads),
         limits=limits,
         presence=presence,
-        housekeeper=Housekeeper(
-            Lease(database, database.keys.housekeeper, _HOUSEKEEPER_SECONDS),
-            duties(
-                queue,
-                jobs,
-                Pauses(database),
-                tag_repair,
-                OrphanedJobs(queue, jobs, JobRecords(database)),
-            ),
-            presence.problems,
-        ),
+        housekeeper=_housekeeper(database, queue, jobs, tag_repair, presence),
         tag_repair=tag_repair,
         couriers=Couriers(settings, database, presence.problems),
         observer=observer,
@@ -188,6 +178,17 @@ def _tag_repair(settings: Settings, database: Database, client: RegistryClient) 
         client,
         settings.lease_seconds,
         settings.targets,
+    )
+
+
+def _housekeeper(
+    database: Database, queue: ArqQueue, jobs: Jobs, tag_repair: TagRepair, presence: Presence
+) -> Housekeeper:
+    orphans = OrphanedJobs(queue, jobs, JobRecords(database))
+    return Housekeeper(
+        Lease(database, database.keys.housekeeper, _HOUSEKEEPER_SECONDS),
+        duties(queue, jobs, Pauses(database), tag_repair, orphans),
+        presence.problems,
     )
 
 
