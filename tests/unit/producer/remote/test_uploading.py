@@ -5,14 +5,11 @@ import asyncio
 import hashlib
 import io
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-from aiohttp.test_utils import TestServer
 
-from producer import PushQueue
-from producer.api.application import make_application
 from producer.errors import (
     ServerRefusedError,
     ServerUnavailableError,
@@ -38,22 +35,6 @@ def spool(tmp_path: Path) -> Path:
 @pytest.fixture
 def settings(settings: Settings, spool: Path) -> Settings:
     return settings.model_copy(update={"spool": spool, "spool_keep_free": 0})
-
-
-@pytest.fixture
-async def proxy(queue: PushQueue, settings: Settings) -> AsyncIterator[FaultProxy]:
-    """In front of a server."""
-    async with (
-        TestServer(make_application(queue, settings)) as server,
-        FaultProxy(str(server.make_url(""))) as proxy,
-    ):
-        yield proxy
-
-
-@pytest.fixture
-async def remote(proxy: FaultProxy) -> AsyncIterator[RemoteQueue]:
-    async with RemoteQueue.connect(proxy.url) as remote:
-        yield remote
 
 
 @pytest.fixture(autouse=True)

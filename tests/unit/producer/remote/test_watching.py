@@ -1,21 +1,17 @@
 """Watching all jobs of a server: also their ends, however soon, and in bounded memory."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import pytest
-from aiohttp.test_utils import TestServer
 
 from producer import PushQueue
-from producer.api.application import make_application
 from producer.remote import endings
 from producer.remote import queue as remote_queue
 from producer.remote.queue import RemoteQueue
 from push_queue.models.job_status import JobState, JobStatus
-from push_queue.settings import Settings
 from tests.support.api import TARGET
-from tests.support.proxy import FaultProxy
 
 HANG_SECONDS = 60
 SOURCE = "/images/app.tar"
@@ -25,21 +21,6 @@ SOURCE = "/images/app.tar"
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_queue, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(endings, "PAUSE_SECONDS", 0.01)
-
-
-@pytest.fixture
-async def proxy(queue: PushQueue, settings: Settings) -> AsyncIterator[FaultProxy]:
-    async with (
-        TestServer(make_application(queue, settings)) as server,
-        FaultProxy(str(server.make_url(""))) as proxy,
-    ):
-        yield proxy
-
-
-@pytest.fixture
-async def remote(proxy: FaultProxy) -> AsyncIterator[RemoteQueue]:
-    async with RemoteQueue.connect(proxy.url) as remote:
-        yield remote
 
 
 async def until(
