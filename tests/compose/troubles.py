@@ -12,6 +12,7 @@ from tests.compose.waiting import say, until
 from tests.compose.watch import METRICS_PORT, Watch
 
 HOUSEKEEPER = "push:housekeeper"
+LATE_WRITES = "push:writes"
 REGISTRY = "registry:5000"
 GUARDED = "guarded:5000"
 """A registry that asks for a login, which workers do not have."""
@@ -96,6 +97,14 @@ def housekeeping_taken(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
+def duty_fails(scene: Scene) -> Iterator[None]:
+    """The key with the late writes of tags, which the housekeeper looks at, has another type."""
+    scene.stack.redis("set", LATE_WRITES, "somebody")
+    yield
+    scene.stack.redis("del", LATE_WRITES)
+
+
+@contextmanager
 def tars_missing(scene: Scene) -> Iterator[None]:
     jobs = [scene.enqueue(source="/images/missing.tar") for _ in range(FAILURES)]
     until("they fail", lambda: {scene.state(job) for job in jobs} == {"failed"})
@@ -130,8 +139,12 @@ def guarded_registry(stack: Stack) -> Iterator[None]:
 @contextmanager
 def crash_loop(scene: Scene) -> Iterator[None]:
     worker = scene.stack.containers("worker")[0]
-    while "PushQueueWorkerRestarts" not in scene.watch.firing():
+
+    def often_enough() -> bool:
         crash_once(scene, worker)
+        return "PushQueueWorkerRestarts" in scene.watch.firing()
+
+    until("it has crashed often enough", often_enough)
     yield
 
 
@@ -179,6 +192,7 @@ TROUBLES: dict[Trouble, set[str]] = {
     registry_away: {"PushQueueRegistryPaused"},
     queue_paused: {"PushQueuePaused"},
     housekeeping_taken: {"PushQueueHousekeeperMissing"},
+    duty_fails: {"PushQueueWorkerProblem"},
     worker_frozen: {"PushQueueLeasesLost"},
     spool_full: {"PushQueueSpoolNearlyFull"},
     login_refused: {"PushQueueUnauthorized"},
