@@ -17,6 +17,7 @@ from typing import Any
 from arq.worker import Worker
 from redis.exceptions import RedisError
 
+from push_queue.ending_signals import heeded
 from push_queue.errors import DrainedError, RedisDeniedError, RedisUnavailableError
 from push_queue.redis.keys import Keys
 
@@ -42,6 +43,9 @@ class QueueWorker(Worker):
         self._trouble: str | None = None
         self._trouble_since = 0.0
         self.on_stop = lambda _: on_hand_back()
+        # arq leaves out what a terminal sends that is closed.
+        if self._handle_signals and Signals.SIGHUP in heeded():
+            self._add_signal_handler(Signals.SIGHUP, self.handle_sig_wait_for_completion)
 
     async def _poll_iteration(self) -> None:
         has_room = self.allow_pick_jobs and self.job_counter < self.max_jobs

@@ -45,12 +45,18 @@ def test_ctrl_c_before_redis_has_answered_is_quiet(tmp_path: Path) -> None:
                 assert (process.wait(), process.log) == (-signal.SIGINT, "")
 
 
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGHUP])
 async def test_a_second_signal_stops_at_once(
-    tmp_path: Path, queue: PushQueue, worker: StartWorker, proxy: FaultProxy, repository: str
+    tmp_path: Path,
+    queue: PushQueue,
+    worker: StartWorker,
+    proxy: FaultProxy,
+    repository: str,
+    first: signal.Signals,
 ) -> None:
     process = worker(**LONG)
     job, _ = await push_held(queue, proxy, repository, tmp_path)
-    process.signal(signal.SIGTERM)
+    process.signal(first)
     process.signal(signal.SIGINT)
     assert await asyncio.to_thread(process.wait) == 0, "long before the grace period is over"
     assert "Traceback" not in process.log
