@@ -19,8 +19,11 @@ def check_can_ask(command: str) -> None:
 
 def agreed(what: str) -> bool:
     """Whether the answer is yes: ``3 jobs would be cancelled``."""
-    if typer.confirm(f"push-queue: {what}; go on?", err=True):
-        return True
+    try:
+        if typer.confirm(f"push-queue: {what}; go on?", err=True):
+            return True
+    except typer.Abort:  # Ctrl-D, which leaves the cursor behind the question
+        typer.echo(err=True)
     tell("nothing was changed")
     return False
 

@@ -144,6 +144,14 @@ def test_nothing_is_asked_if_no_job_matches(
     assert (done.code, done.out, done.err) == (0, "", "push-queue: no job matches\n")
 
 
+def test_ctrl_d_agrees_to_nothing(jobs: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(""))
+    done = jobs.run("cancel", "--label", "team")
+    assert done.code == 0
+    assert done.err.endswith("go on? [y/N]:\npush-queue: nothing was changed\n")
+    assert set(states(jobs).values()) == {"queued"}
+
+
 def test_what_was_enqueued_after_the_question_stays(
     jobs: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
