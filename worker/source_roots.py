@@ -6,6 +6,7 @@ it, so that no link made since leads out of the roots.
 
 import errno
 import os
+import socket
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -80,9 +81,12 @@ def open_source_of(job: PushJob, settings: Settings) -> SourceFile | SourceFolde
     path, roots = place_of(job.source, settings)
     try:
         return open_source(path, roots, cleanup=job.cleanup)
-    except SourceMissingError:
+    except SourceMissingError as error:
         if path == job.source:
-            raise
+            raise SourceMissingError(
+                f"{error} on {socket.gethostname()}, where the worker runs; mount it there at the "
+                "same path, or upload it with --server"
+            ) from None
         if not all(root.is_dir() for root in roots):
             raise SourceUnavailableError(
                 f"{job.source} is in the spool, which this worker does not find: mount the folder "

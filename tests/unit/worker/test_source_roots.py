@@ -2,6 +2,7 @@
 
 import errno
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -255,6 +256,14 @@ def test_a_name_that_the_locale_lacks_is_neither_read_nor_deleted(root: Path) ->
         opened(name, root)
     assert delete_source(name, [root], lambda _: True).startswith("kept: ")
     assert unread_source(name, [root], 0) is None
+
+
+def test_a_tar_that_the_worker_does_not_see_is_named_with_its_host(tmp_path: Path) -> None:
+    tar = tmp_path / "app.tar"
+    job = make_job(id="job-1", source=str(tar), targets=["localhost:15000/app:1"])
+    said = f"{tar} does not exist on {socket.gethostname()}, .*; mount it there .*--server"
+    with pytest.raises(SourceMissingError, match=said):
+        open_source_of(job, Settings())
 
 
 def test_an_upload_is_read_from_the_spool_without_a_root(tmp_path: Path) -> None:
