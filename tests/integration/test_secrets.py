@@ -3,8 +3,9 @@
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -84,24 +85,39 @@ def basic_of(login: Login) -> str:
     return base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
 
 
-@pytest.mark.parametrize("log_format", ["text", "json"])
-async def test_no_secret_is_emitted(
-    log_format: str,
+def secrets(tokens: TokenServer) -> set[str]:
+    return {
+        *(trace for login in (GOOD, WRONG, PROXY) for trace in traces(login.password)),
+        *(basic_of(login) for login in (GOOD, WRONG, PROXY)),
+        *traces(IDENTITY_TOKEN),
+        *traces(HELPER_SECRET),
+        *traces(REDIS_PASSWORD),
+        *traces("forgot/nothing"),
+        *tokens.issued,
+    }
+
+
+@dataclass(frozen=True)
+class Registries:
+    """Registries that are signed in to in every way."""
+
+    environment: dict[str, str]
+    """What a worker needs for it."""
+    outcomes: dict[str, str | None]
+    """By target the kind of the error, if there is one."""
+    tokens: TokenServer
+
+
+@pytest.fixture
+async def registries(
     tmp_path: Path,
-    namespace: str,
-    worker: StartWorker,
     start_registry: Callable[..., Registry],
-    start_redis: Callable[[], RedisServer],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    archive = ARCHIVES["guide"](tmp_path)
-    server = start_redis()
-    redis_url = f"redis://:{quote(REDIS_PASSWORD, safe='')}@127.0.0.1:{server.port}/0"
+) -> AsyncIterator[Registries]:
     folder = in_path(tmp_path, monkeypatch)
     keeper = CredentialHelper(folder, "keeper")
     failing = CredentialHelper(folder, "failing")
     failing.write(f"#!/bin/sh\necho '{HELPER_SECRET}'\necho '{HELPER_SECRET}' >&2\nexit 1")
-    emitted: list[str] = []
     async with (
         TokenServer(tmp_path / "t1", login=GOOD, refresh_token=IDENTITY_TOKEN) as tokens,
         TokenServer(tmp_path / "t2", login=GOOD) as broken_tokens,
@@ -124,8 +140,12 @@ async def test_no_secret_is_emitted(
         helped = passwords.host.replace("127.0.0.1", "localhost")
         helpers = {with_tokens.host: keeper.name, helped: failing.name}
         (tmp_path / "config.json").write_text(json.dumps({"credHelpers": helpers}))
-        env = {"PUSH_QUEUE_REDIS_URL": redis_url, "PUSH_QUEUE_NAMESPACE": namespace}
-        expected = {
+        environment = {
+            "DOCKER_CONFIG": str(tmp_path),
+            "HTTPS_PROXY": f"http://{PROXY.username}:{PROXY.password}@{proxy.host}",
+            "PUSH_QUEUE_REGISTRY_AUTH": json.dumps(auth),
+        }
+        outcomes = {
             f"{passwords.host}/app:1": None,
             f"{with_tokens.host}/app:1": None,
             f"{passwords.host}/wrong/app:1": "unauthorized",
@@ -134,52 +154,61 @@ async def test_no_secret_is_emitted(
             f"{nowhere}/app:1": "registry_unavailable",
             "registry.test/app:1": "unauthorized",
         }
-        with server.client() as client:
-            client.config_set("requirepass", REDIS_PASSWORD)
-        server.url = redis_url
-        with monitored(server) as commands:
-            process = worker(
-                **env,
-                DOCKER_CONFIG=str(tmp_path),
-                HTTPS_PROXY=f"http://{PROXY.username}:{PROXY.password}@{proxy.host}",
-                PUSH_QUEUE_REGISTRY_AUTH=json.dumps(auth),
-                PUSH_QUEUE_LOG_LEVEL="debug",
-                PUSH_QUEUE_LOG_FORMAT=log_format,
-                PYTHONASYNCIODEBUG="1",
-            )
-            emitted.append(command_line(process.pid))
-            settings = load_settings(redis_url=redis_url, namespace=namespace)
-            emitted.append(repr(settings))
-            async with PushQueue.connect(settings) as queue:
-                jobs = [
-                    await queue.enqueue(archive.path, target, give_up_after=timedelta(seconds=1))
-                    for target in expected
-                ]
-                done = [await queue.wait(job.id, timeout=60) for job in jobs]
-            outcomes = {job.targets[0]: job.error_kind for job in done}
-            assert outcomes == expected, [job.error for job in done]
-            emitted += map(repr, done)
-            emitted += await asyncio.gather(
-                asyncio.to_thread(printed, env, "list"),
-                asyncio.to_thread(printed, env, "list", "--json"),
-                asyncio.to_thread(printed, env, "status", done[2].id),
-            )
-            wrong = {**env, "PUSH_QUEUE_REDIS_URL": redis_url.replace("remember", "forgot")}
-            emitted.append(await asyncio.to_thread(printed, wrong, "list"))
-        with server.client() as client:
-            emitted.append(dump(client))
-        await asyncio.to_thread(process.terminate)
-        emitted += [process.log, *commands]
-        secrets = {
-            *(trace for login in (GOOD, WRONG, PROXY) for trace in traces(login.password)),
-            *(basic_of(login) for login in (GOOD, WRONG, PROXY)),
-            *traces(IDENTITY_TOKEN),
-            *traces(HELPER_SECRET),
-            *traces(REDIS_PASSWORD),
-            *traces("forgot/nothing"),
-            *tokens.issued,
-        }
+        yield Registries(environment, outcomes, tokens)
+
+
+@pytest.fixture
+def server(start_redis: Callable[[], RedisServer]) -> RedisServer:
+    """A Redis with a password."""
+    server = start_redis()
+    with server.client() as client:
+        client.config_set("requirepass", REDIS_PASSWORD)
+    server.url = f"redis://:{quote(REDIS_PASSWORD, safe='')}@127.0.0.1:{server.port}/0"
+    return server
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+async def test_no_secret_is_emitted(
+    log_format: str,
+    tmp_path: Path,
+    namespace: str,
+    worker: StartWorker,
+    registries: Registries,
+    server: RedisServer,
+) -> None:
+    archive = ARCHIVES["guide"](tmp_path)
+    env = {"PUSH_QUEUE_REDIS_URL": server.url, "PUSH_QUEUE_NAMESPACE": namespace}
+    with monitored(server) as commands:
+        process = worker(
+            **env,
+            **registries.environment,
+            PUSH_QUEUE_LOG_LEVEL="debug",
+            PUSH_QUEUE_LOG_FORMAT=log_format,
+            PYTHONASYNCIODEBUG="1",
+        )
+        settings = load_settings(redis_url=server.url, namespace=namespace)
+        emitted = [command_line(process.pid), repr(settings)]
+        async with PushQueue.connect(settings) as queue:
+            jobs = [
+                await queue.enqueue(archive.path, target, give_up_after=timedelta(seconds=1))
+                for target in registries.outcomes
+            ]
+            done = [await queue.wait(job.id, timeout=60) for job in jobs]
+        outcomes = {job.targets[0]: job.error_kind for job in done}
+        assert outcomes == registries.outcomes, [job.error for job in done]
+        emitted += map(repr, done)
+        wrong = {**env, "PUSH_QUEUE_REDIS_URL": server.url.replace("remember", "forgot")}
+        emitted += await asyncio.gather(
+            asyncio.to_thread(printed, env, "list"),
+            asyncio.to_thread(printed, env, "list", "--json"),
+            asyncio.to_thread(printed, env, "status", done[2].id),
+            asyncio.to_thread(printed, wrong, "list"),
+        )
+    with server.client() as client:
+        emitted.append(dump(client))
+    await asyncio.to_thread(process.terminate)
+    emitted += [process.log, *commands]
     everything = "\n".join(emitted)
     assert all(job.id in everything for job in done)
-    assert tokens.issued
-    assert [secret for secret in secrets if secret in everything] == []
+    assert registries.tokens.issued
+    assert [secret for secret in secrets(registries.tokens) if secret in everything] == []
