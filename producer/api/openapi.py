@@ -12,7 +12,7 @@ from producer.api.access.authentication import COOKIE
 from producer.api.events.stream import MEDIA_TYPE as EVENT_STREAM
 from producer.api.inputs import JSON
 from producer.api.models.service import Problem
-from producer.api.parameters import HEADERS, PARTS
+from producer.api.parameters import ANSWERED, HEADERS, PARTS
 from producer.api.problems import MEDIA_TYPE as PROBLEM
 from producer.api.refusals import MEANINGS, refusals_of
 from producer.api.route import V1, Models, Route
@@ -30,6 +30,8 @@ _WITHOUT_TAR = (
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
 )
 """The status alone answers a range or a condition that the tar does not meet."""
+_LATER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+"""It says when to ask again."""
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
 _END_OF_SENTENCE = re.compile(r"(?<=\.)\s")
 
@@ -73,7 +75,11 @@ def describe(routes: Iterable[Route], version: str, *, with_tokens: bool) -> Doc
         "components": {
             "schemas": definitions["$defs"],
             "responses": {
-                _name(status): {"description": meaning, "content": problem}
+                _name(status): {
+                    "description": meaning,
+                    "headers": _headers(("Retry-After",) if status in _LATER else ()),
+                    "content": problem,
+                }
                 for status, meaning in MEANINGS.items()
                 if status in refusals
             },
@@ -136,6 +142,7 @@ def _operation(route: Route, references: Any) -> Document:
         "responses": {
             str(route.status.value): {
                 "description": route.status.phrase,
+                "headers": _headers(route.answered),
                 **(any_of(route.answers, "serialization") if route.answers else {}),
             },
         },
@@ -155,6 +162,11 @@ def _operation(route: Route, references: Any) -> Document:
     return operation
 
 
+def _headers(names: Iterable[str]) -> Document:
+    """Headers of an answer."""
+    return {name: _beside_schema(ANSWERED[name]) for name in names}
+
+
 def _parameters(route: Route) -> Iterator[Document]:
     for name in _PATH_PARAMETER.findall(route.path):
         yield _parameter(name, "path", PARTS[name], required=True)
@@ -168,13 +180,10 @@ def _parameters(route: Route) -> Iterator[Document]:
 def _parameter(
     name: str, place: str, described: Mapping[str, Any], *, required: bool = False
 ) -> Document:
-    """Its description stands beside its schema."""
+    return {"name": name, "in": place, "required": required, **_beside_schema(described)}
+
+
+def _beside_schema(described: Mapping[str, Any]) -> Document:
+    """A schema, whose description stands beside it."""
     schema = {**described}
-    description = schema.pop("description")
-    return {
-        "name": name,
-        "in": place,
-        "description": description,
-        "required": required,
-        "schema": schema,
-    }
+    return {"description": schema.pop("description"), "schema": schema}

@@ -1,4 +1,4 @@
-"""Parts of paths, and headers: the parameters that no model has. Each is described in Markdown."""
+"""Parts of paths, and headers: what no model has. Each is described in Markdown."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -112,3 +112,23 @@ HEADERS: Mapping[str, Schema] = {
     },
 }
 """The headers of requests by their names."""
+
+ANSWERED: Mapping[str, Schema] = {
+    "Location": {
+        **_TEXT,
+        "description": "The path of what was made: the job, if it is one alone, or the upload.",
+    },
+    OFFSET: {**_NUMBER, "description": "How many bytes of the upload have arrived."},
+    COMPLETE: {
+        "type": "string",
+        "enum": [FALSE, TRUE],
+        "description": f"`{TRUE}` once all of the upload has arrived.",
+    },
+    LENGTH: {**_NUMBER, "description": "The bytes of the whole upload, once that is known."},
+    REPR_DIGEST: {
+        **_TEXT,
+        "description": "`sha-256=:BASE64:` of the upload, once it is complete (RFC 9530).",
+    },
+    "Retry-After": {**_NUMBER, "description": "In how many seconds to ask again."},
+}
+"""The headers of answers by their names."""

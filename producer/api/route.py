@@ -25,6 +25,8 @@ class Route:
     status: HTTPStatus = HTTPStatus.OK
     headers: tuple[str, ...] = ()
     """The headers that it reads."""
+    answered: tuple[str, ...] = ()
+    """The headers that its answer has, as far as they are known."""
     query: type[BaseModel] | None = None
     takes: Models = ()
     """The body is one of these; empty if the request has no body."""

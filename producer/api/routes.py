@@ -28,6 +28,8 @@ from push_queue.registries.knowledge import ForgottenKnowledge
 from push_queue.settings.api_tokens import Role
 from push_queue.webhook_outbox import ForgottenWebhook
 
+_UPLOAD = (OFFSET, COMPLETE, LENGTH, REPR_DIGEST)
+
 ROUTES = (
     Route(
         HTTPMethod.POST,
@@ -37,6 +39,7 @@ ROUTES = (
         HTTPStatus.ACCEPTED,
         takes=(NewJob, NewJobs),
         headers=("Idempotency-Key", "traceparent"),
+        answered=("Location",),
         role=Role.ENQUEUE,
         refusals=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
     ),
@@ -114,6 +117,7 @@ ROUTES = (
         (UploadStatus,),
         HTTPStatus.CREATED,
         headers=(LENGTH,),
+        answered=("Location", OFFSET, COMPLETE, LENGTH),
         role=Role.ENQUEUE,
         refusals=(HTTPStatus.INSUFFICIENT_STORAGE,),
     ),
@@ -125,6 +129,7 @@ ROUTES = (
         HTTPStatus.CREATED,
         query=UploadQuery,
         headers=(CONTENT_RANGE, REPR_DIGEST, CONTENT_DIGEST),
+        answered=("Location", *_UPLOAD),
         takes_tar=True,
         role=Role.ENQUEUE,
         refusals=(HTTPStatus.CONFLICT, HTTPStatus.INSUFFICIENT_STORAGE),
@@ -136,6 +141,7 @@ ROUTES = (
         (UploadStatus,),
         query=UploadQuery,
         headers=(OFFSET, COMPLETE, LENGTH, REPR_DIGEST, CONTENT_DIGEST),
+        answered=_UPLOAD,
         takes_tar=True,
         role=Role.ENQUEUE,
         refusals=(HTTPStatus.CONFLICT, HTTPStatus.INSUFFICIENT_STORAGE),
@@ -145,6 +151,7 @@ ROUTES = (
         f"{V1}/uploads/{{upload_id}}",
         uploads.read_upload,
         (UploadStatus,),
+        answered=_UPLOAD,
         role=Role.ENQUEUE,
     ),
     Route(

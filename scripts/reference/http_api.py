@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pydantic import BaseModel, RootModel
 from pydantic.json_schema import JsonSchemaMode
 
-from producer.api.parameters import HEADERS, PARTS
+from producer.api.parameters import ANSWERED, HEADERS, PARTS
 from producer.api.route import Route
 from producer.api.routes import ROUTES
 from push_queue.docstrings import docstring
@@ -48,12 +48,12 @@ def requests() -> str:
 
 
 def parameters() -> str:
-    """The parts of paths and the headers, which no model has."""
+    """The parts of paths, and the headers of requests and of answers: what no model has."""
     return table(
         ("parameter", "in", "meaning"),
         (
             (code(name), place, prose(schema["description"]))
-            for place, named in (("path", PARTS), ("header", HEADERS))
+            for place, named in (("path", PARTS), ("header", HEADERS), ("answer", ANSWERED))
             for name, schema in named.items()
         ),
     )

@@ -119,6 +119,20 @@ async def test_it_says_of_the_headers_of_uploads_what_the_server_does(
     assert (answer.status == 200) is right
 
 
+async def test_it_says_which_headers_uploads_are_answered_with(api: Api, document: Any) -> None:
+    path = "/api/v1/uploads/{upload_id}"
+    upload = await api.ask("PUT", "/api/v1/uploads/app.tar", data=b"abc")
+    for method, answer in (
+        ("put", upload),
+        ("get", await api.get(path.format(upload_id=upload.body["id"]))),
+    ):
+        response = document["paths"][path][method]["responses"][str(answer.status)]
+        for name, header in response["headers"].items():
+            assert Draft202012Validator(header["schema"]).is_valid(answer.headers[name])
+        known = {name for name in answer.headers if name.startswith(("Upload-", "Repr-", "Loc"))}
+        assert known == set(response["headers"])
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -237,14 +251,8 @@ async def test_a_parameter_that_may_be_left_out_is_never_null(document: Any) -> 
     assert not [name for name, schema in parameters.items() if "anyOf" in schema]
 
 
-def nameless(document: Any) -> Iterator[str]:
-    """What of the document has no description."""
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            named = {f"{one['in']} {one['name']}": one for one in operation["parameters"]}
-            for name, one in {"": operation, **named}.items():
-                if not one.get("description"):
-                    yield f"{method} {path} {name}"
+def without_description(document: Any) -> Iterator[str]:
+    """What of the document has none."""
     for name, schema in document["components"]["schemas"].items():
         for field, one in {"": schema, **schema.get("properties", {})}.items():
             if not one.get("description"):
@@ -252,6 +260,20 @@ def nameless(document: Any) -> Iterator[str]:
         for value in schema.get("enum", ()):
             if f"\n- `{value}`: " not in schema["description"]:
                 yield f"{name} {value}"
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for name, one in parts_of(operation):
+                if not one.get("description"):
+                    yield f"{method} {path} {name}"
+
+
+def parts_of(operation: Any) -> Iterator[tuple[str, Any]]:
+    """The operation, its parameters, and the headers of its answers."""
+    yield "", operation
+    for parameter in operation["parameters"]:
+        yield f"{parameter['in']} {parameter['name']}", parameter
+    for response in operation["responses"].values():
+        yield from response.get("headers", {}).items()
 
 
 def refused(document: Any) -> set[str]:
@@ -271,7 +293,7 @@ async def test_it_has_no_refusal_that_nobody_gets(document: Any) -> None:
 
 class TestDescriptions:
     async def test_everything_has_one(self, document: Any) -> None:
-        assert not list(nameless(document))
+        assert not list(without_description(document))
 
     async def test_they_are_the_docstrings(self, document: Any) -> None:
         schema = document["components"]["schemas"]["NewJob"]
