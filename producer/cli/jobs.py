@@ -69,7 +69,6 @@ def status(
     token_file: TokenFileOption = None,
 ) -> ExitCode:
     """Show jobs: state, targets, progress, attempts."""
-
     told = False
 
     async def read(queue: JobQueue, job_id: str) -> Details:

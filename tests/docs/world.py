@@ -144,22 +144,26 @@ def _run_world(base: Path, folder: Path, registry: int, path: Sequence[Path]) ->
             (r"/home/alice\b", str(home)),
             (r"PUSH_QUEUE_TOKEN=…", f"PUSH_QUEUE_TOKEN={TOKEN}"),
         )
-        commands = (
-            # A terminal asks, a script has to say that it means it.
-            (
-                r"\bpush-queue (cancel|retry|purge) (?=--)(?!.*--(?:yes|dry-run))",
-                r"push-queue \1 --yes ",
-            ),
-            # Whoever runs jobs again has seen them end.
-            (
-                r"\bpush-queue retry ((?:build-\d+ ?)+)",
-                r"push-queue watch \1; push-queue retry \1",
-            ),
-            # Whoever types the next command comes later.
-            (r"(?m)^push-queue serve(?: &)?$", f"push-queue serve & {_until_it_answers(api)}"),
-            (r"\bbuilder-1660-3f2a\b", "$(push-queue workers --json | jq -r '.[0].id')"),
-        )
-        yield World(folder, records, env, names, commands)
+        yield World(folder, records, env, names, _commands(api))
+
+
+def _commands(api: int) -> Replacements:
+    """What is run in place of commands that somebody types, with an API at that port."""
+    return (
+        # A terminal asks, a script has to say that it means it.
+        (
+            r"\bpush-queue (cancel|retry|purge) (?=--)(?!.*--(?:yes|dry-run))",
+            r"push-queue \1 --yes ",
+        ),
+        # Whoever runs jobs again has seen them end.
+        (
+            r"\bpush-queue retry ((?:build-\d+ ?)+)",
+            r"push-queue watch \1; push-queue retry \1",
+        ),
+        # Whoever types the next command comes later.
+        (r"(?m)^push-queue serve(?: &)?$", f"push-queue serve & {_until_it_answers(api)}"),
+        (r"\bbuilder-1660-3f2a\b", "$(push-queue workers --json | jq -r '.[0].id')"),
+    )
 
 
 def _until_it_answers(port: int) -> str:
