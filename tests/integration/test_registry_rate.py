@@ -102,12 +102,14 @@ async def test_a_worker_that_is_killed_leaves_its_share_to_the_others(
 
 
 class LateProxy(CuttingProxy):
-    """In front of a Redis: passes on each answer late."""
+    """In front of a Redis: passes on each answer some ``seconds`` late."""
+
+    seconds = 0.0
 
     async def _back(self, upstream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await upstream.read(PIECE):
-                asyncio.get_running_loop().call_later(REDIS_SECONDS, writer.write, data)
+                asyncio.get_running_loop().call_later(self.seconds, writer.write, data)
 
 
 class Meter:
@@ -160,20 +162,22 @@ async def test_no_more_is_sent_when_workers_are_stopped_and_killed_and_redis_is_
             "PUSH_QUEUE_LEASE_SECONDS": "5",
             "PUSH_QUEUE_REGISTRY_MAX_RATE": f"{RATE}",
         }
-        stopped, killed = [await asyncio.to_thread(worker, **env) for _ in range(2)]
+        fleet = (asyncio.to_thread(worker, **env) for _ in range(2))
+        stopped, killed = await asyncio.gather(*fleet)
+        redis.seconds = REDIS_SECONDS
         target = f"{proxy.host}/{REPOSITORY}"
         jobs = await enqueue(queue, tmp_path, target, 2, 4_000_000, compression="keep")
         meter = Meter(proxy)
-        await meter.has_sent(RATE)
+        await meter.has_sent(RATE // 2)
         stopped.signal(signal.SIGSTOP)
-        await meter.has_sent(2 * RATE)
+        await meter.has_sent(RATE)
         stopped.signal(signal.SIGCONT)
         killed.kill()
-        await meter.has_sent(4 * RATE)
+        await meter.has_sent(2 * RATE)
         server.process.signal(signal.SIGSTOP)
         before = meter.sent
         await meter.until(lambda: "Redis is down" in stopped.log)
-        assert meter.sent <= before + RATE
+        assert meter.sent <= before + 1.5 * RATE
         server.process.signal(signal.SIGCONT)
         done = asyncio.gather(*(queue.wait(job.id, timeout=60) for job in jobs))
         await meter.until(done.done)
