@@ -166,8 +166,8 @@ def _tls_advice(url: URL, error: BaseException) -> str:
     inner = error.__cause__ or error
     if not isinstance(inner, ssl.SSLCertVerificationError):
         return (
-            "; if it speaks plain HTTP, name it in PUSH_QUEUE_PLAIN_HTTP_HOSTS, or write http:// "
-            "where it has a URL"
+            "; if it speaks plain HTTP, name it in PUSH_QUEUE_PLAIN_HTTP_HOSTS, or begin its URL "
+            "with http://"
         )
     if getattr(inner, "verify_code", None) not in _NO_AUTHORITY:
         return ""  # It is expired, or for another name.

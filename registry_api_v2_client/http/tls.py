@@ -20,7 +20,7 @@ _LOOK_SECONDS = 60.0
 """How often to look for renewed certificates."""
 
 
-CERTIFICATES = "below PUSH_QUEUE_REGISTRY_CERTS_DIR (/etc/docker/certs.d)"
+CERTIFICATES = "below PUSH_QUEUE_REGISTRY_CERTS_DIR, by default /etc/docker/certs.d"
 """Where errors say that certificates belong."""
 
 
