@@ -1,5 +1,6 @@
 """``push-queue enqueue --server``: uploads the tars, and has the server enqueue their jobs."""
 
+import asyncio
 import os
 import sys
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from producer.errors import ServerRefusedError
 from producer.job_description import PushOptions, describe_push
 from producer.remote.queue import RemoteQueue
 from producer.remote.upload_source import FileSource, StreamSource, UploadSource
-from push_queue.errors import InvalidJobError, JobConflictError, UnknownJobError
+from push_queue.errors import InvalidJobError, JobConflictError, QueueError, UnknownJobError
 from push_queue.models.job import PushJob, PushRequest
 from push_queue.models.job_status import JobStatus
 from push_queue.models.uploads import upload_id_of
@@ -42,9 +43,14 @@ async def enqueue_remotely(
     """
     tars = dict.fromkeys(request.source for request in requests) if upload else ()
     enqueued = await _enqueued_source(queue, options.get("job_id"))
-    sources: dict[Tar, str] = {
-        tar: enqueued or await _upload(queue, tar) for tar in tars if isinstance(tar, Path)
-    }
+    sources: dict[Tar, str] = {}
+    try:
+        for tar in tars:
+            if isinstance(tar, Path):
+                sources[tar] = enqueued or await _upload(queue, tar)
+    except (QueueError, asyncio.CancelledError):
+        await _discard(queue, sources, enqueued)
+        raise
     start = not_before if isinstance(not_before, datetime) else None
     if isinstance(not_before, timedelta):
         start = datetime.now(UTC) + not_before
@@ -65,10 +71,14 @@ async def enqueue_remotely(
         return await queue.enqueue_many(jobs)
     except (InvalidJobError, ServerRefusedError) as error:
         if refused_as_a_whole(error):
-            # Nobody else knows the names of the uploads.
-            for source in set(sources.values()) - {enqueued}:
-                await queue.discard(source)
+            await _discard(queue, sources, enqueued)
         raise
+
+
+async def _discard(queue: RemoteQueue, sources: dict[Tar, str], enqueued: str | None) -> None:
+    """Delete the uploads, whose names nobody else knows."""
+    for source in set(sources.values()) - {enqueued}:
+        await queue.discard(source)
 
 
 def refused_as_a_whole(error: InvalidJobError | ServerRefusedError) -> bool:
