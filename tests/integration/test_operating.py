@@ -151,6 +151,24 @@ async def test_no_upload_to_a_paused_registry_begins(
     await succeeded(queue, running, waiting.id)
 
 
+async def test_a_registry_is_forgotten_while_an_older_job_pushes_to_it(
+    queue: PushQueue,
+    cli: Cli,
+    worker: StartWorker,
+    proxy: FaultProxy,
+    tars: list[Path],
+    repository: str,
+) -> None:
+    worker()
+    older, hold = await held(queue, proxy, tars[0], repository)
+    newer = await queue.enqueue(tars[1], f"{proxy.host}/{repository}:1")
+    await succeeded(queue, newer.id)
+    done = cli("purge", "--registry-knowledge", proxy.host, "--yes")
+    assert (done.returncode, done.stdout) == (0, "")
+    hold.release()
+    assert (await queue.wait(older, timeout=60)).state is JobState.SUPERSEDED
+
+
 async def test_a_registry_that_stays_away_keeps_no_image_from_one_that_is_paused(
     queue: PushQueue,
     worker: StartWorker,
