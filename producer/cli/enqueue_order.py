@@ -49,9 +49,11 @@ class Order:
             raise BadInputError("--cleanup is for tars of the workers; an upload is deleted anyway")
         requests = [part for one in self._by_target() for part in by_redis(one, settings)]
         if self.job_id is not None and len(requests) > 1:
-            raise BadInputError(f"--id names one job, but this makes {len(requests)}")
+            raise BadInputError(f"--id names one job, but this makes {len(requests)}; leave it out")
         if self.cleanup and len({request.source for request in requests}) < len(requests):
-            raise BadInputError("--cleanup needs one job a tar, and this makes several of one")
+            raise BadInputError(
+                "--cleanup needs one job a tar, and this makes several of one; leave it out"
+            )
         if self.upload:
             _refuse_folders(
                 requests, "--server takes tars: tar -C {} -cf - . | push-queue enqueue -"

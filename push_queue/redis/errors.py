@@ -80,7 +80,8 @@ def translate(error: Exception, address: object) -> RedisUnavailableError:
     if isinstance(error, ResponseError):
         denied = str(error).startswith(_DENYING_ANSWERS)
         kind = RedisDeniedError if denied else RedisRefusedError
-        return kind(f"Redis at {address} answers: {_one_line(error)}")
+        advice = "; change it in PUSH_QUEUE_REDIS_URL" if "DB index" in str(error) else ""
+        return kind(f"Redis at {address} answers: {_one_line(error)}{advice}")
     return RedisUnavailableError(
         f"cannot reach Redis at {address} ({_reason(error)}); start it (`push-queue up` has one), "
         "or set PUSH_QUEUE_REDIS_URL"

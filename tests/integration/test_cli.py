@@ -341,7 +341,9 @@ def test_a_tar_is_not_cleaned_up_before_its_other_jobs_have_read_it(
     options = ["--original-tags", "--registry", "localhost:15000", "--cleanup"]
     result = here("enqueue", tar, *options)
     assert result.returncode == 2
-    assert "--cleanup needs one job a tar" in error_of(result)
+    assert error_of(result).endswith("several of one; leave it out")
+    named = here("enqueue", tar, *options[:-1], "--id", "one")
+    assert error_of(named).endswith("names one job, but this makes 2; leave it out")
 
 
 def test_enqueue_resolves_a_relative_path(cli: Cli, tar: Path, folder: Path) -> None:
