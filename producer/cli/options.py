@@ -13,7 +13,8 @@ from registry_api_v2_client.hosts import is_loopback
 
 JobIdsArgument: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of jobs.")]
 OptionalJobIdsArgument: TypeAlias = Annotated[
-    list[str] | None, typer.Argument(metavar="ID", help="Ids of jobs; without any, all that match.")
+    list[str] | None,
+    typer.Argument(metavar="ID", help="Ids of jobs; without any, all that match the options."),
 ]
 TimeoutOption: TypeAlias = Annotated[
     str | None,
