@@ -61,13 +61,14 @@ class LoginFile:
 
 def login_files() -> list[LoginFile]:
     """Docker's file, then those of Podman."""
-    return [LoginFile(path) for path in (docker_config_path(), *podman_auth_paths())]
+    return [LoginFile(path) for path in (*docker_config_paths(), *podman_auth_paths())]
 
 
-def docker_config_path() -> Path:
+def docker_config_paths() -> list[Path]:
     """``$DOCKER_CONFIG/config.json``, or the one in the home folder."""
     folder = os.environ.get("DOCKER_CONFIG")
-    return (Path(folder) if folder else Path.home() / ".docker") / "config.json"
+    folders = [Path(folder)] if folder else _in_home(".docker")
+    return [folder / "config.json" for folder in folders]
 
 
 def podman_auth_paths() -> list[Path]:
@@ -76,8 +77,17 @@ def podman_auth_paths() -> list[Path]:
         return [Path(chosen)]
     session = os.environ.get("XDG_RUNTIME_DIR")
     folders = [Path(session)] if session else []
-    folders.append(Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"))
+    config = os.environ.get("XDG_CONFIG_HOME")
+    folders += [Path(config)] if config else _in_home(".config")
     return [folder / "containers" / "auth.json" for folder in folders]
+
+
+def _in_home(name: str) -> list[Path]:
+    """That folder; none for a user without a home, as a number that a container is given."""
+    try:
+        return [Path.home() / name]
+    except RuntimeError:
+        return []
 
 
 def _parse(content: bytes) -> Logins:

@@ -12,7 +12,8 @@ from registry_api_v2_client.auth.credentials import Credentials, SecretKind
 from registry_api_v2_client.auth.login_files import (
     LoginFile,
     Logins,
-    docker_config_path,
+    docker_config_paths,
+    login_files,
     podman_auth_paths,
 )
 from registry_api_v2_client.exceptions import CredentialsError
@@ -167,10 +168,10 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_where_docker_keeps_its_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    assert docker_config_path() == tmp_path / "config.json"
+    assert docker_config_paths() == [tmp_path / "config.json"]
     monkeypatch.delenv("DOCKER_CONFIG")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert docker_config_path() == tmp_path / ".docker" / "config.json"
+    assert docker_config_paths() == [tmp_path / ".docker" / "config.json"]
 
 
 def test_where_podman_keeps_its_logins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -185,3 +186,15 @@ def test_where_podman_keeps_its_logins(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert podman_auth_paths()[1] == tmp_path / "etc/containers/auth.json"
     monkeypatch.setenv("REGISTRY_AUTH_FILE", str(tmp_path / "mine.json"))
     assert podman_auth_paths() == [tmp_path / "mine.json"]
+
+
+def test_a_user_without_a_home_has_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a number that ``docker run --user`` is given."""
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    assert login_files() == []
