@@ -87,11 +87,12 @@ class DiskLedger(MemoryLedger):
         except FAILURES as error:
             self._give_up(error)
             with suppress(*FAILURES):
-                discarded = discard_damaged(self._folder, error)
-                self.trouble += (
-                    "; it was deleted" if discarded else "; if this goes on, delete that folder"
-                )
+                if discard_damaged(self._folder, error):
+                    self.trouble += "; it was deleted"
+                elif self._folder.exists():
+                    self.trouble += "; if this goes on, delete that folder"
             return None
 
     def _give_up(self, error: Exception) -> None:
-        self.trouble = f"the notes of earlier pushes in {self._folder} are not used: {error}"
+        why = (isinstance(error, OSError) and error.strerror) or error
+        self.trouble = f"the notes of earlier pushes in {self._folder} are not used: {why}"

@@ -192,6 +192,12 @@ async def test_a_file_that_cannot_be_used_is_done_without(
         assert await ledger.encoded(KEY) == BLOB, "what this process knows"
 
 
+async def test_a_folder_that_cannot_be_made_is_not_to_be_deleted(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    trouble = (await noted(tmp_path / "file" / "folder")).trouble
+    assert trouble.endswith(f"{tmp_path}/file/folder are not used: Not a directory")
+
+
 @pytest.mark.parametrize("spoil", [garbage, damaged_within, a_name_that_is_no_text])
 async def test_a_damaged_file_is_begun_anew(spoil: Callable[[Path], None], folder: Path) -> None:
     spoil(folder)
