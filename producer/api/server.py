@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -85,8 +87,11 @@ async def _listen(
     try:
         return await asyncio.get_running_loop().create_server(connections, host, port)
     except OSError as error:
+        # asyncio's text says once more where.
+        unknown = isinstance(error, socket.gaierror)
+        why = error.strerror if unknown else os.strerror(error.errno or 0)
         raise CannotStartError(
-            f"cannot listen at {host}:{port} ({error.strerror}); name another with --port"
+            f"cannot listen at {host}:{port} ({why}); name another with --port"
         ) from None
 
 

@@ -327,7 +327,7 @@ async def test_a_port_that_is_taken_is_named(
         port = taken.getsockname()[1]
         process = start("--port", str(port))
         assert await asyncio.to_thread(process.wait) == 2
-    assert f"cannot listen at 127.0.0.1:{port} " in process.log
+    assert f"cannot listen at 127.0.0.1:{port} (Address already in use); name" in process.log
 
 
 async def says(process: ManagedProcess, words: str) -> None:
