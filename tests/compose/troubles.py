@@ -17,6 +17,7 @@ REGISTRY = "registry:5000"
 GUARDED = "guarded:5000"
 """A registry that asks for a login, which workers do not have."""
 FAILURES = 10
+CRASHES = 3
 SPOOL_QUOTA = 20_000_000
 _numbers = count()
 
@@ -138,13 +139,13 @@ def guarded_registry(stack: Stack) -> Iterator[None]:
 
 @contextmanager
 def crash_loop(scene: Scene) -> Iterator[None]:
+    """The worker then stays up: the alert is about workers that run, and looks every second.
+
+    Docker waits longer after each crash, so more of them would not fit into the alert's time.
+    """
     worker = scene.stack.containers("worker")[0]
-
-    def often_enough() -> bool:
+    for _ in range(CRASHES):
         crash_once(scene, worker)
-        return "PushQueueWorkerRestarts" in scene.watch.firing()
-
-    until("it has crashed often enough", often_enough)
     yield
 
 
