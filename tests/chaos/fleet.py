@@ -83,8 +83,15 @@ class Fleet:
             await self._start(place, job_format=job_format, extra=successor)
 
     async def kill(self, place: int) -> None:
+        async with self.killed(place):
+            pass
+
+    @asynccontextmanager
+    async def killed(self, place: int) -> AsyncIterator[None]:
+        """Its successor starts afterwards, which may take long on a busy machine."""
         async with self._locks[place]:
             await asyncio.to_thread(self._take(place).process.kill)
+            yield
             await self._start(place)
 
     @asynccontextmanager

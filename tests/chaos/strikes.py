@@ -29,6 +29,8 @@ Action = Callable[[Strike], Awaitable[None]]
 MID_UPLOAD_SECONDS = 3.0
 TAG_WRITE_SECONDS = 30.0
 OVERTAKEN_SECONDS = 4.0 * LEASE_SECONDS
+"""How late a tag write may come, whatever else its strike waits for: less than its worker's request
+may take, which is what the watch of a tag reckons with."""
 LONG_SECONDS = 8.0
 """Longer than all attempts of a job would last."""
 
@@ -140,8 +142,8 @@ class Strikes:
 
     async def _kill_tag_writer(self, strike: Strike) -> None:
         held = await self._detained_tag_write()
-        await self._fleet.kill(self._fleet.place_of(held.worker))
-        await self._let_go_when_overtaken(held)
+        async with self._fleet.killed(self._fleet.place_of(held.worker)):
+            await self._let_go_when_overtaken(held)
 
     async def _cut_tag_writer(self, strike: Strike) -> None:
         await self._let_go_when_overtaken(await self._detained_tag_write(cut=True))
@@ -154,6 +156,8 @@ class Strikes:
         except TimeoutError:
             held.hold.release()
             raise
+        # Tags are watched for as long as a write may be on its way, and no longer.
+        asyncio.get_running_loop().call_later(OVERTAKEN_SECONDS, held.hold.release)
         return held
 
     async def _let_go_when_overtaken(self, held: HeldWrite) -> None:
