@@ -92,6 +92,8 @@ def _reason(error: Exception) -> str:
     """The system's own message, if there is one. That of redis-py repeats the address."""
     if isinstance(error, MasterNotFoundError):
         return "no sentinel knows it"
+    if isinstance(error, TimeoutError):  # asyncio's, which has no text
+        return "no answer"
     cause = error.__context__
     if isinstance(cause, ssl.SSLError):
         # Its error numbers are not the system's.

@@ -177,6 +177,11 @@ def test_errors_of_the_system_are_translated(kind: type[Exception]) -> None:
         raise kind
 
 
+def test_a_server_that_hangs_is_said_not_to_answer() -> None:
+    with pytest.raises(RedisUnavailableError, match=r"\(no answer\)"), redis_errors("host:1"):
+        raise TimeoutError
+
+
 def test_other_errors_pass() -> None:
     with pytest.raises(KeyError), redis_errors("host:1"):
         raise KeyError
