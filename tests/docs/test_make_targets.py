@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -118,18 +119,27 @@ def test_lint_fix_mends_what_lint_finds(project: Path) -> None:
     assert source.read_text() == 'x = {"a": 1}\n'
 
 
-def test_clean_stops_the_registry_and_leaves_the_environment(project: Path) -> None:
+@pytest.fixture
+def registry_port(project: Path) -> Iterator[str]:
+    """Where nothing listens; a registry that is started there is stopped in the end."""
     require_program("docker-registry")
     port = str(free_port())
+    yield port
+    run(project, "stop-registry", REGISTRY_PORT=port)
+
+
+def test_clean_stops_the_registry_and_leaves_the_environment(
+    project: Path, registry_port: str
+) -> None:
     for name in BUILT_OR_CACHED:
         path = project / name
         path.parent.mkdir(exist_ok=True)
         path.touch()
-    run(project, "start-registry", REGISTRY_PORT=port)
-    assert answers(port)
-    assert (project / ".run" / f"registry-{port}" / "log").exists()
-    run(project, "clean", REGISTRY_PORT=port)
-    assert not answers(port)
+    run(project, "start-registry", REGISTRY_PORT=registry_port)
+    assert answers(registry_port)
+    assert (project / ".run" / f"registry-{registry_port}" / "log").exists()
+    run(project, "clean", REGISTRY_PORT=registry_port)
+    assert not answers(registry_port)
     left = {str(path.relative_to(project)) for path in project.iterdir()}
     assert left == {".venv", "Makefile", "pyproject.toml", "pytest.ini", "scripts", "tests"}
     assert [path.name for path in (project / "tests").iterdir()] == ["test_all.py"]
