@@ -10,13 +10,13 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from push_queue.cancelling import cancel_all
 from push_queue.errors import RedisUnavailableError
 from push_queue.jobs.tag_writes import TagWrite, TagWrites, UnsettledTag
 from push_queue.pauses import Pauses
 from registry_api_v2_client import RegistryClient, RegistryError, parse_reference
 
 from .allowed_targets import check_targets
-from .cancelling import cancel_all
 from .redis_tag_order import is_answer
 
 logger = logging.getLogger(__name__)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from typer import Exit
 
+from push_queue.cancelling import cancel_all
 from push_queue.ending_signals import heeded
 
 Result = TypeVar("Result")
@@ -51,7 +52,7 @@ def run(
         try:
             return await coroutine
         except asyncio.CancelledError:
-            await _cancel_the_rest()
+            await cancel_all(asyncio.all_tasks() - {asyncio.current_task()})
             raise
 
     runner = asyncio.Runner(loop_factory=loop_factory)
@@ -70,11 +71,3 @@ def run(
 def _handle(handlers: Mapping[signal.Signals, Any]) -> None:
     for number, handler in handlers.items():
         signal.signal(number, handler)
-
-
-async def _cancel_the_rest() -> None:
-    rest = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in rest:
-        task.cancel()
-    if rest:
-        await asyncio.wait(rest)

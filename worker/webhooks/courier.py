@@ -14,13 +14,13 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
+from push_queue.cancelling import cancel_all
 from push_queue.errors import QueueError, RedisUnavailableError
 from push_queue.redis.lease import Lease
 from push_queue.settings.webhooks import Webhook
 from push_queue.webhook_outbox import START, FinalEvent, WebhookOutbox
 from registry_api_v2_client import RetryPolicy
 
-from ..cancelling import cancel_all
 from ..periodic import Periodic
 from .cloud_event import event_of_job, event_of_ping
 from .delivery import Delivery, NotDeliveredError
