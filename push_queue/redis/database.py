@@ -69,8 +69,14 @@ class Database:
 
     async def run(self, name: str, keys: Iterable[str], args: Iterable[str | int]) -> Any:
         """The result of a script, named with its folder: ``plain/hold``."""
+        redis: Any = self.redis  # see `ask`
+        keys = list(keys)
         with self.errors():
-            return await self._script(name)(keys=list(keys), args=list(args))
+            try:
+                return await redis.evalsha(self._script(name).sha, len(keys), *keys, *args)
+            except NoScriptError:
+                # Not loaded first: Redis may be started again right after that, too.
+                return await redis.eval(load(name), len(keys), *keys, *args)
 
     async def run_on_job(self, name: str, job_id: str, args: Iterable[str | int] = ()) -> Any:
         """The result of a script about one job, ``job/<name>``."""
