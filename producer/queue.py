@@ -5,9 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Self, Unpack
-
-from arq.connections import ArqRedis
+from typing import TYPE_CHECKING, Self, Unpack
 
 from producer.gone_sources import GoneSources
 from producer.job_description import PushOptions, check_start, describe_push
@@ -22,6 +20,9 @@ from push_queue.redis.keys import Keys
 from push_queue.redis.retries import RIDE_OUT_SECONDS
 from push_queue.settings import Settings, load_settings
 from push_queue.traces import enqueueing
+
+if TYPE_CHECKING:
+    from arq.connections import ArqRedis
 
 SENT_AT_ONCE = 200
 """Jobs to enqueue in one round trip, so that commands of others get their turn."""
@@ -41,7 +42,7 @@ class PushQueue(QueueReader):
     :class:`UnknownJobError` for an id that names no job.
     """
 
-    def __init__(self, redis: ArqRedis, settings: Settings) -> None:
+    def __init__(self, redis: "ArqRedis", settings: Settings) -> None:
         database = Database(
             redis,
             Keys(settings.namespace),

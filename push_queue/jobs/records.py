@@ -4,8 +4,6 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from redis.exceptions import ResponseError
-
 from push_queue.errors import RedisRefusedError, UnreadableJobError
 from push_queue.jobs.codec import (
     NO_HASH,
@@ -16,6 +14,7 @@ from push_queue.jobs.codec import (
     parse_status,
 )
 from push_queue.redis.database import Database
+from push_queue.redis.errors import is_of_another_type
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ class JobRecords:
                 pipeline.hgetall(self._keys.job(job_id))
             replies = await pipeline.execute(raise_on_error=False)
             for reply in replies:
-                if isinstance(reply, Exception) and not _is_of_another_type(reply):
+                if isinstance(reply, Exception) and not is_of_another_type(reply):
                     raise reply
         return [NO_HASH if isinstance(reply, Exception) else decode(reply) for reply in replies]
 
@@ -76,7 +75,3 @@ class JobRecords:
         if ended:
             logger.error("job %s: failed: %s", job_id, error, extra={"job": job_id})
         return ended
-
-
-def _is_of_another_type(error: Exception) -> bool:
-    return isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE")

@@ -88,6 +88,11 @@ def translate(error: Exception, address: object) -> RedisUnavailableError:
     )
 
 
+def is_of_another_type(error: Exception) -> bool:
+    """Whether a command was for another type than the key has."""
+    return isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE")
+
+
 def _reason(error: Exception) -> str:
     """The system's own message, if there is one. That of redis-py repeats the address."""
     if isinstance(error, MasterNotFoundError):

@@ -14,6 +14,7 @@ from tests.support.processes import free_port
 from tests.support.servers import clean_environment
 
 HTTP = {"aiohttp", "prometheus_client", "registry_api_v2_client.client"}
+CRYPTOGRAPHY = {"cryptography.x509", "jwt"}
 ALL = {*HTTP, "arq", "pydantic", "redis", "push_queue.models.job"}
 
 LOADED = """
@@ -51,14 +52,17 @@ def test_help_and_version_load_nothing_of_the_queue(arguments: tuple[str, ...]) 
         ("list",),
         ("cancel", "x"),
         ("retry", "x"),
+        ("workers",),
         ("enqueue", "/images/app.tar", "--remote-path", "--to", "localhost:15000/app:1"),
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_what_speaks_to_redis_loads_no_http_client(arguments: tuple[str, ...]) -> None:
+def test_what_speaks_to_redis_loads_neither_http_client_nor_cryptography(
+    arguments: tuple[str, ...],
+) -> None:
     modules = loaded(*arguments)
     assert "redis" in modules
-    assert not modules & HTTP
+    assert not modules & {*HTTP, *CRYPTOGRAPHY}
 
 
 @pytest.mark.parametrize("command", ["serve", "up"])
