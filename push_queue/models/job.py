@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AwareDatetime,
@@ -12,8 +12,8 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     field_validator,
-    model_validator,
 )
 
 from push_queue.errors import InvalidJobError, summarize
@@ -92,18 +92,19 @@ class PushRequest(BaseModel):
             raise ValueError("must not contain NUL")
         return value
 
-    @model_validator(mode="after")
-    def _check_cleanup(self) -> Self:
-        if self.cleanup and is_url(self.source):
-            raise ValueError("cleanup: workers delete files and uploads, but nothing at a URL")
-        return self
-
     @field_validator("targets")
     @classmethod
     def _check_targets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for target in value:
             if value.count(target) > 1:
                 raise ValueError(f"{target} is named twice; leave one out")
+        return value
+
+    @field_validator("cleanup")
+    @classmethod
+    def _check_cleanup(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and is_url(info.data.get("source", "")):
+            raise ValueError("workers delete files and uploads, but nothing at a URL")
         return value
 
 

@@ -32,6 +32,7 @@ DAMAGE = {
     "a date that is none": {"enqueued_at": "yesterday"},
     "a sequence that no index takes": {"sequence": "nan"},
     "a fence that is no number": {"fence": "abc"},
+    "a cleanup of what is at a URL": {"cleanup": "true", "source": "https://example.com/a.tar"},
 }
 
 
