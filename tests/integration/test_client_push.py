@@ -118,14 +118,23 @@ async def test_compressed_layers_are_not_compressed_again(
 
 
 async def test_the_same_image_has_the_same_digest_every_time(
-    tmp_path: Path, registry_url: str, repository: str
+    tmp_path: Path, registry_url: str, registry_host: str, repository: str
 ) -> None:
     archive = write_big_archive(tmp_path / "big.tar", [9_000_000, 1_000_000])
-    digests = {
-        await push_docker_tar(archive.path, registry_url, f"{repository}-{number}", "1")
-        for number in range(3)
-    }
-    assert len(digests) == 1
+
+    async def push(number: int) -> PulledImage:
+        name = f"{repository}-{number}"
+        digest = await push_docker_tar(archive.path, registry_url, name, "1")
+        pulled = skopeo_copy_to_dir(f"{registry_host}/{name}:1", tmp_path / str(number))
+        assert pulled.digest == digest
+        return pulled
+
+    first, *others = [await push(number) for number in range(3)]
+    for pulled in (first, *others):
+        assert [sha256_digest(content) for content in pulled.contents] == archive.diff_ids
+    for other in others:
+        assert other.manifest == first.manifest
+        assert other.digest == first.digest
 
 
 async def test_a_layer_of_many_blocks_arrives_whole(
