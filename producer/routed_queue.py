@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from producer.errors import NotAllEnqueuedError
 from producer.job_description import PushOptions, describe_push
 from producer.queue import PushQueue
+from push_queue.cancelling import cancel_all
 from push_queue.errors import InvalidJobError, RedisUnavailableError, UnknownJobError
 from push_queue.models.fleet import WorkerInfo
 from push_queue.models.job import PushJob
@@ -127,28 +128,32 @@ class RoutedQueue:
         watched: dict[_Place, list[str]] = {} if job_ids else {p: [] for p in self._all()}
         for job_id in job_ids:
             watched.setdefault(await self._place_of(job_id), []).append(job_id)
-        news: asyncio.Queue[JobStatus | None] = asyncio.Queue(1)
+        news: asyncio.Queue[JobStatus | Exception | None] = asyncio.Queue(1)
 
         async def follow(place: _Place, some: Sequence[str]) -> None:
-            queue = await place.queue()
-            async with aclosing(queue.watch(*some)) as changes:
-                async for status in changes:
-                    await news.put(status)
-            await news.put(None)
-
-        async with asyncio.TaskGroup() as tasks:
-            following = [tasks.create_task(follow(*item)) for item in watched.items()]
-            left = len(following)
+            end: Exception | None = None
             try:
-                while left:
-                    status = await news.get()
-                    if status:
-                        yield status
-                    else:
-                        left -= 1
-            finally:
-                for task in following:
-                    task.cancel()
+                queue = await place.queue()
+                async with aclosing(queue.watch(*some)) as changes:
+                    async for status in changes:
+                        await news.put(status)
+            except Exception as error:  # noqa: BLE001 - whoever watches gets it
+                end = error
+            await news.put(end)
+
+        following = [asyncio.create_task(follow(*item)) for item in watched.items()]
+        left = len(following)
+        try:
+            while left:
+                change = await news.get()
+                if isinstance(change, Exception):
+                    raise change
+                if change:
+                    yield change
+                else:
+                    left -= 1
+        finally:
+            await cancel_all(following)
 
     async def list(
         self, state: JobState | None = None, *, limit: int = 50, offset: int = 0
