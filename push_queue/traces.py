@@ -32,7 +32,7 @@ def enqueueing(count: int) -> Iterator[str | None]:
 
     carrier: dict[str, str] = {}
     with trace.get_tracer("push_queue").start_as_current_span(
-        "enqueue", kind=trace.SpanKind.PRODUCER, attributes={"push_queue.jobs.store": count}
+        "enqueue", kind=trace.SpanKind.PRODUCER, attributes={"push_queue.jobs": count}
     ):
         TraceContextTextMapPropagator().inject(carrier)
         yield valid_traceparent(carrier.get("traceparent"))

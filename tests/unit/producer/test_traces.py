@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from producer import PushQueue
 from push_queue.traces import valid_traceparent
@@ -16,9 +18,16 @@ TARGET = "localhost:1/app:1"
 
 
 @pytest.fixture
-def tracer(monkeypatch: pytest.MonkeyPatch) -> Iterator[trace.Tracer]:
+def spans() -> InMemorySpanExporter:
+    """Those that have ended, in this order."""
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+def tracer(spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch) -> Iterator[trace.Tracer]:
     """Of a program that uses OpenTelemetry."""
     provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
     monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
     yield provider.get_tracer("a program")
     provider.shutdown()
@@ -41,6 +50,15 @@ async def test_a_job_belongs_to_the_trace_of_the_program(
         version, trace_id, span, _ = (job.traceparent or "").split("-")
         assert (version, trace_id) == ("00", wanted)
         assert span != trace.format_span_id(build.get_span_context().span_id)
+
+
+async def test_the_span_of_an_enqueueing_says_how_many_jobs(
+    queue: PushQueue, tracer: trace.Tracer, spans: InMemorySpanExporter
+) -> None:
+    with tracer.start_as_current_span("build"):
+        await queue.enqueue_many([queue.describe("/app.tar", TARGET) for _ in range(3)])
+    enqueue, _ = spans.get_finished_spans()
+    assert (enqueue.name, enqueue.attributes) == ("enqueue", {"push_queue.jobs": 3})
 
 
 @pytest.mark.usefixtures("no_tracer")
