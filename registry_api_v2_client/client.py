@@ -20,6 +20,7 @@ from .exceptions import ValidationError
 from .hosts import is_loopback
 from .http.tls import DOCKER_CERTS_DIR, TlsSettings
 from .observer import NOBODY, Observer
+from .parameter_names import NameOf
 from .platforms import Platform
 from .push.compression import CompressionPolicy
 from .push.engine import ImagePusher
@@ -58,6 +59,7 @@ class RegistryClient:
         rate: how fast they are sent; as fast as they go if not given.
         retry: when to retry a request or a blob.
         observer: hears what the client does.
+        name_of: how errors call a parameter that they advise to change, given its name here.
 
     Raises:
         CredentialsError: a login file cannot be read.
@@ -78,9 +80,12 @@ class RegistryClient:
         rate: SendRate | None = None,
         retry: RetryPolicy | None = None,
         observer: Observer = NOBODY,
+        name_of: NameOf = str,
     ) -> None:
         self._plain_http_hosts = frozenset(host.lower() for host in plain_http_hosts)
-        self._tls = TlsSettings(certs_dir, frozenset(host.lower() for host in insecure_hosts))
+        self._tls = TlsSettings(
+            certs_dir, frozenset(host.lower() for host in insecure_hosts), name_of
+        )
         self._credentials = CredentialStore.default(credentials)
         self._transport = Transport(
             self._credentials,

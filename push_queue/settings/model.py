@@ -40,6 +40,7 @@ from push_queue.settings.sources import (
     ENV_PREFIX,
     REDIS_URL_VARIABLES,
     SECRETS_FOLDER,
+    variable_of,
 )
 from push_queue.settings.target_patterns import TargetPattern, fits
 from push_queue.settings.teams import FAIR_SHARE_BY, TeamSources
@@ -243,6 +244,7 @@ class Settings(BaseSettings):
             "plain_http_hosts": self.plain_http_hosts,
             "insecure_hosts": self.insecure_hosts,
             "certs_dir": self.registry_certs_dir,
+            "name_of": variable_of,
         }
 
     def logins(self, credentials: Callable[[str, str], Login]) -> dict[str, Login]:
@@ -267,6 +269,7 @@ class Settings(BaseSettings):
             "timeout": self.registry_timeout_seconds,
             "certs_dir": self.registry_certs_dir,
             "insecure_hosts": self.insecure_hosts,
+            "name_of": variable_of,
         }
 
     @property

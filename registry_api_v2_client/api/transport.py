@@ -50,13 +50,14 @@ class Transport:
         plain_http_hosts: Collection[str] = (),
         observer: Observer = NOBODY,
     ) -> None:
+        tls = tls or TlsSettings()
         self._session = HttpSession(
             timeout=timeout,
             commit_timeout=commit_timeout,
-            tls=tls or TlsSettings(),
+            tls=tls,
             observer=observer,
         )
-        self._named_hosts = NamedHosts(plain_http_hosts, self._session.addresses)
+        self._named_hosts = NamedHosts(plain_http_hosts, self._session.addresses, tls.name_of)
         self._auth = Authenticator(
             credentials or CredentialStore(), TokenServer(self._named_hosts, self._send)
         )

@@ -35,7 +35,8 @@ from ..exceptions import (
     UploadUnknownError,
 )
 from ..json_document import JsonDocumentError, parse_json
-from .tls import CERTIFICATES
+from ..parameter_names import NameOf
+from .tls import place_of_certificates
 
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
 _BY_CODE: dict[str, type[ResponseError]] = {
@@ -104,15 +105,18 @@ def error_of(
 
 
 @contextmanager
-def translated(url: URL) -> Iterator[None]:
-    """Turn what aiohttp raises for a request to ``url`` into this library's errors."""
+def translated(url: URL, name_of: NameOf = str) -> Iterator[None]:
+    """Turn what aiohttp raises for a request to ``url`` into this library's errors.
+
+    Parameters are called as ``name_of`` does.
+    """
     where = _where(url)
     try:
         yield
     except (aiohttp.ClientSSLError, ssl.SSLError) as error:
         if _is_about_our_certificate(error):
-            raise _certificate_refused(url) from error
-        raise TLSError(f"{where}: {reason_of(error)}{_tls_advice(url, error)}") from error
+            raise _certificate_refused(url, name_of) from error
+        raise TLSError(f"{where}: {reason_of(error)}{_tls_advice(url, error, name_of)}") from error
     except TimeoutError as error:
         raise RegistryTimeoutError(f"{where} did not answer in time") from error
     except aiohttp.InvalidURL as error:
@@ -127,7 +131,7 @@ def translated(url: URL) -> Iterator[None]:
         raise AnswerCutShortError(f"{where} closed the connection during an answer") from error
     except (aiohttp.ClientError, OSError) as error:
         if _is_about_our_certificate(error):
-            raise _certificate_refused(url) from error
+            raise _certificate_refused(url, name_of) from error
         raise RegistryUnavailableError(f"{where} cannot be reached: {reason_of(error)}") from error
 
 
@@ -153,27 +157,27 @@ def _is_about_our_certificate(error: Exception) -> bool:
     return bool(_CERTIFICATE_ALERT.search(str(error)))
 
 
-def _certificate_refused(url: URL) -> TLSError:
+def _certificate_refused(url: URL, name_of: NameOf) -> TLSError:
     host = url.host_port_subcomponent
     return TLSError(
         f"{_where(url)} wants a client certificate that it trusts: put one and its key into "
-        f"{host}/client.cert and {host}/client.key {CERTIFICATES}"
+        f"{host}/client.cert and {host}/client.key {place_of_certificates(name_of)}"
     )
 
 
-def _tls_advice(url: URL, error: BaseException) -> str:
+def _tls_advice(url: URL, error: BaseException, name_of: NameOf) -> str:
     """What to do, where the reason does not say that."""
     inner = error.__cause__ or error
     if not isinstance(inner, ssl.SSLCertVerificationError):
         return (
-            "; if it speaks plain HTTP, name it in PUSH_QUEUE_PLAIN_HTTP_HOSTS, or begin its URL "
-            "with http://"
+            f"; if it speaks plain HTTP, name it in {name_of('plain_http_hosts')}, or begin its "
+            "URL with http://"
         )
     if getattr(inner, "verify_code", None) not in _NO_AUTHORITY:
         return ""  # It is expired, or for another name.
     return (
         "; to trust it, put the certificate of its authority into "
-        f"{url.host_port_subcomponent}/ca.crt {CERTIFICATES}"
+        f"{url.host_port_subcomponent}/ca.crt {place_of_certificates(name_of)}"
     )
 
 

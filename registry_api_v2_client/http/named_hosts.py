@@ -42,6 +42,7 @@ from yarl import URL
 
 from ..exceptions import ProtocolError
 from ..hosts import is_loopback
+from ..parameter_names import NameOf
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[URL], Awaitable[Collection[Address]]]
@@ -127,11 +128,15 @@ class NamedHosts:
     Args:
         plain_http_hosts: ``host[:port]`` that may be reached without TLS.
         resolve: the addresses that a URL leads to; none if a proxy finds them.
+        name_of: how errors call a parameter.
     """
 
-    def __init__(self, plain_http_hosts: Collection[str], resolve: Resolve) -> None:
+    def __init__(
+        self, plain_http_hosts: Collection[str], resolve: Resolve, name_of: NameOf = str
+    ) -> None:
         self._plain_http_hosts = plain_http_hosts
         self._resolve = resolve
+        self._name_of = name_of
 
     async def realm(self, registry: URL, text: str | None) -> URL:
         """The realm of a challenge, if credentials may be sent there (3).
@@ -149,7 +154,7 @@ class NamedHosts:
         if realm.scheme == "http" and not self._plain_http_allowed(registry, realm):
             raise ProtocolError(
                 f"{host}: its token server {realm.host_port_subcomponent} does not use TLS, so no "
-                f"credentials are sent there; {_how_to_allow(registry)}",
+                f"credentials are sent there; {self._how_to_allow(registry)}",
                 status=401,
             )
         await self.check(registry, realm)
@@ -194,11 +199,11 @@ class NamedHosts:
             or (_is_loopback(realm) and _is_loopback(registry))
         )
 
-
-def _how_to_allow(registry: URL) -> str:
-    if registry.scheme == "https":
-        return "have the registry name it by https://"
-    return "name it in PUSH_QUEUE_PLAIN_HTTP_HOSTS, if you trust the network in between"
+    def _how_to_allow(self, registry: URL) -> str:
+        if registry.scheme == "https":
+            return "have the registry name it by https://"
+        hosts = self._name_of("plain_http_hosts")
+        return f"name it in {hosts}, if you trust the network in between"
 
 
 def _is_loopback(url: URL) -> bool:

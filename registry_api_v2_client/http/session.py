@@ -56,6 +56,7 @@ class HttpSession:
         self._timeout = timeout
         self._commit_timeout = max(timeout, commit_timeout)
         self._tls = TlsContexts(tls)
+        self._name_of = tls.name_of
         self._proxies = Proxies()
         self._session = aiohttp.ClientSession(
             # Uploads are bounded where they are planned; a second bound here could dead-lock.
@@ -102,7 +103,7 @@ class HttpSession:
         answer_seconds = self._commit_timeout if request.commits else self._timeout
         stream: WatchedBody | None = None
         try:
-            with translated(request.url):
+            with translated(request.url, self._name_of):
                 async with asyncio.timeout(answer_seconds) as timeout:
                     deadline = Deadline(timeout, self._timeout, answer_seconds)
                     if request.body is not None and not isinstance(request.body, bytes):

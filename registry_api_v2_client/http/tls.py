@@ -14,22 +14,28 @@ from functools import partial
 from pathlib import Path
 
 from ..exceptions import TLSError, ValidationError
+from ..parameter_names import NameOf
 
 DOCKER_CERTS_DIR = Path("/etc/docker/certs.d")
 _LOOK_SECONDS = 60.0
 """How often to look for renewed certificates."""
 
 
-CERTIFICATES = "below PUSH_QUEUE_REGISTRY_CERTS_DIR, by default /etc/docker/certs.d"
-"""Where errors say that certificates belong."""
+def place_of_certificates(name_of: NameOf) -> str:
+    """Where errors say that certificates belong."""
+    return f"below {name_of('certs_dir')}, by default {DOCKER_CERTS_DIR}"
 
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
-    """The folder of certificates, and ``host[:port]`` whose certificate is not checked."""
+    """The folder of certificates, and ``host[:port]`` whose certificate is not checked.
+
+    Errors call parameters as ``name_of`` does.
+    """
 
     certs_dir: Path = DOCKER_CERTS_DIR
     insecure_hosts: Collection[str] = ()
+    name_of: NameOf = str
 
     def is_set_up(self, host: str) -> bool:
         """Whether there are settings for this host; then it speaks TLS."""
@@ -55,7 +61,7 @@ class TlsContexts:
     def __init__(self, settings: TlsSettings) -> None:
         if settings.certs_dir != DOCKER_CERTS_DIR and not settings.certs_dir.is_dir():
             raise ValidationError(
-                f"{settings.certs_dir} is not a folder; set PUSH_QUEUE_REGISTRY_CERTS_DIR to the "
+                f"{settings.certs_dir} is not a folder; set {settings.name_of('certs_dir')} to the "
                 "one that holds the certificates"
             )
         self._settings = settings

@@ -75,7 +75,7 @@ class HttpConnection:
         if self._response is None:
             return 0
         began = time.monotonic()
-        with explained(self._url):
+        with explained(self._url, self._settings.name_of):
             content = self._response.read1(min(len(buffer), _PIECE))
             self._waited += time.monotonic() - began
             self._moved += len(content)
@@ -128,7 +128,7 @@ class HttpConnection:
             target = str(url)
             own |= proxy_authorization(proxy)
         self._url, self._waited, self._moved = url, 0.0, 0
-        with explained(url), self._socket.limited():
+        with explained(url, self._settings.name_of), self._socket.limited():
             connection.request(method, target, headers={**own, **headers})
             self._response = connection.getresponse()
         return self._response
@@ -145,7 +145,7 @@ class HttpConnection:
             self.close()
             return
         try:
-            with explained(self._url), self._socket.limited():
+            with explained(self._url, self._settings.name_of), self._socket.limited():
                 while response.length and response.read1(_PIECE):
                     pass
         except SourceUnavailableError:
@@ -155,7 +155,7 @@ class HttpConnection:
 
     def _connect(self, url: URL, networks: Collection[Network]) -> http.client.HTTPConnection:
         self.close()
-        with explained(url):
+        with explained(url, self._settings.name_of):
             connection = http.client.HTTPConnection(url.raw_host or "", url.port)
             connection.sock = self._socket.open(url, networks)
         self._connection, self._origin = connection, url.origin()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..http.proxy import Proxies
 from ..http.tls import DOCKER_CERTS_DIR
+from ..parameter_names import NameOf
 from .places import Places
 
 
@@ -25,3 +26,5 @@ class HttpSettings:
     insecure_hosts: Collection[str] = ()
     """As for registries, see ``RegistryClient``."""
     proxies: Proxies = field(default_factory=Proxies)
+    name_of: NameOf = str
+    """How errors call a parameter that they advise to change, given its name here."""

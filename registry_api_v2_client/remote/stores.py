@@ -14,7 +14,9 @@ from urllib.parse import unquote
 from yarl import URL
 
 from ..exceptions import SourceUnavailableError, SourceUnreadableError
-from .places import Network, Places, networks_of, shown
+from ..parameter_names import NameOf
+from .http_settings import HttpSettings
+from .places import Network, networks_of, shown
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
@@ -32,10 +34,11 @@ _EVERYWHERE = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
 class SignedLinks:
     """Links to one object, and the leave to follow them. The operator says where a store is."""
 
-    def __init__(self, places: Places, url: URL, stores: Mapping[str, Mapping[str, str]]) -> None:
-        self._places = places
+    def __init__(self, settings: HttpSettings, url: URL) -> None:
+        self._places = settings.places
         self._url = url
-        self._options = stores.get(f"{url.scheme}://{url.raw_host}", {})
+        self._options = settings.stores.get(f"{url.scheme}://{url.raw_host}", {})
+        self._name_of = settings.name_of
         self._origin: URL | None = None
 
     def locate(self) -> URL:
@@ -47,7 +50,7 @@ class SignedLinks:
             SourceUnavailableError: there are no credentials to sign with.
         """
         networks_of(self._places, self._url)
-        link = _signed(self._url, self._options)
+        link = _signed(self._url, self._options, self._name_of)
         self._origin = link.origin()
         return link
 
@@ -55,7 +58,7 @@ class SignedLinks:
         return _EVERYWHERE if url.origin() == self._origin else self._places.networks(url)
 
 
-def _signed(url: URL, options: Mapping[str, str]) -> URL:
+def _signed(url: URL, options: Mapping[str, str], name_of: NameOf) -> URL:
     name = shown(url)
     try:
         import obstore
@@ -72,12 +75,12 @@ def _signed(url: URL, options: Mapping[str, str]) -> URL:
         link = obstore.sign(store, "GET", unquote(url.raw_path.lstrip("/")), _VALID)
     except UnknownConfigurationKeyError:
         raise SourceUnreadableError(
-            f"{name}: PUSH_QUEUE_STORES has an option for its bucket that obstore does not know"
+            f"{name}: {name_of('stores')} has an option for its bucket that obstore does not know"
         ) from None
     except (BaseError, ValueError) as error:
         # What it says may have many lines, and parts of credentials.
         raise SourceUnavailableError(
-            f"{name}: no link can be signed ({type(error).__name__}); give the workers "
-            "credentials for the store, in PUSH_QUEUE_STORES or such as AWS_ACCESS_KEY_ID"
+            f"{name}: no link can be signed ({type(error).__name__}); give credentials "
+            f"for the store, in {name_of('stores')} or such as AWS_ACCESS_KEY_ID"
         ) from error
     return URL(link, encoded=True)

@@ -80,7 +80,7 @@ class UrlSources:
     def _finding(self, url: URL) -> "_Finding":
         if url.scheme not in SCHEMES:
             return _Finding(shown(url), lambda: url, self._settings)
-        links = SignedLinks(self._settings.places, url, self._settings.stores)
+        links = SignedLinks(self._settings, url)
         # The link is the authorization.
         settings = replace(self._settings, places=links, authorizations={})
         return _Finding(shown(url), links.locate, settings)

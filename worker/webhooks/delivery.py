@@ -6,6 +6,7 @@ from http import HTTPStatus
 from yarl import URL
 
 from push_queue.settings import Settings
+from push_queue.settings.sources import variable_of
 from push_queue.settings.webhooks import Webhook
 from registry_api_v2_client import RegistryError
 from registry_api_v2_client.http.errors import error_of
@@ -39,7 +40,7 @@ class Delivery:
         self._session = HttpSession(
             timeout=webhook.timeout,
             commit_timeout=webhook.timeout,
-            tls=TlsSettings(settings.registry_certs_dir, settings.insecure_hosts),
+            tls=TlsSettings(settings.registry_certs_dir, settings.insecure_hosts, variable_of),
         )
 
     async def send(self, event_id: str, event: bytes) -> None:

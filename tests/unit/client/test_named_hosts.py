@@ -156,7 +156,7 @@ async def test_realms_that_get_credentials(registry: URL, realm: str) -> None:
             "http://auth.corp/token",
             "TLS.*; have the registry name it by https",
         ),
-        (PLAIN, "http://auth.example.com/token", "does not use TLS.*PUSH_QUEUE_PLAIN_HTTP_HOSTS"),
+        (PLAIN, "http://auth.example.com/token", "does not use TLS.*plain_http_hosts"),
         (LOOPBACK, "http://auth.example.com/token", "does not use TLS"),
         (PUBLIC, "https://auth.corp/token", "a private address"),
     ],

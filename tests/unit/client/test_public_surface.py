@@ -1,6 +1,7 @@
 """What the package offers at its root: everything that is documented, and nothing by accident."""
 
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -66,3 +67,9 @@ def test_functions_are_of_the_promised_kind_and_documented(name: str) -> None:
     assert function.__doc__
     hints = inspect.get_annotations(function)
     assert set(hints) == {*inspect.signature(function).parameters, "return"}
+
+
+def test_it_names_no_settings_of_the_queue() -> None:
+    """Who uses the library alone does not have them."""
+    sources = Path(inspect.getfile(package)).parent.rglob("*.py")
+    assert [path for path in sources if "PUSH_QUEUE_" in path.read_text()] == []

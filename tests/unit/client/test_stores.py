@@ -147,8 +147,8 @@ async def test_a_bucket_may_have_its_own_credentials(
 
 async def test_an_option_that_does_not_exist_is_told() -> None:
     stores = {"s3://bucket": {"secret_acess_key": "s3cret"}}
-    urls = UrlSources(HttpSettings(Buckets(), stores=stores))
-    with pytest.raises(SourceUnreadableError, match="PUSH_QUEUE_STORES has an option") as caught:
+    urls = UrlSources(HttpSettings(Buckets(), stores=stores, name_of=str.upper))
+    with pytest.raises(SourceUnreadableError, match="STORES has an option") as caught:
         await urls.open("s3://bucket/builds/app.tar")
     urls.close()
     assert "s3cret" not in str(caught.value)

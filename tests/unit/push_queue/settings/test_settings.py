@@ -78,6 +78,15 @@ def test_lists_and_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     assert SECRET not in f"{settings!r} {settings}"
 
 
+@pytest.mark.parametrize("parameter", ["certs_dir", "insecure_hosts", "plain_http_hosts", "stores"])
+def test_errors_of_the_library_name_settings(parameter: str) -> None:
+    settings = load_settings()
+    options = settings.transport_options | settings.url_options
+    assert parameter in options
+    variable = options["name_of"](parameter)
+    assert variable.removeprefix("PUSH_QUEUE_").lower() in type(settings).model_fields
+
+
 def test_the_redis_password_is_not_shown() -> None:
     settings = load_settings(redis_url=f"redis://user:{SECRET}@host/0")
     assert settings.redis_address.password == SECRET
