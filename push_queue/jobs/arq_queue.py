@@ -86,10 +86,11 @@ class ArqQueue:
     async def hold(self, arq_id: str, seconds: float, lease_seconds: int) -> None:
         """Keep all workers from taking the job, which is put off for ``seconds`` by Redis' clock.
 
-        After a lease, ``release`` may wake it before that. A job that is over is due at once, so
+        However short that is, nobody takes it before arq's worker has ended with it, or a lease has
+        passed. Then ``release`` may wake it before its time. A job that is over is due at once, so
         that it leaves the queue.
         """
-        await self._hold(arq_id, max(1, round(seconds * 1000)), lease_seconds, "")
+        await self._hold(arq_id, round(seconds * 1000), lease_seconds, "")
 
     async def _hold(
         self, arq_id: str, milliseconds: int, lease_seconds: int, score: int | str

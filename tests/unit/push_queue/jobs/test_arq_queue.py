@@ -186,6 +186,26 @@ async def test_a_job_that_is_cancelled_as_it_is_put_off_leaves_the_queue(
     assert again == name
 
 
+@pytest.mark.parametrize("seconds", [0, 1])
+async def test_a_job_that_is_put_off_is_not_taken_before_its_worker_has_ended_with_it(
+    dispatch: ArqQueue,
+    stores: Stores,
+    redis: ArqRedis,
+    keys: Keys,
+    clock: RedisClock,
+    seconds: float,
+) -> None:
+    """Where that was the same worker, it took it for one that it still ran, until its lease."""
+    await create(stores, "job-1")
+    ((name, _),) = await dispatch.take(1, LEASE_SECONDS)
+    await dispatch.hold(name, seconds, LEASE_SECONDS)
+    clock.advance(LEASE_SECONDS - 1)
+    assert await dispatch.take(1, LEASE_SECONDS) == []
+    await redis.delete(in_progress_key_prefix + name)  # As arq does in the end.
+    ((again, _),) = await dispatch.take(1, LEASE_SECONDS)
+    assert again == name
+
+
 # Handing over
 
 
