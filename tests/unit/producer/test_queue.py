@@ -272,6 +272,19 @@ async def test_watch_without_ids_follows_what_runs(queue: PushQueue, stores: Sto
     await changes.aclose()
 
 
+async def test_watch_without_ids_passes_over_what_is_forgotten_meanwhile(
+    queue: PushQueue, stores: Stores
+) -> None:
+    first = await queue.enqueue("/images/app.tar", TARGET)
+    changes = queue.watch()
+    assert (await anext(changes)).id == first.id
+    await finish(stores, first.id)
+    await stores.jobs.purge_all([first.id])
+    second = await queue.enqueue("/images/app.tar", TARGET)
+    assert (await anext(changes)).id == second.id
+    await changes.aclose()
+
+
 async def test_wait_returns_the_finished_job(queue: PushQueue, stores: Stores) -> None:
     job = await queue.enqueue("/images/app.tar", TARGET)
     waiting = asyncio.create_task(queue.wait(job.id, timeout=60))
