@@ -10,7 +10,7 @@ import tempfile
 import threading
 from typing import Self
 
-from ..exceptions import RegistryError, SourceUnreadableError, TarReadError
+from ..exceptions import SourceUnreadableError, TarReadError
 from ..media_types import Compression, sniff_compression
 from .files import Member
 
@@ -53,7 +53,7 @@ class Arrival:
         """It need not be sent any more."""
         self.dropped = False
         """It takes no room any more, and cannot be read."""
-        self.error: RegistryError | None = None
+        self.error: Exception | None = None
         """Why no more bytes will come."""
         named = _BLOB.fullmatch(member.name)
         self._stated = f"sha256:{named[1]}" if named else None

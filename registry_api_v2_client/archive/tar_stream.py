@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, cast
 
-from ..exceptions import RegistryError, TarReadError
+from ..exceptions import TarReadError
 from ..json_document import MAX_JSON
 from .arrivals import START_SIZE, Arrival, ArrivalReader, BytesReader, compression_of_layer
 from .compressed_file import longest_content, opener_of, reading
@@ -52,7 +52,7 @@ class TarStream(Source):
         self._changed = threading.Condition()
         self._layers: list[Arrival] = []
         self._ended = False
-        self._error: RegistryError | None = None
+        self._error: Exception | None = None
         self._listener: Callable[[], None] = _nobody
         self._pipe = Pipe(descriptor)
         self._stream = cast(BinaryIO, self._pipe)
@@ -123,14 +123,14 @@ class TarStream(Source):
                 self._listener = _nobody
 
     def _run(self) -> None:
-        error: RegistryError | None = None
+        error: Exception | None = None
         try:
             with reading(_NAME):
                 self._take_apart()
         except BrokenTarError as broken:
             error = TarReadError(f"{_NAME} is not a readable tar: {broken}; {_WRITER}")
-        except RegistryError as known:
-            error = known
+        except Exception as other:  # noqa: BLE001 - whoever waits for the thread raises it
+            error = other
         with self._changed:
             if self._pipe.interrupted:
                 error = error or TarReadError(f"{_NAME} is read no more")

@@ -206,6 +206,16 @@ async def test_a_reader_is_called_back_and_fails_with_the_stream() -> None:
             other.readinto(memoryview(bytearray(layer.member.size)))
 
 
+async def test_a_bug_where_it_is_read_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(tar_stream, "compression_of_layer", fail)
+    with piped([TAR]) as pipe, TarStream(pipe) as stream, pytest.raises(ZeroDivisionError):
+        async with asyncio.timeout(60):
+            await layers_of(stream)
+
+
 def test_closing_waits_for_no_writer() -> None:
     reader, writer = os.pipe()
     TarStream(reader).close()
