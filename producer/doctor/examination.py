@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from producer.doctor import fleet, machine, redis, registry, webhooks
+from producer.doctor import fleet, machine, redis, registry, server, webhooks
 from producer.doctor.finding import Finding, problem
 from producer.doctor.registry import Place
 from producer.operator import Operator
@@ -14,9 +14,28 @@ from push_queue.settings import Settings
 from registry_api_v2_client.exceptions import RegistryError
 
 
-async def examine(settings: Settings, places: Sequence[Place]) -> AsyncIterator[Finding]:
-    """Findings as they are made. Without ``places``, the registries that are known are asked."""
+async def examine(
+    settings: Settings, places: Sequence[Place], api: tuple[str, str | None] | None = None
+) -> AsyncIterator[Finding]:
+    """Findings as they are made. Without ``places``, the registries that are known are asked.
+
+    ``api`` is the URL of a server of the HTTP API, and the token for it. Who has it needs no Redis.
+    """
     used: list[str] = []
+    if api:
+        async for finding in server.check(*api):
+            yield finding
+    if settings.redis_configured or not api:
+        async for finding in _queue(settings, used):
+            yield finding
+    for finding in await asyncio.to_thread(list, machine.check(settings)):
+        yield finding
+    async for finding in _registries(settings, places or _known(settings, used)):
+        yield finding
+
+
+async def _queue(settings: Settings, used: list[str]) -> AsyncIterator[Finding]:
+    """What is found of Redis and of what is in it. The registries in use are added to ``used``."""
     try:
         async with PushQueue.connect(settings) as queue:
             async for finding in redis.check(queue):
@@ -26,13 +45,9 @@ async def examine(settings: Settings, places: Sequence[Place]) -> AsyncIterator[
                 yield finding
             async for finding in webhooks.check(queue):
                 yield finding
-            used = [found.name for found in await operator.registries()]
+            used += [found.name for found in await operator.registries()]
     except RedisUnavailableError as error:
         yield problem(redis.SUBJECT, str(error))
-    for finding in await asyncio.to_thread(list, machine.check(settings)):
-        yield finding
-    async for finding in _registries(settings, places or _known(settings, used)):
-        yield finding
 
 
 async def _registries(settings: Settings, places: Iterable[Place]) -> AsyncIterator[Finding]:

@@ -96,12 +96,24 @@ class Requests:
             ServerUnavailableError: it stays away.
             ServerRefusedError, QueueError: it does not do what is asked.
         """
+        return await self._ask(method, self.url(path), riding=riding, **options)
+
+    async def check_ready(self) -> None:
+        """Whether the server can work.
+
+        Raises:
+            ServerUnavailableError: it cannot, and says why.
+            ServerRefusedError: it does not say that.
+        """
+        await self._ask("GET", self._base.joinpath("readyz"), riding=False)
+
+    async def _ask(self, method: str, url: URL, *, riding: bool, **options: Any) -> Any:
         seconds = RIDE_OUT_SECONDS if self._answered else FIRST_SECONDS
         patience = Patience(seconds if riding else 0)
         while True:
             try:
                 async with self.session.request(
-                    method, self.url(path), allow_redirects=False, **options
+                    method, url, allow_redirects=False, **options
                 ) as answer:
                     self._answered = True
                     return await read(answer)

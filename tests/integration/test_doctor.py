@@ -15,6 +15,8 @@ from producer.doctor.finding import Finding, Severity
 from producer.doctor.registry import Place
 from producer.operator import Operator
 from push_queue.settings import Settings
+from push_queue.settings.api_tokens import hash_of
+from tests.support.api_server import Serve
 from tests.support.certificates import Authority
 from tests.support.commands import push_queue
 from tests.support.local_server import LocalServer
@@ -139,6 +141,75 @@ async def test_a_login_that_may_not_ask_for_facts(start_redis: StartRedis) -> No
         )
     found = await findings(redis_url=server.url.replace("://", "://shy:x@"))
     assert_named(the_bad(found, "Redis"), Severity.WARNING, "may not run", "INFO")
+
+
+# A server of the HTTP API ------------------------------------------------------------------------
+
+TOKENS = {"ci": "pq_of-ci", "builder": "pq_of-builder"}
+GRANTS = {
+    "ci": {"role": "enqueue", "targets": ["*/*"], "sha256": hash_of(TOKENS["ci"])},
+    "builder": {"role": "worker", "sha256": hash_of(TOKENS["builder"])},
+}
+
+
+async def of_server(url: str, token: str | None = None, **values: Any) -> list[Finding]:
+    return [finding async for finding in examine(Settings(**values), [], (url, token))]
+
+
+@pytest.mark.parametrize(
+    ("token", "severity", "text", "advice"),
+    [
+        (TOKENS["ci"], Severity.OK, "takes the token, as ci with the role enqueue", ""),
+        (TOKENS["builder"], Severity.OK, "takes the token, which is a worker's", ""),
+        ("pq_guess", Severity.PROBLEM, "token", "`push-queue token`"),
+        (None, Severity.PROBLEM, "the token is missing", "PUSH_QUEUE_TOKEN"),
+    ],
+    ids=["known", "a worker's", "unknown", "none"],
+)
+async def test_a_server_is_looked_at_in_place_of_redis(
+    serve: Serve, token: str | None, severity: Severity, text: str, advice: str
+) -> None:
+    server = serve(PUSH_QUEUE_API_TOKENS=json.dumps(GRANTS))
+    first, *others = await of_server(server.url, token)
+    assert first.subject == "server"
+    assert_named(first, severity, text, advice)
+    ready = [finding.text for finding in others]
+    assert [text.startswith("can work") for text in ready] == [True] * (severity is Severity.OK)
+    assert "guess" not in first.text
+
+
+class HalfServer(LocalServer):
+    """A server of the HTTP API that cannot work."""
+
+    def __init__(self) -> None:
+        async def answer(request: web.BaseRequest) -> web.Response:
+            if request.path == "/api/v1/session":
+                return web.json_response({"name": None, "role": "admin", "targets": []})
+            detail = "Redis does not answer; come again later"
+            return web.json_response({"detail": detail}, status=503)
+
+        super().__init__(web.ServerRunner(web.Server(answer)))
+
+
+async def test_a_server_that_cannot_work() -> None:
+    async with HalfServer() as server:
+        good, bad = await of_server(server.url)
+    assert_named(good, Severity.OK, "needs no token")
+    assert_named(bad, Severity.PROBLEM, "Redis does not answer")
+
+
+async def test_a_server_that_is_away_hides_nothing_else() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    redis_url = f"redis://127.0.0.1:{free_port()}"
+    of_the_server, of_redis = await of_server(url, redis_url=redis_url)
+    assert_named(of_the_server, Severity.PROBLEM, f"cannot reach {url}", "")
+    assert of_redis.subject == "Redis"
+
+
+async def test_what_is_no_server() -> None:
+    async with Answering(404, "", "text/plain") as page:
+        (found,) = await of_server(page.url)
+    assert_named(found, Severity.PROBLEM, "is no server of a push queue")
 
 
 # Workers -----------------------------------------------------------------------------------------
@@ -323,6 +394,13 @@ def test_a_good_set_up(
     lines = done.stdout.splitlines()
     assert all(line.startswith("ok  ") for line in lines)
     assert len(lines) == 6
+
+
+def test_a_server_in_the_settings(serve: Serve) -> None:
+    server = serve()
+    done = doctor(PUSH_QUEUE_SERVER=server.url)
+    assert (done.returncode, done.stderr) == (0, "nothing is wrong\n")
+    assert [line.partition(": ")[0] for line in done.stdout.splitlines()] == ["ok       server"] * 2
 
 
 def test_a_bad_set_up_is_exit_code_1() -> None:

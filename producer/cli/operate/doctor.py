@@ -7,7 +7,13 @@ from typing import Annotated
 import typer
 
 from producer.cli.exit_code import ExitCode
-from producer.cli.options import JsonArrayOption, settings_of
+from producer.cli.options import (
+    JsonArrayOption,
+    ServerOption,
+    TokenFileOption,
+    server_of,
+    settings_of,
+)
 from producer.cli.output import coloured, print_json
 from producer.cli.signals import run
 from producer.cli.wording import printable
@@ -16,7 +22,8 @@ from producer.doctor.finding import Finding, Severity
 from producer.doctor.registry import Place
 
 EXAMPLES = """
-Run it where a worker runs, with the same settings.
+Run it where a worker runs, with the same settings. Where these name a server and no Redis, the
+server is looked at in place of Redis and workers.
 
 Examples:
 
@@ -41,14 +48,17 @@ def doctor(
         ),
     ] = None,
     json: JsonArrayOption = False,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
 ) -> ExitCode:
     """Look for what is wrong with the set-up, and say what to do."""
     settings = settings_of(context)
+    api = server_of(context, settings, server, token_file)
     wanted = [Place.parse(text) for text in places or ()]
     found: list[Finding] = []
 
     async def main() -> None:
-        async for finding in examine(settings, wanted):
+        async for finding in examine(settings, wanted, api):
             found.append(finding)
             if not json:
                 _print(finding)
