@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from functools import cache
+from functools import cache, partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -33,6 +34,11 @@ from push_queue.sessions import Sessions
 from push_queue.settings import Settings
 from push_queue.settings.api_tokens import Role
 from push_queue.version import own_version
+
+logger = logging.getLogger(__name__)
+
+_AGAIN_SECONDS = 5.0
+"""Until work that a bug has ended is begun again."""
 
 
 def make_application(queue: PushQueue, settings: Settings) -> web.Application:
@@ -89,7 +95,7 @@ async def _hear_events(application: web.Application) -> AsyncIterator[None]:
     queue = application[QUEUE]
     hub = EventHub(queue, await queue.last_event(), with_targets=not application[OPEN])
     application[EVENTS] = hub
-    async with _beside(hub.run()):
+    async with _beside(hub.run):
         yield
 
 
@@ -98,18 +104,27 @@ async def _expire_uploads(application: web.Application) -> AsyncIterator[None]:
     if not spool:
         yield
         return
-    async with _beside(keep_expiring(spool, application[QUEUE])):
+    async with _beside(partial(keep_expiring, spool, application[QUEUE])):
         yield
 
 
 @asynccontextmanager
-async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+async def _beside(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
     """Have the work done while the application runs."""
-    task = asyncio.create_task(work)
+    task = asyncio.create_task(_keep_at(work))
     yield
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+async def _keep_at(work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await work()
+        except Exception:  # the work's outermost frame; else nobody hears of it before the end
+            logger.exception("unexpected error beside the requests")
+        await asyncio.sleep(_AGAIN_SECONDS)
 
 
 async def _end_waiting(application: web.Application) -> None:

@@ -13,7 +13,7 @@ from aiohttp import ClientResponse
 from arq.connections import ArqRedis
 
 from producer import PushQueue, RedisUnavailableError
-from producer.api import following
+from producer.api import application, following
 from producer.api.context import EVENTS, QUEUE
 from producer.api.events import hub as event_hub
 from producer.api.events import progress_board
@@ -362,6 +362,25 @@ async def test_events_are_heard_again_after_an_outage(queue: PushQueue) -> None:
         news = await hub.next_after(START, 60)
         reading.cancel()
     assert [change.job_id for change in news.changes] == ["a"]
+
+
+async def test_a_bug_does_not_end_the_events_for_good(
+    api: Api, queue: PushQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(application, "_AGAIN_SECONDS", 0.01)
+    heard = queue.events
+    failures = iter([ZeroDivisionError()])
+
+    async def events(after: Position, **options: Any) -> Any:
+        for failure in failures:
+            raise failure
+        return await heard(after, **options)
+
+    async with follow(api, ALL) as stream:
+        monkeypatch.setattr(queue, "events", events)
+        for job_id in ("a", "b", "c"):
+            await api.enqueue(id=job_id)
+        assert [(await stream.next())[2]["id"] for _ in range(3)] == ["a", "b", "c"]
 
 
 async def test_events_of_a_busy_queue_come_together(queue: PushQueue) -> None:
