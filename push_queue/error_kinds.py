@@ -51,6 +51,10 @@ class ErrorKind(StrEnum):
     its authority into ``PUSH_QUEUE_REGISTRY_CERTS_DIR``, or a registry without TLS into
     ``PUSH_QUEUE_PLAIN_HTTP_HOSTS``."""
 
+    PROXY = "proxy"
+    """The proxy on the way to the registry refuses: it wants a login, or does not allow the host.
+    Write the login into ``HTTPS_PROXY`` of the workers, or the host into their ``NO_PROXY``."""
+
     REGISTRY_UNAVAILABLE = "registry_unavailable"
     """The registry gave no answer, or failed (5xx). The job has waited for it for as long as it was
     to (``PUSH_QUEUE_GIVE_UP_AFTER_SECONDS``). Once the registry is back, retry the job."""

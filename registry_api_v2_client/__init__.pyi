@@ -29,6 +29,7 @@ from .exceptions import ManifestUnknownError as ManifestUnknownError
 from .exceptions import NameUnknownError as NameUnknownError
 from .exceptions import NoSlotError as NoSlotError
 from .exceptions import ProtocolError as ProtocolError
+from .exceptions import ProxyError as ProxyError
 from .exceptions import RateLimitedError as RateLimitedError
 from .exceptions import RegistryError as RegistryError
 from .exceptions import RegistryTimeoutError as RegistryTimeoutError

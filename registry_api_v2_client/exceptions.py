@@ -17,7 +17,8 @@
     │   └── AnswerCutShortError         an answer without its end                   (retry helps)
     ├── NoSlotError                     the upload limits have no slot for it now   (retry helps)
     ├── TLSError                        a certificate is not trusted, the registry's or ours
-    ├── CredentialsError                unreadable, or refused by a token server or proxy
+    ├── CredentialsError                unreadable, or refused by a token server
+    ├── ProxyError                      the proxy on the way to the registry refuses
     └── ResponseError                   the registry answered with an error
         ├── UnauthorizedError           401
         ├── TokenExpiredError           401 during an upload; a new token is fetched   (retry helps)
@@ -51,6 +52,7 @@ __all__ = [
     "NameUnknownError",
     "NoSlotError",
     "ProtocolError",
+    "ProxyError",
     "RateLimitedError",
     "RegistryError",
     "RegistryTimeoutError",
@@ -182,9 +184,15 @@ class TLSError(RegistryError):
 
 
 class CredentialsError(RegistryError):
-    """Credentials cannot be read, or the token server or a proxy does not accept them."""
+    """Credentials cannot be read, or the token server does not accept them."""
 
     kind = "unauthorized"
+
+
+class ProxyError(RegistryError):
+    """The proxy on the way to the registry wants a login, or does not allow the host."""
+
+    kind = "proxy"
 
 
 class ResponseError(RegistryError):

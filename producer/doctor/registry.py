@@ -11,6 +11,7 @@ from registry_api_v2_client.exceptions import (
     DeniedError,
     NameUnknownError,
     ProtocolError,
+    ProxyError,
     RegistryError,
     RegistryTimeoutError,
     RegistryUnavailableError,
@@ -22,6 +23,7 @@ from registry_api_v2_client.reference import parse_reference
 
 _ADVICE: tuple[tuple[type[RegistryError], str], ...] = (
     (TLSError, ""),
+    (ProxyError, ""),
     (RegistryTimeoutError, "see whether a firewall drops the packets, or a proxy is needed"),
     (RegistryUnavailableError, "check its name and port, and whether it runs"),
     (UnauthorizedError, "where there is no docker, set PUSH_QUEUE_REGISTRY_AUTH"),

@@ -16,12 +16,12 @@ from yarl import URL
 from ..exceptions import (
     AnswerCutShortError,
     BlobUnknownError,
-    CredentialsError,
     DeniedError,
     DigestMismatchError,
     ManifestUnknownError,
     NameUnknownError,
     ProtocolError,
+    ProxyError,
     RateLimitedError,
     RegistryError,
     RegistryTimeoutError,
@@ -139,13 +139,11 @@ def proxy_error(url: URL, status: int) -> RegistryError:
     """The error for an answer of the proxy on the way to ``url``."""
     what = f"{_where(url)} cannot be reached: the proxy answered {status}"
     if status == 407:
-        return CredentialsError(
+        return ProxyError(
             f"{what}; write its user and password into its address, http://user:password@host:port"
         )
     if status == 403:
-        return DeniedError(
-            f"{what}; have it allow this host, or name the host in NO_PROXY", status=status
-        )
+        return ProxyError(f"{what}; have it allow this host, or name the host in NO_PROXY")
     return RegistryUnavailableError(what)
 
 

@@ -78,7 +78,7 @@ class HttpSession:
 
         Raises:
             RegistryUnavailableError: no connection, or no whole answer in time.
-            CredentialsError, DeniedError: the proxy on the way refuses.
+            ProxyError: the proxy on the way refuses.
             TLSError: the registry's certificate is not trusted, or the registry does not trust
                 ours.
             ProtocolError: the answer is not HTTP, or is too long.

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tests.support.certificates import Authority
 from tests.support.commands import push_queue
 from tests.support.local_server import LocalServer
 from tests.support.processes import free_port
+from tests.support.raw_server import RawServer
 from tests.support.servers import (
     HTPASSWD_PASSWORD,
     HTPASSWD_USER,
@@ -333,6 +334,22 @@ async def test_a_registry_that_refuses(answer: Answer, text: str, advice: str) -
     async with Answering(*answer) as server:
         found = await tried(f"{server.host}/app")
     assert_named(found[-1], Severity.PROBLEM, text, advice)
+
+
+@pytest.mark.parametrize(
+    ("status", "told"), [(407, "http://user:password@host:port"), (403, "NO_PROXY")]
+)
+async def test_a_proxy_that_refuses(
+    monkeypatch: pytest.MonkeyPatch, status: int, told: str
+) -> None:
+    async def refuse() -> AsyncIterator[bytes]:
+        yield f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode()
+
+    async with RawServer(refuse) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        (found,) = await tried("registry.test/app")
+    assert_named(found, Severity.PROBLEM, told)
+    assert found.advice == ""  # The error says what to do, and that has nothing to do with logins.
 
 
 async def test_registries_with_a_login_are_asked_by_themselves(

@@ -451,7 +451,7 @@ async def test_a_proxy_that_alone_knows_the_registry(
     async with ConnectProxy({"registry.test": "127.0.0.1"}, login=proxy_login) as proxy:
         refused = worker(HTTPS_PROXY=f"http://{proxy.host}", **settings)
         job = await push(queue, archive.path, f"{host}/app:1")
-        assert_refused(job, host, "unauthorized")
+        assert_refused(job, host, "proxy")
         assert "the proxy answered 407; write its user and password" in (job.error or "")
         await asyncio.to_thread(refused.terminate)
         worker(HTTPS_PROXY=proxy.url.replace(" ", "%20"), **settings)

@@ -17,12 +17,12 @@ from yarl import URL
 from registry_api_v2_client.api.transport import Transport
 from registry_api_v2_client.exceptions import (
     BlobUnknownError,
-    CredentialsError,
     DeniedError,
     DigestMismatchError,
     ManifestUnknownError,
     NameUnknownError,
     ProtocolError,
+    ProxyError,
     RateLimitedError,
     RegistryError,
     RegistryUnavailableError,
@@ -251,8 +251,8 @@ def test_which_error_it_becomes(error: Exception, expected: type[RegistryError])
 @pytest.mark.parametrize(
     ("status", "expected", "advice"),
     [
-        (403, DeniedError, "NO_PROXY"),
-        (407, CredentialsError, "http://user:password@host:port"),
+        (403, ProxyError, "NO_PROXY"),
+        (407, ProxyError, "http://user:password@host:port"),
         (502, RegistryUnavailableError, "answered 502"),
     ],
 )
@@ -275,7 +275,7 @@ async def test_a_proxy_s_refusal_of_plain_http_is_told_from_a_registry_s(
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         async with Transport(timeout=60) as transport:
             url = URL("http://registry.example.com/v2/")
-            with pytest.raises(CredentialsError, match="the proxy answered 407; write"):
+            with pytest.raises(ProxyError, match="the proxy answered 407; write"):
                 await transport.request(Request("GET", url, url), scope="", what="ping", ok={200})
 
 
