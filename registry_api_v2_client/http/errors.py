@@ -4,10 +4,8 @@ import errno
 import os
 import re
 import ssl
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 import aiohttp
@@ -36,6 +34,7 @@ from ..exceptions import (
 )
 from ..json_document import JsonDocumentError, parse_json
 from ..parameter_names import NameOf
+from ..retry_after import parse_retry_after
 from .tls import place_of_certificates
 
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
@@ -82,7 +81,7 @@ _DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
 _LONGEST_MESSAGE = 300
 _QUERY = re.compile(r"\?[^\s\"'<>?]*=[^\s\"'<>]*")
 _LONGEST_PAUSE = 86_400.0
-"""Seconds. No push waits for years, even if a registry asks for it."""
+"""Seconds."""
 
 
 def error_of(
@@ -97,7 +96,10 @@ def error_of(
     words = (str(status), code, message) if code or message else (str(status), _phrase(status))
     details = " ".join(filter(None, words)) + (advice and f"; {advice}")
     error = (kind or (ProtocolError if status < 400 else ResponseError))(
-        f"{what}: {details}", status=status, code=code, retry_after=_retry_after(headers)
+        f"{what}: {details}",
+        status=status,
+        code=code,
+        retry_after=parse_retry_after(headers.get("Retry-After"), _LONGEST_PAUSE),
     )
     if isinstance(error, BlobUnknownError):
         error.digests = frozenset(digest.decode() for digest in _DIGEST.findall(body))
@@ -222,17 +224,3 @@ def _phrase(status: int) -> str | None:
         return HTTPStatus(status).phrase
     except ValueError:
         return None
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from now. Source: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after"""
-    value = headers.get("Retry-After", "").strip()
-    try:
-        seconds = float(value) if value.isdecimal() else _seconds_until(value)
-    except (ValueError, TypeError, OverflowError, OSError):
-        return None
-    return min(max(0.0, seconds), _LONGEST_PAUSE)
-
-
-def _seconds_until(date: str) -> float:
-    return parsedate_to_datetime(date).timestamp() - time.time()

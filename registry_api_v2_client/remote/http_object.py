@@ -1,10 +1,8 @@
 """An object at a URL: what the answers of its server say, and which of them are errors."""
 
 import re
-import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from http.client import HTTPResponse
 
 from yarl import URL
@@ -16,6 +14,7 @@ from ..exceptions import (
     SourceUnavailableError,
     SourceUnreadableError,
 )
+from ..retry_after import parse_retry_after
 from .http_connection import HttpConnection
 from .http_settings import HttpSettings
 from .ranges import ObjectIdentity
@@ -25,7 +24,7 @@ _NO_LONGER_THERE = (401, 403, 404, 410)
 _GONE = (404, 410)
 _REFUSED = (401, 403, 407)
 _TRY_AGAIN = (408, 425, 429)
-_MOST_PAUSE = 3600.0
+_LONGEST_PAUSE = 3600.0
 LARGEST = 1 << 40
 """The most bytes of a tar. A server may claim any number, and send for ever."""
 
@@ -159,21 +158,10 @@ def _check(response: HTTPResponse, name: str, ok: Collection[int]) -> None:
         )
     elif status >= 500 or status in _TRY_AGAIN:
         error = SourceUnavailableError(f"{name}: its server answered {status}")
-        error.retry_after = _retry_after(response)
+        error.retry_after = parse_retry_after(response.getheader("Retry-After"), _LONGEST_PAUSE)
     else:
         error = SourceUnreadableError(f"{name} cannot be read: its server answered {status}")
     raise error
-
-
-def _retry_after(response: HTTPResponse) -> float | None:
-    """Seconds. Source: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after"""
-    text = response.getheader("Retry-After", "").strip()
-    try:
-        at = float(text) if text.isdecimal() else parsedate_to_datetime(text).timestamp()
-        seconds = at if text.isdecimal() else at - time.time()
-    except (ValueError, OverflowError):
-        return None
-    return min(max(0.0, seconds), _MOST_PAUSE)
 
 
 def _changed(name: str) -> SourceChangedError:
