@@ -8,11 +8,10 @@ import os
 import re
 import tempfile
 import threading
-from typing import Self
 
 from ..exceptions import SourceUnreadableError, TarReadError
 from ..media_types import Compression, sniff_compression
-from .files import Member
+from .files import Member, Reader
 
 START_SIZE = 512
 """Bytes at the start of a file that tell what it is."""
@@ -116,8 +115,8 @@ class Arrival:
             raise _no_room(self.member, error) from error
 
 
-class ArrivalReader:
-    """Reads a file that arrives from its start to its end, see ``Reader``."""
+class ArrivalReader(Reader):
+    """Reads a file that arrives. It stays open, as it belongs to all its readers."""
 
     def __init__(self, arrival: Arrival) -> None:
         self._arrival = arrival
@@ -125,7 +124,7 @@ class ArrivalReader:
         self._interrupted = False
 
     def readinto(self, buffer: memoryview) -> int:
-        """As ``Reader.readinto``. Waits for the bytes to come.
+        """Wait for the bytes to come, and fill ``buffer`` with them.
 
         Raises:
             RegistryError: they never will.
@@ -150,18 +149,9 @@ class ArrivalReader:
             self._interrupted = True
             self._arrival.changed.notify_all()
 
-    def close(self) -> None:
-        """Nothing to do: the file belongs to all readers."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class BytesReader:
-    """Reads a file that is in memory, see ``Reader``."""
+class BytesReader(Reader):
+    """Reads a file that is in memory."""
 
     def __init__(self, content: bytes) -> None:
         self._left = memoryview(content)
@@ -171,18 +161,6 @@ class BytesReader:
         buffer[:count] = self._left[:count]
         self._left = self._left[count:]
         return count
-
-    def interrupt(self) -> None:
-        """Nothing to do: it keeps nobody waiting."""
-
-    def close(self) -> None:
-        """Nothing to do."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _no_room(member: Member, error: OSError) -> SourceUnreadableError:

@@ -4,7 +4,7 @@ import posixpath
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 from ..exceptions import TarReadError
 
@@ -30,9 +30,10 @@ class Member:
     sparse: bool = False
 
 
-class Reader(Protocol):
+class Reader(ABC):
     """Reads one member from its start to its end, once. Blocking; one thread at a time."""
 
+    @abstractmethod
     def readinto(self, buffer: memoryview) -> int:
         """Fill ``buffer``, and return the count of bytes: fewer than it holds only at the end.
 
@@ -40,14 +41,17 @@ class Reader(Protocol):
             TarReadError: the archive ends before the member does.
         """
 
-    def interrupt(self) -> None:
-        """Make a thread that waits for a server in ``readinto`` fail at once. Thread-safe."""
+    def interrupt(self) -> None:  # noqa: B027 - not all wait for anybody
+        """Have a thread that waits in ``readinto`` fail at once. Thread-safe."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:  # noqa: B027 - not all have something to close
+        """Close what it reads from."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class ArchiveFiles(ABC):

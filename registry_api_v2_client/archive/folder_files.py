@@ -2,11 +2,10 @@
 
 import io
 from pathlib import Path
-from typing import Self
 
 from ..exceptions import TarReadError
 from .compressed_file import reading
-from .files import HEAD_SIZE, ArchiveFiles, Member, is_outside, normal_name
+from .files import HEAD_SIZE, ArchiveFiles, Member, Reader, is_outside, normal_name
 from .source_folder import SourceFolder
 
 
@@ -44,8 +43,8 @@ class FolderFiles(ArchiveFiles):
         return FileReader(member, file)
 
 
-class FileReader:
-    """Reads a file from its start to its end, see ``Reader``."""
+class FileReader(Reader):
+    """Reads a file."""
 
     def __init__(self, member: Member, file: io.FileIO) -> None:
         self._member = member
@@ -64,14 +63,5 @@ class FileReader:
         self._left -= filled
         return filled
 
-    def interrupt(self) -> None:
-        """Nothing to do: reading a file does not wait."""
-
     def close(self) -> None:
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

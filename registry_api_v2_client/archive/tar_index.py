@@ -11,12 +11,12 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, cast
 
 from ..exceptions import TarReadError
 from ..json_document import MAX_JSON
 from .compressed_file import MAGIC_SIZE, Opener, longest_content, opener_of, reading
-from .files import MAX_DOCUMENTS, ArchiveFiles, Member, may_be_json
+from .files import MAX_DOCUMENTS, ArchiveFiles, Member, Reader, may_be_json
 from .member_table import MemberTable
 from .source import SourceReader, TarSource
 from .tar_header import BrokenTarError, TarMember, read_members
@@ -24,8 +24,8 @@ from .tar_header import BrokenTarError, TarMember, read_members
 _SKIP = 1 << 20
 
 
-class MemberReader:
-    """Reads one member from its start to its end, once. Blocking; one thread at a time."""
+class MemberReader(Reader):
+    """Reads a member of a tar. Closing it gives the stream back for the next one."""
 
     def __init__(
         self, member: Member, stream: "_Stream", give_back: Callable[["_Stream"], None]
@@ -37,11 +37,6 @@ class MemberReader:
         self._interrupted = False
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill ``buffer``, and return the count of bytes: fewer than it holds only at the end.
-
-        Raises:
-            TarReadError: the tar ends before the member does.
-        """
         wanted = min(len(buffer), self._left)
         filled = 0
         with reading(self._member.name):
@@ -54,7 +49,6 @@ class MemberReader:
         return filled
 
     def interrupt(self) -> None:
-        """Have a thread that waits for a server in ``readinto`` fail at once. Thread-safe."""
         self._interrupted = True
         self._stream.reader.interrupt()
 
@@ -63,12 +57,6 @@ class MemberReader:
             self._stream.close()
         else:
             self._give_back(self._stream)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class TarIndex(ArchiveFiles):
