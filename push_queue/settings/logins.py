@@ -1,9 +1,9 @@
 """Logins for registries, and for servers of tars."""
 
 from base64 import b64encode
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, SecretStr, model_validator
+from pydantic import BaseModel, BeforeValidator, SecretStr, model_validator
 
 
 class RegistryCredentials(BaseModel):
@@ -13,6 +13,27 @@ class RegistryCredentials(BaseModel):
     """The user; ``<token>`` if the password is an identity token."""
     password: SecretStr
     """The password, or the token that the registry gave out in its place."""
+
+
+_FORM = '{"reg.example.com": {"username": "…", "password": "…"}}'
+
+
+def _check_form(value: object) -> object:
+    """The value as it is. What pydantic says of another form does not tell which one is meant."""
+    if not isinstance(value, dict):
+        raise ValueError(f"must be {_FORM}")
+    if "auths" in value:
+        raise ValueError(
+            f"must be {_FORM}; docker's config.json is read where DOCKER_CONFIG names its folder"
+        )
+    for name, login in value.items():
+        if not isinstance(login, dict | RegistryCredentials):
+            raise ValueError(f"{name} must have a user and a password, as in {_FORM}")
+    return value
+
+
+RegistryAuth = Annotated[dict[str, RegistryCredentials], BeforeValidator(_check_form)]
+"""Logins by registry or by ``host/namespace``."""
 
 
 class SourceLogin(BaseModel):

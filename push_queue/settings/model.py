@@ -30,7 +30,7 @@ from push_queue.settings.defaults import (
     WEEK_SECONDS,
     tag_watch_seconds,
 )
-from push_queue.settings.logins import RegistryCredentials, SourceLogin
+from push_queue.settings.logins import RegistryAuth, SourceLogin
 from push_queue.settings.oidc_issuers import OidcIssuers
 from push_queue.settings.redis_routes import RedisRoutes, RedisUrl
 from push_queue.settings.redis_url import RedisAddress, parse_redis_url
@@ -155,7 +155,7 @@ class Settings(BaseSettings):
     registry_certs_dir: Path = Path("/etc/docker/certs.d")
     """Commands, workers: holds a folder for each registry, as docker has it: ``*.crt`` are its
     authorities, ``*.cert`` with ``*.key`` are client certificates."""
-    registry_auth: dict[str, RegistryCredentials] = {}
+    registry_auth: RegistryAuth = {}
     """Commands, workers: logins by registry or by ``host/namespace``, ``{"reg.example.com":
     {"username": "…", "password": "…"}}``."""
 

@@ -105,6 +105,13 @@ def test_the_redis_password_is_not_shown() -> None:
         ("PUSH_QUEUE_REGISTRY_AUTH", "{correct-horse", "must be JSON"),
         ("PUSH_QUEUE_REGISTRY_AUTH", '{"h": {"password": "correct-horse"}}', "h.username"),
         (
+            "PUSH_QUEUE_REGISTRY_AUTH",
+            '{"auths": {"h": {"auth": "correct-horse"}}, "credsStore": "pass"}',
+            '{"username": "…", "password": "…"}}; docker\'s config.json is read where',
+        ),
+        ("PUSH_QUEUE_REGISTRY_AUTH", '["correct-horse"]', 'must be {"reg.example.com"'),
+        ("PUSH_QUEUE_REGISTRY_AUTH", '{"h": "correct-horse"}', "h must have a user and a password"),
+        (
             "PUSH_QUEUE_STORES",
             '{"https://h": {"secret_access_key": "correct-horse"}}',
             "s3://bucket",
