@@ -19,7 +19,7 @@ from .compression import CompressionPolicy, compression_of, encoder_for
 from .destinations import Destinations
 from .progress import BlobProgress, OnProgress
 from .sources import LayerSource
-from .tasks import first_of
+from .tasks import as_one
 
 
 class StreamPush:
@@ -49,12 +49,12 @@ class StreamPush:
             TarReadError: the tar is broken, or cut short.
             RegistryError: no target is left.
         """
-        try:
-            async with asyncio.TaskGroup() as group, aclosing(self._stream.layers()) as layers:
-                async for arrival in layers:
-                    group.create_task(self._bring(arrival))
-        except BaseExceptionGroup as failures:
-            raise first_of(failures) from None
+        await as_one(self._bring_all())
+
+    async def _bring_all(self) -> None:
+        async with asyncio.TaskGroup() as group, aclosing(self._stream.layers()) as layers:
+            async for arrival in layers:
+                group.create_task(self._bring(arrival))
 
     async def _bring(self, arrival: Arrival) -> None:
         async with self._slots:
