@@ -16,11 +16,14 @@ from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from push_queue.redis import arq_codec
+from push_queue.redis.early_python import mend_timeouts
 from push_queue.redis.errors import redis_errors
 from push_queue.redis.keys import Keys
 from push_queue.redis.retries import RIDE_OUT_SECONDS, TRANSIENT, Patience
 from push_queue.settings import Settings
 from push_queue.settings.redis_url import RedisAddress
+
+mend_timeouts()
 
 CONNECT_SECONDS = 2.5
 """The longest time that a first connection may take."""

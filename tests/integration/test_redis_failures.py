@@ -242,3 +242,23 @@ async def test_tls_with_an_authority_of_one_s_own(
         ):
             done = await asyncio.to_thread(run, "producer", "list", PUSH_QUEUE_REDIS_URL=refused)
             assert_exit_3(done, str(port), "TLS: ", "ertificate")
+
+
+async def test_a_task_that_is_being_cancelled_cleans_up_in_redis(queue: PushQueue) -> None:
+    """It did not with Python 3.11.2: a worker that was stopped did not hand its jobs back."""
+    begun, cleaned_up = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await queue.list()
+            cleaned_up.set()
+
+    task = asyncio.create_task(work())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert cleaned_up.is_set()
