@@ -1,5 +1,6 @@
 """The address of a Redis server, read from a URL."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -7,6 +8,12 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"})
 
 SENTINEL_PORT = 26379
+SENTINEL_SCHEME = "redis+sentinel"
+
+# Newer Pythons' urlsplit refuses a [::1] that is not the only host.
+_SENTINELS = re.compile(
+    r"(?i:redis\+sentinel)://(?P<netloc>[^/?#]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,8 @@ def parse_redis_url(url: str) -> RedisAddress:
 
 
 def _split(url: str) -> SplitResult:
+    if sentinels := _SENTINELS.fullmatch(url):
+        return SplitResult(SENTINEL_SCHEME, **sentinels.groupdict(""), fragment="")
     try:
         return urlsplit(url)
     except ValueError:
@@ -123,7 +132,7 @@ def _sentinel_address(parts: SplitResult) -> RedisAddress:
 
 
 def _sentinel(host: str) -> tuple[str, int]:
-    parts = urlsplit(f"//{host}")
+    parts = _split(f"//{host}")
     return unquote(parts.hostname or ""), _port(parts, SENTINEL_PORT)
 
 
@@ -146,5 +155,5 @@ _READERS: dict[str, Callable[[SplitResult], RedisAddress]] = {
     "redis": _server_address,
     "rediss": _tls_address,
     "unix": _socket_address,
-    "redis+sentinel": _sentinel_address,
+    SENTINEL_SCHEME: _sentinel_address,
 }

@@ -71,10 +71,10 @@ def test_unusable_urls(url: str, reason: str) -> None:
         parse_redis_url(url)
 
 
-@given(st.text())
-def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
+@given(st.sampled_from(["redis", "redis+sentinel"]), st.text())
+def test_any_text_is_an_address_or_a_value_error(scheme: str, text: str) -> None:
     try:
-        address = parse_redis_url(f"redis://{text}")
+        address = parse_redis_url(f"{scheme}://{text}")
     except ValueError:
         return
     assert address.database >= 0
