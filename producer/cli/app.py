@@ -152,6 +152,9 @@ def _report(error: Exception) -> ExitCode:
         return _fail(f"{broken!r} in what was typed is not UTF-8", ExitCode.BAD_INPUT)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         # The command itself writes nothing but its output.
+        from push_queue.lost_output import give_up_output
+
+        give_up_output()
         return _fail(f"cannot write the output: {error.strerror}", ExitCode.PUSH_FAILED)
     if isinstance(error, OSError) and isinstance(error.filename, str):
         # As --install-completion without a home.
