@@ -130,9 +130,12 @@ class HostSocket:
         try:
             tls = TlsSettings(self._settings.certs_dir, self._settings.insecure_hosts)
             host = url.host_port_subcomponent or ""
-            return context_of(tls, host) or ssl.create_default_context()
+            context = context_of(tls, host) or ssl.create_default_context()
         except TLSError as error:
             raise SourceUnreadableError(str(error)) from error
+        # Debian 12 sets it, and then OpenSSL takes a cut for TLS's own end.
+        context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+        return context
 
     def _shut(self) -> None:
         """Wake the thread that waits for the host."""

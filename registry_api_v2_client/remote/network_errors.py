@@ -39,7 +39,13 @@ def _explanation(url: URL, error: Exception, name_of: NameOf) -> RegistryError:
             )
         case TimeoutError():
             return SourceUnavailableError(f"{name} did not answer in time")
-        case ConnectionError() | ssl.SSLEOFError() | http.client.IncompleteRead():
+        case (
+            ConnectionError()
+            | ssl.SSLEOFError()
+            # As Debian 12's Python has it.
+            | ssl.SSLError(reason="UNEXPECTED_EOF_WHILE_READING")
+            | http.client.IncompleteRead()
+        ):
             return SourceUnavailableError(f"{name}: the connection broke, or was refused")
         case OSError():
             # What a proxy answers has no number.
