@@ -171,6 +171,12 @@ def workers_do_as_told(evidence: Evidence) -> Iterator[Violation]:
         yield Violation("worker", f"{worker} {complaint}", worker=worker)
 
 
+def no_worker_meets_the_unexpected(evidence: Evidence) -> Iterator[Violation]:
+    for worker in evidence.fleet.all:
+        if "Traceback (" in worker.process.log:
+            yield Violation("worker", f"{worker.name} logged a traceback", worker=worker.name)
+
+
 RULES: tuple[Rule, ...] = (
     no_job_is_lost,
     every_job_ends_as_it_should,
@@ -181,6 +187,7 @@ RULES: tuple[Rule, ...] = (
     nothing_is_deleted_wrongly,
     nothing_is_left_over,
     workers_do_as_told,
+    no_worker_meets_the_unexpected,
 )
 
 

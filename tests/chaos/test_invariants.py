@@ -12,6 +12,7 @@ from producer import Attempt, JobState, JobStatus, TargetResult
 from push_queue.models.job_status import Outcome
 from tests.chaos.archives import JobImage
 from tests.chaos.evidence import Evidence
+from tests.chaos.fleet import WorkerProcess
 from tests.chaos.invariants import violations
 from tests.chaos.network import TagWrite
 from tests.chaos.plan import Plan, PlannedJob
@@ -51,7 +52,7 @@ def attempt(worker: str, start: float, end: float, outcome: Outcome) -> Attempt:
 
 def good_evidence() -> Evidence:
     """All jobs were pushed in their order, each at the first attempt."""
-    fleet: Any = SimpleNamespace(name_of=str, complaints=[])
+    fleet: Any = SimpleNamespace(name_of=str, complaints=[], all=[])
     proxy: Any = SimpleNamespace(tag_writes=[])
     registry: Any = None
     evidence = Evidence(
@@ -185,6 +186,11 @@ def end_a_worker(evidence: Evidence) -> None:
     evidence.fleet.complaints.append(("worker-1", "ended by itself"))
 
 
+def log_a_traceback(evidence: Evidence) -> None:
+    process: Any = SimpleNamespace(log="unexpected error\nTraceback (most recent call last):\n")
+    evidence.fleet.all.append(WorkerProcess("worker-1", process))
+
+
 def test_a_tar_that_was_replaced_may_fail_its_job() -> None:
     evidence = good_evidence()
     change(evidence, CLEANED.id, state=JobState.FAILED, error_kind="source_changed")
@@ -211,6 +217,7 @@ def test_a_tar_that_was_replaced_may_fail_its_job() -> None:
         (delete_the_next_build, "deleted wrongly"),
         (leave_a_key, "left over"),
         (end_a_worker, "worker"),
+        (log_a_traceback, "worker"),
     ],
 )
 def test_what_is_wrong_is_found(spoil: Callable[[Evidence], None], rule: str) -> None:
