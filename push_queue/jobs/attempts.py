@@ -65,6 +65,7 @@ class Attempts:
             self._give_up_after,
             formats.FORMAT,
             place,
+            int(1000 * min(self._database.steady_seconds, self._lease_seconds)),
         ]
         try:
             answer = await self._records.run("start", job_id, arguments)

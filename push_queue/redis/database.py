@@ -1,5 +1,6 @@
 """What every store is built on: Redis, keys, scripts, and the boundary for errors."""
 
+import math
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any
@@ -12,6 +13,7 @@ from redis.exceptions import NoScriptError
 from push_queue.models.job_status import JobState
 from push_queue.redis.errors import address_of, redis_errors
 from push_queue.redis.keys import Keys
+from push_queue.redis.retries import Patience
 from push_queue.scripts import load
 from push_queue.settings import WEEK_SECONDS
 from push_queue.settings.teams import FAIR_SHARE_BY
@@ -44,6 +46,12 @@ class Database:
     def errors(self) -> AbstractContextManager[None]:
         """The boundary at which redis-py's exceptions become ours."""
         return redis_errors(self._address)
+
+    @property
+    def steady_seconds(self) -> float:
+        """For how long Redis has not been down for this process; infinite if it never was."""
+        patience = self.redis.get_retry()
+        return patience.steady_seconds if isinstance(patience, Patience) else math.inf
 
     async def ping(self) -> None:
         """Check that Redis answers."""

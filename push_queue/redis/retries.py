@@ -38,6 +38,9 @@ RIDE_OUT_SECONDS = 30.0
 
 _BACKOFF_BASE, _BACKOFF_CAP = 0.1, 2.0
 
+_MOMENT_SECONDS = 1.0
+"""A Redis that was down for less is as good as one that was not: one connection may have broken."""
+
 _retrying: ContextVar[bool] = ContextVar("_retrying", default=False)
 
 
@@ -54,6 +57,7 @@ class Patience(Retry):
     __slots__ = (
         "_away_since",
         "_back_since",
+        "_outage_ended",
         "_read_only_seconds",
         "_seconds",
         "_told",
@@ -68,11 +72,20 @@ class Patience(Retry):
         self._waiting = 0
         self._away_since: float | None = None
         self._back_since = -math.inf
+        self._outage_ended = -math.inf
         self._told = False
 
     def end(self) -> None:
         """Give up every command that fails from now on, also those that are waiting."""
         self._seconds = 0
+
+    @property
+    def steady_seconds(self) -> float:
+        """For how long Redis has not been down, but for moments; infinite if it never was."""
+        now = time.monotonic()
+        if self._away_since is not None and now - self._away_since >= _MOMENT_SECONDS:
+            return 0.0
+        return now - self._outage_ended
 
     async def call_with_retry(
         self, do: Callable[[], Awaitable[T]], fail: Callable[[Any], Any]
@@ -141,8 +154,11 @@ class Patience(Retry):
         if self._away_since is None or self._waiting:
             return
         self._back_since = time.monotonic()
+        away = self._back_since - self._away_since
+        if away >= _MOMENT_SECONDS:
+            self._outage_ended = self._back_since
         if self._told:
-            logger.warning("Redis is back after %.1f s", self._back_since - self._away_since)
+            logger.warning("Redis is back after %.1f s", away)
         self._away_since = None
 
     def __deepcopy__(self, _: object) -> Self:

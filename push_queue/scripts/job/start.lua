@@ -5,6 +5,7 @@
 --         4 blob uploads that a registry takes at once   5 seconds of a lease
 --         6 seconds to wait for registries that are down, unless the job has its own
 --         7 newest format that the worker understands   8 the job's score in arq's queue
+--         9 milliseconds for which this worker has reached Redis, at most a lease
 -- Result  {'start', targets to push now as JSON, field, value, …}
 --         {'wait', milliseconds}: the registries of all targets left are down or have no room, and
 --         release.lua may wake the job before; or its worker may yet renew the lease; or it needs a
@@ -15,7 +16,7 @@
 --         waited for its registries for long enough
 local generation, worker, token = args[1], args[2], args[3]
 local max_uploads, lease, give_up_after = tonumber(args[4]), tonumber(args[5]), args[6]
-local format, place = tonumber(args[7]), args[8]
+local format, place, steady = tonumber(args[7]), args[8], args[9] / 1000
 -- A job that is not woken asks again after this time or up to twice as long, so not all at once.
 local LOOK_MS = 900000
 
@@ -68,8 +69,9 @@ local resent = record.state == 'running' and record.token == token
 local lost = record.state == 'running' and not resent
 local lost_error = lost and 'worker ' .. (record.worker or '?') .. ' stopped reporting'
 if lost then
-  -- While Redis was down no lease could be renewed, so each worker gets the time of one to do it.
-  local up = uptime()
+  -- While Redis was down no lease could be renewed, so each worker gets the time of one to do it. A
+  -- Redis that hung, or took over, was up all the time. But this worker has missed it.
+  local up = math.min(steady, uptime())
   if up < lease then
     return {'wait', (lease - up) * 1000}
   end

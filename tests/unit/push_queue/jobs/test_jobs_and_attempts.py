@@ -7,10 +7,11 @@ import pytest
 
 from push_queue.errors import UnknownJobError
 from push_queue.jobs.codec import timestamp
-from push_queue.models.assignments import Assignment, Signal
+from push_queue.models.assignments import Assignment, Signal, Wait
 from push_queue.models.job import PushJob, make_job
 from push_queue.models.job_status import BlobStatus, JobState, JobStatus, Outcome, TargetResult
 from push_queue.redis.keys import Keys
+from push_queue.redis.retries import Patience
 from tests.support.assignments import succeed, write_tags
 from tests.support.redis_client import Redis
 from tests.support.redis_clock import redis_now
@@ -239,6 +240,21 @@ async def test_a_lost_worker_is_replaced_and_recorded(stores: Stores) -> None:
     assert again.attempt == 2
     (lost,) = await stores.jobs.attempts("job-1")
     assert (lost.outcome, lost.worker, lost.error_kind) == ("lost", "worker-1", "worker_lost")
+
+
+@pytest.mark.parametrize(("steady", "seconds"), [(0.0, 1), (0.4, 0.6), (0.999, 0.001)])
+async def test_a_worker_that_could_not_reach_redis_takes_no_other_for_lost_at_once(
+    redis: Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch, steady: float, seconds: float
+) -> None:
+    """That one may not have reached it either, to renew its lease."""
+    stores = Stores(redis, keys, KEEP_SECONDS, lease_seconds=1)
+    running = await started(stores, max_attempts=1)
+    redis.set_retry(Patience())
+    monkeypatch.setattr(Patience, "steady_seconds", steady)
+    wait = await stores.attempts.start("job-1", 0, "worker-2")
+    assert isinstance(wait, Wait)
+    assert wait.seconds >= seconds  # or longer, if Redis has just been started
+    assert await stores.attempts.heartbeat(running) is Signal.CONTINUE
 
 
 async def test_a_job_that_loses_every_worker_fails(stores: Stores) -> None:

@@ -153,6 +153,24 @@ async def test_what_only_reads_does_not_end_an_outage(caplog: pytest.LogCaptureF
     assert len(caplog.messages) == 2
 
 
+async def test_it_knows_for_how_long_redis_was_not_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("push_queue.redis.retries._MOMENT_SECONDS", 0)
+    patience = Patience()
+    assert patience.steady_seconds == math.inf
+    waiting = asyncio.create_task(patience.call_with_retry(failing(away()), ignore))
+    await asyncio.sleep(0)
+    assert patience.steady_seconds == 0
+    await waiting
+    assert 0 <= patience.steady_seconds < math.inf
+
+
+async def test_a_connection_that_breaks_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("push_queue.redis.retries._MOMENT_SECONDS", 1000)
+    patience = Patience()
+    await patience.call_with_retry(failing(away()), ignore)
+    assert patience.steady_seconds == math.inf
+
+
 async def deaf(patience: Patience, command: Callable[[], Awaitable[str]]) -> str:
     """Run the command in a task that is cancelled meanwhile, and does not notice."""
 
