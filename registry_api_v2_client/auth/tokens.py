@@ -67,11 +67,13 @@ class TokenServer:
         """
         realm = await self._named_hosts.realm(registry, challenge.parameters.get("realm"))
         service = challenge.parameters.get("service")
-        what = f"{registry.host_port_subcomponent}: its token server {realm.host_port_subcomponent}"
+        whose = f"{registry.host_port_subcomponent}: its token server"
+        what = f"{whose} {realm.host_port_subcomponent}"
         try:
             answer = await self._ask(registry, realm, service, scopes, credentials)
         except RegistryUnavailableError as error:
-            raise type(error)(f"{what}: {error}") from error
+            # The error begins with the token server's address.
+            raise type(error)(f"{whose} {error}") from error
         if answer.status == 200:
             return _token(what, answer.body)
         who, advice = "refuses the credentials", ""

@@ -27,6 +27,7 @@ from registry_api_v2_client.api.registry import Registry
 from registry_api_v2_client.api.uploads import UploadSession
 from tests.support.certificates import Authority
 from tests.support.logins import Login
+from tests.support.processes import free_port
 from tests.support.raw_server import RawServer
 from tests.support.scripted_server import Exchange, Reply, ScriptedServer
 
@@ -203,6 +204,16 @@ async def test_an_answer_before_the_body_was_read_is_no_success() -> None:
         session = UploadSession("app", URL(f"{server.url}/upload"))
         with pytest.raises(ProtocolError, match="answered 202 before it had read"):
             await client.registry(server.url).uploads.stream(session, blocks())
+
+
+async def test_a_token_server_that_is_away_is_named_once() -> None:
+    away = f"127.0.0.1:{free_port()}"
+    unauthorized = Reply(401, bearer(f"http://{away}/token"))
+    async with ScriptedServer(Exchange("GET", TAGS, unauthorized)) as server:
+        with pytest.raises(RegistryUnavailableError) as caught:
+            await tags(server)
+    told = f"its token server http://{away} cannot be reached: Connection refused"
+    assert str(caught.value) == f"{server.host}: {told}"
 
 
 async def test_an_upload_is_not_redirected_where_a_registry_has_no_business() -> None:

@@ -1,5 +1,14 @@
 -- The targets of a job that is to start: which are left, and what holds back their registries.
 
+-- An error of the registry as it reads after the registry's name, by which it may begin itself.
+local function without_name(error, registry)
+  local rest = string.gsub(error, '^https?://', '')
+  if string.sub(rest, 1, #registry) ~= registry then
+    return error
+  end
+  return string.match(string.sub(rest, #registry + 1), '^:? (.+)') or error
+end
+
 -- Why the registry cannot be tried now, and in how many milliseconds it can. nil if it can now. If the
 -- job is the one to try it after a pause, it gets into `probing`.
 local function held_back(registry, max_uploads, probing)
@@ -15,7 +24,7 @@ local function held_back(registry, max_uploads, probing)
   if pause and pause.left > 0 then
     local how = pause.asked and ' asks for a pause: ' or ' is down: '
     return {
-      ms = pause.left, why = registry .. how .. pause.reason,
+      ms = pause.left, why = registry .. how .. without_name(pause.reason, registry),
       error = pause.reason, error_kind = pause.kind,
     }
   end

@@ -114,6 +114,26 @@ async def test_why_a_job_waits_tells_a_registry_that_is_away_from_one_that_asked
     assert (await stores.jobs.status("job-1")).waiting_for == f"{HOST} is down: no answer"
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (f"https://{HOST} cannot be reached: no route", "cannot be reached: no route"),
+        (f"http://{HOST} did not answer in time", "did not answer in time"),
+        (f"{HOST}: upload to app: 503", "upload to app: 503"),
+        (f"{HOST}0: upload to app: 503", f"{HOST}0: upload to app: 503"),
+        (f"https://cdn.example.com, not {HOST}", f"https://cdn.example.com, not {HOST}"),
+        (HOST, HOST),
+    ],
+)
+async def test_why_a_job_waits_names_its_registry_once(
+    stores: Stores, registries: RegistryLimits, error: str, told: str
+) -> None:
+    await enqueue(stores, "job-1")
+    await registries.pause(HOST, error)
+    await wait(stores)
+    assert (await stores.jobs.status("job-1")).waiting_for == f"{HOST} is down: {told}"
+
+
 async def test_with_all_registries_away_it_waits_for_whichever_comes_back(
     stores: Stores, registries: RegistryLimits, redis: Redis, clock: RedisClock
 ) -> None:
