@@ -2,15 +2,11 @@
 
 import asyncio
 import os
-import sys
 
 _STANDARD_STREAMS = (0, 1, 2)
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """uvloop's, if it is installed."""
-    if sys.platform == "win32":
-        return asyncio.new_event_loop()
     import uvloop
 
     _open_standard_streams()

@@ -19,7 +19,6 @@ from producer.cli.commands import COMMANDS, HELP_OPTIONS
 from producer.cli.exit_code import ExitCode
 
 NAME = "push-queue"
-DISTRIBUTION = "registry-push-queue"
 
 EPILOG = """
 To begin: `push-queue up` runs all of it on this machine; `push-queue push` needs no queue.
@@ -79,12 +78,9 @@ app = typer.Typer(
 def _print_version(wanted: bool) -> None:
     if not wanted:
         return
-    from importlib.metadata import PackageNotFoundError, version
+    from push_queue.version import own_version
 
-    try:
-        typer.echo(version(DISTRIBUTION))
-    except PackageNotFoundError:
-        typer.echo("unknown (not installed)")
+    typer.echo(own_version())
     raise typer.Exit
 
 
