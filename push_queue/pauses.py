@@ -17,7 +17,6 @@ class Pauses:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._redis = database.redis
         self._keys = database.keys
 
     async def pause(

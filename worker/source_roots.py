@@ -127,7 +127,8 @@ def delete_source(
     """Delete the file if it is ``unwanted``, and return what happened to it. Blocking.
 
     A folder is kept: a layout may hold other images, and other files.
-        Another file that takes its name in the microseconds between check and deletion is lost: no
+
+    Another file that takes its name in the microseconds between check and deletion is lost: no
     system call prevents that.
     """
     try:

@@ -37,7 +37,6 @@ class ArqQueue:
         self, database: Database, registry_max_uploads: int = REGISTRY_MAX_UPLOADS
     ) -> None:
         self._database = database
-        self._redis = database.redis
         self._keys = database.keys
         self._registry_max_uploads = registry_max_uploads
 

@@ -1,7 +1,7 @@
 """The stream of every change of state, in order; the latest thousands are kept."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple, Self
@@ -79,11 +79,11 @@ class JobEvents:
 
     async def first(self) -> Position:
         """The place of the oldest event that is still kept."""
-        return await self._end(await self._database.ask(self._redis.xrange(self._key, count=1)))
+        return _place(await self._database.ask(self._redis.xrange(self._key, count=1)))
 
     async def last(self) -> Position:
         """The place of the latest event."""
-        return await self._end(await self._database.ask(self._redis.xrevrange(self._key, count=1)))
+        return _place(await self._database.ask(self._redis.xrevrange(self._key, count=1)))
 
     async def after(
         self, position: Position, *, limit: int, wait: float = 0
@@ -100,8 +100,9 @@ class JobEvents:
         reached = Position.parse(entries[-1][0].decode()) if entries else position
         return tuple(_placed(entries)), reached
 
-    async def _end(self, entries: list[tuple[bytes, object]]) -> Position:
-        return Position.parse(entries[0][0].decode()) if entries else START
+
+def _place(entries: Sequence[tuple[bytes, object]]) -> Position:
+    return Position.parse(entries[0][0].decode()) if entries else START
 
 
 def _placed(entries: Iterable[tuple[bytes, Mapping[bytes, bytes]]]) -> Iterator[PlacedEvent]:
