@@ -31,6 +31,7 @@ Platform = Annotated[
 MOST_PATIENCE_SECONDS = 365 * 24 * 3600
 Moment = Annotated[AwareDatetime, Field(ge=datetime.fromtimestamp(0, UTC))]
 MostAttempts = Annotated[int, Field(ge=1, le=100)]
+PatienceSeconds = Annotated[int, Field(ge=1, le=MOST_PATIENCE_SECONDS)]
 Compression = Literal["gzip", "zstd", "keep"]
 Priority = Literal["high", "normal", "low"]
 
@@ -61,7 +62,7 @@ class PushRequest(BaseModel):
     """Each step up overtakes jobs enqueued up to 15 minutes before."""
     max_attempts: MostAttempts | None = None
     """Attempts before the job fails; without it ``PUSH_QUEUE_MAX_ATTEMPTS``."""
-    give_up_after: Annotated[int, Field(ge=1, le=MOST_PATIENCE_SECONDS)] | None = None
+    give_up_after: PatienceSeconds | None = None
     """Seconds to wait for registries that are down; without it the workers'
     ``PUSH_QUEUE_GIVE_UP_AFTER_SECONDS``."""
     ordered: bool = True

@@ -19,7 +19,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from push_queue.models.job import MOST_PATIENCE_SECONDS
+from push_queue.models.job import MostAttempts, PatienceSeconds
 from push_queue.models.source_urls import Bucket, Origin, SourceUrlEntry, SourceUrls
 from push_queue.settings.api_tokens import ApiTokens
 from push_queue.settings.defaults import (
@@ -111,10 +111,10 @@ class Settings(BaseSettings):
     shutdown_grace_seconds: PositiveInt = 20
     """Workers: how long a worker that is told to stop gives its pushes to finish. It hands back the
     rest."""
-    max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    max_attempts: MostAttempts = 5
     """Commands, servers: attempts before a job fails, unless the job has its own number
     (``--max-attempts``)."""
-    give_up_after_seconds: Annotated[int, Field(ge=1, le=MOST_PATIENCE_SECONDS)] = DAY_SECONDS
+    give_up_after_seconds: PatienceSeconds = DAY_SECONDS
     """Commands, workers: how long a job is kept waiting for a registry that is down, unless the job
     has its own time (``--give-up-after``)."""
     retry_base_seconds: Annotated[float, Field(gt=0)] = 1.0

@@ -4,16 +4,14 @@ import re
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
-from pydantic_settings import NoDecode
+
+from push_queue.settings.values import LISTED
 
 NOBODY = "none"
 """The setting's value for a queue without teams."""
 
 
-def _split(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    sources = tuple(part for item in value.split(",") if (part := item.strip()))
+def _without_nobody(sources: object) -> object:
     return () if sources == (NOBODY,) else sources
 
 
@@ -24,7 +22,7 @@ def _check(source: str) -> str:
 
 
 TeamSource = Annotated[str, AfterValidator(_check)]
-TeamSources = Annotated[tuple[TeamSource, ...], NoDecode, BeforeValidator(_split)]
+TeamSources = Annotated[tuple[TeamSource, ...], BeforeValidator(_without_nobody), *LISTED]
 """What tells a job's team: the first that the job has."""
 
 FAIR_SHARE_BY: TeamSources = ("label:team", "caller")
