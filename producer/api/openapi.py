@@ -53,6 +53,7 @@ def describe(routes: Iterable[Route], version: str, *, with_tokens: bool) -> Doc
         ref_template=SCHEMAS,
         schema_generator=DescribedSchema,
     )
+    problem = {PROBLEM: {"schema": references[Problem, "serialization"]}}
     paths: dict[str, Document] = {}
     refusals: set[HTTPStatus] = set()
     for route in routes:
@@ -63,10 +64,12 @@ def describe(routes: Iterable[Route], version: str, *, with_tokens: bool) -> Doc
         for status in sorted(refused):
             ref = f"#/components/responses/{_name(status)}"
             operation["responses"].setdefault(str(status.value), {"$ref": ref})
+        if route.takes_tar:
+            conflict = _refusal(HTTPStatus.CONFLICT, (OFFSET,), problem)
+            operation["responses"][str(HTTPStatus.CONFLICT.value)] = conflict
         if with_tokens:
             operation["security"] = _security(route)
         paths.setdefault(route.path, {})[route.method.lower()] = operation
-    problem = {PROBLEM: {"schema": references[Problem, "serialization"]}}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Registry push queue", "version": version, "description": _ABOUT},
@@ -75,12 +78,10 @@ def describe(routes: Iterable[Route], version: str, *, with_tokens: bool) -> Doc
         "components": {
             "schemas": definitions["$defs"],
             "responses": {
-                _name(status): {
-                    "description": meaning,
-                    "headers": _headers(("Retry-After",) if status in _LATER else ()),
-                    "content": problem,
-                }
-                for status, meaning in MEANINGS.items()
+                _name(status): _refusal(
+                    status, ("Retry-After",) if status in _LATER else (), problem
+                )
+                for status in MEANINGS
                 if status in refusals
             },
             "securitySchemes": {
@@ -94,6 +95,10 @@ def describe(routes: Iterable[Route], version: str, *, with_tokens: bool) -> Doc
             },
         },
     }
+
+
+def _refusal(status: HTTPStatus, headers: Iterable[str], content: Document) -> Document:
+    return {"description": MEANINGS[status], "headers": _headers(headers), "content": content}
 
 
 def _security(route: Route) -> list[Document]:

@@ -133,6 +133,18 @@ async def test_it_says_which_headers_uploads_are_answered_with(api: Api, documen
         assert known == set(response["headers"])
 
 
+async def test_it_says_where_an_upload_ends_that_bytes_do_not_fit(api: Api, document: Any) -> None:
+    path = "/api/v1/uploads/{upload_id}"
+    upload = (await api.post("/api/v1/uploads")).body
+    answer = await api.ask(
+        "PATCH", path.format(upload_id=upload["id"]), data=b"abc", headers={"Upload-Offset": "1"}
+    )
+    assert (answer.status, answer.headers["Upload-Offset"]) == (409, "0")
+    for method in ("put", "patch"):
+        assert "Upload-Offset" in document["paths"][path][method]["responses"]["409"]["headers"]
+    assert "headers" not in document["paths"][path]["delete"]["responses"]["409"]
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
