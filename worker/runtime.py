@@ -19,6 +19,7 @@ from push_queue.redis.keys import Keys
 from push_queue.redis.lease import Lease
 from push_queue.registries.limits import RegistryLimits
 from push_queue.registries.rates import RegistryRates
+from push_queue.scripts import load_all
 from push_queue.settings import Settings
 from push_queue.worker_roster import WorkerRoster
 from registry_api_v2_client import (
@@ -89,6 +90,7 @@ def open_runtime(settings: Settings, redis: Any, observer: WorkerObserver | None
         CredentialsError: a login file cannot be read.
         ValidationError: no such folder of certificates, or the environment names a bad proxy.
     """
+    load_all()
     database = Database(
         redis,
         Keys(settings.namespace),

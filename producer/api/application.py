@@ -30,6 +30,7 @@ from producer.queue import PushQueue
 from producer.spool.expiry import keep_expiring
 from producer.spool.spool import Spool
 from push_queue.figures.metrics import QueueReport
+from push_queue.scripts import load_all
 from push_queue.sessions import Sessions
 from push_queue.settings import Settings
 from push_queue.settings.api_tokens import Role
@@ -47,6 +48,7 @@ def make_application(queue: PushQueue, settings: Settings) -> web.Application:
     Raises:
         CannotStartError: the spool of the settings cannot be used.
     """
+    load_all()
     application = web.Application(
         middlewares=[note_request, problems, own_origin_only], client_max_size=MOST_BODY_BYTES
     )

@@ -31,4 +31,19 @@ def load(name: str) -> str:
     folder, _, _ = name.partition("/")
     shared = (*_SHARED[folder], *_MORE.get(name, ()))
     parts = [*(f"shared/{part}" for part in shared), name]
-    return "".join((files(__name__) / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
+    return "".join(map(_read, parts))
+
+
+def load_all() -> None:
+    """Read all scripts now.
+
+    A process that stays then does not meet those of a release that is installed in its place.
+    """
+    for folder in _SHARED:
+        for script in (files(__name__) / folder).iterdir():
+            load(f"{folder}/{script.name.removesuffix('.lua')}")
+
+
+@cache
+def _read(part: str) -> str:
+    return (files(__name__) / f"{part}.lua").read_text(encoding="utf-8")

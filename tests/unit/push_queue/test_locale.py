@@ -5,12 +5,9 @@ import subprocess
 import sys
 
 LOAD_ALL = """
-from importlib.resources import files
-from push_queue.scripts import load
-folders = [folder for folder in files("push_queue.scripts").iterdir() if folder.is_dir()]
-names = [f"{folder.name}/{file.name.removesuffix('.lua')}" for folder in folders
-         for file in folder.iterdir() if folder.name in ("job", "registry", "plain")]
-print(len([load(name) for name in names]))
+from push_queue.scripts import load, load_all
+load_all()
+print(load.cache_info().currsize)
 """
 
 
