@@ -6,7 +6,6 @@ reports itself as often as a real one.
 """
 
 import asyncio
-import itertools
 import sys
 from datetime import UTC, datetime
 
@@ -125,7 +124,7 @@ async def run_workers(url: str, first: int, count: int) -> None:
     """
     settings = load_settings(redis_url=url, namespace=NAMESPACE)
     async with asyncio.TaskGroup() as tasks:
-        for number in itertools.islice(itertools.count(first), count):
+        for number in range(first, first + count):
             redis = await connect(settings)
             database = Database(redis, Keys(NAMESPACE), settings.keep_finished_seconds)
             tasks.create_task(VirtualWorker(number, redis, database).run())

@@ -23,6 +23,15 @@ class LayerSpec:
     seed: int
 
 
+_SHARES = (30, 25, 20, 15, 9, 1)
+"""Of six layers, the base first, in percent."""
+
+
+def six_layer_specs(size: int) -> list[LayerSpec]:
+    """The layers of an image of ``size`` bytes that an application's build makes."""
+    return [LayerSpec(size * share // 100, seed) for seed, share in enumerate(_SHARES)]
+
+
 @dataclass(frozen=True)
 class Blob:
     """A blob in an archive."""

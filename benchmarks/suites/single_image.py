@@ -13,7 +13,7 @@ from ..contenders.commands import (
 )
 from ..contenders.pypi_client import NAME as PYPI
 from ..contenders.pypi_client import PypiClient
-from ..images.image_tar import ImageTar, LayerSpec, extract, write_image
+from ..images.image_tar import ImageTar, LayerSpec, extract, six_layer_specs, write_image
 from ..model import (
     OURS,
     Benchmark,
@@ -35,9 +35,6 @@ WALL = Measure("wall time", "s")
 CPU = Measure("its CPU time", "s")
 AGAIN = Measure("pushed again", "s")
 STORED = Measure("stored layers", "MB")
-
-SHARES = (30, 25, 20, 15, 9, 1)
-"""Of six layers, the base first, in percent."""
 
 IMAGE = "image"
 TAG = "latest"
@@ -65,7 +62,7 @@ def six_layers(scale: Scale) -> Benchmark:
     return _benchmark(
         "six-layers",
         f"{size_name(size)} docker save, 6 layers, gzip",
-        [LayerSpec(size * share // 100, seed) for seed, share in enumerate(SHARES)],
+        six_layer_specs(size),
         (
             Comparison(WALL, "skopeo", Reach("at most", 0.45)),
             Comparison(WALL, LIBRARY),

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..contenders.commands import push_command
-from ..images.image_tar import ImageTar, LayerSpec, write_image
+from ..images.image_tar import ImageTar, six_layer_specs, write_image
 from ..model import OURS, Benchmark, Comparison, Contender, Measure, Scale, Values
 from ..servers.certificate import write_certificate
 from ..servers.file_server import file_server
@@ -17,8 +17,6 @@ WALL = Measure("wall time", "s")
 CPU = Measure("its CPU time", "s")
 PEAK = Measure("peak memory", "MB")
 
-SHARES = (30, 25, 20, 15, 9, 1)
-"""Of six layers, the base first, in percent."""
 BUCKET = "bucket"
 TAR = "image.tar"
 
@@ -33,8 +31,7 @@ def sources(scale: Scale) -> Benchmark:
     def prepare(folder: Path) -> Mapping[str, Contender]:
         bucket = folder / BUCKET
         bucket.mkdir()
-        specs = [LayerSpec(size * share // 100, seed) for seed, share in enumerate(SHARES)]
-        image = write_image(bucket / TAR, specs)
+        image = write_image(bucket / TAR, six_layer_specs(size))
         return {
             OURS: _push(image, folder, lambda: _file(image)),
             "from http": _push(image, folder, lambda: _http(folder)),
