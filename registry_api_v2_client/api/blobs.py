@@ -11,8 +11,7 @@ from ..descriptors import is_sha256, sha256
 from ..exceptions import BlobUnknownError, DigestMismatchError, ProtocolError
 from ..http.messages import Answer, Sink
 from .requests import Endpoint, json_object, number, path, pull
-
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+from .transport import REDIRECTS
 
 
 class Blobs:
@@ -36,7 +35,7 @@ class Blobs:
             path(repository, "blobs", digest),
             scope=pull(repository),
             what=f"HEAD of blob {digest} in {repository}",
-            ok={200, 404, *_REDIRECTS},
+            ok={200, 404, *REDIRECTS},
         ) as answer:
             if answer.status == 404:
                 return False

@@ -20,7 +20,7 @@ from ..observer import NOBODY, Observer
 _MOST_RENEWALS = 3
 """Limit of tokens fetched for one request: the registry may reject what its token server issues."""
 _MOST_REDIRECTS = 5
-_REDIRECTS = (301, 302, 303, 307, 308)
+REDIRECTS = (301, 302, 303, 307, 308)
 _KEEPING_THE_METHOD = (307, 308)
 
 
@@ -140,7 +140,7 @@ class Transport:
 def _followed(request: Request) -> Collection[int]:
     """The redirects that are followed."""
     if not request.sends:
-        return _REDIRECTS
+        return REDIRECTS
     return _KEEPING_THE_METHOD if request.repeatable else ()
 
 

@@ -106,7 +106,7 @@ class HttpConnection:
             try:
                 return self._exchange(self._connection, method, url, headers)
             except SourceUnavailableError:
-                """The server has closed it since the last answer."""
+                pass  # The server has closed it since the last answer.
         return self._exchange(self._connect(url, networks), method, url, headers)
 
     def _exchange(
