@@ -83,7 +83,7 @@ $(DOCS): requirements/docs.txt $(RUNTIME)
 	@touch $@
 
 EXTRAS := --extra embedded --extra stores --extra tracing
-# What these folders hold is no pin.
+# The client lies in this checkout, so there is no version of it to pin.
 COMPILE := uv pip compile --quiet --generate-hashes --universal --no-header \
     --no-emit-package registry-api-v2-client
 

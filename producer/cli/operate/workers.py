@@ -15,7 +15,7 @@ COLUMNS = ("WORKER", "STATE", "JOBS", "VERSION", "HOST", "PID", "SINCE", "TROUBL
 DISPENSABLE = ("PID", "HOST", "SINCE", "VERSION", "TROUBLE", "JOBS")
 """Columns that go first where a terminal is too narrow for all."""
 
-COLOURS: dict[str, str] = {
+COLORS: dict[str, str] = {
     WorkerState.WORKING: "green",
     WorkerState.DRAINING: "yellow",
     WorkerState.PAUSED: "magenta",
@@ -37,7 +37,7 @@ def workers(
     if json:
         print_json([worker.model_dump(mode="json") for worker in found])
     else:
-        print_table(COLUMNS, DISPENSABLE, [_row(worker) for worker in found], COLOURS)
+        print_table(COLUMNS, DISPENSABLE, [_row(worker) for worker in found], COLORS)
 
 
 def _row(worker: WorkerInfo) -> Row:
