@@ -14,7 +14,7 @@ _OF_WORKERS = "role-missing"
 _ADVICE = {
     "token-missing": "set PUSH_QUEUE_TOKEN, or name its file by --token-file",
     "token-unknown": "have its operator make one by `push-queue token`",
-    "url": "mend PUSH_QUEUE_SERVER",
+    "url": "mend it in --server or PUSH_QUEUE_SERVER",
 }
 """What to do about a refusal, by its kind, where the error does not say it."""
 

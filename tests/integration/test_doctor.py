@@ -211,6 +211,8 @@ async def test_what_is_no_server() -> None:
     async with Answering(404, "", "text/plain") as page:
         (found,) = await of_server(page.url)
     assert_named(found, Severity.PROBLEM, "is no server of a push queue")
+    (found,) = await of_server("push.example.com")
+    assert_named(found, Severity.PROBLEM, "is not the URL of a server", "--server or PUSH_QUEUE_")
 
 
 # Workers -----------------------------------------------------------------------------------------
