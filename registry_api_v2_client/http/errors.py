@@ -191,7 +191,7 @@ def reason_of(error: BaseException) -> str:
         if inner.errno and inner.errno in errno.errorcode:
             return os.strerror(inner.errno)
         return inner.strerror
-    if isinstance(inner, aiohttp.ServerDisconnectedError):
+    if isinstance(inner, (aiohttp.ServerDisconnectedError, ConnectionResetError)):
         return "it closed the connection"
     return type(inner).__name__
 

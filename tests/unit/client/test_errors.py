@@ -34,7 +34,7 @@ from registry_api_v2_client.exceptions import (
     UnsupportedError,
     UploadUnknownError,
 )
-from registry_api_v2_client.http.errors import error_of, translated
+from registry_api_v2_client.http.errors import error_of, reason_of, translated
 from registry_api_v2_client.http.messages import Request
 from tests.support.raw_server import RawServer
 
@@ -246,6 +246,17 @@ def test_none_of_aiohttp_s_errors_gets_through(kind: type[BaseException]) -> Non
 def test_which_error_it_becomes(error: Exception, expected: type[RegistryError]) -> None:
     with pytest.raises(expected), translated(WHERE):
         raise error
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        aiohttp.ServerDisconnectedError(),
+        aiohttp.ClientConnectionResetError("Cannot write to closing transport"),
+    ],
+)
+def test_a_connection_that_is_gone_is_said_in_words(gone: Exception) -> None:
+    assert reason_of(gone) == "it closed the connection"
 
 
 @pytest.mark.parametrize(
