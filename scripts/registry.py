@@ -149,7 +149,7 @@ def start(port: int) -> bool:
     try:
         launch(port, start_in_docker)
     except UnavailableError as reason:
-        print(f"No registry from Docker: {reason}", flush=True)
+        print(f"No registry from Docker, so docker-registry is run: {reason}", flush=True)
         launch(port, start_binary)
     print(f"Registry started at http://localhost:{port}", flush=True)
     return True

@@ -25,7 +25,7 @@ PASSING = re.compile(
     r"^\S+ \d+ %, .* blobs\b.*\n"
     r"|^\S+ running on \S+ \(attempt .*\)\n"
     # A machine without Docker; the log of a part of `push-queue up`.
-    r"|^No registry from Docker: .*\n"
+    r"|^No registry from Docker, so docker-registry is run: .*\n"
     r"|^(?:valkey|worker-\d+|api) \| .*\n",
     re.MULTILINE,
 )
