@@ -61,6 +61,8 @@ class PushQueue(QueueReader):
     ) -> AsyncIterator[Self]:
         """Connect to Redis; the settings come from the environment unless given.
 
+        ``load_settings(redis_url="redis://…")`` makes some for another Redis.
+
         Later commands wait up to ``ride_out`` seconds for a Redis that is down.
 
         Raises:
