@@ -101,6 +101,13 @@ def main(
     ] = False,
 ) -> None:
     """Push container images in the background: enqueue image tars and follow their jobs."""
+    if redis_url is not None:
+        from push_queue.settings.redis_url import parse_redis_url
+
+        try:
+            parse_redis_url(redis_url)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), context, param_hint="--redis-url") from None
     context.obj = redis_url
 
 

@@ -109,7 +109,13 @@ def remote_source(path: Path) -> Path:
 
 
 def tar_of(text: str) -> Tar:
-    """What was typed as a tar."""
+    """What was typed as a tar.
+
+    Raises:
+        BadInputError: nothing, as by a variable that is not set.
+    """
+    if not text:
+        raise BadInputError("the name of a tar is empty; is the variable with it set?")
     return text if is_url(text) else Path(text)
 
 

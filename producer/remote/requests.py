@@ -222,6 +222,9 @@ def _base_of(server: str) -> URL:
         raise ServerRefusedError(
             f"{server!r} is not the URL of a server, such as http://127.0.0.1:15080", "url"
         )
+    if "/api/v1" in url.path:
+        path = url.raw_path[url.raw_path.index("/api/v1") :]
+        raise ServerRefusedError(f"leave {path} out of the server's URL {server!r}", "url")
     if url.user is not None:
         raise ServerRefusedError(
             f"the URL of {url.host} has a login in it; give a token instead", "url"

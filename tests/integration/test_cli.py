@@ -582,6 +582,13 @@ def test_a_full_disk_for_the_output_is_named(folder: Path, environment: dict[str
         (["push", "{tar}"], "--to"),
         (["push", "missing.tar", "--to", TARGET], "missing.tar does not exist"),
         (["push", ".", "--to", TARGET], "is a folder without index.json"),
+        (["push", "", "--to", TARGET], "the name of a tar is empty"),
+        (["enqueue", "{tar}", "", "--to", TARGET], "the name of a tar is empty"),
+        (["--redis-url", "http://localhost:6379", "list"], "value for --redis-url: the URL must"),
+        (
+            ["list", "--server", "http://h/api/v1/jobs"],
+            "leave /api/v1/jobs out of the server's URL",
+        ),
         (["push", "{tar}", "--to", "Foo/Bar:1"], "'Foo/Bar:1'"),
         (["push", "{tar}", "--to", TARGET, "--no-cache"], "leave out --no-cache"),
         (["enqueue", "{tar}", "--to", ""], "names no repository"),
