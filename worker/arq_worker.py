@@ -124,10 +124,24 @@ class QueueWorker(Worker):
             try:
                 await super().run_job(job_id, score)
             except RedisError as error:
-                logger.warning("%s; it runs again after its lease", error)
+                _not_ended(error)
             except asyncio.CancelledError:
                 # It was stopped while it waited for Redis. Raising this would end the worker.
                 logger.warning("stopped while it waited for Redis; it runs again after its lease")
+
+    # arq goes on with these also if the job is stopped meanwhile. Then nobody hears of an error.
+
+    async def finish_job(self, *outcome: Any) -> None:
+        try:
+            await super().finish_job(*outcome)
+        except RedisError as error:
+            _not_ended(error)
+
+    async def finish_failed_job(self, *outcome: Any) -> None:
+        try:
+            await super().finish_failed_job(*outcome)
+        except RedisError as error:
+            _not_ended(error)
 
     async def close(self) -> None:
         """Wait for the jobs.
@@ -159,6 +173,10 @@ class QueueWorker(Worker):
         if not self._handed_back:
             self._handed_back = True
             super().handle_sig(signum)
+
+
+def _not_ended(error: RedisError) -> None:
+    logger.warning("%s; it runs again after its lease", error)
 
 
 def pause_before_look(fleet: int) -> float:

@@ -45,6 +45,24 @@ async def test_a_job_that_is_stopped_before_it_begins_is_no_error() -> None:
         await worker.close()
 
 
+@pytest.mark.parametrize("failed", [False, True])
+async def test_an_end_that_redis_does_not_hear_of_is_one_line_of_the_log(
+    failed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Raised, it would be a traceback: arq does not wait for it when the job is stopped."""
+    server = fakeredis.FakeServer()
+    async with fakeredis.FakeAsyncRedis(server=server) as fake:
+        worker = worker_on(fake)
+        server.connected = False
+        if failed:
+            await worker.finish_failed_job("queue:job:0", None)
+        else:
+            await worker.finish_job("queue:job:0", False, None, None, False, None, None)
+        server.connected = True
+    (told,) = caplog.messages
+    assert told.endswith("; it runs again after its lease")
+
+
 class Takes:
     """A queue whose answers are set by hand, asked at times that are."""
 
