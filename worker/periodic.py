@@ -1,7 +1,10 @@
 """Steps that are repeated in the background."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
+
+logger = logging.getLogger(__name__)
 
 _RENEWALS = 3
 """How often a lease is renewed before it would expire."""
@@ -10,7 +13,7 @@ _RENEWALS = 3
 class Periodic:
     """Runs ``step`` every ``seconds``, from ``start`` to ``stop`` or for as long as its context.
 
-    ``step`` must not raise.
+    A step that fails is logged, and the next one comes all the same.
     """
 
     def __init__(self, seconds: float, step: Callable[[], Awaitable[object]]) -> None:
@@ -37,7 +40,10 @@ class Periodic:
     async def _keep_on(self) -> None:
         while True:
             await asyncio.sleep(self._seconds)
-            await self._step()
+            try:
+                await self._step()
+            except Exception:  # the steps' outermost frame; else nobody hears that they have ended
+                logger.exception("unexpected error in the background")
 
 
 def renewals(seconds: float, renew: Callable[[], Awaitable[object]]) -> Periodic:

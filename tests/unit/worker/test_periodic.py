@@ -1,0 +1,23 @@
+"""Steps in the background, such as the renewals of a lease and a worker's sign of life."""
+
+import asyncio
+
+import pytest
+
+from worker.periodic import Periodic
+
+
+async def test_a_bug_in_one_step_does_not_end_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    steps = 0
+    went_on = asyncio.Event()
+
+    async def step() -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 1:
+            raise ZeroDivisionError
+        went_on.set()
+
+    async with asyncio.timeout(60), Periodic(0, step):
+        await went_on.wait()
+    assert [record.exc_info is not None for record in caplog.records] == [True]
