@@ -3,6 +3,7 @@
 import gzip
 import random
 import tracemalloc
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -46,12 +47,9 @@ def test_any_bytes_have_digests(content: bytes) -> None:
     assert digest_of(content, 1 << 20).stored == sha256_digest(content)
 
 
-@pytest.mark.parametrize(
-    "bomb",
-    [gzip.compress(bytes(64 << 20)), zstd_bytes(bytes(64 << 20))],
-    ids=["gzip", "zstd"],
-)
-def test_a_bomb_is_not_inflated(bomb: bytes) -> None:
+@pytest.mark.parametrize("compress", [gzip.compress, zstd_bytes], ids=["gzip", "zstd"])
+def test_a_bomb_is_not_inflated(compress: Callable[[bytes], bytes]) -> None:
+    bomb = compress(bytes(64 << 20))
     tracemalloc.start()
     try:
         digest = digest_of(bomb, 1 << 20)

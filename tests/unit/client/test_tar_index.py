@@ -353,21 +353,21 @@ def test_a_bomb_of_a_terabyte_costs_nothing(index: Build) -> None:
         index(gzip_bytes(header(b"a", base256(1 << 40))))
 
 
-@pytest.mark.parametrize(
-    "packed",
-    [
-        lzma.compress(b"x", filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 28}]),
-        zstandard.ZstdCompressor(
-            compression_params=zstandard.ZstdCompressionParameters(window_log=28)
-        )
-        .compressobj()
-        .compress(bytes(1 << 20)),
-    ],
-    ids=["xz", "zstd"],
-)
-def test_a_stream_that_wants_memory(packed: bytes, index: Build) -> None:
+def xz_of_a_large_window() -> bytes:
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 28}]
+    return lzma.compress(b"x", filters=filters)
+
+
+def zstd_of_a_large_window() -> bytes:
+    parameters = zstandard.ZstdCompressionParameters(window_log=28)
+    compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    return compressor.compress(bytes(1 << 20))
+
+
+@pytest.mark.parametrize("pack", [xz_of_a_large_window, zstd_of_a_large_window])
+def test_a_stream_that_wants_memory(pack: Callable[[], bytes], index: Build) -> None:
     with pytest.raises(TarReadError, match="needs more than 128 MiB of memory"):
-        index(packed)
+        index(pack())
 
 
 def test_a_gzip_header_without_end(index: Build) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import hashlib
 import io
 import json
+import random
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from push_queue.settings import Settings
 from tests.support.proxy import FaultProxy, Request, is_patch
 
 MIB = 1 << 20
-CONTENT = b"".join(number.to_bytes(4, "big") for number in range(MIB))  # 4 MiB
+CONTENT = random.Random(5).randbytes(4 * MIB)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
