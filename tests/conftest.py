@@ -94,6 +94,16 @@ def no_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def system_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have the system trust one authority. With its own, each program loads more than a hundred."""
+    authority = Authority(tmp_path_factory.mktemp("system"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(authority.certificate))
+        patch.setenv("SSL_CERT_DIR", str(authority.certificate.parent))
+        yield
+
+
 @pytest.fixture(scope="session")
 def server_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("servers")
