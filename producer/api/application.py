@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -14,7 +15,6 @@ from producer.api.access.authentication import guarded
 from producer.api.access.browsers import add_headers, own_origin_only
 from producer.api.access.keys import LIMITS, OIDC, OPEN, SESSIONS, TOKENS
 from producer.api.access.limits import CallerLimits
-from producer.api.access.oidc import OidcCallers
 from producer.api.connections import note_request
 from producer.api.context import EVENTS, OPERATOR, QUEUE, REPORT, SPOOL
 from producer.api.events.hub import EventHub
@@ -36,6 +36,9 @@ from push_queue.settings import Settings
 from push_queue.settings.api_tokens import Role
 from push_queue.version import own_version
 
+if TYPE_CHECKING:
+    from producer.api.access.oidc import OidcCallers
+
 logger = logging.getLogger(__name__)
 
 _AGAIN_SECONDS = 5.0
@@ -55,7 +58,7 @@ def make_application(queue: PushQueue, settings: Settings) -> web.Application:
     application[QUEUE] = queue
     application[SESSIONS] = Sessions(queue.database)
     application[TOKENS] = settings.api_tokens
-    application[OIDC] = OidcCallers(settings.api_oidc) if settings.api_oidc else None
+    application[OIDC] = _oidc_callers(settings)
     application[OPEN] = settings.api_open
     application[LIMITS] = CallerLimits(rate=settings.api_rate, streams=settings.api_streams)
     spool = application[SPOOL] = Spool.of(settings)
@@ -70,6 +73,15 @@ def make_application(queue: PushQueue, settings: Settings) -> web.Application:
     application.cleanup_ctx.append(_expire_uploads)
     application.on_shutdown.append(_end_waiting)
     return application
+
+
+def _oidc_callers(settings: Settings) -> "OidcCallers | None":
+    if not settings.api_oidc:
+        return None
+    # Loaded only for those who use it, since it loads much of cryptography.
+    from producer.api.access.oidc import OidcCallers
+
+    return OidcCallers(settings.api_oidc)
 
 
 def _route(route: Route) -> web.RouteDef:
