@@ -131,6 +131,7 @@ class BlobUpload:
         """Open a session. The registry may open it even if we are cancelled before its answer."""
         await self._open_uploads.close(self._place)
         starting = asyncio.create_task(self._uploads.start(self._repository))
+        starting.add_done_callback(_hear)
         self._open_uploads.add(self._place, lambda: self._abandon_started(starting))
         try:
             return await asyncio.shield(starting)
@@ -216,6 +217,12 @@ class BlobUpload:
     async def _abandon_started(self, starting: asyncio.Task[UploadSession]) -> None:
         with suppress(RegistryError):
             await self._uploads.abandon(await starting)
+
+
+def _hear(task: asyncio.Task[UploadSession]) -> None:
+    """Keep asyncio from logging an error of a task for which nobody waits any more."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _can_go_on(error: ResponseError) -> bool:
