@@ -127,7 +127,9 @@ def run(arguments: list[str] | None = None) -> int:
         # Typer's own: unknown options, missing arguments, values of the wrong type.
         reason = error.format_message().replace("Value error, ", "").rstrip(".")
         context = getattr(error, "ctx", None)
-        command = context.command_path if context else NAME
+        # The parser knows no context where an option lacks its value.
+        called = f"{NAME} {typed[0]}" if typed and typed[0] in COMMANDS else NAME
+        command = context.command_path if context else called
         return _fail(f"{reason} (see `{command} --help`)", ExitCode.BAD_INPUT)
     except Exception as error:  # noqa: BLE001 - the outermost frame: no traceback reaches a user
         return _report(error)

@@ -574,6 +574,7 @@ def test_a_full_disk_for_the_output_is_named(folder: Path, environment: dict[str
         (["list", "--nope"], "--nope"),
         (["list", "--state", "done"], "'done'"),
         (["list", "--limit", "0"], "--limit"),
+        (["list", "--limit"], "'--limit' requires an argument (see `push-queue list --help`)"),
         (["status"], "ID"),
         (["status", "no-such-job"], "no job 'no-such-job'"),
         (["watch", "no-such-job"], "no job 'no-such-job'"),
