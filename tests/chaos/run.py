@@ -5,6 +5,7 @@ import time
 from collections import deque
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from urllib.error import HTTPError
 
 from producer import PushQueue, UnknownJobError, load_settings
 from push_queue.redis.connection import connect
@@ -89,7 +90,9 @@ class ChaosRun:
         evidence.known_ids = {status.id for status in listed}
         tags = {tag for job in self._plan.jobs for tag in job.tags}
         for tag in sorted(tags):
-            evidence.tags[tag] = await asyncio.to_thread(read_tag, evidence.registry.url, tag)
+            evidence.tags[tag] = None
+            with suppress(HTTPError):  # a tag that cannot be read is as good as none
+                evidence.tags[tag] = await asyncio.to_thread(read_tag, evidence.registry.url, tag)
 
     async def _settle(self) -> None:
         """Wait until nothing is left to be done, as killed workers' leases and writes of tags."""

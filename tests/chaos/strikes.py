@@ -17,6 +17,7 @@ from tests.chaos.patience import patiently
 from tests.chaos.plan import Fault, Strike
 from tests.chaos.read_back import read_tag
 from tests.chaos.settings import LEASE_SECONDS
+from tests.chaos.torn_links import mend_links
 from tests.support.clocks import clock_off_by
 from tests.support.processes import ManagedProcess
 from tests.support.sentinel import SentinelRedis
@@ -239,6 +240,7 @@ class Strikes:
         assert process
         async with self._registry_up:
             process.kill()
+            await asyncio.to_thread(mend_links, process.log_path.parent / "storage")
             await asyncio.sleep(strike.seconds)
             process.start()
             answers = f"{registry.url}/v2/"
