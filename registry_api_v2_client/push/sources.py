@@ -72,9 +72,6 @@ class BytesSource:
     def size(self) -> int:
         return len(self.content)
 
-    def read(self) -> bytes:
-        return self.content
-
 
 BlobSource = LayerSource | BytesSource
 
