@@ -21,6 +21,8 @@ from registry_api_v2_client.exceptions import (
 )
 from registry_api_v2_client.reference import parse_reference
 
+_NO_REGISTRY = "check that it is a registry, and not a page or a proxy before it"
+
 _ADVICE: tuple[tuple[type[RegistryError], str], ...] = (
     (TLSError, ""),
     (ProxyError, ""),
@@ -29,7 +31,7 @@ _ADVICE: tuple[tuple[type[RegistryError], str], ...] = (
     (UnauthorizedError, "where there is no docker, set PUSH_QUEUE_REGISTRY_AUTH"),
     (CredentialsError, "check the login for {host} in PUSH_QUEUE_REGISTRY_AUTH or config.json"),
     (DeniedError, "give this login the right to push to {repository}"),
-    (ProtocolError, "check that it is a registry, and not a page or a proxy before it"),
+    (ProtocolError, _NO_REGISTRY),
     (NameUnknownError, ""),
     (ResponseError, "see the registry's log"),
 )
@@ -64,7 +66,12 @@ async def check(client: RegistryClient, place: Place) -> AsyncIterator[Finding]:
     subject = place.name
     registry = client.registry(place.host)
     try:
-        await registry.ping()
+        try:
+            await registry.ping()
+        except NameUnknownError as error:
+            # Of its root, not of a repository.
+            yield problem(subject, str(error), _NO_REGISTRY)
+            return
         if not place.repository:
             await registry.sign_in()
             yield ok(

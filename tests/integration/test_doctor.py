@@ -328,9 +328,10 @@ async def test_a_login_that_is_not_taken(start_registry: StartRegistry, known: b
         ((403, refusal("DENIED"), "application/json"), "403", "the right to push to app"),
         ((404, refusal("NAME_UNKNOWN"), "application/json"), "create app", ""),
         ((200, "<html>", "text/html", False), "", "check that it is a registry"),
+        ((404, "<html>", "text/html", False), "404", "check that it is a registry"),
         ((500, "oops", "text/plain"), "500", "see the registry's log"),
     ],
-    ids=["denied", "no repository", "a page", "broken"],
+    ids=["denied", "no repository", "a page", "no registry", "broken"],
 )
 async def test_a_registry_that_refuses(answer: Answer, text: str, advice: str) -> None:
     async with Answering(*answer) as server:
