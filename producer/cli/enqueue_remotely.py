@@ -72,7 +72,16 @@ async def enqueue_remotely(
     except (InvalidJobError, ServerRefusedError) as error:
         if refused_as_a_whole(error):
             await _discard(queue, sources, enqueued)
+        _name_as_typed(error, sources)
         raise
+
+
+def _name_as_typed(error: Exception, sources: dict[Tar, str]) -> None:
+    """The server knows the tars by their uploads, whose names nobody has seen."""
+    text = str(error)
+    for tar, source in sources.items():
+        text = text.replace(source, "standard input" if tar == STANDARD_INPUT else str(tar))
+    error.args = (text,)
 
 
 async def _discard(queue: RemoteQueue, sources: dict[Tar, str], enqueued: str | None) -> None:

@@ -218,7 +218,7 @@ def test_what_is_no_image_is_refused_at_either_end(
     assert (done.returncode, "notes.txt" in error_of(done)) == (2, True)
     assert not list(spool.iterdir())
     done = cli("enqueue", "-", *at, stdin=file)
-    assert (done.returncode, "upload:" in error_of(done)) == (2, True)
+    assert (done.returncode, "standard input is not a" in error_of(done)) == (2, True)
     assert not list(spool.iterdir())
 
 

@@ -62,3 +62,24 @@ async def test_a_tar_that_does_not_arrive_leaves_none_of_the_others(
             cast(RemoteQueue, server), Settings(), requests, {}, None, upload=True
         )
     assert server.taken == []
+
+
+async def test_a_tar_that_is_refused_has_the_name_that_was_typed(tmp_path: Path) -> None:
+    class Refusing(OneUpload):
+        async def enqueue_many(self, _: Any) -> Any:
+            raise self._ended_by
+
+    server = Refusing(InvalidJobError("upload:1 is not a readable tar"))
+    tar = tmp_path / "a.tar"
+    tar.write_bytes(b"")
+    with pytest.raises(InvalidJobError) as caught:
+        await enqueue_remotely(
+            cast(RemoteQueue, server),
+            Settings(),
+            [Request(tar, ("localhost:15000/app:1",))],
+            {},
+            None,
+            upload=True,
+        )
+    assert str(caught.value) == f"{tar} is not a readable tar"
+    assert server.taken == []
