@@ -226,6 +226,21 @@ async def test_an_upload_goes_on_where_it_broke_off() -> None:
         assert registry.repositories["app"].blobs == {digest: content}
 
 
+async def test_a_connection_outlives_an_answer_that_precedes_the_body() -> None:
+    async with SpecRegistry() as registry, FaultProxy(registry.url) as proxy:
+        async with aiohttp.ClientSession(proxy.url) as session:
+            location = URL(await start_upload(session, "app")).path
+        address = URL(proxy.url)
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        head = f" {location} HTTP/1.1\r\nHost: registry\r\n"
+        writer.write(f"PATCH{head}Content-Range: 100-104\r\nContent-Length: 5\r\n\r\n".encode())
+        assert b" 416 " in await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"wrongGET{head}\r\n".encode())
+        assert b" 204 " in await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+
 async def test_a_blob_with_another_digest_is_refused() -> None:
     async with SpecRegistry() as registry, aiohttp.ClientSession(registry.url) as session:
         location = await start_upload(session, "app")

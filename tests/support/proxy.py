@@ -228,7 +228,11 @@ class FaultProxy(ConnectionServer):
             await asyncio.wait({body, response}, return_when=asyncio.FIRST_COMPLETED)
             if body.done():
                 body.result()
-            return await response and body.done()
+            if not await response:
+                return False
+            # To close now would reset the connection for a client that still sends.
+            await body
+            return True
         finally:
             body.cancel()
             response.cancel()
