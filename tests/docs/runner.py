@@ -118,7 +118,7 @@ class Runner:
         number = len(list(self.world.records.glob("*.py")))
         script = self.world.records / f"{number}.py"
         script.write_text(text)
-        self._run(f"python {PROGRAMS / 'anywhere/run-python'} {script}")
+        self._run(f"python3 {PROGRAMS / 'anywhere/run-python'} {script}")
         return []
 
     def _run(self, commands: str, *, on_terminal: bool = False) -> str:
