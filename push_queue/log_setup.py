@@ -8,16 +8,13 @@ import logging
 import os
 import sys
 
-from push_queue.absence import absent
-from push_queue.settings import Settings
+import structlog
+from structlog.dev import ConsoleRenderer, plain_traceback
+from structlog.processors import EventRenamer, ExceptionRenderer, JSONRenderer, TimeStamper
+from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
+from structlog.typing import EventDict, Processor, WrappedLogger
 
-# Only its tracebacks with local variables need rich, which takes a worker long to load.
-with absent("rich"):
-    import structlog
-    from structlog.dev import ConsoleRenderer, plain_traceback
-    from structlog.processors import EventRenamer, ExceptionRenderer, JSONRenderer, TimeStamper
-    from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
-    from structlog.typing import EventDict, Processor, WrappedLogger
+from push_queue.settings import Settings
 
 _ORDER = ("time", "level", "logger", "message", "event", "job", "attempt", "registry", "repository")
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
