@@ -93,6 +93,7 @@ pins: ## Complete the lists in requirements/ after a change of pyproject.toml, b
 	@$(COMPILE) pyproject.toml $(EXTRAS) --group dev -o requirements/dev.txt >/dev/null
 	@$(COMPILE) pyproject.toml $(EXTRAS) --group bench -c requirements/dev.txt \
 	    -o requirements/bench.txt >/dev/null
+	@$(COMPILE) pyproject.toml --resolution lowest-direct -o requirements/lowest.txt >/dev/null
 	@$(COMPILE) registry_api_v2_client/pyproject.toml -c requirements/runtime.txt \
 	    -o requirements/client.txt >/dev/null
 	@$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt >/dev/null
