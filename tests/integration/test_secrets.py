@@ -152,7 +152,7 @@ async def registries(
             f"{helped}/app:1": "unauthorized",
             f"{without_tokens.host}/app:1": "registry_unavailable",
             f"{nowhere}/app:1": "registry_unavailable",
-            "registry.test/app:1": "unauthorized",
+            "registry.test/app:1": "proxy",
         }
         yield Registries(environment, outcomes, tokens)
 
