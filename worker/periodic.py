@@ -26,10 +26,10 @@ class Periodic:
 
     async def stop(self) -> None:
         """May be called twice, or without a start."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
+        task, self._task = self._task, None
+        if task:
+            task.cancel()
+            await asyncio.wait([task])
 
     async def __aenter__(self) -> None:
         self.start()
@@ -38,7 +38,7 @@ class Periodic:
         await self.stop()
 
     async def _keep_on(self) -> None:
-        while True:
+        while self._task:  # A step that fails when it is cancelled does not end this.
             await asyncio.sleep(self._seconds)
             try:
                 await self._step()
