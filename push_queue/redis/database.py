@@ -78,7 +78,7 @@ class Database:
     async def run(self, name: str, keys: Iterable[str], args: Iterable[str | int]) -> Any:
         """The result of a script, named with its folder: ``plain/hold``."""
         redis: Any = self.redis  # see `ask`
-        keys = list(keys)
+        keys, args = list(keys), list(args)
         with self.errors():
             try:
                 return await redis.evalsha(self._script(name).sha, len(keys), *keys, *args)

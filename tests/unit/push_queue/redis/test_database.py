@@ -28,5 +28,5 @@ async def test_a_script_runs_however_often_redis_is_started_again(forgetful: Red
     database = Database(forgetful, Keys())
     await forgetful.set("key", "value")
     assert await database.run("plain/delete_if", ["key"], ["another value"]) == 0
-    assert await database.run("plain/delete_if", ["key"], ["value"]) == 1
+    assert await database.run("plain/delete_if", iter(["key"]), iter(["value"])) == 1
     assert not await forgetful.exists("key")
