@@ -125,15 +125,17 @@ async def _expire_uploads(application: web.Application) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _beside(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
     """Have the work done while the application runs."""
-    task = asyncio.create_task(_keep_at(work))
+    ends = asyncio.Event()
+    task = asyncio.create_task(_keep_at(work, ends))
     yield
+    ends.set()
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
 
 
-async def _keep_at(work: Callable[[], Awaitable[None]]) -> None:
-    while True:
+async def _keep_at(work: Callable[[], Awaitable[None]], ends: asyncio.Event) -> None:
+    while not ends.is_set():  # Work that fails when it is cancelled does not end this.
         try:
             await work()
         except Exception:  # the work's outermost frame; else nobody hears of it before the end

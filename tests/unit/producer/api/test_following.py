@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import fakeredis
 import pytest
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, web
 from arq.connections import ArqRedis
 
 from producer import PushQueue, RedisUnavailableError
@@ -21,6 +21,7 @@ from push_queue.jobs.events import START, Position
 from push_queue.models.assignments import Assignment
 from push_queue.models.job_status import JobProgress
 from push_queue.redis.keys import Keys
+from push_queue.settings import Settings
 from tests.support.api import JOBS, Api
 from tests.support.assignments import succeed
 from tests.support.stores import Stores
@@ -381,6 +382,31 @@ async def test_a_bug_does_not_end_the_events_for_good(
         for job_id in ("a", "b", "c"):
             await api.enqueue(id=job_id)
         assert [(await stream.next())[2]["id"] for _ in range(3)] == ["a", "b", "c"]
+
+
+async def test_a_bug_as_the_server_stops_does_not_keep_it(
+    queue: PushQueue, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(application, "_AGAIN_SECONDS", 0.01)
+    reading = asyncio.Event()
+    failures = iter([ZeroDivisionError()])
+
+    async def events(*_: Any, **__: Any) -> Any:
+        reading.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            for failure in failures:
+                raise failure from None
+            raise
+
+    monkeypatch.setattr(queue, "events", events)
+    runner = web.AppRunner(application.make_application(queue, settings))
+    await runner.setup()
+    await reading.wait()
+    stopping = asyncio.create_task(runner.cleanup())
+    await asyncio.wait([stopping], timeout=10)
+    assert stopping.done()
 
 
 async def test_events_of_a_busy_queue_come_together(queue: PushQueue) -> None:
