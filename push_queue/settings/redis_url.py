@@ -52,7 +52,7 @@ def parse_redis_url(url: str) -> RedisAddress:
     Raises:
         ValueError: the URL cannot be used; the message does not repeat it.
     """
-    parts = _split(url)
+    parts = _split(url.strip())  # A secret that was made with `echo` ends with a newline.
     if parts.scheme not in _READERS:
         raise ValueError(
             "the URL must start with redis://, rediss://, redis+sentinel:// or unix://"
