@@ -41,7 +41,7 @@ from push_queue.settings.redis_url import RedisAddress, parse_redis_url
 )
 def test_urls(url: str, address: RedisAddress) -> None:
     assert parse_redis_url(url) == address
-    assert parse_redis_url(f" {url}\n") == address, "as a file or a secret may have it"
+    assert parse_redis_url(f"{url}\n") == address, "as a secret may have it"
 
 
 @pytest.mark.parametrize(
