@@ -145,10 +145,12 @@ def summarize(error: ValidationError, name: Callable[[str], str] = str) -> str:
 
     ``name`` turns a field's path (``registry_auth.localhost``) into the user's name for it.
     """
-    return "; ".join(
-        f"{name('.'.join(map(str, item['loc'])))}: {_what(item['type'], item['msg'])}"
-        for item in error.errors(include_url=False, include_context=False, include_input=False)
-    )
+    rejected = []
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        field = name(".".join(map(str, item["loc"])))
+        what = _what(item["type"], item["msg"])
+        rejected.append(f"{field}: {what}" if field else what)
+    return "; ".join(rejected)
 
 
 def _what(kind: str, message: str) -> str:

@@ -8,7 +8,13 @@ from http import HTTPStatus
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+)
 from pydantic import BaseModel, ValidationError
 from yarl import URL
 
@@ -125,9 +131,14 @@ class Requests:
         if isinstance(error, ServerUnavailableError):
             return error
         late = isinstance(error, TimeoutError)
+        advice = "see whether it runs there (--server or PUSH_QUEUE_SERVER)"
+        if isinstance(error, ClientConnectorCertificateError):
+            advice = (
+                "have this machine trust its authority, or name that one's file in SSL_CERT_FILE"
+            )
         return ServerUnavailableError(
-            f"cannot reach {self.server}: {'no answer in time' if late else reason_of(error)}; see "
-            "whether it runs there (--server or PUSH_QUEUE_SERVER)"
+            f"cannot reach {self.server}: {'no answer in time' if late else reason_of(error)}; "
+            f"{advice}"
         )
 
 
@@ -166,13 +177,19 @@ async def read(answer: ClientResponse) -> Any:
     text = await answer.text(errors="replace")
     body = _json(text)
     if answer.status < HTTPStatus.MULTIPLE_CHOICES:
+        if text and body is None:
+            raise _refusal("", f"its answer of {answer.content_type} is not JSON", answer)
         return body
     problem = body if isinstance(body, dict) else {}
-    detail = str(problem.get("detail") or f"{answer.status} {answer.reason}")
+    status = f"{answer.status} {answer.reason}"
+    detail = str(problem.get("detail", ""))
     if answer.status in AWAY:
-        raise ServerUnavailableError(detail)
+        origin = answer.url.origin()
+        raise ServerUnavailableError(
+            detail or f"{origin} answers {status}; see what is wrong there"
+        )
     kind = str(problem.get("type", "")).removeprefix(_PROBLEM)
-    raise _refusal(kind, detail, answer)
+    raise _refusal(kind, detail or status, answer)
 
 
 def path_part(name: str) -> str:

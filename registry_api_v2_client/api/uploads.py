@@ -75,9 +75,10 @@ class Uploads:
                 return self._session(repository, answer)
         except NameUnknownError as error:
             # Amazon ECR, Google Artifact Registry, Harbor's projects, Artifactory's repositories.
-            raise error.restated(
-                NameUnknownError, f"{error}; create {repository} at the registry first"
-            ) from error
+            advice = f"create {repository} at the registry first"
+            if not error.code:  # any web server answers so
+                advice = f"see whether {self._endpoint.host} is a registry; if so, {advice}"
+            raise error.restated(NameUnknownError, f"{error}; {advice}") from error
 
     async def mount(self, repository: str, digest: str, source: str) -> UploadSession | None:
         """Mount a blob from another repository of this registry; no bytes are sent.

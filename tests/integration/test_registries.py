@@ -515,6 +515,14 @@ async def test_ecr_creates_no_repositories() -> None:
             await Push(registry).blob()
 
 
+async def test_a_web_server_may_be_no_registry_at_all() -> None:
+    async with scripted([start(Reply(404, body=b"<h1>Not here</h1>"))]) as registry:
+        with pytest.raises(NameUnknownError) as caught:
+            await Push(registry).blob()
+    advice = f"see whether {registry.host} is a registry; if so, create app at the registry first"
+    assert str(caught.value).endswith(advice)
+
+
 async def test_ecr_mounts_only_what_a_manifest_names() -> None:
     mount = f"{START}?mount={DIGEST}&from=base"
     script = [

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from producer.api.models.sessions import Session
 from producer.errors import (
     ServerRefusedError,
     ServerUnavailableError,
@@ -19,9 +20,12 @@ from producer.errors import (
 )
 from producer.remote import requests, upload_source, uploading
 from producer.remote.queue import RemoteQueue
+from producer.remote.requests import Requests, parsed
 from producer.remote.upload_source import FileSource, StreamSource, UploadSource
 from push_queue.settings import Settings
+from tests.support.certificates import Authority
 from tests.support.proxy import FaultProxy, Request, is_patch
+from tests.support.scripted_server import ScriptedServer
 
 MIB = 1 << 20
 CONTENT = random.Random(5).randbytes(4 * MIB)
@@ -241,12 +245,41 @@ async def test_a_refusal_is_passed_on(
         await upload(remote, source)
 
 
+@pytest.mark.parametrize(
+    ("status", "why"), [(404, "404 Not Found"), (200, "its answer of text/html is not JSON")]
+)
 async def test_what_is_no_server_of_ours_is_said(
-    remote: RemoteQueue, proxy: FaultProxy, source: UploadSource
+    remote: RemoteQueue, proxy: FaultProxy, source: UploadSource, status: int, why: str
 ) -> None:
-    proxy.answer(lambda request: request.method == "POST", status=404, body=b"<h1>Not here</h1>")
-    with pytest.raises(ServerRefusedError, match=r"is no server of a push queue \(404 Not Found\)"):
+    page, html = b"<h1>Not here</h1>", {"Content-Type": "text/html"}
+    proxy.answer(lambda request: request.method == "POST", status=status, body=page, headers=html)
+    with pytest.raises(ServerRefusedError) as caught:
         await upload(remote, source)
+    assert str(caught.value) == f"{proxy.url} is no server of a push queue ({why})"
+
+
+async def test_a_proxy_whose_server_is_away_is_named(proxy: FaultProxy) -> None:
+    proxy.answer(lambda _: True, status=502)
+    async with Requests.to(proxy.url, None) as asked:
+        with pytest.raises(ServerUnavailableError, match=f"^{proxy.url} answers 502 Bad Gateway; "):
+            await asked.ask("GET", "session", riding=False)
+
+
+async def test_a_server_that_is_not_trusted_is_not_said_to_be_down(authority: Authority) -> None:
+    async with (
+        ScriptedServer(tls=authority.server().context()) as server,
+        Requests.to(server.url, None) as asked,
+    ):
+        with pytest.raises(ServerUnavailableError, match=r"trust its authority.* SSL_CERT_FILE$"):
+            await asked.ask("GET", "session", riding=False)
+
+
+async def test_an_answer_that_is_no_object_is_refused(proxy: FaultProxy) -> None:
+    proxy.answer(lambda _: True, status=200, body=b"[1]")
+    async with Requests.to(proxy.url, None) as asked:
+        answer = await asked.ask("GET", "session", riding=False)
+    with pytest.raises(ServerRefusedError, match=r"not understand \(Input should be a valid dict"):
+        parsed(Session, answer)
 
 
 @pytest.mark.parametrize("url", ["push.example.com", "ftp://host", "http://", "http://a:b@host"])
