@@ -182,7 +182,7 @@ async def read(answer: ClientResponse) -> Any:
         return body
     problem = body if isinstance(body, dict) else {}
     status = f"{answer.status} {answer.reason}"
-    detail = str(problem.get("detail", ""))
+    detail = str(problem.get("detail") or "")
     if answer.status in AWAY:
         origin = answer.url.origin()
         raise ServerUnavailableError(
