@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from producer.api.models.sessions import Session
 from producer.doctor.finding import Finding, ok, problem
 from producer.errors import ServerRefusedError, ServerUnavailableError
-from producer.remote.requests import Requests, parsed
+from producer.remote.requests import Requests
 
 SUBJECT = "server"
 
@@ -40,7 +40,7 @@ async def _greeted(requests: Requests) -> str:
         ServerRefusedError: it does not take the token, or is none.
     """
     try:
-        caller = parsed(Session, await requests.ask("GET", "session", riding=False))
+        caller = requests.parsed(Session, await requests.ask("GET", "session", riding=False))
     except ServerRefusedError as error:
         if error.kind != _OF_WORKERS:
             raise

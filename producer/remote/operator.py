@@ -9,7 +9,7 @@ from producer.api.models.service import RegistryList
 from producer.bulk import BulkAction
 from producer.operator import registry_named
 from producer.remote.queue import RemoteQueue, filter_params, page_of
-from producer.remote.requests import Model, Requests, parsed, path_part
+from producer.remote.requests import Model, Requests, path_part
 from producer.spool.purge import PurgedUploads
 from push_queue.errors import WaitTimeoutError
 from push_queue.figures.stats import QueueStats
@@ -41,11 +41,13 @@ class RemoteOperator:
 
     async def registries(self) -> tuple[RegistryInfo, ...]:
         """The registries in use that the caller may push to, by name."""
-        return parsed(RegistryList, await self._requests.ask("GET", "registries")).registries
+        return self._requests.parsed(
+            RegistryList, await self._requests.ask("GET", "registries")
+        ).registries
 
     async def stats(self) -> QueueStats:
         """How the queue is doing."""
-        return parsed(QueueStats, await self._requests.ask("GET", "stats"))
+        return self._requests.parsed(QueueStats, await self._requests.ask("GET", "stats"))
 
     async def change(
         self,
@@ -63,7 +65,7 @@ class RemoteOperator:
         # If the answer is lost, a job that was enqueued again may be over already.
         riding = action is not BulkAction.RETRY
         answer = await self._requests.ask("POST", f"jobs/{action}", params=params, riding=riding)
-        return page_of(answer)
+        return page_of(self._requests, answer)
 
     async def pause(self, *, seconds: int | None = None, reason: str | None = None) -> Pause | None:
         """Have workers take no new job, for these seconds or without end; those they run go on."""
@@ -92,7 +94,9 @@ class RemoteOperator:
 
     async def webhooks(self) -> tuple[WebhookStatus, ...]:
         """The receivers of webhooks, by name."""
-        return parsed(WebhookList, await self._requests.ask("GET", "webhooks")).webhooks
+        return self._requests.parsed(
+            WebhookList, await self._requests.ask("GET", "webhooks")
+        ).webhooks
 
     async def ping_webhook(self, name: str) -> str:
         """Have a worker send the receiver a ping. Why it failed; empty if it arrived.
@@ -122,7 +126,9 @@ class RemoteOperator:
     async def _ask(
         self, model: type[Model], path: str, body: Mapping[str, Any], **options: Any
     ) -> Model:
-        return parsed(model, await self._requests.ask("POST", path, json=dict(body), **options))
+        return self._requests.parsed(
+            model, await self._requests.ask("POST", path, json=dict(body), **options)
+        )
 
 
 def _dry(dry_run: bool) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from producer.api.models.operating import QueueState
 from producer.api.models.service import WorkerList
 from producer.errors import ServerRefusedError
 from producer.remote.endings import Endings
-from producer.remote.requests import Requests, parsed, path_part
+from producer.remote.requests import Requests, path_part
 from producer.remote.upload_source import UploadSource
 from producer.remote.uploading import OnProgress, Uploading, give_up
 from producer.watching import WATCHED
@@ -69,14 +69,14 @@ class RemoteQueue:
         with enqueueing(len(jobs)) as traceparent:
             headers = {"traceparent": traceparent} if traceparent else {}
             answer = await self._requests.ask("POST", "jobs", json=list(jobs), headers=headers)
-        return list(parsed(JobList, answer).jobs)
+        return list(self._requests.parsed(JobList, answer).jobs)
 
     async def status(self, job_id: str, *, wait: float = 0) -> JobStatus:
         """The job, as soon as it is final or after ``wait`` seconds."""
         query = {"wait": str(wait)} if wait else {}
         answer = await self._requests.ask("GET", _path(job_id), params=query)
-        self._details[job_id] = parsed(JobDetails, answer)
-        return parsed(JobStatus, answer)
+        self._details[job_id] = self._requests.parsed(JobDetails, answer)
+        return self._requests.parsed(JobStatus, answer)
 
     async def blobs(self, job_id: str) -> tuple[BlobStatus, ...]:
         """The progress of each blob when the job was last read."""
@@ -108,7 +108,9 @@ class RemoteQueue:
         query: dict[str, str] = {"state": state} if state else {}
         while len(found) < offset + limit:
             query["limit"] = str(min(offset + limit - len(found), MOST_LISTED))
-            page = parsed(JobPage, await self._requests.ask("GET", "jobs", params=query))
+            page = self._requests.parsed(
+                JobPage, await self._requests.ask("GET", "jobs", params=query)
+            )
             found += page.jobs
             if page.next is None:
                 break
@@ -120,27 +122,27 @@ class RemoteQueue:
     ) -> JobsPage:
         """Jobs that match, the last enqueued first; ``before`` is ``next`` of the page before."""
         params = filter_params(wanted, before=before, limit=limit)
-        return page_of(await self._requests.ask("GET", "jobs", params=params))
+        return page_of(self._requests, await self._requests.ask("GET", "jobs", params=params))
 
     async def cancel(self, job_id: str) -> JobState:
         """Cancel a waiting job at once, or ask the worker of a running one to stop."""
         answer = await self._requests.ask("POST", f"{_path(job_id)}/cancel")
-        return parsed(JobStatus, answer).state
+        return self._requests.parsed(JobStatus, answer).state
 
     async def retry(self, job_id: str) -> JobStatus:
         """Enqueue a final job again, with all its attempts; another one stays as it is."""
         # The answer may be lost, and a second one would run it twice.
         answer = await self._requests.ask("POST", f"{_path(job_id)}/retry", riding=False)
-        return parsed(JobStatus, answer)
+        return self._requests.parsed(JobStatus, answer)
 
     async def workers(self) -> tuple[WorkerInfo, ...]:
         """The workers that are alive."""
-        return parsed(WorkerList, await self._requests.ask("GET", "workers")).workers
+        return self._requests.parsed(WorkerList, await self._requests.ask("GET", "workers")).workers
 
     async def paused(self) -> Pause | None:
         """The pause of the whole queue that a person has set, if there is one."""
         try:
-            return parsed(QueueState, await self._requests.ask("GET", "queue")).pause
+            return self._requests.parsed(QueueState, await self._requests.ask("GET", "queue")).pause
         except ServerRefusedError as error:
             if error.kind == "not-found":
                 return None  # An older server knows of no pauses.
@@ -190,9 +192,9 @@ def filter_params(wanted: JobFilter, *, before: int | None, limit: int) -> list[
     return [*given.items(), *labels, ("limit", str(limit)), *cursor]
 
 
-def page_of(answer: Any) -> JobsPage:
+def page_of(requests: Requests, answer: Any) -> JobsPage:
     """The page in an answer."""
-    page = parsed(JobPage, answer)
+    page = requests.parsed(JobPage, answer)
     return JobsPage(jobs=page.jobs, next=None if page.next is None else int(page.next))
 
 

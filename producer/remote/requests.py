@@ -126,6 +126,21 @@ class Requests:
             except (ClientError, TimeoutError, ServerUnavailableError) as error:
                 await patience.wait(self.unavailable(error))
 
+    def parsed(self, model: type[Model], answer: Any) -> Model:
+        """The answer as this model.
+
+        Raises:
+            ServerRefusedError: it is something else.
+        """
+        try:
+            return model.model_validate(answer)
+        except ValidationError as error:
+            raise ServerRefusedError(
+                f"{self.server} answers what push-queue {own_version()} does not understand "
+                f"({summarize(error)}); see whether a server of that release runs there",
+                "answer",
+            ) from None
+
     def unavailable(self, error: Exception) -> ServerUnavailableError:
         """The error, which names the server."""
         if isinstance(error, ServerUnavailableError):
@@ -195,21 +210,6 @@ async def read(answer: ClientResponse) -> Any:
 def path_part(name: str) -> str:
     """The name as one part of a path, whatever is in it."""
     return quote(name, safe="")
-
-
-def parsed(model: type[Model], answer: Any) -> Model:
-    """The answer as this model.
-
-    Raises:
-        ServerRefusedError: it is something else.
-    """
-    try:
-        return model.model_validate(answer)
-    except ValidationError as error:
-        raise ServerRefusedError(
-            f"the server answers what this release does not understand ({summarize(error)})",
-            "answer",
-        ) from None
 
 
 def _refusal(kind: str, detail: str, answer: ClientResponse) -> Exception:

@@ -14,7 +14,7 @@ from producer.errors import (
     UploadDigestError,
     UploadError,
 )
-from producer.remote.requests import Patience, Requests, parsed, read
+from producer.remote.requests import Patience, Requests, read
 from producer.remote.upload_source import Part, UploadSource
 from push_queue.errors import QueueError
 
@@ -56,7 +56,9 @@ class Uploading:
         length = self._source.length
         headers = {} if length is None else {"Upload-Length": str(length)}
         # One that is sent twice leaves an empty upload, which expires.
-        new = parsed(UploadStatus, await self._requests.ask("POST", "uploads", headers=headers))
+        new = self._requests.parsed(
+            UploadStatus, await self._requests.ask("POST", "uploads", headers=headers)
+        )
         path = f"uploads/{new.id}"
         try:
             upload = await self._send_all(path)
@@ -83,7 +85,7 @@ class Uploading:
                     upload = await self._send(path, offset, await self._source.part(offset))
                 else:
                     answer = await self._requests.ask("GET", path, riding=False)
-                    upload = parsed(UploadStatus, answer)
+                    upload = self._requests.parsed(UploadStatus, answer)
             except (ClientError, TimeoutError, ServerUnavailableError) as error:
                 if self._failure:
                     raise self._failure from None
@@ -113,7 +115,7 @@ class Uploading:
             async with self._requests.session.patch(
                 self._requests.url(path), data=body, headers=headers, allow_redirects=False
             ) as answer:
-                return parsed(UploadStatus, await read(answer))
+                return self._requests.parsed(UploadStatus, await read(answer))
 
     async def _watched(
         self, offset: int, part: Part, still: asyncio.Timeout
