@@ -1,17 +1,17 @@
 """Which jobs have ended, as the server's stream of events tells it."""
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from aiohttp import ClientError, ClientResponse
+from pydantic import ValidationError
 
 from producer.errors import ServerUnavailableError
 from producer.remote.requests import Requests, read
 from push_queue.errors import QueueError
-from push_queue.models.job_status import FINAL_STATES
+from push_queue.jobs.events import JobEvent
 
 MOST_KEPT = 10_000
 """Ended jobs that nobody has asked for yet; the server keeps no more events."""
@@ -74,6 +74,11 @@ class Endings:
             elif name == "event":
                 event = value
             elif name == "data" and event == "state":
-                change = json.loads(value)
-                if change["state"] in FINAL_STATES:
-                    self._ended.append(change["id"])
+                self._note(value)
+
+    def _note(self, data: str) -> None:
+        # What is no event of this release is nobody's end; those after it may be.
+        with suppress(ValidationError):
+            change = JobEvent.model_validate_json(data)
+            if change.state.final:
+                self._ended.append(change.id)

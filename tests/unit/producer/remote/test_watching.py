@@ -12,6 +12,7 @@ from producer.remote import queue as remote_queue
 from producer.remote.queue import RemoteQueue
 from push_queue.models.job_status import JobState, JobStatus
 from tests.support.api import TARGET
+from tests.support.proxy import FaultProxy, Request
 
 HANG_SECONDS = 60
 SOURCE = "/images/app.tar"
@@ -21,6 +22,10 @@ SOURCE = "/images/app.tar"
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_queue, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(endings, "PAUSE_SECONDS", 0.01)
+
+
+def is_stream(request: Request) -> bool:
+    return request.path == "/api/v1/events"
 
 
 async def until(
@@ -43,6 +48,22 @@ async def test_the_end_of_a_job_is_told(remote: RemoteQueue, queue: PushQueue) -
         await queue.enqueue(SOURCE, TARGET, job_id="b")
         await queue.cancel("b")
         await until(changes, "b", JobState.CANCELLED)
+
+
+async def test_an_event_that_cannot_be_read_hides_no_other(
+    remote: RemoteQueue, queue: PushQueue, proxy: FaultProxy
+) -> None:
+    odd = b"".join(
+        b"id: 1-1\nevent: state\ndata: %b\n\n" % data
+        for data in (b"{", b"[]", b"{}", b'{"state": "new"}')
+    )
+    stream = {"Content-Type": "text/event-stream"}
+    proxy.answer(is_stream, status=200, headers=stream, body=odd)
+    async with aclosing(remote.watch()) as changes:
+        await queue.enqueue(SOURCE, TARGET, job_id="a")
+        await until(changes, "a", JobState.QUEUED)
+        await queue.cancel("a")
+        await until(changes, "a", JobState.CANCELLED)
 
 
 async def test_nothing_is_kept_of_jobs_that_have_ended(
