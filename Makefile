@@ -136,8 +136,9 @@ format: $(DEV) ## Format the code
 	$(BIN)/ruff format
 
 .PHONY: typecheck
-typecheck: $(DEV) ## Mypy, strict, the tests too
+typecheck: $(DEV) ## Mypy, strict, the tests and examples too
 	$(BIN)/mypy
+	$(BIN)/mypy examples deploy scripts/*.py .ci/*.py
 
 .PHONY: licences
 licences: $(DEV) ## Are the licences of all that is installed among those of pyproject.toml?

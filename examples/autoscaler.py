@@ -35,7 +35,8 @@ def workers_for(stats: Any, jobs_each: int) -> int:
     """How many workers the jobs would keep busy that are due or run. Others wait anyway."""
     if stats["pause"]:
         return 0
-    return math.ceil((stats["due"] + stats["jobs"]["running"]) / jobs_each)
+    jobs: int = stats["due"] + stats["jobs"]["running"]
+    return math.ceil(jobs / jobs_each)
 
 
 class Scale:

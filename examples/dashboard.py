@@ -9,6 +9,7 @@ Shows the latest jobs and redraws them at each change, until Ctrl-C. With --once
 import sys
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import redis
 from rich.console import Console
@@ -30,7 +31,8 @@ def percent(job: Mapping[str, str]) -> str:
 def table_of_jobs(client: redis.Redis) -> Table:
     """The jobs that were enqueued last, the newest first."""
     table = Table("job", "state", "done", "attempt", "source", "error")
-    ids = client.zrange("push:jobs", 0, SHOWN - 1, desc=True)
+    # Any, since the package redis declares its answers as those of asyncio, too.
+    ids: Any = client.zrange("push:jobs", 0, SHOWN - 1, desc=True)
     with client.pipeline(transaction=False) as pipeline:
         for job_id in ids:
             pipeline.hgetall(f"push:job:{job_id}")
@@ -53,7 +55,8 @@ def follow(client: redis.Redis, console: Console) -> None:
     last = "$"
     with Live(table_of_jobs(client), console=console, auto_refresh=False) as live:
         while True:
-            for _, entries in client.xread({"push:events": last}, block=WAIT_MS) or []:
+            changes: Any = client.xread({"push:events": last}, block=WAIT_MS)
+            for _, entries in changes or []:
                 last = entries[-1][0]
             live.update(table_of_jobs(client), refresh=True)
             time.sleep(REDRAW_SECONDS)
