@@ -61,7 +61,7 @@ def _text() -> list[Processor]:
         TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
         _in_order,
         ConsoleRenderer(
-            colors=sys.stderr.isatty() and "NO_COLOR" not in os.environ,
+            colors=bool(sys.stderr and sys.stderr.isatty()) and "NO_COLOR" not in os.environ,
             pad_event_to=0,
             sort_keys=False,
             # structlog's own would show local variables, which may hold secrets.

@@ -17,6 +17,7 @@ from typer.main import get_command
 
 from producer.cli.commands import COMMANDS, HELP_OPTIONS
 from producer.cli.exit_code import ExitCode
+from push_queue.lost_output import error_may_be_lost, give_up
 
 NAME = "push-queue"
 
@@ -157,9 +158,7 @@ def _report(error: Exception) -> ExitCode:
         return _fail(f"{broken!r} in what was typed is not UTF-8", ExitCode.BAD_INPUT)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         # The command itself writes nothing but its output.
-        from push_queue.lost_output import give_up_output
-
-        give_up_output()
+        give_up(sys.stdout)
         return _fail(f"cannot write the output: {error.strerror}", ExitCode.PUSH_FAILED)
     if isinstance(error, OSError) and isinstance(error.filename, str):
         # As --install-completion without a home.
@@ -169,5 +168,6 @@ def _report(error: Exception) -> ExitCode:
 
 
 def _fail(message: str, code: ExitCode) -> ExitCode:
-    typer.echo(f"{NAME}: error: {' '.join(message.split())}", err=True)
+    with error_may_be_lost():
+        typer.echo(f"{NAME}: error: {' '.join(message.split())}", err=True)
     return code

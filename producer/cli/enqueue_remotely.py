@@ -126,7 +126,9 @@ class _ProgressLine:
     def __init__(self, name: str) -> None:
         self._name = printable(name)
         self._shown_at = 0.0
-        self._on_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        # The caller may have closed standard error.
+        terminal = bool(sys.stderr and sys.stderr.isatty())
+        self._on_terminal = terminal and os.environ.get("TERM") != "dumb"
 
     def show(self, done: int, total: int | None) -> None:
         if not self._on_terminal or monotonic() - self._shown_at < REDRAW_SECONDS:

@@ -564,6 +564,22 @@ def test_a_full_disk_for_the_output_is_named(folder: Path, environment: dict[str
     assert result.stderr == "push-queue: error: cannot write the output: No space left on device\n"
 
 
+@pytest.mark.parametrize("lost", ["2>/dev/full", "2>&-"])
+@pytest.mark.parametrize(
+    ("command", "code"), [("producer list", 3), ("worker", 3), ("worker --nope", 2)]
+)
+def test_an_error_that_nobody_can_read_has_its_exit_code(
+    folder: Path, environment: dict[str, str], command: str, code: int, lost: str
+) -> None:
+    url = f"redis://127.0.0.1:{free_port()}"
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m {command} {lost}"],
+        cwd=folder, env={**environment, "PUSH_QUEUE_REDIS_URL": url},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
 # Bad input
 
 

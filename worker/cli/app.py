@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from push_queue.errors import QueueError
-from push_queue.lost_output import give_up_output
+from push_queue.lost_output import give_up
 from push_queue.redis.connection import connect
 from push_queue.redis.database import Database
 from push_queue.redis.keys import Keys
@@ -109,6 +109,5 @@ def run() -> NoReturn:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        give_up_output()
-        sys.stderr.write(f"{NAME}: error: cannot write the output: {error.strerror}\n")
-        sys.exit(OUTPUT_LOST)
+        give_up(sys.stdout)
+        fail(f"cannot write the output: {error.strerror}", OUTPUT_LOST)

@@ -37,3 +37,10 @@ def test_a_terminal_that_draws_nothing_gets_nothing(
     line.show(1, 2)
     line.clear()
     assert capsys.readouterr().err == ""
+
+
+def test_who_has_closed_standard_error_gets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    line = _ProgressLine("app.tar")
+    line.show(1, 2)
+    line.clear()
