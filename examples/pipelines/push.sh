@@ -18,11 +18,13 @@ main() {
     shift
     call --upload-file "$tar" "$api/uploads/"
     source=$(field .source)
+    upload=$(field .id)
     # A request that is sent again is the same job, since it has the same key.
-    call --header "Idempotency-Key: $(field .id)" --header 'Content-Type: application/json' \
+    call --header "Idempotency-Key: $upload" --header 'Content-Type: application/json' \
         --data "$(jq --null-input --arg source "$source" '{$source, targets: $ARGS.positional}' --args "$@")" \
         "$api/jobs"
     id=$(field .id)
+    upload=
     echo "push.sh: job $id is queued" >&2
     follow "$id" "$(($(date +%s) + ${PUSH_QUEUE_TIMEOUT:-3600}))"
 }
@@ -52,9 +54,17 @@ call() {
         --retry 5 --retry-connrefused "$@") || status=$?
     [ "$status" -ne 0 ] || return 0
     case $(field '.status // empty') in
-        4??) fail 2 "$(field .detail)" ;;
+        4??)
+            why=$(field .detail)
+            [ -z "${upload:-}" ] || discard
+            fail 2 "$why" ;;
         *) fail 3 "$PUSH_QUEUE_SERVER: no answer (curl $status)" ;;
     esac
+}
+
+# No job will name the upload, which would take room at the server for a day.
+discard() {
+    authorization | curl --silent --config - --request DELETE "$api/uploads/$upload" >/dev/null || :
 }
 
 authorization() {

@@ -1,4 +1,5 @@
 """examples/pipelines/push.sh does what it says, with a real server, queue and registry."""
+# ruff: noqa: ASYNC240 - a folder of the tests
 
 import asyncio
 import json
@@ -73,7 +74,9 @@ async def test_a_push_that_failed_is_1_and_says_why(
     assert "workers push only where PUSH_QUEUE_TARGETS allows it" in said
 
 
-async def test_bad_input_is_2(server: ApiServer, tar: Path, tmp_path: Path) -> None:
+async def test_bad_input_is_2_and_leaves_no_upload(
+    server: ApiServer, spool: Path, tar: Path, tmp_path: Path
+) -> None:
     broken = tmp_path / "broken.tar"
     broken.write_bytes(b"no tar")
     for arguments in ([], [tar], [tmp_path / "none.tar", NOWHERE], [tar, "no reference"]):
@@ -81,6 +84,7 @@ async def test_bad_input_is_2(server: ApiServer, tar: Path, tmp_path: Path) -> N
     status, _, said = await push(server.url, broken, NOWHERE)
     assert status == 2
     assert "is not a readable tar" in said
+    assert not list(spool.iterdir())
 
 
 async def test_a_server_that_is_away_is_3(tar: Path, tmp_path: Path) -> None:
