@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import json
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from registry_api_v2_client.auth.credentials import Credentials, SecretKind
 from registry_api_v2_client.auth.login_files import LoginFile
 from registry_api_v2_client.exceptions import CredentialsError
 from tests.support.credential_helper import CredentialHelper, in_path
+from tests.support.processes import HANG_SECONDS
 from tests.support.waiting import becomes
 
 ALICE = Credentials("alice", "wonderland")
@@ -43,7 +46,7 @@ def helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CredentialHelper:
 def store(tmp_path: Path, helper: CredentialHelper) -> CredentialStore:
     """All registries' secrets are with the helper."""
     file = login_file(tmp_path / "config.json", {"credsStore": helper.name})
-    return CredentialStore(files=[file], helpers=CredentialHelpers(patience=5))
+    return CredentialStore(files=[file], helpers=CredentialHelpers(patience=HANG_SECONDS))
 
 
 async def test_another_port_is_another_registry() -> None:
@@ -158,18 +161,23 @@ async def test_a_helper_that_is_not_there(tmp_path: Path) -> None:
 async def test_a_helper_that_hangs_is_ended_with_all_that_it_started(
     tmp_path: Path, helper: CredentialHelper
 ) -> None:
-    helper.write(f"#!/bin/sh\nsleep 1000 &\necho $! > {tmp_path}/pid\nwait")
+    """All of them hold the pipe, and it may be that none had the time to be started."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    helper.write(f"#!/bin/sh\nexec 3>{pipe}\nsleep 1000 &\nwait")
     file = login_file(tmp_path / "config.json", {"credsStore": helper.name})
     store = CredentialStore(files=[file], helpers=CredentialHelpers(patience=0.5))
     with pytest.raises(CredentialsError, match=r"did not answer within 0\.5 seconds"):
         await store.find("reg")
-    pid = int((tmp_path / "pid").read_text())
-    await becomes(lambda: asyncio.to_thread(ended, pid))
 
+    async def all_ended() -> bool:
+        with suppress(BlockingIOError):
+            return os.read(reader, 1) == b""
+        return False
 
-def ended(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/stat")
-    return not status.exists() or status.read_text().split()[2] == "Z"
+    await becomes(all_ended)
+    os.close(reader)
 
 
 def test_secrets_are_not_printed() -> None:

@@ -11,6 +11,7 @@ import pytest
 from registry_api_v2_client.remote import dialing
 from registry_api_v2_client.remote.dialing import Address, Dialing
 from tests.support.black_hole import BlackHole
+from tests.support.processes import free_port
 
 TCP = (socket.SOCK_STREAM, socket.IPPROTO_TCP)
 
@@ -40,9 +41,7 @@ def at(port: int, host: str = "127.0.0.1") -> Address:
 
 
 def refusing() -> Address:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return at(taken.getsockname()[1])
+    return at(free_port())
 
 
 def test_an_address_that_says_nothing_holds_up_no_other(black_hole: Address) -> None:
