@@ -73,8 +73,11 @@ async def _info(redis: Redis, section: str) -> dict[str, Any]:
 
 
 async def _clock_difference(redis: Redis) -> float:
-    """Seconds that this host's clock is ahead, to within half a round trip."""
+    """Seconds that this host's clock is ahead for certain, or behind if they are negative.
+
+    Redis looked at its clock at some time before its answer came, which may be long before.
+    """
     asked = time.time()
     seconds, microseconds = await redis.time()
     there: float = seconds + microseconds / 1e6
-    return (asked + time.time()) / 2 - there
+    return max(0.0, asked - there) or min(0.0, time.time() - there)
