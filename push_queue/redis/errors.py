@@ -15,6 +15,7 @@ from redis.exceptions import (
     AuthorizationError,
     BusyLoadingError,
     ChildDeadlockedError,
+    InvalidResponse,
     MaxConnectionsError,
     NoPermissionError,
     OutOfMemoryError,
@@ -37,7 +38,12 @@ _DENIALS: tuple[tuple[_Kinds, str], ...] = (
     ((NoPermissionError,), "does not permit what the queue needs; check the user's ACL"),
 )
 # Protected mode refuses clients of other hosts; the URL may name a database that does not exist.
-_DENYING_ANSWERS = ("DENIED", "DB index is out of range")
+_DENYING_ANSWERS = {
+    "DENIED": "",
+    "DB index is out of range": "; change it in PUSH_QUEUE_REDIS_URL",
+    "unknown command 'SENTINEL'": "; name sentinels in PUSH_QUEUE_REDIS_URL, or use redis://",
+}
+"""What to do about each, where it does not say that itself."""
 # redis-py derives some of either from its ConnectionError.
 _REFUSALS: tuple[tuple[_Kinds, str], ...] = (
     ((ReadOnlyError,), "is a read-only replica; point PUSH_QUEUE_REDIS_URL at the primary"),
@@ -45,6 +51,8 @@ _REFUSALS: tuple[tuple[_Kinds, str], ...] = (
     ((BusyLoadingError,), "is still loading its data; try again in a moment"),
     ((MaxConnectionsError,), "has no connection left; raise its maxclients"),
 )
+_START = "start it (`push-queue up` has one), or set PUSH_QUEUE_REDIS_URL"
+_DOWN = (ConnectionRefusedError, socket.gaierror)
 
 
 @contextmanager
@@ -78,13 +86,13 @@ def translate(error: Exception, address: object) -> RedisUnavailableError:
             if isinstance(error, kinds):
                 return ours(f"Redis at {address} {advice}")
     if isinstance(error, ResponseError):
-        denied = str(error).startswith(_DENYING_ANSWERS)
-        kind = RedisDeniedError if denied else RedisRefusedError
-        advice = "; change it in PUSH_QUEUE_REDIS_URL" if "DB index" in str(error) else ""
-        return kind(f"Redis at {address} answers: {_one_line(error)}{advice}")
+        said = f"Redis at {address} answers: {_one_line(error)}"
+        for begins, advice in _DENYING_ANSWERS.items():
+            if str(error).startswith(begins):
+                return RedisDeniedError(said + advice)
+        return RedisRefusedError(said)
     return RedisUnavailableError(
-        f"cannot reach Redis at {address} ({_reason(error)}); start it (`push-queue up` has one), "
-        "or set PUSH_QUEUE_REDIS_URL"
+        f"cannot reach Redis at {address} ({_reason(error)}); {_advice(error, address)}"
     )
 
 
@@ -96,7 +104,9 @@ def is_of_another_type(error: Exception) -> bool:
 def _reason(error: Exception) -> str:
     """The system's own message, if there is one. That of redis-py repeats the address."""
     if isinstance(error, MasterNotFoundError):
-        return "no sentinel knows it"
+        return "no live sentinel knows it"
+    if isinstance(error, InvalidResponse):
+        return "what answers there is no Redis"
     if isinstance(error, TimeoutError):  # asyncio's, which has no text
         return "no answer"
     cause = error.__context__
@@ -110,6 +120,20 @@ def _reason(error: Exception) -> str:
     if number and number in errno.errorcode:
         return os.strerror(number)
     return _one_line(error)
+
+
+def _advice(error: Exception, address: object) -> str:
+    if isinstance(error, InvalidResponse):
+        return "check host and port in PUSH_QUEUE_REDIS_URL"
+    cause = error.__context__
+    if getattr(address, "tls", False) and not isinstance(cause, _DOWN):
+        return (
+            "check that it speaks TLS (else redis://), and that its authority is trusted or named "
+            "by ssl_ca_certs in PUSH_QUEUE_REDIS_URL"
+        )
+    # So a server ends a connection that should begin with TLS.
+    reset = isinstance(cause, ConnectionResetError)
+    return f"{_START} (rediss:// if it speaks TLS)" if reset else _START
 
 
 def _errno_in(message: str) -> int | None:

@@ -140,7 +140,11 @@ def _port(parts: SplitResult, default: int = 6379) -> int:
     try:
         return parts.port or default
     except ValueError:
-        raise ValueError("the port in the URL must be a number from 1 to 65535") from None
+        # A password with one of these ends the host before it has begun.
+        raise ValueError(
+            "the port in the URL must be a number from 1 to 65535; "
+            "percent-encode / ? # in a password"
+        ) from None
 
 
 def _database(text: str) -> int:

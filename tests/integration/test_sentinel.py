@@ -42,6 +42,8 @@ async def test_the_queue_outlives_a_failover(sentinel_redis: SentinelRedis) -> N
 
 async def test_a_service_that_no_sentinel_knows_is_named(sentinel_redis: SentinelRedis) -> None:
     url = sentinel_redis.url.replace("/uploads", "/other")
-    with pytest.raises(RedisUnavailableError, match=r"primary of other \(no sentinel knows it\)"):
+    with pytest.raises(
+        RedisUnavailableError, match=r"primary of other \(no live sentinel knows it\)"
+    ):
         async with PushQueue.connect(load_settings(redis_url=url)):
             pass

@@ -39,6 +39,7 @@ from push_queue.registries.limits import RegistryLimits
 from push_queue.registries.rates import RegistryRates
 from push_queue.sessions import Sessions
 from push_queue.settings import load_settings
+from push_queue.settings.redis_url import RedisAddress, parse_redis_url
 from push_queue.worker_roster import WorkerRoster
 
 SECRET = "correct-horse"
@@ -214,9 +215,25 @@ def test_what_no_wait_mends_is_a_kind_of_its_own(answer: str) -> None:
     assert denied is (answer in {"NOPERM", "NOAUTH", "WRONGPASS", "DENIED"})
 
 
-def test_a_database_that_does_not_exist_is_not_waited_for() -> None:
-    with pytest.raises(RedisDeniedError, match=r"DB index .*; change it"), redis_errors("host:1"):
-        raise redis.exceptions.ResponseError("DB index is out of range")
+@pytest.mark.parametrize(
+    ("answer", "advice"),
+    [
+        ("DB index is out of range", "change it in PUSH_QUEUE_REDIS_URL"),
+        ("unknown command 'SENTINEL', with args beginning with: 'MASTERS'", "name sentinels in"),
+    ],
+)
+def test_a_url_that_is_wrong_is_not_waited_for(answer: str, advice: str) -> None:
+    with (
+        pytest.raises(RedisDeniedError, match=f"{answer}; {advice}"),
+        redis_errors("host:1"),
+    ):
+        raise redis.exceptions.ResponseError(answer)
+
+
+def test_what_is_no_redis_is_not_said_to_be_down() -> None:
+    said = r"host:1 \(what answers there is no Redis\); check host and port in PUSH_QUEUE_REDIS_URL"
+    with pytest.raises(RedisUnavailableError, match=said), redis_errors("host:1"):
+        raise redis.exceptions.InvalidResponse('Protocol error, got "H" as reply type byte')
 
 
 @pytest.mark.parametrize("kind", list(CALLS))
@@ -251,6 +268,28 @@ def test_a_host_that_nobody_knows_is_named_once() -> None:
     unknown.__context__ = socket.gaierror(socket.EAI_NONAME, "Name not known")
     with pytest.raises(RedisUnavailableError, match=r"at host:1 \(Name not known\)"):
         raise translate(unknown, "host:1")
+
+
+PLAIN = parse_redis_url("redis://host")
+TLS = parse_redis_url("rediss://host")
+
+
+@pytest.mark.parametrize(
+    ("address", "cause", "advice"),
+    [
+        (PLAIN, ConnectionRefusedError(), r"start it .* PUSH_QUEUE_REDIS_URL"),
+        (PLAIN, ConnectionResetError(), r"start it .* \(rediss:// if it speaks TLS\)"),
+        (TLS, ConnectionRefusedError(), r"start it .* PUSH_QUEUE_REDIS_URL"),
+        (TLS, socket.gaierror(socket.EAI_NONAME, "Name not known"), "start it"),
+        (TLS, TimeoutError(), r"check .* TLS \(else redis://\)"),
+        (TLS, FileNotFoundError(2, "No such file"), r"named by ssl_ca_certs in PUSH_QUEUE_REDIS_"),
+    ],
+)
+def test_where_no_connection_begins(address: RedisAddress, cause: Exception, advice: str) -> None:
+    error = redis.exceptions.ConnectionError("Error connecting")
+    error.__context__ = cause
+    with pytest.raises(RedisUnavailableError, match=rf"^cannot reach .*; .*{advice}"):
+        raise translate(error, address)
 
 
 @pytest.mark.parametrize("job_ids", [(), ("a",)])

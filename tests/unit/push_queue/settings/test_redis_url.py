@@ -52,6 +52,7 @@ def test_urls(url: str, address: RedisAddress) -> None:
         ("unix://", "path of a socket"),
         ("redis://h:0x1", "port"),
         ("redis://h:70000", "port"),
+        ("redis://:pass/word@h:1", "percent-encode / "),
         ("redis://h/one", "database"),
         ("redis://h?db=-1", "database"),
         ("redis+sentinel://h", "hosts and service"),
