@@ -10,7 +10,10 @@ from pathlib import Path
 from producer.errors import CannotStartError
 
 LOCK_SECONDS = 3.0
-"""How long the Valkey of a killed system may take to end."""
+"""How long a system that is about to end may hold the folder."""
+
+LEFT_SECONDS = 15.0
+"""How long the Valkey of a killed system may: it ends once its disk has what it wrote."""
 
 _POLL_SECONDS = 0.05
 
@@ -48,18 +51,27 @@ def _prepare(folder: Path) -> None:
 
 
 async def _take(lock: int, folder: Path) -> None:
-    try:
-        async with asyncio.timeout(LOCK_SECONDS):
-            while True:
-                if _taken(lock):
-                    return
-                await asyncio.sleep(_POLL_SECONDS)
-    except TimeoutError:
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    while not _taken(lock):
         holder = os.pread(lock, 20, 0).decode(errors="replace")
-        raise CannotStartError(
-            f"push-queue up is running already in {folder} (process {holder}); stop that one, or "
-            "set XDG_DATA_HOME to another folder"
-        ) from None
+        if clock() - began > (LOCK_SECONDS if _runs(holder) else LEFT_SECONDS):
+            raise CannotStartError(
+                f"push-queue up is running already in {folder} (process {holder}); stop that one, "
+                "or set XDG_DATA_HOME to another folder"
+            )
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def _runs(process: str) -> bool:
+    """Whether it runs, as far as can be told: it signs shortly after it has taken the lock."""
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, PermissionError):
+        pass
+    return True
 
 
 def _sign(lock: int, folder: Path) -> None:

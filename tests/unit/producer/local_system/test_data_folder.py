@@ -1,3 +1,4 @@
+import asyncio
 import errno
 import os
 import stat
@@ -8,6 +9,9 @@ import pytest
 from producer.errors import CannotStartError
 from producer.local_system import data_folder
 from producer.local_system.data_folder import locked
+
+NO_PROCESS = 2**31 - 1
+"""No id of a process is as great."""
 
 
 @pytest.fixture
@@ -57,6 +61,27 @@ async def test_what_inherited_the_lock_holds_it_too(
     os.close(inherited)
     async with locked(folder):
         pass
+
+
+async def test_what_a_killed_system_has_left_is_waited_for_longer(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_folder, "LOCK_SECONDS", 0.0)
+    monkeypatch.setattr(data_folder, "_POLL_SECONDS", 0.0)
+    async with locked(folder) as lock:
+        left = os.dup(lock)
+    os.pwrite(left, f"{NO_PROCESS}".encode(), 0)
+
+    async def start() -> None:
+        async with locked(folder):
+            pass
+
+    starting = asyncio.create_task(start())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not starting.done()
+    os.close(left)
+    await starting
 
 
 async def test_one_on_a_full_disk_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
