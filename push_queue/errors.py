@@ -130,12 +130,15 @@ class RedisDeniedError(RedisRefusedError):
     """
 
 
+_OBJECT = "must be an object of names and values"
 _PLAINLY = {
     "bool_parsing": "must be true or false",
+    "dict_type": _OBJECT,
     "extra_forbidden": "is unknown; leave it out",
     "float_parsing": "must be a number",
     "int_parsing": "must be a whole number",
     "missing": "is missing",
+    "model_type": _OBJECT,
 }
 """What pydantic says in more words, by its types of errors."""
 
@@ -147,7 +150,8 @@ def summarize(error: ValidationError, name: Callable[[str], str] = str) -> str:
     """
     rejected = []
     for item in error.errors(include_url=False, include_context=False, include_input=False):
-        field = name(".".join(map(str, item["loc"])))
+        # Of a name that is wrong itself, pydantic says so in one more part.
+        field = name(".".join(str(part) for part in item["loc"] if part != "[key]"))
         what = _what(item["type"], item["msg"])
         rejected.append(f"{field}: {what}" if field else what)
     return "; ".join(rejected)

@@ -278,7 +278,7 @@ async def test_an_answer_that_is_no_object_is_refused(proxy: FaultProxy) -> None
     proxy.answer(lambda _: True, status=200, body=b"[1]")
     async with Requests.to(proxy.url, None) as asked:
         answer = await asked.ask("GET", "session", riding=False)
-        said = rf"^{proxy.url} answers what .* not understand \(Input should be a valid dict"
+        said = rf"^{proxy.url} answers what .* not understand \(must be an object"
         with pytest.raises(ServerRefusedError, match=said):
             asked.parsed(Session, answer)
 
