@@ -41,7 +41,7 @@ class Block:
         return f"{os.path.relpath(self.document, ROOT)}:{self.line}"
 
 
-DOCUMENTS = [*PAGES, *sorted(ROOT.glob("examples/**/*.md"))]
+DOCUMENTS = [*PAGES, *sorted(ROOT.glob("*/README.md"))]
 
 
 def blocks(document: Path) -> list[Block]:
