@@ -74,7 +74,7 @@ class RegistryClient:
         commit_timeout: float = 600.0,
         plain_http_hosts: Collection[str] = (),
         insecure_hosts: Collection[str] = (),
-        certs_dir: Path = DOCKER_CERTS_DIR,
+        certs_dir: str | Path = DOCKER_CERTS_DIR,
         ledger: BlobLedger | None = None,
         limits: UploadLimits | None = None,
         rate: SendRate | None = None,
@@ -84,7 +84,7 @@ class RegistryClient:
     ) -> None:
         self._plain_http_hosts = frozenset(host.lower() for host in plain_http_hosts)
         self._tls = TlsSettings(
-            certs_dir, frozenset(host.lower() for host in insecure_hosts), name_of
+            Path(certs_dir), frozenset(host.lower() for host in insecure_hosts), name_of
         )
         self._credentials = CredentialStore.default(credentials)
         self._transport = Transport(

@@ -65,7 +65,9 @@ class SourceFile(TarSource):
             raise SourceUnreadableError(_not_a_file(path)) from error
         except OSError as error:
             if error.errno in _NOT_THERE:
-                raise SourceMissingError(f"{path} does not exist") from error
+                # For the callers of this library alone: the queue opens URLs itself.
+                advice = "; open a URL by UrlSources" if "://" in str(path) else ""
+                raise SourceMissingError(f"{path} does not exist{advice}") from error
             raise SourceUnreadableError(f"{path} cannot be read: {reason_of(error)}") from error
         status = os.fstat(self._file.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -90,7 +92,7 @@ class SourceFile(TarSource):
         if FileIdentity.of(os.fstat(self._file.fileno())) != self.identity:
             raise SourceChangedError(
                 f"{self.path} was changed while it was read; write a new tar under another name "
-                "and rename it, then enqueue it again"
+                "and rename it, then push that"
             )
 
     def close(self) -> None:

@@ -121,5 +121,5 @@ class SourceFolder(Source):
     def _changed(self, name: str) -> SourceChangedError:
         return SourceChangedError(
             f"{self.path / name} was changed while the image was read; write a new layout into "
-            "another folder, then enqueue that"
+            "another folder, then push that"
         )

@@ -153,8 +153,7 @@ def _check(response: HTTPResponse, name: str, ok: Collection[int]) -> None:
         error = SourceMissingError(f"{name} does not exist: {status}")
     elif status in _REFUSED:
         error = SourceUnreadableError(
-            f"{name} may not be read: {status}; sign its URL for longer, or give the workers a "
-            "login for it"
+            f"{name} may not be read: {status}; sign its URL for longer, or give a login for it"
         )
     elif status >= 500 or status in _TRY_AGAIN:
         error = SourceUnavailableError(f"{name}: its server answered {status}")
@@ -165,4 +164,4 @@ def _check(response: HTTPResponse, name: str, ok: Collection[int]) -> None:
 
 
 def _changed(name: str) -> SourceChangedError:
-    return SourceChangedError(f"{name} was changed while it was read; enqueue it again")
+    return SourceChangedError(f"{name} was changed while it was read; push it again")

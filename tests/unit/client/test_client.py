@@ -44,7 +44,7 @@ def test_docker_hub_s_api_is_elsewhere(host: str) -> None:
 async def test_a_loopback_host_that_has_certificates_speaks_tls(tmp_path: Path) -> None:
     (tmp_path / "localhost:5000").mkdir()
     insecure = ["127.0.0.1:5000"]
-    async with RegistryClient(certs_dir=tmp_path, insecure_hosts=insecure) as client:
+    async with RegistryClient(certs_dir=str(tmp_path), insecure_hosts=insecure) as client:
         hosts = ("localhost:5000", "127.0.0.1:5000", "localhost:5001")
         schemes = [client.registry(host).url.scheme for host in hosts]
     assert schemes == ["https", "https", "http"]
