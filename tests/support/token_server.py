@@ -8,6 +8,7 @@ Refresh tokens: https://distribution.github.io/distribution/spec/auth/oauth/
 """
 
 import base64
+import math
 import time
 import uuid
 from pathlib import Path
@@ -128,7 +129,7 @@ class TokenServer(LocalServer):
             "iss": ISSUER,
             "aud": SERVICE,
             "sub": self._login.username,
-            "exp": int(now + self._lifetime - LEEWAY_SECONDS),
+            "exp": math.ceil(now + self._lifetime) - LEEWAY_SECONDS,
             "nbf": int(now - LEEWAY_SECONDS),
             "jti": uuid.uuid4().hex,
             "access": [self._access(scope) for scope in scopes],
