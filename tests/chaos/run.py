@@ -29,7 +29,7 @@ from tests.support.waiting import becomes
 
 def longest(plan: Plan) -> float:
     """Seconds after which a run has hung."""
-    return 180 + plan.count
+    return 300 + plan.count
 
 
 class ChaosRun:

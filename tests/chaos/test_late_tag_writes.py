@@ -24,7 +24,7 @@ SETTINGS = {"PUSH_QUEUE_LEASE_SECONDS": "2", "PUSH_QUEUE_REGISTRY_TIMEOUT_SECOND
 LONG = 60
 """Enough seconds for a lease, a time-out, or a change of the leader."""
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300 + LONG * ROUNDS)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600 + LONG * ROUNDS)]
 
 
 @dataclass

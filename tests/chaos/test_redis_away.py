@@ -27,7 +27,7 @@ JOBS = 6
 LAYER_BYTES = 4_000_000
 UPLOAD_SECONDS = 1.5 * OUTAGE_SECONDS
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300 + 10 * OUTAGE_SECONDS)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600 + 10 * OUTAGE_SECONDS)]
 
 
 def write_image(path: Path) -> Path:

@@ -23,7 +23,7 @@ RACERS = 20
 WORKERS = 3
 LONGEST_DELAY = 0.2
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300 + 5 * ROUNDS)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600 + 5 * ROUNDS)]
 
 
 class DelayingProxy(FaultProxy):
