@@ -9,6 +9,7 @@ import typer
 from producer.cli.exits import BadInputError
 from push_queue.models.job import Compression
 from push_queue.settings import Settings, doubts, load_settings
+from push_queue.settings.server_url import check_server_url, is_token
 from registry_api_v2_client.hosts import is_loopback
 
 JobIdsArgument: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of jobs.")]
@@ -129,7 +130,7 @@ def server_of(
     """The server that was named, unless a Redis was named nearer.
 
     Raises:
-        BadInputError: the file of the token cannot be used.
+        BadInputError: its URL or the file of the token cannot be used.
     """
     if url is None and not context.obj:
         url = settings.server
@@ -137,9 +138,12 @@ def server_of(
         if token_file:
             raise BadInputError("--token-file goes with --server")
         return None
+    try:
+        host = urlsplit(check_server_url(url)).netloc
+    except ValueError as error:
+        raise BadInputError(str(error)) from None
     secret = settings.token
     token = _token_in(token_file) if token_file else secret and secret.get_secret_value()
-    host = urlsplit(url).netloc.rpartition("@")[2]
     if token and url.startswith("http:") and not is_loopback(host):
         typer.echo(
             f"push-queue: warning: the token goes to {host} unencrypted; use https", err=True
@@ -153,7 +157,7 @@ def _token_in(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise BadInputError(f"--token-file {path} cannot be read: {reason}") from None
-    if not token or not token.isascii() or not token.isprintable():
+    if not token or not is_token(token):
         raise BadInputError(f"--token-file {path} holds no token")
     return token
 

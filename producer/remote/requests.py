@@ -26,6 +26,7 @@ from push_queue.errors import (
     UnknownJobError,
     summarize,
 )
+from push_queue.settings.server_url import check_server_url
 from push_queue.version import own_version
 from registry_api_v2_client.http.errors import reason_of
 
@@ -232,18 +233,6 @@ def _json(text: str) -> Any:
 
 def _base_of(server: str) -> URL:
     try:
-        url = URL(server)
-    except ValueError:
-        url = URL()
-    if url.scheme not in ("http", "https") or not url.host or url.query_string or url.fragment:
-        raise ServerRefusedError(
-            f"{server!r} is not the URL of a server, such as http://127.0.0.1:15080", "url"
-        )
-    if "/api/v1" in url.path:
-        path = url.raw_path[url.raw_path.index("/api/v1") :]
-        raise ServerRefusedError(f"leave {path} out of the server's URL {server!r}", "url")
-    if url.user is not None:
-        raise ServerRefusedError(
-            f"the URL of {url.host} has a login in it; give a token instead", "url"
-        )
-    return url
+        return URL(check_server_url(server))
+    except ValueError as error:
+        raise ServerRefusedError(str(error), "url") from None

@@ -34,6 +34,7 @@ from push_queue.settings.logins import RegistryAuth, SourceLogin
 from push_queue.settings.oidc_issuers import OidcIssuers
 from push_queue.settings.redis_routes import RedisRoutes, RedisUrl
 from push_queue.settings.redis_url import RedisAddress, parse_redis_url
+from push_queue.settings.server_url import ServerToken, ServerUrl
 from push_queue.settings.sources import (
     ENV_FILE,
     ENV_FILE_ENCODING,
@@ -169,10 +170,10 @@ class Settings(BaseSettings):
     spool_keep_seconds: PositiveInt = DAY_SECONDS
     """Servers: how long an upload is kept that nobody continues and no unfinished job needs."""
 
-    server: str | None = None
+    server: ServerUrl | None = None
     """Commands, workers: URL of the HTTP API. Commands use it in place of Redis. Workers without
     ``PUSH_QUEUE_SPOOL`` read uploads there."""
-    token: SecretStr | None = None
+    token: ServerToken | None = None
     """Commands, workers: the token for ``PUSH_QUEUE_SERVER``."""
 
     api_host: str = "127.0.0.1"

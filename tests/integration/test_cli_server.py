@@ -194,6 +194,10 @@ def test_a_server_that_is_away_is_named(cli: Cli) -> None:
             "write it to a file, not to -",
         ),
         (("TAR", "--to", TARGET, "--server", "host"), "'host' is not the URL of a server"),
+        (
+            ("TAR", "--to", TARGET, "--server", "http://[::1", "--token-file", "TAR"),
+            "'http://[::1' is not the URL of a server",
+        ),
         (("TAR", "--to", TARGET, "--token-file", "t"), "--token-file goes with --server"),
         (
             ("TAR", "--to", TARGET, "--server", "http://h", "--token-file", "t"),

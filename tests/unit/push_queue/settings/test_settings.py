@@ -123,6 +123,11 @@ def test_the_redis_password_is_not_shown() -> None:
         ("PUSH_QUEUE_REDIS_URL", "http://:correct-horse@host", "must start with redis://"),
         ("PUSH_QUEUE_REDIS_URL", "redis://:correct-horse@host:port", "port"),
         ("REDIS_URL", "redis://:correct-horse@host/first", "database"),
+        ("PUSH_QUEUE_SERVER", "user:correct-horse@host", "'host' is not the URL of a server"),
+        ("PUSH_QUEUE_SERVER", "http://[::1", "is not the URL of a server"),
+        ("PUSH_QUEUE_SERVER", "http://u:correct-horse@host", "the URL of host has a login"),
+        ("PUSH_QUEUE_SERVER", "http://host/api/v1/", "leave /api/v1/ out"),
+        ("PUSH_QUEUE_TOKEN", "correct-horse\nbattery", "must be printable ASCII on one line"),
     ],
 )
 def test_an_unusable_value_is_named_and_not_repeated(
