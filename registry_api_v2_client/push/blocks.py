@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from ..observer import NOBODY, Observer
@@ -34,12 +35,12 @@ class BlockPool:
 
     def start(self, work: Callable[..., T], *args: Any) -> asyncio.Future[T]:
         """Start blocking work on a thread."""
-        return asyncio.wrap_future(self._threads.submit(work, *args))
+        return _start_on(self._threads, work, *args)
 
     def start_reading(self, remote: bool, work: Callable[..., T], *args: Any) -> asyncio.Future[T]:
         """Start work that reads a tar, which may be ``remote``."""
         threads = self._waiting if remote else self._threads
-        return asyncio.wrap_future(threads.submit(work, *args))
+        return _start_on(threads, work, *args)
 
     def borrow(self) -> "Buffers":
         """Buffers for one upload: one of its own, and more while the pool has spare ones.
@@ -83,3 +84,8 @@ class Buffers:
     def close(self) -> None:
         self._pool.return_spare(self._spare)
         self._spare = 0
+
+
+def _start_on(threads: ThreadPoolExecutor, work: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+    # In the context of the task: lines of the log say which job they are about.
+    return asyncio.wrap_future(threads.submit(copy_context().run, work, *args))
