@@ -15,6 +15,7 @@ END = b"\x03\x00"
 _RAW = -isal_zlib.MAX_WBITS
 _SAMPLES, _SAMPLE = 8, 4096
 _LONGEST_STORED = 0xFFFF
+_BEHIND = b"the block behind"
 _BROKEN_DATA: tuple[type[Exception], ...] = (
     igzip_lib.error,  # type: ignore[assignment]
     EOFError,
@@ -30,13 +31,16 @@ class Deflate:
 
     def reads_back(self, parts: Sequence[bytes], block: memoryview) -> bool:
         inflate = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_DEFLATE)
-        # What is wrong may expand to anything; more than the block is wrong already.
-        most = len(block) + 1
+        # Where the end is wrong, the first bits of what is behind it are taken for the end.
+        parts = (*parts, *self.wrap(memoryview(_BEHIND)), END)
+        expected = b"".join((block, _BEHIND))
+        # What is wrong may expand to anything; more than expected is wrong already.
+        most = len(expected) + 1
         try:
-            content = b"".join([inflate.decompress(part, most) for part in (*parts, END)])
+            content = b"".join([inflate.decompress(part, most) for part in parts])
         except _BROKEN_DATA:
             return False
-        return inflate.eof and content == bytes(block)
+        return inflate.eof and content == expected
 
     def wrap(self, block: memoryview) -> Sequence[bytes]:
         """Stored blocks, which ISA-L cannot write. Source: RFC 1951, section 3.2.4."""

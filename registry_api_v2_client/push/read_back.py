@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class Codec(Protocol):
-    """A compressed form of blocks that can follow each other."""
+    """A compressed form of blocks, none of them empty, that can follow each other."""
 
     def compress(self, block: memoryview) -> Sequence[bytes]:
         """The block compressed, in parts that are not joined for nothing."""

@@ -8,7 +8,7 @@ import pytest
 import zstandard
 
 from registry_api_v2_client.push.compression import BLOCK_SIZE, Encoder, Gzip, Zstd
-from registry_api_v2_client.push.deflate import Deflate
+from registry_api_v2_client.push.deflate import END, Deflate
 from registry_api_v2_client.push.read_back import Codec
 from registry_api_v2_client.push.zstd_frame import ZstdFrame
 from tests.support.big_images import realistic_blocks
@@ -100,9 +100,15 @@ def test_a_block_that_always_comes_out_wrong_is_sent_uncompressed(
 
 
 @pytest.mark.parametrize("encoder", FORMATS)
-@pytest.mark.parametrize("size", [0, 1, 0xFFFF, 0x10000, 128 << 10, (128 << 10) + 1, 300_000])
+@pytest.mark.parametrize("size", [1, 0xFFFF, 0x10000, 128 << 10, (128 << 10) + 1, 300_000])
 def test_what_is_not_compressed_reads_back(encoder: type[Encoder], size: int, block: bytes) -> None:
     content, codec = memoryview(block)[:size], FORMATS[encoder]()
     parts = codec.wrap(content)
     assert codec.reads_back(parts, content)
     assert not codec.reads_back(parts, memoryview(block)[: size + 1])
+
+
+def test_an_end_that_only_what_follows_completes_is_noticed() -> None:
+    zeros, without_end = memoryview(bytes(28)), bytes.fromhex("63c0")
+    assert zlib.decompressobj(wbits=-15).decompress(without_end + END) == zeros
+    assert not Deflate().reads_back([without_end], zeros)
