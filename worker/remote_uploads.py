@@ -10,6 +10,7 @@ from push_queue.jobs.sources import DELETED, GONE
 from push_queue.models.source_urls import Network
 from push_queue.models.uploads import upload_id_of
 from push_queue.settings import Settings
+from push_queue.settings.sources import variable_of
 from registry_api_v2_client import (
     HttpSettings,
     RegistryError,
@@ -31,6 +32,7 @@ class RemoteUploads:
         options = settings.url_options | {
             "places": _Below(self._uploads),
             "authorizations": {origin: f"Bearer {token}"} if token else {},
+            "name_of": _setting,
         }
         self._sources = UrlSources(HttpSettings(**options))
 
@@ -69,6 +71,10 @@ class RemoteUploads:
 
     def _url(self, source: str) -> URL:
         return self._uploads.joinpath(upload_id_of(source) or "", "content")
+
+
+def _setting(parameter: str) -> str:
+    return variable_of("token" if parameter == "authorizations" else parameter)
 
 
 class _Below:

@@ -9,7 +9,7 @@ ENV_FILE_ENCODING = "utf-8-sig"
 """Some editors begin a file with a byte order mark, which would be part of the first name."""
 SECRETS_FOLDER = Path("/run/secrets")
 
-_SETTINGS = {"certs_dir": "registry_certs_dir"}
+_SETTINGS = {"authorizations": "source_auth", "certs_dir": "registry_certs_dir"}
 """The settings whose parameter of the library has another name, by that name."""
 
 

@@ -14,6 +14,7 @@ from ..exceptions import (
     SourceUnavailableError,
     SourceUnreadableError,
 )
+from ..parameter_names import NameOf
 from ..retry_after import parse_retry_after
 from .http_connection import HttpConnection
 from .http_settings import HttpSettings
@@ -64,7 +65,7 @@ class HttpObject:
         found_at, response = connection.get(locate(), {"Range": "bytes=1-1"})
         if response.status == 416:
             raise SourceUnreadableError(f"{name} is empty")
-        _check(response, name, (200, 206))
+        _check(response, name, (200, 206), settings.name_of)
         place = _range(response) if response.status == 206 else None
         version = _version(response)
         if not place or place[:2] != (1, 2) or not version:
@@ -100,7 +101,7 @@ class HttpRanges:
             self._url, response = self._connection.get(found.locate(), headers)
         if response.status in (412, 416):
             raise _changed(name)
-        _check(response, name, (200, 206))
+        _check(response, name, (200, 206), found.settings.name_of)
         if response.status == 200:
             raise SourceUnreadableError(f"{name}: its server answers for parts of it no more")
         place = _range(response)
@@ -111,14 +112,16 @@ class HttpRanges:
         return place[1]
 
 
-def open_whole(connection: HttpConnection, name: str, url: URL) -> tuple[int | None, str]:
+def open_whole(
+    connection: HttpConnection, settings: HttpSettings, name: str, url: URL
+) -> tuple[int | None, str]:
     """Begin to read an object from its start. Returns its size, and its version.
 
     Raises:
         SourceUnreadableError, SourceUnavailableError: it cannot be read.
     """
     _, response = connection.get(url, {})
-    _check(response, name, (200,))
+    _check(response, name, (200,), settings.name_of)
     return response.length, _version(response) or ""
 
 
@@ -144,7 +147,7 @@ def _condition(response: HTTPResponse) -> dict[str, str]:
     return {"If-Unmodified-Since": moment} if moment else {}
 
 
-def _check(response: HTTPResponse, name: str, ok: Collection[int]) -> None:
+def _check(response: HTTPResponse, name: str, ok: Collection[int], name_of: NameOf) -> None:
     status = response.status
     if status in ok:
         return
@@ -153,7 +156,8 @@ def _check(response: HTTPResponse, name: str, ok: Collection[int]) -> None:
         error = SourceMissingError(f"{name} does not exist: {status}")
     elif status in _REFUSED:
         error = SourceUnreadableError(
-            f"{name} may not be read: {status}; sign its URL for longer, or give a login for it"
+            f"{name} may not be read: {status}; give a login for it in "
+            f"{name_of('authorizations')}, or sign its URL for longer"
         )
     elif status >= 500 or status in _TRY_AGAIN:
         error = SourceUnavailableError(f"{name}: its server answered {status}")

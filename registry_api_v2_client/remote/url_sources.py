@@ -95,7 +95,7 @@ class UrlSources:
                 raise SourceUnreadableError(
                     f"{error}, and there is no spool to copy it into"
                 ) from None
-            size, version = open_whole(connection, name, locate())
+            size, version = open_whole(connection, finding.settings, name, locate())
             return spool(connection, name, size, version, self._spool)
         finally:
             connection.close()

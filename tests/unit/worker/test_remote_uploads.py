@@ -13,7 +13,11 @@ from push_queue.models.assignments import Assignment
 from push_queue.models.job import make_job
 from push_queue.models.job_status import JobState
 from push_queue.settings import Settings
-from registry_api_v2_client import SourceMissingError, SourceNotAllowedError
+from registry_api_v2_client import (
+    SourceMissingError,
+    SourceNotAllowedError,
+    SourceUnreadableError,
+)
 from registry_api_v2_client.archive.source import TarSource
 from tests.support.assignments import succeed, write_tags
 from tests.support.certificates import Authority
@@ -88,6 +92,15 @@ async def test_one_that_is_gone_is_called_by_its_name(
 ) -> None:
     remote.refusal = 404
     with pytest.raises(SourceMissingError, match=f"{UPLOAD} is not on the server any more"):
+        await uploads.open(UPLOAD)
+
+
+@pytest.mark.parametrize("refusal", [401, 403])
+async def test_a_token_that_is_not_taken_is_named(
+    uploads: RemoteUploads, remote: Server, refusal: int
+) -> None:
+    remote.refusal = refusal
+    with pytest.raises(SourceUnreadableError, match="give a login for it in PUSH_QUEUE_TOKEN"):
         await uploads.open(UPLOAD)
 
 

@@ -78,7 +78,9 @@ def test_lists_and_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     assert SECRET not in f"{settings!r} {settings}"
 
 
-@pytest.mark.parametrize("parameter", ["certs_dir", "insecure_hosts", "plain_http_hosts", "stores"])
+@pytest.mark.parametrize(
+    "parameter", ["authorizations", "certs_dir", "insecure_hosts", "plain_http_hosts", "stores"]
+)
 def test_errors_of_the_library_name_settings(parameter: str) -> None:
     settings = load_settings()
     options = settings.transport_options | settings.url_options
