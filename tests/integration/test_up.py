@@ -133,7 +133,7 @@ def start(home: Path, tmp_path: Path) -> Iterator[Callable[..., ManagedProcess]]
 def up(start: Callable[..., ManagedProcess]) -> Callable[..., Up]:
     def begin(*options: str, **env: str) -> Up:
         process = start(*options, **env)
-        process.wait_ready(lambda: "push-queue is up" in process.log, timeout=60)
+        process.wait_ready(lambda: "push-queue is up" in process.log)
         return Up(process)
 
     return begin

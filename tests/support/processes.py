@@ -15,6 +15,8 @@ import pytest
 POLL_SECONDS = 0.02
 HANG_SECONDS = 60
 """How long to wait for what normally happens within moments."""
+START_SECONDS = 3 * HANG_SECONDS
+"""The same where a program starts first: on a busy machine loading Python takes longest."""
 
 _held_ports: deque[socket.socket] = deque(maxlen=100)
 
@@ -88,7 +90,7 @@ class ManagedProcess:
                 cwd=self.log_path.parent,
             )
 
-    def wait_ready(self, ready: Callable[[], bool], timeout: float = HANG_SECONDS) -> None:
+    def wait_ready(self, ready: Callable[[], bool], timeout: float = START_SECONDS) -> None:
         """Poll until `ready()`; fails the test if the process ends or the time is up."""
         deadline = time.monotonic() + timeout
         while not ready():
