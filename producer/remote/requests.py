@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from aiohttp import (
     ClientConnectorCertificateError,
+    ClientConnectorSSLError,
     ClientError,
     ClientResponse,
     ClientSession,
@@ -148,6 +149,8 @@ class Requests:
             return error
         late = isinstance(error, TimeoutError)
         advice = "see whether it runs there (--server or PUSH_QUEUE_SERVER)"
+        if isinstance(error, ClientConnectorSSLError):
+            advice = "begin its URL with http:// if it speaks no TLS"
         if isinstance(error, ClientConnectorCertificateError):
             advice = (
                 "have this machine trust its authority, or name that one's file in SSL_CERT_FILE"

@@ -274,6 +274,15 @@ async def test_a_server_that_is_not_trusted_is_not_said_to_be_down(authority: Au
             await asked.ask("GET", "session", riding=False)
 
 
+async def test_a_server_without_tls_is_not_said_to_be_down() -> None:
+    async with (
+        ScriptedServer() as server,
+        Requests.to(server.url.replace("http:", "https:"), None) as asked,
+    ):
+        with pytest.raises(ServerUnavailableError, match=r"TLS: .*; begin its URL with http://"):
+            await asked.ask("GET", "session", riding=False)
+
+
 async def test_an_answer_that_is_no_object_is_refused(proxy: FaultProxy) -> None:
     proxy.answer(lambda _: True, status=200, body=b"[1]")
     async with Requests.to(proxy.url, None) as asked:
