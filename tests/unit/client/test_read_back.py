@@ -108,7 +108,14 @@ def test_what_is_not_compressed_reads_back(encoder: type[Encoder], size: int, bl
     assert not codec.reads_back(parts, memoryview(block)[: size + 1])
 
 
-def test_an_end_that_only_what_follows_completes_is_noticed() -> None:
-    zeros, without_end = memoryview(bytes(28)), bytes.fromhex("63c0")
-    assert zlib.decompressobj(wbits=-15).decompress(without_end + END) == zeros
-    assert not Deflate().reads_back([without_end], zeros)
+@pytest.mark.parametrize(
+    ("content", "without_end", "behind"),
+    [(bytes(28), "63c0", END), (b"\x13 \x1d", "12569005", Deflate().wrap(memoryview(BEHIND))[0])],
+    ids=["an empty last block", "a stored block"],
+)
+def test_an_end_that_only_what_follows_completes_is_noticed(
+    content: bytes, without_end: str, behind: bytes
+) -> None:
+    compressed = bytes.fromhex(without_end)
+    assert zlib.decompressobj(wbits=-15).decompress(compressed + behind).startswith(content)
+    assert not Deflate().reads_back([compressed], memoryview(content))
