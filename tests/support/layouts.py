@@ -178,7 +178,9 @@ class Layout:
         ]
 
     def write(self, path: Path) -> Path:
-        path.write_bytes(tar_bytes(self.members()))
+        # Without its folders skopeo makes them, for root, which only root may do.
+        folders = [Member("blobs/"), Member("blobs/sha256/")]
+        path.write_bytes(tar_bytes([*folders, *self.members()]))
         return path
 
     def write_folder(self, path: Path) -> Path:
