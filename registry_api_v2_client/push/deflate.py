@@ -15,11 +15,12 @@ END = b"\x03\x00"
 _RAW = -isal_zlib.MAX_WBITS
 _SAMPLES, _SAMPLE = 8, 4096
 _LONGEST_STORED = 0xFFFF
-_BEHIND = b"the block behind"
+_BEHIND = b"The block behind has codes of its own. " * 99
 _COMPRESSED_BEHIND = isal_zlib.compress(_BEHIND, LEVEL, _RAW)
 """A last block, which does not read right if its first bits are taken for a missing end.
 
-A stored one might: the decoder skips bits before its length.
+A stored one might, since the decoder skips bits before its length; one with the codes of the
+standard might be read as more of the block in front.
 """
 _BROKEN_DATA: tuple[type[Exception], ...] = (
     igzip_lib.error,  # type: ignore[assignment]

@@ -110,8 +110,12 @@ def test_what_is_not_compressed_reads_back(encoder: type[Encoder], size: int, bl
 
 @pytest.mark.parametrize(
     ("content", "without_end", "behind"),
-    [(bytes(28), "63c0", END), (b"\x13 \x1d", "12569005", Deflate().wrap(memoryview(BEHIND))[0])],
-    ids=["an empty last block", "a stored block"],
+    [
+        (bytes(28), "63c0", END),
+        (b"\x13 \x1d", "12569005", Deflate().wrap(memoryview(BEHIND))[0]),
+        (b"lhsh n", "cbc928ce50c8", zlib.compress(b"the block behind", wbits=-15)),
+    ],
+    ids=["an empty last block", "a stored block", "a block with standard codes"],
 )
 def test_an_end_that_only_what_follows_completes_is_noticed(
     content: bytes, without_end: str, behind: bytes
