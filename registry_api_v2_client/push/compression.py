@@ -8,6 +8,7 @@ Source: https://www.rfc-editor.org/rfc/rfc1952 and https://www.rfc-editor.org/rf
 """
 
 import platform
+import struct
 from collections.abc import Sequence
 from enum import StrEnum
 from time import perf_counter
@@ -19,15 +20,17 @@ from isal import isal_zlib
 
 from ..media_types import Compression
 from ..observer import Observer
-from . import deflate, zstd_frame
-from .deflate import Deflate
-from .read_back import compress_and_read_back
-from .zstd_frame import ZstdFrame
 
 BLOCK_SIZE = 1 << 20
 """Bytes read, compressed and hashed at a time; the compressed bytes depend on it."""
 
+_GZIP_LEVEL = 2
+_ZSTD_LEVEL = 3
+_SAMPLES, _SAMPLE = 8, 4096
+_RAW = -isal_zlib.MAX_WBITS
+_LONGEST_STORED = 0xFFFF
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+_DEFLATE_END = b"\x03\x00"
 
 
 class CompressionPolicy(StrEnum):
@@ -80,7 +83,7 @@ class Gzip:
     """One gzip member by ISA-L."""
 
     # ISA-L has different code, and so different output, for each architecture.
-    name = f"gzip{deflate.LEVEL}-isal{isal.__version__}-{platform.machine()}-{BLOCK_SIZE >> 10}k-1"
+    name = f"gzip{_GZIP_LEVEL}-isal{isal.__version__}-{platform.machine()}-{BLOCK_SIZE >> 10}k-1"
     header = _GZIP_HEADER
 
     def __init__(self) -> None:
@@ -88,11 +91,7 @@ class Gzip:
         self._length = 0
 
     def encode(self, block: memoryview) -> tuple[Sequence[bytes], int]:
-        codec = Deflate()
-        if deflate.incompressible(block):
-            parts = codec.wrap(block)
-        else:
-            parts = compress_and_read_back(codec, block)
+        parts = _stored(block) if _incompressible(block) else _deflated(block)
         return parts, isal_zlib.crc32(block)
 
     def add(self, checksum: int, length: int) -> None:
@@ -101,17 +100,47 @@ class Gzip:
 
     def trailer(self) -> bytes:
         length = self._length & 0xFFFFFFFF
-        return deflate.END + self._checksum.to_bytes(4, "little") + length.to_bytes(4, "little")
+        return _DEFLATE_END + self._checksum.to_bytes(4, "little") + length.to_bytes(4, "little")
+
+
+def _incompressible(block: memoryview) -> bool:
+    """Whether samples all over the block do not shrink: it holds compressed files.
+
+    A block that does shrink nearly always shows it in the first sample. As measured, the test costs
+    4 % of the time to compress, and with a quarter of the blocks stored the whole is a tenth
+    faster.
+    """
+    starts = range(0, len(block), max(_SAMPLE, len(block) // _SAMPLES))
+    samples = (block[start : start + _SAMPLE] for start in starts)
+    return all(len(isal_zlib.compress(one, 1, _RAW)) >= len(one) for one in samples)
+
+
+def _deflated(block: memoryview) -> Sequence[bytes]:
+    deflate = isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, _RAW)
+    return deflate.compress(block), deflate.flush(isal_zlib.Z_SYNC_FLUSH)
+
+
+def _stored(block: memoryview) -> Sequence[bytes]:
+    """Deflate's stored blocks, which ISA-L cannot write. Source: RFC 1951, section 3.2.4."""
+    parts: list[bytes | memoryview] = []
+    for start in range(0, len(block), _LONGEST_STORED):
+        piece = block[start : start + _LONGEST_STORED]
+        parts += (struct.pack("<BHH", 0, len(piece), len(piece) ^ 0xFFFF), piece)
+    return [b"".join(parts)]
 
 
 class Zstd:
-    """One zstd frame a block."""
+    """One zstd frame a block; a reader takes frames that follow each other as one stream.
 
-    name = f"zstd{zstd_frame.LEVEL}-{zstandard.__version__}-{BLOCK_SIZE >> 10}k"
+    Source: https://www.rfc-editor.org/rfc/rfc8878#section-3.1
+    """
+
+    name = f"zstd{_ZSTD_LEVEL}-{zstandard.__version__}-{BLOCK_SIZE >> 10}k"
     header = b""
 
     def encode(self, block: memoryview) -> tuple[Sequence[bytes], int]:
-        return compress_and_read_back(ZstdFrame(), block), 0
+        compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
+        return [compressor.compress(block)], 0
 
     def add(self, checksum: int, length: int) -> None:
         return None
