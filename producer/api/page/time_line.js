@@ -8,15 +8,16 @@ const HEIGHT = 18;
 const LEAST = 3;
 
 export function timeLine(job) {
+  const now = Date.now();
   const attempts = job.attempts.map((attempt) => ({
     from: Date.parse(attempt.started_at),
     to: Date.parse(attempt.finished_at),
     kind: attempt.outcome,
   }));
-  if (job.state === "running") attempts.push({ from: Date.parse(job.started_at), to: Date.now(), kind: "running" });
+  if (job.state === "running") attempts.push({ from: Date.parse(job.started_at), to: now, kind: "running" });
   const start = Math.min(Date.parse(job.enqueued_at), ...attempts.map((attempt) => attempt.from));
   const end = Math.max(
-    job.finished_at ? Date.parse(job.finished_at) : Date.now(),
+    job.finished_at ? Date.parse(job.finished_at) : now,
     start + 1,
     ...attempts.map((attempt) => attempt.to),
   );
