@@ -420,8 +420,9 @@ async def test_pushes_to_the_same_registries_in_another_order_do_not_wait_for_ea
         )
     for registry in (one, two):
         assert diff_ids(registry, "a") == diff_ids(registry, "b") == big.diff_ids
-        sent = blob_uploads(registry, "a") + blob_uploads(registry, "b")
-        assert sent == len(LAYERS) + 1
+        layers = [layer["digest"] for layer in registry.manifest("a", "1")["layers"]]
+        # The config may come twice: for a blob that small, asking again costs as much as sending.
+        assert [registry.received[layer] for layer in layers] == [1] * len(LAYERS)
 
 
 async def test_claims_are_taken_in_the_same_order_whichever_registry_answers_first(

@@ -73,6 +73,7 @@ class SpecRegistry(LocalServer):
     Attributes:
         repositories: everything stored, by name.
         requests: `(method, path)` to how often it was asked.
+        received: digest to how often the bytes of that blob were taken, by any repository.
         scopes: scopes that tokens were issued for, in order.
         tokens: valid tokens; clear it to expire them all.
     """
@@ -90,6 +91,7 @@ class SpecRegistry(LocalServer):
     ) -> None:
         self.repositories: dict[str, Repository] = {}
         self.requests: Counter[tuple[str, str]] = Counter()
+        self.received: Counter[str] = Counter()
         self.scopes: list[str] = []
         self.tokens: dict[str, set[str]] = {}
         self._basic = basic
@@ -250,6 +252,7 @@ class SpecRegistry(LocalServer):
         if digest != digest_of(content):
             return error(400, "DIGEST_INVALID", f"content is {digest_of(content)}")
         self.repository(name).blobs[digest] = content
+        self.received[digest] += 1
         return created(f"/v2/{name}/blobs/{digest}", digest)
 
     # Manifests and tags
