@@ -40,7 +40,7 @@ async def _greeted(requests: Requests) -> str:
         ServerRefusedError: it does not take the token, or is none.
     """
     try:
-        caller = requests.parsed(Session, await requests.ask("GET", "session", riding=False))
+        caller = await requests.ask_for(Session, "GET", "session", riding=False)
     except ServerRefusedError as error:
         if error.kind != _OF_WORKERS:
             raise

@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
+from producer.api.models.jobs import JobPage
 from producer.api.models.operating import Ping, QueueState, WebhookList
 from producer.api.models.service import RegistryList
 from producer.bulk import BulkAction
 from producer.operator import registry_named
-from producer.remote.queue import RemoteQueue, filter_params, page_of
+from producer.remote.queue import RemoteQueue, as_jobs_page, filter_params
 from producer.remote.requests import Model, Requests, path_part
 from producer.spool.purge import PurgedUploads
 from push_queue.errors import WaitTimeoutError
@@ -41,13 +42,11 @@ class RemoteOperator:
 
     async def registries(self) -> tuple[RegistryInfo, ...]:
         """The registries in use that the caller may push to, by name."""
-        return self._requests.parsed(
-            RegistryList, await self._requests.ask("GET", "registries")
-        ).registries
+        return (await self._requests.ask_for(RegistryList, "GET", "registries")).registries
 
     async def stats(self) -> QueueStats:
         """How the queue is doing."""
-        return self._requests.parsed(QueueStats, await self._requests.ask("GET", "stats"))
+        return await self._requests.ask_for(QueueStats, "GET", "stats")
 
     async def change(
         self,
@@ -64,8 +63,10 @@ class RemoteOperator:
             params.append(("dry_run", "true"))
         # If the answer is lost, a job that was enqueued again may be over already.
         riding = action is not BulkAction.RETRY
-        answer = await self._requests.ask("POST", f"jobs/{action}", params=params, riding=riding)
-        return page_of(self._requests, answer)
+        page = await self._requests.ask_for(
+            JobPage, "POST", f"jobs/{action}", params=params, riding=riding
+        )
+        return as_jobs_page(page)
 
     async def pause(self, *, seconds: int | None = None, reason: str | None = None) -> Pause | None:
         """Have workers take no new job, for these seconds or without end; those they run go on."""
@@ -94,9 +95,7 @@ class RemoteOperator:
 
     async def webhooks(self) -> tuple[WebhookStatus, ...]:
         """The receivers of webhooks, by name."""
-        return self._requests.parsed(
-            WebhookList, await self._requests.ask("GET", "webhooks")
-        ).webhooks
+        return (await self._requests.ask_for(WebhookList, "GET", "webhooks")).webhooks
 
     async def ping_webhook(self, name: str) -> str:
         """Have a worker send the receiver a ping. Why it failed; empty if it arrived.
@@ -126,9 +125,7 @@ class RemoteOperator:
     async def _ask(
         self, model: type[Model], path: str, body: Mapping[str, Any], **options: Any
     ) -> Model:
-        return self._requests.parsed(
-            model, await self._requests.ask("POST", path, json=dict(body), **options)
-        )
+        return await self._requests.ask_for(model, "POST", path, json=dict(body), **options)
 
 
 def _dry(dry_run: bool) -> Mapping[str, str]:

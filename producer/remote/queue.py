@@ -68,8 +68,10 @@ class RemoteQueue:
         """
         with enqueueing(len(jobs)) as traceparent:
             headers = {"traceparent": traceparent} if traceparent else {}
-            answer = await self._requests.ask("POST", "jobs", json=list(jobs), headers=headers)
-        return list(self._requests.parsed(JobList, answer).jobs)
+            enqueued = await self._requests.ask_for(
+                JobList, "POST", "jobs", json=list(jobs), headers=headers
+            )
+        return list(enqueued.jobs)
 
     async def status(self, job_id: str, *, wait: float = 0) -> JobStatus:
         """The job, as soon as it is final or after ``wait`` seconds."""
@@ -108,9 +110,7 @@ class RemoteQueue:
         query: dict[str, str] = {"state": state} if state else {}
         while len(found) < offset + limit:
             query["limit"] = str(min(offset + limit - len(found), MOST_LISTED))
-            page = self._requests.parsed(
-                JobPage, await self._requests.ask("GET", "jobs", params=query)
-            )
+            page = await self._requests.ask_for(JobPage, "GET", "jobs", params=query)
             found += page.jobs
             if page.next is None:
                 break
@@ -122,27 +122,27 @@ class RemoteQueue:
     ) -> JobsPage:
         """Jobs that match, the last enqueued first; ``before`` is ``next`` of the page before."""
         params = filter_params(wanted, before=before, limit=limit)
-        return page_of(self._requests, await self._requests.ask("GET", "jobs", params=params))
+        return as_jobs_page(await self._requests.ask_for(JobPage, "GET", "jobs", params=params))
 
     async def cancel(self, job_id: str) -> JobState:
         """Cancel a waiting job at once, or ask the worker of a running one to stop."""
-        answer = await self._requests.ask("POST", f"{_path(job_id)}/cancel")
-        return self._requests.parsed(JobStatus, answer).state
+        job = await self._requests.ask_for(JobStatus, "POST", f"{_path(job_id)}/cancel")
+        return job.state
 
     async def retry(self, job_id: str) -> JobStatus:
         """Enqueue a final job again, with all its attempts; another one stays as it is."""
         # The answer may be lost, and a second one would run it twice.
-        answer = await self._requests.ask("POST", f"{_path(job_id)}/retry", riding=False)
-        return self._requests.parsed(JobStatus, answer)
+        path = f"{_path(job_id)}/retry"
+        return await self._requests.ask_for(JobStatus, "POST", path, riding=False)
 
     async def workers(self) -> tuple[WorkerInfo, ...]:
         """The workers that are alive."""
-        return self._requests.parsed(WorkerList, await self._requests.ask("GET", "workers")).workers
+        return (await self._requests.ask_for(WorkerList, "GET", "workers")).workers
 
     async def paused(self) -> Pause | None:
         """The pause of the whole queue that a person has set, if there is one."""
         try:
-            return self._requests.parsed(QueueState, await self._requests.ask("GET", "queue")).pause
+            return (await self._requests.ask_for(QueueState, "GET", "queue")).pause
         except ServerRefusedError as error:
             if error.kind == "not-found":
                 return None  # An older server knows of no pauses.
@@ -192,9 +192,8 @@ def filter_params(wanted: JobFilter, *, before: int | None, limit: int) -> list[
     return [*given.items(), *labels, ("limit", str(limit)), *cursor]
 
 
-def page_of(requests: Requests, answer: Any) -> JobsPage:
-    """The page in an answer."""
-    page = requests.parsed(JobPage, answer)
+def as_jobs_page(page: JobPage) -> JobsPage:
+    """A page as a queue in Redis returns it."""
     return JobsPage(jobs=page.jobs, next=None if page.next is None else int(page.next))
 
 

@@ -106,6 +106,10 @@ class Requests:
         """
         return await self._ask(method, self.url(path), riding=riding, **options)
 
+    async def ask_for(self, model: type[Model], method: str, path: str, **options: Any) -> Model:
+        """What ``ask`` returns, as this model; raises as it and ``parsed`` do."""
+        return self.parsed(model, await self.ask(method, path, **options))
+
     async def check_ready(self) -> None:
         """Whether the server can work.
 

@@ -56,9 +56,7 @@ class Uploading:
         length = self._source.length
         headers = {} if length is None else {"Upload-Length": str(length)}
         # One that is sent twice leaves an empty upload, which expires.
-        new = self._requests.parsed(
-            UploadStatus, await self._requests.ask("POST", "uploads", headers=headers)
-        )
+        new = await self._requests.ask_for(UploadStatus, "POST", "uploads", headers=headers)
         path = f"uploads/{new.id}"
         try:
             upload = await self._send_all(path)
@@ -84,8 +82,7 @@ class Uploading:
                 if sure:
                     upload = await self._send(path, offset, await self._source.part(offset))
                 else:
-                    answer = await self._requests.ask("GET", path, riding=False)
-                    upload = self._requests.parsed(UploadStatus, answer)
+                    upload = await self._requests.ask_for(UploadStatus, "GET", path, riding=False)
             except (ClientError, TimeoutError, ServerUnavailableError) as error:
                 if self._failure:
                     raise self._failure from None

@@ -286,10 +286,9 @@ async def test_a_server_without_tls_is_not_said_to_be_down() -> None:
 async def test_an_answer_that_is_no_object_is_refused(proxy: FaultProxy) -> None:
     proxy.answer(lambda _: True, status=200, body=b"[1]")
     async with Requests.to(proxy.url, None) as asked:
-        answer = await asked.ask("GET", "session", riding=False)
         said = rf"^{proxy.url} answers what .* not understand \(must be an object"
         with pytest.raises(ServerRefusedError, match=said):
-            asked.parsed(Session, answer)
+            await asked.ask_for(Session, "GET", "session", riding=False)
 
 
 @pytest.mark.parametrize("url", ["push.example.com", "ftp://host", "http://", "http://a:b@host"])
