@@ -84,7 +84,8 @@ NoCacheOption: TypeAlias = Annotated[
     ),
 ]
 TarArgument: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="TAR", help="An image tar, or the folder of an OCI layout.")
+    str,
+    typer.Argument(metavar="TAR", help="An image tar or the folder of an OCI layout: its path."),
 ]
 TarOrUrlArgument: TypeAlias = Annotated[
     str,

@@ -1,6 +1,7 @@
 """``push-queue verify``."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,7 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from producer.cli.exit_code import ExitCode
-from producer.cli.exits import NotVerifiedError
+from producer.cli.exits import BadInputError, NotVerifiedError
 from producer.cli.options import (
     ImageOption,
     JsonOption,
@@ -17,11 +18,12 @@ from producer.cli.options import (
     settings_of,
 )
 from producer.cli.output import print_json
-from producer.cli.requests import check_source
+from producer.cli.requests import STANDARD_INPUT, check_source, tar_of
 from producer.cli.signals import run
 from producer.cli.tables import Row, fitting, plain_table, print_rows
 from producer.cli.wording import size
 from producer.registries import open_client
+from push_queue.models.source_urls import shown
 from registry_api_v2_client import (
     ManifestUnknownError,
     NameUnknownError,
@@ -73,7 +75,7 @@ def verify(
     json: JsonOption = False,
 ) -> ExitCode:
     """Check an image in a registry against a tar, layer by layer."""
-    where, source = parse_reference(reference), check_source(tar)
+    where, source = parse_reference(reference), local_tar(tar)
     chosen = Platform.parse(platform) if platform else None
     settings = settings_of(context)
 
@@ -92,6 +94,23 @@ def verify(
     else:
         print_parts(found.parts)
     return ExitCode.SUCCESS if found.equal else ExitCode.PUSH_FAILED
+
+
+def local_tar(text: str) -> Path:
+    """The absolute path of the tar, or of a layout's folder.
+
+    Raises:
+        BadInputError: a URL, a pipe, or nothing that can be read here.
+        SourceUnreadableError: a folder that holds no image.
+    """
+    tar = tar_of(text)
+    if isinstance(tar, str):
+        raise BadInputError(f"{shown(tar)}: verify reads a tar here; download it and name its path")
+    if tar == STANDARD_INPUT:
+        raise BadInputError(
+            "verify reads a tar more than once; write standard input to a file and name its path"
+        )
+    return check_source(tar)
 
 
 def as_json(reference: Reference, found: Verification) -> dict[str, object]:
