@@ -1,8 +1,16 @@
 """Several Redis servers, each with the jobs for some registries, as one queue."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self, TypeVar, Unpack
@@ -23,6 +31,8 @@ from push_queue.settings import Settings, load_settings
 
 Result = TypeVar("Result")
 Use = Callable[[PushQueue], Awaitable[Result]]
+
+URL, ROUTES = "PUSH_QUEUE_REDIS_URL", "PUSH_QUEUE_REDIS_ROUTES"
 
 
 class RoutedQueue:
@@ -133,10 +143,11 @@ class RoutedQueue:
         async def follow(place: _Place, some: Sequence[str]) -> None:
             end: Exception | None = None
             try:
-                queue = await place.queue()
-                async with aclosing(queue.watch(*some)) as changes:
-                    async for status in changes:
-                        await news.put(status)
+                with place.errors():
+                    queue = await place.queue()
+                    async with aclosing(queue.watch(*some)) as changes:
+                        async for status in changes:
+                            await news.put(status)
             except Exception as error:  # noqa: BLE001 - whoever watches gets it
                 end = error
             await news.put(end)
@@ -198,7 +209,7 @@ class RoutedQueue:
             first, second, *_ = urls.values()
             raise InvalidJobError(
                 f"invalid job: {first} and {second} are with different Redis servers, see "
-                "PUSH_QUEUE_REDIS_ROUTES; enqueue a job for each"
+                f"{ROUTES}; enqueue a job for each"
             )
         (url,) = urls
         return self._places[url]
@@ -238,6 +249,7 @@ class _Place:
 
     def __init__(self, settings: Settings, url: SecretStr, stack: AsyncExitStack) -> None:
         self._settings = settings.model_copy(update={"redis_url": url})
+        self._routed = url != settings.redis_url
         self._stack = stack
         self._connecting = asyncio.Lock()
         self._queue: PushQueue | None = None
@@ -252,7 +264,18 @@ class _Place:
             return self._queue
 
     async def ask(self, use: Use[Result]) -> Result:
-        return await use(await self.queue())
+        with self.errors():
+            return await use(await self.queue())
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Have errors advise to change the variable that holds the URL of this one."""
+        try:
+            yield
+        except RedisUnavailableError as error:
+            if self._routed:
+                error.args = (str(error).replace(URL, ROUTES),)
+            raise
 
 
 def _last_first(pages: Iterable[Iterable[JobStatus]]) -> list[JobStatus]:

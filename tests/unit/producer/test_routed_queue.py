@@ -9,6 +9,7 @@ from arq.connections import ArqRedis
 from pydantic import SecretStr
 
 from producer import PushQueue, RoutedQueue
+from producer.routed_queue import ROUTES, URL
 from push_queue.errors import RedisUnavailableError
 from push_queue.settings import Settings
 from tests.support.redis_client import Redis
@@ -53,6 +54,28 @@ async def test_whoever_watches_is_told_that_one_is_away(
 ) -> None:
     monkeypatch.setattr(PushQueue, "connect", connect_to(redis, lost_redis))
     async with RoutedQueue.connect(SETTINGS) as queue:
-        with pytest.raises(RedisUnavailableError):
+        with pytest.raises(RedisUnavailableError, match=f"set {ROUTES}$"):
             async for _ in queue.watch():
                 pass
+
+
+@pytest.mark.parametrize(
+    ("target", "named", "not_named"), [(HERE, URL, ROUTES), (THERE, ROUTES, URL)]
+)
+async def test_an_error_names_the_variable_that_has_the_url(
+    lost_redis: Redis, monkeypatch: pytest.MonkeyPatch, target: str, named: str, not_named: str
+) -> None:
+    monkeypatch.setattr(PushQueue, "connect", connect_to(lost_redis, lost_redis))
+    async with RoutedQueue.connect(SETTINGS) as queue:
+        with pytest.raises(RedisUnavailableError) as caught:
+            await queue.enqueue("/app.tar", target)
+    assert named in str(caught.value)
+    assert not_named not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1", "rediss://127.0.0.1:1", "unix:///none"])
+async def test_one_that_cannot_be_connected_to_is_to_be_set_where_it_is(url: str) -> None:
+    settings = Settings(redis_routes={"there.example.com/*": SecretStr(url)})
+    async with RoutedQueue.connect(settings) as queue:
+        with pytest.raises(RedisUnavailableError, match=f"set {ROUTES}$"):
+            await queue.enqueue("/app.tar", THERE)
