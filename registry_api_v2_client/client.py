@@ -16,13 +16,14 @@ from .archive.source import Source
 from .archive.tar_stream import TarStream
 from .auth.credential_store import CredentialStore
 from .auth.credentials import Credentials
+from .bounds import check_positive
 from .exceptions import ValidationError
 from .hosts import is_loopback
 from .http.tls import DOCKER_CERTS_DIR, TlsSettings
 from .observer import NOBODY, Observer
 from .parameter_names import NameOf
 from .platforms import Platform
-from .push.compression import CompressionPolicy
+from .push.compression import CompressionPolicy, policy_of
 from .push.engine import ImagePusher
 from .push.image_push import PushedImage
 from .push.ledger import BlobLedger
@@ -63,7 +64,8 @@ class RegistryClient:
 
     Raises:
         CredentialsError: a login file cannot be read.
-        ValidationError: no such ``certs_dir``, or the environment names a bad proxy.
+        ValidationError: no such ``certs_dir``, a time-out that is none, or the environment names a
+            bad proxy.
     """
 
     def __init__(
@@ -82,6 +84,8 @@ class RegistryClient:
         observer: Observer = NOBODY,
         name_of: NameOf = str,
     ) -> None:
+        check_positive("timeout", timeout)
+        check_positive("commit_timeout", commit_timeout)
         self._plain_http_hosts = frozenset(host.lower() for host in plain_http_hosts)
         self._tls = TlsSettings(
             Path(certs_dir), frozenset(host.lower() for host in insecure_hosts), name_of
@@ -125,7 +129,7 @@ class RegistryClient:
         *,
         image: str | None = None,
         platform: Platform | None = None,
-        compression: CompressionPolicy = CompressionPolicy.GZIP,
+        compression: CompressionPolicy | str = CompressionPolicy.GZIP,
         image_uploads: int = 3,
         on_progress: OnProgress = ignore_progress,
         uploads: OpenUploads | None = None,
@@ -144,16 +148,19 @@ class RegistryClient:
 
         Raises:
             SourceUnreadableError, SourceChangedError, TarReadError: what is wrong with the tar.
-            ValidationError: no such image in the tar, or several and none chosen.
+            ValidationError: no such image in the tar, or several and none chosen; a compression or
+                a number that cannot be.
             RegistryError: a registry failed, also after retries.
         """
+        policy = policy_of(compression)
+        check_positive("image_uploads", image_uploads)
         targets = self.targets(references)
         stream = tar_path if isinstance(tar_path, TarStream) else None
         if stream:
             await self.pusher.take_in(
                 stream,
                 targets,
-                compression=compression,
+                compression=policy,
                 image_uploads=image_uploads,
                 on_progress=on_progress,
                 uploads=uploads,
@@ -165,7 +172,7 @@ class RegistryClient:
                 archive,
                 content,
                 targets,
-                compression=compression,
+                compression=policy,
                 image_uploads=image_uploads,
                 on_progress=on_progress,
                 uploads=uploads,

@@ -17,7 +17,7 @@ from .exceptions import (
     ResponseError,
     ValidationError,
 )
-from .push.compression import CompressionPolicy
+from .push.compression import CompressionPolicy, policy_of
 from .push.manifest_push import Target
 from .push.progress import OnProgress, ignore_progress
 from .reference import check_repository, check_tag, parse_repository_tag, strip_registry
@@ -68,7 +68,7 @@ async def push_docker_tar(
         TarReadError: the tar is malformed, or its bytes are not what its digests say.
         RegistryError: the registry refused or failed; the subclass says why.
     """
-    policy = _policy(compression)
+    policy = policy_of(compression)
     async with RegistryClient(timeout=timeout) as client:
         with await asyncio.to_thread(ImageArchive, tar_path) as archive:
             image = archive.images[0] if repository is None else archive.select()
@@ -266,13 +266,3 @@ def _destination(image: ArchiveContent, repository: str | None, tag: str | None)
 def _split_original(name: str) -> tuple[str, str]:
     repository, tag = parse_repository_tag(name)
     return check_repository(strip_registry(repository), name), check_tag(tag, name)
-
-
-def _policy(compression: str) -> CompressionPolicy:
-    try:
-        return CompressionPolicy(compression)
-    except ValueError as error:
-        known = ", ".join(CompressionPolicy)
-        raise ValidationError(
-            f"unknown compression {compression!r}; choose one of {known}"
-        ) from error

@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, cast
 
+from ..bounds import check_positive
 from ..exceptions import TarReadError
 from ..json_document import MAX_JSON
 from .arrivals import START_SIZE, Arrival, ArrivalReader, BytesReader, compression_of_layer
@@ -47,6 +48,7 @@ class TarStream(Source):
 
     def __init__(self, descriptor: int, *, ahead: int = 3) -> None:
         """Start to read the ``descriptor``, which stays open."""
+        check_positive("ahead", ahead)
         self.files = StreamFiles()
         self._ahead = ahead
         self._changed = threading.Condition()

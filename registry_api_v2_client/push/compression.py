@@ -18,6 +18,7 @@ import isal
 import zstandard
 from isal import isal_zlib
 
+from ..exceptions import ValidationError
 from ..media_types import Compression
 from ..observer import Observer
 
@@ -42,6 +43,19 @@ class CompressionPolicy(StrEnum):
     """Compressed with zstd, which is faster and smaller; older runtimes do not take it."""
     KEEP = "keep"
     """Sent as they are."""
+
+
+def policy_of(name: str) -> CompressionPolicy:
+    """The policy of that name.
+
+    Raises:
+        ValidationError: there is none.
+    """
+    try:
+        return CompressionPolicy(name)
+    except ValueError:
+        known = ", ".join(CompressionPolicy)
+        raise ValidationError(f"unknown compression {name!r}; choose one of {known}") from None
 
 
 class Encoder(Protocol):

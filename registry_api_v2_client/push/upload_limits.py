@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
+from ..bounds import check_positive
 from ..exceptions import RegistryError
 
 
@@ -27,6 +28,7 @@ class LocalLimits:
     """``max_uploads`` at once to each registry, so that a slow one does not hold up the others."""
 
     def __init__(self, max_uploads: int = 8) -> None:
+        check_positive("max_uploads", max_uploads)
         self._slots: dict[str, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(max_uploads)
         )

@@ -2,10 +2,17 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from registry_api_v2_client import RegistryClient, ValidationError, parse_reference
+from registry_api_v2_client import (
+    LocalLimits,
+    RegistryClient,
+    TarStream,
+    ValidationError,
+    parse_reference,
+)
 from registry_api_v2_client.client import registry_url
 
 
@@ -110,3 +117,32 @@ async def test_tags_of_one_repository_are_one_target(client: RegistryClient) -> 
 async def test_an_image_is_not_pushed_to_a_digest(client: RegistryClient) -> None:
     with pytest.raises(ValidationError, match="not to a digest"):
         client.targets([parse_reference(f"localhost:1/a@sha256:{'0' * 64}")])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"compression": "lzma"}, "unknown compression 'lzma'; choose one of gzip, zstd, keep"),
+        ({"image_uploads": 0}, "image_uploads must be more than 0, not 0"),
+    ],
+)
+async def test_what_no_push_can_be_told_is_named(
+    client: RegistryClient, arguments: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValidationError, match=f"^{said}$"):
+        await client.push("none.tar", [parse_reference("localhost:1/app:1")], **arguments)
+
+
+@pytest.mark.parametrize("name", ["timeout", "commit_timeout"])
+@pytest.mark.parametrize("seconds", [0, -1.5, float("nan")])
+async def test_a_time_out_that_is_none_is_named(name: str, seconds: float) -> None:
+    options: dict[str, Any] = {name: seconds}
+    with pytest.raises(ValidationError, match=f"^{name} must be more than 0, not {seconds}$"):
+        RegistryClient(**options)
+
+
+def test_limits_that_let_nothing_through_are_refused() -> None:
+    with pytest.raises(ValidationError, match="max_uploads must be more than 0, not 0"):
+        LocalLimits(0)
+    with pytest.raises(ValidationError, match="ahead must be more than 0, not 0"):
+        TarStream(0, ahead=0)
