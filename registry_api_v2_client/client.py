@@ -111,8 +111,10 @@ class RegistryClient:
         sign in.
 
         Raises:
-            ValidationError: neither a host nor a URL. The message shows no password.
+            ValidationError: neither a host nor a URL, or the client is closed. The message shows no
+                password.
         """
+        self._transport.check_open()
         url, credentials = parse_registry_url(host if "://" in host else self._url(host))
         if credentials:
             self._credentials.add(url.host_port_subcomponent or "", credentials)

@@ -62,6 +62,10 @@ class Transport:
             credentials or CredentialStore(), TokenServer(self._named_hosts, self._send)
         )
 
+    def check_open(self) -> None:
+        """Raises ValidationError if it is closed."""
+        self._session.check_open()
+
     async def request(
         self, request: Request, *, scope: str, what: str, ok: Collection[int]
     ) -> Answer:

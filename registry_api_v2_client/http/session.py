@@ -12,7 +12,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.connector import Connection
 from yarl import URL
 
-from ..exceptions import ProtocolError, RegistryError
+from ..exceptions import ProtocolError, RegistryError, ValidationError
 from ..observer import NOBODY, EndedRequest, Observer
 from .deadline import Deadline, WatchedBody
 from .errors import proxy_error, translated
@@ -73,16 +73,23 @@ class HttpSession:
             trust_env=False,
         )
 
+    def check_open(self) -> None:
+        """Raises ValidationError if it is closed."""
+        if self._session.closed:
+            raise ValidationError("the client is closed; use it before that, or make a new one")
+
     async def send(self, request: Request) -> Answer:
         """Send one request, and read its answer.
 
         Raises:
+            ValidationError: this is closed.
             RegistryUnavailableError: no connection, or no whole answer in time.
             ProxyError: the proxy on the way refuses.
             TLSError: the registry's certificate is not trusted, or the registry does not trust
                 ours.
             ProtocolError: the answer is not HTTP, or is too long.
         """
+        self.check_open()
         began = perf_counter()
         try:
             answer = await self._send(request)

@@ -146,3 +146,15 @@ def test_limits_that_let_nothing_through_are_refused() -> None:
         LocalLimits(0)
     with pytest.raises(ValidationError, match="ahead must be more than 0, not 0"):
         TarStream(0, ahead=0)
+
+
+async def test_a_client_that_is_closed_says_so(client: RegistryClient) -> None:
+    registry, reference = client.registry("localhost:1"), parse_reference("localhost:1/app:1")
+    await client.close()
+    for use in (
+        registry.ping(),
+        client.push("none.tar", [reference]),
+        client.verify(reference, "none.tar"),
+    ):
+        with pytest.raises(ValidationError, match="the client is closed"):
+            await use
