@@ -6,7 +6,6 @@ with what is bound to the task that logs: the worker, and the job that it runs.
 
 import logging
 import os
-import sys
 
 import structlog
 from structlog.dev import ConsoleRenderer, plain_traceback
@@ -15,6 +14,7 @@ from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from push_queue.settings import Settings
+from push_queue.terminal import stderr_is_terminal
 
 _ORDER = ("time", "level", "logger", "message", "event", "job", "attempt", "registry", "repository")
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
@@ -61,7 +61,7 @@ def _text() -> list[Processor]:
         TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
         _in_order,
         ConsoleRenderer(
-            colors=bool(sys.stderr and sys.stderr.isatty()) and "NO_COLOR" not in os.environ,
+            colors=stderr_is_terminal() and "NO_COLOR" not in os.environ,
             pad_event_to=0,
             sort_keys=False,
             # structlog's own would show local variables, which may hold secrets.

@@ -22,6 +22,7 @@ from push_queue.models.job import PushJob, PushRequest
 from push_queue.models.job_status import JobStatus
 from push_queue.models.uploads import upload_id_of
 from push_queue.settings import Settings
+from push_queue.terminal import stderr_is_terminal
 
 REDRAW_SECONDS = 0.1
 
@@ -126,9 +127,7 @@ class _ProgressLine:
     def __init__(self, name: str) -> None:
         self._name = printable(name)
         self._shown_at = 0.0
-        # The caller may have closed standard error.
-        terminal = bool(sys.stderr and sys.stderr.isatty())
-        self._on_terminal = terminal and os.environ.get("TERM") != "dumb"
+        self._on_terminal = stderr_is_terminal() and os.environ.get("TERM") != "dumb"
 
     def show(self, done: int, total: int | None) -> None:
         if not self._on_terminal or monotonic() - self._shown_at < REDRAW_SECONDS:

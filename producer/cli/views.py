@@ -1,6 +1,5 @@
 """Showing jobs as they go: bars on a terminal, plain lines elsewhere, JSON for programs."""
 
-import sys
 from collections.abc import Sequence
 from typing import Protocol, Self
 
@@ -9,6 +8,7 @@ import typer
 from producer.cli.output import as_json, print_json
 from producer.cli.wording import headline, progress
 from push_queue.models.job_status import BlobStatus, JobState, JobStatus
+from push_queue.terminal import stderr_is_terminal
 
 NOT_PUSHED = (JobState.FAILED, JobState.CANCELLED, JobState.SUPERSEDED)
 PLAIN_STEPS = 10
@@ -34,8 +34,7 @@ def choose_view(*, json: bool, single: bool, tell_failure: bool = True) -> View:
     """
     if json:
         return JsonView()
-    # The caller may have closed standard error.
-    if not (sys.stderr and sys.stderr.isatty()):
+    if not stderr_is_terminal():
         return PlainView(tell_failure=tell_failure)
     # Loaded here: views without bars load faster.
     from rich.console import Console
