@@ -20,7 +20,14 @@ from .exceptions import (
 from .push.compression import CompressionPolicy, policy_of
 from .push.manifest_push import Target
 from .push.progress import OnProgress, ignore_progress
-from .reference import check_repository, check_tag, parse_repository_tag, strip_registry
+from .reference import (
+    check_digest,
+    check_repository,
+    check_tag,
+    check_tag_or_digest,
+    parse_repository_tag,
+    strip_registry,
+)
 from .verification.comparison import verify
 from .verification.results import Verification
 
@@ -148,7 +155,7 @@ async def verify_image(
             return await verify(
                 registry,
                 check_repository(repository),
-                reference,
+                check_tag_or_digest(reference),
                 archive.select(image),
                 deep=deep,
             )
@@ -185,7 +192,9 @@ async def get_manifest(
         ManifestUnknownError: there is no such image.
     """
     async with _registry(registry_url, timeout) as registry:
-        return with_digest(await registry.manifests.get(check_repository(repository), tag))
+        return with_digest(
+            await registry.manifests.get(check_repository(repository), check_tag_or_digest(tag))
+        )
 
 
 async def get_image_info(
@@ -206,7 +215,9 @@ async def get_image_info(
         ValidationError: the tag names neither an image nor an index with one.
     """
     async with _registry(registry_url, timeout) as registry:
-        return await read_image_info(registry, check_repository(repository), tag)
+        return await read_image_info(
+            registry, check_repository(repository), check_tag_or_digest(tag)
+        )
 
 
 async def delete_image(
@@ -235,7 +246,7 @@ async def delete_image_by_digest(
         UnsupportedError: deletes are switched off at this registry.
     """
     async with _registry(registry_url, timeout) as registry:
-        return await _delete(registry, check_repository(repository), digest)
+        return await _delete(registry, check_repository(repository), check_digest(digest))
 
 
 async def _delete(registry: Registry, repository: str, digest: str) -> bool:

@@ -133,7 +133,7 @@ def check_repository(repository: str, text: str | None = None) -> str:
     """Return ``repository`` if it is a legal repository path, else raise InvalidReferenceError."""
     if not _REPOSITORY.fullmatch(repository) or len(repository) > _MAX_NAME:
         raise InvalidReferenceError(
-            f"{text or repository!r}: {repository!r} is not a repository name; use lower-case "
+            f"{_within(text)}{repository!r} is not a repository name; use lower-case "
             f"letters, digits and . _ - between them, at most {_MAX_NAME} characters"
         )
     return repository
@@ -143,10 +143,26 @@ def check_tag(tag: str, text: str | None = None) -> str:
     """Return ``tag`` if it is a legal tag, else raise InvalidReferenceError."""
     if not _TAG.fullmatch(tag):
         raise InvalidReferenceError(
-            f"{text or tag!r}: {tag!r} is not a tag; use letters, digits and . _ -, "
+            f"{_within(text)}{tag!r} is not a tag; use letters, digits and . _ -, "
             "at most 128 characters"
         )
     return tag
+
+
+def check_digest(digest: str) -> str:
+    """Return ``digest`` if it is a legal digest, else raise InvalidReferenceError."""
+    if not _DIGEST.fullmatch(digest):
+        raise InvalidReferenceError(f"{digest!r} is not a digest; write sha256: and 64 hex digits")
+    return digest
+
+
+def check_tag_or_digest(text: str) -> str:
+    """Return ``text`` if it is a legal tag or digest, else raise InvalidReferenceError."""
+    return check_digest(text) if ":" in text else check_tag(text)
+
+
+def _within(text: str | None) -> str:
+    return "" if text is None else f"{text!r}: "
 
 
 def _url_advice(url: str) -> str:

@@ -1,16 +1,20 @@
 """Which URL a registry is spoken to at, and how references become targets."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from registry_api_v2_client import (
+    InvalidReferenceError,
     LocalLimits,
     RegistryClient,
     TarStream,
     ValidationError,
+    delete_image_by_digest,
+    get_image_info,
+    get_manifest,
     parse_reference,
 )
 from registry_api_v2_client.client import registry_url
@@ -158,3 +162,11 @@ async def test_a_client_that_is_closed_says_so(client: RegistryClient) -> None:
     ):
         with pytest.raises(ValidationError, match="the client is closed"):
             await use
+
+
+@pytest.mark.parametrize("function", [get_manifest, get_image_info, delete_image_by_digest])
+async def test_no_registry_is_asked_for_what_is_no_digest(
+    function: Callable[..., Awaitable[object]],
+) -> None:
+    with pytest.raises(InvalidReferenceError, match="'sha256:zz' is not a digest"):
+        await function("http://localhost:1", "app", "sha256:zz")

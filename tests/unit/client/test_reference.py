@@ -11,8 +11,10 @@ from registry_api_v2_client.exceptions import InvalidReferenceError, RegistryErr
 from registry_api_v2_client.reference import (
     TAGGED_PATTERN,
     Reference,
+    check_digest,
     check_repository,
     check_tag,
+    check_tag_or_digest,
     parse_reference,
     parse_registry_host,
     parse_repository_tag,
@@ -177,6 +179,21 @@ def test_splitting_never_loses_the_name(text: str) -> None:
 def test_illegal_tags(tag: str) -> None:
     with pytest.raises(InvalidReferenceError):
         check_tag(tag)
+
+
+@pytest.mark.parametrize("digest", ["", "latest", "sha256:", "sha256:zz", f"{DIGEST}0", "md5:00"])
+def test_illegal_digests(digest: str) -> None:
+    with pytest.raises(InvalidReferenceError, match="is not a digest; write sha256:"):
+        check_digest(digest)
+
+
+def test_a_manifest_is_named_by_tag_or_digest() -> None:
+    assert check_tag_or_digest("latest") == "latest"
+    assert check_tag_or_digest(DIGEST) == DIGEST
+    with pytest.raises(InvalidReferenceError, match=r"^'a b' is not a tag; use "):
+        check_tag_or_digest("a b")
+    with pytest.raises(InvalidReferenceError, match=r"^'sha256:zz' is not a digest; write "):
+        check_tag_or_digest("sha256:zz")
 
 
 @pytest.mark.parametrize("name", ["", "A", "a/", "/a", "a//b", "a b", "..", "a/../b", "-a", "a-"])
