@@ -130,7 +130,7 @@ class RegistryClient:
         references: Sequence[Reference],
         *,
         image: str | None = None,
-        platform: Platform | None = None,
+        platform: Platform | str | None = None,
         compression: CompressionPolicy | str = CompressionPolicy.GZIP,
         image_uploads: int = 3,
         on_progress: OnProgress = ignore_progress,
@@ -190,7 +190,7 @@ class RegistryClient:
         tar_path: str | Path | Source,
         *,
         image: str | None = None,
-        platform: Platform | None = None,
+        platform: Platform | str | None = None,
         deep: bool = False,
     ) -> Verification:
         """Compare what the reference names with an image in a tar, see ``verify_image``.

@@ -63,7 +63,9 @@ class ImageArchive:
         """Whether the tar is compressed as a whole: then read its members one after the other."""
         return self._contents.tar.compressed
 
-    def select(self, image: str | None = None, platform: Platform | None = None) -> ArchiveContent:
+    def select(
+        self, image: str | None = None, platform: Platform | str | None = None
+    ) -> ArchiveContent:
         """What to push: an image, or an index with all its platforms.
 
         Args:
@@ -72,8 +74,10 @@ class ImageArchive:
             platform: only the image for that platform, also from within an index.
 
         Raises:
-            ValidationError: no such image, or several to choose from.
+            ValidationError: no such image, or several to choose from; or no platform.
         """
+        if isinstance(platform, str):
+            platform = Platform.parse(platform)
         found = self.images if image is None else tuple(self._named(image))
         if not found:
             raise ValidationError(f"{self.path} holds no image {image}; it has {self._names()}")

@@ -56,6 +56,7 @@ def test_platforms_are_told_by_the_config_where_the_index_does_not(tmp_path: Pat
     layout.root(layout.index(*(layout.image(platform_image(name)) for name in (AMD64, ARM64))))
     with opened(layout, tmp_path) as archive:
         chosen = archive.select(platform=Platform.parse(ARM64))
+        assert archive.select(platform=ARM64) == chosen
         assert chosen.images[0].config == platform_image(ARM64).config
 
 
