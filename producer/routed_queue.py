@@ -28,6 +28,7 @@ from push_queue.models.job_filter import JobFilter
 from push_queue.models.job_status import Attempt, BlobStatus, JobsPage, JobState, JobStatus
 from push_queue.models.pause import Pause
 from push_queue.settings import Settings, load_settings
+from push_queue.settings.redis_url import RedisAddress
 
 Result = TypeVar("Result")
 Use = Callable[[PushQueue], Awaitable[Result]]
@@ -44,9 +45,8 @@ class RoutedQueue:
 
     def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
         self._settings = settings
-        urls = [settings.redis_url, *settings.redis_routes.values()]
-        self._places = {url: _Place(settings, url, stack) for url in dict.fromkeys(urls)}
-        self._found: dict[str, _Place] = {}
+        self._places = places_of(settings, stack)
+        self._found: dict[str, Place] = {}
 
     @classmethod
     @asynccontextmanager
@@ -88,11 +88,11 @@ class RoutedQueue:
             NotAllEnqueuedError: some are away, so only the jobs of the others are enqueued.
         """
         jobs = tuple(jobs)
-        batches: dict[_Place, list[PushJob]] = {}
+        batches: dict[Place, list[PushJob]] = {}
         for job in jobs:
             batches.setdefault(self._place_for(job), []).append(job)
 
-        async def enqueue(place: _Place) -> None:
+        async def enqueue(place: Place) -> None:
             batch = batches[place]
             for status in await place.ask(
                 lambda queue: queue.enqueue_many(batch, not_before=not_before)
@@ -135,12 +135,12 @@ class RoutedQueue:
 
         Without ids: of all jobs that run, wait for a retry or were queued recently, without end.
         """
-        watched: dict[_Place, list[str]] = {} if job_ids else {p: [] for p in self._all()}
+        watched: dict[Place, list[str]] = {} if job_ids else {p: [] for p in self._all()}
         for job_id in job_ids:
             watched.setdefault(await self._place_of(job_id), []).append(job_id)
         news: asyncio.Queue[JobStatus | Exception | None] = asyncio.Queue(1)
 
-        async def follow(place: _Place, some: Sequence[str]) -> None:
+        async def follow(place: Place, some: Sequence[str]) -> None:
             end: Exception | None = None
             try:
                 with place.errors():
@@ -199,10 +199,10 @@ class RoutedQueue:
         pauses = await self._ask_all(lambda queue: queue.paused())
         return next((pause for pause in pauses if pause), None)
 
-    def _all(self) -> Iterable["_Place"]:
+    def _all(self) -> Iterable["Place"]:
         return self._places.values()
 
-    def _place_for(self, job: PushJob) -> "_Place":
+    def _place_for(self, job: PushJob) -> "Place":
         """Raises InvalidJobError."""
         urls = {self._settings.redis_for(target): target for target in job.targets}
         if len(urls) > 1:
@@ -217,7 +217,7 @@ class RoutedQueue:
     async def _of_job(self, job_id: str, use: Use[Result]) -> Result:
         return await (await self._place_of(job_id)).ask(use)
 
-    async def _place_of(self, job_id: str) -> "_Place":
+    async def _place_of(self, job_id: str) -> "Place":
         """Where the job is.
 
         Raises:
@@ -244,8 +244,8 @@ class RoutedQueue:
         return await asyncio.gather(*(place.ask(use) for place in self._all()))
 
 
-class _Place:
-    """One of the Redis servers."""
+class Place:
+    """One of the Redis servers, which is connected to when it is needed first."""
 
     def __init__(self, settings: Settings, url: SecretStr, stack: AsyncExitStack) -> None:
         self._settings = settings.model_copy(update={"redis_url": url})
@@ -253,6 +253,10 @@ class _Place:
         self._stack = stack
         self._connecting = asyncio.Lock()
         self._queue: PushQueue | None = None
+
+    @property
+    def address(self) -> RedisAddress:
+        return self._settings.redis_address
 
     async def queue(self) -> PushQueue:
         """Raises RedisUnavailableError."""
@@ -276,6 +280,12 @@ class _Place:
             if self._routed:
                 error.args = (str(error).replace(URL, ROUTES),)
             raise
+
+
+def places_of(settings: Settings, stack: AsyncExitStack) -> dict[SecretStr, Place]:
+    """All Redis servers by their URLs, that of all other targets first; the stack closes them."""
+    urls = [settings.redis_url, *settings.redis_routes.values()]
+    return {url: Place(settings, url, stack) for url in dict.fromkeys(urls)}
 
 
 def _last_first(pages: Iterable[Iterable[JobStatus]]) -> list[JobStatus]:

@@ -178,6 +178,23 @@ async def test_the_command_tells_what_is_enqueued(two: Two, tmp_path: Path) -> N
     assert len([line for line in done.stderr.splitlines() if "error" in line]) == 1
 
 
+async def test_the_doctor_looks_at_each(two: Two) -> None:
+    async with PushQueue.connect(Settings(redis_url=SecretStr(two.there.url))) as queue:
+        await queue.enqueue("/app.tar", f"{THERE}:1")
+    here, there = (
+        Settings(redis_url=SecretStr(x.url)).redis_address for x in (two.here, two.there)
+    )
+    found = json.loads((await two.push_queue("doctor", "--json")).stdout)
+    waiting = {each["subject"]: each["text"] for each in found}
+    assert waiting[f"workers at {here}"] == "none runs, and 0 jobs wait"
+    assert waiting[f"workers at {there}"] == "none runs, and 1 job waits"
+    two.there.kill()
+    done = await two.push_queue("doctor", "--json")
+    (problem,) = (each for each in json.loads(done.stdout) if each["severity"] == "problem")
+    assert (done.returncode, problem["subject"]) == (1, f"Redis at {there}")
+    assert "PUSH_QUEUE_REDIS_ROUTES" in problem["text"]
+
+
 def test_a_route_that_is_none_is_named() -> None:
     env = {"PUSH_QUEUE_REDIS_ROUTES": '{"reg.example.com/*": "http://secret@x"}'}
     done = push_queue("list", env=clean_environment(**env))
