@@ -94,8 +94,8 @@ def purge(
     others = _others(registry_knowledge, webhook, uploads=uploads)
     if (not wanted.selects_all) + len(others) != 1:
         raise BadInputError(
-            f"say what to forget: jobs, by {', '.join(OPTIONS)}; or --registry-knowledge HOST; "
-            "or --uploads; or --webhook NAME"
+            f"say one thing to forget: jobs, by {', '.join(OPTIONS)}; "
+            "or --registry-knowledge HOST; or --uploads; or --webhook NAME"
         )
     if not others:
         bulk = Bulk(BulkAction.PURGE, wanted, dry_run, yes)

@@ -109,10 +109,10 @@ def test_without_a_spool_there_are_no_uploads(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "say what to forget: jobs, by --state,"),
-        (("--yes",), "say what to forget"),
-        (("--uploads", "--state", "failed"), "say what to forget"),
-        (("--uploads", "--registry-knowledge", HOST), "say what to forget"),
+        ((), "say one thing to forget: jobs, by --state,"),
+        (("--yes",), "say one thing to forget"),
+        (("--uploads", "--state", "failed"), "say one thing to forget"),
+        (("--uploads", "--registry-knowledge", HOST), "say one thing to forget"),
         (("--state", "running", "--yes"), "state: a job that is running stays so"),
         (("--registry-knowledge", "*", "--yes"), "'*' is no host of a registry"),
         (("--registry-knowledge", "", "--yes"), "'' is no host of a registry"),
@@ -146,4 +146,4 @@ def test_a_receiver_of_webhooks_that_no_worker_has_is_forgotten(cli: CommandLine
     assert cli.run("purge", "--webhook", "ci", "--yes", "--json").json == {"events": 1}
     cli.prepare(check)
     assert cli.run("webhooks", "--json").json == []
-    assert cli.fails("purge", "--webhook", "ci", "--uploads").startswith("say what to forget")
+    assert cli.fails("purge", "--webhook", "ci", "--uploads").startswith("say one thing to forget")
