@@ -161,6 +161,11 @@ def check_tag_or_digest(text: str) -> str:
     return check_digest(text) if ":" in text else check_tag(text)
 
 
+def named(repository: str, tag_or_digest: str) -> str:
+    """How references name it: ``app:1``, or ``app@sha256:…``."""
+    return f"{repository}{'@' if ':' in tag_or_digest else ':'}{tag_or_digest}"
+
+
 def _within(text: str | None) -> str:
     return "" if text is None else f"{text!r}: "
 

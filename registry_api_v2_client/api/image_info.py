@@ -5,6 +5,7 @@ from typing import Any
 from ..descriptors import is_sha256
 from ..exceptions import ValidationError
 from ..platforms import Platform
+from ..reference import named
 from .manifests import Manifest
 from .registry import Registry
 
@@ -24,7 +25,8 @@ async def read_image_info(registry: Registry, repository: str, tag: str) -> dict
     document = with_digest(manifest)
     descriptor, layers = document.get("config"), document.get("layers")
     if not isinstance(descriptor, dict) or not isinstance(layers, list):
-        raise ValidationError(f"{repository}:{tag} is not an image but {document.get('mediaType')}")
+        kind = document.get("mediaType")
+        raise ValidationError(f"{named(repository, tag)} is not an image but {kind}")
     config = await registry.blobs.json(repository, str(descriptor.get("digest")))
     sizes = (part.get("size") for part in (descriptor, *layers) if isinstance(part, dict))
     size = sum(size for size in sizes if isinstance(size, int))

@@ -10,7 +10,7 @@ from typing import Any
 from ..descriptors import is_sha256, sha256
 from ..exceptions import DigestMismatchError, ManifestUnknownError, ResponseError, TagImmutableError
 from ..media_types import ANY_MANIFEST
-from ..reference import DOCKER_HUB
+from ..reference import DOCKER_HUB, named
 from .requests import (
     DIGEST_HEADER,
     STORED,
@@ -52,7 +52,7 @@ class Manifests:
             "HEAD",
             path(repository, "manifests", reference),
             scope=pull(repository),
-            what=f"HEAD of manifest {repository}:{reference}",
+            what=f"HEAD of manifest {named(repository, reference)}",
             ok={200, 404},
             headers=_ACCEPT,
         ) as answer:
@@ -75,7 +75,7 @@ class Manifests:
                 "GET",
                 path(repository, "manifests", reference),
                 scope=pull(repository),
-                what=f"manifest {repository}:{reference}",
+                what=f"manifest {named(repository, reference)}",
                 ok={200},
                 headers=_ACCEPT,
             ) as answer:
@@ -91,7 +91,7 @@ class Manifests:
             if error.status == 404:
                 raise error.restated(
                     ManifestUnknownError,
-                    f"{self._endpoint.host} has no image {repository}:{reference}",
+                    f"{self._endpoint.host} has no image {named(repository, reference)}",
                 ) from error
             raise
         media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
@@ -130,7 +130,7 @@ class Manifests:
                 "PUT",
                 path(repository, "manifests", reference),
                 scope=push(repository),
-                what=f"manifest {repository}:{reference} ({media_type})",
+                what=f"manifest {named(repository, reference)} ({media_type})",
                 ok=STORED,
                 headers={"Content-Type": media_type},
                 body=raw,

@@ -15,6 +15,7 @@ from registry_api_v2_client.reference import (
     check_repository,
     check_tag,
     check_tag_or_digest,
+    named,
     parse_reference,
     parse_registry_host,
     parse_repository_tag,
@@ -188,6 +189,8 @@ def test_illegal_digests(digest: str) -> None:
 
 
 def test_a_manifest_is_named_by_tag_or_digest() -> None:
+    assert named("team/app", "1") == "team/app:1"
+    assert str(parse_reference(f"localhost/{named('app', DIGEST)}")) == f"localhost/app@{DIGEST}"
     assert check_tag_or_digest("latest") == "latest"
     assert check_tag_or_digest(DIGEST) == DIGEST
     with pytest.raises(InvalidReferenceError, match=r"^'a b' is not a tag; use "):
