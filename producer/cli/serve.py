@@ -1,5 +1,6 @@
 """``push-queue serve``."""
 
+import logging
 from typing import Annotated
 
 import typer
@@ -11,6 +12,8 @@ from producer.queue import PushQueue
 from push_queue.event_loop import new_event_loop
 from push_queue.log_setup import set_up_logging
 from push_queue.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 RIDE_OUT_SECONDS = 3.0
 """How long a request waits for a Redis that restarts, before its caller is told to try again."""
@@ -51,5 +54,10 @@ def serve(
 
 
 async def _serve(settings: Settings, host: str, port: int) -> None:
+    if settings.redis_routes:
+        logger.warning(
+            "PUSH_QUEUE_REDIS_ROUTES is for commands; all jobs of this server are with Redis at %s",
+            settings.redis_address,
+        )
     async with PushQueue.connect(settings, ride_out=RIDE_OUT_SECONDS) as queue:
         await serve_until_cancelled(queue, settings, host, port)

@@ -66,3 +66,13 @@ def test_without_redis_it_does_not_start(
         monkeypatch.setenv("PUSH_QUEUE_REDIS_URL", f"redis://127.0.0.1:{closed.getsockname()[1]}")
         assert app.run(["serve", "--port", "0"]) == ExitCode.NO_REDIS
     assert "cannot reach Redis" in capsys.readouterr().err
+
+
+def test_a_server_that_heeds_no_routes_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PUSH_QUEUE_REDIS_URL", "unix:///none")
+    monkeypatch.setenv("PUSH_QUEUE_REDIS_ROUTES", '{"reg.example.com/*": "redis://other"}')
+    assert app.run(["serve", "--port", "0"]) == ExitCode.NO_REDIS
+    warning, _ = capsys.readouterr().err.splitlines()
+    assert warning.endswith("all jobs of this server are with Redis at /none")
