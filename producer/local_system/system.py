@@ -104,7 +104,7 @@ def _own_folder(settings: Settings) -> Path | None:
     The settings name that one in a shell that has run the export line of ``push-queue up``.
     """
     folder = settings.data_folder
-    if settings.redis_configured:
+    if settings.redis_url_given:
         named = settings.redis_address.socket_path
         if not (folder and named and Path(named) == socket_path(folder)):
             return None

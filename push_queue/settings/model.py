@@ -287,7 +287,12 @@ class Settings(BaseSettings):
     @property
     def redis_configured(self) -> bool:
         """Whether a Redis was named. If not, the default address is a guess."""
-        return bool(self.redis_routes) or "redis_url" in self.model_fields_set
+        return bool(self.redis_routes) or self.redis_url_given
+
+    @property
+    def redis_url_given(self) -> bool:
+        """Whether the Redis was named that is for all but the routes."""
+        return "redis_url" in self.model_fields_set
 
     @property
     def cache_folder(self) -> Path | None:

