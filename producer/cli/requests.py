@@ -1,5 +1,6 @@
 """Turns command-line arguments into the jobs to enqueue."""
 
+import errno
 import os
 import stat
 import sys
@@ -16,6 +17,7 @@ from push_queue.models.source_urls import is_url, parse_source_url, shown
 from push_queue.settings import Settings
 from registry_api_v2_client.archive.image_archive import ImageArchive
 from registry_api_v2_client.archive.opening import open_source
+from registry_api_v2_client.archive.source_file import reason_of
 from registry_api_v2_client.exceptions import RegistryError
 from registry_api_v2_client.platforms import Platform
 from registry_api_v2_client.reference import (
@@ -70,14 +72,15 @@ def check_source(path: Path) -> Path:
     except FileNotFoundError:
         raise BadInputError(f"{path} does not exist") from None
     except OSError as error:
-        raise BadInputError(f"{path} cannot be read: {error.strerror}") from None
+        raise BadInputError(f"{path} cannot be read: {reason_of(error)}") from None
     if stat.S_ISDIR(found.st_mode):
         with open_source(path):  # which says what is wrong with it
             return path.absolute()
     if not stat.S_ISREG(found.st_mode):
         raise BadInputError(f"{path} is neither a regular file nor a folder")
     if not os.access(path, os.R_OK):
-        raise BadInputError(f"{path} cannot be read: permission denied")
+        refused = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        raise BadInputError(f"{path} cannot be read: {reason_of(refused)}")
     if not found.st_size:
         raise BadInputError(f"{path} is empty")
     return path.absolute()

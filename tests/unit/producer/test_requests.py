@@ -56,10 +56,11 @@ def test_a_folder_has_to_hold_a_layout(tmp_path: Path) -> None:
     assert check_source(tmp_path) == tmp_path
 
 
-def test_an_unreadable_file_is_named(tar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_may_not_read_a_file_is_named(tar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Root may read everything, so the answer of the system is given here.
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(BadInputError, match="permission denied"):
+    who = f"Permission denied for user {os.geteuid()}, group {os.getegid()}; let them"
+    with pytest.raises(BadInputError, match=rf"{tar} cannot be read: {who}"):
         check_source(tar)
 
 
