@@ -12,7 +12,8 @@ from producer.cli.output import warn
 from producer.cli.signals import by_keyboard
 from producer.cli.views import View
 from producer.cli.wording import how_paused
-from push_queue.errors import WaitTimeoutError
+from producer.errors import ServerUnavailableError
+from push_queue.errors import RedisUnavailableError, WaitTimeoutError
 from push_queue.models.job_status import BlobStatus, JobStatus
 
 if TYPE_CHECKING:
@@ -43,10 +44,12 @@ async def follow(
     """Show the jobs until all are final and return them in this order.
 
     Without ids it shows all unfinished jobs, and does not end. When a signal ends it, it names the
-    jobs of ``owner`` that continue. After Ctrl-C, a second Ctrl-C cancels them.
+    jobs of ``owner`` that continue. After Ctrl-C, a second Ctrl-C cancels them. When ``owner``
+    stays away, it says how to follow them again.
 
     Raises:
         WaitTimeoutError: some are not final after ``timeout``; they go on.
+        RedisUnavailableError, ServerUnavailableError: it stays away.
     """
     latest: dict[str, JobStatus] = {}
 
@@ -69,6 +72,10 @@ async def follow(
     except asyncio.CancelledError:
         if owner:
             await _leave(owner, unfinished())
+        raise
+    except (RedisUnavailableError, ServerUnavailableError):
+        if owner:
+            _tell(f"to follow again what was enqueued: push-queue watch {' '.join(unfinished())}")
         raise
     return [latest[job_id] for job_id in job_ids]
 
