@@ -35,8 +35,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 FIRST_SECONDS = 3.0
 """How long to retry a server that has not answered yet: its URL may be wrong."""
-RIDE_OUT_SECONDS = 30.0
-"""How long to retry one that has answered before."""
+RIDE_OUT_SECONDS = 120.0
+"""How long to retry one that has answered before: its machine may start again."""
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 330.0
 """Longer than any wait that is asked for."""
