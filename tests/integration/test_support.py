@@ -129,7 +129,7 @@ async def test_the_proxy_answers_in_the_registry_s_place(
         location = await start_upload(session, repository)
         proxy.answer(is_patch, status=429, headers={"Retry-After": "3"}, times=2)
         for _ in range(2):
-            response = await send(session, location, b"content")
+            response = await send(session, location, b"x" * 5_000_000)
             assert (response.status, response.headers["Retry-After"]) == (429, "3")
         assert (await send(session, location, b"content")).status == 202
         assert proxy.bytes_sent() == len(b"content")

@@ -159,7 +159,7 @@ class FaultProxy(ConnectionServer):
         body: bytes = b"",
         times: int = 1,
     ) -> None:
-        """Answer in the registry's place, without reading the body, and close the connection."""
+        """Answer in the registry's place, before the body is read, and close the connection."""
         response = render_answer(status, headers or {}, body)
         self._faults += [Fault(matches, answer=response) for _ in range(times)]
 
@@ -209,7 +209,7 @@ class FaultProxy(ConnectionServer):
         fault = self._take_fault(request)
         if fault and fault.answer is not None:
             to_client.write(fault.answer)
-            await to_client.drain()
+            await linger(client, to_client)
             return False
         if fault and fault.hold and fault.detains:
             to_registry.write(head + await detained(request, fault, fault.hold, client, to_client))
@@ -267,6 +267,16 @@ class FaultProxy(ConnectionServer):
             await to_registry.drain()
         if fault:
             self._faults.insert(0, fault)
+
+
+async def linger(client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+    """End the connection as web servers do: closed with bytes unread, it would be reset.
+
+    A reset can reach a client that still sends before it has read the answer.
+    """
+    to_client.write_eof()
+    while await client.read(PIECE):
+        pass
 
 
 async def strike(fault: Fault) -> None:
