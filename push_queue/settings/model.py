@@ -80,8 +80,9 @@ class Settings(BaseSettings):
     """All: where Redis or Valkey is: ``redis://``, ``rediss://`` (TLS), ``unix://`` or
     ``redis+sentinel://host,host/mymaster``. Plain ``REDIS_URL`` works, too."""
     redis_routes: RedisRoutes = {}
-    """Commands: other Redis servers by target, ``{"reg.example.com/*": "redis://…"}``. The first
-    pattern that fits decides; jobs for all other targets are in ``PUSH_QUEUE_REDIS_URL``."""
+    """Commands, servers: other Redis servers by target, ``{"reg.example.com/*": "redis://…"}``.
+    The first pattern that fits decides; jobs for all other targets are in
+    ``PUSH_QUEUE_REDIS_URL``. Commands go by it; a server does not, and warns."""
     namespace: Namespace = "push"
     """All: the prefix of all keys in Redis. Queues with different ones share nothing."""
     allow_eviction: bool = False
